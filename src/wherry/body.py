@@ -1,0 +1,81 @@
+"""A request's body as the engine sees it.
+
+Rule 1: bytes go to the sink in order, on a thread, in blocks whose number and
+size the body chooses. Nothing here knows what server brings them.
+
+Rule 2: a body may end early. That is an answer (`Ended`), not an exception:
+what it brought is worth keeping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Protocol
+
+from wherry.core.digests import Running, crc64
+from wherry.core.ranges import Part, Range
+
+#: Takes the next bytes, off the event loop. The view is valid only during the call.
+Sink = Callable[[memoryview], None]
+
+
+class Ended(Enum):
+    WHOLE = "whole"  #: Brought all that was asked for.
+    CUT = "cut"  #: The client is gone.
+    STALLED = "stalled"  #: The client made next to no progress for too long.
+
+
+class Body(Protocol):
+    @property
+    def remaining(self) -> int:
+        """How many bytes are still to come, as announced; 0 once the body has ended."""
+
+    async def pour(self, sink: Sink, limit: int) -> Ended:
+        """Give the sink the next bytes, `limit` at most and as many unless the body ends.
+
+        A cancelled `pour` returns only after a running sink call has returned.
+        Raises what the sink raises.
+        """
+
+
+class Receiver:
+    """A sink that passes on only the bytes that are missing, and digests each gap's.
+
+    `write(at, data)` is storage's; `announced` runs over every byte, so that a
+    client's digest can be checked whether its bytes were needed or not.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        gaps: Sequence[Range],
+        write: Callable[[int, memoryview], None],
+        announced: Running | None = None,
+    ) -> None:
+        self.at = start
+        self._gaps = list(gaps)
+        self._write = write
+        self._announced = announced
+        self._open: list[tuple[Range, int, int]] = []  # gap, how far it is filled, CRC
+
+    def __call__(self, data: memoryview) -> None:
+        if self._announced is not None:
+            self._announced.update(data)
+        start, end = self.at, self.at + len(data)
+        for gap in self._gaps:
+            first, last = max(gap.start, start), min(gap.end, end)
+            if first >= last:
+                continue
+            piece = data[first - start : last - start]
+            self._write(first, piece)
+            if first == gap.start:
+                self._open.append((gap, last, crc64(piece)))
+            else:
+                _, _, crc = self._open.pop()
+                self._open.append((gap, last, crc64(piece, crc)))
+        self.at = end
+
+    def parts(self, at: float) -> tuple[Part, ...]:
+        """What was written so far, as parts made safe at `at` (Unix seconds)."""
+        return tuple(Part(gap.start, end, crc, at) for gap, end, crc in self._open)

@@ -1,0 +1,78 @@
+"""The catalog keeps facts: uploads with their parts, and assessments.
+
+Rule 1: a change is a pure function of `core`, applied inside one transaction to
+what is recorded at that moment. When it raises, nothing has changed.
+
+Rule 2: what a method returned from survives power loss.
+
+Rule 3: reading never waits for a writer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from wherry.core.admission import Usage
+from wherry.core.assessment import Assessment
+from wherry.core.upload import State, Upload
+
+Change = Callable[[Upload], Upload]
+Admission = Callable[[Upload, Usage], Upload]
+
+
+class Catalog(Protocol):
+    async def create(self, upload: Upload, now: float, admit: Admission) -> Upload:
+        """Record a new upload if `admit(upload, usage)` lets it in, in one transaction.
+
+        If the owner already has a receiving upload with the same fingerprint (not
+        None), limit and length, that one is returned instead, and `admit` is not asked.
+        """
+
+    async def admit(self, upload_id: str, now: float, admit: Admission) -> Upload:
+        """Like `update`, for a change that depends on what is taken by all the others.
+
+        Raises `UploadNotFound`, and what `admit` raises.
+        """
+
+    async def load(self, upload_id: str) -> Upload:
+        """Raises `UploadNotFound`."""
+
+    async def update(
+        self, upload_id: str, change: Change, queue: Assessment | None = None
+    ) -> Upload:
+        """Apply `change` and record its result; with `queue`, add that assessment too.
+
+        `queue` is added in the same transaction, and only if the upload has none yet.
+        Raises `UploadNotFound`, and what `change` raises.
+        """
+
+    async def uploads(
+        self, states: Collection[State] | None = None, owner: str | None = None
+    ) -> list[Upload]:
+        """All of these uploads, oldest first."""
+
+    async def usage(self, now: float, owner: str | None = None) -> Usage:
+        """What is taken at `now`: slots whose time is not up, bytes of unfinished uploads."""
+
+    async def forget(self, upload_ids: Collection[str]) -> None:
+        """Delete these records, with their parts and assessments."""
+
+    async def load_assessment(self, assessment_id: str) -> Assessment:
+        """Raises `NotThere`."""
+
+    async def update_assessment(
+        self, assessment_id: str, change: Callable[[Assessment], Assessment]
+    ) -> Assessment:
+        """Raises `NotThere`, and what `change` raises."""
+
+    async def claim_assessment(
+        self, now: float, change: Callable[[Assessment], Assessment]
+    ) -> Assessment | None:
+        """Apply `change` to the oldest that is claimable at `now`; None if there is none."""
+
+    async def assessments(self, owner: str | None = None) -> list[Assessment]:
+        """All of these assessments, oldest first."""
+
+    async def close(self) -> None:
+        """Finish what was begun and let go of the files."""

@@ -1,0 +1,60 @@
+"""The numbers that bound an upload, and the checks that need nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wherry.core.errors import BadRequest, ChunkTooSmall, TooLarge
+from wherry.core.ranges import Range
+
+KiB = 1 << 10
+MiB = 1 << 20
+GiB = 1 << 30
+
+#: Nothing on earth is larger, and every sum of two such numbers fits 64 bits.
+LARGEST = (1 << 62) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bytes and seconds; `None` means no limit. `settings.py` says what each is for."""
+
+    max_size: int | None = None
+    chunk_size: int = 5 * MiB
+    min_chunk: int = 64 * KiB
+    max_chunk: int = 64 * MiB
+    max_open: int | None = 10
+    max_open_per_owner: int | None = None
+    max_reserved: int | None = None
+    max_reserved_per_owner: int | None = None
+    min_free: int = 256 * MiB
+    slot_idle: float = 120.0
+    expires_after: float = 24 * 3600.0
+    keep_records: float = 7 * 24 * 3600.0
+
+    def check_length(self, length: int) -> None:
+        """Raises `TooLarge` for a file that is never accepted."""
+        if self.max_size is not None and length > self.max_size:
+            raise TooLarge(self.max_size, length)
+
+    def check_chunk(self, chunk: Range, length: int | None) -> None:
+        """Raises `ChunkTooSmall` or `TooLarge`; the file's end may be shorter."""
+        if len(chunk) > self.max_chunk:
+            raise TooLarge(self.max_chunk, len(chunk), scope="chunk")
+        if len(chunk) < self.min_chunk and chunk.end != length:
+            raise ChunkTooSmall(self.min_chunk, len(chunk))
+
+    def cut(self, wanted: int | None) -> int:
+        """The chunk size, in bytes, that a client who wants `wanted` is given."""
+        return min(max(wanted or self.chunk_size, self.min_chunk), self.max_chunk)
+
+
+def check_filename(name: str) -> str:
+    """A bare file name of at most 255 bytes. Raises `BadRequest` for anything else."""
+    if not name or name in (".", "..") or "/" in name or "\\" in name:
+        raise BadRequest("filename", "must be a bare name, without a path")
+    if any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) <= 0xDFFF for c in name):
+        raise BadRequest("filename", "must not contain control characters")
+    if len(name.encode()) > 255:
+        raise BadRequest("filename", "must not be longer than 255 bytes")
+    return name

@@ -1,0 +1,116 @@
+"""Which bytes of an upload are safe, and what they hash to.
+
+A `PartSet` is kept sorted, disjoint and merged, so two sets of the same bytes
+are always equal, and a file without gaps is one part with the file's digest.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from wherry.core.digests import EMPTY_CRC, combine
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Range:
+    """The bytes from `start` up to, not including, `end`."""
+
+    start: int
+    end: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.end:
+            raise ValueError(f"empty or backward range {self.start}-{self.end}")
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    def overlaps(self, other: Range) -> bool:
+        return self.start < other.end and other.start < self.end
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A received range, its CRC-64/NVME, and when it was made safe (Unix seconds)."""
+
+    start: int
+    end: int
+    crc: int
+    at: float = 0.0
+
+    @property
+    def range(self) -> Range:
+        return Range(self.start, self.end)
+
+    def then(self, other: Part) -> Part:
+        """This part and its right-hand neighbour as one."""
+        if other.start != self.end:
+            raise ValueError(f"{other} does not follow {self}")
+        crc = combine(self.crc, other.crc, other.end - other.start)
+        return Part(self.start, other.end, crc, max(self.at, other.at))
+
+
+@dataclass(frozen=True, slots=True)
+class PartSet:
+    parts: tuple[Part, ...] = ()
+
+    @classmethod
+    def of(cls, parts: Iterable[Part]) -> PartSet:
+        """From disjoint parts in any order. Raises `ValueError` where two overlap."""
+        found = cls()
+        for part in parts:
+            found = found.add(part)
+        return found
+
+    def add(self, new: Part) -> PartSet:
+        """With `new`, merged with its neighbours. Raises `ValueError` on an overlap."""
+        at = bisect_left(self.parts, new.start, key=lambda part: part.start)
+        before, after = self.parts[:at], self.parts[at:]
+        if (before and before[-1].end > new.start) or (after and after[0].start < new.end):
+            raise ValueError(f"{new} overlaps what is there")
+        if before and before[-1].end == new.start:
+            new, before = before[-1].then(new), before[:-1]
+        if after and after[0].start == new.end:
+            new, after = new.then(after[0]), after[1:]
+        return PartSet((*before, new, *after))
+
+    @property
+    def offset(self) -> int:
+        """How many bytes are safe counting from byte 0 without a gap."""
+        return self.parts[0].end if self.parts and self.parts[0].start == 0 else 0
+
+    @property
+    def end(self) -> int:
+        """Where the last safe byte ends, whatever gaps lie before it."""
+        return self.parts[-1].end if self.parts else 0
+
+    @property
+    def size(self) -> int:
+        """How many bytes are safe in all."""
+        return sum(part.end - part.start for part in self.parts)
+
+    @property
+    def last_at(self) -> float | None:
+        """When the newest part came, in Unix seconds."""
+        return max((part.at for part in self.parts), default=None)
+
+    @property
+    def crc(self) -> int:
+        """The digest of bytes 0 to `offset`."""
+        return self.parts[0].crc if self.offset else EMPTY_CRC
+
+    def missing(self, within: Range) -> tuple[Range, ...]:
+        """The gaps inside `within`, in order."""
+        gaps, at = [], within.start
+        first = bisect_right(self.parts, within.start, key=lambda part: part.end)
+        for part in self.parts[first:]:
+            if part.start >= within.end:
+                break
+            if at < part.start:
+                gaps.append(Range(at, part.start))
+            at = part.end
+        if at < within.end:
+            gaps.append(Range(at, within.end))
+        return tuple(gaps)

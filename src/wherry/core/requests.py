@@ -1,0 +1,45 @@
+"""What a client may ask of the engine, in no protocol's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from wherry.core.digests import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. Everything of an upload is its owner's; an operator sees all of them."""
+
+    owner: str
+    operator: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes)."""
+
+    filename: str
+    length: int | None
+    at_most: int | None = None
+    content_type: str | None = None
+    chunk_size: int | None = None
+    fingerprint: str | None = None
+    digest: Digest | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Bytes for `upload_id` from `offset` on (or from chunk `index`), as many as the body brings.
+
+    `digest` is the whole body's; with one, a body that is cut off or differs is dropped whole.
+    `is_chunk`: the limits of chunks hold, smallest and largest.
+    """
+
+    upload_id: str
+    offset: int | None = None
+    index: int | None = None
+    digest: Digest | None = None
+    is_chunk: bool = True

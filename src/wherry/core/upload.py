@@ -1,0 +1,316 @@
+"""The upload state machine.
+
+Rule 1: every change to an upload is made here, by a method that returns a new
+`Upload`. Nothing outside this file decides whether a change is legal.
+
+Rule 2: nothing here waits, reads a clock, or knows which protocol is asking.
+Times (Unix seconds) and identifiers come in as arguments.
+
+Rule 3: a range belongs to one open request. The newest takes it; the one
+before can no longer record anything (its token is gone).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from wherry.core.digests import Digest
+from wherry.core.errors import (
+    Busy,
+    BytesMissing,
+    DigestMismatch,
+    LengthMismatch,
+    RangeOutside,
+    Superseded,
+    TooLarge,
+    UploadClosed,
+    UploadGone,
+    UploadNotFound,
+)
+from wherry.core.limits import LARGEST
+from wherry.core.ranges import Part, PartSet, Range
+from wherry.core.requests import Caller
+
+#: How many gaps an answer lists at most.
+MISSING_SHOWN = 100
+
+
+class State(Enum):
+    WAITING = "waiting"  #: In the line; has no space yet.
+    RECEIVING = "receiving"  #: Accepts bytes.
+    COMPLETING = "completing"  #: Bytes are all in; the file is being handed over.
+    COMPLETE = "complete"  #: Handed over; will never change.
+    CANCELLED = "cancelled"  #: The client gave up; the bytes are gone.
+    EXPIRED = "expired"  #: The server gave up; the bytes are gone.
+    FAILED = "failed"  #: Refused for its content; the bytes are gone.
+
+
+# The whole life of an upload.
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.WAITING: frozenset({State.RECEIVING, State.CANCELLED, State.EXPIRED}),
+    State.RECEIVING: frozenset({State.COMPLETING, State.CANCELLED, State.EXPIRED, State.FAILED}),
+    State.COMPLETING: frozenset({State.COMPLETE, State.CANCELLED, State.FAILED}),
+    State.COMPLETE: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.EXPIRED: frozenset(),
+    State.FAILED: frozenset(),
+}
+
+#: States in which an upload's folder exists and its space is reserved.
+HOLDS_SPACE = frozenset({State.RECEIVING, State.COMPLETING})
+#: States whose bytes are gone.
+GONE = frozenset({State.CANCELLED, State.EXPIRED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one open request to a range; `at`: when it was taken."""
+
+    token: str
+    range: Range
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Who is completing, and until when nobody else may."""
+
+    token: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file on its way in. Sizes in bytes, times in Unix seconds.
+
+    `limit` is the most that is accepted and what space is reserved for;
+    `length` is the declared total, None until it is known.
+    `slot_until`: until when it counts as open; `discarded_at`: when its finished
+    file was deleted.
+    """
+
+    id: str
+    owner: str
+    filename: str
+    limit: int
+    length: int | None = None
+    chunk_size: int = 1
+    created_at: float = 0.0
+    content_type: str | None = None
+    fingerprint: str | None = None
+    digest: Digest | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    state: State = State.RECEIVING
+    received: PartSet = PartSet()
+    leases: tuple[Lease, ...] = ()
+    completion: Completion | None = None
+    slot_until: float = 0.0
+    assessment_id: str | None = None
+    failure: str | None = None
+    discarded_at: float | None = None
+
+    # What it is.
+
+    @property
+    def offset(self) -> int:
+        return self.received.offset
+
+    @property
+    def digest_now(self) -> Digest:
+        """The CRC-64/NVME of bytes 0 to `offset`."""
+        return Digest.of_crc(self.received.crc)
+
+    @property
+    def total_chunks(self) -> int | None:
+        return None if self.length is None else -(-self.length // self.chunk_size)
+
+    @property
+    def missing(self) -> tuple[Range, ...]:
+        """The gaps, all of them, in order."""
+        end = self.limit if self.length is None else self.length
+        return self.received.missing(Range(0, end)) if end else ()
+
+    @property
+    def active_at(self) -> float:
+        """When a byte last came or a request last began."""
+        times = [self.created_at, *(lease.at for lease in self.leases)]
+        return max(times + ([self.received.last_at] if self.received.last_at else []))
+
+    def expires_at(self, expires_after: float) -> float:
+        return self.active_at + expires_after
+
+    def is_complete(self) -> bool:
+        return self.state is State.COMPLETE
+
+    # What it refuses.
+
+    def check_owner(self, caller: Caller) -> None:
+        """Raises `UploadNotFound` for everybody but the owner."""
+        if caller.owner != self.owner:
+            raise UploadNotFound(self.id)
+
+    def check_exists(self) -> None:
+        """Raises `UploadGone` when the bytes are deleted."""
+        if self.state in GONE:
+            raise UploadGone(self.state.value, self.failure)
+
+    def check_receiving(self) -> None:
+        """Raises `UploadGone` or `UploadClosed` when no byte is accepted any more."""
+        self.check_exists()
+        if self.state is not State.RECEIVING:
+            raise UploadClosed(self.state.value)
+
+    def check_inside(self, want: Range) -> None:
+        """Raises `RangeOutside`, or `TooLarge` while the length is unknown."""
+        if self.length is not None and want.end > self.length:
+            raise RangeOutside(want.start, want.end, self.length)
+        if want.end > self.limit:
+            raise TooLarge(self.limit, want.end)
+
+    def chunk_range(self, index: int) -> Range:
+        """The bytes of the chunk with this number, counted from 0 in `chunk_size`."""
+        start = index * self.chunk_size
+        end = min(start + self.chunk_size, self.limit)
+        if start >= end:
+            raise RangeOutside(
+                min(start, LARGEST), min(start + self.chunk_size, LARGEST), self.limit
+            )
+        return Range(start, end)
+
+    # What happens to it.
+
+    def lease(self, want: Range, token: str, now: float) -> Upload:
+        """Give `want` to the request `token`; requests that held any of it lose theirs."""
+        self.check_receiving()
+        self.check_inside(want)
+        kept = (lease for lease in self.leases if not lease.range.overlaps(want))
+        return replace(self, leases=(*kept, Lease(token, want, now)))
+
+    def holds(self, token: str) -> bool:
+        return any(lease.token == token for lease in self.leases)
+
+    def release(self, token: str) -> Upload:
+        """The request is over; without effect if it no longer holds its range."""
+        return replace(self, leases=tuple(le for le in self.leases if le.token != token))
+
+    def record(self, token: str, parts: tuple[Part, ...]) -> Upload:
+        """Note that `parts` are safe in storage, and end the request's lease.
+
+        Raises `Superseded` when a newer request has taken the range.
+        """
+        self.check_receiving()
+        mine = next((lease for lease in self.leases if lease.token == token), None)
+        if mine is None:
+            raise Superseded
+        received = self.received
+        for part in parts:
+            if not mine.range.start <= part.start < part.end <= mine.range.end:
+                raise ValueError(f"{part} lies outside the lease {mine}")
+            received = received.add(part)
+        return replace(self.release(token), received=received)
+
+    def keep_slot(self, until: float) -> Upload:
+        return replace(self, slot_until=max(until, self.slot_until))
+
+    def declare_length(self, length: int) -> Upload:
+        """Fix the length, which a client may learn late but never change."""
+        self.check_receiving()
+        if self.length is not None and self.length != length:
+            raise LengthMismatch(declared=self.length, provided=length)
+        if length < self.received.end:
+            raise LengthMismatch(declared=length, provided=self.received.end)
+        if length > self.limit:
+            raise TooLarge(self.limit, length)
+        return replace(self, length=length)
+
+    def completing(self, token: str, now: float, until: float) -> Upload:
+        """Begin completion, or take it over from somebody whose time is up.
+
+        Raises `BytesMissing`, `DigestMismatch`, `Busy`, `UploadClosed`, `UploadGone`.
+        """
+        self.check_exists()
+        if self.state is State.COMPLETING and self.completion and self.completion.until > now:
+            raise Busy("completing this upload")
+        if self.state is not State.COMPLETING:
+            self.check_receiving()
+            self.check_whole()
+        after = self if self.state is State.COMPLETING else self._move(State.COMPLETING)
+        return replace(after, leases=(), completion=Completion(token, until))
+
+    def check_whole(self) -> None:
+        """Raises `BytesMissing` with the first gaps, or `DigestMismatch`."""
+        if self.length is None:
+            raise BytesMissing(((self.received.end, self.limit),))
+        if self.missing:
+            gaps = tuple((gap.start, gap.end) for gap in self.missing[:MISSING_SHOWN])
+            raise BytesMissing(gaps)
+        if self.digest is not None and self.digest != self.digest_now:
+            raise DigestMismatch(self.digest.algorithm, scope="file")
+
+    def renew(self, token: str, until: float) -> Upload:
+        """The one who completes needs longer. Raises `Superseded` if it is another by now."""
+        self._require_completer(token)
+        return replace(self, completion=Completion(token, until))
+
+    def interrupted(self, token: str) -> Upload:
+        """Completion did not get through; anybody may take it up again."""
+        self._require_completer(token)
+        return replace(self, completion=None)
+
+    def completed(self, token: str, assessment_id: str | None) -> Upload:
+        """Handed over. Raises `Superseded` if somebody else completes it by now."""
+        self._require_completer(token)
+        return replace(
+            self._move(State.COMPLETE), completion=None, slot_until=0.0, assessment_id=assessment_id
+        )
+
+    def announce_digest(self, digest: Digest | None) -> Upload:
+        """A whole-file digest that came with the request to complete."""
+        return self if digest is None or self.is_complete() else replace(self, digest=digest)
+
+    def cancel(self, now: float) -> Upload:
+        """The client gives up; asked again, nothing changes.
+
+        Raises `Busy` while it is being completed, `UploadClosed` when it is complete.
+        """
+        if self.state in GONE:
+            return self
+        if self.state is State.COMPLETING and self.completion and self.completion.until > now:
+            raise Busy("completing this upload")
+        return self._end(State.CANCELLED, None)
+
+    def expire(self, now: float, expires_after: float) -> Upload:
+        """Unchanged unless it is unfinished and its last byte came too long ago."""
+        if self.state not in (State.WAITING, State.RECEIVING):
+            return self
+        return self._end(State.EXPIRED, None) if now >= self.expires_at(expires_after) else self
+
+    def vanish(self) -> Upload:
+        """Somebody removed its folder: that is an expiry, and said so."""
+        return self._end(State.EXPIRED, "its folder was removed")
+
+    def fail(self, reason: str) -> Upload:
+        """Its content was refused; `reason` is an error's code."""
+        return self._end(State.FAILED, reason)
+
+    def discard(self, now: float) -> Upload:
+        """Its finished file is deleted; what was handed over stays recorded."""
+        if self.state is not State.COMPLETE:
+            raise UploadClosed(self.state.value)
+        return self if self.discarded_at is not None else replace(self, discarded_at=now)
+
+    def _end(self, state: State, reason: str | None) -> Upload:
+        ended = self._move(state)
+        return replace(ended, leases=(), completion=None, slot_until=0.0, failure=reason)
+
+    def _require_completer(self, token: str) -> None:
+        self.check_exists()
+        if self.completion is None or self.completion.token != token:
+            raise Superseded
+
+    def _move(self, to: State) -> Upload:
+        if to not in TRANSITIONS[self.state]:
+            raise UploadClosed(self.state.value)
+        return replace(self, state=to)

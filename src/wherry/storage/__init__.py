@@ -1,0 +1,98 @@
+"""Storage keeps bytes: what every storage promises the engine.
+
+Rule 1: every method blocks and is called on a thread, never on the event loop.
+
+Rule 2: what `Writer.sync` returned from survives power loss (unless the
+operator chose otherwise); what `finish` and `delete` returned from, too.
+
+Rule 3: every method may be called again after a crash at any line of it, and
+then ends with the same result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from wherry.core.admission import Space
+from wherry.core.ranges import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What this storage can do on this machine, as data."""
+
+    reserves: bool  #: A full disk is known when space is reserved, not when bytes come.
+    locks_ranges: bool  #: Two processes cannot write the same range at once.
+    durable: bool  #: What is synced survives power loss.
+
+
+class Vanished(Exception):
+    """The upload's bytes are not there: somebody removed its folder."""
+
+
+class RangeLocked(Exception):
+    """Another process is writing in this range at this moment."""
+
+
+class Writer(Protocol):
+    """An open range of one upload: write at offsets, sync, close (by `with`)."""
+
+    def write(self, at: int, data: memoryview) -> None:
+        """Put all of `data` at byte `at`. Raises `OSError`."""
+
+    def sync(self) -> None:
+        """Make what was written safe. Raises `OSError`; then nothing written counts."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Storage(Protocol):
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def check(self) -> list[str]:
+        """Sentences an operator should read at start. Raises `OSError` if unusable."""
+
+    def space(self) -> Space:
+        """The volume's bytes in all, and those still free."""
+
+    def reserve(self, upload_id: str, length: int) -> None:
+        """Make a place of `length` bytes. Raises `DiskFull`, and leaves nothing behind."""
+
+    def open(self, upload_id: str, within: Range) -> Writer:
+        """Open a range for writing. Raises `Vanished`, `RangeLocked`."""
+
+    def head(self, upload_id: str, size: int) -> bytes:
+        """The first bytes, at most `size`. Raises `Vanished`."""
+
+    def unfinished_path(self, upload_id: str) -> Path:
+        """Where the bytes lie until `finish`."""
+
+    def finish(self, upload_id: str, suffix: str, length: int) -> Path:
+        """Turn the reserved place into the finished file, in constant time.
+
+        Called again, finds it finished. Raises `Vanished`.
+        """
+
+    def finished_path(self, upload_id: str, suffix: str) -> Path:
+        """Where `finish` puts the file."""
+
+    def delete(self, upload_id: str) -> None:
+        """Remove the unfinished bytes; the space is free on return."""
+
+    def discard(self, upload_id: str, suffix: str) -> None:
+        """Remove the finished file; the space is free on return."""
+
+    def unfinished(self) -> Iterator[tuple[str, float]]:
+        """Every upload with unfinished bytes, and when they last changed (Unix seconds)."""
