@@ -238,15 +238,24 @@ class StorageFailed(UploadError):
 
 @dataclass
 class DigestMismatch(UploadError):
-    """`scope` is `chunk` (dropped whole, send it again) or `file` (deleted)."""
-
     code: ClassVar[str] = "digest-mismatch"
-    hint: ClassVar[str] = "Damaged bytes were dropped, never kept. Send them again."
+    retryable: ClassVar[bool] = True
+    hint: ClassVar[str] = "The damaged bytes were dropped. Send the same range again."
     algorithm: str
-    scope: str
 
     def __str__(self) -> str:
-        return f"The {self.scope}'s {self.algorithm} differs from what was announced."
+        return f"The body's {self.algorithm} differs from what its Content-Digest says."
+
+
+@dataclass
+class FileDigestMismatch(UploadError):
+    code: ClassVar[str] = "file-digest-mismatch"
+    hint: ClassVar[str] = "The upload was deleted. Start a new one with init."
+    announced: str
+    received: str
+
+    def __str__(self) -> str:
+        return f"The file's digest is {self.received}, announced was {self.announced}."
 
 
 @dataclass
@@ -340,6 +349,7 @@ class HookFailed(UploadError):
     retryable: ClassVar[bool] = True
     hint: ClassVar[str] = "Every byte is kept. Ask for completion again."
     hook: str
+    upload_id: str
     retry_after: int = 5
 
     def __str__(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 
 from wherry.core.digests import EMPTY_CRC, combine
 
@@ -101,16 +102,17 @@ class PartSet:
         """The digest of bytes 0 to `offset`."""
         return self.parts[0].crc if self.offset else EMPTY_CRC
 
-    def missing(self, within: Range) -> tuple[Range, ...]:
-        """The gaps inside `within`, in order."""
-        gaps, at = [], within.start
+    def missing(self, within: Range, most: int | None = None) -> tuple[Range, ...]:
+        """The gaps inside `within`, in order; with `most`, not more than the first so many."""
+        gaps: list[Range] = []
+        at = within.start
         first = bisect_right(self.parts, within.start, key=lambda part: part.end)
-        for part in self.parts[first:]:
-            if part.start >= within.end:
+        for part in islice(self.parts, first, None):
+            if part.start >= within.end or len(gaps) == most:
                 break
             if at < part.start:
                 gaps.append(Range(at, part.start))
             at = part.end
-        if at < within.end:
+        if at < within.end and len(gaps) != most:
             gaps.append(Range(at, within.end))
         return tuple(gaps)

@@ -20,7 +20,7 @@ from wherry.core.digests import Digest
 from wherry.core.errors import (
     Busy,
     BytesMissing,
-    DigestMismatch,
+    FileDigestMismatch,
     LengthMismatch,
     RangeOutside,
     Superseded,
@@ -51,7 +51,7 @@ class State(Enum):
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.WAITING: frozenset({State.RECEIVING, State.CANCELLED, State.EXPIRED}),
     State.RECEIVING: frozenset({State.COMPLETING, State.CANCELLED, State.EXPIRED, State.FAILED}),
-    State.COMPLETING: frozenset({State.COMPLETE, State.CANCELLED, State.FAILED}),
+    State.COMPLETING: frozenset({State.COMPLETE, State.CANCELLED, State.EXPIRED, State.FAILED}),
     State.COMPLETE: frozenset(),
     State.CANCELLED: frozenset(),
     State.EXPIRED: frozenset(),
@@ -123,14 +123,21 @@ class Upload:
         return Digest.of_crc(self.received.crc)
 
     @property
+    def suffix(self) -> str:
+        """The file name's ending, `.mp4`, where it is a plain one; else nothing."""
+        _, dot, ending = self.filename.rpartition(".")
+        plain = ending.isascii() and ending.isalnum() and len(ending) <= 10
+        return f".{ending.lower()}" if dot and plain else ""
+
+    @property
     def total_chunks(self) -> int | None:
         return None if self.length is None else -(-self.length // self.chunk_size)
 
     @property
     def missing(self) -> tuple[Range, ...]:
-        """The gaps, all of them, in order."""
+        """The first gaps, in order: as many as an answer shows."""
         end = self.limit if self.length is None else self.length
-        return self.received.missing(Range(0, end)) if end else ()
+        return self.received.missing(Range(0, end), MISSING_SHOWN) if end else ()
 
     @property
     def active_at(self) -> float:
@@ -228,7 +235,7 @@ class Upload:
     def completing(self, token: str, now: float, until: float) -> Upload:
         """Begin completion, or take it over from somebody whose time is up.
 
-        Raises `BytesMissing`, `DigestMismatch`, `Busy`, `UploadClosed`, `UploadGone`.
+        Raises `BytesMissing`, `FileDigestMismatch`, `Busy`, `UploadClosed`, `UploadGone`.
         """
         self.check_exists()
         if self.state is State.COMPLETING and self.completion and self.completion.until > now:
@@ -240,14 +247,14 @@ class Upload:
         return replace(after, leases=(), completion=Completion(token, until))
 
     def check_whole(self) -> None:
-        """Raises `BytesMissing` with the first gaps, or `DigestMismatch`."""
+        """Raises `BytesMissing` with the first gaps, or `FileDigestMismatch`."""
         if self.length is None:
             raise BytesMissing(((self.received.end, self.limit),))
         if self.missing:
-            gaps = tuple((gap.start, gap.end) for gap in self.missing[:MISSING_SHOWN])
+            gaps = tuple((gap.start, gap.end) for gap in self.missing)
             raise BytesMissing(gaps)
         if self.digest is not None and self.digest != self.digest_now:
-            raise DigestMismatch(self.digest.algorithm, scope="file")
+            raise FileDigestMismatch(str(self.digest), str(self.digest_now))
 
     def renew(self, token: str, until: float) -> Upload:
         """The one who completes needs longer. Raises `Superseded` if it is another by now."""
