@@ -47,6 +47,9 @@ class Catalog(Protocol):
         Raises `UploadNotFound`, and what `change` raises.
         """
 
+    def update_blocking(self, upload_id: str, change: Change) -> Upload:
+        """`update` for a thread that no event loop may hold up."""
+
     async def uploads(
         self, states: Collection[State] | None = None, owner: str | None = None
     ) -> list[Upload]:
@@ -65,6 +68,11 @@ class Catalog(Protocol):
         self, assessment_id: str, change: Callable[[Assessment], Assessment]
     ) -> Assessment:
         """Raises `NotThere`, and what `change` raises."""
+
+    def update_assessment_blocking(
+        self, assessment_id: str, change: Callable[[Assessment], Assessment]
+    ) -> Assessment:
+        """`update_assessment` for a thread that no event loop may hold up."""
 
     async def claim_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]

@@ -1,0 +1,138 @@
+"""The catalog in SQLite.
+
+Rule 1: every change goes through the one writer thread; every question has a
+reader thread and a connection of its own, and never waits for the writer.
+
+Rule 2: several processes may have the same file open. Nothing is kept in
+memory that another process could make untrue unnoticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from wherry.catalog import Admission, Change, queries, sqlite
+from wherry.catalog.migrations import migrate
+from wherry.catalog.operations import Admit, Claim, Create, Forget, Update, UpdateAssessment
+from wherry.catalog.writer import Writer
+from wherry.core.admission import Usage
+from wherry.core.assessment import Assessment
+from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.upload import State, Upload
+
+T = TypeVar("T")
+
+#: How many questions are answered at once.
+READERS = 4
+
+
+class SqlCatalog:
+    """A `Catalog` for coroutines on any asyncio loop, and for threads (`*_blocking`).
+
+    Beside what each method says, changing raises `DiskFull`, and everything
+    raises `StorageFailed` when the disk or the database does not do its part.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        """Open the database at this path or URL, and bring its tables up to date. Blocks.
+
+        Raises `ValueError` for a kind of database that is not known, `RuntimeError` for
+        one that is not durable, `alembic.util.CommandError` for one made by a newer
+        Wherry, `DiskFull` or `StorageFailed` for one that cannot be used.
+        """
+        # The writer has one connection for long, and its checkpoint one for a moment.
+        self._engine = sqlite.open_engine(sqlite.parse_url(where), READERS + 2)
+        try:
+            migrate(self._engine)
+        except BaseException as error:
+            self._engine.dispose()
+            raise sqlite.failure(error) or error from error
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wherry-catalog-reader")
+        self._writer = Writer(self._engine)
+
+    async def create(self, upload: Upload, now: float, admit: Admission) -> Upload:
+        return await _wait(self._writer.submit(Create(upload, now, admit)))
+
+    async def admit(self, upload_id: str, now: float, admit: Admission) -> Upload:
+        return await _wait(self._writer.submit(Admit(upload_id, now, admit)))
+
+    async def load(self, upload_id: str) -> Upload:
+        found = await self._read(lambda c: queries.uploads_by_id(c, [upload_id]))
+        if upload_id not in found:
+            raise UploadNotFound(upload_id)
+        return found[upload_id]
+
+    async def update(
+        self, upload_id: str, change: Change, queue: Assessment | None = None
+    ) -> Upload:
+        return await _wait(self._writer.submit(Update(upload_id, change, queue)))
+
+    def update_blocking(self, upload_id: str, change: Change) -> Upload:
+        """`update` for a thread that no event loop may hold up."""
+        return self._writer.submit(Update(upload_id, change)).result()
+
+    async def uploads(
+        self, states: Collection[State] | None = None, owner: str | None = None
+    ) -> list[Upload]:
+        return await self._read(lambda c: queries.uploads_where(c, states, owner))
+
+    async def usage(self, now: float, owner: str | None = None) -> Usage:
+        return await self._read(lambda c: queries.usage(c, now, owner))
+
+    async def forget(self, upload_ids: Collection[str]) -> None:
+        await _wait(self._writer.submit(Forget(tuple(upload_ids))))
+
+    async def load_assessment(self, assessment_id: str) -> Assessment:
+        found = await self._read(lambda c: queries.assessment_by_id(c, assessment_id))
+        if found is None:
+            raise NotThere
+        return found
+
+    async def update_assessment(
+        self, assessment_id: str, change: Callable[[Assessment], Assessment]
+    ) -> Assessment:
+        return await _wait(self._writer.submit(UpdateAssessment(assessment_id, change)))
+
+    def update_assessment_blocking(
+        self, assessment_id: str, change: Callable[[Assessment], Assessment]
+    ) -> Assessment:
+        """`update_assessment` for a thread that no event loop may hold up."""
+        return self._writer.submit(UpdateAssessment(assessment_id, change)).result()
+
+    async def claim_assessment(
+        self, now: float, change: Callable[[Assessment], Assessment]
+    ) -> Assessment | None:
+        return await _wait(self._writer.submit(Claim(now, change)))
+
+    async def assessments(self, owner: str | None = None) -> list[Assessment]:
+        return await self._read(lambda c: queries.assessments_where(c, owner))
+
+    async def close(self) -> None:
+        """Carry out what waits, answer what was asked, let go of the files. Again: nothing."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.close()
+        self._readers.shutdown()
+        self._engine.dispose()
+
+    async def _read(self, ask: Callable[[Connection], T]) -> T:
+        def answer() -> T:
+            try:
+                with self._engine.connect() as connection:
+                    return ask(connection)
+            except SQLAlchemyError as error:
+                raise sqlite.failure(error) or error from error
+
+        return await _wait(self._readers.submit(answer))
+
+
+async def _wait(future: Future[T]) -> T:
+    return await asyncio.wrap_future(future)

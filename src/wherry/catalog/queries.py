@@ -1,0 +1,154 @@
+"""What is asked of the tables.
+
+Rule 1: an upload is read with its parts and leases inside one transaction of
+the caller's, so it never shows half a change.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy.sql import ColumnElement
+
+from wherry.catalog.rows import assessment_of, lease_of, upload_of
+from wherry.catalog.tables import assessments, leases, parts, uploads
+from wherry.core.admission import Usage
+from wherry.core.assessment import Assessment, AssessmentState
+from wherry.core.ranges import Part
+from wherry.core.upload import HOLDS_SPACE, Lease, State, Upload
+
+#: How many identifiers one statement names at most.
+MANY = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The three statements that read some uploads."""
+
+    rows: Select[Any]
+    parts: Select[Any]
+    leases: Select[Any]
+
+    @classmethod
+    def where(cls, *conditions: ColumnElement[bool]) -> _Reading:
+        oldest_first = (uploads.c.created_at, uploads.c.id)
+        part = (parts.c.upload_id, parts.c.start, parts.c.end, parts.c.crc, parts.c.at)
+        in_order = (leases.c.upload_id, leases.c.at, leases.c.start)
+        return cls(
+            select(uploads).where(*conditions).order_by(*oldest_first),
+            select(*part)
+            .join_from(parts, uploads)
+            .where(*conditions)
+            .order_by(parts.c.upload_id, parts.c.start),
+            select(leases).join_from(leases, uploads).where(*conditions).order_by(*in_order),
+        )
+
+    def run(self, connection: Connection, given: Mapping[str, object]) -> list[Upload]:
+        found = connection.execute(self.rows, given).all()
+        if not found:
+            return []
+        received: dict[str, list[Part]] = defaultdict(list)
+        for upload_id, start, end, crc, at in connection.execute(self.parts, given):
+            received[upload_id].append(Part(start, end, crc, at))
+        leased: dict[str, list[Lease]] = defaultdict(list)
+        for row in connection.execute(self.leases, given):
+            leased[row.upload_id].append(lease_of(row))
+        return [upload_of(row, received[row.id], leased[row.id]) for row in found]
+
+
+_BY_ID = _Reading.where(uploads.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def uploads_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Upload]:
+    """Those that exist."""
+    wanted, found = list(ids), {}
+    for first in range(0, len(wanted), MANY):
+        some = wanted[first : first + MANY]
+        found.update({u.id: u for u in _BY_ID.run(connection, {"ids": some})})
+    return found
+
+
+def uploads_where(
+    connection: Connection, states: Collection[State] | None, owner: str | None
+) -> list[Upload]:
+    """Oldest first; None: of any state, of any owner."""
+    conditions: list[ColumnElement[bool]] = []
+    if states is not None:
+        conditions.append(uploads.c.state.in_([state.value for state in states]))
+    if owner is not None:
+        conditions.append(uploads.c.owner == owner)
+    return _Reading.where(*conditions).run(connection, {})
+
+
+def same_upload(connection: Connection, new: Upload) -> str | None:
+    """The identifier of the oldest upload that `new` would be the same as."""
+    same = (
+        select(uploads.c.id)
+        .where(
+            uploads.c.owner == new.owner,
+            uploads.c.fingerprint == new.fingerprint,
+            uploads.c.limit == new.limit,
+            uploads.c.length.is_not_distinct_from(new.length),
+            uploads.c.state == State.RECEIVING.value,
+        )
+        .order_by(uploads.c.created_at, uploads.c.id)
+        .limit(1)
+    )
+    return connection.execute(same).scalar()
+
+
+def usage(
+    connection: Connection, now: float, owner: str | None, but_for: str | None = None
+) -> Usage:
+    """What is taken at `now` by all uploads but the one named."""
+    is_owners = uploads.c.owner == owner
+    is_open = uploads.c.slot_until > now
+    bytes_, nothing = uploads.c.limit, 0
+    counted = select(
+        func.coalesce(func.sum(case((is_open, 1), else_=nothing)), nothing),
+        func.coalesce(func.sum(bytes_), nothing),
+        func.coalesce(func.sum(case((and_(is_open, is_owners), 1), else_=nothing)), nothing),
+        func.coalesce(func.sum(case((is_owners, bytes_), else_=nothing)), nothing),
+    ).where(uploads.c.state.in_([state.value for state in HOLDS_SPACE]))
+    if but_for is not None:
+        counted = counted.where(uploads.c.id != but_for)
+    return Usage(*(int(number) for number in connection.execute(counted).one()))
+
+
+def assessment_by_id(connection: Connection, assessment_id: str) -> Assessment | None:
+    return _one_assessment(connection, assessments.c.id == assessment_id)
+
+
+def assessment_of_upload(connection: Connection, upload_id: str) -> Assessment | None:
+    return _one_assessment(connection, assessments.c.upload_id == upload_id)
+
+
+def claimable_assessment(connection: Connection, now: float) -> Assessment | None:
+    """The oldest that nobody works on at `now`, as `Assessment.is_claimable` says."""
+    state = assessments.c.state
+    queued = state == AssessmentState.QUEUED.value
+    orphaned = and_(state == AssessmentState.RUNNING.value, assessments.c.leased_until <= now)
+    return _one_assessment(connection, or_(queued, orphaned))
+
+
+def assessments_where(connection: Connection, owner: str | None) -> list[Assessment]:
+    """Oldest first; None: of any owner."""
+    found = select(assessments).order_by(assessments.c.created_at, assessments.c.id)
+    if owner is not None:
+        found = found.where(assessments.c.owner == owner)
+    return [assessment_of(row) for row in connection.execute(found)]
+
+
+def _one_assessment(connection: Connection, condition: ColumnElement[bool]) -> Assessment | None:
+    oldest = (
+        select(assessments)
+        .where(condition)
+        .order_by(assessments.c.created_at, assessments.c.id)
+        .limit(1)
+    )
+    row = connection.execute(oldest).one_or_none()
+    return None if row is None else assessment_of(row)

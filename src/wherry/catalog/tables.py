@@ -1,0 +1,128 @@
+"""The tables of the catalog, for SQLite and PostgreSQL alike.
+
+Rule 1: one row a merged part and one a lease, and no column that every chunk
+changes: parallel chunks of one upload do not write to a common row.
+
+Rule 2: what is here and what the migrations make is the same; a test compares.
+
+    uploads 1 ──── n parts         [start, end) and its CRC, neighbours merged
+       │    1 ──── n leases        [start, end) and the request that has it
+       └──  1 ── 0..1 assessments  the hand-off to the worker, and its report
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+from sqlalchemy.engine import Dialect
+
+_WRAP = 1 << 64
+
+
+class Crc64(TypeDecorator[int]):
+    """64 bits without a sign, in the signed integer that every database has."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        return value - _WRAP if value is not None and value >= _WRAP >> 1 else value
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> int | None:
+        return value if value is None else value % _WRAP
+
+
+#: Names that Alembic and we agree on, whatever the database would call them.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("filename", Text, nullable=False),
+    Column("limit", BigInteger, nullable=False),
+    Column("length", BigInteger),
+    Column("chunk_size", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("content_type", Text),
+    Column("fingerprint", Text),
+    Column("digest", Text),
+    Column("metadata", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("completion_token", Text),
+    Column("completion_until", Double),
+    Column("slot_until", Double, nullable=False),
+    Column("assessment_id", Text),
+    Column("failure", Text),
+    Column("discarded_at", Double),
+    Index(None, "state", "created_at"),
+    Index(None, "owner", "fingerprint"),
+)
+
+
+def _of_upload(primary_key: bool = False) -> Column[str]:
+    """A new column that says whose row it is; the row goes when its upload does."""
+    upload = ForeignKey("uploads.id", ondelete="CASCADE")
+    return Column("upload_id", Text, upload, primary_key=primary_key, nullable=False)
+
+
+parts = Table(
+    "parts",
+    metadata,
+    _of_upload(primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("end", BigInteger, nullable=False),
+    Column("crc", Crc64, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    _of_upload(primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("end", BigInteger, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+assessments = Table(
+    "assessments",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _of_upload(),
+    Column("owner", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("token", Text),
+    Column("leased_until", Double, nullable=False),
+    Column("steps", JSON, nullable=False),
+    Column("finished_at", Double),
+    Column("report", JSON(none_as_null=True)),
+    Column("problem", Text),
+    Index(None, "upload_id", unique=True),
+    Index(None, "state", "created_at"),
+    Index(None, "owner"),
+)

@@ -1,0 +1,184 @@
+"""The one thread that writes: operations wait in a line and are committed in groups.
+
+Rule 1: an operation's future is resolved after the commit that holds it, never
+before. A crash at any line leaves a group recorded whole or not at all.
+
+Rule 2: an operation that raises fails alone. A transaction that fails takes
+its whole group with it, and the writer goes on with the next.
+
+Rule 3: whoever stops waiting changes nothing for the others: an operation that
+is cancelled before its turn is left out, later it is carried out.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Lock, Thread
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from wherry.catalog import sqlite
+from wherry.catalog.draft import Draft
+from wherry.catalog.operations import Operation
+from wherry.core.upload import Upload
+
+log = logging.getLogger("wherry.catalog")
+
+T = TypeVar("T")
+
+#: How many operations one transaction carries out at most.
+GROUP = 128
+#: After how many rows written the log is written back; about as many pages.
+CHECKPOINT_AFTER = 1000
+#: How many uploads, and parts of them, are remembered from one group to the next.
+KNOWN_UPLOADS, KNOWN_PARTS = 256, 50_000
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    operation: Operation[Any]
+    future: Future[Any] = field(default_factory=Future)
+
+
+class Writer:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: Connection | None = None
+        self._line: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._lock = Lock()
+        self._closed = False
+        self._known: dict[str, Upload] = {}
+        self._known_at = -1  # the data version at which `_known` was true
+        self._rows = 0  # written since the last checkpoint
+        self._thread = Thread(target=self._run, name="wherry-catalog-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, operation: Operation[T]) -> Future[T]:
+        """From any thread. The future raises what the operation raises, `DiskFull`,
+        or `StorageFailed`. Raises `RuntimeError` once the writer is closed.
+        """
+        waiting = _Waiting(operation)
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the catalog is closed")
+            self._line.put(waiting)
+        return waiting.future
+
+    def close(self) -> None:
+        """Carry out what waits, then end the thread."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._line.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        is_last = False
+        while not is_last:
+            group, is_last = self._take()
+            self._carry_out(group)
+            del group
+            if self._rows >= CHECKPOINT_AFTER:
+                self._checkpoint()
+        self._let_go()
+
+    def _take(self) -> tuple[list[_Waiting], bool]:
+        """All that wait, at least one; and whether nothing will come after."""
+        group: list[_Waiting] = []
+        waiting = self._line.get()
+        while waiting is not None:
+            if waiting.future.set_running_or_notify_cancel():
+                group.append(waiting)
+            if len(group) == GROUP:
+                return group, False
+            try:
+                waiting = self._line.get_nowait()
+            except Empty:
+                return group, False
+        return group, True
+
+    def _carry_out(self, group: Sequence[_Waiting]) -> None:
+        if not group:
+            return
+        try:
+            outcomes = self._transact([waiting.operation for waiting in group])
+        except BaseException as error:
+            self._let_go()
+            self._fail(group, error)
+            return
+        for waiting, (result, problem) in zip(group, outcomes, strict=True):
+            if problem is not None:
+                waiting.future.set_exception(problem)
+            else:
+                waiting.future.set_result(result)
+
+    def _transact(
+        self, operations: Sequence[Operation[Any]]
+    ) -> list[tuple[Any, BaseException | None]]:
+        """What each came to: its result or its exception."""
+        outcomes: list[tuple[Any, BaseException | None]] = []
+        if self._connection is None:
+            self._connection = sqlite.writing(self._engine)
+        with self._connection.begin():
+            version = sqlite.data_version(self._connection)
+            draft = Draft(self._connection, self._known if version == self._known_at else {})
+            draft.fetch(id_ for operation in operations for id_ in operation.concerns)
+            for operation in operations:
+                try:
+                    outcomes.append((operation.apply(draft), None))
+                except SQLAlchemyError:
+                    # SQLite may have rolled back already; nothing more may be written.
+                    raise
+                except Exception as problem:
+                    outcomes.append((None, problem))
+            draft.flush()
+            # A crash here leaves nothing of the group; nobody was told of it.
+        # A crash here leaves all of it; whoever was not told will ask again.
+        self._remember(draft, version)
+        return outcomes
+
+    def _remember(self, draft: Draft, version: int) -> None:
+        known = draft.recorded()
+        parts = sum(len(upload.received.parts) for upload in known.values())
+        while len(known) > KNOWN_UPLOADS or parts > KNOWN_PARTS:
+            parts -= len(known.pop(next(iter(known))).received.parts)
+        self._known, self._known_at = known, version
+        self._rows += draft.rows_written
+
+    def _fail(self, group: Sequence[_Waiting], error: BaseException) -> None:
+        if sqlite.failure(error) is not None:
+            log.error("the catalog could not record %d changes: %s", len(group), error)
+        elif len(group) > 1:
+            # One of them brought what the database cannot hold: each by itself, then.
+            for waiting in group:
+                self._carry_out([waiting])
+            return
+        for waiting in group:
+            problem = sqlite.failure(error) or error
+            problem.__cause__ = None if problem is error else error
+            waiting.future.set_exception(problem)
+
+    def _checkpoint(self) -> None:
+        self._rows = 0
+        if self._connection is None:
+            return
+        try:
+            sqlite.checkpoint(self._engine, self._connection)
+        except Exception as error:
+            # What is committed stays safe in the log, which grows until the next one succeeds.
+            log.warning("the catalog's log could not be written back: %s", error)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the connection and all that was known by it; the next group opens another."""
+        connection, self._connection, self._known = self._connection, None, {}
+        self._known_at = -1
+        if connection is not None:
+            connection.invalidate()
+            connection.close()

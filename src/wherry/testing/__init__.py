@@ -1,0 +1,7 @@
+"""What a test of uploads needs, for Wherry's own tests and for yours.
+
+storage   check_storage: what every storage promises
+proxy     LimitingProxy: a proxy that refuses large bodies, with faults to order
+nginx     a real nginx in front of a server
+faults    crash_points: a run, crashed at every point of it
+"""

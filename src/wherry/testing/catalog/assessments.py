@@ -1,0 +1,66 @@
+"""What a catalog promises about assessments: one an upload, one worker at a time."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from wherry.catalog import Catalog
+from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.errors import BytesMissing
+from wherry.testing.catalog.scene import let_in, new_upload, refused, together, whole_upload
+
+
+async def completion_queues_one_assessment(catalog: Catalog) -> None:
+    await whole_upload(catalog, "u")
+    await catalog.create(new_upload("half"), 0.0, let_in)
+    lost = Assessment("lost", "half", "o", 1.0)
+    await refused(
+        BytesMissing, lambda: catalog.update("half", lambda u: u.completing("c", 1.0, 2.0), lost)
+    )
+    assert await catalog.assessments() == []
+
+    await catalog.update("u", lambda u: u.completing("c", 1.0, 2.0))
+    first = Assessment("first", "u", "o", 3.0, steps=(Step("probe"),))
+    done = await catalog.update("u", lambda u: u.completed("c", "first"), first)
+    assert done.is_complete()
+    await together(
+        *(
+            partial(catalog.update, "u", lambda u: u, Assessment(f"a{n}", "u", "o", 4.0))
+            for n in range(5)
+        )
+    )
+    assert await catalog.assessments() == [first]
+    assert await catalog.assessments("o") == [await catalog.load_assessment("first")]
+    assert await catalog.assessments("another") == []
+
+
+async def an_assessment_has_one_worker(catalog: Catalog) -> None:
+    for name, at in (("young", 2.0), ("old", 1.0)):
+        await whole_upload(catalog, name)
+        await catalog.update(name, lambda u: u, Assessment(f"of-{name}", name, "o", at))
+
+    async def claim(token: str, now: float) -> str | None:
+        found = await catalog.claim_assessment(now, lambda a: a.claim(token, now, now + 10.0))
+        return None if found is None else found.id
+
+    claimed: list[str | None] = []
+
+    async def work(token: str) -> None:
+        claimed.append(await claim(token, 5.0))
+
+    await together(*(partial(work, f"w{n}") for n in range(6)))
+    assert sorted(claimed, key=str) == [None] * 4 + ["of-old", "of-young"]
+    assert await claim("late", 14.0) is None
+    assert await claim("heir", 15.0) == "of-old"
+    await refused(
+        LeaseLost, lambda: catalog.update_assessment("of-old", lambda a: a.renew("w0", 99.0))
+    )
+    report = {"schema": "assessment.v1", "findings": [{"start": 1.5, "end": None}], "ü": True}
+    steps = (Step("probe", "done", 0.25), Step("integrity"))
+    await catalog.update_assessment("of-old", lambda a: a.with_steps("heir", steps))
+    done = await catalog.update_assessment("of-old", lambda a: a.finish("heir", 16.0, report))
+    assert await catalog.load_assessment("of-old") == done
+    assert (done.state, done.attempts, done.report) == (AssessmentState.DONE, 2, report)
+    assert [found.id for found in await catalog.assessments()] == ["of-old", "of-young"]
+    assert await claim("last", 99.0) == "of-young"
+    assert await claim("last", 99.0) is None

@@ -1,0 +1,148 @@
+"""What a catalog promises about changes: whole or not at all, in order, none lost."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from wherry.catalog import Catalog
+from wherry.core.assessment import Assessment
+from wherry.core.digests import crc64
+from wherry.core.errors import Superseded
+from wherry.core.ranges import Part, Range
+from wherry.core.upload import Upload
+from wherry.testing.catalog.scene import PATIENCE, let_in, new_upload, refused, together
+
+
+async def a_change_that_raises_changes_nothing(catalog: Catalog) -> None:
+    before = await catalog.create(new_upload("u"), 0.0, let_in)
+
+    def fail(upload: Upload) -> Upload:
+        upload.lease(Range(0, 5), "t", 1.0).record("t", (Part(0, 5, 1),))
+        raise ZeroDivisionError
+
+    attempts: list[Callable[[], Awaitable[object]]] = [
+        lambda: catalog.update("u", fail),
+        lambda: catalog.update("u", fail, Assessment("a", "u", "o", 1.0)),
+        lambda: catalog.admit("u", 0.0, lambda upload, usage: fail(upload)),
+        lambda: catalog.create(new_upload("v"), 0.0, lambda upload, usage: fail(upload)),
+    ]
+    for attempt in attempts:
+        await refused(ZeroDivisionError, attempt)
+    assert await catalog.uploads() == [before]
+    assert await catalog.assessments() == []
+
+
+async def one_that_raises_does_not_disturb_the_others(catalog: Catalog) -> None:
+    await catalog.create(new_upload("u", length=40), 0.0, let_in)
+    refused = 0
+
+    async def one(number: int) -> None:
+        nonlocal refused
+        token, part = f"t{number}", Part(number, number + 1, number)
+        try:
+            await catalog.update("u", lambda u: u.lease(part.range, token, 1.0))
+            await catalog.update("u", lambda u: u.record(token if number % 2 else "wrong", (part,)))
+        except Superseded:
+            refused += 1
+
+    await together(*(partial(one, number) for number in range(40)))
+    assert refused == 20
+    parts = (await catalog.load("u")).received.parts
+    assert [(part.start, part.end) for part in parts] == [(n, n + 1) for n in range(1, 40, 2)]
+
+
+async def many_changes_of_one_upload_lose_none(catalog: Catalog) -> None:
+    data = random.Random(1).randbytes(2000)
+    await catalog.create(new_upload("u", length=len(data)), 0.0, let_in)
+    starts = list(range(0, len(data), 10))
+    random.Random(2).shuffle(starts)
+
+    async def bring(start: int) -> None:
+        part = Part(start, start + 10, crc64(data[start : start + 10]), float(start))
+        await catalog.update("u", lambda u: u.lease(part.range, f"t{start}", 1.0))
+        after = await catalog.update("u", lambda u: u.record(f"t{start}", (part,)))
+        assert not after.received.missing(part.range)
+
+    await together(*(partial(bring, start) for start in starts))
+    upload = await catalog.load("u")
+    assert upload.received.parts == (Part(0, 2000, crc64(data), 1990.0),)
+    assert upload.leases == ()
+
+
+async def changes_are_made_in_the_order_they_were_asked(catalog: Catalog) -> None:
+    await catalog.create(new_upload("u"), 0.0, let_in)
+    for number in range(30):
+        seen = await catalog.update("u", lambda u: replace(u, filename=u.filename + "x"))
+        assert seen.filename == "film.mp4" + "x" * (number + 1)
+        assert await catalog.load("u") == seen
+
+
+async def a_lease_that_was_taken_over_records_nothing(catalog: Catalog) -> None:
+    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.update("u", lambda u: u.lease(Range(0, 50), "old", 1.0))
+    await catalog.update("u", lambda u: u.lease(Range(10, 20), "new", 2.0))
+    late = Part(0, 50, 1)
+    await refused(Superseded, lambda: catalog.update("u", lambda u: u.record("old", (late,))))
+    assert [lease.token for lease in (await catalog.load("u")).leases] == ["new"]
+    after = await catalog.update("u", lambda u: u.record("new", (Part(10, 20, 2),)))
+    assert await catalog.load("u") == after
+    assert after.received.parts == (Part(10, 20, 2),)
+    assert after.leases == ()
+
+
+async def a_caller_that_goes_away_harms_nobody(catalog: Catalog) -> None:
+    await catalog.create(new_upload("u", length=60), 0.0, let_in)
+    scopes = {number: anyio.CancelScope() for number in range(60)}
+    told = set()
+
+    async def one(number: int) -> None:
+        token, part = f"t{number}", Part(number, number + 1, number)
+        with scopes[number]:
+            await catalog.update("u", lambda u: u.lease(part.range, token, 1.0))
+            await catalog.update("u", lambda u: u.record(token, (part,)))
+            told.add(number)
+
+    async def leave() -> None:
+        for number in range(0, 60, 3):
+            scopes[number].cancel()
+            await anyio.lowlevel.checkpoint()
+
+    await together(*(partial(one, number) for number in scopes), leave)
+    upload = await catalog.load("u")
+    safe = {number for number in scopes if not upload.received.missing(Range(number, number + 1))}
+    assert told >= {number for number in scopes if number % 3}
+    assert told <= safe
+    assert await catalog.update("u", lambda u: u.cancel(9.0)) == await catalog.load("u")
+
+
+async def reading_does_not_wait_for_a_change(catalog: Catalog) -> None:
+    before = await catalog.create(new_upload("u"), 0.0, let_in)
+    holding, go_on = threading.Event(), threading.Event()
+
+    def slowly(upload: Upload) -> Upload:
+        holding.set()
+        assert go_on.wait(PATIENCE)
+        return upload.lease(Range(0, 50), "slow", 1.0)
+
+    async with anyio.create_task_group() as group:
+        # A loop of its own: a catalog may call `slowly` where it was asked to.
+        elsewhere = partial(anyio.run, catalog.update, "u", slowly)
+        group.start_soon(anyio.to_thread.run_sync, elsewhere)
+        try:
+            assert await anyio.to_thread.run_sync(holding.wait, PATIENCE)
+            with anyio.fail_after(PATIENCE / 2):
+                assert await catalog.load("u") == before
+                assert await catalog.uploads() == [before]
+                assert await catalog.assessments() == []
+                assert (await catalog.usage(0.0)).reserved == before.limit
+        finally:
+            go_on.set()
+    assert (await catalog.load("u")).holds("slow")

@@ -1,0 +1,121 @@
+"""What a catalog promises about records: they are what they were, listed, forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from wherry.catalog import Catalog
+from wherry.core.assessment import Assessment, AssessmentState, Step
+from wherry.core.digests import Digest
+from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.limits import LARGEST
+from wherry.core.ranges import Part, PartSet, Range
+from wherry.core.upload import Completion, Lease, State, Upload
+from wherry.testing.catalog.scene import check_full, let_in, new_upload, refused, whole_upload
+
+
+async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
+    parts = (Part(0, 3, (1 << 64) - 1, 5.25), Part(7, LARGEST, 1 << 63, 6.5))
+    full = replace(
+        new_upload("full"),
+        filename="Ünïcode 🎬.mp4",
+        created_at=0.5,
+        limit=LARGEST,
+        length=LARGEST,
+        content_type="video/mp4",
+        fingerprint="name-size-date",
+        digest=Digest("sha-256", bytes(range(32))),
+        metadata={"title": "a, b; c=d", "größe": "☃"},
+        state=State.COMPLETING,
+        received=PartSet(parts),
+        leases=(Lease("t1", Range(3, 5), 1.5), Lease("t2", Range(5, 7), 2.5)),
+        completion=Completion("c", 9.75),
+        slot_until=12.5,
+        assessment_id="elsewhere",
+        failure="type-refused",
+        discarded_at=13.125,
+    )
+    check_full(full)
+    assert await catalog.create(full, 0.0, let_in) == full
+    assert await catalog.load("full") == full
+    bare = replace(full, length=None, digest=None, completion=None, leases=(), metadata={})
+    assert await catalog.update("full", lambda _: bare) == bare
+    assert await catalog.load("full") == bare
+
+
+async def what_is_recorded_of_an_assessment_is_what_is_loaded(catalog: Catalog) -> None:
+    await catalog.create(new_upload("u"), 0.0, let_in)
+    bare = Assessment("a", "u", "o", 1.5)
+    await catalog.update("u", lambda u: u, bare)
+    assert await catalog.load_assessment("a") == bare
+    full = Assessment(
+        "a",
+        "u",
+        "o",
+        1.5,
+        state=AssessmentState.FAILED,
+        attempts=3,
+        token="w",  # noqa: S106
+        leased_until=2.5,
+        steps=(Step("probe", "done", 0.25), Step("Prüfung")),
+        finished_at=3.5,
+        report={"schema": "assessment.v1", "findings": [{"start": 1.5, "end": None}], "ü": True},
+        problem="Ünfinished",
+    )
+    check_full(full)
+    assert await catalog.update_assessment("a", lambda _: full) == full
+    assert await catalog.load_assessment("a") == full
+    assert await catalog.assessments() == [full]
+
+
+async def what_is_unknown_is_said_to_be(catalog: Catalog) -> None:
+    def untouched(*_: object) -> Upload:
+        raise AssertionError("asked to change what is not there")
+
+    attempts: list[tuple[type[Exception], Callable[[], Awaitable[object]]]] = [
+        (UploadNotFound, lambda: catalog.load("nobody")),
+        (UploadNotFound, lambda: catalog.update("nobody", untouched)),
+        (UploadNotFound, lambda: catalog.admit("nobody", 0.0, untouched)),
+        (NotThere, lambda: catalog.load_assessment("nothing")),
+        (NotThere, lambda: catalog.update_assessment("nothing", untouched)),  # type: ignore[arg-type]
+    ]
+    for expected, attempt in attempts:
+        await refused(expected, attempt)
+    assert await catalog.claim_assessment(0.0, untouched) is None  # type: ignore[arg-type]
+    await catalog.forget(["nobody"])
+
+
+async def uploads_are_listed_oldest_first(catalog: Catalog) -> None:
+    for number in (3, 1, 2, 0):
+        new = replace(new_upload(f"u{number}", owner="ab"[number % 2]), created_at=float(number))
+        await catalog.create(new, 0.0, let_in)
+    await catalog.update("u1", lambda u: u.cancel(9.0))
+    await catalog.update("u2", lambda u: u.lease(Range(0, 1), "t", 1.0))
+
+    async def ids(states: set[State] | None = None, owner: str | None = None) -> list[str]:
+        return [upload.id for upload in await catalog.uploads(states, owner)]
+
+    assert await ids() == ["u0", "u1", "u2", "u3"]
+    assert await ids(owner="b") == ["u1", "u3"]
+    assert await ids({State.RECEIVING}) == ["u0", "u2", "u3"]
+    assert await ids({State.RECEIVING, State.CANCELLED}, "b") == ["u1", "u3"]
+    assert await ids(set()) == []
+    assert await catalog.uploads() == [await catalog.load(id_) for id_ in await ids()]
+
+
+async def what_is_forgotten_is_gone_with_all_it_had(catalog: Catalog) -> None:
+    for name in ("a", "b"):
+        await whole_upload(catalog, name)
+        await catalog.update(name, lambda u: u.completing("c", 1.0, 2.0))
+        await catalog.update(
+            name, lambda u: u.completed("c", None), Assessment(f"of-{name}", name, "o", 1.0)
+        )
+    await catalog.forget(["a", "a", "never-was"])
+    await refused(UploadNotFound, lambda: catalog.load("a"))
+    await refused(UploadNotFound, lambda: catalog.update("a", lambda u: u))
+    await refused(NotThere, lambda: catalog.load_assessment("of-a"))
+    assert [upload.id for upload in await catalog.uploads()] == ["b"]
+    assert [found.id for found in await catalog.assessments()] == ["of-b"]
+    again = await catalog.create(new_upload("a"), 0.0, let_in)
+    assert (await catalog.load("a")).received == again.received == PartSet()

@@ -1,0 +1,19 @@
+"""Open the catalog at argv[1] when told to, say so, close it."""
+
+import asyncio
+import sys
+
+from wherry.catalog.catalog import SqlCatalog
+
+
+async def main() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
+    catalog = SqlCatalog(sys.argv[1])
+    assert await catalog.uploads() == []
+    sys.stdout.write("open\n")
+    await catalog.close()
+
+
+asyncio.run(main())

@@ -1,0 +1,62 @@
+"""Both catalogs keep what every catalog promises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from wherry.catalog import Catalog
+from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.memory import MemoryCatalog
+from wherry.testing.catalog import CHECKS, Check, check_catalog
+from wherry.testing.catalog.scene import PATIENCE, let_in, new_upload
+
+pytestmark = pytest.mark.anyio
+
+
+def name(check: Check) -> str:
+    return getattr(check, "__name__", repr(check))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+async def test_sqlite_keeps_its_promise(check: Check, catalog: SqlCatalog) -> None:
+    with anyio.fail_after(PATIENCE):
+        await check(catalog)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+async def test_memory_keeps_its_promise(check: Check) -> None:
+    with anyio.fail_after(PATIENCE):
+        await check(MemoryCatalog())
+
+
+async def test_all_checks_run_from_one_call(tmp_path: Path) -> None:
+    made: list[Catalog] = []
+
+    def make() -> Catalog:
+        made.append(SqlCatalog(tmp_path / f"{len(made)}.db"))
+        return made[-1]
+
+    await check_catalog(make)
+    assert len(made) == len(CHECKS)
+
+
+async def test_the_checks_find_a_catalog_that_forgets() -> None:
+    class Forgetful(MemoryCatalog):
+        async def forget(self, upload_ids: object) -> None:
+            """Nothing."""
+
+    with pytest.raises(AssertionError):
+        await check_catalog(Forgetful)
+
+
+@pytest.mark.parametrize("kind", [SqlCatalog, MemoryCatalog])
+async def test_an_identifier_is_given_once(kind: type, path: Path) -> None:
+    catalog = SqlCatalog(path) if kind is SqlCatalog else MemoryCatalog()
+    first = await catalog.create(new_upload("u"), 0.0, let_in)
+    with pytest.raises(ValueError, match="there is an upload u"):
+        await catalog.create(new_upload("u", owner="another"), 0.0, let_in)
+    assert await catalog.uploads() == [first]
+    await catalog.close()

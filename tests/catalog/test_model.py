@@ -1,0 +1,129 @@
+"""Whatever is asked in whatever order, SQLite answers as a dictionary does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from wherry.catalog import Catalog
+from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.memory import MemoryCatalog
+from wherry.core.admission import Usage
+from wherry.core.assessment import Assessment, LeaseLost
+from wherry.core.errors import NoRoom, UploadError
+from wherry.core.ranges import Part, Range
+from wherry.core.upload import State, Upload
+
+LENGTH = 6
+NAMES = ["a", "b", "c"]
+
+names = st.sampled_from(NAMES)
+tokens = st.sampled_from(["s", "t"])
+ranges = st.builds(
+    lambda start, size: Range(start, min(start + size, LENGTH)),
+    st.integers(0, LENGTH - 1),
+    st.integers(1, LENGTH),
+)
+times = st.integers(0, 20).map(float)
+
+Step = Callable[[Catalog], Awaitable[object]]
+
+
+def admit(upload: Upload, usage: Usage) -> Upload:
+    if usage.open >= 2:
+        raise NoRoom("places", 1)
+    return upload.keep_slot(10.0)
+
+
+def create(name: str, fingerprint: str | None, now: float) -> Step:
+    new = Upload(name, "o", "f", LENGTH, LENGTH, created_at=now, fingerprint=fingerprint)
+    return lambda catalog: catalog.create(new, now, admit)
+
+
+def lease(name: str, want: Range, token: str, now: float) -> Step:
+    return lambda catalog: catalog.update(name, lambda u: u.lease(want, token, now))
+
+
+def record(name: str, part: Range, token: str, now: float) -> Step:
+    made = Part(part.start, part.end, part.start << 62, now)
+    return lambda catalog: catalog.update(name, lambda u: u.record(token, (made,)))
+
+
+def complete(name: str, now: float) -> Step:
+    def change(upload: Upload) -> Upload:
+        return upload.completing("c", now, now).completed("c", f"of-{name}")
+
+    queued = Assessment(f"of-{name}", name, "o", now)
+    return lambda catalog: catalog.update(name, change, queued)
+
+
+steps: st.SearchStrategy[Step] = st.one_of(
+    st.builds(create, names, st.sampled_from([None, "f"]), times),
+    st.builds(lease, names, ranges, tokens, times),
+    st.builds(record, names, ranges, tokens, times),
+    st.builds(lease, names, st.just(Range(0, LENGTH)), tokens, times),
+    st.builds(record, names, st.just(Range(0, LENGTH)), tokens, times),
+    st.builds(complete, names, times),
+    st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.cancel(now)), names, times),
+    st.builds(lambda n, now: lambda c: c.admit(n, now, admit), names, times),
+    st.builds(lambda n: lambda c: c.forget([n]), names),
+    st.builds(
+        lambda now: lambda c: c.claim_assessment(now, lambda a: a.claim("w", now, now + 3)), times
+    ),
+)
+
+
+async def told(answer: Awaitable[object]) -> object:
+    try:
+        return await answer
+    except (UploadError, LeaseLost, ValueError) as error:
+        return type(error), str(error)
+
+
+async def everything(catalog: Catalog) -> list[Any]:
+    return [
+        [leases_in_order(upload) for upload in await catalog.uploads()],
+        [upload.id for upload in await catalog.uploads({State.RECEIVING}, "o")],
+        await catalog.assessments(),
+        await catalog.usage(5.0, "o"),
+    ]
+
+
+def leases_in_order(answer: object) -> object:
+    """A catalog keeps which leases there are, not how they lay in their tuple."""
+    if not isinstance(answer, Upload):
+        return answer
+    return replace(answer, leases=tuple(sorted(answer.leases, key=lambda lease: lease.range)))
+
+
+@pytest.fixture
+def path_of_each(tmp_path: Path) -> Callable[[], Path]:
+    number = count()
+    return lambda: tmp_path / f"{next(number)}.db"
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(asked=st.lists(steps, max_size=25))
+def test_sqlite_answers_as_memory_does(path_of_each: Callable[[], Path], asked: list[Step]) -> None:
+    async def compare() -> None:
+        model, real = MemoryCatalog(), SqlCatalog(path_of_each())
+        try:
+            for step in asked:
+                assert leases_in_order(await told(step(real))) == leases_in_order(
+                    await told(step(model))
+                )
+            assert await everything(real) == await everything(model)
+        finally:
+            await real.close()
+
+    asyncio.run(compare())

@@ -1,0 +1,239 @@
+"""Many wait, one thread writes: what a group shares and what each has to itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, event
+
+from wherry.catalog import Change, sqlite
+from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.draft import difference
+from wherry.catalog.writer import GROUP
+from wherry.core.assessment import Assessment
+from wherry.core.errors import DiskFull, StorageFailed
+from wherry.core.ranges import Part, PartSet, Range
+from wherry.core.upload import State, Upload
+from wherry.testing.catalog.scene import PATIENCE, let_in, new_upload
+
+pytestmark = pytest.mark.anyio
+
+Hold = Callable[[SqlCatalog], AbstractContextManager[None]]
+
+
+def lease(want: Range, token: str) -> Change:
+    return lambda upload: upload.lease(want, token, 1.0)
+
+
+async def in_line(*tasks: asyncio.Task[Upload]) -> None:
+    """Every task has run up to where it waits for the writer."""
+    await asyncio.sleep(0)
+
+
+async def test_all_that_wait_are_one_transaction(
+    catalog: SqlCatalog, hold: Hold, statements: list[str]
+) -> None:
+    await catalog.create(new_upload("held"), 0.0, let_in)
+    await catalog.create(new_upload("u", length=GROUP), 0.0, let_in)
+    with hold(catalog):
+        changes = [lease(Range(n, n + 1), f"t{n}") for n in range(GROUP)]
+        waiting = [asyncio.create_task(catalog.update("u", change)) for change in changes]
+        await in_line(*waiting)
+        statements.clear()
+    await asyncio.gather(*waiting)
+    assert statements.count("COMMIT") == 2  # the held one, and all these
+    assert [s for s in statements if "leases" in s] == [statements[-2]]
+    assert len((await catalog.load("u")).leases) == GROUP
+
+
+async def test_a_chunk_does_not_rewrite_its_upload(
+    catalog: SqlCatalog, statements: list[str]
+) -> None:
+    await catalog.create(new_upload("u"), 0.0, let_in)
+    statements.clear()
+    await catalog.update("u", lambda u: u.lease(Range(0, 10), "t", 1.0))
+    await catalog.update("u", lambda u: u.record("t", (Part(0, 10, 1, 1.0),)))
+    tables = [s.split()[1:3] for s in statements if s.split()[0] in ("INSERT", "UPDATE", "DELETE")]
+    assert tables == [["INTO", "leases"], ["INTO", "parts"], ["FROM", "leases"]]
+    # Nor is it read again, while nobody else writes.
+    assert not [s for s in statements if s.startswith("SELECT")]
+
+
+async def test_what_cannot_be_recorded_fails_alone(catalog: SqlCatalog, hold: Hold) -> None:
+    """A lone surrogate is no text, and NaN no number, to a database."""
+    await catalog.create(new_upload("held"), 0.0, let_in)
+    for name in ("good", "bad"):
+        await catalog.create(new_upload(name), 0.0, let_in)
+    with hold(catalog):
+        waiting = [
+            asyncio.create_task(catalog.update("good", lambda u: replace(u, filename="new"))),
+            asyncio.create_task(catalog.update("bad", lambda u: replace(u, filename="\ud800"))),
+            asyncio.create_task(catalog.update("bad", lambda u: replace(u, limit=1 << 80))),
+            asyncio.create_task(
+                catalog.update("good", lambda u: u.cancel(1.0), Assessment("a", "good", "o", 1.0))
+            ),
+        ]
+        await in_line(*waiting)
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [isinstance(result, Upload) for result in results] == [True, False, False, True]
+    good = await catalog.load("good")
+    assert (good.filename, good.state) == ("new", State.CANCELLED)
+    assert await catalog.load("bad") == new_upload("bad")
+    assert [assessment.id for assessment in await catalog.assessments()] == ["a"]
+
+
+async def test_who_leaves_before_the_turn_is_left_out(catalog: SqlCatalog, hold: Hold) -> None:
+    await catalog.create(new_upload("held"), 0.0, let_in)
+    await catalog.create(new_upload("u"), 0.0, let_in)
+    asked = []
+
+    def change(upload: Upload) -> Upload:
+        asked.append(upload.id)
+        return upload
+
+    with hold(catalog):
+        leaver = asyncio.create_task(catalog.update("u", change))
+        stayer = asyncio.create_task(catalog.update("u", lambda u: u.cancel(1.0)))
+        await in_line(leaver, stayer)
+        leaver.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaver
+    assert (await stayer).state is State.CANCELLED
+    assert asked == []
+
+
+async def test_who_leaves_during_the_turn_has_been_served(catalog: SqlCatalog) -> None:
+    await catalog.create(new_upload("u"), 0.0, let_in)
+    inside, go_on = threading.Event(), threading.Event()
+
+    def change(upload: Upload) -> Upload:
+        inside.set()
+        assert go_on.wait(PATIENCE)
+        return upload.cancel(1.0)
+
+    leaver = asyncio.create_task(catalog.update("u", change))
+    assert await asyncio.to_thread(inside.wait, PATIENCE)
+    leaver.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await leaver
+    go_on.set()
+    await catalog.update("u", lambda u: u)
+    assert (await catalog.load("u")).state is State.CANCELLED
+
+
+async def test_threads_and_other_loops_may_ask(catalog: SqlCatalog) -> None:
+    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.update("u", lambda u: u, Assessment("a", "u", "o", 1.0))
+
+    def elsewhere(number: int) -> None:
+        part = Part(number, number + 1, number, 1.0)
+        catalog.update_blocking("u", lambda u: u.lease(part.range, f"t{number}", 1.0))
+        asyncio.run(catalog.update("u", lambda u: u.record(f"t{number}", (part,))))
+        assert asyncio.run(catalog.load("u")).received.size > 0
+
+    await asyncio.gather(*(asyncio.to_thread(elsewhere, number) for number in range(20)))
+    assert (await catalog.load("u")).offset == 20
+
+    claimed = await catalog.claim_assessment(1.0, lambda a: a.claim("w", 1.0, 2.0))
+    assert claimed is not None
+    renewed = await asyncio.to_thread(
+        catalog.update_assessment_blocking, "a", lambda a: a.renew("w", 9.0)
+    )
+    assert renewed == await catalog.load_assessment("a")
+    assert renewed.leased_until == 9.0
+
+
+@contextmanager
+def connections() -> Iterator[list[sqlite3.Connection]]:
+    """Every connection that is opened within."""
+    opened: list[sqlite3.Connection] = []
+
+    def keep(connection: sqlite3.Connection, _: object) -> None:
+        opened.append(connection)
+
+    event.listen(Engine, "connect", keep)
+    yield opened
+    event.remove(Engine, "connect", keep)
+
+
+async def test_a_full_disk_refuses_the_group_and_passes(path: Path) -> None:
+    with connections() as opened:
+        catalog = SqlCatalog(path)
+        await catalog.create(new_upload("u"), 0.0, let_in)
+        safe = await catalog.update("u", lambda u: u.lease(Range(0, 10), "t", 1.0))
+        for connection in opened:
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={pages}")
+    large = {"notes": "x" * 100_000}
+    together = [catalog.update("u", lambda u: replace(u, metadata=large)) for _ in range(3)]
+    results = await asyncio.gather(*together, return_exceptions=True)
+    assert DiskFull() in results
+    # The connection is another by now, and knows of no limit: the disk has room again.
+    assert all(result == DiskFull() or isinstance(result, Upload) for result in results)
+    assert (await catalog.load("u")).leases == safe.leases
+    after = await catalog.update("u", lambda u: replace(u, metadata=large))
+    assert await catalog.load("u") == after
+    await catalog.close()
+
+
+async def test_a_database_that_stays_locked_is_an_error_that_passes(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
+    catalog = SqlCatalog(path)
+    before = await catalog.create(new_upload("u"), 0.0, let_in)
+    stranger = sqlite3.connect(path, isolation_level=None)
+    stranger.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageFailed, match="database is locked"):
+        await catalog.update("u", lambda u: u.cancel(1.0))
+    assert "could not record 1 change" in caplog.text
+    assert await catalog.load("u") == before
+    stranger.execute("ROLLBACK")
+    stranger.close()
+    assert await catalog.update("u", lambda u: u) == before
+    await catalog.close()
+
+
+async def test_a_damaged_database_is_said_to_be(path: Path) -> None:
+    path.write_bytes(b"this is no database at all" * 100)
+    with pytest.raises(StorageFailed, match="not a database"):
+        SqlCatalog(path)
+
+
+async def test_closing_carries_out_what_waits_and_refuses_what_comes(
+    path: Path, hold: Hold
+) -> None:
+    catalog = SqlCatalog(path)
+    await catalog.create(new_upload("held"), 0.0, let_in)
+    with hold(catalog):
+        waiting = asyncio.create_task(catalog.update("held", lambda u: u.cancel(1.0)))
+        await in_line(waiting)
+        closing = [asyncio.create_task(catalog.close()) for _ in range(2)]
+        await in_line()
+    await asyncio.gather(*closing)
+    assert (await waiting).state is State.CANCELLED
+    with pytest.raises(RuntimeError, match="closed"):
+        await catalog.update("held", lambda u: u)
+    with pytest.raises(RuntimeError):
+        await catalog.load("held")
+    await catalog.close()
+
+
+@pytest.mark.parametrize("kept", ["none", "some", "all"])
+def test_a_difference_is_what_went_and_what_came(kept: str) -> None:
+    parts = PartSet.of(Part(at, at + 1, at) for at in range(0, 20, 2))
+    before, after = {
+        "none": ((), parts.parts),
+        "some": (parts.parts, parts.add(Part(7, 8, 7)).parts),
+        "all": (parts.parts, parts.parts),
+    }[kept]
+    gone, come = difference(before, after)
+    assert set(before) - set(gone) | set(come) == set(after)
+    assert len(gone) + len(come) == {"none": 10, "some": 3, "all": 0}[kept]
