@@ -54,7 +54,7 @@ class Receiver:
         announced: Running | None = None,
     ) -> None:
         self.at = start
-        self._gaps = list(gaps)
+        self._gaps = list(reversed(gaps))  # the next one last
         self._write = write
         self._announced = announced
         self._open: list[tuple[Range, int, int]] = []  # gap, how far it is filled, CRC
@@ -63,10 +63,9 @@ class Receiver:
         if self._announced is not None:
             self._announced.update(data)
         start, end = self.at, self.at + len(data)
-        for gap in self._gaps:
+        while len(data) and self._gaps and self._gaps[-1].start < end:
+            gap = self._gaps[-1]
             first, last = max(gap.start, start), min(gap.end, end)
-            if first >= last:
-                continue
             piece = data[first - start : last - start]
             self._write(first, piece)
             if first == gap.start:
@@ -74,6 +73,9 @@ class Receiver:
             else:
                 _, _, crc = self._open.pop()
                 self._open.append((gap, last, crc64(piece, crc)))
+            if last < gap.end:
+                break
+            self._gaps.pop()
         self.at = end
 
     def parts(self, at: float) -> tuple[Part, ...]:

@@ -54,17 +54,17 @@ def check_fits_now(length: int, limits: Limits, space: Space) -> None:
 def check_slot(usage: Usage, limits: Limits) -> None:
     """Raises `NoRoom` where one more open upload would be too many."""
     if limits.max_open is not None and usage.open >= limits.max_open:
-        raise NoRoom(f"{limits.max_open} uploads are open", RETRY_AFTER)
+        raise NoRoom("as many uploads as may be are open", RETRY_AFTER)
     per_owner = limits.max_open_per_owner
     if per_owner is not None and usage.open_of_owner >= per_owner:
-        raise NoRoom(f"you have {per_owner} open uploads", RETRY_AFTER)
+        raise NoRoom("you have as many open uploads as one may", RETRY_AFTER)
 
 
 def check_admission(length: int, usage: Usage, limits: Limits) -> None:
     """Raises `NoRoom` where a new upload of `length` bytes has to wait."""
     check_slot(usage, limits)
     if limits.max_reserved is not None and usage.reserved + length > limits.max_reserved:
-        raise NoRoom(f"{limits.max_reserved} bytes may be reserved in all", RETRY_AFTER)
+        raise NoRoom("space for uploads in all", RETRY_AFTER)
     per_owner = limits.max_reserved_per_owner
     if per_owner is not None and usage.reserved_of_owner + length > per_owner:
-        raise NoRoom(f"{per_owner} bytes may be reserved by one owner", RETRY_AFTER)
+        raise NoRoom("space for one owner's uploads", RETRY_AFTER)

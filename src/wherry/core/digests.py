@@ -88,13 +88,13 @@ class Digest:
 _MEMBER = re.compile(r"\s*([a-z*][a-z0-9_.*-]*)=:([A-Za-z0-9+/=]*):\s*")
 
 
-def parse_digest(text: str, field: str) -> Digest | None:
-    """The strongest digest of a `Content-Digest` field that we know, or None.
+def parse_digests(text: str, field: str) -> dict[str, Digest]:
+    """The digests in a field that we know, by algorithm.
 
     RFC 9530 section 2 lets a recipient ignore algorithms it does not know.
     Raises `BadRequest` for a malformed field or a value of the wrong length.
     """
-    found: dict[str, bytes] = {}
+    found: dict[str, Digest] = {}
     for member in text.split(","):
         match = _MEMBER.fullmatch(member)
         if not match:
@@ -108,8 +108,14 @@ def parse_digest(text: str, field: str) -> Digest | None:
             raise BadRequest(field, f"the {algorithm} value is not base64") from None
         if len(value) != LENGTHS[algorithm]:
             raise BadRequest(field, f"a {algorithm} value has {LENGTHS[algorithm]} bytes")
-        found[algorithm] = value
-    return next((Digest(a, found[a]) for a in LENGTHS if a in found), None)
+        found[algorithm] = Digest(algorithm, value)
+    return found
+
+
+def parse_digest(text: str, field: str) -> Digest | None:
+    """The strongest digest in a `Content-Digest` field, or None. Raises `BadRequest`."""
+    found = parse_digests(text, field)
+    return next((found[a] for a in LENGTHS if a in found), None)
 
 
 def parse_file_digest(text: str) -> Digest:
@@ -117,8 +123,8 @@ def parse_file_digest(text: str) -> Digest:
 
     Raises `BadRequest` for anything else.
     """
-    digest = parse_digest(text, "digest")
-    if digest is None or digest.algorithm != "crc64nvme":
+    digest = parse_digests(text, "digest").get("crc64nvme")
+    if digest is None:
         raise BadRequest(
             "digest",
             "a whole file is checked by crc64nvme=:base64: alone; "

@@ -6,8 +6,8 @@ table from error type to status, and a test fails while a table has a hole.
 Rule 2: `code` never changes once released; `str(error)` says what happened,
 `hint` what is safe and what to do next.
 
-Rule 3: only a refusal for size has "too large" in its text. Clients in the
-field look for these words.
+Rule 3: only a refusal for size has "413" or "too large" in its text: clients in
+the field look for them. So no other text has numbers; the facts have them.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ class BadRequest(UploadError):
 @dataclass
 class LengthRequired(UploadError):
     code: ClassVar[str] = "length-required"
-    hint: ClassVar[str] = "Send a Content-Length header, so that space can be reserved first."
+    hint: ClassVar[str] = "Send a Content-Length header, or declare the size first."
 
     def __str__(self) -> str:
-        return "The request does not say how many bytes it brings."
+        return "It is not known how many bytes there are."
 
 
 @dataclass
@@ -100,7 +100,9 @@ class UploadClosed(UploadError):
     """The upload is in a state that does not allow this verb any more."""
 
     code: ClassVar[str] = "upload-closed"
-    hint: ClassVar[str] = "A complete upload is safe; for any other, start a new one with init."
+    hint: ClassVar[str] = (
+        "Nothing is lost: what is complete or completing is safe. Ask for its state."
+    )
     state: str
     reason: str | None = None
 
@@ -130,7 +132,7 @@ class RangeOutside(UploadError):
     length: int
 
     def __str__(self) -> str:
-        return f"Bytes {self.start} to {self.end} lie outside the declared {self.length}."
+        return "The bytes lie outside the size that was declared."
 
 
 @dataclass
@@ -141,7 +143,7 @@ class LengthMismatch(UploadError):
     provided: int
 
     def __str__(self) -> str:
-        return f"The upload has {self.declared} bytes, the request says {self.provided}."
+        return "The upload has another length than the request says."
 
 
 @dataclass
@@ -154,7 +156,7 @@ class OffsetMismatch(UploadError):
     provided: int
 
     def __str__(self) -> str:
-        return f"The next byte is {self.expected}, the request begins at {self.provided}."
+        return "The request does not begin where the safe bytes end."
 
 
 @dataclass
@@ -165,7 +167,17 @@ class ChunkTooSmall(UploadError):
     provided: int
 
     def __str__(self) -> str:
-        return f"A chunk of {self.provided} bytes is below the minimum of {self.minimum}."
+        return "The chunk is smaller than the smallest that is taken."
+
+
+@dataclass
+class TooFragmented(UploadError):
+    code: ClassVar[str] = "too-fragmented"
+    hint: ClassVar[str] = "Every acknowledged byte is safe. Fill the gaps first; status lists them."
+    most: int
+
+    def __str__(self) -> str:
+        return "The upload has too many gaps to open one more."
 
 
 @dataclass
@@ -192,7 +204,7 @@ class NeverFits(UploadError):
     provided: int
 
     def __str__(self) -> str:
-        return f"{self.provided} bytes can never fit: uploads may hold {self.limit} in all."
+        return "The file can never fit into the space that uploads have."
 
 
 @dataclass
@@ -290,7 +302,7 @@ class BytesMissing(UploadError):
     missing: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
-        return f"{len(self.missing)} ranges are missing, the first is {list(self.missing[0])}."
+        return "Bytes are missing."
 
 
 @dataclass
@@ -304,7 +316,7 @@ class BodyCut(UploadError):
     announced: int
 
     def __str__(self) -> str:
-        return f"The request announced {self.announced} bytes and brought {self.received}."
+        return "The request brought fewer bytes than it announced."
 
 
 @dataclass
@@ -316,7 +328,7 @@ class BodyStalled(UploadError):
     seconds: float
 
     def __str__(self) -> str:
-        return f"The request brought next to nothing for {self.seconds:g} seconds."
+        return "The request brought next to nothing for too long."
 
 
 @dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from unicodedata import category
 
 from wherry.core.errors import BadRequest, ChunkTooSmall, TooLarge
 from wherry.core.ranges import Range
@@ -32,6 +33,11 @@ class Limits:
     expires_after: float = 24 * 3600.0
     keep_records: float = 7 * 24 * 3600.0
 
+    def __post_init__(self) -> None:
+        """Raises `ValueError` for numbers that contradict each other."""
+        if not 1 <= self.min_chunk <= self.chunk_size <= self.max_chunk:
+            raise ValueError("the chunk sizes must be 1 <= min_chunk <= chunk_size <= max_chunk")
+
     def check_length(self, length: int) -> None:
         """Raises `TooLarge` for a file that is never accepted."""
         if self.max_size is not None and length > self.max_size:
@@ -49,11 +55,16 @@ class Limits:
         return min(max(wanted or self.chunk_size, self.min_chunk), self.max_chunk)
 
 
+#: Characters that turn the direction of writing: `gpj.exe` can be made to look like a picture.
+TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
 def check_filename(name: str) -> str:
     """A bare file name of at most 255 bytes. Raises `BadRequest` for anything else."""
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise BadRequest("filename", "must be a bare name, without a path")
-    if any(ord(c) < 32 or 127 <= ord(c) < 160 or 0xD800 <= ord(c) <= 0xDFFF for c in name):
+    # Cc and Cs: control characters and halves of others; Zl and Zp: ends of lines.
+    if any(category(c) in ("Cc", "Cs", "Zl", "Zp") or c in TURNS for c in name):
         raise BadRequest("filename", "must not contain control characters")
     if len(name.encode()) > 255:
         raise BadRequest("filename", "must not be longer than 255 bytes")

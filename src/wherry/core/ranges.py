@@ -60,10 +60,15 @@ class PartSet:
     @classmethod
     def of(cls, parts: Iterable[Part]) -> PartSet:
         """From disjoint parts in any order. Raises `ValueError` where two overlap."""
-        found = cls()
-        for part in parts:
-            found = found.add(part)
-        return found
+        merged: list[Part] = []
+        for part in sorted(parts, key=lambda part: part.start):
+            if merged and merged[-1].end > part.start:
+                raise ValueError(f"{part} overlaps what is there")
+            if merged and merged[-1].end == part.start:
+                merged[-1] = merged[-1].then(part)
+            else:
+                merged.append(part)
+        return cls(tuple(merged))
 
     def add(self, new: Part) -> PartSet:
         """With `new`, merged with its neighbours. Raises `ValueError` on an overlap."""

@@ -22,8 +22,10 @@ from wherry.core.errors import (
     BytesMissing,
     FileDigestMismatch,
     LengthMismatch,
+    LengthRequired,
     RangeOutside,
     Superseded,
+    TooFragmented,
     TooLarge,
     UploadClosed,
     UploadGone,
@@ -35,6 +37,8 @@ from wherry.core.requests import Caller
 
 #: How many gaps an answer lists at most.
 MISSING_SHOWN = 100
+#: How many parts with gaps between them an upload may have.
+MOST_PARTS = 10_000
 
 
 class State(Enum):
@@ -176,23 +180,34 @@ class Upload:
         if want.end > self.limit:
             raise TooLarge(self.limit, want.end)
 
+    def _check_fragments(self, want: Range) -> None:
+        """Raises `TooFragmented` for one more part among too many that touches none of them."""
+        if len(self.received.parts) < MOST_PARTS:
+            return
+        around = Range(max(want.start - 1, 0), want.end + 1)
+        if self.received.missing(around) == (around,):
+            raise TooFragmented(MOST_PARTS)
+
     def chunk_range(self, index: int) -> Range:
         """The bytes of the chunk with this number, counted from 0 in `chunk_size`."""
         start = index * self.chunk_size
-        end = min(start + self.chunk_size, self.limit)
+        length = self.limit if self.length is None else self.length
+        end = min(start + self.chunk_size, length)
         if start >= end:
-            raise RangeOutside(
-                min(start, LARGEST), min(start + self.chunk_size, LARGEST), self.limit
-            )
+            raise RangeOutside(min(start, LARGEST), min(start + self.chunk_size, LARGEST), length)
         return Range(start, end)
 
     # What happens to it.
 
     def lease(self, want: Range, token: str, now: float) -> Upload:
-        """Give `want` to the request `token`; requests that held any of it lose theirs."""
+        """Give `want` to the request `token`; requests that held any of it lose theirs.
+
+        Raises `UploadGone`, `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
+        """
         self.check_receiving()
         self.check_inside(want)
-        kept = (lease for lease in self.leases if not lease.range.overlaps(want))
+        self._check_fragments(want)
+        kept = (le for le in self.leases if le.token != token and not le.range.overlaps(want))
         return replace(self, leases=(*kept, Lease(token, want, now)))
 
     def holds(self, token: str) -> bool:
@@ -205,7 +220,8 @@ class Upload:
     def record(self, token: str, parts: tuple[Part, ...]) -> Upload:
         """Note that `parts` are safe in storage, and end the request's lease.
 
-        Raises `Superseded` when a newer request has taken the range.
+        Raises `Superseded` when a newer request has taken the range, `RangeOutside`
+        when a length was declared meanwhile that lies before it.
         """
         self.check_receiving()
         mine = next((lease for lease in self.leases if lease.token == token), None)
@@ -215,10 +231,13 @@ class Upload:
         for part in parts:
             if not mine.range.start <= part.start < part.end <= mine.range.end:
                 raise ValueError(f"{part} lies outside the lease {mine}")
+            self.check_inside(part.range)  # the length may have been declared since
             received = received.add(part)
         return replace(self.release(token), received=received)
 
     def keep_slot(self, until: float) -> Upload:
+        if self.state not in HOLDS_SPACE:
+            return self
         return replace(self, slot_until=max(until, self.slot_until))
 
     def declare_length(self, length: int) -> Upload:
@@ -227,7 +246,7 @@ class Upload:
         if self.length is not None and self.length != length:
             raise LengthMismatch(declared=self.length, provided=length)
         if length < self.received.end:
-            raise LengthMismatch(declared=length, provided=self.received.end)
+            raise LengthMismatch(declared=self.received.end, provided=length)
         if length > self.limit:
             raise TooLarge(self.limit, length)
         return replace(self, length=length)
@@ -247,12 +266,11 @@ class Upload:
         return replace(after, leases=(), completion=Completion(token, until))
 
     def check_whole(self) -> None:
-        """Raises `BytesMissing` with the first gaps, or `FileDigestMismatch`."""
+        """Raises `BytesMissing` with the first gaps, `LengthRequired`, `FileDigestMismatch`."""
+        if gaps := self.missing:
+            raise BytesMissing(tuple((gap.start, gap.end) for gap in gaps))
         if self.length is None:
-            raise BytesMissing(((self.received.end, self.limit),))
-        if self.missing:
-            gaps = tuple((gap.start, gap.end) for gap in self.missing)
-            raise BytesMissing(gaps)
+            raise LengthRequired
         if self.digest is not None and self.digest != self.digest_now:
             raise FileDigestMismatch(str(self.digest), str(self.digest_now))
 
@@ -274,8 +292,13 @@ class Upload:
         )
 
     def announce_digest(self, digest: Digest | None) -> Upload:
-        """A whole-file digest that came with the request to complete."""
-        return self if digest is None or self.is_complete() else replace(self, digest=digest)
+        """A whole-file digest that came with the request to complete.
+
+        Once the bytes were checked it changes nothing: asked again, the same answer.
+        """
+        if digest is None or self.state is not State.RECEIVING:
+            return self
+        return replace(self, digest=digest)
 
     def cancel(self, now: float) -> Upload:
         """The client gives up; asked again, nothing changes.
@@ -289,17 +312,23 @@ class Upload:
         return self._end(State.CANCELLED, None)
 
     def expire(self, now: float, expires_after: float) -> Upload:
-        """Unchanged unless it is unfinished and its last byte came too long ago."""
-        if self.state not in (State.WAITING, State.RECEIVING):
+        """Unchanged unless nobody completes it and its last byte came too long ago."""
+        if self.state in GONE or self.is_complete() or self.completion is not None:
             return self
         return self._end(State.EXPIRED, None) if now >= self.expires_at(expires_after) else self
 
-    def vanish(self) -> Upload:
-        """Somebody removed its folder: that is an expiry, and said so."""
+    def vanish(self, token: str | None = None) -> Upload:
+        """Somebody removed its folder: that is an expiry, and said so.
+
+        A late request finds no folder either when completion has moved the file:
+        from then on only the one who completes may say so. Raises `Superseded`.
+        """
+        self._require_in_charge(token)
         return self._end(State.EXPIRED, "its folder was removed")
 
-    def fail(self, reason: str) -> Upload:
-        """Its content was refused; `reason` is an error's code."""
+    def fail(self, reason: str, token: str | None = None) -> Upload:
+        """Its content was refused; `reason` is an error's code. Raises as `vanish` does."""
+        self._require_in_charge(token)
         return self._end(State.FAILED, reason)
 
     def discard(self, now: float) -> Upload:
@@ -312,7 +341,12 @@ class Upload:
         ended = self._move(state)
         return replace(ended, leases=(), completion=None, slot_until=0.0, failure=reason)
 
-    def _require_completer(self, token: str) -> None:
+    def _require_in_charge(self, token: str | None) -> None:
+        self.check_exists()
+        if self.state is State.COMPLETING:
+            self._require_completer(token)
+
+    def _require_completer(self, token: str | None) -> None:
         self.check_exists()
         if self.completion is None or self.completion.token != token:
             raise Superseded

@@ -1,0 +1,159 @@
+"""Every state an assessment can reach keeps its promises: one worker, one end.
+
+Two workers compete (`a` and `b`), the clock has five instants, and a lease
+lasts one of them; all states are listed, as for uploads.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+
+from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
+
+TOKENS = ("a", "b")
+INSTANTS = (1.0, 2.0, 3.0)
+LAST = INSTANTS[-1] + 2
+ENDED = (AssessmentState.DONE, AssessmentState.FAILED)
+
+NEW = Assessment("i", upload_id="u", owner="o", created_at=0.0)
+
+
+class Action(NamedTuple):
+    """One method of `Assessment` with its arguments."""
+
+    name: str
+    args: tuple[Any, ...]
+
+
+class Taken(NamedTuple):
+    before: Assessment
+    name: str
+    args: tuple[Any, ...]
+    after: Assessment | None  #: None where the lease was lost.
+
+
+ACTIONS = [
+    *(Action("claim", (token, now, now + 1)) for token in TOKENS for now in INSTANTS),
+    *(Action("renew", (token, LAST - 1)) for token in TOKENS),
+    *(Action("with_steps", (token, (Step("probe", "done", 1.0),))) for token in TOKENS),
+    *(Action("finish", (token, 2.0, {"by": token})) for token in TOKENS),
+    *(Action("give_up", (token, 2.0, f"of {token}")) for token in TOKENS),
+]
+
+
+def key(assessment: Assessment) -> str:
+    """A report is a mapping and has no hash."""
+    return repr(assessment)
+
+
+@cache
+def walk() -> tuple[Taken, ...]:
+    seen, todo, taken = {key(NEW)}, [NEW], []
+    while todo:
+        before = todo.pop()
+        for name, args in ACTIONS:
+            act: Callable[..., Assessment] = getattr(before, name)
+            try:
+                after = act(*args)
+            except LeaseLost:
+                taken.append(Taken(before, name, args, None))
+                continue
+            taken.append(Taken(before, name, args, after))
+            if key(after) not in seen:
+                seen.add(key(after))
+                todo.append(after)
+    return tuple(taken)
+
+
+def steps(*names: str) -> list[tuple[Assessment, tuple[Any, ...], Assessment]]:
+    """What was done: before, the arguments, after."""
+    done = [taken for taken in walk() if not names or taken.name in names]
+    return [(before, args, after) for before, _, args, after in done if after is not None]
+
+
+def refused(*names: str) -> list[tuple[Assessment, tuple[Any, ...]]]:
+    return [(t.before, t.args) for t in walk() if t.after is None and t.name in names]
+
+
+def states() -> list[Assessment]:
+    return [NEW, *(after for _, _, after in steps())]
+
+
+def test_every_state_is_reached() -> None:
+    assert {assessment.state for assessment in states()} == set(AssessmentState)
+
+
+def test_only_a_running_assessment_has_a_worker() -> None:
+    for assessment in states():
+        assert (assessment.token is not None) == (assessment.state is AssessmentState.RUNNING)
+
+
+def test_a_worker_without_the_lease_changes_nothing() -> None:
+    verbs = ("renew", "with_steps", "finish", "give_up")
+    assert all(before.token == args[0] for before, args, _ in steps(*verbs))
+    assert all(before.token != args[0] for before, args in refused(*verbs))
+
+
+def test_a_lease_is_only_taken_from_nobody_or_when_it_has_run_out() -> None:
+    for before, (token, now, until), after in steps("claim"):
+        assert before.is_claimable(now)
+        assert before.state is AssessmentState.QUEUED or before.leased_until <= now
+        if after.state is AssessmentState.RUNNING:
+            assert (after.token, after.leased_until) == (token, until)
+
+
+def test_an_orphan_is_claimable_by_anybody_and_nothing_else_refuses_a_claim() -> None:
+    for before, (_, now, _) in refused("claim"):
+        assert not before.is_claimable(now)
+        assert before.state in ENDED or before.leased_until > now
+
+
+def test_an_ended_assessment_never_changes() -> None:
+    assert all(before.state not in ENDED for before, _, _ in steps())
+
+
+def test_an_ended_assessment_says_when_and_how() -> None:
+    for assessment in states():
+        done = assessment.state is AssessmentState.DONE
+        failed = assessment.state is AssessmentState.FAILED
+        assert (assessment.finished_at is not None) == (done or failed)
+        assert (assessment.report is not None) == done
+        assert (assessment.problem is not None) == failed
+
+
+def test_every_claim_is_an_attempt_and_nothing_else_is() -> None:
+    for before, _, after in steps("renew", "with_steps", "finish", "give_up"):
+        assert after.attempts == before.attempts
+    for before, _, after in steps("claim"):
+        running = after.state is AssessmentState.RUNNING
+        assert after.attempts == before.attempts + running <= MAX_ATTEMPTS
+
+
+def test_a_file_that_kills_every_worker_fails_in_the_end() -> None:
+    assessment, now = NEW, 0.0
+    for _ in range(MAX_ATTEMPTS):
+        assessment = assessment.claim("a", now, now + 1)
+        assert assessment.state is AssessmentState.RUNNING
+        now += 1
+    assessment = assessment.claim("b", now, now + 1)
+    assert (assessment.state, assessment.finished_at) == (AssessmentState.FAILED, now)
+    assert str(MAX_ATTEMPTS) in str(assessment.problem)
+
+
+def test_finished_steps_survive_the_worker_that_did_them() -> None:
+    for before, _, after in steps("claim", "renew", "finish", "give_up"):
+        assert after.steps == before.steps
+    assert any(before.steps and before.token != after.token for before, _, after in steps("claim"))
+
+
+def test_what_an_assessment_is_of_never_changes() -> None:
+    for _, _, after in steps():
+        assert (after.id, after.upload_id, after.owner, after.created_at) == ("i", "u", "o", 0.0)
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_no_token_is_no_key(token: Any) -> None:
+    with pytest.raises(LeaseLost):
+        NEW.finish(token, 1.0, {})

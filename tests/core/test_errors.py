@@ -1,0 +1,107 @@
+"""Every refusal says what happened, what is safe, and what to do next."""
+
+import json
+import re
+from dataclasses import fields
+from typing import Any, get_type_hints
+
+import pytest
+
+from wherry.core import (  # every module of core, so that no refusal is overlooked
+    admission,
+    digests,
+    errors,
+    limits,
+    upload,
+)
+from wherry.core.errors import NeverFits, TooLarge, UploadError, every_error
+
+SIZE_REFUSALS = (TooLarge,)
+#: The members that RFC 9457 and design give to a problem document.
+PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "retryable", "hint"}
+
+SAMPLES: dict[Any, object] = {
+    int: 413,  # numbers stand in no text but that of a refusal for size
+    float: 413.0,
+    str: "word",
+    str | None: "word",
+    tuple[str, ...]: ("video/mp4", "video/webm"),
+    tuple[tuple[int, int], ...]: ((0, 2), (5, 7)),
+}
+
+ERRORS = sorted(every_error(), key=lambda kind: kind.__name__)
+
+
+def sample(kind: type[UploadError]) -> UploadError:
+    hints = get_type_hints(kind)
+    return kind(**{f.name: SAMPLES[hints[f.name]] for f in fields(kind)})  # type: ignore[arg-type]
+
+
+each = pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
+
+
+def test_no_refusal_is_overlooked() -> None:
+    modules = (admission, digests, errors, limits, upload)
+    named = {
+        thing
+        for module in modules
+        for thing in vars(module).values()
+        if isinstance(thing, type) and issubclass(thing, UploadError)
+    }
+    assert named - {UploadError} == set(ERRORS)
+
+
+def test_every_code_is_one_errors_own() -> None:
+    codes = [kind.code for kind in ERRORS]
+    assert sorted(set(codes)) == sorted(codes)
+
+
+@each
+def test_a_code_is_words_with_hyphens(kind: type[UploadError]) -> None:
+    assert re.fullmatch(r"[a-z]+(-[a-z]+)*", kind.code)
+
+
+@each
+def test_a_refusal_is_a_sentence_and_its_hint_too(kind: type[UploadError]) -> None:
+    error = sample(kind)
+    assert str(error).strip() == str(error) != ""
+    assert error.hint.endswith(".")
+
+
+@each
+def test_only_a_refusal_for_size_has_the_words_that_clients_look_for(
+    kind: type[UploadError],
+) -> None:
+    text = f"{sample(kind)} {kind.hint}".lower()
+    assert ("too large" in text or "413" in text) == (kind in SIZE_REFUSALS)
+
+
+def test_a_file_for_which_there_is_no_space_is_not_told_to_come_in_pieces() -> None:
+    assert "large" not in str(NeverFits(limit=1, provided=2))
+
+
+@each
+def test_facts_are_the_fields_by_name_and_can_be_sent_as_json(kind: type[UploadError]) -> None:
+    error = sample(kind)
+    facts = error.facts()
+    assert facts == {f.name: getattr(error, f.name) for f in fields(kind)}  # type: ignore[arg-type]
+    assert json.loads(json.dumps(facts)).keys() == facts.keys()
+
+
+@each
+def test_no_fact_hides_a_member_of_the_problem_document(kind: type[UploadError]) -> None:
+    assert not sample(kind).facts().keys() & PROBLEM_MEMBERS
+
+
+@each
+def test_who_is_told_when_to_ask_again_may_ask_again(kind: type[UploadError]) -> None:
+    names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    assert kind.retryable or "retry_after" not in names
+    assert "retry_after" in names or "retry_after" not in kind.hint
+
+
+@each
+def test_a_refusal_can_be_raised_caught_and_compared(kind: type[UploadError]) -> None:
+    with pytest.raises(UploadError) as caught:
+        raise sample(kind)
+    assert caught.value == sample(kind)

@@ -1,0 +1,133 @@
+"""Limits refuse what is outside of them, and nothing else."""
+
+from contextlib import suppress
+from pathlib import PurePosixPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wherry.core.errors import BadRequest, ChunkTooSmall, TooLarge
+from wherry.core.limits import LARGEST, KiB, Limits, MiB, check_filename
+from wherry.core.ranges import Range
+
+LIMITS = Limits(max_size=1000, chunk_size=200, min_chunk=100, max_chunk=300)
+
+
+@pytest.mark.parametrize("length", [0, 999, 1000])
+def test_a_file_up_to_the_limit_is_accepted(length: int) -> None:
+    LIMITS.check_length(length)
+
+
+def test_a_file_of_one_byte_more_is_too_large() -> None:
+    with pytest.raises(TooLarge) as caught:
+        LIMITS.check_length(1001)
+    assert caught.value == TooLarge(limit=1000, provided=1001, scope="file")
+
+
+def test_without_a_limit_no_file_is_too_large() -> None:
+    Limits(max_size=None).check_length(LARGEST)
+
+
+@pytest.mark.parametrize("size", [100, 300])
+def test_a_chunk_of_exactly_a_bound_is_accepted(size: int) -> None:
+    LIMITS.check_chunk(Range(0, size), 1000)
+
+
+@given(start=st.integers(0, 2000), size=st.integers(1, 400), length=st.none() | st.integers(1, 999))
+def test_a_chunk_is_between_its_bounds_or_ends_the_file(
+    start: int, size: int, length: int | None
+) -> None:
+    chunk = Range(start, start + size)
+    if size > 300:
+        with pytest.raises(TooLarge) as large:
+            LIMITS.check_chunk(chunk, length)
+        assert large.value == TooLarge(limit=300, provided=size, scope="chunk")
+    elif size < 100 and chunk.end != length:
+        with pytest.raises(ChunkTooSmall) as small:
+            LIMITS.check_chunk(chunk, length)
+        assert small.value == ChunkTooSmall(minimum=100, provided=size)
+    else:
+        LIMITS.check_chunk(chunk, length)
+
+
+@given(st.none() | st.integers(0, 1 << 70))
+def test_a_client_gets_the_chunk_size_it_wants_where_that_is_allowed(wanted: int | None) -> None:
+    given_size = LIMITS.cut(wanted)
+    assert 100 <= given_size <= 300
+    assert given_size == (wanted or 200) or not 100 <= (wanted or 200) <= 300
+
+
+def test_nobody_who_wants_nothing_gets_another_size_than_the_offered_one() -> None:
+    assert LIMITS.cut(None) == 200
+    assert Limits().cut(None) == 5 * MiB
+    assert Limits().cut(1) == 64 * KiB
+    assert Limits().cut(1 << 40) == 64 * MiB
+
+
+def test_two_of_the_largest_numbers_fit_into_64_bits() -> None:
+    assert 2 * LARGEST < 1 << 63
+
+
+# File names.
+
+
+@given(
+    st.text()
+    | st.text("a./\\\x00\n\x7f\x85é\ud800", max_size=6)
+    | st.text("aé中🎬", min_size=60, max_size=260)
+)
+def test_any_text_is_a_bare_name_or_a_bad_request(text: str) -> None:
+    with suppress(BadRequest):
+        name = check_filename(text)
+        assert name == text == PurePosixPath("/folder", text).name
+        assert "\\" not in name
+        assert 0 < len(name.encode()) <= 255
+        assert not any(c < " " or "\x7f" <= c < "\xa0" for c in name)
+
+
+@pytest.mark.parametrize(
+    "name", ["film.mp4", "a b.mov", "..hidden", "…", "фильм.mp4", "a" * 255, "🎬" * 63, "-rf", "~"]
+)
+def test_ordinary_names_pass(name: str) -> None:
+    assert check_filename(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("", "bare name"),
+        (".", "bare name"),
+        ("..", "bare name"),
+        ("/etc/passwd", "bare name"),
+        ("a/b", "bare name"),
+        ("..\\a", "bare name"),
+        ("a\x00.mp4", "control"),
+        ("a\r\nb", "control"),
+        ("a\x7f", "control"),
+        ("a\x9f", "control"),
+        ("a\udcff", "control"),
+        ("a" * 256, "255 bytes"),
+        ("é" * 128, "255 bytes"),
+        ("x" * 10_000, "255 bytes"),
+    ],
+)
+def test_names_that_could_do_harm_are_refused_with_the_reason(name: str, problem: str) -> None:
+    with pytest.raises(BadRequest, match=problem):
+        check_filename(name)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "offered", "maximum"), [(0, 1, 2), (2, 1, 3), (1, 3, 2), (5, 4, 3)]
+)
+def test_chunk_sizes_that_contradict_each_other_are_refused_at_the_start(
+    minimum: int, offered: int, maximum: int
+) -> None:
+    with pytest.raises(ValueError, match="min_chunk <= chunk_size <= max_chunk"):
+        Limits(min_chunk=minimum, chunk_size=offered, max_chunk=maximum)
+
+
+@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u2028", "\u2029", "\x85"])
+def test_a_name_that_shows_as_another_is_refused(character: str) -> None:
+    with pytest.raises(BadRequest):
+        check_filename(f"holiday{character}gpj.exe")

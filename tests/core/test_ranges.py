@@ -1,0 +1,135 @@
+"""A `PartSet` is a set of byte indices that knows what the bytes hash to."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wherry.core.digests import EMPTY_CRC, crc64
+from wherry.core.ranges import Part, PartSet, Range
+
+LENGTH = 40
+
+
+def indices(ranges: Iterable[Range | Part]) -> list[int]:
+    return [i for r in ranges for i in range(r.start, r.end)]
+
+
+def runs(received: set[int], within: range) -> list[tuple[int, int]]:
+    """The longest runs of received bytes: the model's own way of merging."""
+    starts = [i for i in within if i in received and i - 1 not in received]
+    ends = [i + 1 for i in within if i in received and i + 1 not in received]
+    return list(zip(starts, ends, strict=True))
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """A file, and some disjoint parts of it in the order in which they came."""
+
+    data: bytes
+    parts: tuple[Part, ...]
+
+    @property
+    def received(self) -> set[int]:
+        return set(indices(self.parts))
+
+
+@st.composite
+def arrivals(draw: st.DrawFn) -> Arrivals:
+    data = draw(st.binary(min_size=LENGTH, max_size=LENGTH))
+    cuts = sorted(draw(st.sets(st.integers(1, LENGTH - 1))) | {0, LENGTH})
+    whole = [Range(start, end) for start, end in pairwise(cuts)]
+    some = [piece for piece in draw(st.permutations(whole)) if draw(st.booleans())]
+    times = draw(st.permutations([float(r.start) for r in some]))
+    parts = (
+        Part(r.start, r.end, crc64(data[r.start : r.end]), at)
+        for r, at in zip(some, times, strict=True)
+    )
+    return Arrivals(data, tuple(parts))
+
+
+ranges = st.tuples(st.integers(0, LENGTH - 1), st.integers(1, LENGTH)).map(
+    lambda pair: Range(pair[0], pair[0] + pair[1])
+)
+
+
+@given(arrivals())
+def test_parts_in_any_order_give_the_longest_runs_each_with_its_own_digest(came: Arrivals) -> None:
+    found = PartSet.of(came.parts)
+    assert [(part.start, part.end) for part in found.parts] == runs(came.received, range(LENGTH))
+    for part in found.parts:
+        assert part.crc == crc64(came.data[part.start : part.end])
+
+
+@given(arrivals(), st.data())
+def test_the_order_of_arrival_leaves_no_trace(came: Arrivals, data: st.DataObject) -> None:
+    another_order = data.draw(st.permutations(came.parts))
+    assert PartSet.of(another_order) == PartSet.of(came.parts)
+
+
+@given(arrivals())
+def test_what_is_asked_of_it_is_what_the_bytes_say(came: Arrivals) -> None:
+    found, received = PartSet.of(came.parts), came.received
+    offset = next(i for i in range(LENGTH + 1) if i not in received)
+    assert found.offset == offset
+    assert found.size == len(received)
+    assert found.end == max(received, default=-1) + 1
+    assert found.crc == crc64(came.data[:offset])
+    assert found.last_at == max((part.at for part in came.parts), default=None)
+
+
+@given(arrivals(), ranges)
+def test_missing_is_every_byte_inside_that_has_not_come(came: Arrivals, within: Range) -> None:
+    gaps = PartSet.of(came.parts).missing(within)
+    inside = range(within.start, within.end)
+    assert [(gap.start, gap.end) for gap in gaps] == runs(set(inside) - came.received, inside)
+
+
+@given(arrivals(), ranges, st.integers(0, LENGTH))
+def test_of_many_gaps_the_first_can_be_asked_for(came: Arrivals, within: Range, most: int) -> None:
+    found = PartSet.of(came.parts)
+    assert found.missing(within, most) == found.missing(within)[:most]
+
+
+@given(arrivals(), ranges)
+def test_a_byte_is_never_taken_twice(came: Arrivals, again: Range) -> None:
+    found = PartSet.of(came.parts)
+    new = Part(again.start, again.end, 0)
+    if came.received & set(indices([again])):
+        with pytest.raises(ValueError, match="overlaps"):
+            found.add(new)
+    else:
+        assert set(indices(found.add(new).parts)) == came.received | set(indices([again]))
+
+
+@given(ranges, ranges)
+def test_two_ranges_overlap_when_they_share_a_byte(one: Range, other: Range) -> None:
+    assert one.overlaps(other) == bool(set(indices([one])) & set(indices([other])))
+    assert one.overlaps(other) == other.overlaps(one)
+
+
+@given(st.integers(-5, 5), st.integers(-5, 5))
+def test_a_range_has_at_least_one_byte(start: int, end: int) -> None:
+    if 0 <= start < end:
+        assert len(Range(start, end)) == end - start
+    else:
+        with pytest.raises(ValueError, match="empty or backward"):
+            Range(start, end)
+
+
+def test_nothing_has_come_yet_of_a_new_upload() -> None:
+    empty = PartSet()
+    assert (empty.offset, empty.end, empty.size, empty.crc, empty.last_at) == (
+        *(0, 0, 0),
+        EMPTY_CRC,
+        None,
+    )
+
+
+@pytest.mark.parametrize("start", [3, 5, 0])
+def test_only_neighbours_can_be_joined(start: int) -> None:
+    with pytest.raises(ValueError, match="does not follow"):
+        Part(0, 4, 0).then(Part(start, 9, 0))

@@ -1,0 +1,113 @@
+"""What an upload answers that needs no walk: chunks by number, owners, suffixes."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wherry.core.errors import (
+    BytesMissing,
+    RangeOutside,
+    TooFragmented,
+    TooLarge,
+    UploadNotFound,
+)
+from wherry.core.ranges import Part, PartSet, Range
+from wherry.core.requests import Caller
+from wherry.core.upload import MISSING_SHOWN, MOST_PARTS, Upload
+
+
+def upload(limit: int = 10, filename: str = "film.mp4", chunk_size: int = 4) -> Upload:
+    return Upload(
+        "u", owner="ann", filename=filename, limit=limit, length=limit, chunk_size=chunk_size
+    )
+
+
+@given(length=st.integers(0, 60), chunk_size=st.integers(1, 70))
+def test_the_chunks_by_number_are_the_whole_file_in_order(length: int, chunk_size: int) -> None:
+    file = upload(length, chunk_size=chunk_size)
+    assert file.total_chunks is not None
+    chunks = [file.chunk_range(index) for index in range(file.total_chunks)]
+    assert [i for chunk in chunks for i in range(chunk.start, chunk.end)] == list(range(length))
+    assert all(len(chunk) == chunk_size for chunk in chunks[:-1])
+
+
+@given(index=st.integers(3, 1 << 70))
+def test_a_chunk_behind_the_last_one_is_outside(index: int) -> None:
+    with pytest.raises(RangeOutside) as caught:
+        upload().chunk_range(index)
+    assert caught.value.end < 1 << 63
+
+
+def test_without_a_length_there_is_no_number_of_chunks() -> None:
+    assert Upload("u", owner="ann", filename="f", limit=10).total_chunks is None
+
+
+def test_without_a_length_the_limit_refuses_and_says_too_large() -> None:
+    unknown = Upload("u", owner="ann", filename="f", limit=10)
+    unknown.check_inside(Range(0, 10))
+    with pytest.raises(TooLarge) as caught:
+        unknown.check_inside(Range(5, 11))
+    assert caught.value == TooLarge(limit=10, provided=11)
+
+
+def test_with_a_length_what_lies_behind_it_is_outside() -> None:
+    upload().check_inside(Range(0, 10))
+    with pytest.raises(RangeOutside) as caught:
+        upload().check_inside(Range(5, 11))
+    assert caught.value == RangeOutside(start=5, end=11, length=10)
+
+
+def test_somebody_elses_upload_is_not_there() -> None:
+    upload().check_owner(Caller("ann"))
+    for stranger in (Caller("bob"), Caller(""), Caller("bob", operator=True)):
+        with pytest.raises(UploadNotFound):
+            upload().check_owner(stranger)
+
+
+def test_a_part_outside_of_its_own_lease_is_a_fault_of_ours() -> None:
+    leased = upload().lease(Range(2, 4), "a", now=1.0)
+    for start, end in ((1, 3), (3, 5), (3, 3), (8, 9)):
+        with pytest.raises(ValueError, match="outside the lease"):
+            leased.record("a", (Part(start, end, 0),))
+
+
+def test_an_empty_file_is_whole_from_the_start() -> None:
+    assert upload(limit=0).completing("a", 0.0, 1.0).offset == 0
+
+
+def test_of_very_many_gaps_only_the_first_are_listed() -> None:
+    sparse = upload(limit=1000).lease(Range(0, 1000), "a", now=0.0)
+    sparse = sparse.record("a", tuple(Part(i, i + 1, 0) for i in range(1, 1000, 2)))
+    with pytest.raises(BytesMissing) as caught:
+        sparse.check_whole()
+    assert caught.value.missing == tuple((i, i + 1) for i in range(0, 2 * MISSING_SHOWN, 2))
+
+
+@pytest.mark.parametrize(
+    ("filename", "suffix"),
+    [
+        ("film.mp4", ".mp4"),
+        ("FILM.MP4", ".mp4"),
+        ("a.tar.gz", ".gz"),
+        (".mp4", ".mp4"),
+        ("film", ""),
+        ("film.", ""),
+        ("film.m p4", ""),
+        ("film.mp4 ", ""),
+        ("film.mp４", ""),
+        ("film.abcdefghijk", ""),
+    ],
+)
+def test_the_suffix_is_a_short_plain_ending_or_nothing(filename: str, suffix: str) -> None:
+    assert upload(filename=filename).suffix == suffix
+
+
+def test_an_upload_with_very_many_gaps_takes_only_what_touches_a_part() -> None:
+    parts = tuple(Part(at, at + 1, 0) for at in range(0, 4 * MOST_PARTS, 4))
+    full_of_gaps = Upload(
+        "u", owner="ann", filename="f", limit=1 << 20, length=1 << 20, received=PartSet(parts)
+    )
+    with pytest.raises(TooFragmented):
+        full_of_gaps.lease(Range(2, 3), "t", 1.0)
+    for touching in (Range(1, 2), Range(3, 4), Range(1, 4), Range(2, 9)):
+        assert full_of_gaps.lease(touching, "t", 1.0).holds("t")

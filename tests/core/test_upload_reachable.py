@@ -1,0 +1,392 @@
+"""Every state an upload can reach keeps the promises of an upload.
+
+`Upload` is a frozen value, so with a tiny limit its states can be listed, not
+sampled: walk from a new upload along every request until nothing new appears.
+Two requests compete (`a` and `b`), and every part has the CRC of its own bytes.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from wherry.core.digests import Digest, crc64
+from wherry.core.errors import (
+    BytesMissing,
+    LengthMismatch,
+    RangeOutside,
+    Superseded,
+    TooLarge,
+    UploadClosed,
+    UploadError,
+    UploadGone,
+)
+from wherry.core.ranges import Part, Range
+from wherry.core.upload import GONE, TRANSITIONS, Completion, Lease, State, Upload
+
+LIMIT = 3
+DATA = b"abc"
+TOKENS = ("a", "b")
+RANGES = [Range(start, end) for start, end in combinations(range(LIMIT + 2), 2)]
+RIGHT, WRONG = Digest.of_crc(crc64(DATA)), Digest.of_crc(1)
+
+# The clock: created at 0, bytes come at 1, completions are asked for at 2 or 3 and last 1.
+TRAFFIC_AT, EXPIRES_AFTER = 1.0, 2.0
+COMPLETED_AT = (2.0, 3.0)
+MUCH_LATER = 9.0
+
+ENDED = GONE | {State.COMPLETE}
+#: Edges that no request takes yet: nothing waits until there is a line to wait in.
+UNTRODDEN = {(State.WAITING, State.RECEIVING)}
+
+
+class Action(NamedTuple):
+    """One method of `Upload` with its arguments."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+
+
+class Step(NamedTuple):
+    before: Upload
+    name: str
+    args: tuple[Any, ...]
+    after: Upload
+
+
+class Refusal(NamedTuple):
+    before: Upload
+    name: str
+    args: tuple[Any, ...]
+    error: UploadError
+
+
+ALWAYS = [
+    *(Action("release", (token,)) for token in TOKENS),
+    *(Action("declare_length", (length,)) for length in range(LIMIT + 2)),
+    *(Action("completing", (t, now, now + 1)) for t in TOKENS for now in COMPLETED_AT),
+    *(Action("renew", (token, 4.0)) for token in TOKENS),
+    *(Action("interrupted", (token,)) for token in TOKENS),
+    *(Action("completed", (token, f"assessment-{token}")) for token in TOKENS),
+    *(Action("announce_digest", (digest,)) for digest in (None, RIGHT, WRONG)),
+    *(Action("cancel", (now,)) for now in (*COMPLETED_AT, MUCH_LATER)),
+    *(Action("expire", (now, EXPIRES_AFTER)) for now in (0.0, 1.0, 2.0, 3.0)),
+    *(Action("discard", (now,)) for now in (5.0, 6.0)),
+    *(Action("vanish", (token,)) for token in (None, *TOKENS)),
+    *(Action("fail", ("type-refused", token)) for token in (None, *TOKENS)),
+    Action("keep_slot", (1.0,)),
+]
+
+
+def part(where: Range) -> Part:
+    return Part(where.start, where.end, crc64(DATA[where.start : where.end]), TRAFFIC_AT)
+
+
+def actions(upload: Upload) -> Iterator[Action]:
+    """Everything that may be asked; every request has a token of its own, and leases once."""
+    yield from ALWAYS
+    for token in TOKENS:
+        mine = next((lease.range for lease in upload.leases if lease.token == token), None)
+        if mine is None:
+            yield from (Action("lease", (want, token, TRAFFIC_AT)) for want in RANGES)
+        gaps = upload.received.missing(mine or Range(0, LIMIT))
+        yield Action("record", (token, tuple(map(part, gaps))))
+        for want in RANGES:
+            if any(gap.start <= want.start < want.end <= gap.end for gap in gaps):
+                yield Action("record", (token, (part(want),)))
+
+
+@cache
+def walk() -> tuple[list[Step], list[Refusal]]:
+    new = Upload("u", owner="o", filename="f", limit=LIMIT, chunk_size=2)
+    waiting = replace(new, state=State.WAITING)
+    seen, todo = {new, waiting}, [new, waiting]
+    taken, refused = [], []
+    while todo:
+        before = todo.pop()
+        for action in actions(before):
+            act: Callable[..., Upload] = getattr(before, action.name)
+            try:
+                after = act(*action.args)
+            except UploadError as error:
+                refused.append(Refusal(before, *action, error.with_traceback(None)))
+                continue
+            taken.append(Step(before, *action, after))
+            if after not in seen:
+                seen.add(after)
+                todo.append(after)
+    return taken, refused
+
+
+def steps(name: str | None = None) -> list[Step]:
+    return [step for step in walk()[0] if name in (None, step.name)]
+
+
+def refusals(*names: str) -> list[Refusal]:
+    return [refusal for refusal in walk()[1] if not names or refusal.name in names]
+
+
+@cache
+def states() -> set[Upload]:
+    return {step.after for step in steps()} | {step.before for step in steps()}
+
+
+def indices(upload: Upload) -> set[int]:
+    """Which bytes are received."""
+    return {i for part in upload.received.parts for i in range(part.start, part.end)}
+
+
+def is_being_completed(upload: Upload, now: float) -> bool:
+    return upload.completion is not None and upload.completion.until > now
+
+
+# The life of an upload.
+
+
+def test_only_the_transitions_of_the_table_happen_and_each_of_them_does() -> None:
+    taken = {(step.before.state, step.after.state) for step in steps()}
+    table = {(origin, to) for origin, targets in TRANSITIONS.items() for to in targets}
+    assert {(origin, to) for origin, to in taken if origin is not to} == table - UNTRODDEN
+
+
+def test_what_an_upload_is_never_changes() -> None:
+    fixed = ("id", "owner", "filename", "limit", "chunk_size", "created_at", "metadata")
+    for step in steps():
+        assert all(getattr(step.before, name) == getattr(step.after, name) for name in fixed)
+
+
+def test_an_ended_upload_has_no_lease_and_nobody_who_completes_it() -> None:
+    for upload in states():
+        assert upload.state not in ENDED or (upload.leases, upload.completion) == ((), None)
+
+
+def test_an_ended_upload_holds_no_slot() -> None:
+    assert all(upload.slot_until == 0 for upload in states() if upload.state in ENDED)
+
+
+def test_an_ended_upload_never_changes_but_for_its_file_being_discarded() -> None:
+    for step in steps():
+        if step.before.state in ENDED:
+            assert step.after == replace(step.before, discarded_at=step.after.discarded_at)
+
+
+def test_only_a_complete_upload_is_discarded_and_once() -> None:
+    for step in steps("discard"):
+        assert step.before.state is State.COMPLETE
+        first = step.before.discarded_at
+        assert step.after.discarded_at == (step.args[0] if first is None else first)
+
+
+def test_why_an_upload_failed_is_known_to_whoever_asks_for_it() -> None:
+    for upload in states():
+        assert upload.failure is None or upload.state in GONE
+        assert upload.failure is not None or upload.state is not State.FAILED
+    for refusal in refusals("lease"):
+        if refusal.before.state in GONE:
+            state, why = refusal.before.state.value, refusal.before.failure
+            assert refusal.error == UploadGone(state, why)
+
+
+def test_cancelling_twice_is_cancelling_once() -> None:
+    for step in steps("cancel"):
+        assert step.after.state in GONE
+        assert step.after.cancel(MUCH_LATER) is step.after
+
+
+def test_everything_unfinished_can_be_cancelled_but_for_a_running_completion() -> None:
+    for step in steps("cancel"):
+        assert not is_being_completed(step.before, step.args[0])
+    for refusal in refusals("cancel"):
+        before, (now,) = refusal.before, refusal.args
+        assert before.state is State.COMPLETE or is_being_completed(before, now)
+
+
+def test_an_upload_expires_when_its_last_byte_is_too_old_and_not_before() -> None:
+    for step in steps("expire"):
+        before, now = step.before, step.args[0]
+        times = [lease.at for lease in before.leases] + [p.at for p in before.received.parts]
+        is_due = now >= max([before.created_at, *times]) + EXPIRES_AFTER
+        if before.state in (State.WAITING, State.RECEIVING):
+            assert (step.after.state is State.EXPIRED) == is_due
+        else:
+            assert step.after is before or (is_due and before.completion is None)
+
+
+def test_nothing_is_kept_for_ever_that_nobody_completes() -> None:
+    for upload in states():
+        if upload.state not in ENDED and upload.completion is None:
+            assert upload.expire(MUCH_LATER, EXPIRES_AFTER).state is State.EXPIRED
+
+
+def test_an_upload_whose_folder_was_removed_is_expired_and_says_so() -> None:
+    for upload in states():
+        if upload.state in (State.WAITING, State.RECEIVING):
+            ended = upload.vanish()
+            assert (ended.state, bool(ended.failure)) == (State.EXPIRED, True)
+
+
+# Its bytes.
+
+
+def test_the_offset_never_decreases() -> None:
+    assert all(step.before.offset <= step.after.offset for step in steps())
+
+
+def test_what_is_recorded_is_received_and_nothing_else_ever_is() -> None:
+    for step in steps():
+        came = set[int]()
+        if step.name == "record":
+            came = {i for new in step.args[1] for i in range(new.start, new.end)}
+        assert indices(step.after) == indices(step.before) | came
+
+
+def test_the_digest_of_what_was_received_is_that_of_its_bytes() -> None:
+    for upload in states():
+        for got in upload.received.parts:
+            assert got.crc == crc64(DATA[got.start : got.end])
+        assert upload.digest_now == Digest.of_crc(crc64(DATA[: upload.offset]))
+
+
+def test_gaps_are_the_bytes_that_have_not_come() -> None:
+    for upload in states():
+        end = LIMIT if upload.length is None else upload.length
+        gaps = [i for gap in upload.missing for i in range(gap.start, gap.end)]
+        assert gaps == sorted(set(range(end)) - indices(upload))
+
+
+def test_no_upload_outgrows_its_limit() -> None:
+    assert all(upload.received.end <= LIMIT for upload in states())
+
+
+def test_no_upload_outgrows_its_length() -> None:
+    for upload in states():
+        assert upload.length is None or upload.received.end <= upload.length
+
+
+def test_length_never_changes_once_declared() -> None:
+    assert all(step.before.length in (None, step.after.length) for step in steps())
+
+
+def test_no_length_is_declared_below_what_is_received() -> None:
+    assert all(step.before.received.end <= step.args[0] for step in steps("declare_length"))
+
+
+def test_a_length_is_refused_where_it_contradicts_and_the_refusal_says_how() -> None:
+    for refusal in refusals("declare_length"):
+        before, (asked,) = refusal.before, refusal.args
+        known = before.received.end if before.length is None else before.length
+        outgrows = before.length is None and asked > LIMIT
+        expected = TooLarge(LIMIT, asked) if outgrows else LengthMismatch(known, asked)
+        assert refusal.error == expected or before.state is not State.RECEIVING
+
+
+# Its open requests.
+
+
+def test_two_open_requests_never_hold_the_same_byte() -> None:
+    for upload in states():
+        for one, other in combinations(upload.leases, 2):
+            assert not one.range.overlaps(other.range)
+
+
+def test_the_newest_request_has_its_range_and_those_it_overlaps_have_none() -> None:
+    for step in steps("lease"):
+        want, token, now = step.args
+        kept = {lease for lease in step.before.leases if not lease.range.overlaps(want)}
+        assert set(step.after.leases) == kept | {Lease(token, want, now)}
+
+
+def test_every_range_inside_the_file_is_granted_while_it_receives() -> None:
+    for refusal in refusals("lease"):
+        want, before = refusal.args[0], refusal.before
+        end = LIMIT if before.length is None else before.length
+        assert before.state is not State.RECEIVING or want.end > end
+
+
+def test_a_request_that_lost_its_range_records_nothing() -> None:
+    assert all(step.before.holds(step.args[0]) for step in steps("record"))
+    for refusal in refusals("record"):
+        if refusal.before.state is State.RECEIVING:
+            holds = refusal.before.holds(refusal.args[0])
+            assert isinstance(refusal.error, RangeOutside if holds else Superseded)
+
+
+def test_only_its_own_request_ends_a_lease_or_a_newer_one_for_the_same_bytes() -> None:
+    for step in steps():
+        lost = set(step.before.leases) - set(step.after.leases)
+        if step.name in ("record", "release"):
+            assert lost == {lease for lease in step.before.leases if lease.token == step.args[0]}
+        elif step.name not in ("lease", "declare_length"):
+            assert not lost or step.after.state is not State.RECEIVING
+
+
+def test_bytes_are_refused_by_whatever_does_not_receive() -> None:
+    for step in [*steps("lease"), *steps("record"), *steps("declare_length")]:
+        assert step.before.state is State.RECEIVING
+    for refusal in refusals("lease", "record", "declare_length"):
+        state = refusal.before.state
+        if state is not State.RECEIVING:
+            assert isinstance(refusal.error, UploadGone if state in GONE else UploadClosed)
+
+
+def test_a_slot_is_only_ever_kept_longer() -> None:
+    assert all(s.before.slot_until <= s.after.slot_until for s in steps("keep_slot"))
+    assert any(s.before.slot_until < s.after.slot_until for s in steps("keep_slot"))
+
+
+# Its completion.
+
+
+def test_completing_means_that_every_byte_is_there() -> None:
+    for upload in states():
+        if upload.state in (State.COMPLETING, State.COMPLETE):
+            assert upload.length is not None
+            assert indices(upload) >= set(range(upload.length))
+
+
+def test_completing_means_that_its_bytes_have_the_digest_that_was_announced() -> None:
+    for upload in states():
+        if upload.state in (State.COMPLETING, State.COMPLETE):
+            assert upload.digest in (None, upload.digest_now)
+
+
+def test_a_whole_upload_can_be_completed() -> None:
+    for refusal in refusals("completing"):
+        before = refusal.before
+        if before.state is State.RECEIVING and before.length is not None and not before.missing:
+            assert before.digest not in (None, before.digest_now)
+
+
+def test_asking_too_early_is_answered_with_gaps_that_are_there() -> None:
+    for refusal in refusals("completing"):
+        if isinstance(refusal.error, BytesMissing):
+            gaps = tuple((gap.start, gap.end) for gap in refusal.before.missing)
+            assert refusal.error.missing == gaps != ()
+
+
+def test_only_one_completes_at_a_time_until_its_time_is_up() -> None:
+    for step in steps("completing"):
+        token, now, until = step.args
+        assert not is_being_completed(step.before, now)
+        assert step.after.completion == Completion(token, until)
+    for refusal in refusals("completing"):
+        if refusal.before.state is State.COMPLETING:
+            assert is_being_completed(refusal.before, refusal.args[1])
+
+
+def test_only_the_one_who_completes_says_how_it_went() -> None:
+    for step in steps():
+        completed = step.before.state is State.COMPLETING and step.name in ("vanish", "fail")
+        if completed or step.name in ("renew", "interrupted", "completed"):
+            assert step.before.completion is not None
+            assert step.before.completion.token == step.args[-1 if completed else 0]
+    for refusal in refusals("renew", "interrupted", "completed"):
+        assert isinstance(refusal.error, UploadGone if refusal.before.state in GONE else Superseded)
+
+
+def test_the_assessment_is_fixed_by_completion_and_by_nothing_else() -> None:
+    for step in steps():
+        before, after = step.before.assessment_id, step.after.assessment_id
+        assert before == after or (before is None and step.name == "completed")
+    assert all(s.after.assessment_id == f"assessment-{s.args[0]}" for s in steps("completed"))
