@@ -1,0 +1,106 @@
+"""What the operating system does for one file: room, locks, safety.
+
+Rule 1: room is never made by writing. `fallocate(2)` is called directly, because
+glibc's `posix_fallocate` writes zeros where a file system cannot reserve.
+
+Rule 2: a sync that failed is final for its file descriptor. The kernel may have
+marked the lost pages clean, so asking again would answer that all is well.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import struct
+import sys
+from pathlib import Path
+
+from wherry.core.ranges import Range
+
+#: The disk, or what this user may take of it, is full.
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: The answers of a system that knows the call but cannot do it here.
+CANNOT = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.ENOLCK})
+
+if sys.platform == "linux":
+    _libc = ctypes.CDLL(None, use_errno=True)
+    # musl's off_t has 64 bits everywhere; glibc's needs the 64 in the name on 32-bit machines.
+    _fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate
+    _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+
+    def allocate(fd: int, length: int) -> bool:
+        """Make the file `length` bytes long, with blocks of its own for every one.
+
+        What is written already stays. False where the file system cannot reserve;
+        then nothing has changed. Raises `OSError`.
+        """
+        while length and _fallocate(fd, 0, 0, length) != 0:
+            error = ctypes.get_errno()
+            if error in CANNOT:
+                return False
+            if error != errno.EINTR:
+                raise OSError(error, os.strerror(error))
+        return True
+
+    def lock(fd: int, within: Range) -> bool:
+        """Lock these bytes of the file against every other open descriptor of it.
+
+        False if somebody has any of them. The lock ends when `fd` is closed, also
+        by death. Never waits. Raises `OSError`.
+        """
+        # struct flock: type, whence, start, length, pid; the pid must be 0 here.
+        request = struct.pack("@hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, within.start, len(within), 0)
+        try:
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, request)
+        except (BlockingIOError, PermissionError):
+            return False
+        return True
+
+    def sync_data(fd: int) -> None:
+        """Return once the file's bytes are safe. Raises `OSError`, once and for all."""
+        os.fdatasync(fd)
+
+    def sync_file(fd: int) -> None:
+        """Return once the file's bytes and its length are safe. Raises `OSError`."""
+        os.fsync(fd)
+
+else:  # macOS, for development.
+
+    def allocate(fd: int, length: int) -> bool:
+        """False: there is no call that reserves and can be undone by a truncation."""
+        return False
+
+    def lock(fd: int, within: Range) -> bool:
+        """Without a lock by open descriptor, the lease in the catalog has to do."""
+        return True
+
+    def sync_data(fd: int) -> None:
+        """Return once the file's bytes are safe. Raises `OSError`."""
+        sync_file(fd)
+
+    def sync_file(fd: int) -> None:
+        """`fsync` on macOS stops at the drive's cache; F_FULLFSYNC goes through it."""
+        full = getattr(fcntl, "F_FULLFSYNC", None)
+        try:
+            if full is not None:
+                fcntl.fcntl(fd, full)
+                return
+        except OSError as error:
+            if error.errno not in CANNOT:
+                raise
+        os.fsync(fd)
+
+
+#: Whether ranges can be locked on this system at all.
+LOCKS = sys.platform == "linux"
+
+
+def sync_folder(path: Path) -> None:
+    """Return once the names in this folder are safe. Raises `OSError`."""
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        sync_file(folder)
+    finally:
+        os.close(folder)

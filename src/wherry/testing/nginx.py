@@ -1,0 +1,176 @@
+"""A real nginx in front of a server, with a temporary configuration of its own.
+
+    with nginx(upstream_port) as door:
+        httpx.post(door.url + "/api/upload", ...)
+    assert door.refused() == 1
+
+Rule 1: nothing of the machine's own nginx is used but the program: not its
+configuration, not its folders, not its user. It needs no privileges.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import unittest
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: Seconds that nginx gets to start, and to stop.
+_PATIENCE = 10.0
+#: Folders that nginx makes when it starts, whether they are needed or not.
+_TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+#: Where it is installed, beside what is in PATH.
+_BESIDES = ("/usr/sbin", "/usr/local/sbin")
+#: What nginx notes for every 413 of its own.
+_REFUSAL = "client intended to send too large"
+
+
+class Nginx:
+    """A running nginx: its address, and what it answered. Both counts outlive it."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._folder: Path | None = folder
+        self._last = (Counter[int](), 0)
+
+    def answers(self) -> Counter[int]:
+        """How often it gave each status.
+
+        nginx counts an answer when it is done with the request; after a 413 that is
+        only when the client has closed the connection.
+        """
+        return self._count()[0]
+
+    def refused(self) -> int:
+        """How many requests it has refused for their size, at this moment."""
+        return self._count()[1]
+
+    def _count(self) -> tuple[Counter[int], int]:
+        if self._folder is not None:
+            statuses = (self._folder / "access.log").read_text().split()
+            # Written before the 413 is sent, so whoever has read one finds it counted.
+            problems = (self._folder / "error.log").read_text(errors="replace")
+            self._last = Counter(map(int, statuses)), problems.count(_REFUSAL)
+        return self._last
+
+    def ended(self) -> None:
+        """Remember the counts; the logs are about to be deleted."""
+        self._count()
+        self._folder = None
+
+
+def find_nginx() -> str | None:
+    """The program's path; it is often where only root looks."""
+    return shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), *_BESIDES)))
+
+
+def require_nginx() -> str:
+    """The program's path, or else the test that calls this is skipped.
+
+    Under CI=true it fails instead: a proof that is left out there is no proof.
+    """
+    program = find_nginx()
+    if program is not None:
+        return program
+    if os.environ.get("CI") == "true":
+        raise AssertionError("nginx is not installed, and under CI=true no test is skipped for it")
+    raise unittest.SkipTest("nginx is not installed")
+
+
+@contextmanager
+def nginx(upstream_port: int, max_body: str | None = None) -> Iterator[Nginx]:
+    """Start nginx in front of 127.0.0.1:`upstream_port`, and stop it at the end.
+
+    `max_body` is its `client_max_body_size`, like `10m`; None leaves out the line, so
+    that the default of 1 MiB holds. Raises `RuntimeError` if nginx does not start.
+    """
+    program = find_nginx()
+    if program is None:
+        raise RuntimeError("nginx is not installed")
+    with tempfile.TemporaryDirectory(prefix="wherry-nginx-") as name:
+        folder = Path(name)
+        process, port = _start(program, folder, upstream_port, max_body)
+        running = Nginx(port, folder)
+        try:
+            yield running
+        finally:
+            process.terminate()
+            try:
+                process.wait(_PATIENCE)
+            finally:
+                process.kill()
+                process.wait()
+            running.ended()
+
+
+def _start(
+    program: str, folder: Path, upstream_port: int, max_body: str | None
+) -> tuple[subprocess.Popen[bytes], int]:
+    # nginx cannot choose a port; one that is free now may be taken a moment later.
+    for _ in range(3):
+        port = _free_port()
+        configuration = folder / "nginx.conf"
+        configuration.write_text(_configuration(program, folder, port, upstream_port, max_body))
+        with (folder / "stderr.log").open("wb") as log:
+            command = [program, "-p", str(folder), "-c", str(configuration)]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if _is_up(process, folder / "nginx.pid"):
+            return process, port
+    raise RuntimeError(f"nginx does not start: {(folder / 'stderr.log').read_text().strip()}")
+
+
+def _is_up(process: subprocess.Popen[bytes], pid_file: Path) -> bool:
+    """Wait until nginx listens; it writes its number only then. False when it has ended."""
+    deadline = time.monotonic() + _PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        if pid_file.exists():
+            return True
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _configuration(
+    program: str, folder: Path, port: int, upstream_port: int, max_body: str | None
+) -> str:
+    built = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
+    folders = "\n  ".join(
+        f"{kind}_temp_path {folder}/{kind};"
+        for kind in _TEMPORARY
+        if f"--without-http_{kind}_module" not in built
+    )
+    limit = "" if max_body is None else f"client_max_body_size {max_body};"
+    return f"""\
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+  log_format status $status;
+  access_log {folder}/access.log status;
+  {folders}
+  server {{
+    listen 127.0.0.1:{port};
+    {limit}
+    location / {{
+      proxy_pass http://127.0.0.1:{upstream_port};
+      proxy_set_header Host $http_host;
+    }}
+  }}
+}}
+"""

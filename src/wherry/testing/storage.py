@@ -1,0 +1,313 @@
+"""What every storage promises, as checks that anybody can run against their own.
+
+    from wherry.testing.storage import CHECKS, check_storage
+
+    check_storage(MyStorage)  # all of them, each on a new, empty storage
+
+or, one test a promise:
+
+    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+    def test_promise(check): check(MyStorage())
+
+Rule 1: a check knows nothing but the `Storage` protocol. What survives a crash
+is each storage's own to prove.
+
+Rule 2: no check fills a disk that others use. What happens on a full one is
+checked where the storage's whole volume is smaller than `SMALL`.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from wherry.core.errors import DiskFull
+from wherry.core.limits import KiB, MiB
+from wherry.core.ranges import Range
+from wherry.storage import RangeLocked, Storage, Vanished, Writer
+
+Check = Callable[[Storage], None]
+
+#: Bytes below which a volume is taken to be the check's own.
+SMALL = 64 * MiB
+
+DATA = bytes(range(256)) * 1024
+HALF = len(DATA) // 2
+
+
+def check_storage(make: Callable[[], Storage]) -> None:
+    """Run every check on a new storage from `make`. Raises `AssertionError`."""
+    for check in CHECKS:
+        storage = make()
+        storage.check()
+        check(storage)
+
+
+def what_was_written_is_what_is_finished(storage: Storage) -> None:
+    """In any order, in pieces of any size."""
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, HALF, DATA[HALF:])
+    with storage.open(upload_id, Range(0, HALF)) as writer:
+        for at in range(0, HALF, 1000):
+            writer.write(at, memoryview(DATA)[at : min(at + 1000, HALF)])
+        writer.sync()
+    path = storage.finish(upload_id, ".mp4", len(DATA))
+    assert path == storage.finished_path(upload_id, ".mp4")
+    assert path.read_bytes() == DATA
+
+
+def many_threads_write_at_once(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    step = len(DATA) // 16
+    with ThreadPoolExecutor(4) as threads:
+        for result in [
+            threads.submit(_write, storage, upload_id, at, DATA[at : at + step])
+            for at in range(0, len(DATA), step)
+        ]:
+            result.result()
+    assert storage.finish(upload_id, "", len(DATA)).read_bytes() == DATA
+
+
+def unfinished_bytes_can_be_read_by_path(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    assert storage.unfinished_path(upload_id).read_bytes() == DATA
+
+
+def reserving_again_keeps_what_is_there(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    storage.reserve(upload_id, len(DATA))
+    assert storage.finish(upload_id, ".mp4", len(DATA)).read_bytes() == DATA
+
+
+def an_empty_file_is_a_file(storage: Storage) -> None:
+    upload_id = _reserved(storage, 0)
+    assert storage.head(upload_id, 10) == b""
+    assert storage.finish(upload_id, ".txt", 0).read_bytes() == b""
+
+
+def a_place_longer_than_the_file_is_cut(storage: Storage) -> None:
+    upload_id = _reserved(storage, 2 * len(DATA))
+    _write(storage, upload_id, 0, DATA)
+    assert storage.finish(upload_id, ".mp4", len(DATA)).read_bytes() == DATA
+
+
+def a_place_shorter_than_the_file_is_never_finished(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    with _refused(OSError):
+        storage.finish(upload_id, ".mp4", len(DATA) + 1)
+    assert not storage.finished_path(upload_id, ".mp4").exists()
+    assert storage.finish(upload_id, ".mp4", len(DATA)).read_bytes() == DATA
+
+
+def finishing_again_gives_the_same_file(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    first = storage.finish(upload_id, ".mp4", len(DATA))
+    assert storage.finish(upload_id, ".mp4", len(DATA)) == first
+    assert first.read_bytes() == DATA
+
+
+def what_was_never_there_has_vanished(storage: Storage) -> None:
+    upload_id = _new_id()
+    with _refused(Vanished):
+        storage.open(upload_id, Range(0, 1))
+    with _refused(Vanished):
+        storage.head(upload_id, 1)
+    with _refused(Vanished):
+        storage.finish(upload_id, ".mp4", 0)
+
+
+def what_is_finished_takes_no_byte(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    storage.finish(upload_id, ".mp4", len(DATA))
+    with _refused(Vanished):
+        storage.open(upload_id, Range(0, 1))
+
+
+def the_head_is_the_beginning(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, 0, DATA[:HALF])
+    assert storage.head(upload_id, 100) == DATA[:100]
+    assert storage.head(upload_id, 2 * len(DATA))[:HALF] == DATA[:HALF]
+
+
+def a_range_has_one_writer(storage: Storage) -> None:
+    if not storage.capabilities.locks_ranges:
+        return
+    upload_id = _reserved(storage)
+    with storage.open(upload_id, Range(100, 200)):
+        for overlapping in (Range(0, 101), Range(199, 300), Range(120, 130), Range(0, 300)):
+            with _refused(RangeLocked):
+                storage.open(upload_id, overlapping)
+        with storage.open(upload_id, Range(0, 100)), storage.open(upload_id, Range(200, 300)):
+            pass
+    with storage.open(upload_id, Range(100, 200)):
+        pass
+
+
+def a_writer_stays_in_its_range(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    with storage.open(upload_id, Range(100, 200)) as writer:
+        for at, size in ((99, 1), (200, 1), (150, 51), (0, 300)):
+            with _refused(ValueError):
+                writer.write(at, memoryview(DATA)[:size])
+        writer.write(100, memoryview(DATA)[:100])
+        writer.sync()
+
+
+def deleting_removes_everything(storage: Storage) -> None:
+    upload_id, other = _reserved(storage), _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    _write(storage, other, 0, DATA)
+    for _ in range(2):
+        storage.delete(upload_id)
+        assert not storage.unfinished_path(upload_id).exists()
+        assert [found for found, _ in storage.unfinished()] == [other]
+    with _refused(Vanished):
+        storage.open(upload_id, Range(0, 1))
+    assert storage.finish(other, ".mp4", len(DATA)).read_bytes() == DATA
+
+
+def deleting_spares_the_finished_file(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    path = storage.finish(upload_id, ".mp4", len(DATA))
+    storage.delete(upload_id)
+    assert path.read_bytes() == DATA
+
+
+def who_writes_into_a_deleted_upload_is_told(storage: Storage) -> None:
+    """Bytes that went nowhere must not be called safe."""
+    upload_id = _reserved(storage)
+    with storage.open(upload_id, Range(0, 100)) as writer:
+        writer.write(0, memoryview(DATA)[:100])
+        storage.delete(upload_id)
+        with _refused(OSError):
+            writer.sync()
+
+
+def discarding_removes_the_finished_file(storage: Storage) -> None:
+    upload_id, other = _reserved(storage), _reserved(storage)
+    path = storage.finish(upload_id, ".mp4", len(DATA))
+    kept = storage.finish(other, ".mp4", len(DATA))
+    for _ in range(2):
+        storage.discard(upload_id, ".mp4")
+        assert not path.exists()
+    assert kept.exists()
+
+
+def the_unfinished_are_listed_with_their_last_change(storage: Storage) -> None:
+    assert list(storage.unfinished()) == []
+    before = time.time() - 2.0  # File systems keep times coarsely.
+    upload_id, other = _reserved(storage), _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    found = dict(storage.unfinished())
+    assert found.keys() == {upload_id, other}
+    assert all(before <= changed <= time.time() + 2.0 for changed in found.values())
+    storage.finish(upload_id, "", len(DATA))
+    storage.delete(other)
+    assert list(storage.unfinished()) == []
+
+
+def no_name_leaves_the_storage(storage: Storage) -> None:
+    bad = ("", ".", "..", "a" * 15, "a" * 65, "../" * 8, "a" * 20 + "/", "a" * 20 + "\n", "ä" * 20)
+    for name in (*bad, "a" * 20 + "\0"):
+        for method in (storage.delete, storage.unfinished_path):
+            with _refused(ValueError):
+                method(name)
+        with _refused(ValueError):
+            storage.reserve(name, 1)
+        with _refused(ValueError):
+            storage.open(name, Range(0, 1))
+        with _refused(ValueError):
+            storage.finish(name, ".mp4", 1)
+    for suffix in ("mp4", "/x", "./..", ".mp4/", ".", ".a b", ".mp4\n"):
+        with _refused(ValueError):
+            storage.finished_path(_new_id(), suffix)
+
+
+def the_volume_has_a_size(storage: Storage) -> None:
+    space = storage.space()
+    assert 0 <= space.free <= space.total
+
+
+def checking_again_changes_nothing(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    _write(storage, upload_id, 0, DATA)
+    assert all(warning.endswith(".") for warning in storage.check())
+    assert storage.finish(upload_id, ".mp4", len(DATA)).read_bytes() == DATA
+
+
+def a_full_volume_says_so_and_keeps_nothing(storage: Storage) -> None:
+    space = storage.space()
+    if not storage.capabilities.reserves or space.total > SMALL:
+        return
+    upload_id, refused = _reserved(storage), _new_id()
+    with _refused(DiskFull):
+        storage.reserve(refused, space.total)
+    assert [found for found, _ in storage.unfinished()] == [upload_id]
+    free = storage.space().free
+    large = _reserved(storage, free - 16 * KiB)
+    assert storage.space().free < free - len(DATA)
+    _write(storage, upload_id, 0, DATA)
+    storage.delete(large)
+    assert storage.space().free > free - 16 * KiB
+    assert storage.finish(upload_id, ".mp4", len(DATA)).read_bytes() == DATA
+
+
+CHECKS: tuple[Check, ...] = (
+    what_was_written_is_what_is_finished,
+    many_threads_write_at_once,
+    unfinished_bytes_can_be_read_by_path,
+    reserving_again_keeps_what_is_there,
+    an_empty_file_is_a_file,
+    a_place_longer_than_the_file_is_cut,
+    a_place_shorter_than_the_file_is_never_finished,
+    finishing_again_gives_the_same_file,
+    what_was_never_there_has_vanished,
+    what_is_finished_takes_no_byte,
+    the_head_is_the_beginning,
+    a_range_has_one_writer,
+    a_writer_stays_in_its_range,
+    deleting_removes_everything,
+    deleting_spares_the_finished_file,
+    who_writes_into_a_deleted_upload_is_told,
+    discarding_removes_the_finished_file,
+    the_unfinished_are_listed_with_their_last_change,
+    no_name_leaves_the_storage,
+    the_volume_has_a_size,
+    checking_again_changes_nothing,
+    a_full_volume_says_so_and_keeps_nothing,
+)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(16)
+
+
+def _reserved(storage: Storage, length: int = len(DATA)) -> str:
+    upload_id = _new_id()
+    storage.reserve(upload_id, length)
+    return upload_id
+
+
+def _write(storage: Storage, upload_id: str, at: int, data: bytes) -> None:
+    writer: Writer
+    with storage.open(upload_id, Range(at, at + len(data))) as writer:
+        writer.write(at, memoryview(data))
+        writer.sync()
+
+
+@contextmanager
+def _refused(kind: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kind:
+        return
+    raise AssertionError(f"{kind.__name__} was not raised")

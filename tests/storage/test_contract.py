@@ -1,0 +1,38 @@
+"""Both storages keep what every storage promises."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from wherry.core.limits import MiB
+from wherry.storage import Storage
+from wherry.storage.local import LocalStorage
+from wherry.storage.memory import MemoryStorage
+from wherry.testing.storage import CHECKS, Check, check_storage
+
+MAKERS: dict[str, Callable[[Path], Storage]] = {
+    "local": LocalStorage,
+    "local-not-durable": lambda folder: LocalStorage(folder, durable=False),
+    "memory": lambda folder: MemoryStorage(folder, capacity=2 * MiB),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS.keys())
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_promise(check: Check, make: Callable[[Path], Storage], tmp_path: Path) -> None:
+    storage = make(tmp_path / "root")
+    storage.check()
+    check(storage)
+
+
+def test_every_promise_is_kept_on_a_volume_of_its_own(small_volume: Path) -> None:
+    def make() -> Storage:
+        for old in small_volume.iterdir():
+            shutil.rmtree(old)
+        return LocalStorage(small_volume)
+
+    check_storage(make)

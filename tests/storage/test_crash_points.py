@@ -1,0 +1,274 @@
+"""Stop local storage at every system call that changes something, and start again.
+
+A call is stopped before it takes effect and, in another run, after. What comes
+after a crash has no effect either, as after `kill -9`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from wherry.core.errors import DiskFull
+from wherry.core.ranges import Range
+from wherry.storage import Storage, Vanished, disk
+from wherry.storage.local import LocalStorage
+from wherry.testing.faults import CrashPoint, crash_points
+
+UPLOAD = "u" * 22
+DATA = bytes(range(256)) * 64
+HALF = len(DATA) // 2
+
+#: Everything by which storage changes a disk.
+CALLS: tuple[tuple[Any, str], ...] = (
+    *((os, name) for name in ("open", "mkdir", "fsync", "fdatasync", "ftruncate", "pwrite")),
+    *((os, name) for name in ("rename", "unlink", "rmdir", "utime")),
+    (disk, "allocate"),
+)
+
+Guard = Callable[[Callable[..., Any]], Callable[..., Any]]
+Act = Callable[[LocalStorage], object]
+
+
+@contextmanager
+def guarded(guard: Guard) -> Iterator[None]:
+    patches = [patch.object(where, name, guard(getattr(where, name))) for where, name in CALLS]
+    for patched in patches:
+        patched.start()
+    try:
+        yield
+    finally:
+        for patched in patches:
+            patched.stop()
+
+
+def crashed_runs(
+    tmp_path: Path, before: Act, act: Act, at_least: int
+) -> Iterator[tuple[CrashPoint, LocalStorage]]:
+    """Storages after `before`, then `act` stopped at each point in turn, then a restart."""
+    points = 0
+    for point in crash_points():
+        root = tmp_path / str(point.at)
+        storage = LocalStorage(root)
+        storage.check()
+        before(storage)
+        with point, guarded(point.guard):
+            act(storage)
+        again = LocalStorage(root)
+        again.check()
+        yield point, again
+        points += 1
+    assert points >= at_least
+
+
+def nothing(_: Storage) -> None: ...
+
+
+def reserve(storage: Storage) -> None:
+    storage.reserve(UPLOAD, len(DATA))
+
+
+def write(storage: Storage, at: int, end: int) -> None:
+    with storage.open(UPLOAD, Range(at, end)) as writer:
+        writer.write(at, memoryview(DATA)[at:end])
+        writer.sync()
+
+
+def write_all(storage: Storage) -> None:
+    reserve(storage)
+    write(storage, 0, len(DATA))
+
+
+def finish(storage: Storage) -> Path:
+    return storage.finish(UPLOAD, ".mp4", len(DATA))
+
+
+def finish_all(storage: Storage) -> None:
+    write_all(storage)
+    finish(storage)
+
+
+def left(storage: Storage) -> list[str]:
+    return sorted(path.name for path in storage.unfinished_path(UPLOAD).parent.parent.iterdir())
+
+
+def test_a_place_is_reserved_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    for point, storage in crashed_runs(tmp_path, nothing, reserve, at_least=14):
+        assert left(storage) in ([], [UPLOAD])
+        assert [found for found, _ in storage.unfinished()] == left(storage), "not swept"
+        reserve(storage)
+        place = storage.unfinished_path(UPLOAD).stat()
+        assert place.st_size == len(DATA)
+        assert place.st_blocks * 512 >= len(DATA), f"not really reserved at {point}"
+        write(storage, 0, len(DATA))
+        assert finish(storage).read_bytes() == DATA, f"at {point}"
+
+
+def test_what_is_left_of_a_crashed_reservation_can_be_deleted(tmp_path: Path) -> None:
+    for point, storage in crashed_runs(tmp_path, nothing, reserve, at_least=14):
+        storage.delete(UPLOAD)
+        assert left(storage) == [], f"at {point}"
+
+
+def test_no_synced_byte_changes_when_another_write_crashes(tmp_path: Path) -> None:
+    def before(storage: Storage) -> None:
+        reserve(storage)
+        write(storage, 0, HALF)
+
+    def act(storage: Storage) -> None:
+        write(storage, HALF, len(DATA))
+
+    for point, storage in crashed_runs(tmp_path, before, act, at_least=10):
+        assert storage.head(UPLOAD, HALF) == DATA[:HALF], f"at {point}"
+        act(storage)
+        assert finish(storage).read_bytes() == DATA, f"at {point}"
+
+
+def test_a_reservation_repeated_over_bytes_changes_none(tmp_path: Path) -> None:
+    for point, storage in crashed_runs(tmp_path, write_all, reserve, at_least=12):
+        assert finish(storage).read_bytes() == DATA, f"at {point}"
+
+
+def test_a_file_is_finished_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    for point, storage in crashed_runs(tmp_path, write_all, finish, at_least=14):
+        old, new = storage.unfinished_path(UPLOAD), storage.finished_path(UPLOAD, ".mp4")
+        assert old.exists() != new.exists(), f"neither or both at {point}"
+        assert (old if old.exists() else new).read_bytes() == DATA, f"at {point}"
+        assert finish(storage) == new
+        assert new.read_bytes() == DATA
+        assert left(storage) == [], f"at {point}"
+
+
+def test_a_longer_place_is_cut_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def act(storage: Storage) -> None:
+        storage.finish(UPLOAD, ".mp4", HALF)
+
+    for point, storage in crashed_runs(tmp_path, write_all, act, at_least=16):
+        path = storage.finish(UPLOAD, ".mp4", HALF)
+        assert path.read_bytes() == DATA[:HALF], f"at {point}"
+
+
+def test_bytes_are_deleted_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def act(storage: Storage) -> None:
+        storage.delete(UPLOAD)
+
+    for point, storage in crashed_runs(tmp_path, write_all, act, at_least=8):
+        try:
+            head = storage.head(UPLOAD, len(DATA))
+        except Vanished:
+            head = DATA
+        assert head == DATA, f"half a file at {point}"
+        act(storage)
+        assert left(storage) == [], f"at {point}"
+
+
+def test_a_finished_file_is_discarded_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def act(storage: Storage) -> None:
+        storage.discard(UPLOAD, ".mp4")
+
+    for point, storage in crashed_runs(tmp_path, finish_all, act, at_least=4):
+        act(storage)
+        assert not storage.finished_path(UPLOAD, ".mp4").exists(), f"at {point}"
+
+
+def test_the_folders_are_made_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    for point in crash_points():
+        root = tmp_path / str(point.at) / "deep"
+        with point, guarded(point.guard):
+            LocalStorage(root).check()
+        storage = LocalStorage(root)
+        storage.check()
+        write_all(storage)
+        assert finish(storage).read_bytes() == DATA, f"at {point}"
+
+
+class FailsOnce:
+    """The call number `at` gives an error instead of doing anything; the process lives on."""
+
+    def __init__(self, at: int, error: int) -> None:
+        self.at = at
+        self.error = error
+        self.calls = 0
+        self.failed = ""
+
+    def guard(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            if self.calls == self.at + 1:
+                self.failed = function.__name__
+                raise OSError(self.error, os.strerror(self.error))
+            return function(*args, **kwargs)
+
+        return call
+
+
+def failing_runs(
+    tmp_path: Path, error: int, before: Act, act: Act
+) -> Iterator[tuple[LocalStorage, OSError | DiskFull]]:
+    """Storages after `before`, then `act` with an error in each call in turn."""
+    for at in range(100):
+        storage = LocalStorage(tmp_path / str(at))
+        storage.check()
+        before(storage)
+        fault = FailsOnce(at, error)
+        with guarded(fault.guard):
+            try:
+                act(storage)
+            except (OSError, DiskFull) as raised:
+                yield storage, raised
+                continue
+        # A folder that is there already needs no making, whatever the error.
+        assert fault.failed in ("", "mkdir"), f"the error in call {at} was swallowed"
+        if not fault.failed:
+            assert at > 1
+            return
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_failed_reservation_leaves_nothing_behind(tmp_path: Path, error: int) -> None:
+    for storage, raised in failing_runs(tmp_path, error, nothing, reserve):
+        assert isinstance(raised, OSError if error == errno.EIO else DiskFull)
+        assert left(storage) == []
+        write_all(storage)
+        assert finish(storage).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_a_failed_reservation_over_bytes_keeps_them(tmp_path: Path, error: int) -> None:
+    for storage, _ in failing_runs(tmp_path, error, write_all, reserve):
+        assert finish(storage).read_bytes() == DATA
+
+
+def test_an_error_while_finishing_loses_nothing(tmp_path: Path) -> None:
+    for storage, _ in failing_runs(tmp_path, errno.EIO, write_all, finish):
+        assert finish(storage).read_bytes() == DATA
+        assert left(storage) == []
+
+
+def test_an_error_while_writing_is_never_silent(tmp_path: Path) -> None:
+    def act(storage: Storage) -> None:
+        write(storage, HALF, len(DATA))
+
+    def before(storage: Storage) -> None:
+        reserve(storage)
+        write(storage, 0, HALF)
+
+    for storage, _ in failing_runs(tmp_path, errno.EIO, before, act):
+        act(storage)
+        assert finish(storage).read_bytes() == DATA
+
+
+def test_an_error_while_deleting_is_never_silent(tmp_path: Path) -> None:
+    def act(storage: Storage) -> None:
+        storage.delete(UPLOAD)
+
+    for storage, _ in failing_runs(tmp_path, errno.EIO, write_all, act):
+        act(storage)
+        assert left(storage) == []
