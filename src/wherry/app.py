@@ -1,0 +1,131 @@
+"""Puts the parts together: the only place that picks backends, reads the clock
+and makes identifiers.
+
+Rule 1: an `App` starts once, by the application's lifespan where that runs, by
+the first request where it does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from wherry.assessment.supervisor import Supervisor
+from wherry.catalog import Catalog
+from wherry.catalog.catalog import SqlCatalog
+from wherry.engine import Engine, Ground, Hooks
+from wherry.settings import Settings
+from wherry.storage import Storage
+from wherry.storage.local import LocalStorage
+
+log = logging.getLogger("wherry")
+
+
+def new_id() -> str:
+    """128 bits nobody can guess, in 32 characters that need no quoting anywhere."""
+    return secrets.token_hex(16)
+
+
+def open_storage(settings: Settings) -> Storage:
+    """Raises `OSError` where the folder cannot hold uploads, with the reason."""
+    storage = LocalStorage(settings.data, durable=settings.durability == "power-loss")
+    for warning in storage.check():
+        log.warning(warning)
+    return storage
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    return SqlCatalog(settings.data / "catalog.sqlite")
+
+
+class App:
+    """The engine and what must run beside it."""
+
+    def __init__(self, settings: Settings, hooks: Hooks | None = None) -> None:
+        self.settings = settings
+        self._hooks = hooks or Hooks()
+        self._engine: Engine | None = None
+        self._starting = asyncio.Lock()
+        self._running = AsyncExitStack()
+
+    @property
+    def assesses(self) -> bool:
+        """Whether finished files are assessed here, by a child process of ours."""
+        return self.settings.assessment and self._hooks.on_complete is None
+
+    async def engine(self) -> Engine:
+        """The engine, started if it is not. Raises `OSError` for a folder that is no good."""
+        async with self._starting:
+            if self._engine is None:
+                self._engine = await self._start()
+            return self._engine
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Engine]:
+        """An engine for a command: nothing runs beside it, a server may run elsewhere."""
+        catalog = open_catalog(self.settings)
+        try:
+            yield self._build(open_storage(self.settings), catalog)
+        finally:
+            await catalog.close()
+
+    def _build(self, storage: Storage, catalog: Catalog) -> Engine:
+        ground = Ground(storage, catalog, self.settings, clock=time.time, new_id=new_id)
+        return Engine(ground, self._hooks)
+
+    async def _start(self) -> Engine:
+        storage = open_storage(self.settings)
+        catalog = open_catalog(self.settings)
+        self._running.push_async_callback(catalog.close)
+        engine = self._build(storage, catalog)
+        await self._running.enter_async_context(engine.running())
+        if self.assesses:
+            await self._running.enter_async_context(Supervisor(worker_command(self.settings)))
+        return engine
+
+    async def stop(self) -> None:
+        async with self._starting:
+            self._engine = None
+            await self._running.aclose()
+
+    @asynccontextmanager
+    async def lifespan(self, _: object = None) -> AsyncIterator[None]:
+        await self.engine()
+        try:
+            yield
+        finally:
+            await self.stop()
+
+
+def worker_command(settings: Settings) -> list[str]:
+    """The processing child; it ends when this process does."""
+    data = str(settings.data.absolute())
+    return [sys.executable, "-m", "wherry", "worker", "--data", data, "--until-stdin-closes"]
+
+
+def log_to_stderr() -> None:
+    """For processes that are ours; in a host application, logging is the host's."""
+    form = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def work(settings: Settings, until_stdin_closes: bool) -> None:
+    """Process finished uploads until SIGTERM, or until the process that started this one ends."""
+    from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
+
+    log_to_stderr()
+    storage = LocalStorage(settings.data)
+    site = worker.Site(
+        catalog=open_catalog(settings),
+        locate=lambda upload: storage.finished_path(upload.id, upload.suffix),
+        pictures_of=settings.pictures_of,
+        data=settings.data,
+    )
+    worker.work(site, until_stdin_closes=until_stdin_closes)

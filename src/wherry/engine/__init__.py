@@ -1,0 +1,286 @@
+"""The upload engine: one method for each thing a client may ask.
+
+Rule 1: bytes before records. The catalog never claims a byte that storage has
+not made safe, so a crash at any line can only lose work, never tell a lie.
+
+Rule 2: decisions are `Upload`'s; the engine only puts them in order.
+
+Rule 3: every verb takes the caller, and every protocol goes through here: an
+owner check, a limit, a state rule is written once and holds for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+
+from wherry.body import Body
+from wherry.core.admission import (
+    Space,
+    Usage,
+    check_admission,
+    check_fits_ever,
+    check_fits_now,
+)
+from wherry.core.assessment import Assessment
+from wherry.core.digests import Digest
+from wherry.core.errors import NotThere, TypeRefused, UploadError
+from wherry.core.limits import check_filename
+from wherry.core.requests import Caller, Create, Write
+from wherry.core.upload import State, Upload
+from wherry.engine.completing import Completing
+from wherry.engine.content import Content
+from wherry.engine.ground import Ground, log, request_id, say
+from wherry.engine.hooks import BeforeComplete, FinishedFile, Hooks, OnComplete
+from wherry.engine.sweeping import Sweeping, Swept
+from wherry.engine.writing import Writing
+
+__all__ = [
+    "BeforeComplete",
+    "Engine",
+    "FinishedFile",
+    "Ground",
+    "Hooks",
+    "OnComplete",
+    "StorageFacts",
+    "Swept",
+    "log",
+    "request_id",
+    "say",
+]
+
+#: How often is looked whether another process took a range, in seconds.
+WATCH_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """Bytes: the volume's total and free, reserved by unfinished uploads, used by all files."""
+
+    total: int
+    free: int
+    reserved: int
+    used: int
+    open: int
+
+
+class Engine:
+    def __init__(self, ground: Ground, hooks: Hooks | None = None) -> None:
+        self._ground = ground
+        self.settings = ground.settings
+        self._content = Content(ground)
+        self._writing = Writing(ground, self._content)
+        self._completing = Completing(ground, self._content, hooks or Hooks())
+        self._sweeping = Sweeping(ground)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """What goes on beside requests: taking up completions, sweeping, watching leases."""
+        tasks = [
+            asyncio.create_task(self._every(self.settings.sweep_every, self._sweeping.tidy)),
+            asyncio.create_task(self._every(WATCH_EVERY, self._watch)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._completing.stop()
+
+    async def _watch(self) -> None:
+        await self._writing.end_superseded()
+        await self._completing.take_up()
+
+    # Verbs.
+
+    async def create(self, caller: Caller, create: Create) -> tuple[Upload, bool]:
+        """A new upload with its space reserved, or the caller's open one for the same file.
+
+        The second value tells which: True for a new one.
+
+        Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`.
+        """
+        check_filename(create.filename)
+        ground, limits, now = self._ground, self.settings.limits, self._ground.clock()
+        limit = create.length if create.length is not None else create.at_most
+        if limit is None:
+            raise ValueError("either length or at_most is needed")
+        space = await ground.on_thread(ground.storage.space)
+        check_fits_ever(limit, limits, space)
+
+        def admit(upload: Upload, usage: Usage) -> Upload:
+            check_admission(limit, usage, limits)
+            promised = 0 if ground.storage.capabilities.reserves else usage.reserved
+            check_fits_now(limit + promised, limits, space)
+            return upload
+
+        wanted = Upload(
+            id=ground.new_id(),
+            owner=caller.owner,
+            filename=create.filename,
+            limit=limit,
+            length=create.length,
+            chunk_size=limits.cut(create.chunk_size),
+            created_at=now,
+            content_type=create.content_type,
+            fingerprint=create.fingerprint,
+            digest=create.digest,
+            metadata=create.metadata,
+            slot_until=now + limits.slot_idle,
+        )
+        upload = await ground.catalog.create(wanted, now, admit)
+        is_new = upload.id == wanted.id
+        # A crash here: a record without a place. It claims no byte, and coming back reserves it.
+        if is_new or not upload.received.parts:
+            await self._reserve(upload)
+        say("created" if is_new else "resumed", upload, received=upload.received.size)
+        return upload, is_new
+
+    async def _reserve(self, upload: Upload) -> None:
+        ground = self._ground
+        try:
+            await ground.on_thread(ground.storage.reserve, upload.id, upload.limit)
+            # Two that were let in at once may be too many together.
+            space = await ground.on_thread(ground.storage.space)
+            check_fits_now(0, self.settings.limits, space)
+        except BaseException as error:
+            with anyio.CancelScope(shield=True):
+                await ground.catalog.forget([upload.id])
+                await ground.on_thread(ground.storage.delete, upload.id)
+            if isinstance(error, UploadError):
+                say("not-reserved", upload, code=error.code)
+            raise
+
+    async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
+        """Take in a body's bytes; the upload with them recorded.
+
+        Raises `UploadNotFound`, `UploadClosed`, `UploadGone`, `BadRequest`, `RangeOutside`,
+        `ChunkTooSmall`, `TooLarge`, `NoRoom` before a byte is read; `BodyCut`, `BodyStalled`
+        with what arrived recorded; `DigestMismatch`, `Superseded`, `Busy`, `DiskFull`,
+        `StorageFailed` with nothing of this request recorded; `TypeRefused` with the
+        upload deleted.
+        """
+        try:
+            return await self._writing.write(caller, write, body)
+        except TypeRefused as error:
+            upload = await self._ground.catalog.load(write.upload_id)
+            await self._content.refuse(upload, error)
+            raise
+
+    async def status(self, caller: Caller, upload_id: str) -> Upload:
+        """The upload as it is; never waits for a request that writes into it."""
+        return await self._ground.load(caller, upload_id)
+
+    async def complete(
+        self, caller: Caller, upload_id: str, digest: Digest | None = None
+    ) -> Upload:
+        """Hand the file over, once; asked again, the same answer.
+
+        Still `completing` after `answer_within` seconds, it goes on and is returned as it is.
+        Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
+        `HookFailed`, `Busy`, `UploadNotFound`, `UploadClosed`, `UploadGone`.
+        """
+        return await self._completing.complete(caller, upload_id, digest)
+
+    async def cancel(self, caller: Caller, upload_id: str) -> Upload:
+        """Give the upload up: its space is free on return. Asked again, the same.
+
+        Raises `UploadNotFound`, `UploadClosed` (complete), `Busy` (being completed).
+        """
+        ground, now = self._ground, self._ground.clock()
+        before = await ground.load(caller, upload_id)
+        upload = await ground.catalog.update(upload_id, lambda u: u.cancel(now))
+        await self._writing.end(upload_id)
+        # A crash here leaves the folder of a cancelled upload: the sweep deletes it.
+        await ground.on_thread(ground.storage.delete, upload_id)
+        if before.state is State.COMPLETING:
+            await ground.on_thread(ground.storage.discard, upload_id, upload.suffix)
+        if before.state is not upload.state:
+            say(upload.state.value, upload)
+        return upload
+
+    async def receive(self, caller: Caller, create: Create, body: Body) -> Upload:
+        """One whole file in one request; if that fails, nothing of it is kept.
+
+        `create.at_most` bounds it; how long it is, its end tells.
+        """
+        upload, _ = await self.create(caller, create)
+        try:
+            if body.remaining:
+                upload = await self.write(caller, Write(upload.id, 0, is_chunk=False), body)
+            length = upload.offset
+            await self._ground.catalog.update(upload.id, lambda u: u.declare_length(length))
+        except BaseException:
+            # Nobody has been told its id, so nobody could go on with it.
+            with anyio.CancelScope(shield=True), suppress(UploadError):
+                await self.cancel(caller, upload.id)
+            raise
+        return await self.complete(caller, upload.id)
+
+    # What is there.
+
+    async def uploads(
+        self, caller: Caller, states: Collection[State] | None = None, everybody: bool = False
+    ) -> list[Upload]:
+        """The caller's uploads, or everybody's for an operator; oldest first."""
+        if everybody and not caller.operator:
+            raise NotThere
+        return await self._ground.catalog.uploads(states, None if everybody else caller.owner)
+
+    async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, Path]:
+        """A complete upload and its file. Raises `NotThere`, also when it is deleted."""
+        upload = await self._ground.load(caller, upload_id)
+        path = self._ground.storage.finished_path(upload.id, upload.suffix)
+        if not upload.is_complete() or not await self._ground.on_thread(path.is_file):
+            raise NotThere
+        return upload, path
+
+    async def discard(self, caller: Caller, upload_id: str) -> None:
+        """Delete a finished file; the record of it stays. Raises `UploadClosed`."""
+        await self._sweeping.discard(await self._ground.load(caller, upload_id))
+
+    async def assessment(self, caller: Caller, assessment_id: str) -> Assessment:
+        """Raises `NotThere` for an unknown or foreign one."""
+        assessment = await self._ground.catalog.load_assessment(assessment_id)
+        if assessment.owner != caller.owner and not caller.operator:
+            raise NotThere
+        return assessment
+
+    async def picture(self, caller: Caller, assessment_id: str, name: str) -> Path:
+        """A picture that an assessment made. Raises `NotThere`."""
+        assessment = await self.assessment(caller, assessment_id)
+        path = self.settings.pictures_of(assessment.id) / name
+        if not await self._ground.on_thread(path.is_file):
+            raise NotThere
+        return path
+
+    async def storage(self, caller: Caller) -> StorageFacts:
+        """What the volume holds and what is promised of it. Raises `NotThere` but for operators."""
+        if not caller.operator:
+            raise NotThere
+        ground = self._ground
+        space: Space = await ground.on_thread(ground.storage.space)
+        usage = await ground.catalog.usage(ground.clock())
+        uploads = await ground.catalog.uploads({State.COMPLETE, State.RECEIVING, State.COMPLETING})
+        used = sum(u.received.size for u in uploads if u.discarded_at is None)
+        return StorageFacts(space.total, space.free, usage.reserved, used, usage.open)
+
+    async def sweep(self, dry_run: bool = False) -> list[Swept]:
+        """Delete what is due, or only say what is."""
+        return await self._sweeping.sweep(dry_run)
+
+    async def _every(self, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            try:
+                await act()
+            except UploadError as error:
+                log.error("background-failed code=%s", error.code)
+            except Exception:
+                log.exception("background-failed")
+            await anyio.sleep(seconds)

@@ -1,0 +1,52 @@
+"""What a file is, by its first bytes, and what happens to a file nobody wants.
+
+Rule 1: what a client says of a file's type is never believed.
+
+Rule 2: a refused file is deleted; the record says why.
+"""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+
+import filetype
+
+from wherry.core.errors import TypeRefused, UploadError
+from wherry.core.upload import Upload
+from wherry.engine.ground import Ground, say
+
+#: Bytes by which a type is known; `filetype` looks no further.
+HEAD = 8192
+UNKNOWN = "application/octet-stream"
+
+
+def media_type(head: bytes) -> str:
+    """The media type that these first bytes show, `application/octet-stream` if none."""
+    kind = filetype.guess(head) if head else None
+    return kind.mime if kind else UNKNOWN
+
+
+class Content:
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._allowed = ground.settings.allowed_types
+
+    @property
+    def is_checked(self) -> bool:
+        return bool(self._allowed)
+
+    async def check_type(self, upload: Upload) -> None:
+        """Raises `TypeRefused` by the unfinished upload's first bytes, `Vanished`."""
+        if not self._allowed:
+            return
+        head = await self._ground.on_thread(self._ground.storage.head, upload.id, HEAD)
+        found = media_type(head)
+        if not any(fnmatchcase(found, allowed) for allowed in self._allowed):
+            raise TypeRefused(found, self._allowed)
+
+    async def refuse(self, upload: Upload, error: UploadError, token: str | None = None) -> None:
+        """Record the refusal, then delete the bytes. `token`: of the completion that refuses."""
+        upload = await self._ground.catalog.update(upload.id, lambda u: u.fail(error.code, token))
+        # A crash here leaves a folder without a living upload: the sweep deletes it.
+        await self._ground.on_thread(self._ground.storage.delete, upload.id)
+        say("failed", upload, code=error.code)

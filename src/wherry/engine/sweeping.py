@@ -1,0 +1,116 @@
+"""The verb sweep: what nobody comes back for is deleted.
+
+Rule 1: of an unfinished upload the record goes first, then the bytes. A client
+that comes back between the two is told that it is gone; none is ever promised
+bytes that are deleted.
+
+Rule 2: bytes without a record are given an hour: they may be younger than the
+record that a restored backup has.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wherry.core.assessment import AssessmentState
+from wherry.core.errors import UploadError
+from wherry.core.upload import GONE, HOLDS_SPACE, State, Upload
+from wherry.engine.ground import Ground, say
+
+#: How long a folder without a record is left alone, in seconds.
+ORPHAN_GRACE = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What was done, or would be: `expire`, `orphan`, `discard` or `forget`; bytes freed."""
+
+    action: str
+    upload_id: str
+    bytes: int
+
+
+class Sweeping:
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    async def sweep(self, dry_run: bool) -> list[Swept]:
+        """Everything that is due; with `dry_run`, only said."""
+        records = {upload.id: upload for upload in await self._ground.catalog.uploads()}
+        swept: list[Swept] = []
+        for upload in records.values():
+            swept += await self._sweep_upload(upload, dry_run)
+        swept += await self._sweep_orphans(records, dry_run)
+        swept += await self._forget(records, dry_run)
+        return swept
+
+    async def _sweep_upload(self, upload: Upload, dry_run: bool) -> list[Swept]:
+        ground, now = self._ground, self._ground.clock()
+        after = ground.settings.expires_after
+        if upload.expire(now, after) is not upload:
+            if not dry_run:
+                ended = await ground.catalog.update(upload.id, lambda u: u.expire(now, after))
+                if ended.state is not State.EXPIRED:
+                    return []
+                # A crash here leaves a folder of an expired upload: the next sweep deletes it.
+                await ground.on_thread(ground.storage.delete, upload.id)
+                if upload.state is State.COMPLETING:  # it may have its name already
+                    await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
+                say("expired", ended)
+            return [Swept("expire", upload.id, upload.limit)]
+        if await self._is_kept_long_enough(upload, now):
+            if not dry_run:
+                await self.discard(upload)
+            return [Swept("discard", upload.id, upload.received.size)]
+        return []
+
+    async def _is_kept_long_enough(self, upload: Upload, now: float) -> bool:
+        keep = self._ground.settings.keep_files
+        if keep is None or not upload.is_complete() or upload.discarded_at is not None:
+            return False
+        if now < upload.active_at + keep:
+            return False
+        if upload.assessment_id is None or not self._ground.settings.assessment:
+            return True
+        assessment = await self._ground.catalog.load_assessment(upload.assessment_id)
+        return assessment.state in (AssessmentState.DONE, AssessmentState.FAILED)
+
+    async def discard(self, upload: Upload) -> None:
+        """Delete a finished file. Raises `UploadClosed` if the upload is not complete."""
+        ground, now = self._ground, self._ground.clock()
+        upload.discard(now)
+        await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
+        # A crash here: gone and not recorded so; the next sweep finds nothing and records it.
+        await ground.catalog.update(upload.id, lambda u: u.discard(now))
+        say("discarded", upload)
+
+    async def _sweep_orphans(self, records: dict[str, Upload], dry_run: bool) -> list[Swept]:
+        ground, swept = self._ground, []
+        due = ground.clock() - ORPHAN_GRACE
+        for upload_id, changed_at in await ground.on_thread(
+            lambda: list(ground.storage.unfinished())
+        ):
+            upload = records.get(upload_id)
+            if upload is None and changed_at > due:
+                continue
+            if upload is not None and upload.state in HOLDS_SPACE:
+                continue
+            swept.append(Swept("orphan", upload_id, upload.limit if upload else 0))
+            if not dry_run:
+                await ground.on_thread(ground.storage.delete, upload_id)
+                say("orphan-deleted", upload_id=upload_id)
+        return swept
+
+    async def _forget(self, records: dict[str, Upload], dry_run: bool) -> list[Swept]:
+        due = self._ground.clock() - self._ground.settings.keep_records
+        old = [u.id for u in records.values() if u.state in GONE and u.active_at < due]
+        if old and not dry_run:
+            await self._ground.catalog.forget(old)
+        return [Swept("forget", upload_id, 0) for upload_id in old]
+
+    async def tidy(self) -> None:
+        """One sweep that never raises; what fails is tried again at the next."""
+        try:
+            await self.sweep(dry_run=False)
+        except UploadError as error:
+            say("sweep-failed", code=error.code)

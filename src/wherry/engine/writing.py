@@ -1,0 +1,239 @@
+"""The verb write: bytes from a body into an upload.
+
+Rule 1: bytes, then sync, then record, then the answer. A crash before the
+record loses what this request brought; it never tells a lie.
+
+Rule 2: the newest request for a range wins. It ends the one before, waits
+until that one's last write has returned, and only then writes itself.
+
+Rule 3: only gaps are written. Bytes that are recorded are read and thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+
+import anyio
+
+from wherry.body import Body, Ended, Receiver
+from wherry.core.admission import Usage, check_slot
+from wherry.core.digests import running
+from wherry.core.errors import (
+    BadRequest,
+    BodyCut,
+    BodyStalled,
+    Busy,
+    DigestMismatch,
+    Superseded,
+    UploadError,
+    UploadNotFound,
+)
+from wherry.core.limits import MiB
+from wherry.core.ranges import Range
+from wherry.core.requests import Caller, Write
+from wherry.core.upload import Upload
+from wherry.engine.content import HEAD, Content
+from wherry.engine.ground import Ground, as_upload_error, say
+from wherry.storage import RangeLocked, Vanished, Writer
+
+#: A long body is recorded this often, so that a crash loses no more.
+RECORD_EVERY = 16 * MiB
+#: How long a request waits for another process to leave its range, in seconds.
+LOCK_PATIENCE = 10.0
+
+
+@dataclass(eq=False)
+class OpenWrite:
+    """One request that is writing in this process."""
+
+    upload_id: str
+    range: Range
+    token: str
+    leased: bool = False
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    over: anyio.Event = field(default_factory=anyio.Event)
+
+
+class _Idle(Exception):
+    """The upload's slot was given away while nothing came."""
+
+
+class Writing:
+    def __init__(self, ground: Ground, content: Content) -> None:
+        self._ground = ground
+        self._content = content
+        self._open: list[OpenWrite] = []  # in the order in which they came
+
+    async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
+        """Raises whatever may be wrong with the request before a byte of it is read."""
+        if not body.remaining:
+            raise BadRequest("body", "is empty")
+        begin = start = await self._start_of(caller, write, body.remaining)
+        announced = body.remaining
+        while body.remaining:
+            # A body with a digest is kept or dropped whole, so it is one round.
+            size = body.remaining if write.digest else min(body.remaining, RECORD_EVERY)
+            # What is left of this body must fit, and not only what this round takes.
+            whole = Range(begin, begin + body.remaining)
+            mine = OpenWrite(write.upload_id, Range(begin, begin + size), self._ground.new_id())
+            upload, begin, ended = await self._round(caller, mine, whole, write, body)
+            write = replace(write, is_chunk=False)  # its size is checked once
+            if ended is not Ended.WHOLE:
+                received = begin - start
+                say("cut", upload, at=begin, received=received, announced=announced)
+                if ended is Ended.STALLED:
+                    raise BodyStalled(received, self._ground.settings.chunk_timeout)
+                raise BodyCut(received, announced)
+        return upload
+
+    async def _start_of(self, caller: Caller, write: Write, size: int) -> int:
+        if write.index is None:
+            return write.offset or 0
+        chunk = (await self._ground.load(caller, write.upload_id)).chunk_range(write.index)
+        if size > len(chunk):
+            raise BadRequest("chunk_index", "the request brings more bytes than that chunk has")
+        return chunk.start
+
+    async def _round(
+        self, caller: Caller, mine: OpenWrite, whole: Range, write: Write, body: Body
+    ) -> tuple[Upload, int, Ended]:
+        """Lease, pour, sync, record. The upload after it, how far it came, how it ended."""
+        ground, token = self._ground, mine.token
+        async with self._registered(mine):
+            try:
+                upload = await self._lease(caller, mine, whole, write)
+                with mine.scope:
+                    await self._end_older(mine)
+                    receiver, ended = await self._pour(upload, mine.range, write, body)
+                if mine.scope.cancelled_caught:
+                    raise Superseded
+            except Vanished:
+                raise await ground.vanished(write.upload_id) from None
+            except BaseException:
+                with anyio.CancelScope(shield=True):
+                    await self._release(write.upload_id, token)
+                raise
+            # A crash here: the bytes are safe but not recorded, and will be sent again.
+            parts = receiver.parts(ground.clock())
+            with anyio.CancelScope(shield=True):
+                upload = await ground.catalog.update(upload.id, lambda u: u.record(token, parts))
+            # A crash here: recorded, but not told. The client asks, or sends it again.
+        return upload, receiver.at, ended
+
+    async def _pour(
+        self, upload: Upload, within: Range, write: Write, body: Body
+    ) -> tuple[Receiver, Ended]:
+        ground = self._ground
+        announced = running(write.digest.algorithm) if write.digest else None
+        gaps = upload.received.missing(within)
+        writer = await self._writer(upload.id, within)
+        with writer:
+            receiver = Receiver(within.start, gaps, writer.write, announced)
+            try:
+                ended, left = Ended.WHOLE, len(within)
+                if within.start == 0 and self._content.is_checked:
+                    ended = await body.pour(receiver, min(HEAD, left))
+                    left -= receiver.at
+                    if receiver.at in (HEAD, upload.length):
+                        await self._content.check_type(upload)
+                if ended is Ended.WHOLE and left and body.remaining:
+                    ended = await body.pour(receiver, left)
+            except OSError as error:
+                raise as_upload_error(error) from error
+            if announced is not None and write.digest is not None:
+                if ended is not Ended.WHOLE:
+                    receiver = Receiver(within.start, (), writer.write)
+                elif announced.digest() != write.digest.value:
+                    raise DigestMismatch(write.digest.algorithm)
+            if gaps:
+                await ground.on_thread(writer.sync)
+        return receiver, ended
+
+    async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range, write: Write) -> Upload:
+        """Take the range in the catalog; an upload that was idle needs a free slot again."""
+        ground, now = self._ground, self._ground.clock()
+        limits = ground.settings.limits
+
+        def lease(upload: Upload) -> Upload:
+            upload.check_owner(caller)
+            upload.check_receiving()
+            upload.check_inside(whole)
+            if write.is_chunk:
+                limits.check_chunk(whole, upload.length)
+            if upload.slot_until - now < limits.slot_idle / 2:
+                upload = upload.keep_slot(now + limits.slot_idle)
+            return upload.lease(mine.range, mine.token, now)
+
+        def lease_with_slot(upload: Upload) -> Upload:
+            after = lease(upload)
+            if upload.slot_until <= now:
+                raise _Idle
+            return after
+
+        def lease_and_readmit(upload: Upload, usage: Usage) -> Upload:
+            after = lease(upload)
+            check_slot(usage, limits)
+            return after
+
+        try:
+            upload = await ground.catalog.update(mine.upload_id, lease_with_slot)
+        except _Idle:
+            upload = await ground.catalog.admit(mine.upload_id, now, lease_and_readmit)
+        mine.leased = True
+        return upload
+
+    async def _writer(self, upload_id: str, within: Range) -> Writer:
+        """Another process may be at its last write in this range: its end is near."""
+        give_up = anyio.current_time() + LOCK_PATIENCE
+        while True:
+            try:
+                return await self._ground.on_thread(self._ground.storage.open, upload_id, within)
+            except RangeLocked:
+                if anyio.current_time() > give_up:
+                    raise Busy("writing these bytes") from None
+            await anyio.sleep(0.05)
+
+    async def _release(self, upload_id: str, token: str) -> None:
+        try:
+            await self._ground.catalog.update(upload_id, lambda u: u.release(token))
+        except UploadError as error:
+            say("not-released", upload_id=upload_id, code=error.code)
+
+    @asynccontextmanager
+    async def _registered(self, mine: OpenWrite) -> AsyncIterator[None]:
+        self._open.append(mine)
+        try:
+            yield
+        finally:
+            self._open.remove(mine)
+            mine.over.set()
+
+    async def _end_older(self, mine: OpenWrite) -> None:
+        """Of two that want the same bytes, the one that came later waits for the other's end."""
+        older = self._open[: self._open.index(mine)]
+        same = [w for w in older if w.upload_id == mine.upload_id]
+        await self._end([w for w in same if w.range.overlaps(mine.range)])
+
+    async def end(self, upload_id: str) -> None:
+        """End every request that writes into this upload, and wait until it has."""
+        await self._end([w for w in self._open if w.upload_id == upload_id])
+
+    async def _end(self, writes: list[OpenWrite]) -> None:
+        for write in writes:
+            write.scope.cancel()
+        for write in writes:
+            await write.over.wait()
+
+    async def end_superseded(self) -> None:
+        """End requests whose range a request in another process has taken."""
+        leased = [write for write in self._open if write.leased]
+        for upload_id in {write.upload_id for write in leased}:
+            try:
+                tokens = {le.token for le in (await self._ground.catalog.load(upload_id)).leases}
+            except UploadNotFound:
+                tokens = set()
+            for write in leased:
+                if write.upload_id == upload_id and write.token not in tokens:
+                    write.scope.cancel()

@@ -1,0 +1,106 @@
+"""An engine over real storage and a real catalog, with a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import pytest
+
+from wherry.app import open_catalog, open_storage
+from wherry.body import Ended, Sink
+from wherry.catalog import Catalog
+from wherry.core.requests import Caller, Create, Write
+from wherry.core.upload import Upload
+from wherry.engine import Engine, Ground, Hooks
+from wherry.settings import Settings
+from wherry.storage import Storage
+
+ALICE = Caller("alice")
+
+
+class Bytes:
+    """A body that is all there."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = memoryview(data)
+
+    @property
+    def remaining(self) -> int:
+        return len(self._data)
+
+    async def pour(self, sink: Sink, limit: int) -> Ended:
+        data, self._data = self._data[:limit], self._data[limit:]
+        await anyio.to_thread.run_sync(sink, data)
+        return Ended.WHOLE
+
+
+class Held(Bytes):
+    """A body whose last bytes do not come before `let_go` is set."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.begun = anyio.Event()
+        self.let_go = anyio.Event()
+
+    async def pour(self, sink: Sink, limit: int) -> Ended:
+        half = min(limit, self.remaining) // 2
+        await super().pour(sink, half)
+        self.begun.set()
+        await self.let_go.wait()
+        return await super().pour(sink, limit - half)
+
+
+@dataclass
+class World:
+    """What outlives a crash: the disk, the records, the time."""
+
+    storage: Storage
+    catalog: Catalog
+    settings: Settings
+    now: float = 1_000_000.0
+    ids: Any = field(default_factory=count)
+
+    def engine(
+        self,
+        storage: Storage | None = None,
+        catalog: Catalog | None = None,
+        hooks: Hooks | None = None,
+    ) -> Engine:
+        """A newly started process."""
+        return Engine(
+            Ground(
+                storage or self.storage,
+                catalog or self.catalog,
+                self.settings,
+                clock=lambda: self.now,
+                new_id=lambda: f"{next(self.ids):032d}",
+            ),
+            hooks,
+        )
+
+
+def settings_in(folder: Path, **changes: Any) -> Settings:
+    return Settings(data=folder, min_free=0, min_chunk=1, **changes)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    settings = settings_in(tmp_path)
+    storage = open_storage(settings)
+    catalog = open_catalog(settings)
+    yield World(storage, catalog, settings)
+    await catalog.close()
+
+
+async def created(engine: Engine, length: int, **more: Any) -> Upload:
+    upload, _ = await engine.create(ALICE, Create("film.mp4", length, **more))
+    return upload
+
+
+async def written(engine: Engine, upload: Upload, offset: int, data: bytes) -> Upload:
+    return await engine.write(ALICE, Write(upload.id, offset), Bytes(data))

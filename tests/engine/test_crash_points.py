@@ -1,0 +1,201 @@
+"""Stop at every crash point of every verb, restart, go on: no lie, no loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
+
+from wherry.app import open_catalog, open_storage
+from wherry.catalog import Catalog
+from wherry.core.errors import UploadError, UploadGone
+from wherry.core.requests import Create
+from wherry.core.upload import State
+from wherry.engine import Engine, FinishedFile, Hooks
+from wherry.storage.local import LocalStorage
+from wherry.testing.faults import CrashPoint, crash_points
+
+pytestmark = pytest.mark.anyio
+
+DATA = bytes(range(200)) * 5
+CUTS = [(600, 1000), (0, 300), (300, 600)]
+
+
+def fresh(folder: Path, point: CrashPoint, **changes: object) -> World:
+    folder = folder / str(point.at)
+    settings = settings_in(folder, **changes)
+    return World(open_storage(settings), open_catalog(settings), settings)
+
+
+async def assess(catalog: Catalog, now: float) -> None:
+    """What a worker does, in no time."""
+    claimed = await catalog.claim_assessment(now, lambda a: a.claim("w", now, now + 1))
+    assert claimed
+    await catalog.update_assessment(claimed.id, lambda a: a.finish("w", now, {}))
+
+
+async def upload_everything(engine: Engine, acknowledged: set[int]) -> str:
+    """As a client does it: begin or find the upload, send what is missing, complete."""
+    upload = await created(engine, len(DATA), fingerprint="f")
+    safe = {n for part in upload.received.parts for n in range(part.start, part.end)}
+    assert acknowledged <= safe, "an acknowledged byte was lost"
+    for start, end in CUTS:
+        if upload.received.missing(upload.chunk_range(0)) and not set(range(start, end)) <= safe:
+            await written(engine, upload, start, DATA[start:end])
+            acknowledged |= set(range(start, end))
+    await engine.complete(ALICE, upload.id)
+    return upload.id
+
+
+async def test_an_upload_survives_a_crash_at_any_point(tmp_path: Path) -> None:
+    points = 0
+    for point in crash_points():
+        world, acknowledged = fresh(tmp_path, point), set[int]()
+        with point:
+            await upload_everything(
+                world.engine(point.wrap(world.storage), point.wrap(world.catalog)), acknowledged
+            )
+        world.now += world.settings.completion_lease
+        engine = world.engine()
+        [*known] = await world.catalog.uploads()
+        if known and known[0].state in (State.COMPLETING, State.COMPLETE):
+            upload_id = known[0].id
+            await engine.complete(ALICE, upload_id)
+        else:
+            upload_id = await upload_everything(engine, acknowledged)
+        _, path = await engine.finished(ALICE, upload_id)
+        assert path.read_bytes() == DATA, f"at {point}"
+        [assessment] = await world.catalog.assessments()
+        assert assessment.upload_id == upload_id
+        assert list((world.settings.data / "temp_chunks").iterdir()) == [], f"at {point}"
+        await world.catalog.close()
+        points += 1
+    assert points > 40
+
+
+async def test_a_cancellation_survives_a_crash_at_any_point(tmp_path: Path) -> None:
+    for point in crash_points():
+        world = fresh(tmp_path, point)
+        upload = await created(world.engine(), len(DATA))
+        await written(world.engine(), upload, 0, DATA[:500])
+        with point:
+            engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
+            await engine.cancel(ALICE, upload.id)
+        # Whoever asks again, or the sweep, brings it to its end.
+        world.now += world.settings.expires_after
+        await world.engine().sweep()
+        assert list((world.settings.data / "temp_chunks").iterdir()) == [], f"at {point}"
+        with pytest.raises(UploadGone):
+            await written(world.engine(), upload, 500, DATA[500:])
+        await world.catalog.close()
+
+
+async def test_a_sweep_survives_a_crash_at_any_point(tmp_path: Path) -> None:
+    for point in crash_points():
+        world = fresh(tmp_path, point, keep_files=10)
+        stale = await created(world.engine(), len(DATA))
+        done = await created(world.engine(), len(DATA))
+        await written(world.engine(), done, 0, DATA)
+        await world.engine().complete(ALICE, done.id)
+        await assess(world.catalog, world.now)
+        world.now += world.settings.expires_after
+        with point:
+            await world.engine(point.wrap(world.storage), point.wrap(world.catalog)).sweep()
+        await world.engine().sweep()
+        left = [*world.settings.data.glob("temp_chunks/*"), *world.settings.data.glob("files/*")]
+        assert left == [], f"at {point}"
+        assert (await world.catalog.load(stale.id)).state is State.EXPIRED
+        await world.catalog.close()
+
+
+async def test_the_hosts_hook_is_called_at_least_once_whatever_crashes(tmp_path: Path) -> None:
+    for point in crash_points():
+        world, called = fresh(tmp_path, point), list[str]()
+
+        def on_complete(
+            file: FinishedFile,
+            data: Path = world.settings.data,
+            called: list[str] = called,
+        ) -> str:
+            theirs = data / "theirs"
+            if file.path.exists():
+                file.path.rename(theirs)
+            called.append(file.id)
+            return f"theirs-{file.id}"
+
+        hooks = Hooks(on_complete=on_complete)
+        upload = await created(world.engine(), len(DATA))
+        await written(world.engine(), upload, 0, DATA)
+        with point:
+            storage, catalog = point.wrap(world.storage), point.wrap(world.catalog)
+            await world.engine(storage, catalog, hooks).complete(ALICE, upload.id)
+        world.now += world.settings.completion_lease
+        done = await world.engine(hooks=hooks).complete(ALICE, upload.id)
+        assert done.assessment_id == f"theirs-{upload.id}"
+        assert (world.settings.data / "theirs").read_bytes() == DATA, f"at {point}"
+        assert called
+        await world.catalog.close()
+
+
+async def test_one_request_that_dies_leaves_nothing_the_sweep_does_not_find(
+    tmp_path: Path,
+) -> None:
+    for point in crash_points():
+        world = fresh(tmp_path, point)
+        create = Create("film.mp4", None, at_most=len(DATA) + 200)
+        with point:
+            engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
+            await engine.receive(ALICE, create, Bytes(DATA))
+        world.now += world.settings.expires_after
+        await world.engine().sweep()
+        for upload in await world.catalog.uploads({State.COMPLETING}):
+            await world.engine().complete(ALICE, upload.id)
+        assert list((world.settings.data / "temp_chunks").iterdir()) == [], f"at {point}"
+        for path in (world.settings.data / "files").iterdir():
+            assert path.read_bytes() == DATA
+        await world.catalog.close()
+
+
+async def test_a_full_disk_while_writing_loses_nothing_that_was_acknowledged(
+    world: World,
+) -> None:
+    import errno
+
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    await written(engine, upload, 0, DATA[:500])
+    storage = world.storage
+    assert isinstance(storage, LocalStorage)
+
+    class Full:
+        def __init__(self, writer: object) -> None:
+            self.writer = writer
+
+        def __enter__(self) -> Full:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            self.writer.__exit__(*error)  # type: ignore[attr-defined]
+
+        def write(self, at: int, data: memoryview) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        def sync(self) -> None: ...
+
+    class FullStorage:
+        def __getattr__(self, name: str) -> object:
+            return getattr(storage, name)
+
+        def open(self, *args: object) -> Full:
+            return Full(storage.open(*args))  # type: ignore[arg-type]
+
+    full = world.engine(FullStorage())  # type: ignore[arg-type]
+    with pytest.raises(UploadError) as refused:
+        await written(full, upload, 500, DATA[500:])
+    assert refused.value.code == "disk-full"
+    assert (await engine.status(ALICE, upload.id)).offset == 500
+    await written(engine, upload, 500, DATA[500:])
+    await engine.complete(ALICE, upload.id)
+    _, path = await engine.finished(ALICE, upload.id)
+    assert path.read_bytes() == DATA

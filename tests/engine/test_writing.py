@@ -1,0 +1,216 @@
+"""Who may write where: the newest request, once, and only into gaps."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+from tests.engine.conftest import ALICE, Bytes, Held, World, created, written
+
+from wherry.body import Ended, Sink
+from wherry.core.digests import Digest
+from wherry.core.errors import BodyCut, DigestMismatch, Superseded, UploadGone, UploadNotFound
+from wherry.core.ranges import Range
+from wherry.core.requests import Caller, Write
+from wherry.engine.writing import RECORD_EVERY
+
+pytestmark = pytest.mark.anyio
+
+DATA = bytes(range(250)) * 4
+
+
+class Cut(Bytes):
+    """A client that goes away after `after` bytes."""
+
+    def __init__(self, data: bytes, after: int) -> None:
+        super().__init__(data)
+        self._left = after
+
+    async def pour(self, sink: Sink, limit: int) -> Ended:
+        give = min(limit, self._left)
+        self._left -= give
+        if give:
+            await super().pour(sink, give)
+        if not self._left:
+            self._data = memoryview(b"")
+            return Ended.CUT
+        return Ended.WHOLE
+
+
+async def test_a_newer_request_for_a_range_ends_the_older_one(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    held, outcome = Held(b"\xff" * 600), list[str]()
+
+    async def older() -> None:
+        try:
+            await engine.write(ALICE, Write(upload.id, 0), held)
+        except Superseded as error:
+            outcome.append(error.code)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(older)
+        await held.begun.wait()
+        with anyio.fail_after(5):
+            await written(engine, upload, 300, DATA[300:])
+            await written(engine, upload, 0, DATA[:300])
+    assert outcome == ["superseded"]
+    await engine.complete(ALICE, upload.id)
+    _, path = await engine.finished(ALICE, upload.id)
+    assert path.read_bytes() == DATA
+
+
+async def test_requests_for_different_ranges_do_not_disturb_each_other(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    held = Held(DATA[:500])
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine.write, ALICE, Write(upload.id, 0), held)
+        await held.begun.wait()
+        await written(engine, upload, 500, DATA[500:])
+        held.let_go.set()
+    await engine.complete(ALICE, upload.id)
+    _, path = await engine.finished(ALICE, upload.id)
+    assert path.read_bytes() == DATA
+
+
+async def test_a_request_whose_range_another_process_took_is_ended(world: World) -> None:
+    one, other = world.engine(), world.engine()
+    upload = await created(one, len(DATA))
+    held, outcome = Held(b"\xff" * len(DATA)), list[str]()
+
+    async def older() -> None:
+        try:
+            await one.write(ALICE, Write(upload.id, 0), held)
+        except Superseded as error:
+            outcome.append(error.code)
+
+    async with one.running(), anyio.create_task_group() as group:
+        group.start_soon(older)
+        await held.begun.wait()
+        with anyio.fail_after(8):
+            await written(other, upload, 0, DATA)
+    assert outcome == ["superseded"]
+    await other.complete(ALICE, upload.id)
+    _, path = await other.finished(ALICE, upload.id)
+    assert path.read_bytes() == DATA
+
+
+async def test_asking_for_the_state_never_waits_for_a_request_that_writes(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    held = Held(DATA)
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine.write, ALICE, Write(upload.id, 0), held)
+        await held.begun.wait()
+        with anyio.fail_after(2):
+            assert (await engine.status(ALICE, upload.id)).offset == 0
+        held.let_go.set()
+    assert (await engine.status(ALICE, upload.id)).offset == len(DATA)
+
+
+async def test_cancelling_ends_a_request_that_writes(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    held, outcome = Held(DATA), list[BaseException]()
+
+    async def writing() -> None:
+        try:
+            await engine.write(ALICE, Write(upload.id, 0), held)
+        except (Superseded, UploadGone) as error:
+            outcome.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(writing)
+        await held.begun.wait()
+        with anyio.fail_after(5):
+            await engine.cancel(ALICE, upload.id)
+    assert len(outcome) == 1
+    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+
+
+async def test_a_part_cut_off_keeps_what_arrived(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    with pytest.raises(BodyCut) as cut:
+        await engine.write(ALICE, Write(upload.id, 0), Cut(DATA, 400))
+    assert (cut.value.received, cut.value.announced) == (400, len(DATA))
+    assert (await engine.status(ALICE, upload.id)).offset == 400
+
+
+async def test_a_part_cut_off_with_a_digest_keeps_nothing(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    digest = Digest.of_crc(1)
+    with pytest.raises(BodyCut):
+        await engine.write(ALICE, Write(upload.id, 0, digest=digest), Cut(DATA, 400))
+    with pytest.raises(DigestMismatch):
+        await engine.write(ALICE, Write(upload.id, 0, digest=digest), Bytes(DATA))
+    after = await engine.status(ALICE, upload.id)
+    assert (after.offset, after.leases) == (0, ())
+
+
+async def test_a_long_body_is_recorded_while_it_comes(world: World) -> None:
+    engine = world.engine()
+    size = RECORD_EVERY + 1000
+    upload = await created(engine, size)
+    held = Held(bytes(size - RECORD_EVERY))
+    await engine.write(ALICE, Write(upload.id, 0, is_chunk=False), Bytes(bytes(RECORD_EVERY)))
+
+    class Long(Bytes):
+        async def pour(self, sink: Sink, limit: int) -> Ended:
+            if self.remaining < size:  # the second round
+                seen.append((await engine.status(ALICE, fresh.id)).offset)
+            return await super().pour(sink, limit)
+
+    seen: list[int] = []
+    fresh = await created(engine, size)
+    await engine.write(ALICE, Write(fresh.id, 0, is_chunk=False), Long(bytes(size)))
+    assert seen == [RECORD_EVERY]
+    assert held.remaining == 1000
+
+
+async def test_a_request_that_fails_gives_its_range_back(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+
+    class Broken(Bytes):
+        async def pour(self, sink: Sink, limit: int) -> Ended:
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await engine.write(ALICE, Write(upload.id, 0), Broken(DATA))
+    assert (await engine.status(ALICE, upload.id)).leases == ()
+    await written(engine, upload, 0, DATA)
+
+
+async def test_a_lock_that_another_process_holds_is_waited_for(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            with world.storage.open(upload.id, Range(0, 10)):
+                group.start_soon(written, engine, upload, 0, DATA)
+                await anyio.sleep(0.2)
+                assert (await engine.status(ALICE, upload.id)).offset == 0
+    assert (await engine.status(ALICE, upload.id)).offset == len(DATA)
+
+
+async def test_the_rest_of_a_long_chunk_may_be_shorter_than_a_chunk(world: World) -> None:
+    settings = world.settings.model_copy(update={"min_chunk": 1000})
+    engine = World(world.storage, world.catalog, settings, world.now, world.ids).engine()
+    upload = await created(engine, 2 * RECORD_EVERY)
+    await written(engine, upload, 0, bytes(RECORD_EVERY + 10))
+    assert (await engine.status(ALICE, upload.id)).offset == RECORD_EVERY + 10
+
+
+async def test_a_foreign_request_ends_nobody_elses(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    held = Held(DATA)
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine.write, ALICE, Write(upload.id, 0), held)
+        await held.begun.wait()
+        with pytest.raises(UploadNotFound):
+            await engine.write(Caller("bob"), Write(upload.id, 0), Bytes(DATA))
+        held.let_go.set()
+    assert (await engine.status(ALICE, upload.id)).offset == len(DATA)
