@@ -1,0 +1,1 @@
+"""HTTP dialects: parse a request, let the engine do it, render what it says."""

@@ -1,0 +1,261 @@
+"""The chunked API: many small requests bring one file (docs/reference/chunked-api.md).
+
+Each verb is a coroutine of three steps: parse the request into what the engine
+understands, let the engine do it, render what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from wherry.core.digests import parse_digest, parse_file_digest
+from wherry.core.errors import BadRequest
+from wherry.core.limits import LARGEST
+from wherry.core.requests import Caller, Create, Write
+from wherry.core.upload import GONE, State, Upload
+from wherry.engine import Engine, StorageFacts
+from wherry.protocols.bodies import AsgiBody
+from wherry.protocols.formbody import FormBody
+from wherry.protocols.parsing import parse_content_length, parse_id, parse_number, read_model
+from wherry.settings import Settings
+
+#: A stream of events ends after this time, in seconds; the client opens the next.
+EVENTS_END = 25.0
+EVENTS_EVERY = 0.5
+
+Short = Annotated[str, StringConstraints(max_length=1024)]
+
+
+class InitRequest(BaseModel):
+    """What `init` takes. Sizes in bytes."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    filename: str = Field(description="A bare name of at most 255 bytes.", examples=["talk.mp4"])
+    size: int = Field(ge=0, le=LARGEST, examples=[524288000])
+    content_type: Short | None = None
+    chunk_size: int | None = Field(
+        None, ge=1, le=LARGEST, description="What the client would like."
+    )
+    fingerprint: Short | None = Field(
+        None, description="The same for the same file: finds the open upload of it again."
+    )
+    digest: Short | None = Field(
+        None, description="The whole file's, `crc64nvme=:base64:` (RFC 9530)."
+    )
+    metadata: dict[Short, Short] = Field(default_factory=dict, max_length=64)
+
+
+class CompleteRequest(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    upload_id: str
+    digest: Short | None = Field(
+        None, description="The whole file's, `crc64nvme=:base64:` (RFC 9530)."
+    )
+
+
+class CancelRequest(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    upload_id: str
+
+
+async def init(request: Request, caller: Caller, engine: Engine) -> Response:
+    upload, is_new = await engine.create(caller, parse_init(await read_model(request, InitRequest)))
+    return JSONResponse(render_init(upload, engine.settings), 201 if is_new else 200)
+
+
+async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
+    content_type = request.headers.get("content-type", "")
+    if content_type.lower().startswith("multipart/form-data"):
+        return await _form_chunk(request, caller, engine, content_type)
+    write = parse_chunk(dict(request.query_params), request.headers.get("content-digest"))
+    length, timeout = parse_content_length(request), engine.settings.chunk_timeout
+    async with AsgiBody(request.receive, length, timeout) as body:
+        upload = await engine.write(caller, write, body)
+    return JSONResponse(render_received(upload))
+
+
+async def _form_chunk(
+    request: Request, caller: Caller, engine: Engine, content_type: str
+) -> Response:
+    length, timeout = parse_content_length(request), engine.settings.chunk_timeout
+    async with FormBody(request.receive, length, timeout, content_type, "chunk") as body:
+        fields = dict(request.query_params) | await body.fields()
+        digest = request.headers.get("content-digest") or fields.get("digest")
+        upload = await engine.write(caller, parse_chunk(fields, digest), body)
+    return JSONResponse(render_received(upload))
+
+
+async def complete(request: Request, caller: Caller, engine: Engine) -> Response:
+    wanted = await read_model(request, CompleteRequest)
+    digest = parse_file_digest(wanted.digest) if wanted.digest else None
+    upload = await engine.complete(caller, parse_id(wanted.upload_id), digest)
+    return JSONResponse(render_complete(upload), 200 if upload.is_complete() else 202)
+
+
+async def cancel(request: Request, caller: Caller, engine: Engine) -> Response:
+    wanted = await read_model(request, CancelRequest)
+    upload = await engine.cancel(caller, parse_id(wanted.upload_id))
+    return JSONResponse({"upload_id": upload.id, "state": upload.state.value})
+
+
+async def delete(request: Request, caller: Caller, engine: Engine) -> Response:
+    await engine.cancel(caller, parse_id(request.path_params["upload_id"]))
+    return Response(status_code=204)
+
+
+async def status(request: Request, caller: Caller, engine: Engine) -> Response:
+    upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
+    content = render_status(upload, engine.settings)
+    return JSONResponse(content, headers={"Cache-Control": "no-store"})
+
+
+async def events(request: Request, caller: Caller, engine: Engine) -> Response:
+    upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
+    return StreamingResponse(
+        _changes(upload, caller, engine),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncIterator[str]:
+    loop = asyncio.get_running_loop()
+    end, said = loop.time() + EVENTS_END, ""
+    while loop.time() < end:
+        now = json.dumps(render_status(upload, engine.settings))
+        if now != said:
+            yield f"event: status\ndata: {now}\n\n"
+            said = now
+        if upload.state in GONE or upload.is_complete():
+            return
+        await asyncio.sleep(EVENTS_EVERY)
+        upload = await engine.status(caller, upload.id)
+
+
+async def listing(request: Request, caller: Caller, engine: Engine) -> Response:
+    return _render_list(await engine.uploads(caller), engine.settings)
+
+
+async def everybodys(request: Request, caller: Caller, engine: Engine) -> Response:
+    return _render_list(await engine.uploads(caller, everybody=True), engine.settings)
+
+
+async def storage(request: Request, caller: Caller, engine: Engine) -> Response:
+    return JSONResponse(
+        render_storage(await engine.storage(caller)), headers={"Cache-Control": "no-store"}
+    )
+
+
+# From HTTP...
+
+
+def parse_init(wanted: InitRequest) -> Create:
+    return Create(
+        filename=wanted.filename,
+        length=wanted.size,
+        content_type=wanted.content_type,
+        chunk_size=wanted.chunk_size,
+        fingerprint=wanted.fingerprint,
+        digest=parse_file_digest(wanted.digest) if wanted.digest else None,
+        metadata=wanted.metadata,
+    )
+
+
+def parse_chunk(fields: dict[str, str], digest: str | None) -> Write:
+    """`upload_id` and either `offset` or `chunk_index`, from the query or a form."""
+    if "upload_id" not in fields:
+        raise BadRequest("upload_id", "is missing; in a form, fields come before the file")
+    if ("offset" in fields) == ("chunk_index" in fields):
+        raise BadRequest("offset", "give either offset or chunk_index")
+    at = {
+        name: parse_number(fields[name], name)
+        for name in ("offset", "chunk_index")
+        if name in fields
+    }
+    return Write(
+        upload_id=parse_id(fields["upload_id"]),
+        offset=at.get("offset"),
+        index=at.get("chunk_index"),
+        digest=parse_digest(digest, "content-digest") if digest else None,
+    )
+
+
+# ...and back.
+
+
+def render_init(upload: Upload, settings: Settings) -> dict[str, Any]:
+    return render_status(upload, settings) | {
+        "total_chunks": upload.total_chunks,
+        "limits": {
+            "max_size": settings.max_size,
+            "min_chunk": settings.min_chunk,
+            "max_chunk": settings.max_chunk,
+        },
+        "concurrency": settings.concurrency,
+    }
+
+
+def render_received(upload: Upload) -> dict[str, Any]:
+    return {
+        "received_bytes": upload.received.size,
+        "size": upload.length,
+        "offset": upload.offset,
+        "missing": [[gap.start, gap.end] for gap in upload.missing],
+    }
+
+
+def render_complete(upload: Upload) -> dict[str, Any]:
+    return {
+        "upload_id": upload.id,
+        "assessment_id": upload.assessment_id,
+        "state": upload.state.value,
+    }
+
+
+def render_status(upload: Upload, settings: Settings) -> dict[str, Any]:
+    unfinished = upload.state in (State.WAITING, State.RECEIVING, State.COMPLETING)
+    expires = upload.expires_at(settings.expires_after)
+    return {
+        "upload_id": upload.id,
+        "state": upload.state.value,
+        "filename": upload.filename,
+        "content_type": upload.content_type,
+        "chunk_size": upload.chunk_size,
+        "received": [[part.start, part.end] for part in upload.received.parts],
+        "digest": str(upload.digest_now) if upload.is_complete() else None,
+        "assessment_id": upload.assessment_id,
+        "failure": upload.failure,
+        "expires_at": render_time(expires) if unfinished else None,
+        **render_received(upload),
+    }
+
+
+def _render_list(uploads: list[Upload], settings: Settings) -> Response:
+    content = {"uploads": [render_status(upload, settings) for upload in uploads]}
+    return JSONResponse(content, headers={"Cache-Control": "no-store"})
+
+
+def render_storage(facts: StorageFacts) -> dict[str, int]:
+    return {
+        "total": facts.total,
+        "free": facts.free,
+        "reserved": facts.reserved,
+        "used": facts.used,
+        "uploads": facts.open,
+    }
+
+
+def render_time(seconds: float) -> str:
+    """Unix seconds as RFC 3339, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

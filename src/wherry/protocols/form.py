@@ -1,0 +1,67 @@
+"""The ordinary upload: one request brings one whole file.
+
+`multipart/form-data` with the file in the field `file`, or the raw bytes with
+the name in `Content-Disposition` (RFC 6266).
+"""
+
+from __future__ import annotations
+
+from email.message import Message as Headers
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from wherry.core.errors import BadRequest
+from wherry.core.requests import Caller, Create
+from wherry.core.upload import Upload
+from wherry.engine import Engine
+from wherry.protocols.bodies import AsgiBody
+from wherry.protocols.formbody import FormBody
+from wherry.protocols.parsing import parse_content_length
+
+
+async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
+    content_type = request.headers.get("content-type", "")
+    length, timeout = parse_content_length(request), engine.settings.chunk_timeout
+    if content_type.lower().startswith("multipart/form-data"):
+        async with FormBody(request.receive, length, timeout, content_type, "file") as form:
+            metadata = await form.fields()
+            create = Create(
+                parse_filename(form.filename),
+                length=None,
+                at_most=length,
+                content_type=form.file_type,
+                metadata=metadata,
+            )
+            done = await engine.receive(caller, create, form)
+    else:
+        name = parse_disposition(request.headers.get("content-disposition", ""))
+        async with AsgiBody(request.receive, length, timeout) as body:
+            create = Create(name, length, content_type=content_type or None)
+            done = await engine.receive(caller, create, body)
+    return JSONResponse(render_upload(done), 200 if done.is_complete() else 202)
+
+
+def parse_filename(name: str | None) -> str:
+    if not name:
+        raise BadRequest("filename", "is missing")
+    return name
+
+
+def parse_disposition(header: str) -> str:
+    """The file name of a `Content-Disposition`, also as `filename*`. Raises `BadRequest`."""
+    headers = Headers()
+    headers["content-disposition"] = header or "attachment"
+    name = headers.get_filename()
+    if not name:
+        raise BadRequest("content-disposition", 'must name the file: attachment; filename="a.mp4"')
+    return name
+
+
+def render_upload(upload: Upload) -> dict[str, str | int | None]:
+    return {
+        "upload_id": upload.id,
+        "assessment_id": upload.assessment_id,
+        "state": upload.state.value,
+        "size": upload.received.size,
+    }

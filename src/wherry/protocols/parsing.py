@@ -1,0 +1,69 @@
+"""What all dialects parse alike: numbers, identifiers, lengths, small JSON bodies."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect, Request
+
+from wherry.core.errors import BadRequest, BodyCut, LengthRequired, TooLarge, UploadNotFound
+from wherry.core.limits import LARGEST, KiB
+
+#: The largest JSON body, in bytes.
+JSON_LIMIT = 64 * KiB
+
+_ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
+M = TypeVar("M", bound=BaseModel)
+
+
+def parse_number(text: str, field: str) -> int:
+    """A number of bytes: digits only, below 2^62. Raises `BadRequest`."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > LARGEST:
+        raise BadRequest(field, "must be a whole number of bytes, in digits")
+    return int(text)
+
+
+def parse_id(text: str) -> str:
+    """An identifier of ours. Raises `UploadNotFound` for what cannot be one."""
+    if not _ID.fullmatch(text):
+        raise UploadNotFound(text[:64])
+    return text
+
+
+def parse_content_length(request: Request) -> int:
+    """Raises `LengthRequired`, `BadRequest`; also for a coded body, whose length it is not."""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise BadRequest("content-encoding", "bytes must come as they are, uncompressed")
+    length = request.headers.get("content-length")
+    if length is None:
+        raise LengthRequired
+    return parse_number(length, "content-length")
+
+
+async def read_model(request: Request, model: type[M]) -> M:
+    """A small JSON body. Raises `BadRequest`, naming the field; `TooLarge`."""
+    body = bytearray()
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > JSON_LIMIT:
+                raise TooLarge(JSON_LIMIT, len(body), scope="JSON body")
+    except ClientDisconnect:
+        raise BodyCut(len(body), len(body)) from None
+    return parse_model(bytes(body), model)
+
+
+def parse_model(body: bytes, model: type[M]) -> M:
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        raise BadRequest("body", "is not JSON") from None
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "body"
+        raise BadRequest(field, first["msg"]) from None

@@ -1,0 +1,91 @@
+"""What every route of ours does around its verb: refusals, request ids, one log line.
+
+Rule 1: nothing here reads the body. FastAPI runs the dependencies (who is
+asking) before the verb, and the verb reads.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Message, Receive
+
+from wherry.core.errors import UploadError
+from wherry.engine import log, request_id
+from wherry.protocols.problem import STATUS, render_problem
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+
+
+class UploadRoute(APIRoute):
+    """A route whose `UploadError`s become problem+json."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+
+        async def handle_and_explain(request: Request) -> Response:
+            wanted = request.headers.get("x-request-id", "")
+            current = wanted if _REQUEST_ID.fullmatch(wanted) else secrets.token_hex(8)
+            token = request_id.set(current)
+            begun = time.monotonic()
+            body = _Reading(request.receive)
+            request = Request(request.scope, body)
+            try:
+                response = await handle(request)
+            except UploadError as error:
+                log.warning(
+                    "refused code=%s status=%d method=%s upload_id=%s bytes=%s seconds=%.3f"
+                    " request_id=%s",
+                    error.code,
+                    STATUS[type(error)],
+                    request.method,
+                    _upload_id(request),
+                    request.headers.get("content-length", "0"),
+                    time.monotonic() - begun,
+                    current,
+                )
+                response = problem = render_problem(error)
+                # Who waits for "100 Continue" has sent nothing, and must not be asked to.
+                if not body.is_over and "expect" not in request.headers:
+                    problem.unread = body if _has_body(request) else None
+            finally:
+                request_id.reset(token)
+            response.headers.setdefault("X-Request-ID", current)
+            return response
+
+        return handle_and_explain
+
+
+class _Reading:
+    """A request's `receive` that remembers whether the body has come to its end."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_over = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.is_over = not message.get("more_body", False)
+        return message
+
+
+def _has_body(request: Request) -> bool:
+    return "transfer-encoding" in request.headers or request.headers.get(
+        "content-length", "0"
+    ) not in ("", "0")
+
+
+def _upload_id(request: Request) -> str:
+    """The upload a request names, for the log: only if it looks like one of ours."""
+    params: Mapping[str, Any] = request.path_params | dict(request.query_params)
+    wanted = str(params.get("upload_id", ""))
+    return wanted if _REQUEST_ID.fullmatch(wanted) else "-"

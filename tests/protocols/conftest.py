@@ -1,0 +1,105 @@
+"""A whole server in this process: real storage, real catalog, HTTP over ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import FastAPI, Header, HTTPException
+from tests.protocols.described import Described
+
+from wherry.router import chunked_upload_router
+
+KiB = 1024
+Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+def owner_of_token(authorization: Annotated[str, Header()] = "") -> str:
+    if not authorization.startswith("Bearer "):
+        raise HTTPException(401)
+    return authorization.removeprefix("Bearer ")
+
+
+def is_admin(authorization: Annotated[str, Header()] = "") -> bool:
+    return authorization == "Bearer admin"
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    @asynccontextmanager
+    async def server(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
+        settings: dict[str, Any] = {"data": tmp_path, "min_free": 0, "assessment": False}
+        settings |= options
+        host = FastAPI()
+        router = chunked_upload_router(owner=owner_of_token, operator=is_admin, **settings)
+        host.include_router(router, prefix="/api")
+        transport = httpx.ASGITransport(host)
+        async with (
+            host.router.lifespan_context(host),
+            httpx.AsyncClient(
+                transport=transport,
+                base_url="http://test/api",
+                headers={"Authorization": "Bearer alice"},
+                event_hooks={"response": [Described(host)]},
+            ) as client,
+        ):
+            yield client
+
+    return server
+
+
+@pytest.fixture
+async def client(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
+    async with serve() as client:
+        yield client
+
+
+class Uploading:
+    """The verbs of the chunked API as a client calls them."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self.client = client
+
+    async def init(self, size: Any, filename: Any = "film.mp4", **more: Any) -> httpx.Response:
+        wanted = {"filename": filename, "size": size} | more
+        return await self.client.post("/chunked-upload/init", json=wanted)
+
+    async def begin(self, size: int, **more: Any) -> str:
+        answer = await self.init(size, **more)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["upload_id"])
+
+    async def chunk(
+        self, upload_id: str, offset: Any, data: bytes, **headers: str
+    ) -> httpx.Response:
+        return await self.client.post(
+            "/chunked-upload/chunk",
+            params={"upload_id": upload_id, "offset": offset},
+            content=data,
+            headers={k.replace("_", "-"): v for k, v in headers.items()},
+        )
+
+    async def complete(self, upload_id: str, **more: Any) -> httpx.Response:
+        return await self.client.post(
+            "/chunked-upload/complete", json={"upload_id": upload_id} | more
+        )
+
+    async def cancel(self, upload_id: str) -> httpx.Response:
+        return await self.client.post("/chunked-upload/cancel", json={"upload_id": upload_id})
+
+    async def status(self, upload_id: str) -> httpx.Response:
+        return await self.client.get(f"/chunked-upload/{upload_id}")
+
+    async def file(self, upload_id: str) -> bytes:
+        answer = await self.client.get(f"/files/{upload_id}")
+        assert answer.status_code == 200, answer.text
+        return answer.content
+
+
+@pytest.fixture
+def upload(client: httpx.AsyncClient) -> Uploading:
+    return Uploading(client)

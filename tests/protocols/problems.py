@@ -1,0 +1,20 @@
+"""What every refusal must look like."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """The answer's problem document, which must have this status and code."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    found: dict[str, Any] = answer.json()
+    assert found["code"] == code, found
+    assert found["status"] == status
+    assert found["detail"]
+    assert found["hint"]
+    assert ("413" in answer.text or "too large" in answer.text.lower()) == (status == 413)
+    return found

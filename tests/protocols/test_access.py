@@ -1,0 +1,109 @@
+"""Nobody but its owner touches an upload, and nobody is asked after the bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from tests.protocols.conftest import KiB, Serve, Uploading
+from tests.protocols.problems import problem
+
+pytestmark = pytest.mark.anyio
+
+BOB = {"Authorization": "Bearer bob"}
+NOBODY = {"Authorization": ""}
+DATA = b"x" * 64 * KiB
+
+
+def requests(upload_id: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Every verb that names an upload."""
+    return [
+        ("POST", f"/chunked-upload/chunk?upload_id={upload_id}&offset=0", {"content": DATA}),
+        ("POST", "/chunked-upload/complete", {"json": {"upload_id": upload_id}}),
+        ("POST", "/chunked-upload/cancel", {"json": {"upload_id": upload_id}}),
+        ("GET", f"/chunked-upload/{upload_id}", {}),
+        ("GET", f"/chunked-upload/{upload_id}/events", {}),
+        ("DELETE", f"/chunked-upload/{upload_id}", {}),
+        ("GET", f"/files/{upload_id}", {}),
+        ("DELETE", f"/files/{upload_id}", {}),
+    ]
+
+
+async def test_a_foreign_upload_does_not_exist(upload: Uploading) -> None:
+    upload_id = await upload.begin(len(DATA))
+    for method, path, content in requests(upload_id):
+        answer = await upload.client.request(method, path, headers=BOB, **content)
+        found = problem(answer, 404, "upload-not-found")
+        assert found["detail"] == "There is no such upload."
+    assert (await upload.status(upload_id)).json()["received_bytes"] == 0
+
+
+async def test_a_fingerprint_finds_only_ones_own_upload(upload: Uploading) -> None:
+    upload_id = await upload.begin(10, fingerprint="f")
+    wanted = {"filename": "a", "size": 10, "fingerprint": "f"}
+    other = await upload.client.post("/chunked-upload/init", json=wanted, headers=BOB)
+    assert other.status_code == 201
+    assert other.json()["upload_id"] != upload_id
+
+
+async def test_everybody_sees_their_own_uploads_and_operators_all(upload: Uploading) -> None:
+    upload_id = await upload.begin(10)
+    mine = await upload.client.get("/chunked-upload/")
+    assert [found["upload_id"] for found in mine.json()["uploads"]] == [upload_id]
+    assert (await upload.client.get("/chunked-upload/", headers=BOB)).json() == {"uploads": []}
+    for path in ("/chunked-upload/all", "/chunked-upload/storage"):
+        problem(await upload.client.get(path), 404, "not-found")
+        answer = await upload.client.get(path, headers={"Authorization": "Bearer admin"})
+        assert answer.status_code == 200
+    assert answer.json()["reserved"] == 10
+    assert answer.json()["uploads"] == 1
+
+
+async def test_no_byte_of_a_body_is_read_before_it_is_known_who_asks(
+    client: httpx.AsyncClient,
+) -> None:
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        for _ in range(100):
+            read += 1
+            yield b"x" * 1000
+
+    for path in ("init", "chunk?upload_id=x&offset=0", "complete", "cancel"):
+        answer = await client.post(f"/chunked-upload/{path}", content=body(), headers=NOBODY)
+        assert answer.status_code == 401
+    assert (await client.post("/upload", content=body(), headers=NOBODY)).status_code == 401
+    assert read == 0
+
+
+async def test_a_foreign_chunk_is_refused_before_its_bytes_are_asked_for(
+    upload: Uploading,
+) -> None:
+    """With `Expect: 100-continue` the client sends nothing until the server reads."""
+    upload_id = await upload.begin(len(DATA))
+
+    async def body() -> AsyncIterator[bytes]:
+        yield pytest.fail("the body was read")
+
+    answer = await upload.client.post(
+        "/chunked-upload/chunk",
+        params={"upload_id": upload_id, "offset": 0},
+        content=body(),
+        headers=BOB | {"Content-Length": str(len(DATA)), "Expect": "100-continue"},
+    )
+    problem(answer, 404, "upload-not-found")
+
+
+async def test_what_a_client_calls_its_request_is_answered_and_logged(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve() as client:
+        answer = await client.get("/chunked-upload/" + "0" * 32, headers={"X-Request-ID": "abc"})
+        assert answer.headers["x-request-id"] == "abc"
+        assert "code=upload-not-found" in caplog.text
+        assert "request_id=abc" in caplog.text
+        answer = await client.get("/chunked-upload/", headers={"X-Request-ID": "a b\n"})
+        assert answer.headers["x-request-id"] not in ("a b", "a b\n")

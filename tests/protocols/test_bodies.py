@@ -1,0 +1,172 @@
+"""A body as ASGI brings it: in pieces, cut, stalled, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import anyio
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.types import Message
+
+from wherry.body import Ended
+from wherry.core.errors import BadRequest, UploadError
+from wherry.protocols.bodies import AsgiBody
+from wherry.protocols.formbody import FormBody
+
+pytestmark = pytest.mark.anyio
+
+Receive = Callable[[], Awaitable[Message]]
+
+
+def bringing(pieces: list[bytes], then: str = "end") -> Receive:
+    """A client that sends these pieces, then ends, hangs, or is gone."""
+    left = list(pieces)
+
+    async def receive() -> Message:
+        if left:
+            piece = left.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(left) or then != "end"}
+        if then == "hang":
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    return receive
+
+
+async def poured(body: AsgiBody, limit: int) -> tuple[bytes, Ended]:
+    got = bytearray()
+    async with body:
+        ended = await body.pour(lambda data: got.extend(data), limit)
+    return bytes(got), ended
+
+
+@settings(max_examples=50, deadline=None)
+@given(pieces=st.lists(st.binary(max_size=9)), limits=st.lists(st.integers(1, 20), min_size=1))
+def test_whatever_the_pieces_the_bytes_come_in_order(
+    pieces: list[bytes], limits: list[int]
+) -> None:
+    whole = b"".join(pieces)
+
+    async def run() -> None:
+        body = AsgiBody(bringing(pieces or [b""]), len(whole), 5)
+        got = bytearray()
+        for limit in limits:
+            before = len(got)
+            assert body.remaining == len(whole) - before
+            if not body.remaining:
+                break
+            assert await body.pour(lambda data: got.extend(data), limit) is Ended.WHOLE
+            assert len(got) - before == min(limit, len(whole) - before)
+        assert whole.startswith(got)
+
+    anyio.run(run)
+
+
+async def test_a_client_that_goes_away_has_been_cut() -> None:
+    body = AsgiBody(bringing([b"abc"], then="gone"), 10, 5)
+    assert await poured(body, 10) == (b"abc", Ended.CUT)
+    assert body.remaining == 0
+
+
+async def test_a_client_that_sends_nothing_more_has_stalled_and_what_came_is_kept() -> None:
+    body = AsgiBody(bringing([b"abc"], then="hang"), 10, 0.05)
+    assert await poured(body, 10) == (b"abc", Ended.STALLED)
+
+
+async def test_a_body_that_trickles_has_stalled_however_often_a_byte_comes() -> None:
+    async def receive() -> Message:
+        await asyncio.sleep(0.01)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    got, ended = await poured(AsgiBody(receive, 1000, 0.1), 1000)
+    assert ended is Ended.STALLED
+    assert 0 < len(got) < 100
+
+
+async def test_a_slow_disk_is_not_the_clients_fault() -> None:
+    """Each block takes longer to write than a client may be silent."""
+    import time
+
+    body = AsgiBody(bringing([b"x" * 1000] * 5), 5000, 0.05)
+    got = bytearray()
+
+    def slow(data: memoryview) -> None:
+        time.sleep(0.06)
+        got.extend(data)
+
+    async with body:
+        ended = Ended.WHOLE
+        while body.remaining and ended is Ended.WHOLE:
+            ended = await body.pour(slow, 1000)
+    assert (len(got), ended) == (5000, Ended.WHOLE)
+
+
+async def test_a_cancelled_pour_returns_only_after_the_last_write() -> None:
+    import threading
+
+    in_sink, finish = threading.Event(), threading.Event()
+    wrote = False
+
+    def sink(_: memoryview) -> None:
+        nonlocal wrote
+        in_sink.set()
+        finish.wait(5)
+        wrote = True
+
+    body = AsgiBody(bringing([b"abc"], then="hang"), 10, 5)
+    async with body:
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as group:
+
+                async def cancel() -> None:
+                    await anyio.to_thread.run_sync(in_sink.wait)
+                    scope.cancel()
+                    finish.set()
+
+                group.start_soon(cancel)
+                await body.pour(sink, 10)
+    assert wrote
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    data=st.binary(max_size=300) | st.text('ab-\r\n:;="', max_size=300).map(str.encode),
+    cuts=st.lists(st.integers(1, 40)),
+    prefix=st.sampled_from(
+        [b"", b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n']
+    ),
+)
+def test_any_bytes_are_a_form_or_an_upload_error(
+    data: bytes, cuts: list[int], prefix: bytes
+) -> None:
+    data = prefix + data
+    pieces, at = [], 0
+    for cut in cuts:
+        pieces.append(data[at : at + cut])
+        at += cut
+    pieces.append(data[at:])
+
+    async def run() -> None:
+        content_type = "multipart/form-data; boundary=b"
+        async with FormBody(bringing(pieces), len(data), 5, content_type, "file") as form:
+            try:
+                await form.fields()
+                while form.remaining:
+                    if await form.pour(lambda _: None, 100) is not Ended.WHOLE:
+                        break
+            except UploadError:
+                pass
+
+    anyio.run(run)
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["multipart/form-data", "multipart/form-data; boundary=", f"x; boundary={'y' * 71}"],
+)
+async def test_a_form_without_a_boundary_is_refused(content_type: str) -> None:
+    with pytest.raises(BadRequest):
+        FormBody(bringing([b""]), 0, 1, content_type, "file")
