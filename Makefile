@@ -1,22 +1,74 @@
 # Everything happens in .venv; nothing outside this folder is written, but for
 # Debian packages that `make test` installs where it may (root and apt).
 PYTHON ?= python3
-VENV := .venv
-BIN := $(VENV)/bin
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: setup
-setup: $(VENV)/.done
+setup: $(INSTALLED) ## Install everything into .venv, with .venv/bin/wherry
 
-$(VENV)/.done: requirements.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wherry needs Python 3.11 or newer: make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Wherry needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
-	touch $@
+	@touch $@
+
+.PHONY: demo
+demo: setup ## Show the whole line, from a refused video to its assessment
+	@$(BIN)/wherry demo
+
+.PHONY: serve
+serve: setup ## Keep a server up on http://127.0.0.1:8000
+	@$(BIN)/wherry serve
+
+.PHONY: test
+test: setup lint test-parts ## Check everything
+	$(BIN)/pytest
+	$(MAKE) test-lowest
 
 .PHONY: lint
-lint: setup
+lint: setup ## Style, types, the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Real servers that tests need. Where they cannot be installed, those tests are
+# skipped by name; under CI=true they fail.
+.PHONY: test-parts
+test-parts:
+	@if ! command -v nginx >/dev/null && ! test -x /usr/sbin/nginx; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null; \
+	  else echo "nginx is not installed: tests that need it are skipped"; fi; fi
+
+# The oldest FastAPI of our range, beside the one in the lock.
+.PHONY: test-lowest
+test-lowest: .venv-lowest/.installed
+	.venv-lowest/bin/pytest tests/protocols
+
+.venv-lowest/.installed: requirements.lock requirements-lowest.txt pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	grep -vE "^($$(sed 's/[=].*//' requirements-lowest.txt | paste -sd'|'))==" requirements.lock > .venv-lowest/rest.txt
+	.venv-lowest/bin/python -m pip install --quiet -r requirements-lowest.txt -r .venv-lowest/rest.txt
+	.venv-lowest/bin/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.PHONY: test-faults
+test-faults: setup ## The long campaign: 1,000 kills (make test has 50)
+	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
+
+.PHONY: lock
+lock: setup ## Choose new versions for requirements.lock
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+	  --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove what was installed and made here
+	rm -rf .venv .venv-lowest .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

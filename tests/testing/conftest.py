@@ -25,7 +25,10 @@ class Heard:
 
 @dataclass
 class Upstream:
-    """`/early` answers 401 before the body, `/dead` never answers, `/stream` in two pieces."""
+    """`/early` answers 401 before the body, `/stream` in two pieces.
+
+    `/dead` closes without an answer, `/wait` waits until the client has gone.
+    """
 
     port: int = 0
     heard: list[Heard] = field(default_factory=list)
@@ -93,6 +96,10 @@ class Upstream:
         if isinstance(event, h11.EndOfMessage):
             heard.is_whole = True
             await self._note()
+        if heard.target == "/wait":
+            heard.is_cut = not await reader.read(1)
+            await self._note()
+            return
         await self._send(http, writer, heard)
 
     async def _send(self, http: h11.Connection, writer: asyncio.StreamWriter, heard: Heard) -> None:

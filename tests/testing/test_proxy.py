@@ -175,6 +175,26 @@ async def test_a_client_that_breaks_off_breaks_off_the_upstream(upstream: Upstre
     assert upstream.heard[0].body == b"abc"
 
 
+async def test_a_client_that_does_not_wait_for_its_answer_ends_the_request(
+    upstream: Upstream,
+) -> None:
+    async with behind(upstream) as (proxy, _):
+        _, writer = await raw(proxy)
+        writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        await upstream.until("heard and heard[0].is_whole")
+        writer.close()
+        await upstream.until("heard[0].is_cut")
+
+
+async def test_an_answer_of_its_own_to_head_leaves_the_connection_open(upstream: Upstream) -> None:
+    async with behind(upstream) as (proxy, _):
+        reader, writer = await raw(proxy)
+        for _ in range(2):
+            writer.write(b"HEAD /dead HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 502 ")
+        writer.close()
+
+
 async def test_a_dead_upstream_is_a_502(upstream: Upstream) -> None:
     async with behind(upstream) as (_, client):
         assert (await client.post("/dead", content=bytes(MiB))).status_code == 502

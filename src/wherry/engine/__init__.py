@@ -116,8 +116,7 @@ class Engine:
 
         def admit(upload: Upload, usage: Usage) -> Upload:
             check_admission(limit, usage, limits)
-            promised = 0 if ground.storage.capabilities.reserves else usage.reserved
-            check_fits_now(limit + promised, limits, space)
+            check_fits_now(limit, limits, space)
             return upload
 
         wanted = Upload(

@@ -50,7 +50,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.HookFailed: 500,
 }
 
-TYPE = "https://wherry.dev/problems/{code}"
+TYPE = "urn:wherry:problem:{code}"
 
 #: How much of a refused body is read and thrown away, and for how long, in bytes and seconds.
 LINGER_BYTES, LINGER_SECONDS = 64 * MiB, 2.0

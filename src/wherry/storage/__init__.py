@@ -5,7 +5,10 @@ Rule 1: every method blocks and is called on a thread, never on the event loop.
 Rule 2: what `Writer.sync` returned from survives power loss (unless the
 operator chose otherwise); what `finish` and `delete` returned from, too.
 
-Rule 3: every method may be called again after a crash at any line of it, and
+Rule 3: what the disk says comes out as `OSError`, an identifier or suffix that is
+none of ours as `ValueError`.
+
+Rule 4: every method may be called again after a crash at any line of it, and
 then ends with the same result.
 """
 
