@@ -1,0 +1,115 @@
+"""The right of one worker to one assessment, in the catalog.
+
+Rule 1: every write is fenced: it happens only while the row still has this
+lease's token. Without it, `LeaseLost` is raised and nothing is written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Self, TypeVar
+
+from wherry.catalog import Catalog
+from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.errors import NotThere
+
+log = logging.getLogger("wherry.assessment")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A claimed assessment. Its methods raise `LeaseLost`, and what the catalog raises."""
+
+    catalog: Catalog
+    assessment: Assessment
+    token: str
+    seconds: float
+
+    @classmethod
+    async def claim(cls, catalog: Catalog, seconds: float) -> Self | None:
+        """Take the oldest assessment that is queued, or whose worker is gone; None if none is."""
+        token = uuid.uuid4().hex
+
+        def change(assessment: Assessment) -> Assessment:
+            now = time.time()
+            return assessment.claim(token, now, now + seconds)
+
+        claimed = await catalog.claim_assessment(time.time(), change)
+        if claimed is None:
+            return None
+        lease = cls(catalog, claimed, token, seconds)
+        if claimed.state is AssessmentState.FAILED:
+            log.error("assessment-failed %s problem=%s", lease.named, claimed.problem)
+            return None
+        log.info("assessment-claimed %s attempt=%s", lease.named, claimed.attempts)
+        return lease
+
+    @property
+    def named(self) -> str:
+        """The assessment, as log lines name it."""
+        return f"assessment_id={self.assessment.id} upload_id={self.assessment.upload_id}"
+
+    async def during(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do `work` and renew the lease all the while; when that fails, `work` is cancelled."""
+        working, keeping = asyncio.create_task(work), asyncio.create_task(self._keep())
+        try:
+            await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise LeaseLost
+            return await working
+        finally:
+            for task in (working, keeping):
+                task.cancel()
+            await asyncio.gather(working, keeping, return_exceptions=True)
+
+    async def _keep(self) -> None:
+        """Renew until the lease is lost."""
+        until = self.assessment.leased_until
+        while time.time() < until:
+            await asyncio.sleep(self.seconds / 4)
+            try:
+                until = await self._renew(time.time() + self.seconds)
+            except (LeaseLost, NotThere):
+                return
+            except Exception:  # the database may be back before the time is up
+                log.exception("lease-not-renewed %s", self.named)
+
+    async def _renew(self, until: float) -> float:
+        await self.catalog.update_assessment(
+            self.assessment.id, lambda a: a.renew(self.token, until)
+        )
+        return until
+
+    async def tell(self, steps: tuple[Step, ...]) -> None:
+        """Record how far the steps are."""
+        await self.catalog.update_assessment(
+            self.assessment.id, lambda a: a.with_steps(self.token, steps)
+        )
+
+    async def finish(self, report: Mapping[str, Any]) -> None:
+        """Record the report; the assessment is done."""
+        now = time.time()
+        await self.catalog.update_assessment(
+            self.assessment.id, lambda a: a.finish(self.token, now, report)
+        )
+        log.info("assessment-done %s verdict=%s", self.named, report["verdict"])
+
+    async def give_up(self, problem: str) -> None:
+        """Record that Wherry could not do it; the assessment has failed."""
+        now = time.time()
+        await self.catalog.update_assessment(
+            self.assessment.id, lambda a: a.give_up(self.token, now, problem)
+        )
+        log.error("assessment-failed %s problem=%s", self.named, problem)
+
+    async def release(self) -> None:
+        """Let the next worker take it up at once."""
+        await self._renew(time.time())
+        log.info("assessment-released %s", self.named)

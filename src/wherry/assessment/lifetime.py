@@ -1,0 +1,109 @@
+"""How long a worker lives: until it is told to stop, or until nobody needs it any more.
+
+Rule 1: a worker that was started by a server does not outlive it, however the
+server ended. The pipe between them closes when the server is gone.
+
+Rule 2: of the workers that several servers started over one folder, one works;
+the others wait, and one of them goes on when it dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import selectors
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Never
+
+log = logging.getLogger("wherry.assessment")
+
+#: How often a waiting worker tries to become the one that works, in seconds.
+TRY_EVERY = 0.5
+#: How long a worker may take to end once it should, in seconds.
+GRACE = 4.0
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """Set `stop` at SIGTERM or Ctrl-C. Call it on the main thread's event loop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+
+def stop_when_closed(descriptor: int, stop: asyncio.Event) -> None:
+    """Set `stop` when the pipe `descriptor` is closed at its other end, or the parent is gone."""
+    loop = asyncio.get_running_loop()
+    parent = os.getppid()
+
+    def watch() -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(descriptor, selectors.EVENT_READ)
+            # Somebody else may have inherited the other end of the pipe and keep it open.
+            while os.getppid() == parent:
+                if selector.select(timeout=1.0) and not os.read(descriptor, 4096):
+                    break
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=watch, name="wherry-stop-when-closed", daemon=True).start()
+
+
+async def end_in_time(stop: asyncio.Event) -> None:
+    """Once `stop` is set, see to it that this process ends; see `end_within`."""
+    await stop.wait()
+    end_within(GRACE)
+
+
+def end_within(grace: float) -> None:
+    """End this process by force in `grace` seconds, should it not have ended by itself.
+
+    Everything that counts is recorded at every moment, so nothing is lost.
+    """
+
+    def end() -> None:
+        log.error("worker-ended-late seconds=%s", grace)
+        os._exit(1)
+
+    timer = threading.Timer(grace, end)
+    timer.daemon = True
+    timer.start()
+
+
+def end_now() -> Never:
+    """End this process without waiting for its threads.
+
+    DBOS leaves threads that wait for what other workers are doing, for as long as that takes.
+    """
+    logging.shutdown()
+    os._exit(0)
+
+
+@asynccontextmanager
+async def only_one(path: Path, stop: asyncio.Event) -> AsyncIterator[bool]:
+    """Wait until no other process holds the lock `path`; False if `stop` came first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not stop.is_set():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                await sleep_or(stop, TRY_EVERY)
+                continue
+            yield True
+            return
+        yield False
+    finally:
+        os.close(descriptor)
+
+
+async def sleep_or(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep, but not longer than until `stop` is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

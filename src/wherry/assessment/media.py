@@ -1,0 +1,188 @@
+"""How a media file is opened and decoded, in the child of a step.
+
+Rule 1: formats that name other files (playlists, scripts, session descriptions)
+are not on the list, and a file that is open already is the only thing that can
+be read. FFmpeg refuses both before a demuxer of theirs runs.
+
+Rule 2: a packet that cannot be decoded is told and skipped; a damaged file is
+read to its end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard, Disposition, Stream
+from av.video.stream import VideoStream
+
+from wherry.assessment.mp4 import boxes, is_without_index
+
+#: The demuxers that may run, by FFmpeg's names.
+FORMATS = (
+    "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf,gxf,dv,ivf,h264,hevc,m4v,"
+    "wav,w64,aiff,caf,mp3,aac,ac3,eac3,flac,amr"
+)
+MAX_STREAMS = 64
+#: The largest picture that is decoded: 8K with some room.
+MAX_PIXELS = 36_000_000
+#: More threads bring little, and each costs memory.
+THREADS = min(os.cpu_count() or 1, 4)
+
+# FFmpeg names its refusals for a developer.
+REASONS = {
+    "InvalidDataError": "it is no video or audio that Wherry can read, or its beginning is damaged",
+    "ArgumentError": "its format is not one that Wherry opens",
+    "EOFError": "it ends before its beginning is complete",
+    "MemoryError": "opening it takes more memory than a step may have",
+}
+
+
+class Unreadable(Exception):
+    """The file cannot be assessed; the text says why."""
+
+
+def open_media(file: str) -> InputContainer:
+    """Open `file`: a path, or `fd:N` for a descriptor that is open already.
+
+    Raises `Unreadable`.
+    """
+    options = {
+        "format_whitelist": FORMATS,
+        "protocol_whitelist": "fd" if file.startswith("fd:") else "file",
+        "max_streams": str(MAX_STREAMS),
+        "max_pixels": str(MAX_PIXELS),
+        "enable_drefs": "0",
+    }
+    name = file
+    if file.startswith("fd:"):
+        name, options["fd"] = "fd:", file.removeprefix("fd:")
+        os.lseek(int(options["fd"]), 0, os.SEEK_SET)
+    try:
+        container = av.open(name, options=options, metadata_errors="replace")
+    except FFmpegError as error:
+        if is_without_index(boxes(file)):
+            raise Unreadable("its index is missing: the end of the file is lost") from None
+        raise Unreadable(REASONS.get(type(error).__name__, error.strerror or "")) from None
+    try:
+        _check_bounds(container)
+    except Unreadable:
+        container.close()
+        raise
+    return container
+
+
+def _check_bounds(container: InputContainer) -> None:
+    if len(container.streams) == 0:
+        raise Unreadable("it contains nothing to play")
+    if len(container.streams) > MAX_STREAMS:
+        raise Unreadable(f"it has more than {MAX_STREAMS} streams")
+    for stream in (s for s in container.streams.video if s.codec_context):
+        pixels = stream.width * stream.height
+        if pixels > MAX_PIXELS:
+            raise Unreadable(
+                f"a picture of {stream.width} × {stream.height} is more than "
+                f"the {MAX_PIXELS} pixels that Wherry decodes"
+            )
+
+
+def moving_picture(container: InputContainer) -> VideoStream | None:
+    """The video a viewer sees; a cover picture is none."""
+    shown = (s for s in container.streams.video if not is_cover(s) and s.codec_context)
+    return next(shown, None)
+
+
+def main_sound(container: InputContainer) -> AudioStream | None:
+    """The audio a viewer hears."""
+    return next((s for s in container.streams.audio if s.codec_context), None)
+
+
+def is_cover(stream: Stream) -> bool:
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def origin(container: InputContainer) -> float:
+    """The time stamp that a player shows as zero, in seconds."""
+    return (container.start_time or 0) / av.time_base
+
+
+def length(container: InputContainer) -> float | None:
+    """How long the file says it is, in seconds."""
+    return None if container.duration is None else container.duration / av.time_base
+
+
+def seconds(value: float | None) -> float | None:
+    """A time as reports have it: milliseconds, and no value that JSON cannot say."""
+    if value is None or value != value or abs(value) > 1e12:  # noqa: PLR0124  # NaN
+        return None
+    return round(value, 3)
+
+
+def when(stamp: int | None, time_base: Fraction | None, zero: float) -> float | None:
+    """A time stamp in seconds from the beginning."""
+    if stamp is None or time_base is None:
+        return None
+    return seconds(float(stamp * time_base) - zero)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """One packet and what came out of it: frames, or an error.
+
+    Without a packet: reading failed, or with no error either, a stream that was not announced.
+    """
+
+    packet: Packet[Any] | None
+    frames: tuple[Any, ...] = ()
+    error: str | None = None
+
+
+def decode(container: InputContainer, *streams: Stream) -> Iterator[Decoded]:
+    """Every packet of these streams to the end of the file, decoded.
+
+    A stream without a decoder brings packets without frames.
+    """
+    for stream in container.streams:
+        context = stream.codec_context
+        if stream not in streams:
+            # The demuxer then skips its bytes instead of reading them.
+            stream.discard = Discard.all
+        elif context is not None and stream.type in ("video", "audio"):
+            context.thread_count, context.thread_type = THREADS, "AUTO"
+            context.options = {"max_pixels": str(MAX_PIXELS)}
+    packets = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except IndexError:
+            # PyAV's answer to a packet of a stream that began in mid-file: skip it, go on.
+            yield Decoded(None, error=None)
+            packets = container.demux(*streams)
+            continue
+        except FFmpegError as error:
+            # Reading itself failed: what is behind this place cannot be reached.
+            yield Decoded(None, error=error.strerror or "the file cannot be read further")
+            return
+        if packet.stream.codec_context is None or packet.stream.type in ("data", "attachment"):
+            yield Decoded(packet)
+            continue
+        try:
+            yield Decoded(packet, tuple(packet.decode()))
+        except FFmpegError as error:
+            yield Decoded(packet, error=error.strerror or "cannot be decoded")
+
+
+def frames(container: InputContainer, stream: Stream) -> Iterator[Any]:
+    """The frames of one stream that could be decoded and say when they are shown."""
+    for decoded in decode(container, stream):
+        yield from (frame for frame in decoded.frames if frame.pts is not None)

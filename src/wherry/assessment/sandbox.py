@@ -1,0 +1,331 @@
+"""Runs one step over one file in a child that may be killed at any time.
+
+Rule 1: whatever the child does, `Sandbox.run` returns an `Outcome` in time: a
+crash, a hang, too much memory, garbage on its output are problems with a name,
+never an exception in the worker.
+
+Rule 2: after `run` has returned, or the worker has died, no process of the step
+is left.
+
+Rule 3: `Interrupted` says that nothing was found out, because the worker ends.
+It is no `Exception`, so that nobody records it as a result.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import selectors
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from wherry.assessment.child import Request
+from wherry.assessment.confine import Bounds
+
+#: The most that a step may say, in bytes.
+MOST_ANSWER = 4 * 1024 * 1024
+#: How often a step is run whose process was killed from outside, as by the kernel for memory.
+RUNS = 2
+#: The names that a step may give its pictures.
+ARTEFACT = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}\.(jpg|png|vtt)")
+#: Environment variables that a child may see.
+ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
+#: How many folders deep a step's answer may be.
+DEPTH = 12
+
+
+class Interrupted(BaseException):
+    """The worker is ending; the step has not been done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a step has no result: `timeout`, `crashed`, `killed`, `memory`, `garbage`, `error`."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a step: a result or a problem, and its seconds of wall clock."""
+
+    seconds: float
+    result: Mapping[str, Any] | None = None
+    problem: Problem | None = None
+    confined: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """All children of this worker. Its methods block and may be called on any thread."""
+
+    _children: set[int] = field(default_factory=set)
+    _lock: Lock = field(default_factory=Lock)
+    _closed: bool = False
+
+    def run(self, module: str, file: Path, artefacts: Path, bounds: Bounds) -> Outcome:
+        """Run `module.measure` over `file`; its pictures are put into `artefacts`.
+
+        Raises `Interrupted` when `close` was called, and nothing else.
+        """
+        began = time.monotonic()
+        try:
+            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            problem = Problem("error", f"the file cannot be opened: {error.strerror}")
+            return Outcome(0.0, problem=problem)
+        try:
+            outcome = self._try(module, descriptor, artefacts, bounds)
+        except OSError as error:
+            outcome = Outcome(0.0, problem=Problem("error", f"the step cannot run: {error}"))
+        finally:
+            os.close(descriptor)
+        seconds = round(time.monotonic() - began, 3)
+        return Outcome(seconds, outcome.result, outcome.problem, outcome.confined)
+
+    def close(self) -> None:
+        """End every child now; every `run` raises `Interrupted`."""
+        with self._lock:
+            self._closed = True
+            for pid in self._children:
+                _kill_group(pid)
+
+    def _try(self, module: str, descriptor: int, artefacts: Path, bounds: Bounds) -> Outcome:
+        outcome = Outcome(0.0)
+        for _ in range(RUNS):
+            artefacts.mkdir(parents=True, exist_ok=True)
+            # A crash here leaves a folder that nobody reads; `remove_scratch` takes it away.
+            with _scratch(artefacts) as folder:
+                outcome = self._once(module, descriptor, folder, bounds)
+                if outcome.result is not None:
+                    outcome = _keep_artefacts(outcome, folder, artefacts)
+            if outcome.problem is None or outcome.problem.kind != "killed":
+                break
+        return outcome
+
+    def _once(self, module: str, descriptor: int, folder: Path, bounds: Bounds) -> Outcome:
+        request = Request(module, descriptor, os.getpid(), bounds)
+        deadline = time.monotonic() + bounds.seconds
+        with self._child(request, folder) as (process, output):
+            answer, problem = _listen(process, output, deadline)
+        if self._closed:
+            raise Interrupted
+        if problem is None:
+            problem = _why(process.returncode) if not answer else None
+        if problem is not None:
+            return Outcome(0.0, problem=problem)
+        return parse_answer(answer)
+
+    @contextmanager
+    def _child(
+        self, request: Request, folder: Path
+    ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+        """A running child and its output; afterwards it and all that it started are gone."""
+        output, into = os.pipe()
+        try:
+            process = self._start(request, folder, into)
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(into)
+        try:
+            yield process, output
+        finally:
+            os.close(output)
+            with self._lock:
+                # Before the child is waited for: until then nobody else can have its number.
+                _kill_group(process.pid)
+                self._children.discard(process.pid)
+            process.wait()
+
+    def _start(self, request: Request, folder: Path, into: int) -> subprocess.Popen[bytes]:
+        with self._lock:
+            if self._closed:
+                raise Interrupted
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-s", "-m", "wherry.assessment.child", request.render()],
+                stdin=subprocess.DEVNULL,
+                stdout=into,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                env=_environment(),
+                pass_fds=(request.descriptor,),
+                start_new_session=True,
+            )
+            self._children.add(process.pid)
+            return process
+
+
+def _kill_group(pid: int) -> None:
+    # macOS does not find, or not allow to signal, a group whose leader has just ended.
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    # The child imports what the worker can import, and nothing from its own folder.
+    folders = os.pathsep.join(folder for folder in sys.path if folder)
+    return {**kept, "PYTHONPATH": folders, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _listen(
+    process: subprocess.Popen[bytes], output: int, deadline: float
+) -> tuple[bytes, Problem | None]:
+    """What the child says until it has ended, or the reason not to wait any longer."""
+    late = Problem("timeout", "it took longer than it may and was ended")
+    answer = bytearray()
+    with selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while selector.select(max(deadline - time.monotonic(), 0)):
+            block = os.read(output, 65_536)
+            answer += block
+            if len(answer) > MOST_ANSWER:
+                return b"", Problem("garbage", f"it said more than {MOST_ANSWER} bytes")
+            if not block:
+                break
+        else:
+            return b"", late
+    while not _has_ended(process):
+        if time.monotonic() > deadline:
+            return b"", late
+        time.sleep(0.002)
+    return bytes(answer), None
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    if hasattr(os, "waitid"):
+        # Looks without taking: the number stays the child's own.
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return os.waitid(os.P_PID, process.pid, flags) is not None
+    return process.poll() is not None
+
+
+def _why(code: int) -> Problem:
+    """What an exit code without an answer means."""
+    if code == -signal.SIGKILL:
+        return Problem("killed", "its process was killed, perhaps for want of memory")
+    if code == -signal.SIGXCPU:
+        return Problem("timeout", "it used up its time on the processor")
+    if code < 0:
+        try:
+            name = signal.Signals(-code).name
+        except ValueError:
+            name = str(-code)
+        return Problem("crashed", f"its process crashed with {name}")
+    return Problem("crashed", f"its process ended with code {code}")
+
+
+def parse_answer(answer: bytes) -> Outcome:
+    """The child's document, or a problem `garbage`; never raises."""
+    try:
+        document = json.loads(answer, parse_constant=_refuse)
+        _check_plain(document, DEPTH)
+        confined = tuple(str(name) for name in document.get("confined", ()))
+        if "problem" in document:
+            kind, message = document["problem"]["kind"], document["problem"]["message"]
+            problem = Problem(kind if kind in ("memory", "error") else "error", str(message)[:500])
+            return Outcome(0.0, problem=problem, confined=confined)
+        result = document["result"]
+        if not isinstance(result, dict):
+            raise TypeError("the result is no object")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return Outcome(0.0, problem=Problem("garbage", "what it said cannot be understood"))
+    return Outcome(0.0, result=result, confined=confined)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
+
+
+def _check_plain(value: Any, depth: int) -> None:
+    """Raises `ValueError` for what a database or a browser would choke on."""
+    if depth == 0:
+        raise ValueError("too deep")
+    if isinstance(value, str):
+        value.encode()
+        if "\0" in value:
+            raise ValueError("a zero character")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("not finite")
+    elif isinstance(value, int) and abs(value) > 2**63:
+        raise ValueError("a number too large")
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            _check_plain(name, depth - 1)
+            _check_plain(item, depth - 1)
+    elif isinstance(value, list):
+        for item in value:
+            _check_plain(item, depth - 1)
+
+
+# Pictures.
+
+SCRATCH = ".step-"
+
+
+@contextmanager
+def _scratch(artefacts: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=artefacts))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove_scratch(artefacts: Path) -> None:
+    """Take away what steps left behind that died with their worker."""
+    for folder in artefacts.glob(f"{SCRATCH}*"):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _keep_artefacts(outcome: Outcome, folder: Path, artefacts: Path) -> Outcome:
+    """Move the pictures that the result names to where they are served from."""
+    named = (outcome.result or {}).get("artefacts", [])
+    try:
+        names = [artefact["name"] for artefact in named]
+        for name in names:
+            if not ARTEFACT.fullmatch(name) or not _is_plain_file(folder / name):
+                raise ValueError(name)
+    except (KeyError, TypeError, ValueError):
+        problem = Problem("garbage", "it names pictures that it did not make")
+        return Outcome(0.0, problem=problem, confined=outcome.confined)
+    for name in names:
+        path = folder / name
+        path.chmod(0o644)
+        _sync(path)
+        # A crash here leaves some of the pictures; the step is run again and replaces them.
+        path.replace(artefacts / name)
+    if names:
+        _sync(artefacts)
+    return outcome
+
+
+def _is_plain_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,134 @@
+"""What the file says of itself: container, streams, colours, tags.
+
+Rule 1: nothing is believed, only told. Text from the file is cut short and
+loses its control characters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+
+from wherry.assessment.media import (
+    frames,
+    is_cover,
+    length,
+    moving_picture,
+    open_media,
+    origin,
+    seconds,
+    when,
+)
+from wherry.assessment.mp4 import boxes, is_faststart
+
+#: How much text of the file is told, in letters.
+TEXT = 200
+TAGS = ("title", "encoder", "creation_time", "timecode", "major_brand", "com.apple.quicktime.model")
+HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
+
+
+def measure(file: str, folder: Path) -> dict[str, Any]:
+    """Container and streams; sizes in bytes, rates in bits or frames a second, times in seconds.
+
+    Raises `Unreadable`.
+    """
+    with open_media(file) as container:
+        facts = {
+            "container": container.format.name,
+            "duration": seconds(length(container)),
+            "start": seconds(origin(container)),
+            "bit_rate": container.bit_rate or None,
+            "faststart": is_faststart(boxes(file)),
+            "tags": _tags(container.metadata),
+            "streams": [_stream(stream) for stream in container.streams],
+        }
+        return {**facts, "rotation": _rotation(container)}
+
+
+def _stream(stream: Any) -> dict[str, Any]:
+    context = stream.codec_context
+    facts: dict[str, Any] = {
+        "index": stream.index,
+        "type": stream.type,
+        "codec": context.name if context else None,
+        "profile": text(stream.profile) if context and stream.profile else None,
+        "duration": when(stream.duration, stream.time_base, 0.0),
+        "frames": stream.frames or None,
+        "language": text(stream.metadata.get("language")),
+    }
+    if context is None:
+        return facts
+    if stream.type == "video":
+        facts |= _video(stream)
+    elif stream.type == "audio":
+        facts |= {
+            "bit_rate": context.bit_rate or None,
+            "sample_rate": stream.sample_rate,
+            "channels": context.channels,
+            "layout": context.layout.name,
+        }
+    return facts
+
+
+def _video(stream: Any) -> dict[str, Any]:
+    context = stream.codec_context
+    return {
+        "bit_rate": context.bit_rate or None,
+        "width": stream.width,
+        "height": stream.height,
+        "pixel_format": context.pix_fmt,
+        "sample_aspect_ratio": _ratio(stream.sample_aspect_ratio),
+        "frame_rate": _rate(stream.average_rate),
+        "real_frame_rate": _rate(stream.base_rate),
+        "colour_range": _name(ColorRange, context.color_range),
+        "colour_primaries": _name(ColorPrimaries, context.color_primaries),
+        "colour_transfer": _name(ColorTrc, context.color_trc),
+        "colour_matrix": _name(Colorspace, context.colorspace),
+        "hdr": HDR.get(context.color_trc),
+        "cover": is_cover(stream),
+    }
+
+
+def _rotation(container: InputContainer) -> int | None:
+    """Degrees counterclockwise by which a player turns the picture."""
+    stream = moving_picture(container)
+    if stream is None:
+        return None
+    try:
+        return next((int(frame.rotation) % 360 for frame in frames(container, stream)), None)
+    except FFmpegError:
+        return None
+
+
+def _name(names: Any, value: int) -> str | None:
+    try:
+        name = names(value).name.lower()
+    except ValueError:
+        return None
+    return None if name in ("unspecified", "default") else name
+
+
+def _rate(value: Fraction | None) -> float | None:
+    return seconds(float(value)) if value else None
+
+
+def _ratio(value: Fraction | None) -> str | None:
+    return f"{value.numerator}:{value.denominator}" if value else None
+
+
+def _tags(metadata: Mapping[str, str]) -> dict[str, str]:
+    told = {name: text(metadata.get(name)) for name in TAGS}
+    return {name: value for name, value in told.items() if value}
+
+
+def text(value: str | None) -> str | None:
+    """The printable part of what a file says."""
+    if value is None:
+        return None
+    return "".join(letter for letter in value if letter.isprintable())[:TEXT] or None

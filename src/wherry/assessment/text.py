@@ -1,0 +1,119 @@
+"""A report as lines of text for a terminal.
+
+Rule 1: nothing that a file says of itself reaches the terminal as a control character.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+MARKS = {"info": "  ", "warn": "! ", "fail": "✗ "}
+VERDICTS = {"pass": "PASS", "warn": "WARN: look at the findings", "fail": "FAIL"}
+
+
+def render_report_text(report: Mapping[str, Any]) -> str:
+    """The whole report of an assessment, ending in a newline."""
+    return "\n".join(_plain(line) for line in _lines(report)) + "\n"
+
+
+def _plain(line: str) -> str:
+    return "".join(letter if letter.isprintable() else "�" for letter in line)
+
+
+def _lines(report: Mapping[str, Any]) -> Iterator[str]:
+    source = report["source"]
+    yield f"{source['filename']}  ({_bytes(source['size'])})"
+    yield f"verdict    {VERDICTS[report['verdict']]}  (policy {report['policy']})"
+    yield from _section(_probe, report["probe"])
+    yield from _section(_integrity, report["integrity"])
+    yield ""
+    yield from _findings(report["findings"])
+    yield ""
+    for artefact in report["artefacts"]:
+        yield from _section(_picture, artefact)
+    steps = report["engine"]["steps"]
+    taken = ", ".join(f"{step['name']} {_took(step)}" for step in steps)
+    yield f"steps      {taken}"
+
+
+def _section(
+    render: Callable[[Mapping[str, Any]], Iterator[str]], facts: Mapping[str, Any] | None
+) -> Iterator[str]:
+    """The lines of one step's facts, whose shape a hostile file may have had a hand in."""
+    try:
+        yield from list(render(facts or {}))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        yield "(what a step said cannot be shown)"
+
+
+def _picture(artefact: Mapping[str, Any]) -> Iterator[str]:
+    yield f"picture    {artefact['name']}  {artefact['width']} × {artefact['height']}"
+
+
+def _took(step: Mapping[str, Any]) -> str:
+    if step["state"] != "done":
+        return str(step["state"])
+    return f"{step['seconds']:.1f} s"
+
+
+def _probe(probe: Mapping[str, Any]) -> Iterator[str]:
+    if "streams" not in probe:
+        return
+    length = "unknown length" if probe["duration"] is None else _time(probe["duration"])
+    yield f"container  {probe['container']}, {length}"
+    for stream in probe["streams"]:
+        yield f"{stream['type']:<10} {', '.join(_stream(stream))}"
+
+
+def _stream(stream: Mapping[str, Any]) -> Iterator[str]:
+    yield str(stream["codec"] or "unknown codec")
+    if stream.get("width"):
+        yield f"{stream['width']} × {stream['height']}"
+    if stream.get("frame_rate"):
+        yield f"{stream['frame_rate']:g} frames/s"
+    if stream.get("sample_rate"):
+        yield f"{stream['sample_rate']} Hz, {stream['layout']}"
+    if stream.get("hdr"):
+        yield str(stream["hdr"])
+
+
+def _integrity(found: Mapping[str, Any]) -> Iterator[str]:
+    if "streams" not in found:
+        return
+    frames = sum(stream["frames"] for stream in found["streams"])
+    broken = found["errors"] + found["damaged"]
+    missing = f", {found['missing']} frames missing" if found["missing"] else ""
+    yield f"decoded    {frames} frames, {broken} errors{missing}"
+
+
+def _findings(findings: list[Mapping[str, Any]]) -> Iterator[str]:
+    if not findings:
+        yield "Nothing was found that a viewer would mind."
+        return
+    yield "findings"
+    for finding in findings:
+        where = ""
+        if finding["start"] is not None:
+            where = _time(finding["start"])
+            if finding["end"] is not None:
+                where += f" to {_time(finding['end'])}"
+        mark = MARKS[finding["severity"]]
+        yield f"  {mark}{finding['code']:<16} {where:<20} {finding['message']}"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 2), 60)
+    if minutes == 0:
+        return f"{rest:.2f} s"
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02}:{rest:05.2f}" if hours else f"{minutes}:{rest:05.2f}"
+
+
+def _bytes(count: int | None) -> str:
+    value, unit = float(count or 0), "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if value < 1024:
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"

@@ -1,0 +1,213 @@
+"""The worker: takes queued assessments, has them done, and records their reports.
+
+Rule 1: an assessment is the worker's while it holds the lease. A worker that
+lost it writes nothing any more and stops looking.
+
+Rule 2: the lease is the reaper. What a dead worker left is claimed like what is
+queued, by whoever looks next; nothing has to happen at a start.
+
+Rule 3: no file and no database stops the loop. What cannot be done now is tried
+again when its lease has run out, and given up after `MAX_ATTEMPTS` claims.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Never
+
+from wherry.assessment.lease import Lease
+from wherry.assessment.lifetime import (
+    GRACE,
+    end_in_time,
+    end_now,
+    end_within,
+    only_one,
+    sleep_or,
+    stop_on_signals,
+    stop_when_closed,
+)
+from wherry.assessment.policy import POLICIES, Policy
+from wherry.assessment.progress import Allowance, Progress, Work, allow
+from wherry.assessment.report import render_report
+from wherry.assessment.sandbox import Sandbox, remove_scratch
+from wherry.assessment.steps import PLAN
+from wherry.catalog import Catalog
+from wherry.core.assessment import LeaseLost
+from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.upload import Upload
+
+if TYPE_CHECKING:
+    from wherry.assessment.workflow import Workflows
+
+log = logging.getLogger("wherry.assessment")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds: how long a lease lasts, and how often is looked for work and for progress."""
+
+    lease: float = 10.0
+    look: float = 0.5
+    watch: float = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Assessing:
+    """How assessments are done here: what is done, judged by what, how many at once."""
+
+    plan: Sequence[str] = PLAN
+    policy: Policy = POLICIES["web"]
+    concurrency: int = 1
+    pace: Pace = Pace()
+    allowance: Allowance = allow
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where a worker finds what it needs.
+
+    `locate(upload)` says where a finished file lies, `pictures_of(assessment_id)` the folder
+    for what is drawn. `data` is the folder for the lock and, unless `database_url` says
+    otherwise, for the workflows' own database.
+    """
+
+    catalog: Catalog
+    locate: Callable[[Upload], Path]
+    pictures_of: Callable[[str], Path]
+    data: Path
+    database_url: str | None = None
+
+    @property
+    def workflows_url(self) -> str:
+        return self.database_url or f"sqlite:///{(self.data / 'dbos.sqlite').absolute()}"
+
+
+def work(
+    site: Site, *, until_stdin_closes: bool = False, assessing: Assessing = Assessing()
+) -> Never:
+    """Process assessments until SIGTERM or the end of the standard input; then end the process.
+
+    With `until_stdin_closes`, one process over `site.data` works and the others wait for
+    its end. Call it on the main thread. Raises what the databases raise at the start.
+    """
+    try:
+        asyncio.run(_work(site, until_stdin_closes, assessing))
+    except BaseException:
+        end_within(GRACE)
+        raise
+    end_now()
+
+
+async def _work(site: Site, until_stdin_closes: bool, assessing: Assessing) -> None:
+    stop = asyncio.Event()
+    stop_on_signals(stop)
+    ending = asyncio.create_task(end_in_time(stop))
+    try:
+        if until_stdin_closes:
+            stop_when_closed(0, stop)
+            async with only_one(site.data / "worker.lock", stop) as is_the_one:
+                if is_the_one:
+                    await run_worker(site, stop, assessing)
+        else:
+            await run_worker(site, stop, assessing)
+    finally:
+        await site.catalog.close()
+        ending.cancel()
+
+
+async def run_worker(site: Site, stop: asyncio.Event, assessing: Assessing = Assessing()) -> None:
+    """Process assessments until `stop` is set. One in a process: DBOS is."""
+    # Only now: a worker that waits for its turn needs neither DBOS nor its memory.
+    from wherry.assessment.workflow import Workflows  # noqa: PLC0415
+
+    sandbox = Sandbox()
+    workflows = await asyncio.to_thread(
+        Workflows, site.workflows_url, sandbox, assessing.plan, assessing.allowance
+    )
+    log.info("worker-started executor=%s pid=%s", workflows.executor, os.getpid())
+    worker = Worker(site, assessing, workflows, sandbox)
+    try:
+        async with asyncio.TaskGroup() as lanes:
+            for _ in range(assessing.concurrency):
+                lanes.create_task(worker.lane(stop))
+    finally:
+        sandbox.close()
+        await asyncio.to_thread(workflows.close)
+    log.info("worker-stopped executor=%s", workflows.executor)
+
+
+class Worker:
+    """One claimed assessment after the other, in as many lanes as wanted."""
+
+    def __init__(
+        self, site: Site, assessing: Assessing, workflows: Workflows, sandbox: Sandbox
+    ) -> None:
+        self._site, self._workflows, self._sandbox = site, workflows, sandbox
+        self._policy, self._pace = assessing.policy, assessing.pace
+
+    async def lane(self, stop: asyncio.Event) -> None:
+        """Claim and assess until `stop` is set."""
+        while not stop.is_set():
+            try:
+                lease = await Lease.claim(self._site.catalog, self._pace.lease)
+                if lease is not None:
+                    await self._assess(lease, stop)
+                    continue
+            except (LeaseLost, NotThere):
+                log.warning("lease-lost")
+            except Exception:  # Rule 3
+                log.exception("worker-failed")
+            await sleep_or(stop, self._pace.look)
+
+    async def _assess(self, lease: Lease, stop: asyncio.Event) -> None:
+        """Have it done while the lease can be kept. Raises `LeaseLost`, `NotThere`."""
+        assessment_id = lease.assessment.id
+        try:
+            upload = await self._site.catalog.load(lease.assessment.upload_id)
+            path = await asyncio.to_thread(self._site.locate, upload)
+        except UploadNotFound:
+            await self._give_up(lease, "its upload is not known any more")
+            return
+        if upload.discarded_at is not None or not await asyncio.to_thread(path.is_file):
+            await self._give_up(lease, "its file is not there any more")
+            return
+        artefacts = self._site.pictures_of(assessment_id)
+        self._workflows.enter(assessment_id, Work(path, upload.length or 0, artefacts))
+        try:
+            progress = await lease.during(self._follow(lease, stop))
+        finally:
+            self._workflows.leave(assessment_id)
+        if progress is None:
+            # No step may end after the next worker has begun.
+            self._sandbox.close()
+            await lease.release()
+        elif progress.results is None:
+            await self._give_up(lease, progress.failure or "it failed for no known reason")
+        else:
+            # A crash here leaves the results with DBOS; the report is made from them again.
+            await lease.finish(render_report(upload, assessment_id, self._policy, progress.results))
+            # A crash here leaves a workflow that nobody asks for any more.
+            await asyncio.to_thread(self._workflows.forget, assessment_id)
+            await asyncio.to_thread(remove_scratch, artefacts)
+
+    async def _give_up(self, lease: Lease, problem: str) -> None:
+        await lease.give_up(problem)
+        await asyncio.to_thread(self._workflows.forget, lease.assessment.id)
+
+    async def _follow(self, lease: Lease, stop: asyncio.Event) -> Progress | None:
+        """Watch the workflow to its end, and tell each step as it happens; None if stopped."""
+        shown = lease.assessment.steps
+        while not stop.is_set():
+            progress = await asyncio.to_thread(self._workflows.advance, lease.assessment.id)
+            if progress.steps and progress.steps != shown:
+                shown = progress.steps
+                await lease.tell(shown)
+            if progress.results is not None or progress.failure is not None:
+                return progress
+            await sleep_or(stop, self._pace.watch)
+        return None

@@ -1,0 +1,215 @@
+"""The durable part: one DBOS workflow for each assessment, one DBOS step for each step.
+
+Rule 1: whoever holds the lease of the assessment's row runs its workflow.
+`Workflows.advance` brings that about from whatever state it finds: unknown to
+DBOS, running here, left behind by a dead worker, in another worker's hands.
+
+Rule 2: DBOS fences. A worker that was thought dead cannot record a step any
+more once another has resumed the workflow.
+
+Rule 3: the workflow's body stays this small, and its plan is recorded when it
+begins, so that a new version of Wherry can finish what an old one began.
+
+Rule 4: DBOS is one instance in a process. This module is imported in the
+worker alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from threading import Lock
+from typing import Any
+
+from dbos import DBOS, DBOSConfig, SetWorkflowID
+
+from wherry.assessment.progress import Allowance, Progress, StepResult, Work
+from wherry.assessment.sandbox import Interrupted, Outcome, Sandbox
+from wherry.assessment.steps import module_of
+from wherry.core.assessment import Step
+
+log = logging.getLogger("wherry.assessment")
+
+#: Bumped by hand when workflows begun by older versions cannot go on. DBOS would
+#: otherwise take a digest of the source, and leave them all behind after an edit.
+APPLICATION_VERSION = "assess-1"
+#: A workflow that is ours but has no thread is taken up again after this, in seconds.
+LOST_AFTER = 3.0
+#: How often DBOS looks for a workflow to resume, in seconds.
+QUEUE_POLL = 0.2
+
+
+def configure(database_url: str, executor: str) -> DBOSConfig:
+    """DBOS without its console, its telemetry and its own log format."""
+    # DBOS adds a handler of its own unless there is one.
+    logging.getLogger("dbos").addHandler(logging.NullHandler())
+    return {
+        "name": "wherry",
+        "system_database_url": database_url,
+        "application_version": APPLICATION_VERSION,
+        "executor_id": executor,
+        "log_level": "ERROR",
+        "enable_otlp": False,
+    }
+
+
+class Workflows:
+    """DBOS in this process, between construction and `close`. Its methods block."""
+
+    def __init__(
+        self,
+        database_url: str,
+        sandbox: Sandbox,
+        plan: Sequence[str],
+        allowance: Allowance,
+    ) -> None:
+        self._sandbox, self._plan, self._allowance = sandbox, list(plan), allowance
+        self._work: dict[str, Work] = {}
+        self._lock = Lock()
+        # A body that DBOS runs here now, and when `advance` last saw it do so.
+        self._running: Counter[str] = Counter()
+        self._seen: dict[str, float] = {}
+        # Unique for each start: DBOS resumes what an executor of the same name left
+        # behind, whoever holds the lease by now.
+        self.executor = uuid.uuid4().hex
+        self._queue = f"wherry-{self.executor}"
+        DBOS(config=configure(database_url, self.executor))
+
+        def assess(plan: list[str]) -> list[dict[str, Any]]:
+            return self._run(plan)
+
+        self._assess = DBOS.workflow(name="assess")(assess)
+        # Only what this worker resumed itself is run here.
+        DBOS.listen_queues([self._queue])
+        DBOS.launch()
+        DBOS.register_queue(self._queue, polling_interval_sec=QUEUE_POLL)
+
+    def close(self) -> None:
+        """Let go of the database. Call `Sandbox.close` first."""
+        DBOS.delete_queue(self._queue)
+        DBOS.destroy()
+
+    # What DBOS runs.
+
+    def _run(self, plan: list[str]) -> list[dict[str, Any]]:
+        assessment_id = DBOS.workflow_id or ""
+        with self._lock:
+            self._running[assessment_id] += 1
+        try:
+            results: list[dict[str, Any]] = []
+            for name in plan:
+                step = DBOS.run_step({"name": name}, self._step, assessment_id, name, results)
+                results.append(step)
+            return results
+        finally:
+            with self._lock:
+                self._running[assessment_id] -= 1
+
+    def _step(self, assessment_id: str, name: str, before: list[dict[str, Any]]) -> dict[str, Any]:
+        with self._lock:
+            work = self._work.get(assessment_id)
+        if work is None:
+            # The lease was lost: what happens next is another worker's.
+            raise Interrupted
+        facts = {result["name"]: result["facts"] or {} for result in before}
+        probe = facts.get("probe", {})
+        if "unreadable" in probe:
+            return asdict(StepResult(name, "skipped", 0.0))
+        log.info("step-started assessment_id=%s step=%s", assessment_id, name)
+        bounds = self._allowance(work.length, _duration(probe))
+        outcome = self._sandbox.run(module_of(name), work.path, work.artefacts, bounds)
+        # A crash here repeats this step and no other.
+        return asdict(_result(name, outcome))
+
+    # What the worker asks.
+
+    def enter(self, assessment_id: str, work: Work) -> None:
+        """This worker has the lease."""
+        with self._lock:
+            self._work[assessment_id] = work
+
+    def leave(self, assessment_id: str) -> None:
+        """This worker no longer has the lease: begin no further step."""
+        with self._lock:
+            self._work.pop(assessment_id, None)
+            self._seen.pop(assessment_id, None)
+            self._running += Counter()  # drops those at zero
+
+    def advance(self, assessment_id: str) -> Progress:
+        """Make sure that this process runs the workflow, and say how far it is.
+
+        Call it again and again while the lease is held.
+        """
+        with self._lock:
+            running = self._running[assessment_id] > 0
+        status = DBOS.get_workflow_status(assessment_id)
+        if status is None:
+            with SetWorkflowID(assessment_id):
+                DBOS.start_workflow(self._assess, self._plan)
+            return Progress(_steps(self._plan, {}))
+        if status.status == "ERROR":
+            return Progress((), failure=f"{type(status.error).__name__}: {status.error}")
+        plan = list((status.input or {"args": (self._plan,)})["args"][-1])
+        done = {
+            step["function_name"]: _parse_result(step["output"])
+            for step in DBOS.list_workflow_steps(assessment_id)
+            if isinstance(step["output"], dict)
+        }
+        if status.status == "SUCCESS":
+            results = tuple(_parse_result(result) for result in status.output or ())
+            return Progress(_steps(plan, done), results=results)
+        here = status.executor_id == self.executor and status.status == "PENDING"
+        waiting = status.queue_name == self._queue and status.status == "ENQUEUED"
+        if not (waiting or (here and not self._is_lost(assessment_id, running))):
+            log.info("workflow-resumed assessment_id=%s", assessment_id)
+            DBOS.resume_workflow(assessment_id, queue_name=self._queue)
+        return Progress(_steps(plan, done))
+
+    def _is_lost(self, assessment_id: str, running: bool) -> bool:
+        """Whether the workflow counts as running here but has had no thread for a while."""
+        now = time.monotonic()
+        if running:
+            self._seen[assessment_id] = now
+        lost = now - self._seen.setdefault(assessment_id, now) > LOST_AFTER
+        if lost:
+            self._seen[assessment_id] = now
+        return lost
+
+    def forget(self, assessment_id: str) -> None:
+        """The report is recorded: delete what DBOS knows."""
+        self.leave(assessment_id)
+        DBOS.delete_workflow(assessment_id)
+
+
+def _duration(probe: Mapping[str, Any]) -> float:
+    value = probe.get("duration")
+    return max(float(value), 0.0) if isinstance(value, (int, float)) else 0.0
+
+
+def _result(name: str, outcome: Outcome) -> StepResult:
+    problem = None if outcome.problem is None else asdict(outcome.problem)
+    state = "done" if problem is None else "failed"
+    confined = list(outcome.confined)
+    return StepResult(name, state, outcome.seconds, outcome.result, problem, confined)
+
+
+def _parse_result(recorded: Mapping[str, Any]) -> StepResult:
+    return StepResult(**recorded)
+
+
+def _steps(plan: Sequence[str], done: Mapping[str, StepResult]) -> tuple[Step, ...]:
+    """The plan as a person watches it: done, the one that runs, those that wait."""
+    steps = []
+    running = "running"
+    for name in plan:
+        if name in done:
+            state = "failed" if done[name].state == "failed" else "done"
+            steps.append(Step(name, state, done[name].seconds))
+        else:
+            steps.append(Step(name, running))
+            running = "waiting"
+    return tuple(steps)

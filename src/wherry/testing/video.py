@@ -1,0 +1,283 @@
+"""Real videos with events planted in them, and the ways a video comes to harm.
+
+Rule 1: what is planted is an argument, so a test never repeats a number.
+
+Rule 2: the same arguments give the same events; the bytes may differ between
+versions of the encoder.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.filter import Graph
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
+from av.video.stream import VideoStream
+
+#: A stretch of time in seconds, `[start, end)`; None plants nothing.
+Span = tuple[float, float] | None
+
+SAMPLE_RATE = 48_000
+#: A peak of 0.1 is -20 dBFS.
+TONE = "0.1*sin(2*PI*1000*t)"
+#: Room for the container around the coded bytes, and for the encoder's imprecision.
+MARGIN = 1.06
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a video is to contain; times in seconds."""
+
+    seconds: float
+    width: int
+    height: int
+    fps: int
+    black: Span
+    freeze: Span
+    silence: Span
+
+    @property
+    def frames(self) -> int:
+        return round(self.seconds * self.fps)
+
+    def is_in(self, span: Span, frame: int) -> bool:
+        return span is not None and span[0] * self.fps <= frame < span[1] * self.fps
+
+    def is_still(self, frame: int) -> bool:
+        return self.is_in(self.black, frame) or self.is_in(self.freeze, frame)
+
+    def is_key(self, frame: int) -> bool:
+        """Every two seconds, and where a planted stretch begins or ends, but never inside one.
+
+        A key frame in a frozen stretch would change the picture a little.
+        """
+        edges = [round(t * self.fps) for span in (self.black, self.freeze) if span for t in span]
+        return frame in edges or (frame % (2 * self.fps) == 0 and not self.is_still(frame))
+
+
+def make_video(
+    path: Path,
+    *,
+    seconds: float = 20,
+    width: int = 1280,
+    height: int = 720,
+    fps: int = 25,
+    size_at_least: int | None = None,
+    black: Span = (5, 7),
+    freeze: Span = (10, 13),
+    silence: Span = (14, 17),
+    video: bool = True,
+    audio: bool = True,
+    faststart: bool = False,
+) -> Path:
+    """Write H.264 and AAC in the container that the suffix of `path` names.
+
+    The picture moves and is full of noise; the sound is a tone of 1 kHz at
+    -20 dBFS. `size_at_least` (bytes) sets the bit rate, which is constant.
+    """
+    plan = Plan(seconds, width, height, fps, black, freeze, silence)
+    bit_rate = width * height * fps // 5
+    if size_at_least is not None:
+        bit_rate = int(size_at_least * 8 * MARGIN / seconds)
+    options = {"movflags": "faststart"} if faststart else {}
+    with av.open(str(path), "w", options=options) as container:
+        writers: list[Iterator[float]] = []
+        if video:
+            writers.append(_write_pictures(container, plan, bit_rate))
+        if audio:
+            writers.append(_write_sound(container, plan))
+        _interleave(writers)
+    assert size_at_least is None or path.stat().st_size >= size_at_least
+    return path
+
+
+def _interleave(writers: list[Iterator[float]]) -> None:
+    """Run the writer that is furthest behind, so that streams lie side by side in the file."""
+    # Every stream is added before the first packet, which writes the header.
+    at = {writer: next(writer) for writer in writers}
+    while at:
+        behind = min(at, key=lambda writer: at[writer])
+        try:
+            at[behind] = next(behind)
+        except StopIteration:
+            del at[behind]
+
+
+def _write_pictures(container: OutputContainer, plan: Plan, bit_rate: int) -> Iterator[float]:
+    stream = container.add_stream("libx264", rate=plan.fps)
+    assert isinstance(stream, VideoStream)
+    stream.width, stream.height, stream.pix_fmt = plan.width, plan.height, "yuv420p"
+    stream.bit_rate = bit_rate
+    stream.options = {
+        "preset": "ultrafast",
+        "tune": "zerolatency",
+        "maxrate": str(bit_rate),
+        "bufsize": str(bit_rate),
+        "nal-hrd": "cbr",
+        "g": "100000",
+        "sc_threshold": "0",
+    }
+    yield -1.0
+    still: VideoFrame | None = None
+    for number, moving in enumerate(_pictures(plan)):
+        if not plan.is_still(number):
+            still = None
+        frame = still or (_black(plan) if plan.is_in(plan.black, number) else moving)
+        frame.pts, frame.time_base = number, Fraction(1, plan.fps)
+        frame.pict_type = PictureType.I if plan.is_key(number) else PictureType.NONE
+        packets = stream.encode(frame)
+        if plan.is_still(number) and still is None:
+            # An encoder improves a still picture from frame to frame, unless
+            # it is given what a viewer already sees.
+            still = _as_seen(packets, stream)
+        container.mux(packets)
+        yield number / plan.fps
+    container.mux(stream.encode(None))
+
+
+def _as_seen(packets: list[Packet[VideoStream]], stream: VideoStream) -> VideoFrame:
+    """The picture in these packets, which hold one key frame."""
+    decoder = VideoCodecContext.create("h264", "r")
+    assert isinstance(decoder, VideoCodecContext)
+    decoder.extradata = stream.codec_context.extradata
+    shown = [frame for packet in (*packets, None) for frame in decoder.decode(packet)]
+    return shown[-1]
+
+
+def _pictures(plan: Plan) -> Iterator[VideoFrame]:
+    source = f"size={plan.width}x{plan.height}:rate={plan.fps}"
+    graph = Graph()
+    chain = [("testsrc2", source), ("noise", "alls=20:allf=t"), ("format", "yuv420p")]
+    nodes = [graph.add(name, args) for name, args in chain]
+    graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+    for _ in range(plan.frames):
+        yield graph.vpull()
+
+
+def _black(plan: Plan) -> VideoFrame:
+    frame = VideoFrame(plan.width, plan.height, "yuv420p")
+    for level, plane in zip((16, 128, 128), frame.planes, strict=True):
+        plane.update(bytes([level]) * plane.buffer_size)
+    return frame
+
+
+def _write_sound(container: OutputContainer, plan: Plan) -> Iterator[float]:
+    stream = container.add_stream("aac", rate=SAMPLE_RATE)
+    assert isinstance(stream, AudioStream)
+    stream.layout = "stereo"
+    yield -1.0
+    samples = 0
+    for frame in _sound(plan):
+        container.mux(stream.encode(frame))
+        samples += frame.samples
+        yield samples / SAMPLE_RATE
+    container.mux(stream.encode(None))
+
+
+def _sound(plan: Plan) -> Iterator[AudioFrame]:
+    wave = TONE
+    if plan.silence is not None:
+        start, end = plan.silence
+        wave = f"{TONE}*(lt(t\\,{start})+gte(t\\,{end}))"
+    graph = Graph()
+    source = graph.add("aevalsrc", f"exprs={wave}:s={SAMPLE_RATE}:d={plan.seconds}")
+    shape = graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo")
+    graph.link_nodes(source, shape, graph.add("abuffersink")).configure()
+    while True:
+        try:
+            frame = graph.pull()
+        except EOFError:
+            return
+        assert isinstance(frame, AudioFrame)
+        yield frame
+
+
+# What happens to files. Each changes `path` in place; `at` is a share of its length.
+
+
+def truncate(path: Path, at: float = 0.6) -> Path:
+    """Lose everything behind `at`."""
+    with path.open("r+b") as file:
+        file.truncate(int(path.stat().st_size * at))
+    return path
+
+
+def zero_block(path: Path, at: float = 0.7, length: int = 65_536) -> Path:
+    """Overwrite `length` bytes with zeros, as a chunk that never came."""
+    with path.open("r+b") as file:
+        file.seek(int(path.stat().st_size * at))
+        file.write(bytes(length))
+    return path
+
+
+def swap_blocks(path: Path, at: float = 0.7, length: int = 32_768) -> Path:
+    """Exchange two blocks of `length` bytes, as chunks put together in the wrong order."""
+    first = int(path.stat().st_size * at)
+    second = first + 2 * length
+    with path.open("r+b") as file:
+        file.seek(first)
+        one = file.read(length)
+        file.seek(second)
+        other = file.read(length)
+        file.seek(first)
+        file.write(other)
+        file.seek(second)
+        file.write(one)
+    return path
+
+
+def flip_bits(path: Path, count: int = 20, seed: int = 1) -> Path:
+    """Turn over `count` bits in the middle of the file, always the same ones for a seed."""
+    chance = random.Random(seed)
+    length = path.stat().st_size
+    with path.open("r+b") as file:
+        for _ in range(count):
+            at = chance.randrange(length // 10, length * 9 // 10)
+            file.seek(at)
+            (byte,) = file.read(1)
+            file.seek(at)
+            file.write(bytes([byte ^ 1 << chance.randrange(8)]))
+    return path
+
+
+#: Every way above by name.
+DAMAGES: dict[str, Callable[[Path], Path]] = {
+    "truncated": truncate,
+    "zeroed block": zero_block,
+    "swapped blocks": swap_blocks,
+    "flipped bits": flip_bits,
+}
+
+
+# Files that are no video, whatever their name says.
+
+
+def make_text(path: Path) -> Path:
+    """Plain words."""
+    path.write_text("It was a dark and stormy night.\n" * 2000)
+    return path
+
+
+def make_playlist(path: Path, kind: str, target: str) -> Path:
+    """A file that asks a player to open `target`: `hls`, `ffconcat`, `concat` or `sdp`."""
+    path.write_text(
+        {
+            "hls": "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n"
+            f"#EXTINF:10,\n{target}\n#EXT-X-ENDLIST\n",
+            "ffconcat": f"ffconcat version 1.0\nfile '{target}'\n",
+            "concat": f"file '{target}'\n",
+            "sdp": f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns={target}\nc=IN IP4 127.0.0.1\nt=0 0\n"
+            "m=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n",
+        }[kind]
+    )
+    return path

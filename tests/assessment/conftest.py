@@ -1,0 +1,217 @@
+"""Videos made once, and a place where workers are started and killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+
+from wherry.assessment.confine import Bounds
+from wherry.assessment.media import Unreadable
+from wherry.assessment.policy import POLICIES
+from wherry.assessment.progress import StepResult
+from wherry.assessment.report import render_report
+from wherry.assessment.sandbox import Sandbox
+from wherry.assessment.steps import PLAN, module_of
+from wherry.catalog.catalog import SqlCatalog
+from wherry.core.assessment import Assessment, AssessmentState
+from wherry.core.upload import State, Upload
+from wherry.testing.video import make_video
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = Path(__file__).parent / "programs"
+
+#: What is planted in the small video that most tests look at; in seconds.
+BLACK, FREEZE, SILENCE, SECONDS = (1.0, 2.0), (3.0, 5.0), (5.0, 7.0), 8.0
+#: Nobody waits longer than this for what must happen, in seconds.
+PATIENCE = 30.0
+
+BOUNDS = Bounds(30, processor_seconds=60)
+
+
+@pytest.fixture(scope="session")
+def small_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A good video with a black stretch, a freeze and a silence in it. Copy it to change it."""
+    path = tmp_path_factory.mktemp("videos") / "small.mp4"
+    return make_video(
+        path, seconds=SECONDS, width=320, height=180, black=BLACK, freeze=FREEZE, silence=SILENCE
+    )
+
+
+@pytest.fixture
+def video(small_video: Path, tmp_path: Path) -> Path:
+    """A copy of the small video."""
+    return Path(shutil.copy(small_video, tmp_path / "video.mp4"))
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    sandbox = Sandbox()
+    yield sandbox
+    sandbox.close()
+
+
+Assess = Callable[[Path], dict[str, Any]]
+
+
+@pytest.fixture
+def assess(sandbox: Sandbox, tmp_path: Path) -> Assess:
+    """Every step over a file, each in its child, and the report; no worker, no database."""
+
+    def measure(name: str, path: Path) -> Mapping[str, Any]:
+        outcome = sandbox.run(module_of(name), path, tmp_path / "pictures", BOUNDS)
+        assert outcome.result is not None, (name, outcome.problem)
+        return outcome.result
+
+    return lambda path: assessed(path, measure)
+
+
+@pytest.fixture
+def assess_here(tmp_path: Path) -> Assess:
+    """The same in this process: faster, and as good for files that are only damaged."""
+
+    def measure(name: str, path: Path) -> Mapping[str, Any]:
+        step = importlib.import_module(module_of(name))
+        try:
+            return cast(Mapping[str, Any], step.measure(str(path), tmp_path))
+        except Unreadable as reason:
+            return {"unreadable": str(reason)}
+
+    return lambda path: assessed(path, measure)
+
+
+def assessed(path: Path, measure: Callable[[str, Path], Mapping[str, Any]]) -> dict[str, Any]:
+    results: list[StepResult] = []
+    for name in PLAN:
+        results.append(StepResult(name, "done", 0.1, measure(name, path)))
+        if "unreadable" in (results[0].facts or {}):
+            break
+    upload = Upload("u", "ada", path.name, path.stat().st_size, path.stat().st_size)
+    report = render_report(upload, "a", POLICIES["web"], results)
+    json.dumps(report, allow_nan=False)
+    return report
+
+
+def codes(report: dict[str, Any], severity: str | None = None) -> list[str]:
+    """The codes of a report's findings, in order."""
+    return [f["code"] for f in report["findings"] if severity in (None, f["severity"])]
+
+
+def inhabitants(folder: Path) -> list[int]:
+    """The processes that work in this folder, or below."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink().is_relative_to(folder):
+                found.append(int(process.name))
+    return found
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait until it is true; fail if that takes too long."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+@dataclass
+class Stand:
+    """A data folder with its catalog, and the workers that were started over it."""
+
+    data: Path
+    catalog: SqlCatalog
+    started: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    logs: list[IO[bytes]] = field(default_factory=list)
+
+    async def queue(self, file: Path, number: int = 1) -> str:
+        """A finished upload of this file, queued to be assessed."""
+        upload_id, assessment_id, now = f"u{number}", f"a{number}", time.time()
+        shutil.copy(file, self.data / "files" / upload_id)
+        length = file.stat().st_size
+        upload = Upload(upload_id, "ada", file.name, length, length, created_at=now)
+        await self.catalog.create(upload, now, lambda upload, _: upload)
+        await self.catalog.update(
+            upload_id,
+            lambda u: replace(u, state=State.COMPLETE, assessment_id=assessment_id),
+            Assessment(assessment_id, upload_id, "ada", now),
+        )
+        return assessment_id
+
+    async def queue_gate(self) -> str:
+        """An upload whose `gate` step waits for `open_gate`."""
+        closed = self.data / "closed"
+        closed.write_bytes(b"no")
+        return await self.queue(closed)
+
+    def open_gate(self) -> None:
+        with (self.data / "files" / "u1").open("r+b") as file:
+            file.write(b"go")
+
+    def start(self, program: str = "worker.py", **options: Any) -> subprocess.Popen[bytes]:
+        """A worker, or another program that takes the same arguments."""
+        log = (self.data / f"log-{len(self.logs)}").open("wb")
+        self.logs.append(log)
+        process = subprocess.Popen(
+            [sys.executable, PROGRAMS / program, self.data, json.dumps(options)],
+            stdin=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        self.started.append(process)
+        return process
+
+    def said(self, what: str, by: int | None = None) -> int:
+        """How often workers said this in their logs; `by` is the number of one of them."""
+        logs = self.data.glob("log-*") if by is None else [self.data / f"log-{by}"]
+        return sum(log.read_text().count(what) for log in logs)
+
+    async def ended(self, assessment_id: str = "a1") -> Assessment:
+        """The assessment once it is done or failed."""
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            assessment = await self.catalog.load_assessment(assessment_id)
+            if assessment.state in (AssessmentState.DONE, AssessmentState.FAILED):
+                return assessment
+            await asyncio.sleep(0.02)
+        raise AssertionError([log.read_text() for log in self.data.glob("log-*")])
+
+    async def in_gate(self) -> None:
+        """Wait until the step `gate` runs in a child."""
+        await until(lambda: self.said("step=tests.assessment.hostile.gate") > 0)
+        await until(lambda: bool(inhabitants(self.data)))
+
+    def end(self) -> None:
+        for process in self.started:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+            process.kill()
+            process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+        for log in self.logs:
+            log.close()
+
+
+@pytest.fixture
+async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
+    (tmp_path / "files").mkdir()
+    catalog = SqlCatalog(tmp_path / "catalog.sqlite")
+    stand = Stand(tmp_path, catalog)
+    yield stand
+    stand.end()
+    await catalog.close()
+    await until(lambda: not inhabitants(tmp_path))

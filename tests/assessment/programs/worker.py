@@ -1,0 +1,44 @@
+"""The command that tests start as a worker: `worker.py DATA OPTIONS`.
+
+It works over the real catalog, as `wherry worker` does, with the plan, the pace and the
+deadline that the test asks for.
+"""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from wherry.assessment.confine import Bounds
+from wherry.assessment.steps import PLAN
+from wherry.assessment.worker import Assessing, Pace, Site, work
+from wherry.catalog.catalog import SqlCatalog
+
+
+def main() -> None:
+    data, options = Path(sys.argv[1]), json.loads(sys.argv[2])
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="pid=%(process)d %(message)s")
+    work(
+        Site(
+            SqlCatalog(data / "catalog.sqlite"),
+            locate=lambda upload: data / "files" / upload.id,
+            pictures_of=lambda assessment_id: data / "assessments" / assessment_id,
+            data=data,
+        ),
+        until_stdin_closes=options.get("until_stdin_closes", False),
+        assessing=assessing(options),
+    )
+
+
+def assessing(options: dict[str, Any]) -> Assessing:
+    bounds = Bounds(options.get("deadline", 60), processor_seconds=120)
+    return Assessing(
+        plan=options.get("plan", PLAN),
+        pace=Pace(lease=options.get("lease", 1.0), look=0.1, watch=0.05),
+        allowance=lambda length, duration: bounds,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Only the worker that holds the lease writes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from wherry.assessment.lease import Lease
+from wherry.catalog.memory import MemoryCatalog
+from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.upload import State, Upload
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def catalog() -> MemoryCatalog:
+    """A catalog with one queued assessment."""
+    catalog, now = MemoryCatalog(), time.time()
+    await catalog.create(Upload("u", "ada", "v.mp4", 1, 1), now, lambda upload, _: upload)
+    await catalog.update(
+        "u",
+        lambda u: replace(u, state=State.COMPLETE, assessment_id="a"),
+        Assessment("a", "u", "ada", now),
+    )
+    return catalog
+
+
+async def claimed(catalog: MemoryCatalog, seconds: float = 60) -> Lease:
+    lease = await Lease.claim(catalog, seconds)
+    assert lease is not None
+    return lease
+
+
+async def taken_over(catalog: MemoryCatalog) -> Lease:
+    """The lease of a worker whose time was up, and whose work another has by now."""
+    lost = await claimed(catalog, seconds=0)
+    await claimed(catalog)
+    return lost
+
+
+async def test_what_is_claimed_cannot_be_claimed_again(catalog: MemoryCatalog) -> None:
+    await claimed(catalog)
+    assert await Lease.claim(catalog, 60) is None
+
+
+async def test_what_a_dead_worker_left_can_be_claimed(catalog: MemoryCatalog) -> None:
+    await claimed(catalog, seconds=0)
+    assert (await claimed(catalog)).assessment.attempts == 2
+
+
+async def test_a_released_assessment_can_be_claimed_at_once(catalog: MemoryCatalog) -> None:
+    await (await claimed(catalog)).release()
+    assert (await claimed(catalog)).assessment.attempts == 2
+
+
+async def test_a_lost_lease_writes_nothing(catalog: MemoryCatalog) -> None:
+    lost = await taken_over(catalog)
+    before = await catalog.load_assessment("a")
+    for write in (
+        lost.tell((Step("probe"),)),
+        lost.finish({"verdict": "pass"}),
+        lost.give_up("for no reason"),
+        lost.release(),
+    ):
+        with pytest.raises(LeaseLost):
+            await write
+    assert await catalog.load_assessment("a") == before
+
+
+async def test_work_is_cancelled_when_the_lease_is_lost(catalog: MemoryCatalog) -> None:
+    lease = await claimed(catalog, seconds=0.1)
+    cancelled = asyncio.Event()
+
+    async def work() -> None:
+        await catalog.update_assessment("a", lambda a: replace(a, token="another's"))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    with pytest.raises(LeaseLost):
+        await lease.during(work())
+    assert cancelled.is_set()
+
+
+async def test_a_lease_is_renewed_while_work_is_done(catalog: MemoryCatalog) -> None:
+    lease = await claimed(catalog, seconds=1.0)
+
+    async def work() -> str:
+        while (await catalog.load_assessment("a")).leased_until <= lease.assessment.leased_until:
+            await asyncio.sleep(0.01)
+        return "renewed"
+
+    assert await lease.during(work()) == "renewed"
+
+
+async def test_a_catalog_that_fails_for_a_moment_does_not_cost_the_lease(
+    catalog: MemoryCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = await claimed(catalog, seconds=1.0)
+    real, calls = catalog.update_assessment, 0
+
+    async def failing(*args: object) -> Assessment:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise OSError("disk")
+        return await real(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(catalog, "update_assessment", failing)
+
+    async def work() -> str:
+        while calls < 2:
+            await asyncio.sleep(0.01)
+        return "done"
+
+    assert await lease.during(work()) == "done"
+
+
+async def test_an_assessment_that_ends_every_worker_is_given_up(catalog: MemoryCatalog) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        await claimed(catalog, seconds=0)
+    assert await Lease.claim(catalog, 60) is None
+    failed = await catalog.load_assessment("a")
+    assert failed.state is AssessmentState.FAILED
+    assert failed.problem

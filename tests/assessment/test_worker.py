@@ -1,0 +1,312 @@
+"""Assessments happen once and to the end, whoever is killed in the middle of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tests.assessment.conftest import ROOT, Stand, codes, inhabitants, until
+
+from wherry.assessment.steps import PLAN
+from wherry.core.assessment import Assessment, AssessmentState
+from wherry.testing.video import make_text
+
+pytestmark = pytest.mark.anyio
+
+HOSTILE = "tests.assessment.hostile"
+#: A step that is finished, one that waits for the test, and one after it.
+GATED = [f"{HOSTILE}.before", f"{HOSTILE}.gate", f"{HOSTILE}.after"]
+
+
+async def test_a_queued_upload_is_assessed_and_its_pictures_are_there(
+    stand: Stand, small_video: Path
+) -> None:
+    await stand.queue(small_video)
+    stand.start()
+    done = await stand.ended()
+    assert done.state is AssessmentState.DONE
+    assert done.report is not None
+    assert codes(dict(done.report)) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
+    assert [(step.name, step.state) for step in done.steps] == [(name, "done") for name in PLAN]
+    (picture,) = done.report["artefacts"]
+    assert (stand.data / "assessments" / done.id / picture["name"]).is_file()
+
+
+async def test_steps_are_seen_as_they_happen(stand: Stand) -> None:
+    await stand.queue_gate()
+    stand.start(plan=GATED)
+    await stand.in_gate()
+    shown: list[str] = []
+    while shown != ["done", "running", "waiting"]:
+        shown = [step.state for step in (await stand.catalog.load_assessment("a1")).steps]
+    stand.open_gate()
+    assert [step.state for step in (await stand.ended()).steps] == ["done"] * 3
+
+
+async def test_several_uploads_are_assessed_in_their_order_and_nothing_is_left_of_workflows(
+    stand: Stand, tmp_path: Path
+) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"go")
+    for number in (1, 2, 3):
+        await stand.queue(file, number)
+    worker = stand.start(plan=GATED)
+    ends = [(await stand.ended(f"a{number}")).finished_at or 0 for number in (1, 2, 3)]
+    assert ends == sorted(ends)
+    worker.terminate()
+    assert worker.wait(10) == 0
+    with closing(sqlite3.connect(stand.data / "dbos.sqlite")) as database:
+        for table in ("workflow_status", "operation_outputs", "queues"):
+            assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+# Killing.
+
+
+async def assert_done_once(stand: Stand) -> Assessment:
+    """The assessment ends, and of its steps only the one that was cut off was begun twice."""
+    stand.open_gate()
+    done = await stand.ended()
+    assert done.state is AssessmentState.DONE
+    assert done.report is not None
+    assert [step["name"] for step in done.report["engine"]["steps"]] == GATED
+    begun = [stand.said(f"step-started assessment_id=a1 step={name}") for name in GATED]
+    assert begun == [1, 2, 1]
+    # The line is written after the record.
+    await until(lambda: stand.said("assessment-done") == 1)
+    return done
+
+
+async def test_a_killed_workers_assessment_is_finished_by_the_next(stand: Stand) -> None:
+    await stand.queue_gate()
+    worker = stand.start(plan=GATED)
+    await stand.in_gate()
+    worker.kill()
+    leased_until = (await stand.catalog.load_assessment("a1")).leased_until
+    # The step dies with its worker.
+    await until(lambda: inhabitants(stand.data) == [])
+    stand.start(plan=GATED)
+    done = await assert_done_once(stand)
+    assert done.finished_at is not None
+    assert done.finished_at >= leased_until
+
+
+async def test_a_killed_worker_is_started_again_by_its_server(stand: Stand) -> None:
+    await stand.queue_gate()
+    stand.start("server.py", plan=GATED, until_stdin_closes=True)
+    await stand.in_gate()
+    os.kill(worker_pid(stand), signal.SIGKILL)
+    await until(lambda: stand.said("workflow-resumed") == 1)
+    await assert_done_once(stand)
+
+
+async def test_a_killed_servers_worker_ends_and_the_next_one_goes_on(stand: Stand) -> None:
+    await stand.queue_gate()
+    server = stand.start("server.py", plan=GATED, until_stdin_closes=True)
+    await stand.in_gate()
+    server.kill()
+    await until(lambda: stand.said("worker-stopped") == 1)
+    await until(lambda: inhabitants(stand.data) == [])
+    stand.start("server.py", plan=GATED, until_stdin_closes=True)
+    await assert_done_once(stand)
+
+
+async def test_server_and_worker_killed_together_lose_nothing(stand: Stand) -> None:
+    await stand.queue_gate()
+    server = stand.start("server.py", plan=GATED, until_stdin_closes=True)
+    await stand.in_gate()
+    for pid in (server.pid, worker_pid(stand)):
+        os.kill(pid, signal.SIGKILL)
+    await until(lambda: inhabitants(stand.data) == [])
+    stand.start("server.py", plan=GATED, until_stdin_closes=True)
+    await assert_done_once(stand)
+
+
+def worker_pid(stand: Stand) -> int:
+    """The process of the first worker, as it told in its log."""
+    log = (stand.data / "log-0").read_text()
+    return int(log.split("worker-started")[0].rsplit("pid=", 1)[1])
+
+
+async def test_killed_at_every_step_a_real_video_is_assessed_once(
+    stand: Stand, small_video: Path
+) -> None:
+    await stand.queue(small_video)
+    for name in ("integrity", "poster"):
+        worker = stand.start(lease=0.5)
+        await until(lambda name=name: stand.said(f"step={name}") > 0)  # type: ignore[misc]
+        worker.kill()
+        worker.wait()
+    stand.start(lease=0.5)
+    done = await stand.ended()
+    assert done.report is not None
+    assert codes(dict(done.report)) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
+    assert stand.said("assessment-done") == 1
+    for name in ("probe", "black", "freeze", "silence"):
+        assert stand.said(f"step={name}") == 1
+
+
+# Stopping.
+
+
+async def test_a_worker_told_to_stop_hands_its_work_over_at_once(stand: Stand) -> None:
+    await stand.queue_gate()
+    # The lease outlasts the test: the next worker can only have been let in.
+    worker = stand.start(plan=GATED, lease=600)
+    await stand.in_gate()
+    worker.terminate()
+    assert worker.wait(10) == 0
+    assert inhabitants(stand.data) == []
+    stand.start(plan=GATED, lease=600)
+    await assert_done_once(stand)
+
+
+# Several workers.
+
+
+async def test_two_workers_make_one_report(stand: Stand) -> None:
+    await stand.queue_gate()
+    stand.start(plan=GATED)
+    stand.start(plan=GATED)
+    await until(lambda: stand.said("worker-started") == 2)
+    await stand.in_gate()
+    stand.open_gate()
+    await stand.ended()
+    begun = [stand.said(f"step={name}") for name in GATED]
+    assert (begun, stand.said("assessment-done")) == ([1, 1, 1], 1)
+
+
+async def test_of_the_workers_that_servers_start_one_works_and_the_next_takes_over(
+    stand: Stand,
+) -> None:
+    first = stand.start(plan=GATED, until_stdin_closes=True)
+    await until(lambda: stand.said("worker-started", by=0) == 1)
+    second = stand.start(plan=GATED, until_stdin_closes=True)
+    await stand.queue_gate()
+    await stand.in_gate()
+    assert stand.said("worker-started", by=1) == 0
+    first.kill()
+    await until(lambda: stand.said("worker-started", by=1) == 1)
+    await assert_done_once(stand)
+    assert second.poll() is None
+
+
+async def test_a_worker_that_slept_through_its_lease_writes_nothing(stand: Stand) -> None:
+    await stand.queue_gate()
+    sleeper = stand.start(plan=GATED, lease=1.0)
+    await stand.in_gate()
+    await put_to_sleep(sleeper, stand)
+    stand.start(plan=GATED, lease=1.0)
+    await until(lambda: stand.said("workflow-resumed", by=1) == 1)
+    await until(lambda: stand.said("step=tests.assessment.hostile.gate", by=1) == 1)
+    stand.open_gate()
+    done = await stand.ended()
+    sleeper.send_signal(signal.SIGCONT)
+    await until(lambda: stand.said("lease-lost", by=0) == 1)
+    assert await stand.catalog.load_assessment("a1") == done
+    assert stand.said("assessment-done", by=0) == 0
+    assert stand.said("step=tests.assessment.hostile.after", by=0) == 0
+    sleeper.terminate()
+    assert sleeper.wait(10) == 0
+
+
+async def test_a_worker_that_gets_its_lease_back_goes_on_where_it_was(stand: Stand) -> None:
+    await stand.queue_gate()
+    stand.start(plan=GATED)
+    await stand.in_gate()
+    taken = time.time() + 1.0
+    await stand.catalog.update_assessment(
+        "a1", lambda a: replace(a, token="another's", leased_until=taken)
+    )
+    await until(lambda: stand.said("lease-lost") == 1)
+    # The step ends while the worker has no lease, and the next one does not begin.
+    stand.open_gate()
+    done = await stand.ended()
+    assert done.attempts == 2
+    assert [stand.said(f"step={name}") for name in GATED] == [1, 1, 1]
+
+
+async def put_to_sleep(worker: subprocess.Popen[bytes], stand: Stand) -> None:
+    """Stop the process at a moment when it holds no lock that the others need."""
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        if not any(is_locked(stand.data / name) for name in ("catalog.sqlite", "dbos.sqlite")):
+            return
+        worker.send_signal(signal.SIGCONT)
+        await asyncio.sleep(0.01)
+
+
+def is_locked(path: Path) -> bool:
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
+        try:
+            database.execute("BEGIN EXCLUSIVE")
+            database.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+        return False
+
+
+# Hostile files.
+
+
+async def test_steps_that_hang_or_crash_fail_and_the_report_says_so(stand: Stand) -> None:
+    await stand.queue_gate()
+    names = ("sleeper", "crasher", "suicide", "loud", "after")
+    stand.start(plan=[f"{HOSTILE}.{name}" for name in names], deadline=1.0)
+    done = await stand.ended()
+    assert [step.state for step in done.steps] == ["failed"] * 4 + ["done"]
+    # None of them took the worker along.
+    assert (done.state, done.attempts) == (AssessmentState.DONE, 1)
+    assert done.report is not None
+    assert (done.report["verdict"], codes(dict(done.report))) == ("fail", ["STEP-FAILED"] * 4)
+
+
+async def test_a_file_that_is_gone_fails_and_one_that_is_no_video_is_looked_at_once(
+    stand: Stand, tmp_path: Path
+) -> None:
+    await stand.queue(make_text(tmp_path / "gone.mp4"), 1)
+    (stand.data / "files" / "u1").unlink()
+    await stand.queue(make_text(tmp_path / "novel.mp4"), 2)
+    stand.start()
+    gone, text = await stand.ended("a1"), await stand.ended("a2")
+    assert gone.state is AssessmentState.FAILED
+    assert gone.problem == "its file is not there any more"
+    assert text.report is not None
+    assert codes(dict(text.report)) == ["FILE-UNREADABLE"]
+    assert [step.state for step in text.steps] == ["done"] * len(PLAN)
+    assert stand.said("step-started") == 1
+
+
+# Tidiness.
+
+
+def test_the_web_process_loads_neither_dbos_nor_pyav() -> None:
+    modules = [
+        "wherry.assessment",
+        "wherry.assessment.supervisor",
+        "wherry.assessment.lifetime",
+        "wherry.assessment.worker",
+        "wherry.assessment.report",
+        "wherry.assessment.text",
+        "wherry.assessment.policy",
+        "wherry.assessment.steps",
+    ]
+    code = (
+        f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\n"
+        "print([m for m in ('av', 'dbos') if m in sys.modules])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
+    )
+    assert json.loads(found.stdout) == []

@@ -1,0 +1,122 @@
+"""What an operator types, against a real server and a real folder."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.conftest import Api
+
+from wherry.testing.server import Server, serving
+
+
+def wherry(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "wherry", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_without_keys_the_server_stays_on_this_machine(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    refused = wherry("serve", "--host", "0.0.0.0", "--port", 1, "--data", data, code=1)
+    assert "wherry keys add" in refused.stderr
+    with serving(data, assessment=False) as server:
+        assert httpx.get(f"{server.url}/healthz").json()["status"] == "ok"
+        assert "anonymous access" in server.log.read_text()
+
+
+def test_with_keys_nobody_else_gets_in(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    alice = wherry("keys", "add", "alice", "--data", data).stdout.strip()
+    boss = wherry("keys", "add", "boss", "--operator", "--data", data).stdout.strip()
+    assert alice not in (data / "keys.json").read_text()
+    assert (data / "keys.json").stat().st_mode & 0o077 == 0
+    with serving(data, assessment=False) as server:
+        url = f"{server.url}/api/chunked-upload"
+        nobody = httpx.get(f"{url}/")
+        assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized")
+        assert httpx.get(f"{url}/", headers=bearer("wrong")).status_code == 401
+        assert httpx.get(f"{url}/", headers=bearer(alice)).status_code == 200
+        assert httpx.get(f"{url}/storage", headers=bearer(alice)).status_code == 404
+        assert httpx.get(f"{url}/storage", headers=bearer(boss)).status_code == 200
+        assert wherry("keys", "remove", "alice", "--data", data).stdout == "removed 1\n"
+        assert httpx.get(f"{url}/", headers=bearer(alice)).status_code == 401
+    assert "boss (operator)" in wherry("keys", "list", "--data", data).stdout
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Host": "127.0.0.1.evil.example"},
+    ],
+)
+def test_anonymous_access_is_not_for_pages_of_others(
+    tmp_path: Path, headers: dict[str, str]
+) -> None:
+    with serving(tmp_path / "data", assessment=False) as server:
+        url = f"{server.url}/api/chunked-upload/init"
+        answer = httpx.post(url, json={"filename": "a", "size": 1}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "foreign-origin")
+
+
+def test_storage_uploads_and_sweep_work_beside_a_running_server(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, Api(server.url) as api:
+        upload_id = api.init(1_000_000)["upload_id"]
+        [found] = json.loads(wherry("uploads", "--data", server.data, "--json").stdout)
+        assert (found["upload_id"], found["state"]) == (upload_id, "receiving")
+        assert str(upload_id) in wherry("uploads", "--data", server.data).stdout
+        facts = json.loads(wherry("storage", "--data", server.data, "--json").stdout)
+        assert (facts["reserved"], facts["open"]) == (1_000_000, 1)
+        assert "976.6 KiB" in wherry("storage", "--data", server.data).stdout
+        assert "freed 0 B" in wherry("sweep", "--data", server.data).stdout
+        would = wherry("sweep", "--dry-run", "--expires-after", "0.01", "--data", server.data)
+        assert str(upload_id) in would.stdout
+        assert api.status(upload_id)["state"] == "receiving"
+        wherry("sweep", "--expires-after", "0.01", "--data", server.data)
+        assert api.status(upload_id)["state"] == "expired"
+
+
+def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    refused = wherry("storage", "--data", tmp_path / "nowhere", code=1)
+    assert "is not a folder" in refused.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_setting_that_makes_no_sense_is_explained(tmp_path: Path) -> None:
+    refused = wherry("serve", "--chunk-timeout", "-1", "--data", tmp_path, code=1)
+    assert "chunk_timeout" in refused.stderr
+    refused = wherry("serve", "--min-chunk", "10MiB", "--data", tmp_path, code=1)
+    assert "min_chunk <= chunk_size" in refused.stderr
+
+
+def test_sigterm_ends_the_server_in_time_whatever_is_open(tmp_path: Path) -> None:
+    import time
+
+    server = Server(tmp_path / "data")
+    server.start()
+    try:
+        with Api(server.url) as api:
+            upload_id = api.init(1_000_000)["upload_id"]
+            url = f"/chunked-upload/{upload_id}/events"
+            with api.http.stream("GET", url) as stream:
+                next(stream.iter_lines())
+                begun = time.monotonic()
+                server.stop()
+                assert time.monotonic() - begun < 8  # 10 is when it would be killed
+    finally:
+        server.kill()
+    assert re.search(r"shut", server.log.read_text(), re.IGNORECASE)
