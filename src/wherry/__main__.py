@@ -1,0 +1,5 @@
+"""`python -m wherry` is `wherry`."""
+
+from wherry.cli import main
+
+main()

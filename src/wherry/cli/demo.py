@@ -1,0 +1,210 @@
+"""`wherry demo`: the whole line on one machine, with everything that goes wrong on the way.
+
+A real video, a real proxy that refuses bodies over 1 MiB, a server that is killed
+half-way, and the assessment that finds what was planted in the video.
+"""
+
+# No `from __future__ import annotations`: the options are read off the annotations.
+
+import hashlib
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from wherry.cli.failing import failing
+from wherry.cli.upload import Screen, render_assessment
+from wherry.client import Client, Progress, Result
+from wherry.core.limits import MiB
+from wherry.testing.server import Server
+
+BLACK, FREEZE, SILENCE = (5.0, 7.0), (10.0, 13.0), (14.0, 17.0)
+SAMPLE_EVERY = 0.02
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(demo)
+
+
+def demo(
+    size: Annotated[int, typer.Option(help="The video's size in MiB, at least.")] = 60,
+) -> None:
+    """Show the whole line on this machine, in under a minute; nothing is left behind."""
+    with failing():
+        folder = Path(tempfile.mkdtemp(prefix="wherry-demo-"))
+        try:
+            Demo(folder, size * MiB).run()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Demo:
+    def __init__(self, folder: Path, size: int) -> None:
+        self._data = folder / "data"
+        self._video = folder / "talk.mp4"
+        self._size = size
+        self._server = Server(self._data)
+        self._half_way = threading.Event()
+        self._over = threading.Event()
+        self._peak = 0
+
+    def run(self) -> None:
+        self._make_video()
+        self._server.start()
+        sampler = threading.Thread(target=self._sample)
+        sampler.start()
+        try:
+            with a_narrow_door(self._server.port) as door:
+                self._ask_in_one_request(door.url)
+                client = Client(f"{door.url}/api")
+                result, twice = self._upload(client)
+                self._follow(client, result)
+                self._facts(result, twice, refused=door.refused())
+        finally:
+            self._over.set()
+            sampler.join()
+            self._server.stop()
+
+    def _make_video(self) -> None:
+        from wherry.testing.video import make_video  # noqa: PLC0415 - needs the assessment extra
+
+        say("A real video is made: H.264 and AAC, with a black stretch, a freeze and a silence.")
+        make_video(
+            self._video, size_at_least=self._size, black=BLACK, freeze=FREEZE, silence=SILENCE
+        )
+        self._size = self._video.stat().st_size
+        note(f"{self._size:,} bytes ({self._size / MiB:.1f} MiB)")
+
+    def _ask_in_one_request(self, door: str) -> None:
+        say("One ordinary request is what the application sends today:")
+        with self._video.open("rb") as file:
+            answer = httpx.post(f"{door}/api/upload", files={"file": (self._video.name, file)})
+        what = answer.headers.get("server", "the proxy")
+        note(
+            f"HTTP {answer.status_code} {answer.reason_phrase}, says {what}: the door is 1 MiB wide"
+        )
+        if answer.status_code != httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            raise RuntimeError(f"the door let it through: {answer.status_code}")
+
+    def _upload(self, client: Client) -> tuple[Result, bool]:
+        say("The same file with Wherry's client, which nobody told of the door:")
+        screen = Screen()
+        killer = threading.Thread(target=self._kill_half_way, args=(screen,))
+        killer.start()
+
+        def watch(progress: Progress) -> None:
+            screen.show(progress)
+            if progress.bytes_safe > self._size / 2:
+                self._half_way.set()
+
+        try:
+            with screen.following(self._video.name):
+                result = client.upload(self._video, on_progress=watch)
+        finally:
+            self._half_way.set()
+            killer.join()
+        again = httpx.post(
+            f"{self._server.url}/api/chunked-upload/complete", json={"upload_id": result.upload_id}
+        ).json()
+        note(f"complete asked for again: the same answer, assessment {again['assessment_id']}")
+        return result, again["assessment_id"] == result.assessment_id
+
+    def _kill_half_way(self, screen: Screen) -> None:
+        self._half_way.wait()
+        self._server.kill()
+        screen.say("   half-way: the server is killed (SIGKILL) and started again")
+        self._server.start()
+
+    def _follow(self, client: Client, result: Result) -> None:
+        say("The assessment, step by step as it happens:")
+        if result.assessment_id is None:
+            raise RuntimeError("the server does not assess")
+        done = client.wait_for_assessment(result.assessment_id, Steps().show)
+        typer.echo()
+        typer.echo(render_assessment(done))
+
+    def _facts(self, result: Result, twice: bool, refused: int) -> None:
+        stored = next((self._data / "files").iterdir())
+        with stored.open("rb") as file, self._video.open("rb") as own:
+            equal = _sha256(file) == _sha256(own)
+        say("The facts:")
+        note(f"requests refused by the door   {refused} (one of them the ordinary request)")
+        note(f"bytes sent twice               {result.bytes_sent_twice:,} of {self._size:,}")
+        note(f"peak disk ÷ file size          {self._peak / self._size:.2f}")
+        note(f"complete                       {result.complete_seconds * 1000:.0f} ms")
+        note(f"complete twice, same answer    {'yes' if twice else 'NO'}")
+        note(f"SHA-256 equal                  {'yes' if equal else 'NO'}")
+        if not (equal and twice):
+            raise RuntimeError("the file is not what was sent")
+
+    def _sample(self) -> None:
+        """The most that the upload's bytes ever took on disk."""
+        while not self._over.wait(SAMPLE_EVERY):
+            self._peak = max(self._peak, _allocated(self._data))
+
+
+class Steps:
+    """One line for each step that is over."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def show(self, assessment: Any) -> None:
+        for step in assessment.steps:
+            if step.state in ("done", "failed") and step.name not in self._said:
+                self._said.add(step.name)
+                note(f"{step.name:10} {step.state} in {step.seconds:.1f} s")
+
+
+@dataclass(frozen=True)
+class Door:
+    """A proxy's address, and how many requests it has refused."""
+
+    url: str
+    refused: Callable[[], int]
+
+
+@contextmanager
+def a_narrow_door(upstream_port: int) -> Iterator[Door]:
+    """A proxy that refuses bodies over 1 MiB: nginx as it comes, else one of our own."""
+    from wherry.testing.nginx import find_nginx, nginx  # noqa: PLC0415
+    from wherry.testing.proxy import LimitingProxy  # noqa: PLC0415
+
+    if find_nginx():
+        say("In front of Wherry stands nginx, with the limit it comes with.")
+        with nginx(upstream_port) as real:
+            yield Door(real.url, real.refused)
+    else:
+        say("In front of Wherry stands a proxy with nginx's limit (nginx is not installed).")
+        with LimitingProxy("127.0.0.1", upstream_port).run_in_thread() as own:
+            yield Door(own.url, lambda: own.refused)
+
+
+def _allocated(data: Path) -> int:
+    """Bytes of disk that unfinished and finished uploads take."""
+    total = 0
+    for path in (*data.glob("temp_chunks/*/*"), *data.glob("files/*")):
+        try:
+            total += path.stat().st_blocks * 512
+        except FileNotFoundError:  # it has just been finished
+            continue
+    return total
+
+
+def _sha256(file: Any) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def say(text: str) -> None:
+    typer.secho(f"\n{text}", bold=True)
+
+
+def note(text: str) -> None:
+    typer.echo(f"   {text}")

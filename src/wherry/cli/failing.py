@@ -1,0 +1,29 @@
+"""How a command ends when something is wrong: one sentence, exit code 1, no traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+EXTRAS = "this command needs more than the client: pip install 'wherry[server,assessment]'"
+
+
+@contextmanager
+def failing() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise _exit(f"{EXTRAS} (there is no {error.name})") from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise _exit(str(error)) from error
+    except Exception as error:
+        if type(error).__module__.startswith("wherry."):
+            raise _exit(str(error)) from error
+        raise
+
+
+def _exit(sentence: str) -> typer.Exit:
+    typer.echo(f"wherry: {sentence}", err=True)
+    return typer.Exit(1)

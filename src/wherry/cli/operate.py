@@ -1,0 +1,153 @@
+"""What an operator does on the server's machine: `sweep`, `storage`, `uploads`, `keys`.
+
+They open the data folder themselves, beside a running server or without one.
+"""
+
+# No `from __future__ import annotations`: the options are read off the annotations.
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from wherry.cli.failing import failing
+from wherry.cli.serving import DATA, Data, with_settings
+from wherry.core.requests import Caller
+
+if TYPE_CHECKING:
+    from wherry.core.upload import Upload
+    from wherry.engine import Engine
+    from wherry.settings import Settings
+
+T = TypeVar("T")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+OPERATOR = Caller("operator", operator=True)
+
+keys = typer.Typer(no_args_is_help=True, help="API keys for the standalone server.")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(with_settings(sweep))
+    app.command()(storage)
+    app.command()(uploads)
+    app.add_typer(keys, name="keys")
+
+
+def sweep(
+    settings: "Settings",
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be deleted.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Delete stale uploads and what crashes left behind; a server does it every minute.
+
+    Give it the settings that the server has, or set them in the environment for both.
+    """
+    swept = _with_engine(settings, lambda engine: engine.sweep(dry_run))
+    if as_json:
+        typer.echo(json.dumps([asdict(item) for item in swept]))
+        return
+    for item in swept:
+        typer.echo(f"{item.action:8} {item.upload_id} {size(item.bytes)}")
+    freed = size(sum(item.bytes for item in swept))
+    typer.echo(f"{'would free' if dry_run else 'freed'} {freed} in {len(swept)} places")
+
+
+def storage(data: Data = DATA, as_json: Json = False) -> None:
+    """Show how much space there is, is promised, and is used."""
+    facts = asdict(_with_engine(data, lambda engine: engine.storage(OPERATOR)))
+    if as_json:
+        typer.echo(json.dumps(facts))
+        return
+    for name in ("total", "free", "reserved", "used"):
+        typer.echo(f"{name:13} {size(facts[name])}")
+    typer.echo(f"open uploads  {facts['open']}")
+
+
+def uploads(data: Data = DATA, as_json: Json = False) -> None:
+    """List everybody's uploads, oldest first."""
+    found = _with_engine(data, lambda engine: engine.uploads(OPERATOR, everybody=True))
+    if as_json:
+        typer.echo(json.dumps([_plain(upload) for upload in found]))
+        return
+    for upload in found:
+        received = f"{size(upload.received.size)} of {size(upload.limit)}"
+        state = upload.state.value
+        typer.echo(f"{upload.id} {state:10} {received:24} {upload.owner}  {upload.filename}")
+
+
+@keys.command("add")
+def add_key(
+    name: str,
+    data: Data = DATA,
+    operator: Annotated[bool, typer.Option(help="May see storage and all uploads.")] = False,
+) -> None:
+    """Make a key for NAME and print it, once."""
+    with failing():
+        from wherry.auth import Keys, keys_file  # noqa: PLC0415
+
+        key = Keys(keys_file(data)).add(name, operator)
+    typer.echo(key)
+    typer.echo("Keep it now: only its hash is stored. Use: Authorization: Bearer KEY", err=True)
+
+
+@keys.command("list")
+def list_keys(data: Data = DATA) -> None:
+    """List whose keys there are."""
+    with failing():
+        from wherry.auth import Keys, keys_file  # noqa: PLC0415
+
+        for key in Keys(keys_file(data)).all():
+            typer.echo(f"{key.owner}{' (operator)' if key.operator else ''} {key.sha256[:12]}")
+
+
+@keys.command("remove")
+def remove_key(name: str, data: Data = DATA) -> None:
+    """Take all keys of NAME away, at once."""
+    with failing():
+        from wherry.auth import Keys, keys_file  # noqa: PLC0415
+
+        typer.echo(f"removed {Keys(keys_file(data)).remove(name)}")
+
+
+def size(count: int) -> str:
+    """A number of bytes as a person reads it, in powers of 1024."""
+    amount, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def _plain(upload: "Upload") -> dict[str, str | int | None]:
+    return {
+        "upload_id": upload.id,
+        "state": upload.state.value,
+        "owner": upload.owner,
+        "filename": upload.filename,
+        "size": upload.length,
+        "received_bytes": upload.received.size,
+        "assessment_id": upload.assessment_id,
+        "failure": upload.failure,
+    }
+
+
+def _with_engine(where: "Path | Settings", act: Callable[["Engine"], Awaitable[T]]) -> T:
+    with failing():
+        from wherry.app import App  # noqa: PLC0415
+        from wherry.settings import Settings  # noqa: PLC0415
+
+        settings = where if isinstance(where, Settings) else Settings(data=where)
+
+        async def run() -> T:
+            async with App(settings).beside() as engine:
+                return await act(engine)
+
+        if not settings.data.is_dir():
+            raise FileNotFoundError(f"{settings.data} is not a folder; name it with --data")
+        return asyncio.run(run())

@@ -1,0 +1,82 @@
+"""`wherry serve`, and `wherry worker`, the processing child that it starts."""
+
+# No `from __future__ import annotations`: the options are read off the annotations.
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from wherry.cli.failing import failing
+
+if TYPE_CHECKING:
+    from wherry.settings import Settings
+
+Data = Annotated[Path, typer.Option("--data", help="The folder that holds all state.")]
+DATA = Path("wherry-data")
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(with_settings(serve))
+    app.command(hidden=True)(worker)
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """`command` with an option for every setting, given to it as `settings`."""
+    try:
+        from wherry.settings import Settings  # noqa: PLC0415
+    except ImportError:  # the client alone is installed; the command will say so
+        return command
+    fields = {name: f for name, f in Settings.model_fields.items() if name != "data"}
+
+    @functools.wraps(command)
+    def run(data: Path, **options: Any) -> None:
+        given = {name: options.pop(name) for name in fields}
+        with failing():
+            settings = Settings(data=data, **{k: v for k, v in given.items() if v is not None})
+        command(settings=settings, **options)
+
+    own = inspect.signature(command).parameters
+    parameters = [p for name, p in own.items() if name != "settings"]
+    parameters.append(_option("data", Data, DATA))
+    for name, setting in fields.items():
+        shown = f"{setting.description} (default: {setting.default})"
+        parameters.append(_option(name, Annotated[str | None, typer.Option(help=shown)], None))
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    del run.__wrapped__  # typer would look at it instead
+    return run
+
+
+def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    kind = inspect.Parameter.KEYWORD_ONLY
+    return inspect.Parameter(name, kind, annotation=annotation, default=default)
+
+
+def serve(
+    settings: "Settings",
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+) -> None:
+    """Start the server; it is ready when GET /healthz answers 200."""
+    with failing():
+        from wherry import server  # noqa: PLC0415
+
+        server.serve(settings, host, port)
+
+
+def worker(
+    data: Data = DATA,
+    until_stdin_closes: Annotated[
+        bool, typer.Option(help="End when the process that started this one does.")
+    ] = False,
+) -> None:
+    """Process finished uploads; `wherry serve` starts one by itself."""
+    with failing():
+        from wherry import app  # noqa: PLC0415
+        from wherry.settings import Settings  # noqa: PLC0415
+
+        app.work(Settings(data=data), until_stdin_closes)

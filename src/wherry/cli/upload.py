@@ -1,0 +1,253 @@
+"""`wherry upload` and `wherry report`: the client, for people and for scripts.
+
+Rule 1: results go to stdout, everything else to stderr; with `--json`, stdout is
+one JSON object a line and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Self
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from wherry.cli.failing import failing
+from wherry.cli.operate import size
+from wherry.client import Assessment, Client, ClientError, Progress, Result
+from wherry.core.limits import GiB, KiB, MiB
+
+INTERRUPTED = (
+    "stopped; nothing that was received is lost. Run the same command again, and it goes on."
+)
+
+
+def parse_size(text: str) -> int:
+    """Bytes, from digits with or without KiB, MiB or GiB. Raises `typer.BadParameter`."""
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    units = {"k": KiB, "m": MiB, "g": GiB}
+    unit = units.get(number[-1:], 1)
+    digits = (number[:-1] if unit > 1 else number).strip()
+    if not (digits.isascii() and digits.isdigit() and int(digits)):
+        raise typer.BadParameter(f"{text!r} is no size: write it like 5MiB or 5242880")
+    return int(digits) * unit
+
+
+def parse_metadata(pairs: list[str]) -> dict[str, str]:
+    """From `name=value`. Raises `typer.BadParameter`."""
+    found = dict(pair.partition("=")[::2] for pair in pairs)
+    if not all("=" in pair for pair in pairs) or "" in found:
+        raise typer.BadParameter("write metadata as name=value")
+    return found
+
+
+Url = Annotated[
+    str, typer.Argument(metavar="URL", help="Where the API is, like https://example.org/api")
+]
+Key = Annotated[str | None, typer.Option(envvar="WHERRY_API_KEY", help="The API key.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(upload)
+    app.command()(report)
+
+
+def upload(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="What to send.")],
+    url: Url,
+    *,
+    key: Key = None,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(parser=parse_size, metavar="SIZE", help="At most this in one request."),
+    ] = None,
+    parallel: Annotated[
+        int | None, typer.Option(min=1, help="At most so many requests at once.")
+    ] = None,
+    smart: Annotated[
+        bool, typer.Option(help="Try one ordinary request first for a small file.")
+    ] = True,
+    wait: Annotated[bool, typer.Option(help="Wait for the assessment, too.")] = False,
+    metadata: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the upload.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Upload files; an upload that was broken off goes on where it was."""
+    about = parse_metadata(metadata or [])
+    with failing():
+        client = Client(url, key=key, concurrency=parallel, chunk_size=chunk_size)
+    screen = Screen()
+    failed = False
+    for file in files:
+        try:
+            with screen.following(file.name):
+                result = client.upload(file, metadata=about, on_progress=screen.show, smart=smart)
+            assessed = None
+            if wait and result.assessment_id:
+                assessed = client.wait_for_assessment(result.assessment_id, screen.show_steps)
+        except KeyboardInterrupt:
+            screen.say(f"{file}: {INTERRUPTED}")
+            if as_json:
+                _print_error(file, {"type": "Interrupted", "detail": INTERRUPTED})
+            raise typer.Exit(130) from None
+        except (ClientError, OSError, ValueError) as error:
+            failed = True
+            screen.say(f"{file}: {error}")
+            if as_json:
+                _print_error(file, _facts(error))
+        else:
+            failed = failed or (assessed is not None and assessed.state == "failed")
+            _print_result(file, result, assessed, as_json)
+    raise typer.Exit(1 if failed else 0)
+
+
+def report(
+    assessment_id: Annotated[str, typer.Argument(help="As `wherry upload` printed it.")],
+    url: Url,
+    key: Key = None,
+    wait: Annotated[bool, typer.Option(help="Wait until it is finished.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print what the assessment of an upload found."""
+    screen = Screen()
+    with failing():
+        client = Client(url, key=key)
+        if wait:
+            assessed = client.wait_for_assessment(assessment_id, screen.show_steps)
+        else:
+            assessed = client.assessment(assessment_id)
+        typer.echo(json.dumps(asdict(assessed)) if as_json else render_assessment(assessed))
+    raise typer.Exit(1 if assessed.state == "failed" else 0)
+
+
+class Screen:
+    """A progress bar on a terminal, lines elsewhere; both on stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False, markup=False)
+        self._bar = Bar()
+        self._refused: int | None = None
+        self._said: set[str] = set()
+        self._steps: dict[str, str] = {}
+
+    def following(self, name: str) -> Self:
+        self._bar = Bar(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("{task.fields[facts]}", markup=False),
+            console=self._console,
+        )
+        self._bar.add_task(_plain(name), total=None, facts="starting")
+        self._refused, self._said = None, set()
+        return self
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, line: str) -> None:
+        self._console.print(_plain(line), soft_wrap=True)
+
+    def show(self, now: Progress) -> None:
+        """Called on the client's thread."""
+        if now.refused_size not in (None, self._refused):
+            self._refused = now.refused_size
+            self.say(render_refusal(now))
+        if now.problem and now.problem not in self._said:
+            self._said.add(now.problem)
+            self.say(f"{now.state}: {now.problem}")
+        # An empty file is all there from the beginning.
+        total, safe = now.bytes_total or 1, now.bytes_safe if now.bytes_total else 1
+        self._bar.update(
+            self._bar.task_ids[0], total=total, completed=safe, facts=render_facts(now)
+        )
+
+    def show_steps(self, assessment: Assessment) -> None:
+        for step in assessment.steps:
+            if step.state != "waiting" and self._steps.get(step.name) != step.state:
+                self._steps[step.name] = step.state
+                seconds = "" if step.seconds is None else f" {step.seconds:.1f} s"
+                self.say(f"  {step.name}: {step.state}{seconds}")
+
+
+def render_refusal(now: Progress) -> str:
+    return (
+        f"refused on the way: {size(now.refused_size or 0)} in one request;"
+        f" trying {size(now.chunk_size or 0)}"
+    )
+
+
+def render_facts(now: Progress) -> str:
+    """What stands behind the bar."""
+    facts = [f"{size(now.bytes_safe)} of {size(now.bytes_total)} safe"]
+    if now.state == "sending":
+        if now.speed:
+            facts.append(f"{size(int(now.speed))}/s")
+        if now.seconds_left is not None:
+            minutes, seconds = divmod(int(now.seconds_left), 60)
+            facts.append(f"{minutes}:{seconds:02} left")
+        return ", ".join(facts)
+    facts.append(now.state)
+    if now.position is not None:
+        facts.append(f"place {now.position} in the line")
+    if now.retry_after and now.retry_after >= 1:
+        facts.append(f"next try in {now.retry_after:.0f} s")
+    return ", ".join(facts)
+
+
+def render_assessment(assessed: Assessment) -> str:
+    """The report as text; while there is none, how far it is."""
+    if assessed.report is not None:
+        from wherry.assessment.text import render_report_text  # noqa: PLC0415
+
+        return render_report_text(assessed.report).rstrip()
+    steps = ", ".join(f"{step.name} {step.state}" for step in assessed.steps)
+    return ": ".join(part for part in (assessed.state, assessed.problem, steps) if part)
+
+
+def _print_result(file: Path, result: Result, assessed: Assessment | None, as_json: bool) -> None:
+    if as_json:
+        facts: dict[str, Any] = {"file": str(file), "ok": True, **asdict(result)}
+        if assessed is not None:
+            facts["assessment"] = asdict(assessed)
+        typer.echo(json.dumps(facts))
+        return
+    line = f"{file}: complete, {size(result.size)}, upload {result.upload_id}"
+    if result.assessment_id is not None:
+        line += f", assessment {result.assessment_id}"
+    typer.echo(_plain(line))
+    if assessed is not None:
+        typer.echo(render_assessment(assessed))
+
+
+def _plain(line: str) -> str:
+    """File names and servers' sentences may hold anything, and a terminal obeys some of it."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+
+
+def _print_error(file: Path, facts: dict[str, Any]) -> None:
+    typer.echo(json.dumps({"file": str(file), "ok": False, "error": facts}))
+
+
+def _facts(error: Exception) -> dict[str, Any]:
+    facts: dict[str, Any] = {"type": type(error).__name__, "detail": str(error)}
+    if isinstance(error, ClientError):
+        names = ("detail", "hint", "code", "status", "retryable")
+        facts |= {name: getattr(error, name) for name in names}
+    return facts

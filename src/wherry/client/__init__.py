@@ -1,0 +1,57 @@
+"""Wherry's Python client: uploads that get through, whatever stands in the way.
+
+from wherry.client import Client
+result = Client("https://example.org/api").upload("talk.mp4")
+"""
+
+from wherry.client.answers import Assessment, UploadStatus
+from wherry.client.asynchronous import AsyncClient
+from wherry.client.errors import (
+    AnswerLost,
+    Busy,
+    BytesMissing,
+    ClientError,
+    ConnectionLost,
+    FileChanged,
+    GaveUp,
+    NoRoom,
+    NoSpace,
+    NotConnected,
+    NotFound,
+    Refused,
+    ServerFailed,
+    TimedOut,
+    TooLarge,
+    Unauthorized,
+    UnexpectedAnswer,
+    UploadGone,
+)
+from wherry.client.progress import Progress, Result
+from wherry.client.synchronous import Client
+
+__all__ = [
+    "AnswerLost",
+    "Assessment",
+    "AsyncClient",
+    "Busy",
+    "BytesMissing",
+    "Client",
+    "ClientError",
+    "ConnectionLost",
+    "FileChanged",
+    "GaveUp",
+    "NoRoom",
+    "NoSpace",
+    "NotConnected",
+    "NotFound",
+    "Progress",
+    "Refused",
+    "Result",
+    "ServerFailed",
+    "TimedOut",
+    "TooLarge",
+    "Unauthorized",
+    "UnexpectedAnswer",
+    "UploadGone",
+    "UploadStatus",
+]

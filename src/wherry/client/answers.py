@@ -1,0 +1,263 @@
+"""What the server's answers mean: pure functions from an HTTP answer to a value or an error.
+
+Rule 1: an answer that is not Wherry's (a proxy's page, a login form, a wrong
+address) is an error of its own, never a value with holes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from wherry.client.errors import (
+    Busy,
+    BytesMissing,
+    ClientError,
+    NoRoom,
+    NoSpace,
+    NotFound,
+    Refused,
+    ServerFailed,
+    TooLarge,
+    Unauthorized,
+    UnexpectedAnswer,
+    UploadGone,
+)
+from wherry.core.assessment import Step
+from wherry.core.ranges import Range
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer: header fields by lower-case name; `at`: Unix seconds when it came."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class UploadStatus:
+    """An upload as the server sees it. Sizes in bytes, `retry_after` in seconds.
+
+    `position`: the place in the waiting line, where it has one. `min_chunk` and
+    `concurrency` come from `init` alone.
+    """
+
+    upload_id: str
+    state: str
+    filename: str | None = None
+    size: int | None = None
+    received_bytes: int = 0
+    received: tuple[Range, ...] = ()
+    position: int | None = None
+    retry_after: float | None = None
+    assessment_id: str | None = None
+    expires_at: str | None = None
+    chunk_size: int | None = None
+    min_chunk: int | None = None
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """`state`: queued, running, done (there is a `report`) or failed (there is a `problem`)."""
+
+    assessment_id: str
+    upload_id: str
+    state: str
+    steps: tuple[Step, ...] = ()
+    report: Mapping[str, Any] | None = None
+    problem: str | None = None
+    pictures: tuple[str, ...] = ()
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state in ("done", "failed")
+
+
+def parse_upload(answer: Answer) -> UploadStatus:
+    """Raises `UnexpectedAnswer`."""
+    data = _parse_object(answer)
+    try:
+        limits = data.get("limits") or {}
+        return UploadStatus(
+            upload_id=_text(data, "upload_id"),
+            state=_text(data, "state"),
+            filename=data.get("filename"),
+            size=_number(data, "size"),
+            received_bytes=_number(data, "received_bytes") or 0,
+            received=tuple(Range(int(a), int(b)) for a, b in data.get("received") or ()),
+            position=_number(data, "position"),
+            retry_after=_retry_after(answer, data),
+            assessment_id=data.get("assessment_id"),
+            expires_at=data.get("expires_at"),
+            chunk_size=_number(data, "chunk_size"),
+            min_chunk=_number(limits, "min_chunk"),
+            concurrency=_number(data, "concurrency"),
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _unexpected(answer) from error
+
+
+def parse_received(answer: Answer) -> int:
+    """The bytes safe in all, from the answer to a chunk. Raises `UnexpectedAnswer`."""
+    received = _parse_object(answer).get("received_bytes")
+    if not isinstance(received, int):
+        raise _unexpected(answer)
+    return received
+
+
+def parse_assessment(answer: Answer) -> Assessment:
+    """Raises `UnexpectedAnswer`."""
+    data = _parse_object(answer)
+    try:
+        return Assessment(
+            assessment_id=_text(data, "assessment_id"),
+            upload_id=_text(data, "upload_id"),
+            state=_text(data, "state"),
+            steps=tuple(
+                Step(_text(step, "name"), _text(step, "state"), step.get("seconds"))
+                for step in data.get("steps") or ()
+            ),
+            report=data.get("report"),
+            problem=data.get("problem"),
+            pictures=tuple(str(name) for name in data.get("pictures") or ()),
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise _unexpected(answer) from error
+
+
+#: The type of an error, by status; every other 4xx is `Refused`, every other 5xx `ServerFailed`.
+_TYPES: Mapping[int, type[ClientError]] = {
+    401: Unauthorized,
+    403: Unauthorized,
+    404: NotFound,
+    410: UploadGone,
+    413: TooLarge,
+    507: NoSpace,
+}
+
+#: What may succeed later, where no problem document says so; 52x are Cloudflare's.
+_RETRYABLE = {408, 425, 429, 500, 502, 503, 504, *range(520, 530)}
+
+
+def parse_error(answer: Answer) -> ClientError:
+    """The error that `answer`, with a status of 300 or more, stands for."""
+    facts = _problem(answer)
+    status = answer.status
+    if facts is None:
+        return _foreign_error(answer)
+    code = str(facts.get("code", ""))
+    kind = _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
+    if code in ("upload-not-found", "upload-gone"):
+        kind = UploadGone
+    elif code == "no-room":
+        kind = NoRoom
+    elif code == "busy":
+        kind = Busy
+    elif status == 409 and "missing" in facts:
+        kind = BytesMissing
+    return kind(
+        str(facts.get("detail") or facts.get("title") or f"HTTP status {status}."),
+        str(facts.get("hint") or ""),
+        code,
+        status,
+        bool(facts.get("retryable", status in _RETRYABLE)),
+        _retry_after(answer, facts),
+        facts,
+    )
+
+
+def _foreign_error(answer: Answer) -> ClientError:
+    """An error of a proxy in front of the server, or of the application around it."""
+    status = answer.status
+    if 300 <= status < 400:
+        where = answer.headers.get("location", "another address")
+        return UnexpectedAnswer(
+            f"The server sends us on to {where}.", "Use that address.", status=status
+        )
+    # IIS refuses by size with 404 and this number in its page.
+    if status == 413 or (status == 404 and b"404.13" in answer.body):
+        return TooLarge(
+            "The request is too large for a proxy in front of the server.",
+            "Upload in smaller chunks, or have the proxy's body limit raised.",
+            status=413,
+        )
+    kind = _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
+    if kind is UploadGone:
+        kind = NotFound  # Only Wherry itself knows that an upload is gone.
+    return kind(
+        f"The answer is HTTP status {status}, and it is not Wherry's.",
+        "It comes from a proxy in front of the server, or the address is wrong.",
+        status=status,
+        retryable=status in _RETRYABLE,
+        retry_after=_retry_after(answer, {}),
+    )
+
+
+def parse_retry_after(value: str, at: float) -> float | None:
+    """RFC 9110 section 10.2.3: seconds, or a date (seen `at` Unix seconds); else None."""
+    if value.isascii() and value.strip().isdigit():
+        return float(value)
+    try:
+        return max(parsedate_to_datetime(value).timestamp() - at, 0.0)
+    except ValueError:
+        return None
+
+
+def _retry_after(answer: Answer, facts: Mapping[str, Any]) -> float | None:
+    if "retry-after" in answer.headers:
+        return parse_retry_after(answer.headers["retry-after"], answer.at)
+    seconds = facts.get("retry_after")
+    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else None
+
+
+def _problem(answer: Answer) -> Mapping[str, Any] | None:
+    """The problem document (RFC 9457), or None if this is somebody else's page."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/problem+json":
+        return None
+    try:
+        facts = json.loads(answer.body)
+    except ValueError:
+        return None
+    return facts if isinstance(facts, dict) else None
+
+
+def _parse_object(answer: Answer) -> Mapping[str, Any]:
+    try:
+        data = json.loads(answer.body)
+    except ValueError:
+        raise _unexpected(answer) from None
+    if not isinstance(data, dict):
+        raise _unexpected(answer)
+    return data
+
+
+def _unexpected(answer: Answer) -> UnexpectedAnswer:
+    kind = answer.headers.get("content-type", "no type")
+    return UnexpectedAnswer(
+        f"The answer (status {answer.status}, {kind}) is not one of Wherry's.",
+        "Check the address: it ends where /chunked-upload begins.",
+        status=answer.status,
+        retryable=True,
+    )
+
+
+def _text(data: Mapping[str, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise TypeError(name)
+    return value
+
+
+def _number(data: Mapping[str, Any], name: str) -> int | None:
+    value = data.get(name)
+    if value is not None and (not isinstance(value, int) or value < 0):
+        raise TypeError(name)
+    return value

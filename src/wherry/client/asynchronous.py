@@ -1,0 +1,161 @@
+"""The asynchronous client: one server, any number of uploads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import anyio
+import httpx
+from anyio import to_thread
+
+from wherry import __version__
+from wherry.client.answers import Assessment, UploadStatus
+from wherry.client.plan import ChunkSize
+from wherry.client.progress import OnProgress, Result, Teller
+from wherry.client.retrying import Retrying
+from wherry.client.run import Options, Run
+from wherry.client.source import Source
+from wherry.client.wire import Headers, Login, Wire
+from wherry.core.limits import MiB
+
+File = str | os.PathLike[str] | BinaryIO
+
+#: Seconds in which a connection must come about.
+CONNECT_TIMEOUT = 10.0
+#: Servers close idle connections after 5 s and more; ours are closed before (seconds).
+KEEP_ALIVE = 3.0
+#: Seconds between two looks at an assessment.
+LOOK_EVERY = 0.5
+
+
+class AsyncClient:
+    """Uploads to the server at `base_url`, the address before `/chunked-upload`.
+
+    `headers`: fields sent with every request, or a function that gives them, plain or
+    async; it is asked again after a 401. `key` is sent as `Authorization: Bearer`.
+    `chunk_size` (bytes) and `concurrency`: at most this; None: what the server offers.
+    `idle_timeout`: seconds without a byte or an answer after which a request is given up;
+    `patience`: seconds without progress after which an upload is. What is learned of
+    the largest request that passes is kept for all uploads of one client, and may be
+    handed to another one as `size`.
+
+    Raises `ValueError` for an address that is not http or https.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        headers: Headers | None = None,
+        key: str | None = None,
+        concurrency: int | None = None,
+        chunk_size: int | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        idle_timeout: float = 60.0,
+        patience: float = 300.0,
+        size: ChunkSize | None = None,
+    ) -> None:
+        self._base = parse_base_url(base_url)
+        self._login = Login(headers, key)
+        self._options = Options(chunk_size, concurrency, patience)
+        self._size = size or ChunkSize(chunk_size or 5 * MiB)
+        self._http = httpx.AsyncClient(
+            transport=transport,
+            timeout=httpx.Timeout(idle_timeout, connect=min(CONNECT_TIMEOUT, idle_timeout)),
+            limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE),
+            headers={"user-agent": f"wherry/{__version__}", "accept": "application/json"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. Unfinished uploads stay on the server, to go on with."""
+        await self._http.aclose()
+
+    async def upload(
+        self,
+        file: File,
+        *,
+        filename: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        on_progress: OnProgress | None = None,
+        smart: bool = True,
+    ) -> Result:
+        """Send a file; an upload of the same file that was broken off goes on.
+
+        `smart`: what is small enough goes as one ordinary request, and in chunks only if
+        that is refused for its size; such a request carries no metadata, so with metadata
+        it is chunks at once. Cancelling leaves the upload to go on with.
+
+        Raises `ClientError`; `OSError` for a file that cannot be read, `TypeError` or
+        `ValueError` for a file object that is not binary or cannot seek.
+        """
+        source = await to_thread.run_sync(Source, file, filename)
+        try:
+            teller = Teller(source.size, on_progress)
+            run = Run(
+                self._wire(), source, self._size, teller, options=self._options, metadata=metadata
+            )
+            result = None
+            if smart and not metadata and source.size <= max(self._size.now, self._size.passed):
+                result = await run.in_one_request()
+            return result or await run.in_chunks()
+        finally:
+            source.close()
+
+    async def status(self, upload_id: str) -> UploadStatus:
+        """The upload as the server sees it. Raises `ClientError`."""
+        return await self._wire().status(upload_id)
+
+    async def cancel(self, upload_id: str) -> None:
+        """Give an upload up: its bytes are deleted on return. Raises `ClientError`."""
+        await self._wire().cancel(upload_id)
+
+    async def assessment(self, assessment_id: str) -> Assessment:
+        """The assessment as it stands. Raises `ClientError`."""
+        return await self._wire().assessment(assessment_id)
+
+    async def wait_for_assessment(
+        self, assessment_id: str, on_change: Callable[[Assessment], None] | None = None
+    ) -> Assessment:
+        """The assessment when it is done or failed; `on_change` hears of each step.
+
+        Waits as long as it takes; the server may be away for `patience` seconds.
+        Raises `ClientError`.
+        """
+        retrying = Retrying(self._options.patience, lambda error, pause: None)
+        wire, before = self._wire(), None
+        while True:
+            assessment = await retrying.ask(wire.assessment, assessment_id)
+            if assessment != before and on_change is not None:
+                on_change(assessment)
+            if assessment.is_finished:
+                return assessment
+            before = assessment
+            await anyio.sleep(LOOK_EVERY)
+
+    def _wire(self) -> Wire:
+        return Wire(self._http, self._base, self._login)
+
+
+def parse_base_url(text: str) -> str:
+    """Without a slash at the end. Raises `ValueError`."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL as error:
+        raise ValueError(f"{text!r} is not an address: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise ValueError(f"{text!r} is not a plain http or https address")
+    return text.rstrip("/")

@@ -1,0 +1,138 @@
+"""How far an upload is, as its caller may show it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+#: Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`.
+WINDOW, SHORTEST = 10.0, 0.2
+#: Progress is told at every change of state, and else at most so often (seconds).
+TELL_EVERY = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One moment of an upload. Sizes in bytes, times in seconds.
+
+    `state`: starting, sending, waiting (for a place on the server), retrying,
+    completing, done. `bytes_safe` is acknowledged; `bytes_sent` is that plus what
+    is on its way. `refused_size` was refused by something on the way, and
+    `chunk_size` is what is tried now. `problem` says why it is retrying.
+    """
+
+    state: str
+    bytes_total: int
+    bytes_sent: int = 0
+    bytes_safe: int = 0
+    chunk_size: int | None = None
+    refused_size: int | None = None
+    speed: float | None = None  #: Bytes a second.
+    seconds_left: float | None = None
+    position: int | None = None
+    retry_after: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished upload, and what it cost. Sizes in bytes, times in seconds.
+
+    `bytes_sent_twice`: sent, and of no use: refused, lost, or known already.
+    `complete_seconds`: from asking for completion to its answer.
+    """
+
+    upload_id: str
+    assessment_id: str | None
+    filename: str
+    size: int
+    bytes_sent: int
+    bytes_sent_twice: int
+    requests: int
+    refused: int
+    resumed_bytes: int
+    chunk_size: int | None
+    complete_seconds: float
+    seconds: float
+
+
+OnProgress = Callable[[Progress], None]
+
+
+class Teller:
+    """Counts what one upload sends, and tells its caller how far it is.
+
+    `now` is in seconds on any steady clock, everything else in bytes.
+    """
+
+    def __init__(self, total: int, on_progress: OnProgress | None) -> None:
+        self.sent = 0  #: In all, whatever became of it.
+        self.flying = 0  #: Sent, and not answered yet.
+        self.safe = 0
+        self.refused = 0  #: Requests refused for their size.
+        self._total = total
+        self._on_progress = on_progress
+        self._noted: deque[tuple[float, int]] = deque()
+        self._told: tuple[str, float] = ("", 0.0)
+        self._chunk_size: int | None = None
+        self._refused_size: int | None = None
+
+    def note_sent(self, size: int, now: float) -> None:
+        self.sent += size
+        self.flying += size
+        if not self._noted or now - self._noted[-1][0] >= TELL_EVERY:
+            self._noted.append((now, self.sent))
+        while self._noted[0][0] < now - WINDOW:
+            self._noted.popleft()
+        self.tell("sending", now)
+
+    def note_answered(self, flown: int, safe: int) -> None:
+        """`flown` bytes have their answer, whatever it is; `safe` are safe in all."""
+        self.flying -= flown
+        self.safe = safe
+
+    def note_size(self, size: int) -> None:
+        """Chunks have this size from now on."""
+        self._chunk_size = size
+
+    def note_refused(self, size: int) -> None:
+        self.refused += 1
+        self._refused_size = size
+
+    def tell(
+        self,
+        state: str,
+        now: float,
+        retry_after: float | None = None,
+        position: int | None = None,
+        problem: str | None = None,
+    ) -> None:
+        before, at = self._told
+        if self._on_progress is None or (state == before and now - at < TELL_EVERY):
+            return
+        self._told = (state, now)
+        sent = min(self.safe + self.flying, self._total)
+        speed = self._speed()
+        self._on_progress(
+            Progress(
+                state,
+                self._total,
+                sent,
+                self.safe,
+                self._chunk_size,
+                self._refused_size,
+                speed,
+                (self._total - sent) / speed if speed else None,
+                position,
+                retry_after,
+                problem,
+            )
+        )
+
+    def _speed(self) -> float | None:
+        """Bytes a second over the last seconds; None before there is anything to measure."""
+        if not self._noted:
+            return None
+        (first, before), (last, after) = self._noted[0], self._noted[-1]
+        return (after - before) / (last - first) if last - first > SHORTEST else None

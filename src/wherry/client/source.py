@@ -1,0 +1,120 @@
+"""The file that is being sent.
+
+Rule 1: everything here blocks and is called on a thread.
+
+Rule 2: it is never held in memory whole, and may be read in any order and by
+several threads at once.
+
+Rule 3: the fingerprint finds the same upload again after a crash without any
+state on this side. It is made from name, size, time of change and samples of
+the content, so a changed file does not go on in another's upload.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import mimetypes
+import os
+import threading
+from pathlib import Path
+from typing import BinaryIO
+
+from wherry.client.errors import FileChanged
+from wherry.core.digests import crc64
+from wherry.core.limits import KiB
+from wherry.core.ranges import Part, Range
+
+#: Changes whenever the fingerprint is made in another way.
+FINGERPRINT_VERSION = "w1"
+SAMPLES, SAMPLE_SIZE = 8, 64 * KiB
+
+
+class Source:
+    """A path, or a binary file object that can seek: sent whole, from its byte 0.
+
+    A file object's position is not kept. Raises `OSError`, or `TypeError` and
+    `ValueError` for an object that is not binary or cannot seek.
+    """
+
+    def __init__(self, file: str | os.PathLike[str] | BinaryIO, filename: str | None) -> None:
+        self._own = isinstance(file, str | os.PathLike)
+        self._file = _opened(file)
+        try:
+            if not self._file.seekable():
+                raise ValueError(
+                    "the file must be seekable: a part of it may have to be sent again"
+                )
+            self._lock = threading.Lock()
+            self.size, self._changed_at = self._stat()
+        except BaseException:
+            self.close()
+            raise
+        name = getattr(self._file, "name", None)
+        self.name = filename or (Path(name).name if isinstance(name, str) else "upload.bin")
+        self.content_type = mimetypes.guess_type(self.name)[0]
+
+    def close(self) -> None:
+        if self._own:
+            self._file.close()
+
+    def take(self, wanted: Range) -> tuple[bytes, Part]:
+        """The bytes, and the same as a part with its CRC-64/NVME."""
+        data = self.read(wanted)
+        return data, Part(wanted.start, wanted.end, crc64(data))
+
+    def read(self, wanted: Range) -> bytes:
+        """Raises `FileChanged` if the bytes are not there any more."""
+        parts: list[bytes] = []
+        at = wanted.start
+        with self._lock:
+            self._file.seek(at)
+            while at < wanted.end:
+                data = self._file.read(wanted.end - at)
+                if not data:
+                    raise _changed(self.name)
+                parts.append(data)
+                at += len(data)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def fingerprint(self) -> str:
+        found = hashlib.sha256()
+        found.update(
+            f"{self.name}\0{self.size}\0{self._changed_at}\0".encode(errors="surrogateescape")
+        )
+        last = max(self.size - SAMPLE_SIZE, 0)
+        for start in sorted({last * n // (SAMPLES - 1) for n in range(SAMPLES)}):
+            end = min(start + SAMPLE_SIZE, self.size)
+            if start < end:
+                found.update(self.read(Range(start, end)))
+        return f"{FINGERPRINT_VERSION}-{found.hexdigest()}"
+
+    def check_unchanged(self) -> None:
+        """Raises `FileChanged` if size or time of change are not those of the beginning."""
+        if self._stat() != (self.size, self._changed_at):
+            raise _changed(self.name)
+
+    def _stat(self) -> tuple[int, int | None]:
+        """The size, and the time of the last change in nanoseconds where there is one."""
+        with self._lock:
+            size = self._file.seek(0, io.SEEK_END)
+        try:
+            return size, os.fstat(self._file.fileno()).st_mtime_ns
+        except (OSError, AttributeError):  # an object in memory has no descriptor
+            return size, None
+
+
+def _opened(file: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
+    if isinstance(file, str | os.PathLike):
+        return Path(file).open("rb", buffering=0)
+    if file.read(0) != b"":
+        raise TypeError("the file must be opened in binary mode")
+    return file
+
+
+def _changed(name: str) -> FileChanged:
+    return FileChanged(
+        f"{name} changed while it was being sent.",
+        "The upload was cancelled. Send the file again when nobody writes to it any more.",
+        "file-changed",
+    )

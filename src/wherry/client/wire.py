@@ -1,0 +1,212 @@
+"""One request each of the chunked API, over httpx: no retries, no decisions.
+
+Rule 1: whatever goes wrong is a `ClientError`; httpx's own errors end here.
+
+Rule 2: a 401 makes the headers be asked for anew, once for each request. What
+was sent before stays valid.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import anyio
+import httpx
+
+from wherry.client.answers import (
+    Answer,
+    Assessment,
+    UploadStatus,
+    parse_assessment,
+    parse_error,
+    parse_received,
+    parse_upload,
+)
+from wherry.client.errors import (
+    ConnectionLost,
+    NotConnected,
+    TimedOut,
+    Unauthorized,
+    UnexpectedAnswer,
+)
+from wherry.core.digests import Digest
+
+#: Header fields, or a function that gives them, plain (called on a thread) or async.
+Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
+
+#: A body goes out in pieces of this many bytes; the idle timeout is for each of them.
+PIECE = 64 * 1024
+
+Sent = Callable[[int], None]
+
+
+class Login:
+    """The headers of every request; shared by all requests of a client."""
+
+    def __init__(self, headers: Headers | None, key: str | None) -> None:
+        self._headers = headers
+        self._own = {"authorization": f"Bearer {key}"} if key else {}
+        self._lock = anyio.Lock()
+        self._known: Mapping[str, str] | None = None
+        self.version = 0  #: Grows with each refresh.
+
+    async def headers(self) -> Mapping[str, str]:
+        async with self._lock:
+            if self._known is None:
+                self._known = {**self._own, **await self._ask()}
+            return self._known
+
+    async def refresh(self, version: int) -> bool:
+        """Ask anew unless somebody has since `version`. False if there is nobody to ask."""
+        if not callable(self._headers):
+            return False
+        async with self._lock:
+            if self.version == version:
+                self._known = {**self._own, **await self._ask()}
+                self.version += 1
+        return True
+
+    async def _ask(self) -> Mapping[str, str]:
+        if not callable(self._headers):
+            return self._headers or {}
+        found = await anyio.to_thread.run_sync(self._headers)
+        return await found if inspect.isawaitable(found) else found
+
+
+class Wire:
+    """The requests of one upload. `base` is the address before `/chunked-upload`."""
+
+    def __init__(self, http: httpx.AsyncClient, base: str, login: Login) -> None:
+        self._http = http
+        self._base = base
+        self._login = login
+        self.requests = 0  #: How many were made.
+
+    async def init(self, facts: Mapping[str, Any]) -> UploadStatus:
+        given = {name: value for name, value in facts.items() if value is not None}
+        return parse_upload(await self._json("POST", "/chunked-upload/init", given))
+
+    async def chunk(
+        self, upload_id: str, offset: int, data: bytes, digest: Digest, sent: Sent
+    ) -> int:
+        """Returns how many bytes of the upload are safe in all."""
+        query = httpx.QueryParams(upload_id=upload_id, offset=offset)
+        headers = {
+            "content-type": "application/octet-stream",
+            "content-digest": str(digest),
+        }
+        path = f"/chunked-upload/chunk?{query}"
+        return parse_received(await self._request("POST", path, headers, data, sent))
+
+    async def complete(self, upload_id: str, digest: Digest | None) -> UploadStatus:
+        asked = {"upload_id": upload_id, **({"digest": str(digest)} if digest else {})}
+        return parse_upload(await self._json("POST", "/chunked-upload/complete", asked))
+
+    async def whole(
+        self, filename: str, content_type: str | None, data: bytes, sent: Sent
+    ) -> UploadStatus:
+        """The whole file in one ordinary request."""
+        headers = {
+            "content-type": content_type or "application/octet-stream",
+            "content-disposition": "attachment; filename*=UTF-8''"
+            + quote(filename, safe="", errors="replace"),
+        }
+        return parse_upload(await self._request("POST", "/upload", headers, data, sent))
+
+    async def status(self, upload_id: str) -> UploadStatus:
+        return parse_upload(await self._request("GET", f"/chunked-upload/{_segment(upload_id)}"))
+
+    async def cancel(self, upload_id: str) -> None:
+        await self._json("POST", "/chunked-upload/cancel", {"upload_id": upload_id})
+
+    async def assessment(self, assessment_id: str) -> Assessment:
+        path = f"/assessments/{_segment(assessment_id)}"
+        return parse_assessment(await self._request("GET", path))
+
+    async def _json(self, method: str, path: str, value: Mapping[str, Any]) -> Answer:
+        body = json.dumps(value).encode()
+        return await self._request(method, path, {"content-type": "application/json"}, body)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        sent: Sent | None = None,
+    ) -> Answer:
+        for last_try in (False, True):
+            login = await self._login.headers()
+            version = self._login.version
+            answer = await self._once(method, path, {**login, **(headers or {})}, body, sent)
+            if answer.status < 300:
+                return answer
+            error = parse_error(answer)
+            stale = answer.status == 401 and isinstance(error, Unauthorized)
+            if last_try or not stale or not await self._login.refresh(version):
+                break
+        raise error
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        sent: Sent | None,
+    ) -> Answer:
+        content: AsyncIterator[bytes] | None = None
+        if body is not None:
+            headers = {**headers, "content-length": str(len(body))}
+            content = _pieces(body, sent)
+        self.requests += 1
+        try:
+            answer = await self._http.request(
+                method, self._base + path, headers=headers, content=content
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise _not_connected(error) from error
+        except httpx.TimeoutException as error:
+            detail = "The server took or said nothing for the whole idle timeout."
+            raise TimedOut(detail, retryable=True) from error
+        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+            detail = f"The connection broke ({_words(error)})."
+            raise ConnectionLost(detail, retryable=True) from error
+        except httpx.HTTPError as error:
+            raise UnexpectedAnswer(f"The request failed: {error}.") from error
+        fields = {name.lower(): value for name, value in answer.headers.items()}
+        return Answer(answer.status_code, fields, answer.content, time.time())
+
+
+async def _pieces(body: bytes, sent: Sent | None) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), PIECE):
+        piece = body[start : start + PIECE]
+        yield piece
+        # Whoever asks for the next piece has taken this one.
+        if sent is not None:
+            sent(len(piece))
+
+
+def _not_connected(error: httpx.HTTPError) -> NotConnected:
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    return NotConnected(
+        f"There is no connection to the server ({_words(error)}).",
+        "Nothing was sent. Check the address and that the server runs.",
+        retryable=cause is None,
+    )
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _segment(identifier: str) -> str:
+    return quote(identifier, safe="")

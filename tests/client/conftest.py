@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+File = Callable[[int], Path]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    """Makes a file of so many random bytes."""
+
+    def make(size: int) -> Path:
+        path = tmp_path / f"film-{size}.mp4"
+        path.write_bytes(os.urandom(size))
+        return path
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)

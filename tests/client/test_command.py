@@ -1,0 +1,186 @@
+"""`wherry upload` and `wherry report`, as scripts and people use them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.client.conftest import File
+from tests.client.fake import FakeServer, problem, serving
+from typer.testing import CliRunner, Result
+
+from wherry.cli import app
+from wherry.cli.upload import Screen, parse_size, render_facts
+from wherry.client import Progress
+from wherry.core.limits import GiB, KiB, MiB
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+def url(server: FakeServer) -> Iterator[str]:
+    with serving(server) as port:
+        yield f"http://127.0.0.1:{port}/api"
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_json_is_one_line_a_file_and_nothing_else(server: FakeServer, url: str, file: File) -> None:
+    first, second = file(6 * MiB), file(10)
+    result = run("upload", first, second, url, "--json")
+    assert result.exit_code == 0
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [line["file"] for line in lines] == [str(first), str(second)]
+    assert [line["size"] for line in lines] == [6 * MiB, 10]
+    assert [line["assessment_id"] for line in lines] == ["of-upload-0", "of-upload-1"]
+    assert all(line["ok"] for line in lines)
+
+
+def test_a_file_that_fails_does_not_keep_the_others_back(
+    server: FakeServer, url: str, file: File
+) -> None:
+    good = file(10)
+    result = run("upload", "/nowhere/at-all", good, url, "--json")
+    assert result.exit_code == 1
+    first, second = map(json.loads, result.stdout.splitlines())
+    assert (first["ok"], second["ok"]) == (False, True)
+    assert first["error"]["type"] == "FileNotFoundError"
+
+
+def test_a_pipe_is_one_sentence(url: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    keeper = os.open(pipe, os.O_RDWR)
+    result = run("upload", pipe, url)
+    os.close(keeper)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "must be seekable" in result.stderr
+
+
+def test_a_refusal_is_one_sentence_on_stderr_and_facts_in_json(
+    server: FakeServer, url: str, file: File
+) -> None:
+    server.trouble = lambda asked: problem(415, "type-refused", detail="Text.", hint="Video!")
+    result = run("upload", file(10), url)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "Text. Video!" in result.stderr
+    assert "Traceback" not in result.stderr
+    [line] = run("upload", file(10), url, "--json").stdout.splitlines()
+    error = json.loads(line)["error"]
+    assert error == {
+        "type": "Refused",
+        "detail": "Text.",
+        "hint": "Video!",
+        "code": "type-refused",
+        "status": 415,
+        "retryable": False,
+    }
+
+
+def test_what_the_way_refuses_is_said_once_for_each_size(
+    server: FakeServer, url: str, file: File
+) -> None:
+    server.max_body = MiB
+    result = run("upload", file(12 * MiB), url)
+    assert result.exit_code == 0
+    assert result.stderr.count("refused on the way") == 3
+    assert "5.0 MiB in one request; trying 2.5 MiB" in result.stderr
+    assert "upload upload-0, assessment of-upload-0" in result.stdout
+
+
+def test_options_reach_the_client(server: FakeServer, url: str, file: File) -> None:
+    options = ["--chunk-size", "1MiB", "--metadata", "shelf=b=2", "--no-smart", "--key", "k"]
+    assert run("upload", file(10), url, *options).exit_code == 0
+    init = server.verbs("init")[0]
+    assert init.json["chunk_size"] == MiB
+    assert init.json["metadata"] == {"shelf": "b=2"}
+    assert init.headers["authorization"] == "Bearer k"
+
+
+def test_the_key_may_come_from_the_environment(
+    server: FakeServer, url: str, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHERRY_API_KEY", "secret")
+    run("upload", file(10), url)
+    assert server.asked[0].headers["authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize(
+    "options", [["--chunk-size", "big"], ["--metadata", "novalue"], ["--parallel", "0"]]
+)
+def test_options_that_make_no_sense_are_refused(url: str, file: File, options: list[str]) -> None:
+    result = run("upload", file(10), url, *options)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+def test_an_address_that_is_none_is_one_sentence(file: File) -> None:
+    result = run("upload", file(10), "example.org")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "not a plain http or https address" in result.stderr
+
+
+STEPS = [{"name": "probe", "state": "done", "seconds": 0.25}, {"name": "black", "state": "waiting"}]
+
+
+def test_with_wait_the_steps_are_shown_and_a_failed_assessment_is_an_error(
+    server: FakeServer, url: str, file: File
+) -> None:
+    server.assessments = [
+        {"state": "running", "steps": STEPS},
+        {"state": "failed", "steps": STEPS, "problem": "20 workers died"},
+    ]
+    result = run("upload", file(10), url, "--wait", "--json")
+    assert result.exit_code == 1
+    assert "probe: done 0.2 s" in result.stderr
+    assert "black" not in result.stderr
+    assert json.loads(result.stdout)["assessment"]["problem"] == "20 workers died"
+
+
+def test_a_report_that_is_not_there_yet_says_how_far_it_is(server: FakeServer, url: str) -> None:
+    server.assessments = [{"state": "running", "steps": STEPS}]
+    result = run("report", "a", url)
+    assert (result.exit_code, result.stdout) == (0, "running: probe done, black waiting\n")
+
+
+def test_a_report_as_json_is_the_whole_answer(server: FakeServer, url: str) -> None:
+    server.assessments = [{"state": "running"}, {"state": "done", "report": {"verdict": "pass"}}]
+    result = run("report", "a", url, "--wait", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["report"] == {"verdict": "pass"}
+
+
+def test_an_unknown_assessment_is_one_sentence(server: FakeServer, url: str) -> None:
+    server.trouble = lambda asked: problem(404, "not-found", detail="There is nothing here.")
+    result = run("report", "a", url)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "There is nothing here." in result.stderr
+
+
+def test_sizes_are_read_with_and_without_units() -> None:
+    assert parse_size("5242880") == parse_size("5MiB") == parse_size("5 mb") == 5 * MiB
+    assert (parse_size("64k"), parse_size("1GiB")) == (64 * KiB, GiB)
+
+
+def test_what_stands_behind_the_bar() -> None:
+    now = Progress("sending", 10 * MiB, 3 * MiB, 2 * MiB, speed=MiB, seconds_left=70)
+    assert render_facts(now) == "2.0 MiB of 10.0 MiB safe, 1.0 MiB/s, 1:10 left"
+    waiting = Progress("waiting", 10 * MiB, position=3, retry_after=5)
+    assert render_facts(waiting) == (
+        "0 B of 10.0 MiB safe, waiting, place 3 in the line, next try in 5 s"
+    )
+
+
+def test_nothing_that_a_server_says_controls_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Screen().say("a\x1b[2Jb\nc")
+    assert capsys.readouterr().err == "a\ufffd[2Jb\ufffdc\n"

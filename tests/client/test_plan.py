@@ -1,0 +1,396 @@
+"""The algorithm, in simulated networks: every second and every failure is chosen here."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wherry.client.errors import (
+    ClientError,
+    ConnectionLost,
+    GaveUp,
+    NoRoom,
+    NotConnected,
+    Refused,
+    ServerFailed,
+    TimedOut,
+    TooLarge,
+)
+from wherry.client.plan import FLOOR, Chunk, ChunkSize, Patience, Plan, gaps, merge
+from wherry.core.limits import KiB, MiB
+from wherry.core.ranges import Range
+
+REFUSED = TooLarge("no")
+RESET = ConnectionLost("reset", retryable=True)
+FAILED = ServerFailed("no", retryable=True)
+
+
+@dataclass
+class Network:
+    """A way to a server, with a limit for bodies and a list of what goes wrong on it."""
+
+    limit: int
+    troubles: list[str] = field(default_factory=list)
+    resets: bool = False  # how the limit shows itself
+    arrived: list[Range] = field(default_factory=list)
+    tried: list[Range] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+
+    def carry(self, sent: Range) -> ClientError | None:
+        self.tried.append(sent)
+        if len(sent) > self.limit:
+            self.refused.append(len(sent))
+            return RESET if self.resets else REFUSED
+        trouble = self.troubles.pop() if self.troubles else "none"
+        if trouble in ("none", "answer lost"):
+            self.arrived = merge([*self.arrived, sent])
+        errors: dict[str, ClientError | None] = {
+            "none": None,
+            "answer lost": RESET,
+            "reset": RESET,
+            "failed": FAILED,
+            "refused connection": NotConnected("no", retryable=True),
+            "timed out": TimedOut("no", retryable=True),
+            "too many": ServerFailed("no", retryable=True, retry_after=3.0),
+            "no room": NoRoom("no", retryable=True, retry_after=5.0),
+        }
+        return errors[trouble]
+
+
+TROUBLES = ["none", "answer lost", "reset", "failed", "refused connection", "timed out"]
+TROUBLES += ["too many", "no room"]
+
+
+def play(plan: Plan, network: Network, seconds: Callable[[], float] = lambda: 1.0) -> float:
+    """Send everything; each request takes `seconds()`. Returns when it was done."""
+    now, order = 0.0, 0
+    flying: list[tuple[float, int, Chunk]] = []
+    while not plan.is_done:
+        while (chunk := plan.next(now)) is not None:
+            order += 1
+            heapq.heappush(flying, (now + seconds(), order, chunk))
+            check_flight([flown.range for _, _, flown in flying], plan.size)
+        if not flying:
+            assert plan.patience.until > now, "nothing flies, and nothing is waited for"
+            now = plan.patience.until
+            continue
+        now, _, landed = heapq.heappop(flying)
+        error = network.carry(landed.range)
+        if error is None:
+            plan.passed(landed, now)
+        else:
+            plan.failed(landed, error, now, jitter=1.0)
+    return now
+
+
+def check_flight(ranges: list[Range], size: ChunkSize) -> None:
+    assert len(ranges) <= 4
+    assert len(ranges) == 1 or all(size.is_proven(len(sent)) for sent in ranges)
+    assert sum(map(len, merge(ranges))) == sum(map(len, ranges)), "two requests for one byte"
+
+
+def a_plan(
+    length: int,
+    size: ChunkSize | None = None,
+    missing: list[Range] | None = None,
+    patience: float = 300.0,
+) -> Plan:
+    whole = [Range(0, length)] if missing is None else missing
+    return Plan(length, whole, size or ChunkSize(), 4, Patience(patience))
+
+
+# What it is for.
+
+
+@settings(max_examples=300)
+@given(
+    length=st.integers(1, 60 * FLOOR),
+    limit=st.integers(FLOOR, 40 * FLOOR),
+    preferred=st.integers(1, 40 * FLOOR),
+    troubles=st.lists(st.sampled_from(TROUBLES), max_size=12),
+    resets=st.booleans(),
+    had=st.lists(st.tuples(st.integers(0, 60 * FLOOR), st.integers(1, 10 * FLOOR)), max_size=4),
+    seconds=st.lists(st.floats(0.0, 90.0), min_size=1, max_size=50),
+)
+def test_whatever_goes_wrong_on_the_way_every_byte_arrives(  # noqa: PLR0917
+    length: int,
+    limit: int,
+    preferred: int,
+    troubles: list[str],
+    resets: bool,
+    had: list[tuple[int, int]],
+    seconds: list[float],
+) -> None:
+    known = [Range(a, min(a + n, length)) for a, n in had if a < length]
+    plan = a_plan(length, ChunkSize(preferred), gaps(known, length), patience=3000.0)
+    network = Network(limit, troubles, resets, arrived=merge(known))
+    play(plan, network, partial(next, cycle(seconds)))
+    assert network.arrived == [Range(0, length)]
+    for sent in network.tried:
+        assert len(sent) >= FLOOR or sent.end == length, "below the server's minimum"
+
+
+@given(limit=st.integers(FLOOR, 8 * MiB), length=st.integers(1, 50 * MiB), resets=st.booleans())
+def test_a_limit_costs_no_more_refusals_than_halvings(
+    limit: int, length: int, resets: bool
+) -> None:
+    network = Network(limit, resets=resets)
+    play(a_plan(length), network)
+    halvings = math.ceil(math.log2(max(5 * MiB / limit, 1)))
+    assert len(network.refused) <= halvings
+
+
+def test_one_mebibyte_is_found_from_five_with_three_refusals() -> None:
+    network = Network(limit=MiB)
+    play(a_plan(100 * MiB), network)
+    assert network.refused == [5 * MiB, 2560 * KiB, 1280 * KiB]
+    assert max(map(len, network.tried[3:])) == 640 * KiB
+
+
+def test_without_a_limit_nothing_is_refused_and_nothing_sent_twice() -> None:
+    network = Network(limit=64 * MiB)
+    play(a_plan(53 * MiB), network)
+    assert not network.refused
+    assert sum(map(len, network.tried)) == 53 * MiB
+    assert len(network.tried) == 11
+
+
+# Order.
+
+
+def test_the_first_chunk_flies_alone_and_then_four() -> None:
+    plan = a_plan(100 * MiB)
+    first = plan.next(0.0)
+    assert first is not None
+    assert plan.next(0.0) is None
+    plan.passed(first, 1.0)
+    assert [plan.next(1.0) is not None for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_a_size_known_to_pass_needs_no_first_chunk_alone() -> None:
+    size = ChunkSize()
+    play(a_plan(10 * MiB, size), Network(64 * MiB))
+    plan = a_plan(100 * MiB, size)
+    assert [plan.next(0.0) is not None for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_a_size_learned_with_one_file_serves_the_next() -> None:
+    size = ChunkSize()
+    play(a_plan(20 * MiB, size), Network(MiB))
+    network = Network(MiB)
+    play(a_plan(20 * MiB, size), network)
+    assert not network.refused
+
+
+def test_what_flies_in_a_refused_size_is_cut_again_and_halved_only_once() -> None:
+    size = ChunkSize()
+    size.note_passed(5 * MiB, 1.0)
+    plan = a_plan(20 * MiB, size)
+    flying = [plan.next(0.0) for _ in range(4)]
+    for chunk in flying:
+        assert chunk is not None
+        assert plan.failed(chunk, REFUSED, 1.0, 1.0)
+    assert size.now == 2560 * KiB
+    again = plan.next(1.0)
+    assert again is not None
+    assert len(again.range) == 2560 * KiB
+    assert plan.next(1.0) is None, "the way has changed, so the new size flies alone"
+
+
+# Sizes.
+
+
+def test_a_reset_of_a_size_that_never_passed_is_a_refusal() -> None:
+    plan = a_plan(20 * MiB, size := ChunkSize())
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    assert plan.failed(chunk, RESET, 1.0, 1.0)
+    assert size.now == 2560 * KiB
+
+
+def test_a_reset_of_a_size_that_has_passed_is_tried_again_at_that_size() -> None:
+    size = ChunkSize()
+    size.note_passed(5 * MiB, 1.0)
+    plan = a_plan(20 * MiB, size)
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    assert not plan.failed(chunk, RESET, 1.0, 1.0)
+    assert size.now == 5 * MiB
+
+
+def test_no_connection_says_nothing_about_sizes() -> None:
+    plan = a_plan(20 * MiB, size := ChunkSize())
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    plan.failed(chunk, NotConnected("no", retryable=True), 1.0, 1.0)
+    assert size.now == 5 * MiB
+
+
+def test_a_refusal_of_the_smallest_chunk_is_final() -> None:
+    with pytest.raises(TooLarge):
+        play(a_plan(20 * MiB), Network(limit=FLOOR - 1))
+
+
+def test_resets_down_to_the_smallest_chunk_end_in_giving_up() -> None:
+    with pytest.raises(GaveUp):
+        play(a_plan(20 * MiB), Network(limit=FLOOR - 1, resets=True))
+
+
+def test_a_file_that_the_server_never_takes_is_not_cut_smaller() -> None:
+    plan = a_plan(20 * MiB, size := ChunkSize())
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    with pytest.raises(TooLarge):
+        plan.failed(chunk, TooLarge("no", facts={"scope": "file"}), 1.0, 1.0)
+    assert size.now == 5 * MiB
+
+
+def test_our_servers_own_refusal_of_a_chunk_halves_it_too() -> None:
+    plan = a_plan(20 * MiB, size := ChunkSize())
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    assert plan.failed(chunk, TooLarge("no", facts={"scope": "chunk"}), 1.0, 1.0)
+    assert size.now == 2560 * KiB
+
+
+def test_a_servers_larger_minimum_is_the_grid() -> None:
+    size = ChunkSize()
+    size.offered(5 * MiB, 1000 * KiB)
+    network = Network(limit=3 * MiB)
+    play(a_plan(20 * MiB, size), network)
+    assert all(sent.start % (1000 * KiB) == 0 for sent in network.tried)
+    assert all(len(sent) >= 1000 * KiB or sent.end == 20 * MiB for sent in network.tried)
+
+
+def test_gaps_below_the_minimum_are_widened_over_what_is_there() -> None:
+    length = 10 * FLOOR + 17
+    known = gaps([Range(100, 200), Range(length - 5, length - 3)], length)
+    plan = a_plan(length, missing=[Range(100, 200), Range(length - 5, length - 3)])
+    network = Network(limit=MiB, arrived=known)
+    play(plan, network)
+    assert network.arrived == [Range(0, length)]
+    assert network.tried == [Range(0, FLOOR), Range(10 * FLOOR, length)]
+
+
+def test_a_slow_way_gets_smaller_chunks_before_a_proxys_timer_strikes() -> None:
+    size = ChunkSize()
+    seen: list[int] = []
+
+    class Slow(Network):
+        def carry(self, sent: Range) -> ClientError | None:
+            seen.append(len(sent))
+            return super().carry(sent)
+
+    play(a_plan(100 * MiB, size), Slow(64 * MiB), lambda: 12.0 if size.now > MiB else 7.0)
+    assert seen[:3] == [5 * MiB, 2560 * KiB, 2560 * KiB]
+    assert seen[-2] == 640 * KiB
+
+
+def test_a_fast_way_gets_larger_chunks_again_but_no_larger_than_wanted() -> None:
+    size = ChunkSize()
+    size.note_passed(5 * MiB, 12.0)
+    assert size.now == 2560 * KiB
+    for _ in range(5):
+        size.note_passed(size.now, 1.0)
+    assert size.now == 5 * MiB
+
+
+@pytest.mark.parametrize("error", [RESET, FAILED, TimedOut("no", retryable=True)])
+def test_requests_that_run_into_a_timer_are_made_smaller_though_they_passed_before(
+    error: ClientError,
+) -> None:
+    size = ChunkSize()
+    size.note_passed(5 * MiB, 9.0)
+    plan = a_plan(20 * MiB, size)
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    assert not plan.failed(chunk, error, 60.0, 1.0)
+    assert size.now == 2560 * KiB
+
+
+# Patience.
+
+
+def test_retry_after_is_waited_for() -> None:
+    plan = a_plan(20 * MiB)
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    plan.failed(chunk, ServerFailed("no", retryable=True, retry_after=17.0), 1.0, 0.0)
+    assert plan.next(17.9) is None
+    assert plan.next(18.0) is not None
+
+
+def test_pauses_double_and_progress_forgets_them() -> None:
+    patience, now, pauses = Patience(1000), 0.0, []
+    for _ in range(12):
+        patience.failed(FAILED, now, now, jitter=1.0)
+        pauses.append(round(patience.until - now, 3))
+        now = patience.until
+    assert pauses[:5] == [0.1, 0.2, 0.4, 0.8, 1.6]
+    assert pauses[-2:] == [30.0, 30.0]
+    patience.progressed()
+    patience.failed(FAILED, now, now, jitter=1.0)
+    assert patience.until - now == pytest.approx(0.1)
+
+
+def test_what_fails_together_counts_once() -> None:
+    patience = Patience(1000)
+    for now in (1.0, 1.1, 1.2, 1.3):
+        patience.failed(FAILED, began=0.0, now=now, jitter=1.0)
+    assert patience.until == pytest.approx(1.4)
+
+
+def test_the_budget_counts_from_the_first_failure_not_from_the_last_progress() -> None:
+    patience = Patience(10)
+    patience.progressed()
+    patience.failed(FAILED, 0.0, 500.0, jitter=0.0)  # one request took its time
+    patience.failed(FAILED, 505.0, 509.0, jitter=0.0)
+    with pytest.raises(GaveUp) as gave_up:
+        patience.failed(FAILED, 510.0, 511.0, jitter=0.0)
+    assert gave_up.value.__cause__ is FAILED
+
+
+def test_a_pause_beyond_the_budget_is_not_waited_for() -> None:
+    with pytest.raises(GaveUp):
+        Patience(300).failed(ServerFailed("no", retry_after=86400.0), 0.0, 1.0, jitter=0.0)
+
+
+def test_after_a_failure_one_request_alone_tries_the_way() -> None:
+    size = ChunkSize()
+    size.note_passed(5 * MiB, 1.0)
+    plan = a_plan(100 * MiB, size)
+    first, second, third = (plan.next(0.0) for _ in range(3))
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    for chunk in (first, second, third):
+        plan.failed(chunk, FAILED, 1.0, 0.0)
+    alone = plan.next(1.0)
+    assert alone is not None
+    assert plan.next(1.0) is None
+    plan.passed(alone, 2.0)
+    assert [plan.next(2.0) is not None for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_no_room_is_waited_for_however_long_it_takes() -> None:
+    network = Network(64 * MiB, troubles=["no room"] * 1000)
+    assert play(a_plan(MiB), network) > 4000
+    assert network.arrived == [Range(0, MiB)]
+
+
+def test_an_error_that_trying_again_cannot_mend_is_raised_at_once() -> None:
+    plan = a_plan(20 * MiB)
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    error = Refused("no", status=415)
+    with pytest.raises(Refused) as refused:
+        plan.failed(chunk, error, 1.0, 1.0)
+    assert refused.value is error

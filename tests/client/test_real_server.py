@@ -1,0 +1,148 @@
+"""The client against the real server, through a proxy that refuses large bodies."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import uvicorn
+from tests.client.conftest import File
+
+from wherry.client import Client, Progress, Refused, TooLarge, UploadGone
+from wherry.core.limits import KiB, MiB
+from wherry.server import create_app
+from wherry.settings import Settings
+from wherry.testing.proxy import Fault, LimitingProxy
+
+
+@contextmanager
+def real_server(data: Path, **settings: object) -> Iterator[int]:
+    """`wherry serve` in a thread, without assessment; its port."""
+    options = {"data": data, "assessment": False, "min_free": 0} | settings
+    app = create_app(Settings.model_validate(options), "127.0.0.1")
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+@contextmanager
+def door(tmp_path: Path, *faults: Fault, **settings: object) -> Iterator[LimitingProxy]:
+    with (
+        real_server(tmp_path / "data", **settings) as port,
+        LimitingProxy("127.0.0.1", port, MiB, faults).run_in_thread() as proxy,
+    ):
+        yield proxy
+
+
+def finished(proxy: LimitingProxy, upload_id: str) -> bytes:
+    answer = httpx.get(f"{proxy.url}/api/files/{upload_id}")
+    assert answer.status_code == 200
+    return answer.content
+
+
+def test_a_file_gets_through_a_door_of_one_mebibyte(tmp_path: Path, file: File) -> None:
+    path = file(12 * MiB + 5)
+    with door(tmp_path) as proxy:
+        done = Client(f"{proxy.url}/api").upload(path)
+        assert finished(proxy, done.upload_id) == path.read_bytes()
+    assert (done.refused, proxy.refused, done.chunk_size) == (3, 3, 640 * KiB)
+
+
+def test_a_small_file_goes_in_one_request_and_a_middling_one_falls_back(
+    tmp_path: Path, file: File
+) -> None:
+    small, middling = file(100 * KiB), file(3 * MiB)
+    with door(tmp_path) as proxy:
+        client = Client(f"{proxy.url}/api")
+        first, second = client.upload(small), client.upload(middling)
+        assert finished(proxy, first.upload_id) == small.read_bytes()
+        assert finished(proxy, second.upload_id) == middling.read_bytes()
+    assert (first.requests, first.refused) == (1, 0)
+    assert 1 <= second.refused <= 4
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path="/chunk?", every=4, cut_after=100 * KiB),
+        Fault(path="/chunk?", every=4, drops_answer=True),
+        Fault(path="/chunk?", every=4, is_duplicated=True),
+        Fault(path="/complete", times=2, drops_answer=True),
+    ],
+    ids=["cut", "lost", "twice", "complete lost"],
+)
+def test_a_bad_way_does_no_harm(tmp_path: Path, file: File, fault: Fault) -> None:
+    path = file(12 * MiB + 5)
+    with door(tmp_path, fault) as proxy:
+        done = Client(f"{proxy.url}/api", chunk_size=MiB).upload(path)
+        assert finished(proxy, done.upload_id) == path.read_bytes()
+
+
+def test_a_broken_off_upload_goes_on(tmp_path: Path, file: File) -> None:
+    path = file(12 * MiB)
+    fault = Fault(path="/chunk?", every=5, times=1, status=415)
+    with door(tmp_path, fault) as proxy:
+        client = Client(f"{proxy.url}/api", chunk_size=MiB)
+        with pytest.raises(Refused):
+            client.upload(path)
+        done = client.upload(path)
+        assert finished(proxy, done.upload_id) == path.read_bytes()
+    assert done.resumed_bytes >= MiB  # the first one flew alone
+    assert done.bytes_sent == 12 * MiB - done.resumed_bytes
+
+
+def test_two_clients_with_the_same_file_make_one_upload(tmp_path: Path, file: File) -> None:
+    path = file(30 * MiB)
+    with door(tmp_path) as proxy, ThreadPoolExecutor() as threads:
+        url = f"{proxy.url}/api"
+        running = [threads.submit(Client(url, chunk_size=256 * KiB).upload, path) for _ in range(2)]
+        first, second = (upload.result() for upload in running)
+        assert first.upload_id == second.upload_id
+        assert finished(proxy, first.upload_id) == path.read_bytes()
+
+
+def test_a_full_server_is_waited_for(
+    tmp_path: Path, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wherry.core.admission.RETRY_AFTER", 1)
+    with door(tmp_path, max_open=1, slot_idle=0.5) as proxy:
+        url = f"{proxy.url}/api"
+        taken = httpx.post(f"{url}/chunked-upload/init", json={"filename": "a", "size": MiB})
+        assert taken.status_code == 201
+        told: list[Progress] = []
+        Client(url).upload(file(2 * MiB), on_progress=told.append)
+    assert "waiting" in {progress.state for progress in told}
+
+
+def test_what_can_never_be_taken_is_said_at_once(tmp_path: Path, file: File) -> None:
+    with door(tmp_path, max_size=2 * MiB) as proxy:
+        with pytest.raises(TooLarge) as error:
+            Client(f"{proxy.url}/api").upload(file(6 * MiB))
+        assert proxy.requests == 1
+    assert error.value.facts["limit"] == 2 * MiB
+
+
+def test_a_cancelled_upload_is_gone(tmp_path: Path, file: File) -> None:
+    with door(tmp_path) as proxy:
+        url = f"{proxy.url}/api"
+        asked = {"filename": "a", "size": MiB}
+        made = httpx.post(f"{url}/chunked-upload/init", json=asked).json()
+        client = Client(url)
+        client.cancel(made["upload_id"])
+        assert client.status(made["upload_id"]).state == "cancelled"
+        with pytest.raises(UploadGone):
+            client.status("0" * 32)
