@@ -1,0 +1,131 @@
+"""A server in trouble: the disk is full, a client trickles, a client goes away."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.e2e.conftest import Api
+
+from wherry.testing.server import Server, serving
+
+MiB = 1 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A volume of 32 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small volume needs root")
+    where = tmp_path / "disk"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", where], check=True)
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "--lazy", where], check=True)
+
+
+def fill(volume: Path) -> None:
+    """Leave two megabytes, which the catalog needs."""
+    filler = volume / "filler"
+    with filler.open("wb") as file, suppress(OSError):
+        while True:
+            file.write(bytes(MiB))
+            file.flush()
+    os.truncate(filler, filler.stat().st_size - 2 * MiB)
+
+
+def test_a_full_disk_is_known_before_the_first_byte_and_harms_nobody(small_disk: Path) -> None:
+    with (
+        serving(small_disk / "data", assessment=False, min_free=0) as server,
+        Api(server.url) as api,
+    ):
+        never = api.http.post("/chunked-upload/init", json={"filename": "a", "size": 40 * MiB})
+        assert (never.status_code, never.json()["code"]) == (507, "never-fits")
+        upload_id = api.init(20 * MiB)["upload_id"]
+        data = os.urandom(MiB)
+        assert api.chunk(upload_id, 0, data).status_code == 200
+        later = api.http.post("/chunked-upload/init", json={"filename": "b", "size": 15 * MiB})
+        assert (later.status_code, later.json()["code"]) == (503, "no-room")
+        fill(small_disk)  # whoever does that: what was reserved is still there
+        for at in range(1, 20):
+            assert api.chunk(upload_id, at * MiB, data).status_code == 200
+        assert api.complete(upload_id).status_code == 200
+        [stored] = (server.data / "files").iterdir()
+        assert stored.read_bytes() == data * 20
+
+
+def half_a_chunk(server: Server, upload_id: object, data: bytes) -> socket.socket:
+    """A request that announces 200,000 bytes and has sent these."""
+    connection = socket.create_connection(("127.0.0.1", server.port))
+    connection.sendall(
+        f"POST /api/chunked-upload/chunk?upload_id={upload_id}&offset=0 HTTP/1.1\r\n"
+        f"Host: 127.0.0.1:{server.port}\r\nContent-Length: 200000\r\n\r\n".encode()
+    )
+    connection.sendall(data)
+    return connection
+
+
+def test_a_client_that_trickles_is_ended_and_what_it_brought_is_kept(tmp_path: Path) -> None:
+    with (
+        serving(tmp_path / "data", assessment=False, chunk_timeout=1) as server,
+        Api(server.url) as api,
+    ):
+        upload_id = api.init(200_000)["upload_id"]
+        data = os.urandom(100_000)
+        with half_a_chunk(server, upload_id, data) as connection:
+            connection.settimeout(10)
+            try:
+                for _ in range(100):
+                    connection.sendall(b"x")
+                    time.sleep(0.1)
+                    connection.setblocking(False)
+                    try:
+                        answer = connection.recv(4096)
+                        break
+                    except BlockingIOError:
+                        connection.settimeout(10)
+            except OSError:
+                answer = b""
+        assert b"408" in answer
+        assert b"body-stalled" in answer
+        status = api.status(upload_id)
+        assert isinstance(status["offset"], int)
+        assert 100_000 <= status["offset"] < 100_100
+
+
+def test_a_client_that_goes_away_leaves_what_it_brought(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, Api(server.url) as api:
+        upload_id = api.init(200_000)["upload_id"]
+        data = os.urandom(150_000)
+        with half_a_chunk(server, upload_id, data):
+            time.sleep(0.5)  # uvicorn forgets what it has not handed on when a client is gone
+        deadline = time.monotonic() + 10
+        while api.status(upload_id)["offset"] != 150_000:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert api.chunk(upload_id, 100_000, data[100_000:] + bytes(50_000)).status_code == 200
+        assert api.complete(upload_id).status_code == 200
+        [stored] = (server.data / "files").iterdir()
+        assert stored.read_bytes() == data + bytes(50_000)
+
+
+def test_a_stopped_client_does_not_hold_up_the_one_who_comes_again(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, Api(server.url) as api:
+        upload_id = api.init(200_000)["upload_id"]
+        with half_a_chunk(server, upload_id, bytes(100_000)):
+            time.sleep(0.2)
+            begun = time.monotonic()
+            data = os.urandom(200_000)
+            assert api.chunk(upload_id, 0, data).status_code == 200
+            assert time.monotonic() - begun < 5
+        assert api.complete(upload_id).status_code == 200
+        [stored] = (server.data / "files").iterdir()
+        assert stored.read_bytes() == data
