@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from wherry.assessment.lease import Lease
+from wherry.assessment.progress import Progress, StepResult, Work
+from wherry.assessment.sandbox import Sandbox
+from wherry.assessment.worker import Assessing, Pace, Site, Worker
 from wherry.catalog.memory import MemoryCatalog
 from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.upload import State, Upload
+
+if TYPE_CHECKING:
+    from wherry.assessment.workflow import Workflows
 
 pytestmark = pytest.mark.anyio
 
@@ -128,3 +136,44 @@ async def test_an_assessment_that_ends_every_worker_is_given_up(catalog: MemoryC
     failed = await catalog.load_assessment("a")
     assert failed.state is AssessmentState.FAILED
     assert failed.problem
+
+
+class Failing:
+    """Workflows of which the first fails, as when their database is full for a moment."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.known = False
+
+    def enter(self, assessment_id: str, work: Work) -> None: ...
+
+    def leave(self, assessment_id: str) -> None: ...
+
+    def advance(self, assessment_id: str) -> Progress:
+        if not self.known:
+            self.known = True
+            self.begun.append(assessment_id)
+        if len(self.begun) == 1:
+            return Progress((), failure="OperationalError: disk full")
+        return Progress((), results=(StepResult("probe", "done", 0.1, {"streams": []}),))
+
+    def forget(self, assessment_id: str) -> None:
+        self.known = False
+
+
+async def test_an_assessment_whose_workflow_failed_is_begun_anew(
+    catalog: MemoryCatalog, tmp_path: Path
+) -> None:
+    file = tmp_path / "v.mp4"
+    file.write_bytes(b"?")
+    site = Site(catalog, lambda upload: file, lambda assessment_id: tmp_path, tmp_path)
+    workflows, stop = Failing(), asyncio.Event()
+    assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
+    worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
+    lane = asyncio.create_task(worker.lane(stop))
+    while (await catalog.load_assessment("a")).state is not AssessmentState.DONE:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await lane
+    assert workflows.begun == ["a", "a"]
+    assert (await catalog.load_assessment("a")).attempts == 2

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.assessment.conftest import BOUNDS, inhabitants
 
-from wherry.assessment.confine import Bounds
+from wherry.assessment.confine import ALLOW, ARCHITECTURES, RETURN, Bounds, call_filter
 from wherry.assessment.sandbox import Interrupted, Outcome, Sandbox, parse_answer, remove_scratch
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines a process")
@@ -161,3 +161,11 @@ def test_what_a_dead_worker_left_behind_is_taken_away(tmp_path: Path) -> None:
     (tmp_path / "poster.jpg").write_bytes(b"!")
     remove_scratch(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["poster.jpg"]
+
+
+@pytest.mark.parametrize("machine", sorted(ARCHITECTURES))
+def test_the_filter_of_system_calls_is_well_formed(machine: str) -> None:
+    program = call_filter(machine, pid=4711)
+    for at, (_, when_true, when_false, _) in enumerate(program[:-1]):
+        assert at + 1 + max(when_true, when_false) < len(program)
+    assert program[-1] == (RETURN, 0, 0, ALLOW)

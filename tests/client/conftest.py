@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from tests.client.fake import BASE, Broken, FakeServer
+
+from wherry.client import AsyncClient
 
 File = Callable[[int], Path]
 
@@ -26,3 +29,19 @@ def _no_proxy_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+def transport(server: FakeServer) -> Broken:
+    return Broken(server)
+
+
+@pytest.fixture
+async def client(transport: Broken) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(BASE, transport=transport) as client:
+        yield client

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+import httpx
 import uvicorn
 
 from wherry.client.plan import gaps, merge
@@ -23,6 +24,7 @@ from wherry.core.digests import crc64
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
+BASE = "http://test/api"
 HTML = "text/html"
 PROBLEM = "application/problem+json"
 
@@ -241,6 +243,39 @@ async def _go_on(verb: str) -> None:
 
 def _digest(data: bytes | bytearray) -> str:
     return f"crc64nvme=:{b64encode(crc64(bytes(data)).to_bytes(8, 'big')).decode()}:"
+
+
+class Broken(httpx.AsyncBaseTransport):
+    """Carries requests to a server in this process.
+
+    `before` and `after` may give an error to raise instead of carrying the request, or
+    of handing over its answer.
+    """
+
+    def __init__(self, server: FakeServer) -> None:
+        self._inner = httpx.ASGITransport(server)
+        self.before: Callable[[httpx.Request], Exception | None] = lambda request: None
+        self.after: Callable[[httpx.Request], Exception | None] = lambda request: None
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if error := self.before(request):
+            raise error
+        response = await self._inner.handle_async_request(request)
+        if error := self.after(request):
+            raise error
+        return response
+
+
+def nth(verb: str, number: int, answer: Reply) -> Callable[[Asked], Reply | None]:
+    """`answer` for the request of this verb with this number, counted from 1."""
+    seen = 0
+
+    def trouble(asked: Asked) -> Reply | None:
+        nonlocal seen
+        seen += asked.verb == verb
+        return answer if asked.verb == verb and seen == number else None
+
+    return trouble
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wherry.client import errors
@@ -53,6 +53,7 @@ def page(status: int, body: bytes = b"<html>", **headers: str) -> ClientError:
     return parse_error(Answer(status, {"content-type": "text/html"} | fields, body, NOW))
 
 
+@settings(deadline=None)
 @given(json_values.map(json.dumps).map(str.encode) | st.binary(max_size=50))
 def test_any_body_is_a_value_or_an_unexpected_answer(body: bytes) -> None:
     for parse in (parse_upload, parse_received, parse_assessment):
@@ -60,6 +61,7 @@ def test_any_body_is_a_value_or_an_unexpected_answer(body: bytes) -> None:
             parse(Answer(200, {}, body, NOW))
 
 
+@settings(deadline=None)
 @given(
     st.integers(300, 599),
     json_values.map(json.dumps).map(str.encode) | st.binary(max_size=50),

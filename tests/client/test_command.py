@@ -145,6 +145,32 @@ def test_with_wait_the_steps_are_shown_and_a_failed_assessment_is_an_error(
     assert json.loads(result.stdout)["assessment"]["problem"] == "20 workers died"
 
 
+def test_a_complete_upload_is_told_even_if_waiting_for_its_assessment_fails(
+    server: FakeServer, url: str, file: File
+) -> None:
+    gone = problem(404, "not-found", detail="There is nothing here.")
+    server.trouble = lambda asked: gone if "/assessments/" in asked.path else None
+    result = run("upload", file(10), url, "--wait", "--json")
+    assert result.exit_code == 1
+    line = json.loads(result.stdout)
+    assert (line["ok"], line["upload_id"]) == (False, "upload-0")
+    assert line["error"]["code"] == "not-found"
+
+
+def test_ctrl_c_while_waiting_does_not_ask_for_the_file_again(
+    server: FakeServer, url: str, file: File, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wherry.client.Client.wait_for_assessment", interrupted)
+    result = run("upload", file(10), url, "--wait")
+    assert result.exit_code == 130
+    assert "the upload is complete" in result.stderr
+    assert "same command again" not in result.stderr
+    assert "upload upload-0" in result.stdout
+
+
 def test_a_report_that_is_not_there_yet_says_how_far_it_is(server: FakeServer, url: str) -> None:
     server.assessments = [{"state": "running", "steps": STEPS}]
     result = run("report", "a", url)

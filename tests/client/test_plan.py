@@ -110,7 +110,7 @@ def a_plan(
 # What it is for.
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     length=st.integers(1, 60 * FLOOR),
     limit=st.integers(FLOOR, 40 * FLOOR),
@@ -138,6 +138,7 @@ def test_whatever_goes_wrong_on_the_way_every_byte_arrives(  # noqa: PLR0917
         assert len(sent) >= FLOOR or sent.end == length, "below the server's minimum"
 
 
+@settings(deadline=None)
 @given(limit=st.integers(FLOOR, 8 * MiB), length=st.integers(1, 50 * MiB), resets=st.booleans())
 def test_a_limit_costs_no_more_refusals_than_halvings(
     limit: int, length: int, resets: bool
@@ -378,6 +379,24 @@ def test_after_a_failure_one_request_alone_tries_the_way() -> None:
     assert plan.next(1.0) is None
     plan.passed(alone, 2.0)
     assert [plan.next(2.0) is not None for _ in range(5)] == [True] * 4 + [False]
+
+
+def test_whether_the_server_is_back_is_found_out_with_the_smallest_chunk() -> None:
+    plan = a_plan(4 * MiB, ChunkSize(1 * MiB))
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    plan.failed(chunk, FAILED, 1.0, jitter=0.0)
+    for now in (2.0, 3.0):
+        probe = plan.next(now)
+        assert probe is not None
+        assert len(probe.range) == FLOOR
+        plan.failed(probe, NotConnected("no", retryable=True), now, jitter=0.0)
+    probe = plan.next(4.0)
+    assert probe is not None
+    plan.passed(probe, 4.0)
+    chunk = plan.next(4.0)
+    assert chunk is not None
+    assert chunk.range == Range(FLOOR, FLOOR + 1 * MiB)
 
 
 def test_no_room_is_waited_for_however_long_it_takes() -> None:

@@ -38,6 +38,7 @@ ACTIONS = [
     *(Action("claim", (token, now, now + 1)) for token in TOKENS for now in INSTANTS),
     *(Action("renew", (token, LAST - 1)) for token in TOKENS),
     *(Action("with_steps", (token, (Step("probe", "done", 1.0),))) for token in TOKENS),
+    *(Action("release", (token,)) for token in TOKENS),
     *(Action("finish", (token, 2.0, {"by": token})) for token in TOKENS),
     *(Action("give_up", (token, 2.0, f"of {token}")) for token in TOKENS),
 ]
@@ -129,6 +130,12 @@ def test_every_claim_is_an_attempt_and_nothing_else_is() -> None:
     for before, _, after in steps("claim"):
         running = after.state is AssessmentState.RUNNING
         assert after.attempts == before.attempts + running <= MAX_ATTEMPTS
+
+
+def test_a_worker_that_is_asked_to_end_leaves_it_as_if_it_had_not_come() -> None:
+    for before, _, after in steps("release"):
+        assert (after.state, after.attempts) == (AssessmentState.QUEUED, before.attempts - 1)
+        assert after.is_claimable(0.0)
 
 
 def test_a_file_that_kills_every_worker_fails_in_the_end() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 from tests.engine.conftest import ALICE, World, created, written
 
 from wherry.core.errors import UploadNotFound
 from wherry.core.upload import State
+from wherry.engine import Hooks
 from wherry.engine.sweeping import ORPHAN_GRACE
 
 pytestmark = pytest.mark.anyio
@@ -71,3 +73,32 @@ async def test_a_file_is_not_deleted_before_it_is_assessed(world: World) -> None
     later = World(world.storage, world.catalog, settings, world.now + 60, world.ids).engine()
     assert await later.sweep() == []
     assert (await later.finished(ALICE, upload.id))[1].read_bytes() == b"film"
+
+
+async def test_a_file_that_the_host_assesses_is_deleted_when_its_time_is_up(
+    world: World, tmp_path: Path
+) -> None:
+    settings = world.settings.model_copy(update={"keep_files": 10.0})
+    mine = World(world.storage, world.catalog, settings, world.now, world.ids)
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    engine = mine.engine(hooks=Hooks(on_complete=lambda file: "../precious"))
+    upload = await created(engine, 4)
+    await written(engine, upload, 0, b"film")
+    await engine.complete(ALICE, upload.id)
+    mine.now += 60
+    assert [swept.action for swept in await engine.sweep()] == ["discard"]
+    assert list((settings.data / "files").iterdir()) == []
+    assert precious.is_dir()
+
+
+async def test_the_pictures_of_a_deleted_file_are_deleted_with_it(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, 4)
+    await written(engine, upload, 0, b"film")
+    done = await engine.complete(ALICE, upload.id)
+    pictures = world.settings.pictures_of(done.assessment_id or "")
+    pictures.mkdir(parents=True)
+    (pictures / "poster.jpg").write_bytes(b"picture")
+    await engine.discard(ALICE, upload.id)
+    assert not pictures.exists()

@@ -186,7 +186,7 @@ def _confine_calls() -> bool:
     machine = platform.machine()
     if machine not in ARCHITECTURES or sys.byteorder != "little":
         return False
-    program = _program(machine, os.getpid())
+    program = call_filter(machine, os.getpid())
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(code, len(code))
     # struct sock_fprog: the number of instructions, padding, and where they are.
@@ -194,7 +194,7 @@ def _confine_calls() -> bool:
     return bool(_libc().prctl(PR_SET_SECCOMP, 2, header, 0, 0) == 0)
 
 
-def _program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
+def call_filter(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
     """The filter: (code, jump if true, jump if false, operand) for each instruction."""
     column = list(ARCHITECTURES).index(machine)
     numbers = {name: pair[column] for name, pair in CALLS.items()}

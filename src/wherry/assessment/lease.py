@@ -111,5 +111,5 @@ class Lease:
 
     async def release(self) -> None:
         """Let the next worker take it up at once."""
-        await self._renew(time.time())
+        await self.catalog.update_assessment(self.assessment.id, lambda a: a.release(self.token))
         log.info("assessment-released %s", self.named)

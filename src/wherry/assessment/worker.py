@@ -187,7 +187,10 @@ class Worker:
             self._sandbox.close()
             await lease.release()
         elif progress.results is None:
-            await self._give_up(lease, progress.failure or "it failed for no known reason")
+            # Steps do not raise, so it was DBOS or its database: begin anew, as Rule 3 says.
+            await asyncio.to_thread(self._workflows.forget, assessment_id)
+            log.error("workflow-failed %s problem=%s", lease.named, progress.failure)
+            await sleep_or(stop, self._pace.lease)
         else:
             # A crash here leaves the results with DBOS; the report is made from them again.
             await lease.finish(render_report(upload, assessment_id, self._policy, progress.results))

@@ -109,6 +109,9 @@ class SqlCatalog:
     async def claim_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]
     ) -> Assessment | None:
+        # Asked twice a second by every worker, and nearly always in vain: no write for that.
+        if await self._read(lambda c: queries.claimable_assessment(c, now)) is None:
+            return None
         return await _wait(self._writer.submit(Claim(now, change)))
 
     async def assessments(self, owner: str | None = None) -> list[Assessment]:

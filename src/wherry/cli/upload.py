@@ -25,6 +25,7 @@ from wherry.core.limits import GiB, KiB, MiB
 INTERRUPTED = (
     "stopped; nothing that was received is lost. Run the same command again, and it goes on."
 )
+NOT_AWAITED = "stopped waiting; the upload is complete. `wherry report` tells what was found."
 
 
 def parse_size(text: str) -> int:
@@ -86,25 +87,23 @@ def upload(
     screen = Screen()
     failed = False
     for file in files:
+        result = assessed = None
         try:
             with screen.following(file.name):
                 result = client.upload(file, metadata=about, on_progress=screen.show, smart=smart)
-            assessed = None
             if wait and result.assessment_id:
                 assessed = client.wait_for_assessment(result.assessment_id, screen.show_steps)
         except KeyboardInterrupt:
-            screen.say(f"{file}: {INTERRUPTED}")
-            if as_json:
-                _print_error(file, {"type": "Interrupted", "detail": INTERRUPTED})
+            screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
+            _print_outcome(file, result, assessed, {"type": "Interrupted"}, as_json)
             raise typer.Exit(130) from None
         except (ClientError, OSError, ValueError) as error:
             failed = True
             screen.say(f"{file}: {error}")
-            if as_json:
-                _print_error(file, _facts(error))
+            _print_outcome(file, result, assessed, _facts(error), as_json)
         else:
             failed = failed or (assessed is not None and assessed.state == "failed")
-            _print_result(file, result, assessed, as_json)
+            _print_outcome(file, result, assessed, None, as_json)
     raise typer.Exit(1 if failed else 0)
 
 
@@ -146,7 +145,7 @@ class Screen:
             console=self._console,
         )
         self._bar.add_task(_plain(name), total=None, facts="starting")
-        self._refused, self._said = None, set()
+        self._refused, self._said, self._steps = None, set(), {}
         return self
 
     def __enter__(self) -> Self:
@@ -221,17 +220,26 @@ def render_assessment(assessed: Assessment) -> str:
     return ": ".join(part for part in (assessed.state, assessed.problem, steps) if part)
 
 
-def _print_result(file: Path, result: Result, assessed: Assessment | None, as_json: bool) -> None:
+def _print_outcome(
+    file: Path,
+    result: Result | None,
+    assessed: Assessment | None,
+    error: dict[str, Any] | None,
+    as_json: bool,
+) -> None:
+    """What became of a file, on stdout: a complete upload, also where waiting for more failed."""
     if as_json:
-        facts: dict[str, Any] = {"file": str(file), "ok": True, **asdict(result)}
-        if assessed is not None:
-            facts["assessment"] = asdict(assessed)
+        facts: dict[str, Any] = {"file": str(file), "ok": error is None}
+        facts |= asdict(result) if result else {}
+        facts |= {"assessment": asdict(assessed)} if assessed else {}
+        facts |= {"error": error} if error else {}
         typer.echo(json.dumps(facts))
         return
-    line = f"{file}: complete, {size(result.size)}, upload {result.upload_id}"
-    if result.assessment_id is not None:
-        line += f", assessment {result.assessment_id}"
-    typer.echo(_plain(line))
+    if result is not None:
+        line = f"{file}: complete, {size(result.size)}, upload {result.upload_id}"
+        if result.assessment_id is not None:
+            line += f", assessment {result.assessment_id}"
+        typer.echo(_plain(line))
     if assessed is not None:
         typer.echo(render_assessment(assessed))
 
@@ -239,10 +247,6 @@ def _print_result(file: Path, result: Result, assessed: Assessment | None, as_js
 def _plain(line: str) -> str:
     """File names and servers' sentences may hold anything, and a terminal obeys some of it."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
-
-
-def _print_error(file: Path, facts: dict[str, Any]) -> None:
-    typer.echo(json.dumps({"file": str(file), "ok": False, "error": facts}))
 
 
 def _facts(error: Exception) -> dict[str, Any]:

@@ -179,7 +179,9 @@ class Plan:
         if not self._to_send or now < self.patience.until:
             return None
         first = self._to_send[0]
-        end = min(first.end, first.start + self.size.now)
+        # Whether the server is back, the smallest chunk finds out as well.
+        size = self.size.floor if self.patience.in_trouble else self.size.now
+        end = min(first.end, first.start + size)
         proven = self.size.is_proven(end - first.start) and all(
             self.size.is_proven(len(chunk.range)) for chunk in self._flying
         )

@@ -81,6 +81,17 @@ class Assessment:
         self._require(token)
         return replace(self, leased_until=until)
 
+    def release(self, token: str) -> Assessment:
+        """Back into the queue, as if it had not been claimed: its worker is asked to end."""
+        self._require(token)
+        return replace(
+            self,
+            state=AssessmentState.QUEUED,
+            attempts=self.attempts - 1,
+            token=None,
+            leased_until=0.0,
+        )
+
     def with_steps(self, token: str, steps: tuple[Step, ...]) -> Assessment:
         self._require(token)
         return replace(self, steps=steps)

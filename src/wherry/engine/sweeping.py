@@ -11,12 +11,15 @@ record that a restored backup has.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shutil import rmtree
 
-from wherry.core.assessment import AssessmentState
-from wherry.core.errors import UploadError
+from wherry.core.assessment import Assessment, AssessmentState
+from wherry.core.errors import NotThere, UploadError
 from wherry.core.upload import GONE, HOLDS_SPACE, State, Upload
 from wherry.engine.ground import Ground, say
 
+#: An assessment in one of these states needs its file no more.
+ENDED = (AssessmentState.DONE, AssessmentState.FAILED)
 #: How long a folder without a record is left alone, in seconds.
 ORPHAN_GRACE = 3600.0
 
@@ -70,16 +73,27 @@ class Sweeping:
             return False
         if now < upload.active_at + keep:
             return False
-        if upload.assessment_id is None or not self._ground.settings.assessment:
-            return True
-        assessment = await self._ground.catalog.load_assessment(upload.assessment_id)
-        return assessment.state in (AssessmentState.DONE, AssessmentState.FAILED)
+        assessment = await self._assessment_of(upload)
+        return assessment is None or assessment.state in ENDED
+
+    async def _assessment_of(self, upload: Upload) -> Assessment | None:
+        """Ours; None where the upload has none, or one of the host application's."""
+        try:
+            return await self._ground.catalog.load_assessment(upload.assessment_id or "")
+        except NotThere:
+            return None
 
     async def discard(self, upload: Upload) -> None:
-        """Delete a finished file. Raises `UploadClosed` if the upload is not complete."""
+        """Delete a finished file and the pictures made of it; its report stays.
+
+        Raises `UploadClosed` if the upload is not complete.
+        """
         ground, now = self._ground, self._ground.clock()
         upload.discard(now)
         await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
+        if (assessment := await self._assessment_of(upload)) is not None:
+            pictures = ground.settings.pictures_of(assessment.id)
+            await ground.on_thread(rmtree, pictures, ignore_errors=True)
         # A crash here: gone and not recorded so; the next sweep finds nothing and records it.
         await ground.catalog.update(upload.id, lambda u: u.discard(now))
         say("discarded", upload)
