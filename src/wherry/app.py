@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.util import find_spec
 
 from wherry.assessment.supervisor import Supervisor
 from wherry.catalog import Catalog
@@ -47,16 +48,13 @@ class App:
     """The engine and what must run beside it."""
 
     def __init__(self, settings: Settings, hooks: Hooks | None = None) -> None:
-        self.settings = settings
+        """Raises `ModuleNotFoundError` where assessment is wanted and not installed."""
         self._hooks = hooks or Hooks()
+        assesses = self._hooks.on_complete is None and can_assess(settings.assessment)
+        self.settings = settings.model_copy(update={"assessment": assesses})
         self._engine: Engine | None = None
         self._starting = asyncio.Lock()
         self._running = AsyncExitStack()
-
-    @property
-    def assesses(self) -> bool:
-        """Whether finished files are assessed here, by a child process of ours."""
-        return self.settings.assessment and self._hooks.on_complete is None
 
     async def engine(self) -> Engine:
         """The engine, started if it is not. Raises `OSError` for a folder that is no good."""
@@ -84,7 +82,7 @@ class App:
         self._running.push_async_callback(catalog.close)
         engine = self._build(storage, catalog)
         await self._running.enter_async_context(engine.running())
-        if self.assesses:
+        if self.settings.assessment:
             await self._running.enter_async_context(Supervisor(worker_command(self.settings)))
         return engine
 
@@ -100,6 +98,15 @@ class App:
             yield
         finally:
             await self.stop()
+
+
+def can_assess(wanted: bool | None) -> bool:
+    """Whether to assess; raises `ModuleNotFoundError` where it is wanted and not installed."""
+    missing = [name for name in ("dbos", "av") if find_spec(name) is None]
+    if wanted and missing:
+        sentence = "assessment needs more: pip install 'wherry[assessment]'"
+        raise ModuleNotFoundError(sentence, name=missing[0])
+    return not missing if wanted is None else wanted
 
 
 def worker_command(settings: Settings) -> list[str]:

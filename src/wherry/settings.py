@@ -87,7 +87,10 @@ class Settings(BaseSettings):
     answer_within: Seconds = Field(
         default=20.0, description="`complete` answers 202 if the hand-over takes longer."
     )
-    assessment: bool = Field(default=True, description="Whether finished files are assessed here.")
+    assessment: bool | None = Field(
+        default=None,
+        description="Whether finished files are assessed here; None: if the extra is installed.",
+    )
 
     @field_validator("allowed_types", mode="before")
     @classmethod

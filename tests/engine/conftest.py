@@ -85,7 +85,7 @@ class World:
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
-    return Settings(data=folder, min_free=0, min_chunk=1, **changes)
+    return Settings(data=folder, min_free=0, min_chunk=1, **({"assessment": True} | changes))
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys for the standalone serve
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(with_settings(sweep))
+    with_settings(app, sweep)
     app.command()(storage)
     app.command()(uploads)
     app.add_typer(keys, name="keys")

@@ -20,16 +20,28 @@ DATA = Path("wherry-data")
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(with_settings(serve))
+    with_settings(app, serve)
     app.command(hidden=True)(worker)
 
 
-def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """`command` with an option for every setting, given to it as `settings`."""
+def with_settings(app: typer.Typer, command: Callable[..., None]) -> None:
+    """Register `command` with an option for every setting, given to it as `settings`."""
     try:
-        from wherry.settings import Settings  # noqa: PLC0415
-    except ImportError:  # the client alone is installed; the command will say so
-        return command
+        app.command()(_with_options(command))
+    except ModuleNotFoundError as error:  # the client alone is installed
+        missing = error
+
+        def run(_: typer.Context) -> None:
+            with failing():
+                raise missing
+
+        anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+        app.command(command.__name__, help=command.__doc__, context_settings=anything)(run)
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    from wherry.settings import Settings  # noqa: PLC0415 - what the client alone does not have
+
     fields = {name: f for name, f in Settings.model_fields.items() if name != "data"}
 
     @functools.wraps(command)
