@@ -67,7 +67,7 @@ async def measure(folder: Path, scattered: bool) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
         for scattered in (False, True):
-            print(asyncio.run(measure(Path(folder), scattered)))  # noqa: T201
+            print(asyncio.run(measure(Path(folder), scattered)))
 
 
 if __name__ == "__main__":

@@ -31,13 +31,17 @@ def requests(upload_id: str) -> list[tuple[str, str, dict[str, Any]]]:
     ]
 
 
-async def test_a_foreign_upload_does_not_exist(upload: Uploading) -> None:
+async def test_a_foreign_upload_does_not_exist(
+    upload: Uploading, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wherry")
     upload_id = await upload.begin(len(DATA))
     for method, path, content in requests(upload_id):
         answer = await upload.client.request(method, path, headers=BOB, **content)
         found = problem(answer, 404, "upload-not-found")
         assert found["detail"] == "There is no such upload."
     assert (await upload.status(upload_id)).json()["received_bytes"] == 0
+    assert {record.getMessage().split()[0] for record in caplog.records} == {"created", "refused"}
 
 
 async def test_a_fingerprint_finds_only_ones_own_upload(upload: Uploading) -> None:

@@ -111,9 +111,11 @@ class Writing:
                     raise Superseded
             except Vanished:
                 raise await ground.vanished(write.upload_id) from None
-            except BaseException:
-                with anyio.CancelScope(shield=True):
-                    await self._release(write.upload_id, token)
+            except BaseException as error:
+                # Refused the lease, it has none; cancelled while it asked, it may have one.
+                if mine.leased or not isinstance(error, UploadError):
+                    with anyio.CancelScope(shield=True):
+                        await self._release(write.upload_id, token)
                 raise
             # A crash here: the bytes are safe but not recorded, and will be sent again.
             parts = receiver.parts(ground.clock())
