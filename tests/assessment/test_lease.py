@@ -60,9 +60,11 @@ async def test_what_a_dead_worker_left_can_be_claimed(catalog: MemoryCatalog) ->
     assert (await claimed(catalog)).assessment.attempts == 2
 
 
-async def test_a_released_assessment_can_be_claimed_at_once(catalog: MemoryCatalog) -> None:
+async def test_a_released_assessment_can_be_claimed_at_once_and_has_cost_no_attempt(
+    catalog: MemoryCatalog,
+) -> None:
     await (await claimed(catalog)).release()
-    assert (await claimed(catalog)).assessment.attempts == 2
+    assert (await claimed(catalog)).assessment.attempts == 1
 
 
 async def test_a_lost_lease_writes_nothing(catalog: MemoryCatalog) -> None:
