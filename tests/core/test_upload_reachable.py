@@ -73,6 +73,7 @@ ALWAYS = [
     *(Action("cancel", (now,)) for now in (*COMPLETED_AT, MUCH_LATER)),
     *(Action("expire", (now, EXPIRES_AFTER)) for now in (0.0, 1.0, 2.0, 3.0)),
     *(Action("discard", (now,)) for now in (5.0, 6.0)),
+    Action("withdraw", ()),
     *(Action("vanish", (token,)) for token in (None, *TOKENS)),
     *(Action("fail", ("type-refused", token)) for token in (None, *TOKENS)),
     Action("keep_slot", (1.0,)),
@@ -390,3 +391,10 @@ def test_the_assessment_is_fixed_by_completion_and_by_nothing_else() -> None:
         before, after = step.before.assessment_id, step.after.assessment_id
         assert before == after or (before is None and step.name == "completed")
     assert all(s.after.assessment_id == f"assessment-{s.args[0]}" for s in steps("completed"))
+
+
+def test_what_has_no_space_is_withdrawn_unless_somebody_writes_into_it() -> None:
+    for step in steps("withdraw"):
+        busy = bool(step.before.received.parts or step.before.leases)
+        goes = step.before.state is State.RECEIVING and not busy
+        assert step.after.state is State.CANCELLED if goes else step.after == step.before

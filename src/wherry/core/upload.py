@@ -311,6 +311,12 @@ class Upload:
             raise Busy("completing this upload")
         return self._end(State.CANCELLED, None)
 
+    def withdraw(self) -> Upload:
+        """There is no space for it after all; unchanged if somebody writes into it already."""
+        if self.received.parts or self.leases or self.state is not State.RECEIVING:
+            return self
+        return self._end(State.CANCELLED, None)
+
     def expire(self, now: float, expires_after: float) -> Upload:
         """Unchanged unless nobody completes it and its last byte came too long ago."""
         if self.state in GONE or self.is_complete() or self.completion is not None:

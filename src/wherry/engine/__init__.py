@@ -136,8 +136,10 @@ class Engine:
         upload = await ground.catalog.create(wanted, now, admit)
         is_new = upload.id == wanted.id
         # A crash here: a record without a place. It claims no byte, and coming back reserves it.
-        if is_new or not upload.received.parts:
+        if is_new:
             await self._reserve(upload)
+        elif not upload.received.parts:
+            await ground.on_thread(ground.storage.reserve, upload.id, upload.limit)
         say("created" if is_new else "resumed", upload, received=upload.received.size)
         return upload, is_new
 
@@ -150,8 +152,10 @@ class Engine:
             check_fits_now(0, self.settings.limits, space)
         except BaseException as error:
             with anyio.CancelScope(shield=True):
-                await ground.catalog.forget([upload.id])
-                await ground.on_thread(ground.storage.delete, upload.id)
+                # Its owner may have found it by its fingerprint, and be sending by now.
+                upload = await ground.catalog.update(upload.id, Upload.withdraw)
+                if upload.state is State.CANCELLED:
+                    await ground.on_thread(ground.storage.delete, upload.id)
             if isinstance(error, UploadError):
                 say("not-reserved", upload, code=error.code)
             raise
