@@ -1,0 +1,223 @@
+"""Writes the pages that the code itself can tell: settings.md, errors.md, cli.md.
+
+    python docs/reference/generate.py
+
+Rule 1: every page is a pure function of the code. A test fails while a page on
+disk differs from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import typer.main
+
+from wherry.cli import app
+from wherry.cli.operate import size
+from wherry.core.errors import UploadError, every_error
+from wherry.protocols.problem import STATUS
+from wherry.settings import Bytes, Seconds, Settings
+
+HERE = Path(__file__).parent
+
+#: Settings under the question that a reader comes with.
+GROUPS = {
+    "Where, and how safe": ("data", "durability"),
+    "What is taken": ("max_size", "allowed_types"),
+    "How it is sent": ("chunk_size", "min_chunk", "max_chunk", "chunk_timeout", "concurrency"),
+    "Who may begin now": (
+        "max_open",
+        "max_open_per_owner",
+        "max_reserved",
+        "max_reserved_per_owner",
+        "min_free",
+        "slot_idle",
+    ),
+    "What is kept how long": ("keep_files", "expires_after", "keep_records", "sweep_every"),
+    "What happens in the end": ("completion_lease", "answer_within", "assessment"),
+}
+
+SETTINGS = """\
+# Settings
+
+<!-- Made by docs/reference/generate.py. Change src/wherry/settings.py instead. -->
+
+Each can be given in three places. The first that has it counts:
+
+1. an argument of `chunked_upload_router(max_size="2GiB")`, or an option of
+   `wherry serve --max-size 2GiB`;
+2. the environment, in capitals with `WHERRY_` before it: `WHERRY_MAX_SIZE=2GiB`;
+3. the default.
+
+Bytes are digits, or digits with a unit: `5MiB` is 5,242,880, `5MB` is 5,000,000. Seconds are
+digits: `86400`, not `1d`. Types are separated by commas. "None" means no limit, or never, and
+cannot be written as an option or in the environment: leave the setting out.
+"""
+
+ERRORS = """\
+# Errors
+
+<!-- Made by docs/reference/generate.py. Change src/wherry/core/errors.py instead. -->
+
+Every refusal is `application/problem+json` (RFC 9457):
+
+    {"type": "…", "title": "…", "status": 409, "detail": "Bytes are missing.",
+     "code": "bytes-missing", "retryable": false, "hint": "…", "missing": [[0, 5242880]]}
+
+- `code` is what to compare with: it never changes. `detail` and `hint` are for people.
+- `retryable`: the same request may succeed later.
+- The facts of the third column stand beside these fields. Where `retry_after` is among them,
+  it is the header `Retry-After` too, in seconds.
+- Only `too-large` has the status 413. A 413 that is not problem+json comes from a proxy:
+  [send smaller chunks](../howto/fix-the-ingress.md).
+
+| code | status | facts | retryable | what happened, and what to do |
+|---|---|---|---|---|
+"""
+
+CLI = """\
+# The command line
+
+<!-- Made by docs/reference/generate.py. Change src/wherry/cli instead. -->
+
+`wherry COMMAND --help` says the same. Sizes are bytes, or digits with a unit: `5MiB`.
+Results go to stdout, everything else to stderr. Exit codes: 0 it is done, 1 it is not,
+2 the command was written wrongly, 130 stopped by Ctrl-C.
+
+`upload` and `report` talk to a server. The others open the data folder themselves, on the
+machine where it is, beside a running server or without one.
+"""
+
+
+def render_settings() -> str:
+    grouped = [name for names in GROUPS.values() for name in names]
+    rest = [name for name in Settings.model_fields if name not in grouped]
+    lines = [SETTINGS]
+    for title, names in {**GROUPS, **({"Others": rest} if rest else {})}.items():
+        lines += [
+            f"## {title}",
+            "",
+            "| setting | what it is | unit | default |",
+            "|---|---|---|---|",
+        ]
+        lines += [_setting(name) for name in names]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _setting(name: str) -> str:
+    field = Settings.model_fields[name]
+    unit = _unit(get_type_hints(Settings, include_extras=True)[name])
+    return f"| `{name}` | {field.description} | {unit} | {_default(field.default, unit)} |"
+
+
+def _unit(hint: Any) -> str:
+    kinds = (hint, *get_args(hint))
+    if Bytes in kinds:
+        return "bytes"
+    return "seconds" if Seconds in kinds else ""
+
+
+def _default(value: Any, unit: str) -> str:
+    if value is None or value == ():
+        return "none"
+    if unit == "bytes":
+        return f"{value} ({size(value)})"
+    if unit == "seconds":
+        whole = int(value)
+        hours = f" ({whole // 3600} h)" if whole >= 3600 else ""
+        return f"{whole}{hours}"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def render_errors() -> str:
+    rows = sorted(every_error(), key=lambda error: (STATUS[error], error.code))
+    return ERRORS + "".join(_error(error) for error in rows)
+
+
+def _error(error: type[UploadError]) -> str:
+    names = [field.name for field in fields(error)]  # type: ignore[arg-type]
+    facts = ", ".join(f"`{name}`" for name in names)
+    told = f"{_sample(error)} *{error.hint}*"
+    retryable = "yes" if error.retryable else "no"
+    return f"| `{error.code}` | {STATUS[error]} | {facts} | {retryable} | {told} |\n"
+
+
+def _sample(error: type[UploadError]) -> UploadError:
+    """One whose facts are their own names, to be read in its sentence."""
+    hints = get_type_hints(error)
+    facts: dict[str, Any] = {}
+    for field in fields(error):  # type: ignore[arg-type]
+        told = f"‹{field.name}›"
+        facts[field.name] = (told,) if "tuple" in str(hints[field.name]) else told
+    return error(**facts)
+
+
+def render_cli() -> str:
+    return CLI + "".join(_command(name, command) for name, command in commands())
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command that is shown, with its words: `wherry keys add`."""
+    yield from _below("wherry", typer.main.get_command(app))
+
+
+def _below(words: str, group: Any) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _below(f"{words} {name}", command)
+        elif not command.hidden:
+            yield f"{words} {name}", command
+
+
+def _command(words: str, command: Any) -> str:
+    arguments = [p for p in command.params if not p.opts[0].startswith("-")]
+    options = [p for p in command.params if p.opts[0].startswith("-")]
+    settings = [p for p in options if p.name in Settings.model_fields and p.name != "data"]
+    has_settings = len(settings) > 5
+    shown = " ".join(_argument(p) for p in arguments)
+    usage = " ".join(part for part in (words, shown, "[OPTIONS]") if part)
+    text = f"\n## {words}\n\n    {usage}\n\n{re.sub(chr(10) + ' *', chr(10), command.help)}\n"
+    rows = [(f"`{_argument(p)}`", p.help or "") for p in arguments]
+    rows += [_option(p) for p in options if not (has_settings and p in settings)]
+    if has_settings:
+        rows.append(("every other [setting](settings.md)", "`max_size` is `--max-size`, and so on"))
+    text += "\n| | |\n|---|---|\n"
+    return text + "".join(f"| {name} | {what} |\n" for name, what in rows)
+
+
+def _argument(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return f"{name}..." if argument.nargs == -1 else name
+
+
+def _option(option: Any) -> tuple[str, str]:
+    names = "`, `".join([*option.opts, *option.secondary_opts])
+    value = (
+        "" if option.is_flag else f" {option.metavar or option.name.upper().removeprefix('AS_')}"
+    )
+    said = (option.help or "").rstrip(".")
+    facts = []
+    if option.envvar:
+        facts.append(f"environment: `{option.envvar}`")
+    if option.default not in (None, False):
+        default = option.opts[0] if option.default is True else option.default
+        facts.append(f"default: `{default}`")
+    more = f" ({'; '.join(facts)})" if facts else ""
+    return f"`{names}{value}`", said + more
+
+
+PAGES = {"settings.md": render_settings, "errors.md": render_errors, "cli.md": render_cli}
+
+
+def main() -> None:
+    for name, render in PAGES.items():
+        (HERE / name).write_text(render(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

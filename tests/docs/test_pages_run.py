@@ -1,0 +1,121 @@
+"""What the pages tell a reader to type is typed here, against a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.docs.pages import blocks
+
+from wherry.testing.server import Server, serving
+
+#: Blocks that begin so are not for this test: they install, or stay up until they are stopped.
+LEFT_OUT = ("make ", "pip ", "wherry serve ", "uvicorn ", "SCANNER=")
+EXAMPLE = "http://127.0.0.1:8000"
+FOLDER = "/var/lib/wherry"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with serving(tmp_path / "wherry-data") as server:
+        yield server
+
+
+def type_all(page: str, server: Server, folder: Path) -> str:
+    """Run every block of shell commands of a page, one after the other; all they print."""
+    for tool in ("bash", "curl", "openssl", "split"):
+        if shutil.which(tool) is None:
+            assert os.environ.get("CI") != "true", f"{tool} is not installed"
+            pytest.skip(f"{tool} is not installed")
+    typed = [block for block in blocks(page, "sh") if not block.startswith(LEFT_OUT)]
+    script = "".join(typed).replace(EXAMPLE, server.url).replace(FOLDER, str(server.data))
+    assert script
+    programs = Path(sys.executable).parent
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        env={"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    return done.stdout
+
+
+def make_files(folder: Path) -> None:
+    (folder / "talk.mp4").write_bytes(os.urandom(6_000_000))
+    (folder / "notes.mp4").write_bytes(os.urandom(100_000))
+
+
+@pytest.mark.slow
+def test_the_first_five_minutes(server: Server, tmp_path: Path) -> None:
+    said = type_all("tutorial/first-five-minutes.md", server, tmp_path)
+    report = blocks("tutorial/first-five-minutes.md", "text")[0].splitlines()
+    findings = [line for line in report if line.startswith(("verdict ", "  ! "))]
+    assert len(findings) == 4
+    assert not [line for line in findings if line not in said.splitlines()]
+    assert '"offset":0,"missing":[[0,5242880],[10485760,' in said
+    assert '"code":"bytes-missing"' in said
+    assert '"state":"complete"' in said
+    assert "the same\n" in said
+
+
+def test_uploading_with_curl(server: Server, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    said = type_all("howto/upload-with-curl.md", server, tmp_path)
+    assert (
+        said.count('"state":"complete"') == 6
+    )  # three at once, one in chunks, its status and refusal
+    assert '"received_bytes":6000000,"size":6000000,"offset":6000000,"missing":[]' in said
+    assert said.count("problem+json") + said.count('"code":') == 1
+    assert '"code":"upload-closed"' in said
+
+
+def test_uploading_from_the_command_line(server: Server, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    said = type_all("howto/upload-from-the-command-line.md", server, tmp_path)
+    assert said.endswith("\nfail\n")
+
+
+def test_keeping_and_deleting_files(server: Server, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    assert "204 No Content" in type_all("howto/keep-and-delete-files.md", server, tmp_path)
+    assert (tmp_path / "back.mp4").read_bytes() == (tmp_path / "talk.mp4").read_bytes()
+    assert (tmp_path / "beginning.bin").stat().st_size == 1024
+
+
+def test_limits_and_disk_space(server: Server, tmp_path: Path) -> None:
+    said = type_all("howto/limits-and-disk-space.md", server, tmp_path)
+    assert "open uploads  0" in said
+    assert "would free 0 B" in said
+    assert "\nfreed 0 B" in said
+
+
+def test_keys(server: Server, tmp_path: Path) -> None:
+    said = type_all("howto/run-the-server.md", server, tmp_path)
+    assert "\nops (operator) " in said
+    assert said.endswith("removed 1\n")
+
+
+def test_uploading_from_python(server: Server, tmp_path: Path) -> None:
+    make_files(tmp_path)
+    programs = blocks("howto/upload-from-python.md", "python")
+    said = []
+    for program in programs:
+        command = [sys.executable, "-c", program.replace(EXAMPLE, server.url)]
+        done = subprocess.run(
+            command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        said.append(done.stdout)
+    assert len(said) == 4
+    assert "done: 6000000 of 6000000 bytes are safe" in said[1]
+    assert said[2].startswith("fail\nFILE-UNREADABLE")
