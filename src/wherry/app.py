@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import sys
 import time
@@ -38,6 +39,11 @@ def open_storage(settings: Settings) -> Storage:
     for warning in storage.check():
         log.warning(warning)
     return storage
+
+
+def check_storage(settings: Settings) -> None:
+    """Raises `OSError` where the folder cannot hold uploads, before anything is started."""
+    LocalStorage(settings.data).check()
 
 
 def open_catalog(settings: Settings) -> Catalog:
@@ -128,6 +134,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
     from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
 
     log_to_stderr()
+    os.umask(0o077)
     storage = LocalStorage(settings.data)
     site = worker.Site(
         catalog=open_catalog(settings),

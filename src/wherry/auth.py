@@ -46,6 +46,10 @@ class Keys:
         self._read_at: tuple[int, int] | None = None
         self._keys: list[Key] = []
 
+    def are_required(self) -> bool:
+        """Whether there ever was a key: who removes the last one locks everybody out."""
+        return self._path.exists()
+
     def all(self) -> list[Key]:
         try:
             facts = self._path.stat()
@@ -96,10 +100,15 @@ def keys_file(data: Path) -> Path:
     return data / "keys.json"
 
 
-def by_key(keys: Keys) -> Callable[[Request], Caller]:
-    """A dependency: the caller of `Authorization: Bearer KEY`. Raises `Unauthorized`."""
+def known_caller(keys: Keys) -> Callable[[Request], Caller]:
+    """A dependency: whose key it is; anybody on this machine while there never was a key.
+
+    Raises `Unauthorized`, `ForeignOrigin`.
+    """
 
     def caller(request: Request) -> Caller:
+        if not keys.are_required():
+            return anonymous(request)
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         found = keys.find(key.strip()) if scheme.lower() == "bearer" else None
         if found is None:
@@ -110,7 +119,7 @@ def by_key(keys: Keys) -> Callable[[Request], Caller]:
 
 
 def anonymous(request: Request) -> Caller:
-    """A dependency: anybody, asking on this machine. Raises `ForeignOrigin`."""
+    """Anybody, asking on this machine. Raises `ForeignOrigin`."""
     host = request.headers.get("host", "")
     if not is_loopback(urlsplit(f"//{host}").hostname or ""):
         raise ForeignOrigin(host[:100] or "a request without Host")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import uvicorn
 from fastapi import FastAPI
@@ -10,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from wherry import __version__
-from wherry.app import App, log_to_stderr
-from wherry.auth import Keys, anonymous, by_key, is_loopback, keys_file
+from wherry.app import App, check_storage, log_to_stderr
+from wherry.auth import Keys, is_loopback, keys_file, known_caller
 from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
 from wherry.router import build_router
@@ -30,21 +31,19 @@ LOOPBACK_WARNING = (
 
 
 class NoKeys(Exception):
-    """The server would be open to the network without a key."""
+    """Nobody could get in, or everybody could."""
 
 
 def create_app(settings: Settings, host: str) -> FastAPI:
     """The server for this address. Raises `NoKeys` for one that others reach."""
     keys = Keys(keys_file(settings.data))
-    if keys.all():
-        caller = by_key(keys)
-    elif is_loopback(host):
+    caller = known_caller(keys)
+    if not keys.are_required() and is_loopback(host):
         log.warning(LOOPBACK_WARNING)
-        caller = anonymous
-    else:
+    elif not keys.all():
         raise NoKeys(
-            f"{host} is not a loopback address, and there are no API keys. "
-            f"Add one: wherry keys add NAME --data {settings.data}"
+            f"there are no API keys, and without keys only this machine is let in, on a loopback "
+            f"address. Add one: wherry keys add NAME --data {settings.data}"
         )
 
     def operator(request: Request) -> Caller:
@@ -68,6 +67,9 @@ def create_app(settings: Settings, host: str) -> FastAPI:
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises `NoKeys`."""
     log_to_stderr()
+    os.umask(0o077)  # what is uploaded here is nobody else's on this machine
+    check_storage(settings)
+    log.info("serving data=%s", settings.data.absolute())
     uvicorn.run(
         create_app(settings, host),
         host=host,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -15,9 +17,12 @@ from tests.e2e.conftest import Api
 from wherry.testing.server import Server, serving
 
 
-def wherry(*words: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+def wherry(
+    *words: object, code: int = 0, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "wherry", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    env = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done
@@ -49,6 +54,41 @@ def test_with_keys_nobody_else_gets_in(tmp_path: Path) -> None:
         assert wherry("keys", "remove", "alice", "--data", data).stdout == "removed 1\n"
         assert httpx.get(f"{url}/", headers=bearer(alice)).status_code == 401
     assert "boss (operator)" in wherry("keys", "list", "--data", data).stdout
+
+
+def test_the_first_key_takes_effect_at_once_and_removing_the_last_opens_nothing(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path / "data", assessment=False) as server:
+        url = f"{server.url}/api/chunked-upload/"
+        assert httpx.get(url).status_code == 200
+        key = wherry("keys", "add", "alice", "--data", server.data).stdout.strip()
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers=bearer(key)).status_code == 200
+        wherry("keys", "remove", "alice", "--data", server.data)
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers=bearer(key)).status_code == 401
+    refused = wherry("serve", "--port", 1, "--data", tmp_path / "data", code=1)
+    assert "wherry keys add" in refused.stderr
+
+
+def test_the_folder_may_be_named_in_the_environment(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    wherry("keys", "add", "alice", environment={"WHERRY_DATA": str(data)})
+    assert (data / "keys.json").exists()
+
+
+def test_a_folder_that_is_no_good_is_said_so_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    refused = wherry("serve", "--port", 1, "--data", tmp_path / "file", code=1)
+    assert "file" in refused.stderr
+
+
+def test_nobody_else_on_the_machine_may_read_what_is_kept(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, Api(server.url) as api:
+        api.init(1000)
+        for path in (server.data / "catalog.sqlite", server.data / "temp_chunks"):
+            assert path.stat().st_mode & 0o077 == 0
 
 
 def bearer(key: str) -> dict[str, str]:
@@ -99,6 +139,7 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
 def test_a_setting_that_makes_no_sense_is_explained(tmp_path: Path) -> None:
     refused = wherry("serve", "--chunk-timeout", "-1", "--data", tmp_path, code=1)
     assert "chunk_timeout" in refused.stderr
+    assert "pydantic" not in refused.stderr
     refused = wherry("serve", "--min-chunk", "10MiB", "--data", tmp_path, code=1)
     assert "min_chunk <= chunk_size" in refused.stderr
 
