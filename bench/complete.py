@@ -22,10 +22,11 @@ MiB = 1 << 20
 CHUNK = 5 * MiB
 SIZES = (5 * MiB, 50 * MiB, 500 * MiB)
 ROUNDS = 3
+JSON = {"Content-Type": "application/json"}
 
 
 def post(connection: HTTPConnection, path: str, body: bytes) -> dict[str, object]:
-    connection.request("POST", f"/api/chunked-upload/{path}", body)
+    connection.request("POST", f"/api/chunked-upload/{path}", body, JSON)
     answer = connection.getresponse()
     found: dict[str, object] = json.loads(answer.read())
     if answer.status not in (200, 201):

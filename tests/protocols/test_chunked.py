@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 SIZE = 300 * KiB
 DATA = random.Random(7).randbytes(SIZE)
 CHUNK = 64 * KiB
+JSON = {"Content-Type": "application/json"}
 
 
 def sha256(data: bytes) -> str:
@@ -309,12 +310,28 @@ async def test_what_is_not_a_json_object_is_a_bad_request(
     client: httpx.AsyncClient, body: bytes
 ) -> None:
     for verb in ("init", "complete", "cancel"):
-        problem(await client.post(f"/chunked-upload/{verb}", content=body), 400, "bad-request")
+        answer = await client.post(f"/chunked-upload/{verb}", content=body, headers=JSON)
+        problem(answer, 400, "bad-request")
 
 
 async def test_a_huge_json_body_is_too_large(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/chunked-upload/init", content=b" " * 100_000)
+    answer = await client.post("/chunked-upload/init", content=b" " * 100_000, headers=JSON)
     problem(answer, 413, "too-large")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
+)
+async def test_what_another_sites_page_could_send_unasked_is_refused(
+    client: httpx.AsyncClient, kind: str
+) -> None:
+    for verb in ("init", "complete", "cancel"):
+        answer = await client.post(
+            f"/chunked-upload/{verb}",
+            content=b'{"filename": "a", "size": 1}',
+            headers={"Content-Type": kind} if kind else {},
+        )
+        assert "application/json" in problem(answer, 400, "bad-request")["detail"]
 
 
 # Ends of an upload.

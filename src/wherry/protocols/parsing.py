@@ -44,7 +44,13 @@ def parse_content_length(request: Request) -> int:
 
 
 async def read_model(request: Request, model: type[M]) -> M:
-    """A small JSON body. Raises `BadRequest`, naming the field; `TooLarge`."""
+    """A small JSON body. Raises `BadRequest`, naming the field; `TooLarge`.
+
+    It must be called JSON: a page of another site can send anything else with our
+    user's cookies, without being asked who it is.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise BadRequest("content-type", "must be application/json")
     body = bytearray()
     try:
         async for piece in request.stream():
