@@ -191,9 +191,14 @@ def _foreign_error(answer: Answer) -> ClientError:
     kind = _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
     if kind is UploadGone:
         kind = NotFound  # Only Wherry itself knows that an upload is gone.
+    hint = "It comes from a proxy in front of the server, or from the application itself."
+    if status in (401, 403):
+        hint = "The application, or a proxy in front of it, wants another login."
+    elif status in (404, 405):
+        hint = "Check the address: it ends where /chunked-upload begins, most often in /api."
     return kind(
         f"The answer is HTTP status {status}, and it is not Wherry's.",
-        "It comes from a proxy in front of the server, or the address is wrong.",
+        hint,
         status=status,
         retryable=status in _RETRYABLE,
         retry_after=_retry_after(answer, {}),

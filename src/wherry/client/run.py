@@ -106,6 +106,13 @@ class Run:
             self._size.note_refused(len(data))
             self._note_refused(len(data))
             return None
+        except ServerFailed as error:
+            upload_id = error.facts.get("upload_id")
+            if error.code != "hook-failed" or not isinstance(upload_id, str):
+                raise
+            # Every byte is kept; only the hand-over is to be asked for again.
+            self._teller.note_answered(0, len(data))
+            done = await self._complete(upload_id, Digest.of_crc(self._parts.crc))
         except (NoRoom, NotConnected):
             return None  # Nothing was kept, and what sends chunks knows how to wait.
         except (ConnectionLost, TimedOut) as error:
