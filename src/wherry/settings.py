@@ -9,18 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, ByteSize, Field, TypeAdapter, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from wherry.core.limits import KiB, Limits, MiB
+from wherry.core.limits import KiB, Limits, MiB, parse_size
 
-#: A number of bytes; in text also with a unit: `5MiB`, `500MB`.
-Bytes = Annotated[int, BeforeValidator(TypeAdapter(ByteSize).validate_python), Field(ge=0)]
+
+def _parse_size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+#: A number of bytes; in text also with a unit: `5MiB`.
+Bytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=0)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
 class Settings(BaseSettings):
-    """Sizes in bytes, times in seconds; None means no limit, or never."""
+    """Sizes in bytes, times in seconds; None (in text `none`) means no limit, or never."""
 
     model_config = SettingsConfigDict(env_prefix="WHERRY_", extra="forbid", frozen=True)
 
@@ -91,6 +96,12 @@ class Settings(BaseSettings):
         default=None,
         description="Whether finished files are assessed here; None: if the extra is installed.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_limit(cls, values: dict[str, object]) -> dict[str, object]:
+        """In text, `none` is None."""
+        return {k: None if v == "none" else v for k, v in values.items()}
 
     @field_validator("allowed_types", mode="before")
     @classmethod

@@ -13,9 +13,9 @@ from tests.client.fake import FakeServer, problem, serving
 from typer.testing import CliRunner, Result
 
 from wherry.cli import app
-from wherry.cli.upload import Screen, parse_size, render_facts
+from wherry.cli.upload import Screen, render_facts
 from wherry.client import Progress
-from wherry.core.limits import GiB, KiB, MiB
+from wherry.core.limits import MiB
 
 
 @pytest.fixture
@@ -189,11 +189,6 @@ def test_an_unknown_assessment_is_one_sentence(server: FakeServer, url: str) -> 
     result = run("report", "a", url)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "There is nothing here." in result.stderr
-
-
-def test_sizes_are_read_with_and_without_units() -> None:
-    assert parse_size("5242880") == parse_size("5MiB") == parse_size("5 mb") == 5 * MiB
-    assert (parse_size("64k"), parse_size("1GiB")) == (64 * KiB, GiB)
 
 
 def test_what_stands_behind_the_bar() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.errors import BadRequest, ChunkTooSmall, TooLarge
-from wherry.core.limits import LARGEST, KiB, Limits, MiB, check_filename
+from wherry.core.limits import LARGEST, GiB, KiB, Limits, MiB, check_filename, parse_size
 from wherry.core.ranges import Range
 
 LIMITS = Limits(max_size=1000, chunk_size=200, min_chunk=100, max_chunk=300)
@@ -131,3 +131,14 @@ def test_chunk_sizes_that_contradict_each_other_are_refused_at_the_start(
 def test_a_name_that_shows_as_another_is_refused(character: str) -> None:
     with pytest.raises(BadRequest):
         check_filename(f"holiday{character}gpj.exe")
+
+
+def test_sizes_are_read_with_and_without_units() -> None:
+    assert parse_size("5242880") == parse_size("5MiB") == parse_size("5 mb") == 5 * MiB
+    assert (parse_size("64k"), parse_size("1GiB"), parse_size("0")) == (64 * KiB, GiB, 0)
+
+
+@pytest.mark.parametrize("text", ["", "MiB", "-1", "1.5MiB", "5 TiB", "५", "1_000"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is no size"):
+        parse_size(text)

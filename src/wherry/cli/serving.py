@@ -15,7 +15,9 @@ from wherry.cli.failing import failing
 if TYPE_CHECKING:
     from wherry.settings import Settings
 
-Data = Annotated[Path, typer.Option("--data", help="The folder that holds all state.")]
+Data = Annotated[
+    Path, typer.Option("--data", envvar="WHERRY_DATA", help="The folder that holds all state.")
+]
 DATA = Path("wherry-data")
 
 

@@ -20,7 +20,7 @@ from rich.progress import Progress as Bar
 from wherry.cli.failing import failing
 from wherry.cli.operate import size
 from wherry.client import Assessment, Client, ClientError, Progress, Result
-from wherry.core.limits import GiB, KiB, MiB
+from wherry.core.limits import parse_size
 
 INTERRUPTED = (
     "stopped; nothing that was received is lost. Run the same command again, and it goes on."
@@ -28,15 +28,12 @@ INTERRUPTED = (
 NOT_AWAITED = "stopped waiting; the upload is complete. `wherry report` tells what was found."
 
 
-def parse_size(text: str) -> int:
-    """Bytes, from digits with or without KiB, MiB or GiB. Raises `typer.BadParameter`."""
-    number = text.strip().lower().removesuffix("b").removesuffix("i")
-    units = {"k": KiB, "m": MiB, "g": GiB}
-    unit = units.get(number[-1:], 1)
-    digits = (number[:-1] if unit > 1 else number).strip()
-    if not (digits.isascii() and digits.isdigit() and int(digits)):
-        raise typer.BadParameter(f"{text!r} is no size: write it like 5MiB or 5242880")
-    return int(digits) * unit
+def size_option(text: str) -> int:
+    """Raises `typer.BadParameter`."""
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def parse_metadata(pairs: list[str]) -> dict[str, str]:
@@ -66,7 +63,7 @@ def upload(
     key: Key = None,
     chunk_size: Annotated[
         int | None,
-        typer.Option(parser=parse_size, metavar="SIZE", help="At most this in one request."),
+        typer.Option(parser=size_option, metavar="SIZE", help="At most this in one request."),
     ] = None,
     parallel: Annotated[
         int | None, typer.Option(min=1, help="At most so many requests at once.")

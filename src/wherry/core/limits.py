@@ -16,6 +16,19 @@ GiB = 1 << 30
 LARGEST = (1 << 62) - 1
 
 
+def parse_size(text: str) -> int:
+    """Bytes, from digits alone or with KiB, MiB, GiB; KB, MB and GB are the same here.
+
+    Raises `ValueError`.
+    """
+    number = text.strip().lower().removesuffix("b").removesuffix("i")
+    unit = {"k": KiB, "m": MiB, "g": GiB}.get(number[-1:], 1)
+    digits = (number[:-1] if unit > 1 else number).strip()
+    if not (digits.isascii() and digits.isdigit()):
+        raise ValueError(f"{text!r} is no size: write it like 5MiB or 5242880")
+    return int(digits) * unit
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bytes and seconds; `None` means no limit. `settings.py` says what each is for."""
