@@ -17,13 +17,15 @@ from fastapi import Request as FastAPIRequest
 from starlette.responses import Response
 
 from wherry.app import App
-from wherry.core.errors import NotThere
+from wherry.core.errors import ContentRefused, NotThere
 from wherry.core.requests import Caller
-from wherry.engine import BeforeComplete, Engine, Hooks, OnComplete
+from wherry.engine import BeforeComplete, Engine, FinishedFile, Hooks, OnComplete
 from wherry.protocols import chunked, files, form
 from wherry.protocols.openapi import describe
 from wherry.protocols.route import UploadRoute
 from wherry.settings import Settings
+
+__all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router"]
 
 Verb = Callable[[FastAPIRequest, Caller, Engine], Awaitable[Response]]
 Dependency = Callable[..., Any]

@@ -83,7 +83,7 @@ class Ground:
 def as_upload_error(error: OSError) -> UploadError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DiskFull()
-    log.error("storage-failed problem=%s", error)
+    log.error("storage-failed problem=%s", json.dumps(str(error)))
     return StorageFailed(error.strerror or type(error).__name__)
 
 

@@ -16,7 +16,7 @@ from shutil import rmtree
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import NotThere, UploadError
 from wherry.core.upload import GONE, HOLDS_SPACE, State, Upload
-from wherry.engine.ground import Ground, say
+from wherry.engine.ground import Ground, log, say
 
 #: An assessment in one of these states needs its file no more.
 ENDED = (AssessmentState.DONE, AssessmentState.FAILED)
@@ -127,4 +127,4 @@ class Sweeping:
         try:
             await self.sweep(dry_run=False)
         except UploadError as error:
-            say("sweep-failed", code=error.code)
+            log.error("sweep-failed code=%s", error.code)

@@ -237,6 +237,7 @@ def render_status(upload: Upload, settings: Settings) -> dict[str, Any]:
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
         "expires_at": render_time(expires) if unfinished else None,
+        "deleted_at": render_time(upload.discarded_at) if upload.discarded_at else None,
         **render_received(upload),
     }
 

@@ -48,6 +48,11 @@ UPLOAD = {
     "assessment_id": {"type": ["string", "null"]},
     "failure": {"type": ["string", "null"]},
     "expires_at": {"type": ["string", "null"], "format": "date-time"},
+    "deleted_at": {
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "When the finished file was deleted.",
+    },
     **RECEIVED,
 }
 INIT = {
