@@ -18,6 +18,7 @@ from enum import Enum
 
 from wherry.core.digests import Digest
 from wherry.core.errors import (
+    BadRequest,
     Busy,
     BytesMissing,
     FileDigestMismatch,
@@ -292,12 +293,15 @@ class Upload:
         )
 
     def announce_digest(self, digest: Digest | None) -> Upload:
-        """A whole-file digest that came with the request to complete.
+        """A whole-file digest that came later than with `init`.
 
         Once the bytes were checked it changes nothing: asked again, the same answer.
+        Raises `BadRequest` for another one than was announced before.
         """
         if digest is None or self.state is not State.RECEIVING:
             return self
+        if self.digest not in (None, digest):
+            raise BadRequest("digest", "is another than was announced before")
         return replace(self, digest=digest)
 
     def cancel(self, now: float) -> Upload:

@@ -133,13 +133,21 @@ class Engine:
             metadata=create.metadata,
             slot_until=now + limits.slot_idle,
         )
-        upload = await ground.catalog.create(wanted, now, admit)
+        try:
+            upload = await ground.catalog.create(wanted, now, admit)
+        except asyncio.CancelledError:  # it may be recorded all the same
+            await self._withdraw(wanted.id)
+            raise
         is_new = upload.id == wanted.id
+        if not is_new and create.digest is not None:
+            upload = await ground.catalog.update(
+                upload.id, lambda u: u.announce_digest(create.digest)
+            )
         # A crash here: a record without a place. It claims no byte, and coming back reserves it.
         if is_new:
             await self._reserve(upload)
         elif not upload.received.parts:
-            await ground.on_thread(ground.storage.reserve, upload.id, upload.limit)
+            upload = await self._reserve_again(upload)
         say("created" if is_new else "resumed", upload, received=upload.received.size)
         return upload, is_new
 
@@ -151,14 +159,28 @@ class Engine:
             space = await ground.on_thread(ground.storage.space)
             check_fits_now(0, self.settings.limits, space)
         except BaseException as error:
-            with anyio.CancelScope(shield=True):
-                # Its owner may have found it by its fingerprint, and be sending by now.
-                upload = await ground.catalog.update(upload.id, Upload.withdraw)
-                if upload.state is State.CANCELLED:
-                    await ground.on_thread(ground.storage.delete, upload.id)
+            await self._withdraw(upload.id)
             if isinstance(error, UploadError):
                 say("not-reserved", upload, code=error.code)
             raise
+
+    async def _withdraw(self, upload_id: str) -> None:
+        """It got no space. Its owner may have found it by its fingerprint, and be sending."""
+        ground = self._ground
+        with anyio.CancelScope(shield=True), suppress(UploadError):
+            upload = await ground.catalog.update(upload_id, Upload.withdraw)
+            if upload.state is State.CANCELLED:
+                await ground.on_thread(ground.storage.delete, upload_id)
+
+    async def _reserve_again(self, upload: Upload) -> Upload:
+        """For an upload that another request has begun; the upload as it is by then."""
+        ground = self._ground
+        await ground.on_thread(ground.storage.reserve, upload.id, upload.limit)
+        upload = await ground.catalog.load(upload.id)
+        if upload.state is not State.RECEIVING:  # it has ended meanwhile, and needs no place
+            await ground.on_thread(ground.storage.delete, upload.id)
+            upload.check_receiving()
+        return upload
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
         """Take in a body's bytes; the upload with them recorded.
@@ -202,8 +224,7 @@ class Engine:
         await self._writing.end(upload_id)
         # A crash here leaves the folder of a cancelled upload: the sweep deletes it.
         await ground.on_thread(ground.storage.delete, upload_id)
-        if before.state is State.COMPLETING:
-            await ground.on_thread(ground.storage.discard, upload_id, upload.suffix)
+        await ground.on_thread(ground.storage.discard, upload_id, upload.suffix)
         if before.state is not upload.state:
             say(upload.state.value, upload)
         return upload

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 
+from wherry.body import until_returned
 from wherry.catalog import Change
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
@@ -77,17 +78,11 @@ class Completing:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _until_complete(self, upload_id: str, digest: Digest | None) -> Upload:
-        give_up = anyio.current_time() + self._ground.settings.answer_within
         while True:
             try:
                 return await self._complete(upload_id, digest)
             except Busy:  # another process is at it, or was when it died
-                if anyio.current_time() > give_up:
-                    raise
-            await anyio.sleep(LOOK_EVERY)
-            upload = await self._ground.catalog.load(upload_id)
-            if upload.is_complete():
-                return upload
+                await anyio.sleep(LOOK_EVERY)
 
     async def _complete(self, upload_id: str, digest: Digest | None) -> Upload:
         ground = self._ground
@@ -105,7 +100,7 @@ class Completing:
             raise
         # A crash from here on leaves it completing: the next start takes it up.
         try:
-            with self._renewing(upload_id, token):
+            async with self._renewing(upload_id, token):
                 upload = await self._hand_over(upload, token, again=before.state is upload.state)
         except (TypeRefused, ContentRefused) as error:
             await self._content.refuse(upload, error, token)
@@ -131,18 +126,22 @@ class Completing:
     async def _hand_over(self, upload: Upload, token: str, again: bool) -> Upload:
         ground, storage = self._ground, self._ground.storage
         path = storage.finished_path(upload.id, upload.suffix)
+        place = storage.unfinished_path(upload.id)
+        is_named = again and await ground.on_thread(path.exists)
+        # An application that moves its files has been called, and died after it.
+        is_moved = (
+            again
+            and not is_named
+            and self._hooks.on_complete is not None
+            and not await ground.on_thread(place.exists)
+        )
         # That it was renamed once proves that it was looked at and not refused.
-        if not (again and await ground.on_thread(path.exists)):
-            try:
-                await self._content.check_type(upload)
-                await self._before(upload)
-                path = await ground.on_thread(
-                    storage.finish, upload.id, upload.suffix, upload.received.size
-                )
-            except Vanished:
-                # An application that moves its files has been called, and died after it.
-                if not (again and self._hooks.on_complete):
-                    raise
+        if not is_named and not is_moved:
+            await self._content.check_type(upload)
+            await self._before(upload)
+        if not is_moved:  # also when it has its name: its folder may not be synced yet
+            size = upload.received.size
+            path = await ground.on_thread(storage.finish, upload.id, upload.suffix, size)
         # A crash here: the file has its name, the record still says completing.
         assessment_id, queued = await self._begin_processing(upload, path)
         return await ground.catalog.update(
@@ -179,19 +178,21 @@ class Completing:
             raise HookFailed("on_complete", upload.id) from error
         return None if answer is None else str(answer), None
 
-    @contextmanager
-    def _renewing(self, upload_id: str, token: str) -> Iterator[None]:
+    @asynccontextmanager
+    async def _renewing(self, upload_id: str, token: str) -> AsyncIterator[None]:
         """Renew the lease from a thread: a host's hook may keep the event loop busy."""
         ground, over = self._ground, threading.Event()
         lease = ground.settings.completion_lease
 
+        def renewed(upload: Upload) -> Upload:
+            return upload.renew(token, ground.clock() + lease)
+
         def renew() -> None:
             while not over.wait(lease / 3):
-                until = ground.clock() + lease
                 try:
-                    ground.catalog.update_blocking(upload_id, lambda u: u.renew(token, until))  # noqa: B023
-                except UploadError as error:
-                    log.error("lease-not-renewed upload_id=%s code=%s", upload_id, error.code)
+                    ground.catalog.update_blocking(upload_id, renewed)
+                except Exception:  # the next try may succeed before the time is up
+                    log.exception("lease-not-renewed upload_id=%s", upload_id)
 
         thread = threading.Thread(target=renew, name="wherry-lease", daemon=True)
         thread.start()
@@ -199,6 +200,7 @@ class Completing:
             yield
         finally:
             over.set()
+            await until_returned(thread.join)
 
     async def _give_back(self, upload_id: str, change: Change) -> None:
         """Let somebody else complete it; whoever has taken it over keeps it."""

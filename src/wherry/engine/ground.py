@@ -13,12 +13,10 @@ import json
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
-import anyio
-import anyio.to_thread
-
+from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.core.errors import DiskFull, StorageFailed, UploadError
 from wherry.core.requests import Caller
@@ -34,9 +32,6 @@ request_id: ContextVar[str | None] = ContextVar("wherry_request_id", default=Non
 P = ParamSpec("P")
 T = TypeVar("T")
 
-#: Threads that may wait for the disk at once; more would only queue in the kernel.
-DISK_THREADS = 16
-
 
 @dataclass
 class Ground:
@@ -47,16 +42,11 @@ class Ground:
     settings: Settings
     clock: Callable[[], float]
     new_id: Callable[[], str]
-    _threads: anyio.CapacityLimiter | None = field(default=None, init=False)
 
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`call(...)` on a thread; disk errors come out as `DiskFull` or `StorageFailed`."""
-        if self._threads is None:
-            self._threads = anyio.CapacityLimiter(DISK_THREADS)
         try:
-            return await anyio.to_thread.run_sync(
-                lambda: call(*args, **kwargs), limiter=self._threads
-            )
+            return await until_returned(lambda: call(*args, **kwargs))
         except OSError as error:
             raise as_upload_error(error) from error
 

@@ -14,7 +14,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import anyio.to_thread
+import anyio
+from anyio.lowlevel import RunVar
+
+from wherry.body import until_returned
+
+#: Hooks that may run on threads at once: slow scanners must not stop anybody else's threads.
+HOOK_THREADS = 8
+_threads: RunVar[anyio.CapacityLimiter] = RunVar("wherry_hooks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +58,9 @@ async def call(hook: Callable[[FinishedFile], object], file: FinishedFile) -> ob
         getattr(hook, "__call__", None)  # noqa: B004 - an object with an async __call__
     ):
         return await hook(file)  # type: ignore[misc]
-    answer = await anyio.to_thread.run_sync(hook, file)
+    try:
+        limiter = _threads.get()
+    except LookupError:
+        _threads.set(limiter := anyio.CapacityLimiter(HOOK_THREADS))
+    answer = await until_returned(lambda: hook(file), limiter)
     return await answer if inspect.isawaitable(answer) else answer

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from shutil import rmtree
 
 from wherry.core.assessment import Assessment, AssessmentState
-from wherry.core.errors import NotThere, UploadError
+from wherry.core.errors import NotThere, UploadError, UploadNotFound
 from wherry.core.upload import GONE, HOLDS_SPACE, State, Upload
 from wherry.engine.ground import Ground, log, say
 
@@ -39,7 +39,9 @@ class Sweeping:
 
     async def sweep(self, dry_run: bool) -> list[Swept]:
         """Everything that is due; with `dry_run`, only said."""
-        records = {upload.id: upload for upload in await self._ground.catalog.uploads()}
+        # Finished ones are many, and only looked at where they are deleted one day.
+        states = set(State) if self._ground.settings.keep_files else set(State) - {State.COMPLETE}
+        records = {upload.id: upload for upload in await self._ground.catalog.uploads(states)}
         swept: list[Swept] = []
         for upload in records.values():
             swept += await self._sweep_upload(upload, dry_run)
@@ -57,8 +59,7 @@ class Sweeping:
                     return []
                 # A crash here leaves a folder of an expired upload: the next sweep deletes it.
                 await ground.on_thread(ground.storage.delete, upload.id)
-                if upload.state is State.COMPLETING:  # it may have its name already
-                    await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
+                await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
                 say("expired", ended)
             return [Swept("expire", upload.id, upload.limit)]
         if await self._is_kept_long_enough(upload, now):
@@ -104,7 +105,7 @@ class Sweeping:
         for upload_id, changed_at in await ground.on_thread(
             lambda: list(ground.storage.unfinished())
         ):
-            upload = records.get(upload_id)
+            upload = records.get(upload_id) or await self._find(upload_id)
             if upload is None and changed_at > due:
                 continue
             if upload is not None and upload.state in HOLDS_SPACE:
@@ -115,12 +116,21 @@ class Sweeping:
                 say("orphan-deleted", upload_id=upload_id)
         return swept
 
+    async def _find(self, upload_id: str) -> Upload | None:
+        try:
+            return await self._ground.catalog.load(upload_id)
+        except UploadNotFound:
+            return None
+
     async def _forget(self, records: dict[str, Upload], dry_run: bool) -> list[Swept]:
         due = self._ground.clock() - self._ground.settings.keep_records
-        old = [u.id for u in records.values() if u.state in GONE and u.active_at < due]
+        old = [u for u in records.values() if u.state in GONE and u.active_at < due]
         if old and not dry_run:
-            await self._ground.catalog.forget(old)
-        return [Swept("forget", upload_id, 0) for upload_id in old]
+            for upload in old:  # a crash may have left what completion had named already
+                discard = self._ground.storage.discard
+                await self._ground.on_thread(discard, upload.id, upload.suffix)
+            await self._ground.catalog.forget([upload.id for upload in old])
+        return [Swept("forget", upload.id, 0) for upload in old]
 
     async def tidy(self) -> None:
         """One sweep that never raises; what fails is tried again at the next."""

@@ -51,6 +51,7 @@ class OpenWrite:
     upload_id: str
     range: Range
     token: str
+    is_first: bool  #: Of the rounds of its request.
     leased: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -77,7 +78,8 @@ class Writing:
             size = body.remaining if write.digest else min(body.remaining, RECORD_EVERY)
             # What is left of this body must fit, and not only what this round takes.
             whole = Range(begin, begin + body.remaining)
-            mine = OpenWrite(write.upload_id, Range(begin, begin + size), self._ground.new_id())
+            within = Range(begin, begin + size)
+            mine = OpenWrite(write.upload_id, within, self._ground.new_id(), begin == start)
             upload, begin, ended = await self._round(caller, mine, whole, write, body)
             write = replace(write, is_chunk=False)  # its size is checked once
             if ended is not Ended.WHOLE:
@@ -106,7 +108,7 @@ class Writing:
                 upload = await self._lease(caller, mine, whole, write)
                 with mine.scope:
                     await self._end_older(mine)
-                    receiver, ended = await self._pour(upload, mine.range, write, body)
+                    receiver, ended = await self._pour(upload, mine, write, body)
                 if mine.scope.cancelled_caught:
                     raise Superseded
             except Vanished:
@@ -125,17 +127,22 @@ class Writing:
         return upload, receiver.at, ended
 
     async def _pour(
-        self, upload: Upload, within: Range, write: Write, body: Body
+        self, upload: Upload, mine: OpenWrite, write: Write, body: Body
     ) -> tuple[Receiver, Ended]:
-        ground = self._ground
+        ground, within, token = self._ground, mine.range, mine.token
         announced = running(write.digest.algorithm) if write.digest else None
         gaps = upload.received.missing(within)
         writer = await self._writer(upload.id, within)
         with writer:
+            # Whoever took the range between lease and lock may have recorded bytes in it;
+            # from here on the lock keeps them out.
+            if not (await ground.catalog.load(upload.id)).holds(token):
+                raise Superseded
             receiver = Receiver(within.start, gaps, writer.write, announced)
             try:
                 ended, left = Ended.WHOLE, len(within)
-                if within.start == 0 and self._content.is_checked:
+                is_looked_at = within.start == 0 and self._content.is_checked
+                if is_looked_at and announced is None:
                     ended = await body.pour(receiver, min(HEAD, left))
                     left -= receiver.at
                     if receiver.at in (HEAD, upload.length):
@@ -149,6 +156,8 @@ class Writing:
                     receiver = Receiver(within.start, (), writer.write)
                 elif announced.digest() != write.digest.value:
                     raise DigestMismatch(write.digest.algorithm)
+                elif is_looked_at:  # only now: a damaged body says nothing about the file
+                    await self._content.check_type(upload)
             if gaps:
                 await ground.on_thread(writer.sync)
         return receiver, ended
@@ -162,6 +171,9 @@ class Writing:
             upload.check_owner(caller)
             upload.check_receiving()
             upload.check_inside(whole)
+            # A later round is no newer request: who came meanwhile keeps the range.
+            if not mine.is_first and any(le.range.overlaps(mine.range) for le in upload.leases):
+                raise Superseded
             if write.is_chunk:
                 limits.check_chunk(whole, upload.length)
             if upload.slot_until - now < limits.slot_idle / 2:

@@ -13,10 +13,9 @@ import asyncio
 from collections import deque
 from typing import Self
 
-import anyio.to_thread
 from starlette.types import Message, Receive
 
-from wherry.body import Ended, Sink
+from wherry.body import Ended, Sink, until_returned
 from wherry.core.limits import KiB, MiB
 
 #: Bytes that are gathered, if they are there already, before a thread is asked to write them.
@@ -77,7 +76,7 @@ class AsgiBody:
             for piece in pieces:
                 sink(piece)
 
-        await anyio.to_thread.run_sync(give)
+        await until_returned(give)
         self._since += asyncio.get_running_loop().time() - begun
         return size
 

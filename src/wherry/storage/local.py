@@ -222,12 +222,9 @@ class LocalStorage:
         the place is shorter than `length`.
         """
         target = self.finished_path(upload_id, suffix)
-        try:
+        # What has its name already is never replaced, whatever lies in its old place.
+        if not _is_file(target):
             folder, data = self._open_place(upload_id)
-        except Vanished:
-            if not _is_file(target):
-                raise
-        else:
             try:
                 self._cut(data, length, upload_id)
                 # A crash here leaves the whole file in its old place; called again moves it.

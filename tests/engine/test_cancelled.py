@@ -1,0 +1,239 @@
+"""A request that is cancelled leaves nothing behind that still writes, promises or runs."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+from tests.engine.conftest import ALICE, Bytes, World, created, written
+
+from wherry.body import Ended, Sink, until_returned
+from wherry.core.errors import NoRoom, Superseded, UploadGone
+from wherry.core.requests import Create, Write
+from wherry.core.upload import State
+from wherry.engine import FinishedFile, Hooks
+from wherry.storage import Writer
+
+pytestmark = pytest.mark.anyio
+
+DATA = bytes(range(250)) * 4
+
+
+async def test_who_is_cancelled_by_asyncio_waits_until_its_thread_has_returned() -> None:
+    begun, finish = threading.Event(), threading.Event()
+    returned = False
+
+    def write() -> None:
+        nonlocal returned
+        begun.set()
+        finish.wait(5)
+        returned = True
+
+    task = asyncio.create_task(until_returned(write))
+    await asyncio.to_thread(begun.wait)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0.01)
+        assert not task.done()
+    finish.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert returned
+
+
+async def test_a_request_that_comes_late_to_its_lock_overwrites_nothing(world: World) -> None:
+    """Another process takes the range, writes and records between our lease and our lock."""
+    older, newer = world.engine(), world.engine()
+    upload = await created(older, len(DATA))
+    real = world.storage.open
+
+    def late(upload_id: str, within: object) -> Writer:
+        world.storage.open = real  # type: ignore[method-assign]
+        anyio.from_thread.run(written, newer, upload, 0, DATA)
+        return real(upload_id, within)  # type: ignore[arg-type]
+
+    world.storage.open = late  # type: ignore[method-assign]
+    with pytest.raises(Superseded):
+        await written(older, upload, 0, b"\xff" * len(DATA))
+    await newer.complete(ALICE, upload.id)
+    assert (await newer.finished(ALICE, upload.id))[1].read_bytes() == DATA
+
+
+async def test_a_completion_that_is_stopped_waits_for_the_hook_and_is_not_begun_twice(
+    world: World,
+) -> None:
+    begun, finish = threading.Event(), threading.Event()
+    running = most = 0
+
+    def on_complete(file: FinishedFile) -> str:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        begun.set()
+        finish.wait(5)
+        running -= 1
+        return "one"
+
+    hooks = Hooks(on_complete=on_complete)
+    first, second = world.engine(hooks=hooks), world.engine(hooks=hooks)
+    upload = await created(first, len(DATA))
+    await written(first, upload, 0, DATA)
+    async with anyio.create_task_group() as group:
+        async with first.running():
+            asking = asyncio.create_task(first.complete(ALICE, upload.id))
+            await asyncio.to_thread(begun.wait)
+
+            async def take_over() -> None:
+                assert (await second.complete(ALICE, upload.id)).assessment_id == "one"
+
+            group.start_soon(take_over)
+            asyncio.get_running_loop().call_later(0.3, finish.set)
+        asking.cancel()
+    assert most == 1
+
+
+async def test_a_cancelled_init_promises_no_space(world: World) -> None:
+    settings = world.settings.model_copy(update={"max_reserved": 1000})
+    engine = World(world.storage, world.catalog, settings, world.now, world.ids).engine()
+    for pause in (0, 0, 0.001, 0.002, 0.005):
+        task = asyncio.create_task(engine.create(ALICE, Create("a", 1000)))
+        await asyncio.sleep(pause)
+        task.cancel()
+        try:
+            upload, _ = await task
+        except asyncio.CancelledError:
+            continue
+        await engine.cancel(ALICE, upload.id)
+    with anyio.fail_after(5):
+        while True:
+            try:
+                await engine.create(ALICE, Create("a", 1000))
+            except NoRoom:  # what was cancelled is on its way out
+                await anyio.sleep(0.01)
+            else:
+                break
+
+
+async def test_a_scanner_is_not_asked_about_a_file_that_the_host_has_moved(world: World) -> None:
+    scanned: list[Path] = []
+
+    def scan(file: FinishedFile) -> None:
+        assert file.path.exists()
+        scanned.append(file.path)
+
+    calls = 0
+
+    def on_complete(file: FinishedFile) -> str:
+        nonlocal calls
+        calls += 1
+        if file.path.exists():
+            file.path.rename(world.settings.data / "theirs")
+        if calls == 1:
+            raise RuntimeError("died after it had moved the file")
+        return "moved"
+
+    engine = world.engine(hooks=Hooks(before_complete=scan, on_complete=on_complete))
+    upload = await created(engine, len(DATA))
+    await written(engine, upload, 0, DATA)
+    with pytest.raises(Exception, match="on_complete failed"):
+        await engine.complete(ALICE, upload.id)
+    assert (await engine.complete(ALICE, upload.id)).assessment_id == "moved"
+    assert len(scanned) == 1
+
+
+@pytest.mark.parametrize("way", ["cancel", "expire"])
+async def test_a_file_whose_hand_over_failed_leaves_nothing_when_it_is_given_up(
+    world: World, way: str
+) -> None:
+    def on_complete(file: FinishedFile) -> str:
+        raise RuntimeError
+
+    engine = world.engine(hooks=Hooks(on_complete=on_complete))
+    upload = await created(engine, len(DATA))
+    await written(engine, upload, 0, DATA)
+    with pytest.raises(Exception, match="on_complete failed"):
+        await engine.complete(ALICE, upload.id)
+    assert len(list((world.settings.data / "files").iterdir())) == 1
+    if way == "cancel":
+        # A crash after the record: asked again, it is cancelled already.
+        await world.catalog.update(upload.id, lambda u: u.cancel(world.now))
+        await engine.cancel(ALICE, upload.id)
+    else:
+        world.now += world.settings.expires_after
+        await engine.sweep()
+    assert list((world.settings.data / "files").iterdir()) == []
+
+
+async def test_a_late_reservation_replaces_no_finished_file(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA), fingerprint="f")
+    await written(engine, upload, 0, DATA)
+    await engine.complete(ALICE, upload.id)
+    world.storage.reserve(upload.id, len(DATA))
+    world.storage.finish(upload.id, upload.suffix, len(DATA))
+    assert (await engine.finished(ALICE, upload.id))[1].read_bytes() == DATA
+    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+
+
+async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    await written(engine, upload, 0, DATA)
+    await world.catalog.update(upload.id, lambda u: u.completing("dead", world.now, world.now))
+    world.storage.finish(upload.id, upload.suffix, len(DATA))  # and then the process died
+    synced: list[Path] = []
+    from wherry.storage import disk
+
+    real = disk.sync_folder
+
+    def sync_folder(path: Path) -> None:
+        synced.append(path)
+        real(path)
+
+    monkeypatch.setattr(disk, "sync_folder", sync_folder)
+    assert (await engine.complete(ALICE, upload.id)).state is State.COMPLETE
+    assert world.settings.data / "files" in synced
+
+
+async def test_a_later_round_takes_nothing_from_a_newer_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wherry.engine.writing.RECORD_EVERY", 500)
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    in_second, go_on = anyio.Event(), anyio.Event()
+
+    class Slow(Bytes):
+        """Another request for the second half comes while the first half is written."""
+
+        async def pour(self, sink: Sink, limit: int) -> Ended:
+            ended = await super().pour(sink, limit)
+            in_second.set()
+            await go_on.wait()
+            return ended
+
+    class Newer(Bytes):
+        async def pour(self, sink: Sink, limit: int) -> Ended:
+            go_on.set()
+            await anyio.sleep(0.1)
+            return await super().pour(sink, limit)
+
+    outcome: list[str] = []
+
+    async def older() -> None:
+        try:
+            await engine.write(ALICE, Write(upload.id, 0), Slow(b"\xff" * len(DATA)))
+        except (Superseded, UploadGone) as error:
+            outcome.append(error.code)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(older)
+        await in_second.wait()
+        await engine.write(ALICE, Write(upload.id, 500), Newer(DATA[500:]))
+    assert outcome == ["superseded"]
+    assert (await engine.status(ALICE, upload.id)).offset == len(DATA)
