@@ -83,8 +83,8 @@ class App:
         return Engine(ground, self._hooks)
 
     async def _start(self) -> Engine:
-        storage = open_storage(self.settings)
-        catalog = open_catalog(self.settings)
+        storage = await asyncio.to_thread(open_storage, self.settings)
+        catalog = await asyncio.to_thread(open_catalog, self.settings)
         self._running.push_async_callback(catalog.close)
         engine = self._build(storage, catalog)
         await self._running.enter_async_context(engine.running())

@@ -121,11 +121,14 @@ def known_caller(keys: Keys) -> Callable[[Request], Caller]:
 def anonymous(request: Request) -> Caller:
     """Anybody, asking on this machine. Raises `ForeignOrigin`."""
     host = request.headers.get("host", "")
-    if not is_loopback(urlsplit(f"//{host}").hostname or ""):
-        raise ForeignOrigin(host[:100] or "a request without Host")
-    origin = request.headers.get("origin")
-    if origin is not None and not is_loopback(urlsplit(origin).hostname or ""):
-        raise ForeignOrigin(origin[:100])
+    origin = request.headers.get("origin", f"http://{host}")
+    for url in (f"http://{host}", origin):
+        try:
+            name = urlsplit(url).hostname or ""
+        except ValueError:
+            name = ""
+        if not is_loopback(name):
+            raise ForeignOrigin(url[:100])
     return ANONYMOUS
 
 

@@ -17,7 +17,7 @@ from fastapi import Request as FastAPIRequest
 from starlette.responses import Response
 
 from wherry.app import App
-from wherry.core.errors import ContentRefused, NotThere
+from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, Engine, FinishedFile, Hooks, OnComplete
 from wherry.protocols import chunked, files, form
@@ -56,6 +56,8 @@ def chunked_upload_router(
     app = App(Settings(**settings), Hooks(before_complete, on_complete))
 
     def as_caller(owner: Annotated[Any, Depends(owner)]) -> Caller:
+        if owner is None or owner == "":
+            raise Unauthorized  # an optional user that is not there owns nothing
         return owner if isinstance(owner, Caller) else Caller(str(owner))
 
     def as_operator(
@@ -84,7 +86,7 @@ def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRoute
             methods=[method],
             name=verb.__name__,
             response_class=Response,
-            **describe(verb),
+            **describe(verb, path),
         )
 
     upload = "/chunked-upload"

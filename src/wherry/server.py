@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 
@@ -9,17 +10,21 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wherry import __version__
 from wherry.app import App, check_storage, log_to_stderr
 from wherry.auth import Keys, is_loopback, keys_file, known_caller
 from wherry.core.errors import NotThere
+from wherry.core.limits import KiB
 from wherry.core.requests import Caller
 from wherry.router import build_router
 from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
 
+#: What the header lines of a request may have and take, in bytes and seconds.
+HEADERS_LIMIT, HEADERS_SECONDS = 128 * KiB, 10.0
 #: How long open requests may go on after SIGTERM, in seconds.
 GRACE = 3
 
@@ -28,6 +33,47 @@ LOOPBACK_WARNING = (
     "Put no proxy in front that the world can reach: to this server every request through it "
     "comes from this machine. For others, add a key (wherry keys add NAME) and use it."
 )
+
+
+class BoundedHeaders(HttpToolsProtocol):
+    """uvicorn's HTTP/1.1, with an end to what it reads before it knows what is asked.
+
+    Header lines may have `HEADERS_LIMIT` bytes in all and take `HEADERS_SECONDS`; the
+    connection is closed otherwise. Bodies are bounded elsewhere.
+    """
+
+    _deadline: asyncio.TimerHandle
+    _in_headers = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_headers()
+
+    def on_message_begin(self) -> None:
+        self._expect_headers()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._deadline.cancel()
+        self._in_headers = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > HEADERS_LIMIT:
+                self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _expect_headers(self) -> None:
+        if self._in_headers:
+            self._deadline.cancel()
+        self._in_headers, self._header_bytes = True, 0
+        self._deadline = self.loop.call_later(HEADERS_SECONDS, self.transport.close)
 
 
 class NoKeys(Exception):
@@ -78,4 +124,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
         access_log=False,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
+        http=BoundedHeaders,
+        ws="none",
     )

@@ -23,6 +23,10 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 class Described:
     def __init__(self, app: FastAPI) -> None:
         self._paths = app.openapi()["paths"]
+        for path, operations in self._paths.items():
+            for operation in operations.values():
+                named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
+                assert named == set(re.findall(r"{(\w+)}", path)), path
 
     async def __call__(self, answer: httpx.Response) -> None:
         """Raises `AssertionError` for an answer that the description does not have."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from tests.protocols.conftest import KiB, Serve, Uploading
 from tests.protocols.problems import problem
+
+from wherry.router import chunked_upload_router
 
 pytestmark = pytest.mark.anyio
 
@@ -111,3 +115,19 @@ async def test_what_a_client_calls_its_request_is_answered_and_logged(
         assert "request_id=abc" in caplog.text
         answer = await client.get("/chunked-upload/", headers={"X-Request-ID": "a b\n"})
         assert answer.headers["x-request-id"] not in ("a b", "a b\n")
+
+
+@pytest.mark.parametrize("nobody", [None, ""])
+async def test_an_optional_user_that_is_not_there_owns_nothing(
+    tmp_path: Path, nobody: str | None
+) -> None:
+    host = FastAPI()
+    host.include_router(
+        chunked_upload_router(owner=lambda: nobody, data=tmp_path, min_free=0, assessment=False)
+    )
+    async with (
+        host.router.lifespan_context(host),
+        httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url="http://host") as client,
+    ):
+        wanted = {"filename": "a", "size": 1}
+        problem(await client.post("/chunked-upload/init", json=wanted), 401, "unauthorized")

@@ -498,3 +498,28 @@ async def test_an_allowed_type_is_taken_whatever_the_client_calls_it(serve: Serv
         upload_id = await upload.begin(CHUNK, content_type="text/plain")
         assert (await upload.chunk(upload_id, 0, film)).status_code == 200
         assert (await upload.complete(upload_id)).status_code == 200
+
+
+async def test_a_damaged_first_chunk_is_sent_again_and_not_taken_for_another_type(
+    serve: Serve,
+) -> None:
+    film = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + DATA[: CHUNK - 24]
+    async with serve(allowed_types=("video/*",)) as client:
+        upload = Uploading(client)
+        upload_id = await upload.begin(CHUNK)
+        damaged = b"%PDF" + film[4:]
+        answer = await upload.chunk(upload_id, 0, damaged, content_digest=sha256(film))
+        assert problem(answer, 422, "digest-mismatch")["retryable"]
+        answer = await upload.chunk(upload_id, 0, film, content_digest=sha256(film))
+        assert answer.status_code == 200
+        other = await upload.begin(CHUNK)
+        answer = await upload.chunk(other, 0, damaged, content_digest=sha256(damaged))
+        problem(answer, 415, "type-refused")
+
+
+async def test_two_announced_digests_that_differ_are_refused(upload: Uploading) -> None:
+    upload_id = await upload.begin(SIZE, digest=str(Digest.of_crc(crc64(DATA))))
+    await send_all(upload, upload_id)
+    answer = await upload.complete(upload_id, digest=str(Digest.of_crc(1)))
+    problem(answer, 400, "bad-request")
+    assert (await upload.complete(upload_id)).status_code == 200

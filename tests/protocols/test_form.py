@@ -95,3 +95,32 @@ async def test_many_fields_before_the_file_are_too_much(client: httpx.AsyncClien
         "/upload", data={"note": "x" * 70_000}, files={"file": ("film.mp4", DATA)}
     )
     problem(answer, 400, "bad-request")
+
+
+@pytest.mark.parametrize("ending", ["\r\n--b--\r\n", "\r\n--b--"])
+@pytest.mark.parametrize(("size", "status"), [(999, 200), (1000, 200), (1001, 413)])
+async def test_the_envelope_of_a_form_does_not_count_for_the_size_of_its_file(
+    serve: Serve, size: int, status: int, ending: str
+) -> None:
+    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    async with serve(max_size=1000) as client:
+        answer = await client.post(
+            "/upload",
+            content=head.encode() + DATA[:size] + ending.encode(),
+            headers={"Content-Type": "multipart/form-data; boundary=b"},
+        )
+        assert answer.status_code == status, answer.text
+
+
+async def test_a_form_with_fields_behind_the_file_leaves_nothing(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    late = '\r\n--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--\r\n'
+    answer = await client.post(
+        "/upload",
+        content=head.encode() + DATA + late.encode(),
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
+    )
+    problem(answer, 400, "bad-request")
+    assert [*(tmp_path / "temp_chunks").iterdir(), *(tmp_path / "files").iterdir()] == []

@@ -70,7 +70,8 @@ class CancelRequest(BaseModel):
 
 
 async def init(request: Request, caller: Caller, engine: Engine) -> Response:
-    upload, is_new = await engine.create(caller, parse_init(await read_model(request, InitRequest)))
+    wanted = await read_model(request, InitRequest, engine.settings.chunk_timeout)
+    upload, is_new = await engine.create(caller, parse_init(wanted))
     return JSONResponse(render_init(upload, engine.settings), 201 if is_new else 200)
 
 
@@ -97,14 +98,14 @@ async def _form_chunk(
 
 
 async def complete(request: Request, caller: Caller, engine: Engine) -> Response:
-    wanted = await read_model(request, CompleteRequest)
+    wanted = await read_model(request, CompleteRequest, engine.settings.chunk_timeout)
     digest = parse_file_digest(wanted.digest) if wanted.digest else None
     upload = await engine.complete(caller, parse_id(wanted.upload_id), digest)
     return JSONResponse(render_complete(upload), 200 if upload.is_complete() else 202)
 
 
 async def cancel(request: Request, caller: Caller, engine: Engine) -> Response:
-    wanted = await read_model(request, CancelRequest)
+    wanted = await read_model(request, CancelRequest, engine.settings.chunk_timeout)
     upload = await engine.cancel(caller, parse_id(wanted.upload_id))
     return JSONResponse({"upload_id": upload.id, "state": upload.state.value})
 

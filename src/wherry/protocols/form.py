@@ -6,8 +6,6 @@ the name in `Content-Disposition` (RFC 6266).
 
 from __future__ import annotations
 
-from email.message import Message as Headers
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -17,7 +15,7 @@ from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.protocols.bodies import AsgiBody
 from wherry.protocols.formbody import FormBody
-from wherry.protocols.parsing import parse_content_length
+from wherry.protocols.parsing import parse_content_length, parse_header
 
 
 async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
@@ -29,7 +27,7 @@ async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
             create = Create(
                 parse_filename(form.filename),
                 length=None,
-                at_most=length,
+                at_most=reckoned(form.remaining, engine.settings.max_size),
                 content_type=form.file_type,
                 metadata=metadata,
             )
@@ -42,6 +40,11 @@ async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
     return JSONResponse(render_upload(done), 200 if done.is_complete() else 202)
 
 
+def reckoned(length: int, max_size: int | None) -> int:
+    """What a form's file has at most: two bytes more, where its end lacks a line break."""
+    return length + 2 if max_size is None else max(length, min(length + 2, max_size))
+
+
 def parse_filename(name: str | None) -> str:
     if not name:
         raise BadRequest("filename", "is missing")
@@ -50,9 +53,7 @@ def parse_filename(name: str | None) -> str:
 
 def parse_disposition(header: str) -> str:
     """The file name of a `Content-Disposition`, also as `filename*`. Raises `BadRequest`."""
-    headers = Headers()
-    headers["content-disposition"] = header or "attachment"
-    name = headers.get_filename()
+    name = parse_header("content-disposition", header or "attachment").get_filename()
     if not name:
         raise BadRequest("content-disposition", 'must name the file: attachment; filename="a.mp4"')
     return name

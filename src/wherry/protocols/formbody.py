@@ -19,6 +19,7 @@ from wherry.body import Ended, Sink
 from wherry.core.errors import BadRequest, BodyCut, BodyStalled
 from wherry.core.limits import KiB
 from wherry.protocols.bodies import AsgiBody
+from wherry.protocols.parsing import parse_header
 
 #: What all fields before the file may have together, in bytes.
 FIELDS_LIMIT = 64 * KiB
@@ -26,9 +27,7 @@ FIELDS_LIMIT = 64 * KiB
 
 def parse_boundary(content_type: str) -> bytes:
     """The boundary of a form's content type. Raises `BadRequest`."""
-    headers = Headers()
-    headers["content-type"] = content_type
-    boundary = headers.get_param("boundary")
+    boundary = parse_header("content-type", content_type).get_param("boundary")
     if not isinstance(boundary, str) or not 1 <= len(boundary) <= 70 or not boundary.isascii():
         raise BadRequest("content-type", "names no boundary of 1 to 70 characters (RFC 2046)")
     return boundary.encode()
@@ -94,8 +93,6 @@ class FormBody(AsgiBody):
         # What follows the file must be nothing; it is read before the bytes are recorded.
         while not self._held_size and self._ended is None and self._given >= self._length:
             await self._wait()
-        if self._problem is not None:
-            raise self._problem
         return self._ended if self._ended and not self._held_size else ended
 
     def _take(self, data: bytes, more: bool) -> None:
@@ -110,6 +107,8 @@ class FormBody(AsgiBody):
                 if self._has_file():
                     self._length -= self._fed + at + self._closing
             self._parser.write(data[at:])
+            if self._problem is not None:
+                raise self._problem
         except FormParserError as error:
             raise BadRequest("form", f"is malformed: {error}") from error
         self._fed += len(data)
@@ -132,7 +131,8 @@ class FormBody(AsgiBody):
 
     def _on_header_end(self) -> None:
         name, value = (part.decode("utf-8", "replace") for part in self._header)
-        self._part[name] = value
+        for header in parse_header(name, value).items():
+            self._part[header[0]] = header[1]
         self._header = [b"", b""]
 
     def _on_headers_finished(self) -> None:

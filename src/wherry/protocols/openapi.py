@@ -6,6 +6,7 @@ what they take and answer is said here instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -281,6 +282,13 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
 }
 
 
-def describe(verb: Callable[..., Any]) -> dict[str, Any]:
-    """What `add_api_route` takes to describe this verb."""
-    return DESCRIPTIONS[verb]
+def describe(verb: Callable[..., Any], path: str) -> dict[str, Any]:
+    """What `add_api_route` takes to describe this verb at this path."""
+    described = DESCRIPTIONS[verb]
+    extra = described["openapi_extra"]
+    named = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
+    parameters = [*named, *extra.get("parameters", ())]
+    return {**described, "openapi_extra": {**extra, "parameters": parameters}}

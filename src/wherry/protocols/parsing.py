@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from email.message import Message as Headers
 from typing import Any, TypeVar
 
+import anyio
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
-from wherry.core.errors import BadRequest, BodyCut, LengthRequired, TooLarge, UploadNotFound
+from wherry.core.errors import (
+    BadRequest,
+    BodyCut,
+    BodyStalled,
+    LengthRequired,
+    TooLarge,
+    UploadNotFound,
+)
 from wherry.core.limits import LARGEST, KiB
 
+#: The longest header that is taken apart, in bytes.
+HEADER_LIMIT = 4 * KiB
 #: The largest JSON body, in bytes.
 JSON_LIMIT = 64 * KiB
 
@@ -43,8 +54,21 @@ def parse_content_length(request: Request) -> int:
     return parse_number(length, "content-length")
 
 
-async def read_model(request: Request, model: type[M]) -> M:
-    """A small JSON body. Raises `BadRequest`, naming the field; `TooLarge`.
+def parse_header(name: str, value: str) -> Headers:
+    """A header with parameters, to ask for them (RFC 9110, section 5.6.6). Raises `BadRequest`.
+
+    The parser takes time that grows with the square of the length, and stumbles over
+    parameters with long numbers, as RFC 2231 continues them; so both are bounded.
+    """
+    if len(value) > HEADER_LIMIT or re.search(r"\*\d{4}", value):
+        raise BadRequest(name, "is too long or malformed")
+    headers = Headers()
+    headers[name] = value
+    return headers
+
+
+async def read_model(request: Request, model: type[M], patience: float) -> M:
+    """A small JSON body. Raises `BadRequest`, naming the field; `TooLarge`; `BodyStalled`.
 
     It must be called JSON: a page of another site can send anything else with our
     user's cookies, without being asked who it is.
@@ -53,12 +77,15 @@ async def read_model(request: Request, model: type[M]) -> M:
         raise BadRequest("content-type", "must be application/json")
     body = bytearray()
     try:
-        async for piece in request.stream():
-            body += piece
-            if len(body) > JSON_LIMIT:
-                raise TooLarge(JSON_LIMIT, len(body), scope="JSON body")
+        with anyio.move_on_after(patience) as late:
+            async for piece in request.stream():
+                body += piece
+                if len(body) > JSON_LIMIT:
+                    raise TooLarge(JSON_LIMIT, len(body), scope="JSON body")
     except ClientDisconnect:
-        raise BodyCut(len(body), len(body)) from None
+        raise BodyCut(0, len(body)) from None
+    if late.cancelled_caught:
+        raise BodyStalled(0, patience)
     return parse_model(bytes(body), model)
 
 

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from wherry.core import errors
 from wherry.core.errors import UploadError
-from wherry.core.limits import MiB
+from wherry.core.limits import KiB, MiB
 
 STATUS: Mapping[type[UploadError], int] = {
     errors.BadRequest: 400,
@@ -54,6 +54,7 @@ TYPE = "urn:wherry:problem:{code}"
 
 #: How much of a refused body is read and thrown away, and for how long, in bytes and seconds.
 LINGER_BYTES, LINGER_SECONDS = 64 * MiB, 2.0
+STRANGERS_LINGER_BYTES = 64 * KiB
 
 
 class ProblemResponse(JSONResponse):
@@ -61,6 +62,7 @@ class ProblemResponse(JSONResponse):
 
     media_type = "application/problem+json"
     unread: Receive | None = None
+    linger: int = LINGER_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.unread is None:
@@ -68,12 +70,11 @@ class ProblemResponse(JSONResponse):
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start"} | start)
         await send({"type": "http.response.body", "body": self.body, "more_body": True})
-        await _drain(self.unread)
+        await _drain(self.unread, self.linger)
         return await send({"type": "http.response.body", "body": b""})
 
 
-async def _drain(receive: Receive) -> None:
-    left = LINGER_BYTES
+async def _drain(receive: Receive, left: int) -> None:
     with anyio.move_on_after(LINGER_SECONDS):
         while left > 0:
             message = await receive()
@@ -100,4 +101,7 @@ def render_problem(error: UploadError) -> ProblemResponse:
         headers["Retry-After"] = str(facts["retry_after"])
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return ProblemResponse(facts | content, status, headers)
+    response = ProblemResponse(facts | content, status, headers)
+    if isinstance(error, errors.Unauthorized | errors.ForeignOrigin):
+        response.linger = STRANGERS_LINGER_BYTES
+    return response
