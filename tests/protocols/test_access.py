@@ -113,6 +113,13 @@ async def test_what_a_client_calls_its_request_is_answered_and_logged(
         assert answer.headers["x-request-id"] == "abc"
         assert "code=upload-not-found" in caplog.text
         assert "request_id=abc" in caplog.text
+        unknown = {"upload_id": "f" * 32}
+        await client.post("/chunked-upload/complete", json=unknown)
+        assert f"upload_id={'f' * 32}" in caplog.text
+        caplog.clear()
+        await client.post("/chunked-upload/cancel", json={"upload_id": "x\nforged line"})
+        assert "upload_id=- " in caplog.text
+        assert "forged" not in caplog.text
         answer = await client.get("/chunked-upload/", headers={"X-Request-ID": "a b\n"})
         assert answer.headers["x-request-id"] not in ("a b", "a b\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextvars import ContextVar
 from email.message import Message as Headers
 from typing import Any, TypeVar
 
@@ -26,6 +27,9 @@ HEADER_LIMIT = 4 * KiB
 #: The largest JSON body, in bytes.
 JSON_LIMIT = 64 * KiB
 
+#: What the current request named, for the log; "-" while nothing.
+named: ContextVar[str] = ContextVar("wherry_named", default="-")
+
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
 M = TypeVar("M", bound=BaseModel)
 
@@ -41,6 +45,7 @@ def parse_id(text: str) -> str:
     """An identifier of ours. Raises `UploadNotFound` for what cannot be one."""
     if not _ID.fullmatch(text):
         raise UploadNotFound(text[:64])
+    named.set(text)
     return text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi.routing import APIRoute
@@ -19,6 +19,7 @@ from starlette.types import Message, Receive
 
 from wherry.core.errors import UploadError
 from wherry.engine import log, request_id
+from wherry.protocols.parsing import named
 from wherry.protocols.problem import STATUS, render_problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -36,6 +37,7 @@ class UploadRoute(APIRoute):
             wanted = request.headers.get("x-request-id", "")
             current = wanted if _REQUEST_ID.fullmatch(wanted) else secrets.token_hex(8)
             token = request_id.set(current)
+            named.set("-")
             begun = time.monotonic()
             body = _Reading(request.receive)
             request = Request(request.scope, body)
@@ -48,7 +50,7 @@ class UploadRoute(APIRoute):
                     error.code,
                     STATUS[type(error)],
                     request.method,
-                    _upload_id(request),
+                    named.get(),
                     request.headers.get("content-length", "0"),
                     time.monotonic() - begun,
                     current,
@@ -82,10 +84,3 @@ def _has_body(request: Request) -> bool:
     return "transfer-encoding" in request.headers or request.headers.get(
         "content-length", "0"
     ) not in ("", "0")
-
-
-def _upload_id(request: Request) -> str:
-    """The upload a request names, for the log: only if it looks like one of ours."""
-    params: Mapping[str, Any] = request.path_params | dict(request.query_params)
-    wanted = str(params.get("upload_id", ""))
-    return wanted if _REQUEST_ID.fullmatch(wanted) else "-"
