@@ -19,7 +19,6 @@ from wherry.client.errors import (
     GaveUp,
     NoRoom,
     NotConnected,
-    Refused,
     ServerFailed,
     TimedOut,
     TooLarge,
@@ -315,101 +314,3 @@ def test_requests_that_run_into_a_timer_are_made_smaller_though_they_passed_befo
     assert chunk is not None
     assert not plan.failed(chunk, error, 60.0, 1.0)
     assert size.now == 2560 * KiB
-
-
-# Patience.
-
-
-def test_retry_after_is_waited_for() -> None:
-    plan = a_plan(20 * MiB)
-    chunk = plan.next(0.0)
-    assert chunk is not None
-    plan.failed(chunk, ServerFailed("no", retryable=True, retry_after=17.0), 1.0, 0.0)
-    assert plan.next(17.9) is None
-    assert plan.next(18.0) is not None
-
-
-def test_pauses_double_and_progress_forgets_them() -> None:
-    patience, now, pauses = Patience(1000), 0.0, []
-    for _ in range(12):
-        patience.failed(FAILED, now, now, jitter=1.0)
-        pauses.append(round(patience.until - now, 3))
-        now = patience.until
-    assert pauses[:5] == [0.1, 0.2, 0.4, 0.8, 1.6]
-    assert pauses[-2:] == [30.0, 30.0]
-    patience.progressed()
-    patience.failed(FAILED, now, now, jitter=1.0)
-    assert patience.until - now == pytest.approx(0.1)
-
-
-def test_what_fails_together_counts_once() -> None:
-    patience = Patience(1000)
-    for now in (1.0, 1.1, 1.2, 1.3):
-        patience.failed(FAILED, began=0.0, now=now, jitter=1.0)
-    assert patience.until == pytest.approx(1.4)
-
-
-def test_the_budget_counts_from_the_first_failure_not_from_the_last_progress() -> None:
-    patience = Patience(10)
-    patience.progressed()
-    patience.failed(FAILED, 0.0, 500.0, jitter=0.0)  # one request took its time
-    patience.failed(FAILED, 505.0, 509.0, jitter=0.0)
-    with pytest.raises(GaveUp) as gave_up:
-        patience.failed(FAILED, 510.0, 511.0, jitter=0.0)
-    assert gave_up.value.__cause__ is FAILED
-
-
-def test_a_pause_beyond_the_budget_is_not_waited_for() -> None:
-    with pytest.raises(GaveUp):
-        Patience(300).failed(ServerFailed("no", retry_after=86400.0), 0.0, 1.0, jitter=0.0)
-
-
-def test_after_a_failure_one_request_alone_tries_the_way() -> None:
-    size = ChunkSize()
-    size.note_passed(5 * MiB, 1.0)
-    plan = a_plan(100 * MiB, size)
-    first, second, third = (plan.next(0.0) for _ in range(3))
-    assert first is not None
-    assert second is not None
-    assert third is not None
-    for chunk in (first, second, third):
-        plan.failed(chunk, FAILED, 1.0, 0.0)
-    alone = plan.next(1.0)
-    assert alone is not None
-    assert plan.next(1.0) is None
-    plan.passed(alone, 2.0)
-    assert [plan.next(2.0) is not None for _ in range(5)] == [True] * 4 + [False]
-
-
-def test_whether_the_server_is_back_is_found_out_with_the_smallest_chunk() -> None:
-    plan = a_plan(4 * MiB, ChunkSize(1 * MiB))
-    chunk = plan.next(0.0)
-    assert chunk is not None
-    plan.failed(chunk, FAILED, 1.0, jitter=0.0)
-    for now in (2.0, 3.0):
-        probe = plan.next(now)
-        assert probe is not None
-        assert len(probe.range) == FLOOR
-        plan.failed(probe, NotConnected("no", retryable=True), now, jitter=0.0)
-    probe = plan.next(4.0)
-    assert probe is not None
-    plan.passed(probe, 4.0)
-    chunk = plan.next(4.0)
-    assert chunk is not None
-    assert chunk.range == Range(FLOOR, FLOOR + 1 * MiB)
-
-
-def test_no_room_is_waited_for_however_long_it_takes() -> None:
-    network = Network(64 * MiB, troubles=["no room"] * 1000)
-    assert play(a_plan(MiB), network) > 4000
-    assert network.arrived == [Range(0, MiB)]
-
-
-def test_an_error_that_trying_again_cannot_mend_is_raised_at_once() -> None:
-    plan = a_plan(20 * MiB)
-    chunk = plan.next(0.0)
-    assert chunk is not None
-    error = Refused("no", status=415)
-    with pytest.raises(Refused) as refused:
-        plan.failed(chunk, error, 1.0, 1.0)
-    assert refused.value is error

@@ -1,0 +1,111 @@
+"""How many uploads, how large, and of what: the limits of the chunked API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+from tests.protocols.conftest import Serve, Uploading
+from tests.protocols.problems import problem
+from tests.protocols.sending import CHUNK, DATA, SIZE, send_all, sha256
+
+from wherry.core.digests import Digest, crc64
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_file_above_max_size_is_refused_at_once(serve: Serve) -> None:
+    async with serve(max_size=1000) as client:
+        found = problem(await Uploading(client).init(1001), 413, "too-large")
+        assert (found["scope"], found["limit"]) == ("file", 1000)
+
+
+async def test_what_can_never_fit_is_refused_at_once(serve: Serve) -> None:
+    async with serve(max_reserved=1000) as client:
+        problem(await Uploading(client).init(1001), 507, "never-fits")
+    async with serve() as client:
+        problem(await Uploading(client).init(2**60), 507, "never-fits")
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_open": 2},
+        {"max_open_per_owner": 2},
+        {"max_reserved": 2 * SIZE},
+        {"max_reserved_per_owner": 2 * SIZE},
+    ],
+)
+async def test_above_the_limits_init_says_when_to_come_back(
+    serve: Serve, limits: dict[str, int]
+) -> None:
+    async with serve(**limits) as client:
+        upload = Uploading(client)
+        first = await upload.begin(SIZE)
+        await upload.begin(SIZE)
+        full = await upload.init(SIZE)
+        assert problem(full, 503, "no-room")["retryable"]
+        assert int(full.headers["retry-after"]) > 0
+        await upload.cancel(first)
+        await upload.begin(SIZE)
+
+
+async def test_an_idle_upload_gives_its_slot_away_and_keeps_its_bytes(serve: Serve) -> None:
+    async with serve(max_open=1, slot_idle=0.2) as client:
+        upload = Uploading(client)
+        idle = await upload.begin(SIZE)
+        assert (await upload.chunk(idle, 0, DATA[:CHUNK])).status_code == 200
+        problem(await upload.init(SIZE), 503, "no-room")
+        await anyio.sleep(0.25)
+        active = await upload.begin(SIZE)
+        problem(await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK]), 503, "no-room")
+        await upload.cancel(active)
+        answer = await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK])
+        assert answer.json()["offset"] == 2 * CHUNK
+
+
+async def test_a_refused_type_is_told_with_the_first_chunk_and_deleted(
+    serve: Serve, tmp_path: Path
+) -> None:
+    async with serve(allowed_types=("video/*",)) as client:
+        upload = Uploading(client)
+        upload_id = await upload.begin(SIZE)
+        answer = await upload.chunk(upload_id, 0, b"%PDF-1.7" + DATA[: CHUNK - 8])
+        assert problem(answer, 415, "type-refused")["found"] == "application/pdf"
+        assert list((tmp_path / "temp_chunks").iterdir()) == []
+        assert (await upload.status(upload_id)).json()["failure"] == "type-refused"
+
+
+async def test_an_allowed_type_is_taken_whatever_the_client_calls_it(serve: Serve) -> None:
+    film = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + DATA[: CHUNK - 24]
+    async with serve(allowed_types=("video/*",)) as client:
+        upload = Uploading(client)
+        upload_id = await upload.begin(CHUNK, content_type="text/plain")
+        assert (await upload.chunk(upload_id, 0, film)).status_code == 200
+        assert (await upload.complete(upload_id)).status_code == 200
+
+
+async def test_a_damaged_first_chunk_is_sent_again_and_not_taken_for_another_type(
+    serve: Serve,
+) -> None:
+    film = b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom" + DATA[: CHUNK - 24]
+    async with serve(allowed_types=("video/*",)) as client:
+        upload = Uploading(client)
+        upload_id = await upload.begin(CHUNK)
+        damaged = b"%PDF" + film[4:]
+        answer = await upload.chunk(upload_id, 0, damaged, content_digest=sha256(film))
+        assert problem(answer, 422, "digest-mismatch")["retryable"]
+        answer = await upload.chunk(upload_id, 0, film, content_digest=sha256(film))
+        assert answer.status_code == 200
+        other = await upload.begin(CHUNK)
+        answer = await upload.chunk(other, 0, damaged, content_digest=sha256(damaged))
+        problem(answer, 415, "type-refused")
+
+
+async def test_two_announced_digests_that_differ_are_refused(upload: Uploading) -> None:
+    upload_id = await upload.begin(SIZE, digest=str(Digest.of_crc(crc64(DATA))))
+    await send_all(upload, upload_id)
+    answer = await upload.complete(upload_id, digest=str(Digest.of_crc(1)))
+    problem(answer, 400, "bad-request")
+    assert (await upload.complete(upload_id)).status_code == 200
