@@ -20,6 +20,9 @@ Data = Annotated[
 ]
 DATA = Path("wherry-data")
 
+#: What a setting's number counts, by the name of its type in `settings.py`.
+UNITS = {"Bytes": " bytes; may be written 5MiB", "Seconds": " seconds"}
+
 
 def register(app: typer.Typer) -> None:
     with_settings(app, serve)
@@ -57,7 +60,8 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [p for name, p in own.items() if name != "settings"]
     parameters.append(_option("data", Data, DATA))
     for name, setting in fields.items():
-        shown = f"{setting.description} (default: {setting.default})"
+        unit = UNITS.get(Settings.__annotations__[name].split(" ")[0], "")
+        shown = f"{setting.description} (default: {setting.default}{unit})"
         parameters.append(_option(name, Annotated[str | None, typer.Option(help=shown)], None))
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
