@@ -185,7 +185,9 @@ async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
     upload = await created(engine, len(DATA))
     await written(engine, upload, 0, DATA)
     await world.catalog.update(upload.id, lambda u: u.completing("dead", world.now, world.now))
-    world.storage.finish(upload.id, upload.suffix, len(DATA))  # and then the process died
+    # The process died between the rename and everything that follows it.
+    place = world.storage.unfinished_path(upload.id)
+    place.rename(world.storage.finished_path(upload.id, upload.suffix))
     synced: list[Path] = []
     from wherry.storage import disk
 
@@ -198,6 +200,7 @@ async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
     monkeypatch.setattr(disk, "sync_folder", sync_folder)
     assert (await engine.complete(ALICE, upload.id)).state is State.COMPLETE
     assert world.settings.data / "files" in synced
+    assert list((world.settings.data / "temp_chunks").iterdir()) == []
 
 
 async def test_a_later_round_takes_nothing_from_a_newer_request(
