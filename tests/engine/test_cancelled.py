@@ -12,6 +12,7 @@ from tests.engine.conftest import ALICE, Bytes, World, created, written
 
 from wherry.body import Ended, Sink, until_returned
 from wherry.core.errors import NoRoom, Superseded, UploadGone
+from wherry.core.ranges import Range
 from wherry.core.requests import Create, Write
 from wherry.core.upload import State
 from wherry.engine import FinishedFile, Hooks
@@ -42,6 +43,28 @@ async def test_who_is_cancelled_by_asyncio_waits_until_its_thread_has_returned()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert returned
+
+
+async def test_a_request_cancelled_while_it_opens_its_range_leaves_no_lock(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    begun, finish, real = threading.Event(), threading.Event(), world.storage.open
+
+    def slow(upload_id: str, within: Range) -> Writer:
+        begun.set()
+        finish.wait(5)
+        return real(upload_id, within)
+
+    world.storage.open = slow  # type: ignore[method-assign]
+    task = asyncio.create_task(written(engine, upload, 0, DATA))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    finish.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    world.storage.open = real  # type: ignore[method-assign]
+    with anyio.fail_after(5):
+        await written(world.engine(), upload, 0, DATA)
 
 
 async def test_a_request_that_comes_late_to_its_lock_overwrites_nothing(world: World) -> None:

@@ -11,6 +11,7 @@ Rule 3: only gaps are written. Bytes that are recorded are read and thrown away.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -201,9 +202,19 @@ class Writing:
     async def _writer(self, upload_id: str, within: Range) -> Writer:
         """Another process may be at its last write in this range: its end is near."""
         give_up = anyio.current_time() + LOCK_PATIENCE
+        opened: list[Writer] = []
+
+        def open_range() -> Writer:
+            opened.append(self._ground.storage.open(upload_id, within))
+            return opened[0]
+
         while True:
             try:
-                return await self._ground.on_thread(self._ground.storage.open, upload_id, within)
+                return await self._ground.on_thread(open_range)
+            except asyncio.CancelledError:
+                for writer in opened:  # nobody is left who would close it, and its lock stays
+                    writer.__exit__(None, None, None)
+                raise
             except RangeLocked:
                 if anyio.current_time() > give_up:
                     raise Busy("writing these bytes") from None
