@@ -38,6 +38,9 @@ class Catalog(Protocol):
     async def load(self, upload_id: str) -> Upload:
         """Raises `UploadNotFound`."""
 
+    async def tokens(self, upload_id: str) -> frozenset[str]:
+        """The tokens of the leases on an upload: `load` for who wants to know no more."""
+
     async def update(
         self, upload_id: str, change: Change, queue: Assessment | None = None
     ) -> Upload:

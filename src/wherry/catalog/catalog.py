@@ -69,6 +69,9 @@ class SqlCatalog:
             raise UploadNotFound(upload_id)
         return found[upload_id]
 
+    async def tokens(self, upload_id: str) -> frozenset[str]:
+        return await self._read(lambda c: queries.tokens(c, upload_id))
+
     async def update(
         self, upload_id: str, change: Change, queue: Assessment | None = None
     ) -> Upload:

@@ -152,3 +152,10 @@ def _one_assessment(connection: Connection, condition: ColumnElement[bool]) -> A
     )
     row = connection.execute(oldest).one_or_none()
     return None if row is None else assessment_of(row)
+
+
+_TOKENS = select(leases.c.token).where(leases.c.upload_id == bindparam("this"))
+
+
+def tokens(connection: Connection, upload_id: str) -> frozenset[str]:
+    return frozenset(connection.execute(_TOKENS, {"this": upload_id}).scalars())

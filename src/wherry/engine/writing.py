@@ -29,7 +29,6 @@ from wherry.core.errors import (
     DigestMismatch,
     Superseded,
     UploadError,
-    UploadNotFound,
 )
 from wherry.core.limits import MiB
 from wherry.core.ranges import Range
@@ -137,7 +136,7 @@ class Writing:
         with writer:
             # Whoever took the range between lease and lock may have recorded bytes in it;
             # from here on the lock keeps them out.
-            if not (await ground.catalog.load(upload.id)).holds(token):
+            if token not in await ground.catalog.tokens(upload.id):
                 raise Superseded
             receiver = Receiver(within.start, gaps, writer.write, announced)
             try:
@@ -255,10 +254,7 @@ class Writing:
         """End requests whose range a request in another process has taken."""
         leased = [write for write in self._open if write.leased]
         for upload_id in {write.upload_id for write in leased}:
-            try:
-                tokens = {le.token for le in (await self._ground.catalog.load(upload_id)).leases}
-            except UploadNotFound:
-                tokens = set()
+            tokens = await self._ground.catalog.tokens(upload_id)
             for write in leased:
                 if write.upload_id == upload_id and write.token not in tokens:
                     write.scope.cancel()

@@ -92,6 +92,8 @@ async def a_lease_that_was_taken_over_records_nothing(catalog: Catalog) -> None:
     late = Part(0, 50, 1)
     await refused(Superseded, lambda: catalog.update("u", lambda u: u.record("old", (late,))))
     assert [lease.token for lease in (await catalog.load("u")).leases] == ["new"]
+    assert await catalog.tokens("u") == {"new"}
+    assert await catalog.tokens("unknown") == frozenset()
     after = await catalog.update("u", lambda u: u.record("new", (Part(10, 20, 2),)))
     assert await catalog.load("u") == after
     assert after.received.parts == (Part(10, 20, 2),)
