@@ -14,7 +14,7 @@ from wherry.body import Ended, Sink, until_returned
 from wherry.core.errors import NoRoom, Superseded, UploadGone
 from wherry.core.ranges import Range
 from wherry.core.requests import Create, Write
-from wherry.core.upload import State
+from wherry.core.upload import State, Upload
 from wherry.engine import FinishedFile, Hooks
 from wherry.storage import Writer
 
@@ -116,6 +116,25 @@ async def test_a_completion_that_is_stopped_waits_for_the_hook_and_is_not_begun_
             asyncio.get_running_loop().call_later(0.3, finish.set)
         asking.cancel()
     assert most == 1
+
+
+async def test_who_asks_while_another_process_completes_gets_the_same_answer(world: World) -> None:
+    one, other = world.engine(), world.engine()
+    upload = await created(one, len(DATA))
+    await written(one, upload, 0, DATA)
+    real = world.catalog.load
+    answers: list[str | None] = []
+
+    async def late(upload_id: str) -> Upload:
+        """What is loaded is out of date by the time it is looked at."""
+        found = await real(upload_id)
+        if found.state is State.RECEIVING and not answers:
+            answers.append(None)
+            answers.append((await other.complete(ALICE, upload.id)).assessment_id)
+        return found
+
+    world.catalog.load = late  # type: ignore[method-assign]
+    assert (await one.complete(ALICE, upload.id)).assessment_id == answers[1] is not None
 
 
 async def test_a_cancelled_init_promises_no_space(world: World) -> None:

@@ -91,13 +91,20 @@ class Completing:
         if before.is_complete():
             return before
         until = begun + ground.settings.completion_lease
+
+        def begin(upload: Upload) -> Upload:
+            # Another process may have completed it since it was loaded.
+            if upload.is_complete():
+                return upload
+            return upload.announce_digest(digest).completing(token, begun, until)
+
         try:
-            upload = await ground.catalog.update(
-                upload_id, lambda u: u.announce_digest(digest).completing(token, begun, until)
-            )
+            upload = await ground.catalog.update(upload_id, begin)
         except FileDigestMismatch as error:
             await self._content.refuse(before, error)
             raise
+        if upload.is_complete():
+            return upload
         # A crash from here on leaves it completing: the next start takes it up.
         try:
             async with self._renewing(upload_id, token):
