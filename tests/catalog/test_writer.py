@@ -144,7 +144,7 @@ async def test_threads_and_other_loops_may_ask(catalog: SqlCatalog) -> None:
     claimed = await catalog.claim_assessment(1.0, lambda a: a.claim("w", 1.0, 2.0))
     assert claimed is not None
     renewed = await asyncio.to_thread(
-        catalog.update_assessment_blocking, "a", lambda a: a.renew("w", 9.0)
+        lambda: asyncio.run(catalog.update_assessment("a", lambda a: a.renew("w", 9.0)))
     )
     assert renewed == await catalog.load_assessment("a")
     assert renewed.leased_until == 9.0

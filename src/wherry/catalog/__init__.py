@@ -72,11 +72,6 @@ class Catalog(Protocol):
     ) -> Assessment:
         """Raises `NotThere`, and what `change` raises."""
 
-    def update_assessment_blocking(
-        self, assessment_id: str, change: Callable[[Assessment], Assessment]
-    ) -> Assessment:
-        """`update_assessment` for a thread that no event loop may hold up."""
-
     async def claim_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]
     ) -> Assessment | None:

@@ -103,12 +103,6 @@ class SqlCatalog:
     ) -> Assessment:
         return await _wait(self._writer.submit(UpdateAssessment(assessment_id, change)))
 
-    def update_assessment_blocking(
-        self, assessment_id: str, change: Callable[[Assessment], Assessment]
-    ) -> Assessment:
-        """`update_assessment` for a thread that no event loop may hold up."""
-        return self._writer.submit(UpdateAssessment(assessment_id, change)).result()
-
     async def claim_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]
     ) -> Assessment | None:

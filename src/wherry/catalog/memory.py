@@ -136,11 +136,6 @@ class MemoryCatalog:
     async def update_assessment(
         self, assessment_id: str, change: Callable[[Assessment], Assessment]
     ) -> Assessment:
-        return self.update_assessment_blocking(assessment_id, change)
-
-    def update_assessment_blocking(
-        self, assessment_id: str, change: Callable[[Assessment], Assessment]
-    ) -> Assessment:
         with self._changing:
             changed = change(self._records.assessment(assessment_id))
             self._records = self._records.with_assessment(changed)
