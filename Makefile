@@ -27,7 +27,7 @@ serve: setup ## Keep a server up on http://127.0.0.1:8000
 	@$(BIN)/wherry serve
 
 .PHONY: test
-test: setup lint test-parts ## Check everything
+test: lint test-parts ## Check everything
 	$(BIN)/pytest
 	$(MAKE) test-lowest
 
@@ -41,12 +41,19 @@ lint: setup ## Style, types, the direction of imports
 # Real servers that tests need. Where they cannot be installed, those tests are
 # skipped by name; under CI=true they fail.
 .PHONY: test-parts
-test-parts:
-	@if ! command -v nginx >/dev/null && ! test -x /usr/sbin/nginx; then \
+test-parts: .venv/.installed-parts
+	@PATH="$$PATH:/usr/sbin"; missing=""; \
+	command -v nginx >/dev/null || missing="nginx-light"; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light >/dev/null \
-	    || echo "nginx could not be installed: tests that need it are skipped"; \
-	  else echo "nginx is not installed: tests that need it are skipped"; fi; fi
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
+	    || echo "could not be installed:$$missing; tests that need it are skipped"; \
+	  else echo "not installed: $$missing; tests that need it are skipped"; fi; fi
+
+.venv/.installed-parts: $(INSTALLED) requirements-parts.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-parts.lock
+	@touch $@
 
 # The oldest FastAPI of our range, beside the one in the lock.
 .PHONY: test-lowest
@@ -69,6 +76,8 @@ lock: setup ## Choose new versions for requirements.lock
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 	  --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group parts \
+	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock -o requirements-parts.lock
 
 .PHONY: clean
 clean: ## Remove what was installed and made here
