@@ -30,7 +30,7 @@ async def measure(folder: Path, scattered: bool) -> str:
     length = CHUNK * CHUNKS
     for number in range(UPLOADS):
         new = Upload(f"upload-{number}", "bench", "film.mp4", length, length, CHUNK)
-        await catalog.create(new, 0.0, lambda upload, usage: upload)
+        await catalog.create(new)
 
     order = [*range(0, CHUNKS, 2), *range(1, CHUNKS, 2)] if scattered else range(CHUNKS)
     todo = [(f"upload-{n}", index) for index in order for n in range(UPLOADS)]

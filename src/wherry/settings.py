@@ -68,6 +68,16 @@ class Settings(BaseSettings):
     min_free: Bytes = Field(
         default=256 * MiB, description="Disk space that is never promised to anybody."
     )
+    max_waiting: int | None = Field(
+        default=1000,
+        ge=0,
+        description="Uploads that may wait in the line for a place; more are refused.",
+    )
+    turn: Seconds = Field(
+        default=60.0,
+        description="An upload that was let in and sends nothing for this long gives its place "
+        "to the next in the line.",
+    )
     slot_idle: Seconds = Field(
         default=120.0,
         description="An upload without traffic for this long no longer counts as open.",

@@ -11,7 +11,7 @@ from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.memory import MemoryCatalog
 from wherry.testing.catalog import CHECKS, Check, check_catalog
-from wherry.testing.catalog.scene import PATIENCE, let_in, new_upload
+from wherry.testing.catalog.scene import PATIENCE, new_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -55,8 +55,8 @@ async def test_the_checks_find_a_catalog_that_forgets() -> None:
 @pytest.mark.parametrize("kind", [SqlCatalog, MemoryCatalog])
 async def test_an_identifier_is_given_once(kind: type, path: Path) -> None:
     catalog = SqlCatalog(path) if kind is SqlCatalog else MemoryCatalog()
-    first = await catalog.create(new_upload("u"), 0.0, let_in)
+    first = await catalog.create(new_upload("u"))
     with pytest.raises(ValueError, match="there is an upload u"):
-        await catalog.create(new_upload("u", owner="another"), 0.0, let_in)
+        await catalog.create(new_upload("u", owner="another"))
     assert await catalog.uploads() == [first]
     await catalog.close()

@@ -20,7 +20,7 @@ from wherry.catalog.writer import CHECKPOINT_AFTER
 from wherry.core.digests import crc64
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
-from wherry.testing.catalog.scene import PATIENCE, let_in, new_upload
+from wherry.testing.catalog.scene import PATIENCE, new_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -131,7 +131,7 @@ def check_recorded(path: Path, acknowledged: dict[str, list[Range]]) -> None:
 async def test_four_processes_write_into_one_upload(
     path: Path, catalog: SqlCatalog, start: Start
 ) -> None:
-    await catalog.create(new_upload("shared", length=200), 0.0, let_in)
+    await catalog.create(new_upload("shared", length=200))
     processes = [start("share.py", path, number, 4) for number in range(4)]
     for process in processes:
         assert process.stdout is not None
@@ -146,7 +146,7 @@ async def test_four_processes_write_into_one_upload(
 
 async def test_two_catalogs_see_each_others_changes(path: Path, catalog: SqlCatalog) -> None:
     other = SqlCatalog(path)
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("u"))
     dice = random.Random(3)
 
     async def bring(at: int) -> Upload:
@@ -158,7 +158,7 @@ async def test_two_catalogs_see_each_others_changes(path: Path, catalog: SqlCata
     for at in range(100):
         assert (await bring(at)).offset == at + 1
     await other.forget(["u"])
-    again = await catalog.create(new_upload("u"), 0.0, let_in)
+    again = await catalog.create(new_upload("u"))
     assert await other.update("u", lambda u: u) == again
     await other.close()
 
@@ -172,7 +172,7 @@ def test_an_io_error_takes_back_nothing_and_passes(path: Path, start: Start) -> 
 
 async def test_the_log_is_written_back_and_does_not_grow(path: Path, catalog: SqlCatalog) -> None:
     log = path.with_name(path.name + "-wal")
-    await catalog.create(new_upload("u", length=1 << 40), 0.0, let_in)
+    await catalog.create(new_upload("u", length=1 << 40))
     sizes = []
     for number in range(2 * CHECKPOINT_AFTER):
         await catalog.update("u", take_over(number))
@@ -187,7 +187,7 @@ async def test_nobody_commits_while_the_log_is_written_back(
     path: Path, catalog: SqlCatalog
 ) -> None:
     """Before SQLite 3.51.3 such a commit can be lost."""
-    await catalog.create(new_upload("u", length=1 << 40), 0.0, let_in)
+    await catalog.create(new_upload("u", length=1 << 40))
     tried = []
 
     def try_to_write(dbapi: sqlite3.Connection, *_: object) -> None:

@@ -19,7 +19,7 @@ from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.migrations import VERSION_TABLE, migrate
 from wherry.catalog.sqlite import open_engine, parse_url
 from wherry.catalog.tables import metadata
-from wherry.testing.catalog.scene import PATIENCE
+from wherry.testing.catalog.scene import PATIENCE, new_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 def schema(path: Path) -> dict[str, str]:
     with sqlite3.connect(path) as connection:
         rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL")
-        found = {name: sql for name, sql in rows if name != VERSION_TABLE}
+        found = {name: " ".join(sql.split()) for name, sql in rows if name != VERSION_TABLE}
     connection.close()
     return found
 
@@ -55,6 +55,21 @@ def test_migrations_and_tables_make_the_same_schema(path: Path, tmp_path: Path) 
     engine.dispose()
     assert schema(path) == schema(tmp_path / "tables.db")
     assert len(schema(path)) > len(metadata.tables)
+
+
+async def test_a_catalog_from_before_the_line_keeps_its_uploads(path: Path) -> None:
+    migrated(path)
+    catalog = SqlCatalog(path)
+    await catalog.create(new_upload("old"))
+    await catalog.close()
+    with sqlite3.connect(path) as connection:  # what it was before
+        connection.execute("DROP INDEX ix_uploads_queued_at")
+        connection.execute("ALTER TABLE uploads DROP COLUMN queued_at")
+        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+    connection.close()
+    catalog = SqlCatalog(path)
+    assert await catalog.load("old") == new_upload("old")
+    await catalog.close()
 
 
 def test_migrating_again_changes_nothing(path: Path) -> None:

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.memory import MemoryCatalog
-from wherry.core.admission import Usage
+from wherry.core.admission import Line
 from wherry.core.assessment import Assessment, LeaseLost
-from wherry.core.errors import NoRoom, UploadError
+from wherry.core.errors import UploadError
+from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
 
@@ -37,15 +38,17 @@ times = st.integers(0, 20).map(float)
 Step = Callable[[Catalog], Awaitable[object]]
 
 
-def admit(upload: Upload, usage: Usage) -> Upload:
-    if usage.open >= 2:
-        raise NoRoom("places", 1)
-    return upload.keep_slot(10.0)
-
-
-def create(name: str, fingerprint: str | None, now: float) -> Step:
+def create(name: str, fingerprint: str | None, now: float, queued_at: float | None) -> Step:
+    state = State.RECEIVING if queued_at is None else State.WAITING
     new = Upload(name, "o", "f", LENGTH, LENGTH, created_at=now, fingerprint=fingerprint)
-    return lambda catalog: catalog.create(new, now, admit)
+    return lambda catalog: catalog.create(replace(new, state=state, queued_at=queued_at))
+
+
+def advance(now: float) -> Step:
+    def choose(line: Line) -> list[str]:
+        return [place.upload_id for place in line.turns(Limits(max_open=2))]
+
+    return lambda catalog: catalog.advance(now, choose, lambda u: u.let_in(now + 5))
 
 
 def lease(name: str, want: Range, token: str, now: float) -> Step:
@@ -66,14 +69,15 @@ def complete(name: str, now: float) -> Step:
 
 
 steps: st.SearchStrategy[Step] = st.one_of(
-    st.builds(create, names, st.sampled_from([None, "f"]), times),
+    st.builds(create, names, st.sampled_from([None, "f"]), times, st.none() | times),
     st.builds(lease, names, ranges, tokens, times),
     st.builds(record, names, ranges, tokens, times),
     st.builds(lease, names, st.just(Range(0, LENGTH)), tokens, times),
     st.builds(record, names, st.just(Range(0, LENGTH)), tokens, times),
     st.builds(complete, names, times),
     st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.cancel(now)), names, times),
-    st.builds(lambda n, now: lambda c: c.admit(n, now, admit), names, times),
+    st.builds(advance, times),
+    st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.stand_in_line(now)), names, times),
     st.builds(lambda n: lambda c: c.forget([n]), names),
     st.builds(
         lambda now: lambda c: c.claim_assessment(now, lambda a: a.claim("w", now, now + 3)), times
@@ -93,12 +97,18 @@ async def everything(catalog: Catalog) -> list[Any]:
         [leases_in_order(upload) for upload in await catalog.uploads()],
         [upload.id for upload in await catalog.uploads({State.RECEIVING}, "o")],
         await catalog.assessments(),
-        await catalog.usage(5.0, "o"),
+        line_in_order(await catalog.line(5.0)),
     ]
+
+
+def line_in_order(line: Line) -> object:
+    return line.in_order(), line.taken, sorted(line.unused)
 
 
 def leases_in_order(answer: object) -> object:
     """A catalog keeps which leases there are, not how they lay in their tuple."""
+    if isinstance(answer, list):
+        return sorted((leases_in_order(each) for each in answer), key=str)
     if not isinstance(answer, Upload):
         return answer
     return replace(answer, leases=tuple(sorted(answer.leases, key=lambda lease: lease.range)))

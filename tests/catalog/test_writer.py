@@ -21,7 +21,7 @@ from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, StorageFailed
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import State, Upload
-from wherry.testing.catalog.scene import PATIENCE, let_in, new_upload
+from wherry.testing.catalog.scene import PATIENCE, new_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -40,8 +40,8 @@ async def in_line(*tasks: asyncio.Task[Upload]) -> None:
 async def test_all_that_wait_are_one_transaction(
     catalog: SqlCatalog, hold: Hold, statements: list[str]
 ) -> None:
-    await catalog.create(new_upload("held"), 0.0, let_in)
-    await catalog.create(new_upload("u", length=GROUP), 0.0, let_in)
+    await catalog.create(new_upload("held"))
+    await catalog.create(new_upload("u", length=GROUP))
     with hold(catalog):
         changes = [lease(Range(n, n + 1), f"t{n}") for n in range(GROUP)]
         waiting = [asyncio.create_task(catalog.update("u", change)) for change in changes]
@@ -56,7 +56,7 @@ async def test_all_that_wait_are_one_transaction(
 async def test_a_chunk_does_not_rewrite_its_upload(
     catalog: SqlCatalog, statements: list[str]
 ) -> None:
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("u"))
     statements.clear()
     await catalog.update("u", lambda u: u.lease(Range(0, 10), "t", 1.0))
     await catalog.update("u", lambda u: u.record("t", (Part(0, 10, 1, 1.0),)))
@@ -68,9 +68,9 @@ async def test_a_chunk_does_not_rewrite_its_upload(
 
 async def test_what_cannot_be_recorded_fails_alone(catalog: SqlCatalog, hold: Hold) -> None:
     """A lone surrogate is no text, and NaN no number, to a database."""
-    await catalog.create(new_upload("held"), 0.0, let_in)
+    await catalog.create(new_upload("held"))
     for name in ("good", "bad"):
-        await catalog.create(new_upload(name), 0.0, let_in)
+        await catalog.create(new_upload(name))
     with hold(catalog):
         waiting = [
             asyncio.create_task(catalog.update("good", lambda u: replace(u, filename="new"))),
@@ -90,8 +90,8 @@ async def test_what_cannot_be_recorded_fails_alone(catalog: SqlCatalog, hold: Ho
 
 
 async def test_who_leaves_before_the_turn_is_left_out(catalog: SqlCatalog, hold: Hold) -> None:
-    await catalog.create(new_upload("held"), 0.0, let_in)
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("held"))
+    await catalog.create(new_upload("u"))
     asked = []
 
     def change(upload: Upload) -> Upload:
@@ -110,7 +110,7 @@ async def test_who_leaves_before_the_turn_is_left_out(catalog: SqlCatalog, hold:
 
 
 async def test_who_leaves_during_the_turn_has_been_served(catalog: SqlCatalog) -> None:
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("u"))
     inside, go_on = threading.Event(), threading.Event()
 
     def change(upload: Upload) -> Upload:
@@ -129,7 +129,7 @@ async def test_who_leaves_during_the_turn_has_been_served(catalog: SqlCatalog) -
 
 
 async def test_threads_and_other_loops_may_ask(catalog: SqlCatalog) -> None:
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("u"))
     await catalog.update("u", lambda u: u, Assessment("a", "u", "o", 1.0))
 
     def elsewhere(number: int) -> None:
@@ -166,7 +166,7 @@ def connections() -> Iterator[list[sqlite3.Connection]]:
 async def test_a_full_disk_refuses_the_group_and_passes(path: Path) -> None:
     with connections() as opened:
         catalog = SqlCatalog(path)
-        await catalog.create(new_upload("u"), 0.0, let_in)
+        await catalog.create(new_upload("u"))
         safe = await catalog.update("u", lambda u: u.lease(Range(0, 10), "t", 1.0))
         for connection in opened:
             pages = connection.execute("PRAGMA page_count").fetchone()[0]
@@ -188,7 +188,7 @@ async def test_a_database_that_stays_locked_is_an_error_that_passes(
 ) -> None:
     monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
     catalog = SqlCatalog(path)
-    before = await catalog.create(new_upload("u"), 0.0, let_in)
+    before = await catalog.create(new_upload("u"))
     stranger = sqlite3.connect(path, isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
     with pytest.raises(StorageFailed, match="database is locked"):
@@ -211,7 +211,7 @@ async def test_closing_carries_out_what_waits_and_refuses_what_comes(
     path: Path, hold: Hold
 ) -> None:
     catalog = SqlCatalog(path)
-    await catalog.create(new_upload("held"), 0.0, let_in)
+    await catalog.create(new_upload("held"))
     with hold(catalog):
         waiting = asyncio.create_task(catalog.update("held", lambda u: u.cancel(1.0)))
         await in_line(waiting)

@@ -115,17 +115,14 @@ def test_two_clients_with_the_same_file_make_one_upload(tmp_path: Path, file: Fi
         assert finished(proxy, first.upload_id) == path.read_bytes()
 
 
-def test_a_full_server_is_waited_for(
-    tmp_path: Path, file: File, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("wherry.core.admission.RETRY_AFTER", 1)
-    with door(tmp_path, max_open=1, slot_idle=0.5) as proxy:
+def test_a_full_server_is_waited_for(tmp_path: Path, file: File) -> None:
+    with door(tmp_path, max_open=1, turn=1.5) as proxy:
         url = f"{proxy.url}/api"
         taken = httpx.post(f"{url}/chunked-upload/init", json={"filename": "a", "size": MiB})
         assert taken.status_code == 201
         told: list[Progress] = []
         Client(url).upload(file(2 * MiB), on_progress=told.append)
-    assert "waiting" in {progress.state for progress in told}
+    assert {progress.position for progress in told if progress.state == "waiting"} == {1}
 
 
 def test_what_can_never_be_taken_is_said_at_once(tmp_path: Path, file: File) -> None:

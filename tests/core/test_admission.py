@@ -1,22 +1,22 @@
-"""Admission lets in what fits, and tells what may fit later from what never will."""
+"""Who comes first is let in first, fair between owners, and every limit is kept."""
 
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.admission import (
-    RETRY_AFTER,
+    ASK_AGAIN_AT_MOST,
+    Line,
+    Place,
     Space,
-    Usage,
-    check_admission,
+    Taken,
+    ask_again,
     check_fits_ever,
-    check_fits_now,
-    check_slot,
 )
-from wherry.core.errors import NeverFits, NoRoom, TooLarge, UploadError
+from wherry.core.errors import NeverFits, TooLarge, UploadError
 from wherry.core.limits import Limits
 
 OPEN = Limits(
@@ -41,75 +41,165 @@ limits = st.builds(
     max_reserved_per_owner=bounds,
     min_free=numbers,
 )
+owners = st.sampled_from("abc")
+taken = st.dictionaries(owners, st.builds(Taken, st.integers(0, 3), numbers))
 
 
-def refusal(check: Callable[[], None]) -> UploadError | None:
-    try:
-        check()
-    except UploadError as error:
-        return error
-    return None
+@st.composite
+def lines(draw: st.DrawFn) -> Line:
+    places = [
+        Place(str(number), draw(owners), float(draw(numbers)), 0 if back else draw(numbers), back)
+        for number, back in enumerate(draw(st.lists(st.booleans(), max_size=8)))
+    ]
+    return Line(tuple(places), draw(taken))
+
+
+def place(name: str, since: float, bytes_: int = 1, owner: str | None = None) -> Place:
+    return Place(name, owner or name, since, bytes_)
+
+
+def names(places: tuple[Place, ...]) -> str:
+    return "".join(place.upload_id for place in places)
+
+
+# The order.
+
+
+def test_strangers_come_first_come_first_served() -> None:
+    line = Line((place("b", 2.0), place("a", 1.0), place("c", 3.0)))
+    assert names(line.in_order()) == "abc"
+    assert line.positions() == {"a": 1, "b": 2, "c": 3}
+
+
+def test_somebodys_second_upload_comes_after_everybodys_first() -> None:
+    line = Line(
+        (*(place(n, float(n), owner="o") for n in "123"), place("a", 8.0), place("b", 9.0)),
+    )
+    assert names(line.in_order()) == "1ab23"
+
+
+def test_what_somebody_has_open_counts_before_what_else_they_want() -> None:
+    line = Line((place("m", 1.0), place("n", 2.0)), {"m": Taken(open=1)})
+    assert names(line.in_order()) == "nm"
+
+
+def test_an_upload_that_comes_back_goes_before_those_that_have_not_begun() -> None:
+    back = Place("back", "o", 9.0, 0, comes_back=True)
+    line = Line((place("a", 1.0), back), {"o": Taken(open=5)})
+    assert line.in_order()[0] is back
+
+
+@given(lines())
+def test_everybody_has_one_place_and_nobody_passes_who_came_before_of_the_same_owner(
+    line: Line,
+) -> None:
+    order = line.in_order()
+    assert sorted(order, key=lambda p: p.upload_id) == list(line.places)
+    assert sorted(line.positions().values()) == list(range(1, len(order) + 1))
+    for earlier, later in pairwise(order):
+        if earlier.owner == later.owner and earlier.comes_back == later.comes_back:
+            assert earlier.since <= later.since
+
+
+# Turns.
+
+
+@given(lines(), limits, st.none() | numbers)
+def test_whoever_is_let_in_leaves_every_limit_kept(
+    line: Line, limits: Limits, free: int | None
+) -> None:
+    def is_within(used: int, bound: int | None) -> bool:
+        return bound is None or used <= bound
+
+    turns = line.turns(limits, free)
+    new = sum(place.bytes for place in turns)
+    if turns:
+        assert is_within(line.open + len(turns), limits.max_open)
+    if new:
+        assert is_within(line.reserved + new, limits.max_reserved)
+        assert is_within(new, free)
+    for owner in {place.owner for place in turns}:
+        mine = [place for place in turns if place.owner == owner]
+        assert is_within(line.of(owner).open + len(mine), limits.max_open_per_owner)
+        if sum(place.bytes for place in mine):
+            reserved = line.of(owner).reserved + sum(place.bytes for place in mine)
+            assert is_within(reserved, limits.max_reserved_per_owner)
+
+
+@given(lines(), limits, st.none() | numbers)
+def test_nobody_is_let_in_past_somebody_whom_a_common_limit_holds_up(
+    line: Line, limits: Limits, free: int | None
+) -> None:
+    common = replace(limits, max_open_per_owner=None, max_reserved_per_owner=None)
+    turns = line.turns(common, free)
+    assert turns == line.in_order()[: len(turns)]
+
+
+@given(lines(), limits)
+def test_an_empty_house_lets_the_next_one_in_unless_it_can_never_fit(
+    line: Line, limits: Limits
+) -> None:
+    empty = Line(tuple(p for p in line.places if not p.comes_back))
+    if empty.places and not empty.turns(limits, 20):
+        assert any(
+            bound is not None and empty.in_order()[0].bytes > bound
+            for bound in (limits.max_reserved, limits.max_reserved_per_owner, 20)
+        )
+
+
+def test_who_is_held_up_by_a_limit_of_its_owner_holds_up_nobody_else() -> None:
+    line = Line((place("1", 1.0, owner="o"), place("a", 2.0)), {"o": Taken(open=1)})
+    assert names(line.turns(replace(OPEN, max_open_per_owner=1))) == "a"
+    line = Line((place("1", 1.0, 5, "o"), place("a", 2.0, 5)), {"o": Taken(reserved=6)})
+    assert names(line.turns(replace(OPEN, max_reserved_per_owner=10))) == "a"
+
+
+def test_a_large_one_that_is_next_is_not_starved_by_small_ones() -> None:
+    line = Line((place("large", 1.0, 8), place("small", 2.0, 1)))
+    assert line.turns(OPEN, 5) == ()
+    assert [p.upload_id for p in line.turns(OPEN, 9)] == ["large", "small"]
+
+
+def test_who_has_its_space_on_disk_already_needs_no_more_of_it() -> None:
+    line = Line((place("a", 1.0, 8), place("b", 2.0, 3)))
+    assert line.turns(OPEN, 3) == ()
+    assert names(line.turns(OPEN, 3, placed={"a"})) == "ab"
+
+
+def test_who_comes_back_needs_no_space_even_on_a_full_disk() -> None:
+    line = Line((Place("back", "o", 1.0, 0, comes_back=True), place("a", 2.0, 1)))
+    assert [p.upload_id for p in line.turns(OPEN, -5)] == ["back"]
+
+
+def test_whoever_waits_asks_again_well_within_the_time_its_turn_is_kept() -> None:
+    pauses = [ask_again(position) for position in (None, *range(1, 2000))]
+    assert pauses == sorted(pauses)
+    assert pauses[0] >= 1
+    assert pauses[-1] == ASK_AGAIN_AT_MOST <= Limits().turn / 2
+
+
+# What can never fit.
 
 
 @given(numbers, limits, numbers)
 def test_what_may_fit_at_all_is_let_in_where_nothing_else_is(
     length: int, limits: Limits, total: int
 ) -> None:
-    space = Space(total=total, free=total)
-    if refusal(lambda: check_fits_ever(length, limits, space)) is None:
-        check_fits_now(length, limits, space)
-        check_admission(length, Usage(), limits)
+    alone = Line((place("a", 1.0, length),)).turns(limits, total - limits.min_free)
+    error = refusal(length, limits, Space(total=total, free=total))
+    if isinstance(error, NeverFits):
+        assert 0 <= error.limit < length or length == 0
+        assert not alone or length == 0
+    elif error is None:
+        assert alone
 
 
-@given(numbers, limits, numbers)
-def test_what_can_never_fit_is_let_in_nowhere(length: int, limits: Limits, total: int) -> None:
-    space = Space(total=total, free=total)
-    never = refusal(lambda: check_fits_ever(length, limits, space))
-    if isinstance(never, NeverFits):
-        assert 0 <= never.limit < length or length == 0
-        assert refusal(lambda: check_fits_now(length, limits, space)) or refusal(
-            lambda: check_admission(length, Usage(), limits)
-        )
-
-
-@given(numbers, st.builds(Usage, numbers, numbers, numbers, numbers), limits)
-def test_whoever_is_let_in_leaves_every_limit_kept(
-    length: int, usage: Usage, limits: Limits
-) -> None:
-    def is_within(used: int, bound: int | None) -> bool:
-        return bound is None or used <= bound
-
-    fits = (
-        is_within(usage.open + 1, limits.max_open)
-        and is_within(usage.open_of_owner + 1, limits.max_open_per_owner)
-        and is_within(usage.reserved + length, limits.max_reserved)
-        and is_within(usage.reserved_of_owner + length, limits.max_reserved_per_owner)
-    )
-    error = refusal(lambda: check_admission(length, usage, limits))
-    assert (error is None) == fits
-    assert error is None or isinstance(error, NoRoom)
-
-
-@pytest.mark.parametrize(
-    ("bound", "usage", "said"),
-    [
-        ("max_open", Usage(open=7), "as many uploads as may be"),
-        ("max_open_per_owner", Usage(open_of_owner=7), "you have as many open"),
-        ("max_reserved", Usage(reserved=6), "space for uploads in all"),
-        ("max_reserved_per_owner", Usage(reserved_of_owner=6), "one owner"),
-    ],
-)
-def test_who_has_to_wait_is_told_for_what_and_when_to_ask_again(
-    bound: str, usage: Usage, said: str
-) -> None:
-    with pytest.raises(NoRoom, match=said) as caught:
-        check_admission(2, usage, replace(OPEN, **{bound: 7}))
-    assert caught.value.retry_after == RETRY_AFTER
-
-
-def test_a_slot_does_not_ask_for_bytes() -> None:
-    full = Usage(open=0, reserved=99, open_of_owner=0, reserved_of_owner=99)
-    check_slot(full, replace(OPEN, max_reserved=1, max_reserved_per_owner=1))
+def refusal(length: int, limits: Limits, space: Space) -> UploadError | None:
+    try:
+        check_fits_ever(length, limits, space)
+    except UploadError as error:
+        return error
+    return None
 
 
 def test_a_file_above_the_largest_size_is_too_large_before_anything_else() -> None:
@@ -130,13 +220,6 @@ def test_a_file_above_all_the_space_there_is_never_fits(limits: Limits, space: S
     with pytest.raises(NeverFits) as caught:
         check_fits_ever(6, limits, space)
     assert caught.value == NeverFits(limit=5, provided=6)
-
-
-def test_the_space_that_is_kept_free_is_promised_to_nobody() -> None:
-    limits, space = replace(OPEN, min_free=3), Space(total=100, free=8)
-    check_fits_now(5, limits, space)
-    with pytest.raises(NoRoom, match="free disk space"):
-        check_fits_now(6, limits, space)
 
 
 def test_a_volume_below_what_is_kept_free_can_hold_nothing() -> None:

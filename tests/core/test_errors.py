@@ -21,6 +21,7 @@ SIZE_REFUSALS = (TooLarge,)
 PROBLEM_MEMBERS = {"type", "title", "status", "detail", "instance", "code", "retryable", "hint"}
 
 SAMPLES: dict[Any, object] = {
+    int | None: 7,
     int: 413,  # numbers stand in no text but that of a refusal for size
     float: 413.0,
     str: "word",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from wherry.core.digests import Digest, crc64
 from wherry.core.errors import (
     BytesMissing,
+    InLine,
     LengthMismatch,
     RangeOutside,
     Superseded,
@@ -37,8 +38,6 @@ COMPLETED_AT = (2.0, 3.0)
 MUCH_LATER = 9.0
 
 ENDED = GONE | {State.COMPLETE}
-#: Edges that no request takes yet: nothing waits until there is a line to wait in.
-UNTRODDEN = {(State.WAITING, State.RECEIVING)}
 
 
 class Action(NamedTuple):
@@ -73,7 +72,9 @@ ALWAYS = [
     *(Action("cancel", (now,)) for now in (*COMPLETED_AT, MUCH_LATER)),
     *(Action("expire", (now, EXPIRES_AFTER)) for now in (0.0, 1.0, 2.0, 3.0)),
     *(Action("discard", (now,)) for now in (5.0, 6.0)),
-    Action("withdraw", ()),
+    Action("stand_in_line", (1.0,)),
+    Action("let_in", (1.0,)),
+    *(Action("forfeit", (now,)) for now in (0.0, 1.0)),
     *(Action("vanish", (token,)) for token in (None, *TOKENS)),
     *(Action("fail", ("type-refused", token)) for token in (None, *TOKENS)),
     Action("keep_slot", (1.0,)),
@@ -101,7 +102,7 @@ def actions(upload: Upload) -> Iterator[Action]:
 @cache
 def walk() -> tuple[list[Step], list[Refusal]]:
     new = Upload("u", owner="o", filename="f", limit=LIMIT, chunk_size=2)
-    waiting = replace(new, state=State.WAITING)
+    waiting = replace(new, state=State.WAITING, queued_at=0.0)
     seen, todo = {new, waiting}, [new, waiting]
     taken, refused = [], []
     while todo:
@@ -148,7 +149,7 @@ def is_being_completed(upload: Upload, now: float) -> bool:
 def test_only_the_transitions_of_the_table_happen_and_each_of_them_does() -> None:
     taken = {(step.before.state, step.after.state) for step in steps()}
     table = {(origin, to) for origin, targets in TRANSITIONS.items() for to in targets}
-    assert {(origin, to) for origin, to in taken if origin is not to} == table - UNTRODDEN
+    assert {(origin, to) for origin, to in taken if origin is not to} == table
 
 
 def test_what_an_upload_is_never_changes() -> None:
@@ -207,16 +208,19 @@ def test_an_upload_expires_when_its_last_byte_is_too_old_and_not_before() -> Non
     for step in steps("expire"):
         before, now = step.before, step.args[0]
         times = [lease.at for lease in before.leases] + [p.at for p in before.received.parts]
-        is_due = now >= max([before.created_at, *times]) + EXPIRES_AFTER
-        if before.state in (State.WAITING, State.RECEIVING):
+        turn = 0 if before.received.parts else before.slot_until
+        is_due = now >= max([before.created_at, turn, *times]) + EXPIRES_AFTER
+        if before.queued_at is not None:
+            assert step.after is before
+        elif before.state in (State.WAITING, State.RECEIVING):
             assert (step.after.state is State.EXPIRED) == is_due
         else:
             assert step.after is before or (is_due and before.completion is None)
 
 
-def test_nothing_is_kept_for_ever_that_nobody_completes() -> None:
+def test_nothing_is_kept_for_ever_that_nobody_completes_and_that_waits_for_no_turn() -> None:
     for upload in states():
-        if upload.state not in ENDED and upload.completion is None:
+        if upload.state not in ENDED and upload.completion is None and upload.queued_at is None:
             assert upload.expire(MUCH_LATER, EXPIRES_AFTER).state is State.EXPIRED
 
 
@@ -328,7 +332,8 @@ def test_bytes_are_refused_by_whatever_does_not_receive() -> None:
     for refusal in refusals("lease", "record", "declare_length"):
         state = refusal.before.state
         if state is not State.RECEIVING:
-            assert isinstance(refusal.error, UploadGone if state in GONE else UploadClosed)
+            expected = InLine if state is State.WAITING else UploadClosed
+            assert isinstance(refusal.error, UploadGone if state in GONE else expected)
 
 
 def test_a_slot_is_only_ever_kept_longer() -> None:
@@ -391,10 +396,3 @@ def test_the_assessment_is_fixed_by_completion_and_by_nothing_else() -> None:
         before, after = step.before.assessment_id, step.after.assessment_id
         assert before == after or (before is None and step.name == "completed")
     assert all(s.after.assessment_id == f"assessment-{s.args[0]}" for s in steps("completed"))
-
-
-def test_what_has_no_space_is_withdrawn_unless_somebody_writes_into_it() -> None:
-    for step in steps("withdraw"):
-        busy = bool(step.before.received.parts or step.before.leases)
-        goes = step.before.state is State.RECEIVING and not busy
-        assert step.after.state is State.CANCELLED if goes else step.after == step.before

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio
 import anyio.from_thread
 import pytest
@@ -14,7 +12,6 @@ from wherry.core.digests import Digest
 from wherry.core.errors import (
     BodyCut,
     DigestMismatch,
-    DiskFull,
     Superseded,
     UploadGone,
     UploadNotFound,
@@ -224,44 +221,3 @@ async def test_a_foreign_request_ends_nobody_elses(world: World) -> None:
             await engine.write(Caller("bob"), Write(upload.id, 0), Bytes(DATA))
         held.let_go.set()
     assert (await engine.status(ALICE, upload.id)).offset == len(DATA)
-
-
-async def test_space_that_runs_out_takes_no_upload_from_who_writes_into_it(world: World) -> None:
-    """Two clients bring the same file; the second finds the upload before it has its space."""
-
-    class Late:
-        """Storage in which the first reservation fails, after somebody else has written."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(world.storage, name)
-
-        def reserve(self, upload_id: str, length: int) -> None:
-            world.storage.reserve(upload_id, length)
-            anyio.from_thread.run(somebody_writes)
-            raise DiskFull
-
-    async def somebody_writes() -> None:
-        upload = await created(world.engine(), len(DATA), fingerprint="f")
-        await written(world.engine(), upload, 0, DATA[:100])
-
-    with pytest.raises(DiskFull):
-        await created(world.engine(Late()), len(DATA), fingerprint="f")
-    upload = await created(world.engine(), len(DATA), fingerprint="f")
-    assert upload.offset == 100
-    await written(world.engine(), upload, 100, DATA[100:])
-    await world.engine().complete(ALICE, upload.id)
-    assert (await world.engine().finished(ALICE, upload.id))[1].read_bytes() == DATA
-
-
-async def test_without_space_nothing_is_left(world: World) -> None:
-    class Full:
-        def __getattr__(self, name: str) -> Any:
-            return getattr(world.storage, name)
-
-        def reserve(self, upload_id: str, length: int) -> None:
-            raise DiskFull
-
-    with pytest.raises(DiskFull):
-        await created(world.engine(Full()), len(DATA))
-    assert (await world.catalog.usage(world.now)).reserved == 0
-    assert list((world.settings.data / "temp_chunks").iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import anyio
@@ -37,31 +38,88 @@ async def test_what_can_never_fit_is_refused_at_once(serve: Serve) -> None:
         {"max_reserved_per_owner": 2 * SIZE},
     ],
 )
-async def test_above_the_limits_init_says_when_to_come_back(
+async def test_above_the_limits_init_gives_a_place_in_the_line(
     serve: Serve, limits: dict[str, int]
 ) -> None:
     async with serve(**limits) as client:
         upload = Uploading(client)
         first = await upload.begin(SIZE)
         await upload.begin(SIZE)
+        queued = [await upload.init(SIZE) for _ in range(2)]
+        assert [answer.status_code for answer in queued] == [202, 202]
+        for number, answer in enumerate(queued, 1):
+            told = answer.json()
+            assert (told["state"], told["position"]) == ("waiting", number)
+            assert told["retry_after"] == int(answer.headers["retry-after"]) > 0
+            assert told["expires_at"] is None
+        waiting = queued[0].json()["upload_id"]
+        await upload.cancel(first)
+        while (told := (await upload.status(waiting)).json())["state"] == "waiting":
+            assert told["position"] == 1
+            await anyio.sleep(0.02)
+        assert (told["position"], told["retry_after"]) == (None, None)
+        assert (await upload.chunk(waiting, 0, DATA[:CHUNK])).status_code == 200
+        listed = (await client.get("/chunked-upload/")).json()["uploads"]
+        assert [each["position"] for each in listed if each["state"] == "waiting"] == [1]
+
+
+async def test_a_chunk_and_a_completion_before_the_turn_are_told_to_wait(serve: Serve) -> None:
+    async with serve(max_open=1) as client:
+        upload = Uploading(client)
+        await upload.begin(SIZE)
+        waiting = (await upload.init(SIZE)).json()["upload_id"]
+        for answer in (
+            await upload.chunk(waiting, 0, DATA[:CHUNK]),
+            await upload.complete(waiting),
+        ):
+            told = problem(answer, 429, "waiting")
+            assert (told["position"], told["retryable"]) == (1, True)
+            assert told["retry_after"] == int(answer.headers["retry-after"])
+
+
+async def test_a_line_that_is_full_is_said_to_be(serve: Serve) -> None:
+    async with serve(max_open=1, max_waiting=0) as client:
+        upload = Uploading(client)
+        await upload.begin(SIZE)
         full = await upload.init(SIZE)
         assert problem(full, 503, "no-room")["retryable"]
         assert int(full.headers["retry-after"]) > 0
-        await upload.cancel(first)
-        await upload.begin(SIZE)
+
+
+async def test_events_tell_the_place_and_then_the_turn(serve: Serve) -> None:
+    async with serve(max_open=1) as client:
+        upload = Uploading(client)
+        first = await upload.begin(SIZE)
+        waiting = (await upload.init(SIZE)).json()["upload_id"]
+
+        async def make_room() -> None:
+            for leaves in (first, waiting):
+                await anyio.sleep(1.5)  # longer than it takes the stream to look
+                await upload.cancel(leaves)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(make_room)
+            answer = await client.get(f"/chunked-upload/{waiting}/events", timeout=30)
+    told = [json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:")]
+    states = [(each["state"], each["position"]) for each in told]
+    assert states == [("waiting", 1), ("receiving", None), ("cancelled", None)]
 
 
 async def test_an_idle_upload_gives_its_slot_away_and_keeps_its_bytes(serve: Serve) -> None:
-    async with serve(max_open=1, slot_idle=0.2) as client:
+    async with serve(max_open=1, slot_idle=0.2, turn=0.2) as client:
         upload = Uploading(client)
         idle = await upload.begin(SIZE)
         assert (await upload.chunk(idle, 0, DATA[:CHUNK])).status_code == 200
-        problem(await upload.init(SIZE), 503, "no-room")
         await anyio.sleep(0.25)
         active = await upload.begin(SIZE)
-        problem(await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK]), 503, "no-room")
-        await upload.cancel(active)
+        assert (await upload.chunk(active, 0, DATA[:CHUNK])).status_code == 200
         answer = await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK])
+        assert problem(answer, 429, "waiting")["position"] == 1
+        await upload.cancel(active)
+        with anyio.fail_after(5):
+            while answer.status_code == 429:
+                await anyio.sleep(0.05)
+                answer = await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK])
         assert answer.json()["offset"] == 2 * CHUNK
 
 

@@ -13,26 +13,29 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from wherry.core.admission import Usage
+from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.upload import State, Upload
 
 Change = Callable[[Upload], Upload]
-Admission = Callable[[Upload, Usage], Upload]
+Choice = Callable[[Line], Collection[str]]
 
 
 class Catalog(Protocol):
-    async def create(self, upload: Upload, now: float, admit: Admission) -> Upload:
-        """Record a new upload if `admit(upload, usage)` lets it in, in one transaction.
+    async def create(self, upload: Upload) -> Upload:
+        """Record a new upload.
 
-        If the owner already has a receiving upload with the same fingerprint (not
-        None), limit and length, that one is returned instead, and `admit` is not asked.
+        If the owner already has a waiting or receiving one with the same fingerprint
+        (not None), limit and length, that one is returned instead.
         """
 
-    async def admit(self, upload_id: str, now: float, admit: Admission) -> Upload:
-        """Like `update`, for a change that depends on what is taken by all the others.
+    async def line(self, now: float) -> Line:
+        """Who waits, and what is taken at `now`: slots whose time is not up, reserved bytes."""
 
-        Raises `UploadNotFound`, and what `admit` raises.
+    async def advance(self, now: float, choose: Choice, change: Change) -> list[Upload]:
+        """Apply `change` to the uploads that `choose` names of the line, in one transaction.
+
+        Raises `UploadNotFound`, and what `choose` and `change` raise.
         """
 
     async def load(self, upload_id: str) -> Upload:
@@ -57,9 +60,6 @@ class Catalog(Protocol):
         self, states: Collection[State] | None = None, owner: str | None = None
     ) -> list[Upload]:
         """All of these uploads, oldest first."""
-
-    async def usage(self, now: float, owner: str | None = None) -> Usage:
-        """What is taken at `now`: slots whose time is not up, bytes of unfinished uploads."""
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         """Delete these records, with their parts and assessments."""

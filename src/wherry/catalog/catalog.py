@@ -18,11 +18,11 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from wherry.catalog import Admission, Change, queries, sqlite
+from wherry.catalog import Change, Choice, queries, sqlite
 from wherry.catalog.migrations import migrate
-from wherry.catalog.operations import Admit, Claim, Create, Forget, Update, UpdateAssessment
+from wherry.catalog.operations import Advance, Claim, Create, Forget, Update, UpdateAssessment
 from wherry.catalog.writer import Writer
-from wherry.core.admission import Usage
+from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import State, Upload
@@ -57,11 +57,14 @@ class SqlCatalog:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wherry-catalog-reader")
         self._writer = Writer(self._engine)
 
-    async def create(self, upload: Upload, now: float, admit: Admission) -> Upload:
-        return await _wait(self._writer.submit(Create(upload, now, admit)))
+    async def create(self, upload: Upload) -> Upload:
+        return await _wait(self._writer.submit(Create(upload)))
 
-    async def admit(self, upload_id: str, now: float, admit: Admission) -> Upload:
-        return await _wait(self._writer.submit(Admit(upload_id, now, admit)))
+    async def line(self, now: float) -> Line:
+        return await self._read(lambda c: queries.line(c, now))
+
+    async def advance(self, now: float, choose: Choice, change: Change) -> list[Upload]:
+        return await _wait(self._writer.submit(Advance(now, choose, change)))
 
     async def load(self, upload_id: str) -> Upload:
         found = await self._read(lambda c: queries.uploads_by_id(c, [upload_id]))
@@ -85,9 +88,6 @@ class SqlCatalog:
         self, states: Collection[State] | None = None, owner: str | None = None
     ) -> list[Upload]:
         return await self._read(lambda c: queries.uploads_where(c, states, owner))
-
-    async def usage(self, now: float, owner: str | None = None) -> Usage:
-        return await self._read(lambda c: queries.usage(c, now, owner))
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         await _wait(self._writer.submit(Forget(tuple(upload_ids))))

@@ -18,7 +18,7 @@ from sqlalchemy.sql import Executable
 from wherry.catalog import queries
 from wherry.catalog.rows import Values, assessment_row, lease_row, part_row, upload_row
 from wherry.catalog.tables import assessments, leases, parts, uploads
-from wherry.core.admission import Usage
+from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import Upload
@@ -82,10 +82,9 @@ class Draft:
         found = queries.same_upload(self._connection, new)
         return None if found is None else self.upload(found)
 
-    def usage(self, now: float, upload: Upload) -> Usage:
-        """What is taken by all uploads but this one."""
+    def line(self, now: float) -> Line:
         self.flush()
-        return queries.usage(self._connection, now, upload.owner, but_for=upload.id)
+        return queries.line(self._connection, now)
 
     def forget(self, upload_ids: Collection[str]) -> None:
         self.flush()

@@ -10,11 +10,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
-from wherry.catalog import Admission, Change
-from wherry.core.admission import Usage
+from wherry.catalog import Change, Choice
+from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import HOLDS_SPACE, State, Upload
+
+_UNFINISHED = (State.WAITING, State.RECEIVING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +40,19 @@ class _Records:
     def with_assessment(self, assessment: Assessment) -> _Records:
         return replace(self, assessments={**self.assessments, assessment.id: assessment})
 
-    def usage(self, now: float, owner: str | None, but_for: str | None = None) -> Usage:
-        taken = [u for u in self.uploads.values() if u.state in HOLDS_SPACE and u.id != but_for]
-        theirs = [upload for upload in taken if upload.owner == owner]
-        return Usage(
-            open=sum(upload.slot_until > now for upload in taken),
-            reserved=sum(upload.limit for upload in taken),
-            open_of_owner=sum(upload.slot_until > now for upload in theirs),
-            reserved_of_owner=sum(upload.limit for upload in theirs),
-        )
+    def line(self, now: float) -> Line:
+        places = tuple(_place_of(u) for u in self.uploads.values() if u.queued_at is not None)
+        unused = tuple(u.id for u in self.uploads.values() if u.forfeit(now) is not u)
+        return Line(places, self._taken(now), unused if places else ())
+
+    def _taken(self, now: float) -> dict[str, Taken]:
+        taken: dict[str, Taken] = {}
+        for upload in self.uploads.values():
+            if upload.state in HOLDS_SPACE:
+                before = taken.get(upload.owner, Taken())
+                is_open = upload.slot_until > now
+                taken[upload.owner] = Taken(before.open + is_open, before.reserved + upload.limit)
+        return taken
 
     def same_upload(self, new: Upload) -> Upload | None:
         def key(upload: Upload) -> tuple[object, ...]:
@@ -54,8 +60,8 @@ class _Records:
 
         if new.fingerprint is None:
             return None
-        receiving = (u for u in self.uploads.values() if u.state is State.RECEIVING)
-        same = [upload for upload in receiving if key(upload) == key(new)]
+        unfinished = (u for u in self.uploads.values() if u.state in _UNFINISHED)
+        same = [upload for upload in unfinished if key(upload) == key(new)]
         return min(same, key=_age, default=None)
 
 
@@ -66,23 +72,27 @@ class MemoryCatalog:
         self._records = _Records()
         self._changing = Lock()
 
-    async def create(self, upload: Upload, now: float, admit: Admission) -> Upload:
+    async def create(self, upload: Upload) -> Upload:
         with self._changing:
             same = self._records.same_upload(upload)
             if same is not None:
                 return same
             if upload.id in self._records.uploads:
                 raise ValueError(f"there is an upload {upload.id}")
-            admitted = admit(upload, self._records.usage(now, upload.owner, upload.id))
-            self._records = self._records.with_upload(admitted)
-            return admitted
+            self._records = self._records.with_upload(upload)
+            return upload
 
-    async def admit(self, upload_id: str, now: float, admit: Admission) -> Upload:
+    async def line(self, now: float) -> Line:
+        return self._records.line(now)
+
+    async def advance(self, now: float, choose: Choice, change: Change) -> list[Upload]:
         with self._changing:
-            upload = self._records.upload(upload_id)
-            admitted = admit(upload, self._records.usage(now, upload.owner, upload_id))
-            self._records = self._records.with_upload(admitted)
-            return admitted
+            records = self._records
+            changed = [change(records.upload(id_)) for id_ in choose(records.line(now))]
+            for upload in changed:
+                records = records.with_upload(upload)
+            self._records = records
+            return changed
 
     async def load(self, upload_id: str) -> Upload:
         return self._records.upload(upload_id)
@@ -118,9 +128,6 @@ class MemoryCatalog:
             if (states is None or upload.state in states) and owner in (None, upload.owner)
         ]
         return sorted(found, key=_age)
-
-    async def usage(self, now: float, owner: str | None = None) -> Usage:
-        return self._records.usage(now, owner)
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         with self._changing:
@@ -158,6 +165,11 @@ class MemoryCatalog:
 
     async def close(self) -> None:
         """There is nothing to let go of."""
+
+
+def _place_of(upload: Upload) -> Place:
+    has_space, since = upload.state is not State.WAITING, upload.queued_at or 0.0
+    return Place(upload.id, upload.owner, since, 0 if has_space else upload.limit, has_space)
 
 
 def _age(record: Upload | Assessment) -> tuple[float, str]:

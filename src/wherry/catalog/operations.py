@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from wherry.catalog import Admission, Change
+from wherry.catalog import Change, Choice
 from wherry.catalog.draft import Draft
 from wherry.core.assessment import Assessment
 from wherry.core.upload import Upload
@@ -32,8 +32,6 @@ class Operation(Protocol[T_co]):
 @dataclass(frozen=True, slots=True)
 class Create:
     upload: Upload
-    now: float
-    admit: Admission
 
     @property
     def concerns(self) -> tuple[str, ...]:
@@ -46,26 +44,27 @@ class Create:
             return same
         if draft.find(new.id) is not None:
             raise ValueError(f"there is an upload {new.id}")
-        admitted = self.admit(new, draft.usage(self.now, new))
-        draft.put(admitted)
-        return admitted
+        draft.put(new)
+        return new
 
 
 @dataclass(frozen=True, slots=True)
-class Admit:
-    upload_id: str
+class Advance:
     now: float
-    admit: Admission
+    choose: Choice
+    change: Change
 
     @property
     def concerns(self) -> tuple[str, ...]:
-        return (self.upload_id,)
+        return ()
 
-    def apply(self, draft: Draft) -> Upload:
-        upload = draft.upload(self.upload_id)
-        admitted = self.admit(upload, draft.usage(self.now, upload))
-        draft.put(admitted)
-        return admitted
+    def apply(self, draft: Draft) -> list[Upload]:
+        chosen = self.choose(draft.line(self.now))
+        draft.fetch(chosen)
+        changed = [self.change(draft.upload(upload_id)) for upload_id in chosen]
+        for upload in changed:
+            draft.put(upload)
+        return changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, func, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.sql import ColumnElement
 
 from wherry.catalog.rows import assessment_of, lease_of, upload_of
 from wherry.catalog.tables import assessments, leases, parts, uploads
-from wherry.core.admission import Usage
+from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part
 from wherry.core.upload import HOLDS_SPACE, Lease, State, Upload
@@ -93,7 +93,7 @@ def same_upload(connection: Connection, new: Upload) -> str | None:
             uploads.c.fingerprint == new.fingerprint,
             uploads.c.limit == new.limit,
             uploads.c.length.is_not_distinct_from(new.length),
-            uploads.c.state == State.RECEIVING.value,
+            uploads.c.state.in_([State.WAITING.value, State.RECEIVING.value]),
         )
         .order_by(uploads.c.created_at, uploads.c.id)
         .limit(1)
@@ -101,22 +101,38 @@ def same_upload(connection: Connection, new: Upload) -> str | None:
     return connection.execute(same).scalar()
 
 
-def usage(
-    connection: Connection, now: float, owner: str | None, but_for: str | None = None
-) -> Usage:
-    """What is taken at `now` by all uploads but the one named."""
-    is_owners = uploads.c.owner == owner
-    is_open = uploads.c.slot_until > now
-    bytes_, nothing = uploads.c.limit, 0
-    counted = select(
-        func.coalesce(func.sum(case((is_open, 1), else_=nothing)), nothing),
-        func.coalesce(func.sum(bytes_), nothing),
-        func.coalesce(func.sum(case((and_(is_open, is_owners), 1), else_=nothing)), nothing),
-        func.coalesce(func.sum(case((is_owners, bytes_), else_=nothing)), nothing),
-    ).where(uploads.c.state.in_([state.value for state in HOLDS_SPACE]))
-    if but_for is not None:
-        counted = counted.where(uploads.c.id != but_for)
-    return Usage(*(int(number) for number in connection.execute(counted).one()))
+def line(connection: Connection, now: float) -> Line:
+    """Who waits, what is taken at `now`, and who has let its turn pass."""
+    places = connection.execute(_PLACES).all()
+    is_open = case((uploads.c.slot_until > now, 1), else_=0)
+    counted = (
+        select(uploads.c.owner, func.sum(is_open), func.sum(uploads.c.limit))
+        .where(uploads.c.state.in_([state.value for state in HOLDS_SPACE]))
+        .group_by(uploads.c.owner)
+    )
+    taken = {row[0]: Taken(int(row[1]), int(row[2])) for row in connection.execute(counted)}
+    unused: tuple[str, ...] = ()
+    if places:  # nobody minds as long as nobody waits
+        unused = tuple(connection.execute(_UNUSED, {"now": now}).scalars())
+    return Line(tuple(_place_of(*row) for row in places), taken, unused)
+
+
+_PLACES = select(
+    uploads.c.id, uploads.c.owner, uploads.c.queued_at, uploads.c.limit, uploads.c.state
+).where(uploads.c.queued_at.is_not(None))
+
+_UNUSED = select(uploads.c.id).where(
+    uploads.c.state == State.RECEIVING.value,
+    uploads.c.queued_at.is_(None),
+    uploads.c.slot_until <= bindparam("now"),
+    ~exists().where(parts.c.upload_id == uploads.c.id),
+    ~exists().where(leases.c.upload_id == uploads.c.id),
+)
+
+
+def _place_of(id_: str, owner: str, since: float, limit: int, state: str) -> Place:
+    has_space = state != State.WAITING.value
+    return Place(id_, owner, since, 0 if has_space else limit, has_space)
 
 
 def assessment_by_id(connection: Connection, assessment_id: str) -> Assessment | None:

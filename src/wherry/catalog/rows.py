@@ -40,6 +40,7 @@ def upload_row(upload: Upload) -> Values:
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
         "discarded_at": upload.discarded_at,
+        "queued_at": upload.queued_at,
     }
 
 
@@ -68,6 +69,7 @@ def upload_of(row: Row[Any], parts: Iterable[Part], leases: Iterable[Lease]) -> 
         assessment_id=row.assessment_id,
         failure=row.failure,
         discarded_at=row.discarded_at,
+        queued_at=row.queued_at,
     )
 
 

@@ -74,7 +74,9 @@ uploads = Table(
     Column("assessment_id", Text),
     Column("failure", Text),
     Column("discarded_at", Double),
+    Column("queued_at", Double),
     Index(None, "state", "created_at"),
+    Index(None, "queued_at"),
     Index(None, "owner", "fingerprint"),
 )
 

@@ -66,6 +66,7 @@ def storage(data: Data = DATA, as_json: Json = False) -> None:
     for name in ("total", "free", "reserved", "used"):
         typer.echo(f"{name:13} {size(facts[name])}")
     typer.echo(f"open uploads  {facts['open']}")
+    typer.echo(f"waiting       {facts['waiting']}")
 
 
 def uploads(data: Data = DATA, as_json: Json = False) -> None:

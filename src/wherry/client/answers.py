@@ -156,7 +156,7 @@ def parse_error(answer: Answer) -> ClientError:
     kind = _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
     if code in ("upload-not-found", "upload-gone"):
         kind = UploadGone
-    elif code == "no-room":
+    elif code in ("no-room", "waiting"):
         kind = NoRoom
     elif code == "busy":
         kind = Busy

@@ -289,7 +289,8 @@ class Run:
 
     def _tell_trouble(self, error: ClientError, pause: float) -> None:
         state = "waiting" if isinstance(error, NoRoom) else "retrying"
-        self._tell(state, max(pause, 0.0), problem=error.detail)
+        position = error.facts.get("position")
+        self._tell(state, max(pause, 0.0), position=position, problem=error.detail)
 
     def _note_sent(self, size: int) -> None:
         self._teller.note_sent(size, time.monotonic())

@@ -1,31 +1,27 @@
-"""Who may start now.
+"""Who may start now, and who stands where in the line.
 
-Rule 1: room is counted and taken in one transaction, so two requests can never
-take the same last place.
+Rule 1: whoever finds no room stands in the line, in order of coming and fair
+between owners: somebody's second upload comes after everybody's first.
 
-Rule 2: what can never fit is told so at once; what may fit later is told when
-to ask again.
+Rule 2: nobody overtakes whoever is next for space or a slot that all share; who
+is held up by a limit of its owner alone holds up nobody else.
+
+Rule 3: what can never fit is told so at once.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
-from wherry.core.errors import NeverFits, NoRoom
+from wherry.core.errors import NeverFits
 from wherry.core.limits import Limits
 
-#: Seconds after which a client that found no room should ask again.
-RETRY_AFTER = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What is taken: uploads that hold a slot, and bytes reserved by unfinished ones."""
-
-    open: int = 0
-    reserved: int = 0
-    open_of_owner: int = 0
-    reserved_of_owner: int = 0
+#: Seconds after which whoever is next should ask again, and whoever comes last.
+ASK_AGAIN, ASK_AGAIN_AT_MOST = 1, 30
+#: One second more for so many places: a turn must not lie unused, nor a thousand ask at once.
+PLACES_A_SECOND = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +30,102 @@ class Space:
 
     total: int
     free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What one owner's uploads take: how many are open, and bytes reserved for them."""
+
+    open: int = 0
+    reserved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An upload in the line since `since` (Unix seconds).
+
+    `bytes`: the space that it needs; none for one that has bytes already and only
+    wants its slot back. Those come first: the sooner they end, the sooner there is space.
+    """
+
+    upload_id: str
+    owner: str
+    since: float
+    bytes: int
+    comes_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Everybody who waits, and what everybody else has taken.
+
+    `unused`: uploads that were let in, and have let their time pass without a byte.
+    """
+
+    places: tuple[Place, ...] = ()
+    taken: Mapping[str, Taken] = field(default_factory=dict, hash=False)
+    unused: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> int:
+        return sum(taken.open for taken in self.taken.values())
+
+    @property
+    def reserved(self) -> int:
+        return sum(taken.reserved for taken in self.taken.values())
+
+    def of(self, owner: str) -> Taken:
+        return self.taken.get(owner, Taken())
+
+    def in_order(self) -> tuple[Place, ...]:
+        """Who is next comes first."""
+        ahead = Counter({owner: taken.open for owner, taken in self.taken.items()})
+        ranked = []
+        for place in sorted(self.places, key=lambda p: (not p.comes_back, p.since, p.upload_id)):
+            key = (not place.comes_back, ahead[place.owner], place.since, place.upload_id)
+            ranked.append((key, place))
+            ahead[place.owner] += 1
+        return tuple(place for _, place in sorted(ranked, key=lambda pair: pair[0]))
+
+    def positions(self) -> dict[str, int]:
+        """By upload: 1 is next."""
+        return {place.upload_id: number for number, place in enumerate(self.in_order(), 1)}
+
+    def turns(
+        self, limits: Limits, free: int | None = None, placed: Collection[str] = ()
+    ) -> tuple[Place, ...]:
+        """Who may come in now.
+
+        `free`: bytes of disk left to promise, None: it is not asked; `placed`: uploads
+        that have their space on disk already.
+        """
+        now_open, reserved, chosen = self.open, self.reserved, []
+        taken = dict(self.taken)
+        for place in self.in_order():
+            theirs = taken.get(place.owner, Taken())
+            after = Taken(theirs.open + 1, theirs.reserved + place.bytes)
+            needed = 0 if place.upload_id in placed else place.bytes
+            if not (
+                _is_within(after.open, limits.max_open_per_owner)
+                and _is_within(after.reserved, limits.max_reserved_per_owner)
+            ):
+                continue
+            if not (
+                _is_within(now_open + 1, limits.max_open)
+                and _is_within(reserved + place.bytes, limits.max_reserved)
+                and (needed == 0 or _is_within(needed, free))
+            ):
+                break
+            now_open, reserved = now_open + 1, reserved + place.bytes
+            free = None if free is None else free - needed
+            taken[place.owner] = after
+            chosen.append(place)
+        return tuple(chosen)
+
+
+def ask_again(position: int | None) -> int:
+    """Seconds until a client in the line should ask: its turn is kept for longer than that."""
+    return min(ASK_AGAIN + (position or 0) // PLACES_A_SECOND, ASK_AGAIN_AT_MOST)
 
 
 def check_fits_ever(length: int, limits: Limits, space: Space) -> None:
@@ -45,26 +137,5 @@ def check_fits_ever(length: int, limits: Limits, space: Space) -> None:
         raise NeverFits(limit=max(bound, 0), provided=length)
 
 
-def check_fits_now(length: int, limits: Limits, space: Space) -> None:
-    """Raises `NoRoom` where the disk would be left with less than `min_free`."""
-    if length > space.free - limits.min_free:
-        raise NoRoom("free disk space", RETRY_AFTER)
-
-
-def check_slot(usage: Usage, limits: Limits) -> None:
-    """Raises `NoRoom` where one more open upload would be too many."""
-    if limits.max_open is not None and usage.open >= limits.max_open:
-        raise NoRoom("as many uploads as may be are open", RETRY_AFTER)
-    per_owner = limits.max_open_per_owner
-    if per_owner is not None and usage.open_of_owner >= per_owner:
-        raise NoRoom("you have as many open uploads as one may", RETRY_AFTER)
-
-
-def check_admission(length: int, usage: Usage, limits: Limits) -> None:
-    """Raises `NoRoom` where a new upload of `length` bytes has to wait."""
-    check_slot(usage, limits)
-    if limits.max_reserved is not None and usage.reserved + length > limits.max_reserved:
-        raise NoRoom("space for uploads in all", RETRY_AFTER)
-    per_owner = limits.max_reserved_per_owner
-    if per_owner is not None and usage.reserved_of_owner + length > per_owner:
-        raise NoRoom("space for one owner's uploads", RETRY_AFTER)
+def _is_within(wanted: int, bound: int | None) -> bool:
+    return bound is None or wanted <= bound

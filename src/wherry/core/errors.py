@@ -209,16 +209,31 @@ class NeverFits(UploadError):
 
 @dataclass
 class NoRoom(UploadError):
-    """Full just now: too many open uploads, or too little space."""
+    """Full just now, and the request is of a kind that cannot wait, or the line is full too."""
 
     code: ClassVar[str] = "no-room"
     retryable: ClassVar[bool] = True
     hint: ClassVar[str] = "Nothing is lost. Try again after retry_after seconds."
-    limit: str
-    retry_after: int
+    retry_after: int = 5
 
     def __str__(self) -> str:
-        return f"There is no room at the moment ({self.limit})."
+        return "There is no room at the moment, for uploads or for their bytes."
+
+
+@dataclass
+class InLine(UploadError):
+    """The upload stands in the waiting line at `position`; 1 is next."""
+
+    code: ClassVar[str] = "waiting"
+    retryable: ClassVar[bool] = True
+    hint: ClassVar[str] = (
+        "Nothing is lost, and its place is kept. Ask again after retry_after seconds."
+    )
+    position: int | None = None
+    retry_after: int = 1
+
+    def __str__(self) -> str:
+        return "The upload waits in the line for its turn."
 
 
 @dataclass

@@ -42,7 +42,9 @@ class Limits:
     max_reserved: int | None = None
     max_reserved_per_owner: int | None = None
     min_free: int = 256 * MiB
+    max_waiting: int | None = 1000
     slot_idle: float = 120.0
+    turn: float = 60.0
     expires_after: float = 24 * 3600.0
     keep_records: float = 7 * 24 * 3600.0
 

@@ -18,7 +18,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes)."""
+    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes).
+
+    `waits`: where there is no room, it stands in the line.
+    """
 
     filename: str
     length: int | None
@@ -28,6 +31,7 @@ class Create:
     fingerprint: str | None = None
     digest: Digest | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from wherry.core.errors import (
     Busy,
     BytesMissing,
     FileDigestMismatch,
+    InLine,
     LengthMismatch,
     LengthRequired,
     RangeOutside,
@@ -65,6 +66,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 
 #: States in which an upload's folder exists and its space is reserved.
 HOLDS_SPACE = frozenset({State.RECEIVING, State.COMPLETING})
+#: States in which more is to come of it.
+UNFINISHED = HOLDS_SPACE | {State.WAITING}
 #: States whose bytes are gone.
 GONE = frozenset({State.CANCELLED, State.EXPIRED, State.FAILED})
 
@@ -92,8 +95,8 @@ class Upload:
 
     `limit` is the most that is accepted and what space is reserved for;
     `length` is the declared total, None until it is known.
-    `slot_until`: until when it counts as open; `discarded_at`: when its finished
-    file was deleted.
+    `queued_at`: since when it stands in the line; `slot_until`: until when it counts
+    as open; `discarded_at`: when its finished file was deleted.
     """
 
     id: str
@@ -111,6 +114,7 @@ class Upload:
     received: PartSet = PartSet()
     leases: tuple[Lease, ...] = ()
     completion: Completion | None = None
+    queued_at: float | None = None
     slot_until: float = 0.0
     assessment_id: str | None = None
     failure: str | None = None
@@ -146,9 +150,9 @@ class Upload:
 
     @property
     def active_at(self) -> float:
-        """When a byte last came or a request last began."""
+        """When a byte last came or a request last began; before, until when its turn was."""
         times = [self.created_at, *(lease.at for lease in self.leases)]
-        return max(times + ([self.received.last_at] if self.received.last_at else []))
+        return max([*times, self.received.last_at or self.slot_until])
 
     def expires_at(self, expires_after: float) -> float:
         return self.active_at + expires_after
@@ -169,8 +173,10 @@ class Upload:
             raise UploadGone(self.state.value, self.failure)
 
     def check_receiving(self) -> None:
-        """Raises `UploadGone` or `UploadClosed` when no byte is accepted any more."""
+        """Raises `UploadGone` or `UploadClosed` when no byte is accepted any more, or `InLine`."""
         self.check_exists()
+        if self.state is State.WAITING:
+            raise InLine
         if self.state is not State.RECEIVING:
             raise UploadClosed(self.state.value)
 
@@ -236,6 +242,26 @@ class Upload:
             received = received.add(part)
         return replace(self.release(token), received=received)
 
+    def stand_in_line(self, now: float) -> Upload:
+        """It has no slot; where it stands already, it keeps its place."""
+        if self.state is not State.WAITING:
+            self.check_receiving()
+        return self if self.queued_at is not None else replace(self, queued_at=now)
+
+    def let_in(self, until: float) -> Upload:
+        """Its turn: it has space, and a slot until then. Unchanged if it does not wait."""
+        if self.queued_at is None:
+            return self
+        after = self._move(State.RECEIVING) if self.state is State.WAITING else self
+        return replace(after, queued_at=None, slot_until=until)
+
+    def forfeit(self, now: float) -> Upload:
+        """It was let in and let its time pass; unchanged if a byte came, or will."""
+        begun = self.received.parts or self.leases or self.state is not State.RECEIVING
+        if begun or self.queued_at is not None or self.slot_until > now:
+            return self
+        return self._end(State.EXPIRED, "it was let in and sent nothing")
+
     def keep_slot(self, until: float) -> Upload:
         if self.state not in HOLDS_SPACE:
             return self
@@ -264,7 +290,7 @@ class Upload:
             self.check_receiving()
             self.check_whole()
         after = self if self.state is State.COMPLETING else self._move(State.COMPLETING)
-        return replace(after, leases=(), completion=Completion(token, until))
+        return replace(after, leases=(), queued_at=None, completion=Completion(token, until))
 
     def check_whole(self) -> None:
         """Raises `BytesMissing` with the first gaps, `LengthRequired`, `FileDigestMismatch`."""
@@ -298,7 +324,7 @@ class Upload:
         Once the bytes were checked it changes nothing: asked again, the same answer.
         Raises `BadRequest` for another one than was announced before.
         """
-        if digest is None or self.state is not State.RECEIVING:
+        if digest is None or self.state not in (State.WAITING, State.RECEIVING):
             return self
         if self.digest not in (None, digest):
             raise BadRequest("digest", "is another than was announced before")
@@ -315,15 +341,13 @@ class Upload:
             raise Busy("completing this upload")
         return self._end(State.CANCELLED, None)
 
-    def withdraw(self) -> Upload:
-        """There is no space for it after all; unchanged if somebody writes into it already."""
-        if self.received.parts or self.leases or self.state is not State.RECEIVING:
-            return self
-        return self._end(State.CANCELLED, None)
-
     def expire(self, now: float, expires_after: float) -> Upload:
-        """Unchanged unless nobody completes it and its last byte came too long ago."""
-        if self.state in GONE or self.is_complete() or self.completion is not None:
+        """Unchanged unless its last byte came too long ago, and nobody completes it.
+
+        What stands in the line is not to blame for sending nothing.
+        """
+        kept = self.is_complete() or self.completion is not None or self.queued_at is not None
+        if self.state in GONE or kept:
             return self
         return self._end(State.EXPIRED, None) if now >= self.expires_at(expires_after) else self
 
@@ -349,7 +373,9 @@ class Upload:
 
     def _end(self, state: State, reason: str | None) -> Upload:
         ended = self._move(state)
-        return replace(ended, leases=(), completion=None, slot_until=0.0, failure=reason)
+        return replace(
+            ended, leases=(), completion=None, queued_at=None, slot_until=0.0, failure=reason
+        )
 
     def _require_in_charge(self, token: str | None) -> None:
         self.check_exists()

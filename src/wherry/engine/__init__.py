@@ -12,27 +12,22 @@ owner check, a limit, a state rule is written once and holds for all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
 
 from wherry.body import Body
-from wherry.core.admission import (
-    Space,
-    Usage,
-    check_admission,
-    check_fits_ever,
-    check_fits_now,
-)
+from wherry.core.admission import Space, check_fits_ever
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
-from wherry.core.errors import NotThere, TypeRefused, UploadError
+from wherry.core.errors import InLine, NoRoom, NotThere, TypeRefused, UploadError
 from wherry.core.limits import check_filename
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
+from wherry.engine.admitting import Admitting
 from wherry.engine.completing import Completing
 from wherry.engine.content import Content
 from wherry.engine.ground import Ground, log, request_id, say
@@ -60,13 +55,17 @@ WATCH_EVERY = 1.0
 
 @dataclass(frozen=True, slots=True)
 class StorageFacts:
-    """Bytes: the volume's total and free, reserved by unfinished uploads, used by all files."""
+    """Bytes: the volume's total and free, reserved by unfinished uploads, used by all files.
+
+    `open` and `waiting` count uploads.
+    """
 
     total: int
     free: int
     reserved: int
     used: int
     open: int
+    waiting: int
 
 
 class Engine:
@@ -74,13 +73,14 @@ class Engine:
         self._ground = ground
         self.settings = ground.settings
         self._content = Content(ground)
-        self._writing = Writing(ground, self._content)
+        self._admitting = Admitting(ground)
+        self._writing = Writing(ground, self._content, self._admitting)
         self._completing = Completing(ground, self._content, hooks or Hooks())
         self._sweeping = Sweeping(ground)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """What goes on beside requests: taking up completions, sweeping, watching leases."""
+        """What goes on beside requests: watching leases and the line, completions, sweeping."""
         tasks = [
             asyncio.create_task(self._every(self.settings.sweep_every, self._sweeping.tidy)),
             asyncio.create_task(self._every(WATCH_EVERY, self._watch)),
@@ -96,13 +96,15 @@ class Engine:
     async def _watch(self) -> None:
         await self._writing.end_superseded()
         await self._completing.take_up()
+        await self.advance()
 
     # Verbs.
 
     async def create(self, caller: Caller, create: Create) -> tuple[Upload, bool]:
         """A new upload with its space reserved, or the caller's open one for the same file.
 
-        The second value tells which: True for a new one.
+        The second value tells which: True for a new one. Where there is no room, it waits
+        (`State.WAITING`): `positions` tells its place in the line.
 
         Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`.
         """
@@ -113,12 +115,6 @@ class Engine:
             raise ValueError("either length or at_most is needed")
         space = await ground.on_thread(ground.storage.space)
         check_fits_ever(limit, limits, space)
-
-        def admit(upload: Upload, usage: Usage) -> Upload:
-            check_admission(limit, usage, limits)
-            check_fits_now(limit, limits, space)
-            return upload
-
         wanted = Upload(
             id=ground.new_id(),
             owner=caller.owner,
@@ -131,68 +127,46 @@ class Engine:
             fingerprint=create.fingerprint,
             digest=create.digest,
             metadata=create.metadata,
-            slot_until=now + limits.slot_idle,
+            state=State.WAITING,
+            queued_at=now,
         )
-        try:
-            upload = await ground.catalog.create(wanted, now, admit)
-        except asyncio.CancelledError:  # it may be recorded all the same
-            await self._withdraw(wanted.id)
-            raise
+        # A crash from here on: it stands in the line, and is let in or not as any other.
+        upload = await ground.catalog.create(wanted)
         is_new = upload.id == wanted.id
         if not is_new and create.digest is not None:
             upload = await ground.catalog.update(
                 upload.id, lambda u: u.announce_digest(create.digest)
             )
-        # A crash here: a record without a place. It claims no byte, and coming back reserves it.
-        if is_new:
-            await self._reserve(upload)
-        elif not upload.received.parts:
-            upload = await self._reserve_again(upload)
-        say("created" if is_new else "resumed", upload, received=upload.received.size)
+        if upload.state is State.WAITING:
+            upload = await self._admitting.enter(upload.id)
+        if is_new and upload.state is State.WAITING:
+            await self._check_line(caller, upload, limits.max_waiting if create.waits else 0)
+        state = upload.state.value
+        event = "created" if is_new else "resumed"
+        say(event, upload, state=state, received=upload.received.size)
         return upload, is_new
 
-    async def _reserve(self, upload: Upload) -> None:
-        ground = self._ground
-        try:
-            await ground.on_thread(ground.storage.reserve, upload.id, upload.limit)
-            # Two that were let in at once may be too many together.
-            space = await ground.on_thread(ground.storage.space)
-            check_fits_now(0, self.settings.limits, space)
-        except BaseException as error:
-            await self._withdraw(upload.id)
-            if isinstance(error, UploadError):
-                say("not-reserved", upload, code=error.code)
-            raise
-
-    async def _withdraw(self, upload_id: str) -> None:
-        """It got no space. Its owner may have found it by its fingerprint, and be sending."""
-        ground = self._ground
-        with anyio.CancelScope(shield=True), suppress(UploadError):
-            upload = await ground.catalog.update(upload_id, Upload.withdraw)
-            if upload.state is State.CANCELLED:
-                await ground.on_thread(ground.storage.delete, upload_id)
-
-    async def _reserve_again(self, upload: Upload) -> Upload:
-        """For an upload that another request has begun; the upload as it is by then."""
-        ground = self._ground
-        await ground.on_thread(ground.storage.reserve, upload.id, upload.limit)
-        upload = await ground.catalog.load(upload.id)
-        if upload.state is not State.RECEIVING:  # it has ended meanwhile, and needs no place
-            await ground.on_thread(ground.storage.delete, upload.id)
-            upload.check_receiving()
-        return upload
+    async def _check_line(self, caller: Caller, upload: Upload, most: int | None) -> None:
+        """Raises `NoRoom`, with the upload cancelled, where the line is longer than `most`."""
+        if most is None or (await self._admitting.positions()).get(upload.id, 0) <= most:
+            return
+        with anyio.CancelScope(shield=True):
+            await self.cancel(caller, upload.id)
+        raise NoRoom
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
         """Take in a body's bytes; the upload with them recorded.
 
         Raises `UploadNotFound`, `UploadClosed`, `UploadGone`, `BadRequest`, `RangeOutside`,
-        `ChunkTooSmall`, `TooLarge`, `NoRoom` before a byte is read; `BodyCut`, `BodyStalled`
+        `ChunkTooSmall`, `TooLarge`, `InLine` before a byte is read; `BodyCut`, `BodyStalled`
         with what arrived recorded; `DigestMismatch`, `Superseded`, `Busy`, `DiskFull`,
         `StorageFailed` with nothing of this request recorded; `TypeRefused` with the
         upload deleted.
         """
         try:
             return await self._writing.write(caller, write, body)
+        except InLine:
+            raise await self._admitting.refusal(write.upload_id) from None
         except TypeRefused as error:
             upload = await self._ground.catalog.load(write.upload_id)
             await self._content.refuse(upload, error)
@@ -202,6 +176,25 @@ class Engine:
         """The upload as it is; never waits for a request that writes into it."""
         return await self._ground.load(caller, upload_id)
 
+    async def placed(self, upload: Upload) -> tuple[Upload, int | None]:
+        """The upload and its place in the line; as it is by now, if it has just left it."""
+        while upload.queued_at is not None:
+            position = (await self._admitting.positions()).get(upload.id)
+            if position is not None:
+                return upload, position
+            upload = await self._ground.catalog.load(upload.id)
+        return upload, None
+
+    async def positions(self, uploads: Collection[Upload]) -> Mapping[str, int]:
+        """The places in the line of those that stand in it; 1 is next."""
+        if all(upload.queued_at is None for upload in uploads):
+            return {}
+        return await self._admitting.positions()
+
+    async def advance(self) -> None:
+        """Let in whoever's turn it is; `running` does so each second."""
+        await self._admitting.advance()
+
     async def complete(
         self, caller: Caller, upload_id: str, digest: Digest | None = None
     ) -> Upload:
@@ -209,9 +202,12 @@ class Engine:
 
         Still `completing` after `answer_within` seconds, it goes on and is returned as it is.
         Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
-        `HookFailed`, `Busy`, `UploadNotFound`, `UploadClosed`, `UploadGone`.
+        `HookFailed`, `Busy`, `InLine`, `UploadNotFound`, `UploadClosed`, `UploadGone`.
         """
-        return await self._completing.complete(caller, upload_id, digest)
+        try:
+            return await self._completing.complete(caller, upload_id, digest)
+        except InLine:
+            raise await self._admitting.refusal(upload_id) from None
 
     async def cancel(self, caller: Caller, upload_id: str) -> Upload:
         """Give the upload up: its space is free on return. Asked again, the same.
@@ -234,7 +230,7 @@ class Engine:
 
         `create.at_most` bounds it; how long it is, its end tells.
         """
-        upload, _ = await self.create(caller, create)
+        upload, _ = await self.create(caller, replace(create, waits=False))
         try:
             if body.remaining:
                 upload = await self.write(caller, Write(upload.id, 0, is_chunk=False), body)
@@ -290,10 +286,11 @@ class Engine:
             raise NotThere
         ground = self._ground
         space: Space = await ground.on_thread(ground.storage.space)
-        usage = await ground.catalog.usage(ground.clock())
+        line = await ground.catalog.line(ground.clock())
         uploads = await ground.catalog.uploads({State.COMPLETE, State.RECEIVING, State.COMPLETING})
         used = sum(u.received.size for u in uploads if u.discarded_at is None)
-        return StorageFacts(space.total, space.free, usage.reserved, used, usage.open)
+        waiting = len(line.places)
+        return StorageFacts(space.total, space.free, line.reserved, used, line.open, waiting)
 
     async def sweep(self, dry_run: bool = False) -> list[Swept]:
         """Delete what is due, or only say what is."""

@@ -15,7 +15,7 @@ from shutil import rmtree
 
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import NotThere, UploadError, UploadNotFound
-from wherry.core.upload import GONE, HOLDS_SPACE, State, Upload
+from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine.ground import Ground, log, say
 
 #: An assessment in one of these states needs its file no more.
@@ -108,7 +108,8 @@ class Sweeping:
             upload = records.get(upload_id) or await self._find(upload_id)
             if upload is None and changed_at > due:
                 continue
-            if upload is not None and upload.state in HOLDS_SPACE:
+            # Of one that waits, too: somebody may be letting it in at this moment.
+            if upload is not None and upload.state in UNFINISHED:
                 continue
             swept.append(Swept("orphan", upload_id, upload.limit if upload else 0))
             if not dry_run:

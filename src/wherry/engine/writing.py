@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from wherry.body import Body, Ended, Receiver
-from wherry.core.admission import Usage, check_slot
 from wherry.core.digests import running
 from wherry.core.errors import (
     BadRequest,
@@ -27,6 +26,7 @@ from wherry.core.errors import (
     BodyStalled,
     Busy,
     DigestMismatch,
+    InLine,
     Superseded,
     UploadError,
 )
@@ -34,6 +34,7 @@ from wherry.core.limits import MiB
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import Upload
+from wherry.engine.admitting import Admitting
 from wherry.engine.content import HEAD, Content
 from wherry.engine.ground import Ground, as_upload_error, say
 from wherry.storage import RangeLocked, Vanished, Writer
@@ -62,9 +63,10 @@ class _Idle(Exception):
 
 
 class Writing:
-    def __init__(self, ground: Ground, content: Content) -> None:
+    def __init__(self, ground: Ground, content: Content, admitting: Admitting) -> None:
         self._ground = ground
         self._content = content
+        self._admitting = admitting
         self._open: list[OpenWrite] = []  # in the order in which they came
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
@@ -163,7 +165,7 @@ class Writing:
         return receiver, ended
 
     async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range, write: Write) -> Upload:
-        """Take the range in the catalog; an upload that was idle needs a free slot again."""
+        """Take the range in the catalog; an upload that was idle asks for a slot again."""
         ground, now = self._ground, self._ground.clock()
         limits = ground.settings.limits
 
@@ -186,15 +188,13 @@ class Writing:
                 raise _Idle
             return after
 
-        def lease_and_readmit(upload: Upload, usage: Usage) -> Upload:
-            after = lease(upload)
-            check_slot(usage, limits)
-            return after
-
         try:
             upload = await ground.catalog.update(mine.upload_id, lease_with_slot)
         except _Idle:
-            upload = await ground.catalog.admit(mine.upload_id, now, lease_and_readmit)
+            await ground.catalog.update(mine.upload_id, lambda u: u.stand_in_line(now))
+            if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
+                raise InLine from None
+            upload = await ground.catalog.update(mine.upload_id, lease)
         mine.leased = True
         return upload
 

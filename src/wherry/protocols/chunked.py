@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from wherry.core.admission import ask_again
 from wherry.core.digests import parse_digest, parse_file_digest
 from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST
 from wherry.core.requests import Caller, Create, Write
-from wherry.core.upload import GONE, State, Upload
+from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
 from wherry.protocols.bodies import AsgiBody
 from wherry.protocols.formbody import FormBody
@@ -72,7 +73,11 @@ class CancelRequest(BaseModel):
 async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     wanted = await read_model(request, InitRequest, engine.settings.chunk_timeout)
     upload, is_new = await engine.create(caller, parse_init(wanted))
-    return JSONResponse(render_init(upload, engine.settings), 201 if is_new else 200)
+    upload, position = await engine.placed(upload)
+    content = render_init(upload, position, engine.settings)
+    if upload.state is State.WAITING:
+        return JSONResponse(content, 202, {"Retry-After": str(content["retry_after"])})
+    return JSONResponse(content, 201 if is_new else 200)
 
 
 async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
@@ -117,7 +122,7 @@ async def delete(request: Request, caller: Caller, engine: Engine) -> Response:
 
 async def status(request: Request, caller: Caller, engine: Engine) -> Response:
     upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
-    content = render_status(upload, engine.settings)
+    content = render_status(*await engine.placed(upload), engine.settings)
     return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
 
@@ -134,7 +139,8 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
     loop = asyncio.get_running_loop()
     end, said = loop.time() + EVENTS_END, ""
     while loop.time() < end:
-        now = json.dumps(render_status(upload, engine.settings))
+        upload, position = await engine.placed(upload)
+        now = json.dumps(render_status(upload, position, engine.settings))
         if now != said:
             yield f"event: status\ndata: {now}\n\n"
             said = now
@@ -145,11 +151,17 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
 
 
 async def listing(request: Request, caller: Caller, engine: Engine) -> Response:
-    return _render_list(await engine.uploads(caller), engine.settings)
+    return await _list(await engine.uploads(caller), engine)
 
 
 async def everybodys(request: Request, caller: Caller, engine: Engine) -> Response:
-    return _render_list(await engine.uploads(caller, everybody=True), engine.settings)
+    return await _list(await engine.uploads(caller, everybody=True), engine)
+
+
+async def _list(uploads: list[Upload], engine: Engine) -> Response:
+    positions = await engine.positions(uploads)
+    content = [render_status(u, positions.get(u.id), engine.settings) for u in uploads]
+    return JSONResponse({"uploads": content}, headers={"Cache-Control": "no-store"})
 
 
 async def storage(request: Request, caller: Caller, engine: Engine) -> Response:
@@ -195,8 +207,8 @@ def parse_chunk(fields: dict[str, str], digest: str | None) -> Write:
 # ...and back.
 
 
-def render_init(upload: Upload, settings: Settings) -> dict[str, Any]:
-    return render_status(upload, settings) | {
+def render_init(upload: Upload, position: int | None, settings: Settings) -> dict[str, Any]:
+    return render_status(upload, position, settings) | {
         "total_chunks": upload.total_chunks,
         "limits": {
             "max_size": settings.max_size,
@@ -224,9 +236,10 @@ def render_complete(upload: Upload) -> dict[str, Any]:
     }
 
 
-def render_status(upload: Upload, settings: Settings) -> dict[str, Any]:
-    unfinished = upload.state in (State.WAITING, State.RECEIVING, State.COMPLETING)
-    expires = upload.expires_at(settings.expires_after)
+def render_status(upload: Upload, position: int | None, settings: Settings) -> dict[str, Any]:
+    """`position`: its place in the line, where it stands in it."""
+    expires = upload.state in UNFINISHED and upload.queued_at is None
+    expires_at = upload.expires_at(settings.expires_after)
     return {
         "upload_id": upload.id,
         "state": upload.state.value,
@@ -237,15 +250,12 @@ def render_status(upload: Upload, settings: Settings) -> dict[str, Any]:
         "digest": str(upload.digest_now) if upload.is_complete() else None,
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
-        "expires_at": render_time(expires) if unfinished else None,
+        "position": position,
+        "retry_after": None if upload.queued_at is None else ask_again(position),
+        "expires_at": render_time(expires_at) if expires else None,
         "deleted_at": render_time(upload.discarded_at) if upload.discarded_at else None,
         **render_received(upload),
     }
-
-
-def _render_list(uploads: list[Upload], settings: Settings) -> Response:
-    content = {"uploads": [render_status(upload, settings) for upload in uploads]}
-    return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
 
 def render_storage(facts: StorageFacts) -> dict[str, int]:
@@ -255,6 +265,7 @@ def render_storage(facts: StorageFacts) -> dict[str, int]:
         "reserved": facts.reserved,
         "used": facts.used,
         "uploads": facts.open,
+        "waiting": facts.waiting,
     }
 
 

@@ -48,6 +48,8 @@ UPLOAD = {
     "digest": {"type": ["string", "null"], "description": "The file's, crc64nvme (RFC 9530)."},
     "assessment_id": {"type": ["string", "null"]},
     "failure": {"type": ["string", "null"]},
+    "position": {"type": ["integer", "null"], "description": "In the waiting line; 1 is next."},
+    "retry_after": {"type": ["integer", "null"], "description": "Seconds, in the line."},
     "expires_at": {"type": ["string", "null"], "format": "date-time"},
     "deleted_at": {
         "type": ["string", "null"],
@@ -99,7 +101,10 @@ ASSESSMENT = {
     "report": {"type": ["object", "null"]},
     "problem": {"type": ["string", "null"]},
 }
-STORAGE = {name: {"type": "integer"} for name in ("total", "free", "reserved", "used", "uploads")}
+STORAGE = {
+    name: {"type": "integer"}
+    for name in ("total", "free", "reserved", "used", "uploads", "waiting")
+}
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
@@ -162,7 +167,11 @@ def _verb(
 DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
     chunked.init: _verb(
         "Begin an upload, or find the open one of the same file",
-        {201: ("A new upload.", _object(INIT)), 200: ("The open one.", _object(INIT))},
+        {
+            201: ("A new upload.", _object(INIT)),
+            200: ("The open one.", _object(INIT)),
+            202: ("It stands in the waiting line.", _object(INIT)),
+        },
         _OPEN,
         requestBody=_model(chunked.InitRequest),
     ),
@@ -178,7 +187,7 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
             errors.DigestMismatch,
             errors.TypeRefused,
             errors.DiskFull,
-            errors.NoRoom,
+            errors.InLine,
         ),
         parameters=[
             _query("upload_id", ID, "From init."),
@@ -208,6 +217,7 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
             errors.TypeRefused,
             errors.HookFailed,
             errors.Busy,
+            errors.InLine,
         ),
         requestBody=_model(chunked.CompleteRequest),
     ),
@@ -241,7 +251,12 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
     ),
     chunked.storage: _verb(
         "What the volume holds and what is promised of it, for operators",
-        {200: ("Bytes; `uploads` are those that count as open.", _object(STORAGE))},
+        {
+            200: (
+                "Bytes; `uploads` count as open, `waiting` stand in the line.",
+                _object(STORAGE),
+            )
+        },
         (errors.NotThere,),
     ),
     form.upload: _verb(

@@ -19,7 +19,7 @@ async def acknowledge(catalog: SqlCatalog, name: str, part: Part) -> None:
 
 async def client(catalog: SqlCatalog, name: str) -> None:
     new = Upload(name, "o", "film.mp4", LENGTH, LENGTH)
-    await catalog.create(new, 0.0, lambda upload, usage: upload)
+    await catalog.create(new)
     at = 0
     while True:
         # A gap after every third part, so that rows are added as well as replaced.

@@ -14,7 +14,7 @@ from wherry.core.upload import Upload
 async def main() -> None:
     path = Path(sys.argv[1])
     catalog = SqlCatalog(path)
-    await catalog.create(Upload("u", "o", "film.mp4", 1 << 40), 0.0, lambda upload, usage: upload)
+    await catalog.create(Upload("u", "o", "film.mp4", 1 << 40))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     log = path.with_name(path.name + "-wal").stat().st_size
     resource.setrlimit(resource.RLIMIT_FSIZE, (log + 40_000, hard))

@@ -20,7 +20,7 @@ async def main() -> None:
         await catalog.update("shared", lambda u: u.lease(part.range, token, 1.0))
         await catalog.update("shared", lambda u: u.record(token, (part,)))
         new = Upload(f"own-{start}", "o", "film.mp4", LENGTH)
-        await catalog.create(new, 0.0, lambda upload, usage: upload)
+        await catalog.create(new)
 
     sys.stdout.write("ready\n")
     sys.stdout.flush()

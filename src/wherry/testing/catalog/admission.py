@@ -1,4 +1,4 @@
-"""What a catalog promises about room: counted and taken in one transaction."""
+"""What a catalog promises about the line: who waits, what is taken, turns in one transaction."""
 
 from __future__ import annotations
 
@@ -6,73 +6,111 @@ from dataclasses import replace
 from functools import partial
 
 from wherry.catalog import Catalog
-from wherry.core.admission import Usage
-from wherry.core.errors import NoRoom
+from wherry.core.admission import Line, Place, Taken
+from wherry.core.errors import UploadNotFound
+from wherry.core.limits import Limits
+from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
-from wherry.testing.catalog.scene import let_in, new_upload, together
+from wherry.testing.catalog.scene import new_upload, refused, together, whole_upload
 
 
-async def usage_counts_what_is_open_and_reserved(catalog: Catalog) -> None:
+def waiting(name: str, since: float, owner: str = "o") -> Upload:
+    new = new_upload(name, owner=owner)
+    return replace(new, state=State.WAITING, queued_at=since)
+
+
+async def the_line_counts_what_is_open_and_reserved(catalog: Catalog) -> None:
     def held(name: str, owner: str, limit: int, until: float, state: State) -> Upload:
         return replace(new_upload(name, owner=owner), limit=limit, slot_until=until, state=state)
 
+    assert await catalog.line(0.0) == Line()
     for upload in (
         held("busy", "a", 1, 20.0, State.RECEIVING),
         held("idle", "a", 10, 10.0, State.RECEIVING),
         held("completing", "b", 100, 20.0, State.COMPLETING),
-        held("waiting", "a", 1000, 20.0, State.WAITING),
         held("complete", "a", 10000, 20.0, State.COMPLETE),
     ):
-        await catalog.create(upload, 0.0, let_in)
-    assert await catalog.usage(10.0) == Usage(open=2, reserved=111)
-    assert await catalog.usage(10.0, "a") == Usage(2, 111, 1, 11)
-    assert await catalog.usage(9.0, "a") == Usage(3, 111, 2, 11)
-    assert await catalog.usage(20.0, "c") == Usage(0, 111, 0, 0)
+        await catalog.create(upload)
+    line = await catalog.line(10.0)
+    assert line == Line(taken={"a": Taken(1, 11), "b": Taken(1, 100)})
+    assert (line.open, line.reserved) == (2, 111)
+    assert line.taken == {"a": Taken(1, 11), "b": Taken(1, 100)}
+    assert (await catalog.line(9.0)).taken["a"] == Taken(2, 11)
+    assert (await catalog.line(20.0)).taken["b"] == Taken(0, 100)
 
-    seen = []
 
-    def look(upload: Upload, usage: Usage) -> Upload:
-        seen.append(usage)
-        return upload
+async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
+    await whole_upload(catalog, "back")
+    await catalog.update("back", lambda u: u.stand_in_line(1.5))
+    await catalog.create(waiting("late", 2.0))
+    await catalog.create(waiting("first", 0.0, "p"))
+    places = set((await catalog.line(5.0)).places)
+    assert places == {
+        Place("first", "p", 0.0, 100),
+        Place("back", "o", 1.5, 0, comes_back=True),
+        Place("late", "o", 2.0, 100),
+    }
+    changed = await catalog.advance(5.0, lambda line: ["first"], lambda u: u.let_in(65.0))
+    assert changed == [await catalog.load("first")]
+    assert changed[0].state is State.RECEIVING
+    await catalog.update("late", lambda u: u.cancel(6.0))
+    line = await catalog.line(6.0)
+    assert [place.upload_id for place in line.places] == ["back"]
+    assert line.taken["p"] == Taken(1, 100)
 
-    await catalog.admit("busy", 10.0, look)
-    await catalog.create(new_upload("new", owner="b"), 10.0, look)
-    assert seen == [Usage(1, 110, 0, 10), Usage(2, 111, 1, 100)]
+
+async def unused_are_those_who_were_let_in_and_sent_nothing(catalog: Catalog) -> None:
+    for name in ("silent", "quick", "asking", "leased"):
+        await catalog.create(replace(new_upload(name), slot_until=10.0))
+    await catalog.update("quick", lambda u: u.lease(Range(0, 1), "t", 1.0))
+    await catalog.update("quick", lambda u: u.record("t", (Part(0, 1, 7, 1.0),)))
+    await catalog.update("leased", lambda u: u.lease(Range(0, 1), "t", 1.0))
+    await catalog.update("asking", lambda u: u.keep_slot(20.0))
+    assert (await catalog.line(15.0)).unused == ()  # nobody minds while nobody waits
+    await catalog.create(waiting("next", 2.0))
+    assert (await catalog.line(9.0)).unused == ()
+    assert (await catalog.line(15.0)).unused == ("silent",)
 
 
 async def no_two_take_the_last_place(catalog: Catalog) -> None:
-    def admit(upload: Upload, usage: Usage) -> Upload:
-        if usage.open_of_owner >= 3 or usage.reserved + upload.limit > 700:
-            raise NoRoom("places", 1)
-        return upload.keep_slot(10.0)
+    limits = Limits(max_open=None, max_open_per_owner=3, max_reserved=700)
 
-    admitted = []
+    def choose(line: Line) -> list[str]:
+        return [place.upload_id for place in line.turns(limits)]
 
     async def one(number: int) -> None:
-        try:
-            new = new_upload(f"u{number}", owner=f"o{number % 3}")
-            admitted.append(await catalog.create(new, 0.0, admit))
-        except NoRoom:
-            return
+        await catalog.create(waiting(f"u{number}", float(number), f"o{number % 3}"))
+        await catalog.advance(0.0, choose, lambda u: u.let_in(10.0))
 
     await together(*(partial(one, number) for number in range(50)))
-    assert len(admitted) == 7
-    assert {upload.id for upload in await catalog.uploads()} == {u.id for u in admitted}
-    for owner in ("o0", "o1", "o2"):
-        taken = await catalog.usage(0.0, owner)
-        assert taken.open_of_owner <= 3
-    assert (await catalog.usage(0.0)).reserved == 700
+    line = await catalog.line(0.0)
+    assert (line.open, line.reserved, len(line.places)) == (7, 700, 43)
+    assert max(taken.open for taken in line.taken.values()) <= 3
+    receiving = {upload.id for upload in await catalog.uploads({State.RECEIVING})}
+    assert len(receiving) == 7
+    assert not receiving & {place.upload_id for place in line.places}
+
+
+async def an_advance_that_raises_lets_nobody_in(catalog: Catalog) -> None:
+    for name in ("a", "b"):
+        await catalog.create(waiting(name, 0.0))
+    before = await catalog.uploads()
+
+    def change(upload: Upload) -> Upload:
+        return upload.let_in(1 / (upload.id != "b"))
+
+    await refused(ZeroDivisionError, lambda: catalog.advance(0.0, lambda _: ["a", "b"], change))
+    await refused(UploadNotFound, lambda: catalog.advance(0.0, lambda _: ["a", "c"], change))
+    assert await catalog.uploads() == before
 
 
 async def the_same_file_again_is_the_same_upload(catalog: Catalog) -> None:
-    def never(upload: Upload, usage: Usage) -> Upload:
-        raise AssertionError("asked whether to let in what is in")
-
     first = replace(new_upload("first"), fingerprint="f")
     unknown = replace(first, id="unknown", length=None)
-    for new in (first, unknown):
-        assert await catalog.create(new, 0.0, let_in) == new
-        assert await catalog.create(replace(new, id="again"), 0.0, never) == new
+    queued = replace(waiting("queued", 1.0), fingerprint="w")
+    for new in (first, unknown, queued):
+        assert await catalog.create(new) == new
+        assert await catalog.create(replace(new, id="again")) == new
     for number, other in enumerate(
         (
             replace(first, owner="another"),
@@ -84,16 +122,16 @@ async def the_same_file_again_is_the_same_upload(catalog: Catalog) -> None:
         )
     ):
         new = replace(other, id=f"other{number}")
-        assert await catalog.create(new, 0.0, let_in) == new
+        assert await catalog.create(new) == new
     await catalog.update("first", lambda u: u.cancel(1.0))
     anew = replace(first, id="anew")
-    assert await catalog.create(anew, 0.0, let_in) == anew
+    assert await catalog.create(anew) == anew
 
     found: list[Upload] = []
 
     async def once_more(number: int) -> None:
         new = replace(first, id=f"n{number}", fingerprint="many")
-        found.append(await catalog.create(new, 0.0, let_in))
+        found.append(await catalog.create(new))
 
     await together(*(partial(once_more, number) for number in range(20)))
     assert len({upload.id for upload in found}) == 1

@@ -7,12 +7,12 @@ from functools import partial
 from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.errors import BytesMissing
-from wherry.testing.catalog.scene import let_in, new_upload, refused, together, whole_upload
+from wherry.testing.catalog.scene import new_upload, refused, together, whole_upload
 
 
 async def completion_queues_one_assessment(catalog: Catalog) -> None:
     await whole_upload(catalog, "u")
-    await catalog.create(new_upload("half"), 0.0, let_in)
+    await catalog.create(new_upload("half"))
     lost = Assessment("lost", "half", "o", 1.0)
     await refused(
         BytesMissing, lambda: catalog.update("half", lambda u: u.completing("c", 1.0, 2.0), lost)

@@ -18,11 +18,11 @@ from wherry.core.digests import crc64
 from wherry.core.errors import Superseded
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
-from wherry.testing.catalog.scene import PATIENCE, let_in, new_upload, refused, together
+from wherry.testing.catalog.scene import PATIENCE, new_upload, refused, together
 
 
 async def a_change_that_raises_changes_nothing(catalog: Catalog) -> None:
-    before = await catalog.create(new_upload("u"), 0.0, let_in)
+    before = await catalog.create(new_upload("u"))
 
     def fail(upload: Upload) -> Upload:
         upload.lease(Range(0, 5), "t", 1.0).record("t", (Part(0, 5, 1),))
@@ -31,8 +31,7 @@ async def a_change_that_raises_changes_nothing(catalog: Catalog) -> None:
     attempts: list[Callable[[], Awaitable[object]]] = [
         lambda: catalog.update("u", fail),
         lambda: catalog.update("u", fail, Assessment("a", "u", "o", 1.0)),
-        lambda: catalog.admit("u", 0.0, lambda upload, usage: fail(upload)),
-        lambda: catalog.create(new_upload("v"), 0.0, lambda upload, usage: fail(upload)),
+        lambda: catalog.advance(0.0, lambda _: ["u"], fail),
     ]
     for attempt in attempts:
         await refused(ZeroDivisionError, attempt)
@@ -41,7 +40,7 @@ async def a_change_that_raises_changes_nothing(catalog: Catalog) -> None:
 
 
 async def one_that_raises_does_not_disturb_the_others(catalog: Catalog) -> None:
-    await catalog.create(new_upload("u", length=40), 0.0, let_in)
+    await catalog.create(new_upload("u", length=40))
     refused = 0
 
     async def one(number: int) -> None:
@@ -61,7 +60,7 @@ async def one_that_raises_does_not_disturb_the_others(catalog: Catalog) -> None:
 
 async def many_changes_of_one_upload_lose_none(catalog: Catalog) -> None:
     data = random.Random(1).randbytes(2000)
-    await catalog.create(new_upload("u", length=len(data)), 0.0, let_in)
+    await catalog.create(new_upload("u", length=len(data)))
     starts = list(range(0, len(data), 10))
     random.Random(2).shuffle(starts)
 
@@ -78,7 +77,7 @@ async def many_changes_of_one_upload_lose_none(catalog: Catalog) -> None:
 
 
 async def changes_are_made_in_the_order_they_were_asked(catalog: Catalog) -> None:
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("u"))
     for number in range(30):
         seen = await catalog.update("u", lambda u: replace(u, filename=u.filename + "x"))
         assert seen.filename == "film.mp4" + "x" * (number + 1)
@@ -86,7 +85,7 @@ async def changes_are_made_in_the_order_they_were_asked(catalog: Catalog) -> Non
 
 
 async def a_lease_that_was_taken_over_records_nothing(catalog: Catalog) -> None:
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("u"))
     await catalog.update("u", lambda u: u.lease(Range(0, 50), "old", 1.0))
     await catalog.update("u", lambda u: u.lease(Range(10, 20), "new", 2.0))
     late = Part(0, 50, 1)
@@ -101,7 +100,7 @@ async def a_lease_that_was_taken_over_records_nothing(catalog: Catalog) -> None:
 
 
 async def a_caller_that_goes_away_harms_nobody(catalog: Catalog) -> None:
-    await catalog.create(new_upload("u", length=60), 0.0, let_in)
+    await catalog.create(new_upload("u", length=60))
     scopes = {number: anyio.CancelScope() for number in range(60)}
     told = set()
 
@@ -126,7 +125,7 @@ async def a_caller_that_goes_away_harms_nobody(catalog: Catalog) -> None:
 
 
 async def reading_does_not_wait_for_a_change(catalog: Catalog) -> None:
-    before = await catalog.create(new_upload("u"), 0.0, let_in)
+    before = await catalog.create(new_upload("u"))
     holding, go_on = threading.Event(), threading.Event()
 
     def slowly(upload: Upload) -> Upload:
@@ -144,7 +143,7 @@ async def reading_does_not_wait_for_a_change(catalog: Catalog) -> None:
                 assert await catalog.load("u") == before
                 assert await catalog.uploads() == [before]
                 assert await catalog.assessments() == []
-                assert (await catalog.usage(0.0)).reserved == before.limit
+                assert (await catalog.line(0.0)).reserved == before.limit
         finally:
             go_on.set()
     assert (await catalog.load("u")).holds("slow")

@@ -12,7 +12,7 @@ from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.limits import LARGEST
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Completion, Lease, State, Upload
-from wherry.testing.catalog.scene import check_full, let_in, new_upload, refused, whole_upload
+from wherry.testing.catalog.scene import check_full, new_upload, refused, whole_upload
 
 
 async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
@@ -34,10 +34,11 @@ async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
         slot_until=12.5,
         assessment_id="elsewhere",
         failure="type-refused",
+        queued_at=4.25,
         discarded_at=13.125,
     )
     check_full(full)
-    assert await catalog.create(full, 0.0, let_in) == full
+    assert await catalog.create(full) == full
     assert await catalog.load("full") == full
     bare = replace(full, length=None, digest=None, completion=None, leases=(), metadata={})
     assert await catalog.update("full", lambda _: bare) == bare
@@ -45,7 +46,7 @@ async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
 
 
 async def what_is_recorded_of_an_assessment_is_what_is_loaded(catalog: Catalog) -> None:
-    await catalog.create(new_upload("u"), 0.0, let_in)
+    await catalog.create(new_upload("u"))
     bare = Assessment("a", "u", "o", 1.5)
     await catalog.update("u", lambda u: u, bare)
     assert await catalog.load_assessment("a") == bare
@@ -76,7 +77,6 @@ async def what_is_unknown_is_said_to_be(catalog: Catalog) -> None:
     attempts: list[tuple[type[Exception], Callable[[], Awaitable[object]]]] = [
         (UploadNotFound, lambda: catalog.load("nobody")),
         (UploadNotFound, lambda: catalog.update("nobody", untouched)),
-        (UploadNotFound, lambda: catalog.admit("nobody", 0.0, untouched)),
         (NotThere, lambda: catalog.load_assessment("nothing")),
         (NotThere, lambda: catalog.update_assessment("nothing", untouched)),  # type: ignore[arg-type]
     ]
@@ -89,7 +89,7 @@ async def what_is_unknown_is_said_to_be(catalog: Catalog) -> None:
 async def uploads_are_listed_oldest_first(catalog: Catalog) -> None:
     for number in (3, 1, 2, 0):
         new = replace(new_upload(f"u{number}", owner="ab"[number % 2]), created_at=float(number))
-        await catalog.create(new, 0.0, let_in)
+        await catalog.create(new)
     await catalog.update("u1", lambda u: u.cancel(9.0))
     await catalog.update("u2", lambda u: u.lease(Range(0, 1), "t", 1.0))
 
@@ -117,5 +117,5 @@ async def what_is_forgotten_is_gone_with_all_it_had(catalog: Catalog) -> None:
     await refused(NotThere, lambda: catalog.load_assessment("of-a"))
     assert [upload.id for upload in await catalog.uploads()] == ["b"]
     assert [found.id for found in await catalog.assessments()] == ["of-b"]
-    again = await catalog.create(new_upload("a"), 0.0, let_in)
+    again = await catalog.create(new_upload("a"))
     assert (await catalog.load("a")).received == again.received == PartSet()

@@ -9,7 +9,6 @@ from typing import Any
 import anyio
 
 from wherry.catalog import Catalog
-from wherry.core.admission import Usage
 from wherry.core.assessment import Assessment
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
@@ -22,10 +21,6 @@ def new_upload(name: str, owner: str = "o", length: int = 100) -> Upload:
     return Upload(name, owner, "film.mp4", limit=length, length=length, chunk_size=10)
 
 
-def let_in(upload: Upload, _: Usage) -> Upload:
-    return upload
-
-
 def check_full(record: Upload | Assessment) -> None:
     """Raises `AssertionError` where a field has its default: a new field must be tried, too."""
     for each in fields(record):
@@ -34,7 +29,7 @@ def check_full(record: Upload | Assessment) -> None:
 
 async def whole_upload(catalog: Catalog, name: str) -> None:
     """An upload with all its bytes."""
-    await catalog.create(new_upload(name), 0.0, let_in)
+    await catalog.create(new_upload(name))
     await catalog.update(name, lambda u: u.lease(Range(0, 100), "t", 1.0))
     await catalog.update(name, lambda u: u.record("t", (Part(0, 100, 7, 1.0),)))
 

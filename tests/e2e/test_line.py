@@ -1,0 +1,149 @@
+"""Fifty come at once, ten may be open, the disk has room for twelve: all of them finish.
+
+The volume is a real one of its own, where a write that finds no space fails.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.parts import need
+
+from wherry.client import Client, Progress
+from wherry.core.limits import KiB, MiB
+
+SIZE = 4 * MiB
+OPEN, ALL, ROOM = 10, 50, 12
+#: What the catalog may take of the volume.
+CATALOG = 8 * MiB
+
+APPLICATION = """
+import logging, shutil, sys, time
+from pathlib import Path
+import uvicorn
+from fastapi import FastAPI, Header
+from wherry.router import FinishedFile, chunked_upload_router
+
+data, elsewhere, port, catalog = sys.argv[1:]
+logging.basicConfig(level=logging.INFO, format="%(message)s at=%(created).1f")
+
+def user(x_user: str = Header()) -> str:
+    return x_user
+
+def until_all_have_come(file: FinishedFile) -> None:
+    while not Path(elsewhere, "all-have-come").exists():
+        time.sleep(0.05)
+
+def move_away(file: FinishedFile) -> str:
+    shutil.move(file.path, Path(elsewhere, file.filename))
+    return f"of-{file.filename}"
+
+app = FastAPI()
+router = chunked_upload_router(
+    owner=user, before_complete=until_all_have_come, on_complete=move_away,
+    data=data, min_free=int(catalog),
+)
+app.include_router(router, prefix="/api")
+uvicorn.run(app, host="127.0.0.1", port=int(port), log_config=None, access_log=False)
+"""
+
+
+@contextmanager
+def application(tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
+    """Its address, where it moves its files, its log; its data on a small volume of its own."""
+    data, elsewhere, log = tmp_path / "data", tmp_path / "elsewhere", tmp_path / "log"
+    data.mkdir()
+    elsewhere.mkdir()
+    program = tmp_path / "application.py"
+    program.write_text(APPLICATION)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    size = ROOM * SIZE + 2 * CATALOG
+    mount = f'mount -t tmpfs -o size={size} none {data} && exec "$@"'
+    command = [sys.executable, program, data, elsewhere, port, CATALOG]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            ["unshare", "-rm", "sh", "-c", mount, "sh", *map(str, command)], stdout=out, stderr=out
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/api"
+        for _ in range(300):
+            try:
+                httpx.get(f"{url}/chunked-upload/", headers={"x-user": "a"})
+                break
+            except httpx.TransportError:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.1)
+        yield url, elsewhere, log
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def can_mount(tmp_path: Path) -> bool:
+    """Whether this user may have a volume of its own."""
+    if shutil.which("unshare") is None:
+        return False
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "none", str(tmp_path)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def count(log: Path, pattern: str) -> int:
+    return len(re.findall(pattern, log.read_text(), re.MULTILINE))
+
+
+def most_open(log: Path) -> int:
+    """How many were open at once at most, by what the log says happened."""
+    now, most = set[str](), 0
+    lines = re.findall(r"^(\S+) upload_id=(\w+)(.*)$", log.read_text(), re.MULTILINE)
+    for event, upload_id, rest in lines:
+        if event == "let-in" or (event == "created" and "state=receiving" in rest):
+            now.add(upload_id)
+        elif event == "complete":
+            now.discard(upload_id)
+        most = max(most, len(now))
+    return most
+
+
+@pytest.mark.slow
+def test_fifty_finish_on_a_volume_with_room_for_twelve(tmp_path: Path) -> None:
+    need(can_mount(tmp_path), "a volume of one's own (unshare, tmpfs)")
+    files = [tmp_path / f"film-{number}.mp4" for number in range(ALL)]
+    for path in files:
+        path.write_bytes(secrets.token_bytes(SIZE))
+    told: dict[Path, list[Progress]] = {path: [] for path in files}
+
+    with application(tmp_path) as (url, elsewhere, log), ThreadPoolExecutor(ALL) as threads:
+
+        def bring(number: int) -> str | None:
+            path = files[number]
+            client = Client(url, headers={"x-user": f"user-{number % 7}"}, chunk_size=512 * KiB)
+            return client.upload(path, on_progress=told[path].append, smart=False).assessment_id
+
+        running = [threads.submit(bring, number) for number in range(ALL)]
+        while count(log, "^created") < ALL:
+            time.sleep(0.1)
+        (elsewhere / "all-have-come").touch()
+        done = [upload.result() for upload in running]
+
+        assert done == [f"of-{path.name}" for path in files]
+        assert all((elsewhere / path.name).read_bytes() == path.read_bytes() for path in files)
+        assert count(log, "^created .*state=waiting") == ALL - OPEN
+        assert most_open(log) == OPEN
+        assert count(log, "disk-full|storage-failed|not-reserved|Traceback|turn-missed") == 0
+    waited = [path for path in files if any(p.state == "waiting" for p in told[path])]
+    assert len(waited) == ALL - OPEN
+    for path in waited:
+        assert any(progress.position for progress in told[path])

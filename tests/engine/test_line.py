@@ -1,0 +1,272 @@
+"""Whoever finds no room waits for its turn, and nobody is let in past it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
+
+from wherry.core.admission import Space
+from wherry.core.errors import DiskFull, InLine, NoRoom, UploadGone
+from wherry.core.requests import Caller, Create, Write
+from wherry.core.upload import State, Upload
+from wherry.engine import Engine
+
+pytestmark = pytest.mark.anyio
+
+BOB = Caller("bob")
+DATA = b"x" * 1000
+
+
+def limited(world: World, **changes: Any) -> Engine:
+    world.settings = settings_in(world.settings.data, **changes)
+    return world.engine()
+
+
+async def position(engine: Engine, upload: Upload) -> int | None:
+    return (await engine.positions([upload])).get(upload.id)
+
+
+async def state(engine: Engine, upload: Upload) -> State:
+    return (await engine.status(Caller(upload.owner), upload.id)).state
+
+
+async def test_who_finds_no_room_waits_and_is_let_in_when_there_is_some(world: World) -> None:
+    engine = limited(world, max_open=1)
+    first, second, third = [await created(engine, 100) for _ in range(3)]
+    assert [u.state for u in (first, second, third)] == [
+        State.RECEIVING,
+        State.WAITING,
+        State.WAITING,
+    ]
+    assert [await position(engine, u) for u in (first, second, third)] == [None, 1, 2]
+    await engine.cancel(ALICE, first.id)
+    await engine.advance()
+    assert await state(engine, second) is State.RECEIVING
+    assert await position(engine, third) == 1
+
+
+async def test_what_waits_has_no_folder_and_takes_no_byte_and_is_told_its_place(
+    world: World,
+) -> None:
+    engine = limited(world, max_open=1)
+    await created(engine, 100)
+    waiting = await created(engine, 100)
+    body = Bytes(b"x" * 100)
+    with pytest.raises(InLine) as caught:
+        await engine.write(ALICE, Write(waiting.id, 0), body)
+    assert (caught.value.position, body.remaining) == (1, 100)
+    with pytest.raises(InLine):
+        await engine.complete(ALICE, waiting.id)
+    assert len(list((world.settings.data / "temp_chunks").iterdir())) == 1
+    assert (await world.catalog.line(world.now)).reserved == 100
+
+
+async def test_one_with_few_uploads_goes_before_the_rest_of_one_with_many(world: World) -> None:
+    engine = limited(world, max_open=1)
+    [await created(engine, 100) for _ in range(4)]
+    bobs, _ = await engine.create(BOB, Create("film.mp4", 100))
+    assert await position(engine, bobs) == 1
+
+
+async def test_a_restart_keeps_everybodys_place(world: World) -> None:
+    engine = limited(world, max_open=1)
+    first, *rest = [await created(engine, 100) for _ in range(4)]
+    again = world.engine()
+    assert [await position(again, upload) for upload in rest] == [1, 2, 3]
+    await again.cancel(ALICE, first.id)
+    async with again.running():
+        while await state(again, rest[0]) is State.WAITING:
+            await anyio.sleep(0.01)
+    assert [await position(again, upload) for upload in rest] == [None, 1, 2]
+
+
+async def test_the_same_file_again_finds_its_place_in_the_line(world: World) -> None:
+    engine = limited(world, max_open=1)
+    await created(engine, 100)
+    waiting = await created(engine, 100, fingerprint="f")
+    await created(engine, 100)
+    again, is_new = await engine.create(ALICE, Create("film.mp4", 100, fingerprint="f"))
+    assert (again.id, is_new) == (waiting.id, False)
+    assert await position(engine, again) == 1
+
+
+async def test_a_turn_that_is_not_taken_within_a_minute_goes_to_the_next(world: World) -> None:
+    engine = limited(world, max_open=1)
+    first, second, third = [await created(engine, 100) for _ in range(3)]
+    await engine.cancel(ALICE, first.id)
+    await engine.advance()
+    world.now += 59
+    await engine.advance()
+    assert await state(engine, second) is State.RECEIVING
+    world.now += 1
+    await engine.advance()
+    assert await state(engine, third) is State.RECEIVING
+    with pytest.raises(UploadGone) as caught:
+        await written(engine, second, 0, b"x" * 100)
+    assert caught.value.state == "expired"
+    assert not world.storage.unfinished_path(second.id).exists()
+
+
+async def test_who_takes_its_turn_keeps_it(world: World) -> None:
+    engine = limited(world, max_open=1)
+    first, second = [await created(engine, 100) for _ in range(2)]
+    await written(engine, first, 0, b"x")
+    for _ in range(5):
+        world.now += 59
+        await engine.advance()
+        await written(engine, first, 0, b"x")
+    assert await state(engine, second) is State.WAITING
+
+
+async def test_nobody_loses_a_turn_while_nobody_waits_for_it(world: World) -> None:
+    engine = limited(world, max_open=1)
+    alone = await created(engine, 100)
+    world.now += 3600
+    await engine.advance()
+    await written(engine, alone, 0, b"x" * 100)
+
+
+async def test_an_idle_upload_keeps_its_bytes_and_comes_back_before_those_that_have_none(
+    world: World,
+) -> None:
+    engine = limited(world, max_open=1)
+    idle = await created(engine, 100)
+    await written(engine, idle, 0, b"x" * 10)
+    next_, last = [await created(engine, 100) for _ in range(2)]
+    world.now += world.settings.slot_idle
+    await engine.advance()
+    assert await state(engine, next_) is State.RECEIVING
+    with pytest.raises(InLine) as caught:
+        await written(engine, idle, 10, b"x" * 90)
+    assert caught.value.position == 1
+    assert await position(engine, last) == 2
+    await engine.cancel(ALICE, next_.id)
+    await engine.advance()
+    await written(engine, idle, 10, b"x" * 90)
+    assert (await engine.complete(ALICE, idle.id)).is_complete()
+
+
+async def test_what_waited_longer_than_uploads_are_kept_has_its_turn(world: World) -> None:
+    engine = limited(world, max_open=1)
+    first, second = [await created(engine, 100) for _ in range(2)]
+    await written(engine, first, 0, b"x")
+    world.now += world.settings.expires_after - 1
+    await engine.sweep()
+    world.now += 2
+    await engine.advance()
+    await engine.sweep()
+    await written(engine, second, 0, b"x" * 100)
+
+
+async def test_a_line_that_is_full_is_said_to_be(world: World) -> None:
+    engine = limited(world, max_open=1, max_waiting=1)
+    [await created(engine, 100) for _ in range(2)]
+    with pytest.raises(NoRoom):
+        await created(engine, 100)
+    assert len(await engine.uploads(ALICE, {State.WAITING, State.RECEIVING})) == 2
+
+
+async def test_one_ordinary_request_cannot_wait_and_leaves_no_trace_in_the_line(
+    world: World,
+) -> None:
+    engine = limited(world, max_open=1)
+    await created(engine, 100)
+    with pytest.raises(NoRoom):
+        await engine.receive(ALICE, Create("film.mp4", len(DATA)), Bytes(DATA))
+    assert (await world.catalog.line(world.now)).places == ()
+
+
+async def test_leaving_the_line_is_cancelling(world: World) -> None:
+    engine = limited(world, max_open=1)
+    first, second, third = [await created(engine, 100) for _ in range(3)]
+    await engine.cancel(ALICE, second.id)
+    assert await position(engine, third) == 1
+    assert await state(engine, first) is State.RECEIVING
+
+
+class Disk:
+    """Storage on a small volume: `size` bytes, less what is reserved on it."""
+
+    def __init__(self, world: World, size: int) -> None:
+        self._storage, self._size = world.storage, size
+        self.full = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def space(self) -> Space:
+        paths = [self._storage.unfinished_path(id_) for id_, _ in self._storage.unfinished()]
+        return Space(self._size, self._size - sum(path.stat().st_size for path in paths))
+
+    def reserve(self, upload_id: str, length: int) -> None:
+        if self.full:
+            raise DiskFull
+        self._storage.reserve(upload_id, length)
+
+
+async def test_nobody_is_promised_space_that_the_disk_does_not_have(world: World) -> None:
+    engine = world.engine(Disk(world, 250))
+    uploads = [await created(engine, 100) for _ in range(3)]
+    assert [u.state for u in uploads] == [State.RECEIVING, State.RECEIVING, State.WAITING]
+    await engine.cancel(ALICE, uploads[0].id)
+    await engine.advance()
+    assert await state(engine, uploads[2]) is State.RECEIVING
+
+
+async def test_a_disk_that_others_have_filled_makes_nobody_lose_its_place(world: World) -> None:
+    disk = Disk(world, 1000)
+    engine, disk.full = world.engine(disk), True
+    waiting = await created(engine, 100)
+    assert await position(engine, waiting) == 1
+    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+    disk.full = False
+    await engine.advance()
+    assert await state(engine, waiting) is State.RECEIVING
+
+
+async def test_a_crash_between_the_place_on_disk_and_its_record_blocks_nobody(
+    world: World,
+) -> None:
+    disk = Disk(world, 150)
+    waiting = replace(
+        await created(limited(world, max_open=1, max_reserved=100), 100), id="0" * 30 + "77"
+    )
+    await world.engine().cancel(ALICE, (await world.engine().uploads(ALICE))[0].id)
+    queued = replace(waiting, state=State.WAITING, queued_at=world.now, slot_until=0.0)
+    await world.catalog.create(queued)
+    world.storage.reserve(queued.id, 100)
+    world.settings = settings_in(world.settings.data)
+    engine = world.engine(disk)
+    await engine.sweep()
+    await engine.advance()
+    assert await state(engine, queued) is State.RECEIVING
+    await written(engine, queued, 0, b"x" * 100)
+
+
+async def test_of_many_who_come_at_once_no_more_are_let_in_than_may_be(world: World) -> None:
+    world.settings = settings_in(world.settings.data, max_open=5)
+    engines = [world.engine(), world.engine()]
+    uploads: list[Upload] = []
+
+    async def come(number: int) -> None:
+        uploads.append(await created(engines[number % 2], 100))
+
+    async with anyio.create_task_group() as group:
+        for number in range(40):
+            group.start_soon(come, number)
+    line = await world.catalog.line(world.now)
+    assert (line.open, len(line.places)) == (5, 35)
+    assert len(list(Path(world.settings.data / "temp_chunks").iterdir())) == 5
+    done = 0
+    while done < 40:
+        for upload in await engines[0].uploads(ALICE, {State.RECEIVING}):
+            await written(engines[0], upload, 0, b"x" * 100)
+            await engines[0].complete(ALICE, upload.id)
+            done += 1
+        await engines[1].advance()
+    assert (await world.catalog.line(world.now)).open == 0
