@@ -3,11 +3,15 @@ and makes identifiers.
 
 Rule 1: an `App` starts once, by the application's lifespan where that runs, by
 the first request where it does not.
+
+Rule 2: of all processes on one data folder, one sweeps and keeps the worker. When it
+dies, another takes that over within a second or two.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
 import os
 import secrets
@@ -16,6 +20,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 from wherry.assessment.supervisor import Supervisor
 from wherry.catalog import Catalog
@@ -26,6 +31,9 @@ from wherry.storage import Storage
 from wherry.storage.local import LocalStorage
 
 log = logging.getLogger("wherry")
+
+#: How often a process looks whether it has to lead, in seconds.
+LOOK_EVERY = 1.0
 
 
 def new_id() -> str:
@@ -47,7 +55,9 @@ def check_storage(settings: Settings) -> None:
 
 
 def open_catalog(settings: Settings) -> Catalog:
-    return SqlCatalog(settings.data / "catalog.sqlite")
+    path = settings.data / "catalog.sqlite"
+    path.touch(mode=0o600)  # the log beside it will have the same
+    return SqlCatalog(path)
 
 
 class App:
@@ -88,9 +98,21 @@ class App:
         self._running.push_async_callback(catalog.close)
         engine = self._build(storage, catalog)
         await self._running.enter_async_context(engine.running())
-        if self.settings.assessment:
-            await self._running.enter_async_context(Supervisor(worker_command(self.settings)))
+        leading = asyncio.create_task(self._lead(engine))
+        self._running.push_async_callback(_end, leading)
         return engine
+
+    async def _lead(self, engine: Engine) -> None:
+        """Once no other process does: sweep, and keep the worker running."""
+        lock = self.settings.data / "leader.lock"
+        try:
+            async with _the_only_one(lock), AsyncExitStack() as stack:
+                await stack.enter_async_context(engine.sweeping())
+                if self.settings.assessment:
+                    await stack.enter_async_context(Supervisor(worker_command(self.settings)))
+                await asyncio.Event().wait()
+        except OSError:
+            log.exception("background-failed")
 
     async def stop(self) -> None:
         async with self._starting:
@@ -104,6 +126,31 @@ class App:
             yield
         finally:
             await self.stop()
+
+
+@asynccontextmanager
+async def _the_only_one(path: Path) -> AsyncIterator[None]:
+    """Wait until no other process is in here. The system lets go of the lock of a dead one."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _is_locked(lock):
+            await asyncio.sleep(LOOK_EVERY)  # noqa: ASYNC110 - the event is in another process
+        yield
+    finally:
+        os.close(lock)
+
+
+def _is_locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def can_assess(wanted: bool | None) -> bool:

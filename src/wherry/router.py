@@ -4,13 +4,17 @@
     api_router.include_router(chunked_upload_router(owner=current_user_id))
 
 Rule 1: no route declares a body. FastAPI would read it before it knows who asks.
+
+Rule 2: every route lies under `/chunked-upload`, and so in no way of the application's own.
 """
 
 # No `from __future__ import annotations`: FastAPI could not see the dependencies then,
 # which are local names here.
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi import Request as FastAPIRequest
@@ -45,8 +49,8 @@ def chunked_upload_router(
 ) -> APIRouter:
     """A router with the chunked API, the ordinary upload, finished files and assessments.
 
-    `owner`: a FastAPI dependency that says who asks: any value whose `str()` names the
-    owner for ever (a user's id); it raises for requests it does not know. `operator`: a
+    `owner`: a FastAPI dependency that says who asks: text, a number or a UUID that names
+    the owner for ever (a user's id); it raises for requests it does not know. `operator`: a
     dependency whose truth lets the caller see storage and everybody's uploads.
     `before_complete(file)` may refuse a file by raising `ContentRefused`;
     `on_complete(file)` starts the application's own processing and returns its
@@ -58,7 +62,12 @@ def chunked_upload_router(
     def as_caller(owner: Annotated[Any, Depends(owner)]) -> Caller:
         if owner is None or owner == "":
             raise Unauthorized  # an optional user that is not there owns nothing
-        return owner if isinstance(owner, Caller) else Caller(str(owner))
+        if isinstance(owner, Caller):
+            return owner
+        if not isinstance(owner, str | int | UUID):
+            # The text of an object may be another one in the next request.
+            raise TypeError(f"owner must be an id, text or a number, not a {type(owner).__name__}")
+        return Caller(str(owner))
 
     def as_operator(
         caller: Annotated[Caller, Depends(as_caller)],
@@ -72,37 +81,52 @@ def chunked_upload_router(
 
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:
-    router = APIRouter(route_class=UploadRoute, lifespan=app.lifespan)
-
-    def add(method: str, path: str, verb: Verb, who: Dependency = caller) -> None:
-        async def endpoint(
-            request: FastAPIRequest, caller: Annotated[Caller, Depends(who)]
-        ) -> Response:
-            return await verb(request, caller, await app.engine())
-
-        router.add_api_route(
-            path,
-            endpoint,
-            methods=[method],
-            name=verb.__name__,
-            response_class=Response,
-            **describe(verb, path),
-        )
-
-    upload = "/chunked-upload"
-    add("POST", f"{upload}/init", chunked.init)
-    add("POST", f"{upload}/chunk", chunked.chunk)
-    add("POST", f"{upload}/complete", chunked.complete)
-    add("POST", f"{upload}/cancel", chunked.cancel)
-    add("GET", f"{upload}/storage", chunked.storage, operator)
-    add("GET", f"{upload}/all", chunked.everybodys, operator)
-    add("GET", f"{upload}/", chunked.listing)
-    add("GET", f"{upload}/{{upload_id}}", chunked.status)
-    add("DELETE", f"{upload}/{{upload_id}}", chunked.delete)
-    add("GET", f"{upload}/{{upload_id}}/events", chunked.events)
-    add("POST", "/upload", form.upload)
-    add("GET", "/files/{upload_id}", files.get_file)
-    add("DELETE", "/files/{upload_id}", files.delete_file)
-    add("GET", "/assessments/{assessment_id}", files.get_assessment)
-    add("GET", "/assessments/{assessment_id}/pictures/{name}", files.get_picture)
+    router = APIRouter(prefix="/chunked-upload", route_class=UploadRoute, lifespan=app.lifespan)
+    add = partial(_add, router, app)
+    add("POST", "/init", chunked.init, caller)
+    add("POST", "/chunk", chunked.chunk, caller)
+    add("POST", "/complete", chunked.complete, caller)
+    add("POST", "/cancel", chunked.cancel, caller)
+    add("GET", "/storage", chunked.storage, operator)
+    add("GET", "/all", chunked.everybodys, operator)
+    _add_whole(router, app, caller)
+    add("GET", "/", chunked.listing, caller)
+    add("GET", "/{upload_id}", chunked.status, caller)
+    add("DELETE", "/{upload_id}", chunked.delete, caller)
+    add("GET", "/{upload_id}/events", chunked.events, caller)
     return router
+
+
+def short_router(app: App, caller: Dependency) -> APIRouter:
+    """Whole files and assessments without `/chunked-upload`, for a server that is all ours."""
+    router = APIRouter(route_class=UploadRoute)
+    _add_whole(router, app, caller)
+    return router
+
+
+def _add_whole(router: APIRouter, app: App, caller: Dependency) -> None:
+    add = partial(_add, router, app)
+    add("POST", "/upload", form.upload, caller)
+    add("GET", "/files/{upload_id}", files.get_file, caller)
+    add("DELETE", "/files/{upload_id}", files.delete_file, caller)
+    if app.settings.assessment:
+        add("GET", "/assessments/{assessment_id}", files.get_assessment, caller)
+        add("GET", "/assessments/{assessment_id}/pictures/{name}", files.get_picture, caller)
+
+
+def _add(  # noqa: PLR0917 - it is read as a table
+    router: APIRouter, app: App, method: str, path: str, verb: Verb, who: Dependency
+) -> None:
+    async def endpoint(
+        request: FastAPIRequest, caller: Annotated[Caller, Depends(who)]
+    ) -> Response:
+        return await verb(request, caller, await app.engine())
+
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=[method],
+        name=f"wherry_{verb.__name__}",
+        response_class=Response,
+        **describe(verb, path),
+    )

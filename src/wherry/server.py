@@ -18,7 +18,7 @@ from wherry.auth import Keys, is_loopback, keys_file, known_caller
 from wherry.core.errors import NotThere
 from wherry.core.limits import KiB
 from wherry.core.requests import Caller
-from wherry.router import build_router
+from wherry.router import build_router, short_router
 from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
@@ -101,6 +101,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     app = App(settings)
     api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
     api.include_router(build_router(app, caller, operator), prefix="/api")
+    api.include_router(short_router(app, caller), prefix="/api")
 
     @api.get("/healthz", include_in_schema=False)
     async def healthz() -> JSONResponse:

@@ -153,9 +153,9 @@ class FakeServer:
 
     def _answer(self, asked: Asked) -> Reply:
         verbs = {"init": self._init, "chunk": self._chunk, "complete": self._complete}
-        if asked.path == "/api/upload":
+        if asked.path == "/api/chunked-upload/upload":
             return self._whole(asked)
-        if asked.path.startswith("/api/assessments/"):
+        if asked.path.startswith("/api/chunked-upload/assessments/"):
             now = self.assessments.pop(0) if len(self.assessments) > 1 else self.assessments[0]
             return reply(200, {"assessment_id": asked.verb, "upload_id": "u", **now})
         if asked.method == "POST" and asked.verb in verbs:

@@ -25,7 +25,7 @@ async def test_a_small_file_goes_in_one_ordinary_request(
 ) -> None:
     path = file(3 * MiB)
     done = await client.upload(path, filename="Ä 'b'.mp4")
-    assert [asked.path for asked in server.asked] == ["/api/upload"]
+    assert [asked.path for asked in server.asked] == ["/api/chunked-upload/upload"]
     assert bytes(server.only.data) == path.read_bytes()
     assert server.only.filename == "Ä 'b'.mp4"
     assert (done.assessment_id, done.requests, done.bytes_sent) == ("of-upload-0", 1, 3 * MiB)

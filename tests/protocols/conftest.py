@@ -95,7 +95,7 @@ class Uploading:
         return await self.client.get(f"/chunked-upload/{upload_id}")
 
     async def file(self, upload_id: str) -> bytes:
-        answer = await self.client.get(f"/files/{upload_id}")
+        answer = await self.client.get(f"/chunked-upload/files/{upload_id}")
         assert answer.status_code == 200, answer.text
         return answer.content
 

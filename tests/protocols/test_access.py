@@ -30,8 +30,8 @@ def requests(upload_id: str) -> list[tuple[str, str, dict[str, Any]]]:
         ("GET", f"/chunked-upload/{upload_id}", {}),
         ("GET", f"/chunked-upload/{upload_id}/events", {}),
         ("DELETE", f"/chunked-upload/{upload_id}", {}),
-        ("GET", f"/files/{upload_id}", {}),
-        ("DELETE", f"/files/{upload_id}", {}),
+        ("GET", f"/chunked-upload/files/{upload_id}", {}),
+        ("DELETE", f"/chunked-upload/files/{upload_id}", {}),
     ]
 
 
@@ -83,7 +83,9 @@ async def test_no_byte_of_a_body_is_read_before_it_is_known_who_asks(
     for path in ("init", "chunk?upload_id=x&offset=0", "complete", "cancel"):
         answer = await client.post(f"/chunked-upload/{path}", content=body(), headers=NOBODY)
         assert answer.status_code == 401
-    assert (await client.post("/upload", content=body(), headers=NOBODY)).status_code == 401
+    assert (
+        await client.post("/chunked-upload/upload", content=body(), headers=NOBODY)
+    ).status_code == 401
     assert read == 0
 
 

@@ -19,14 +19,16 @@ async def stored(client: httpx.AsyncClient, answer: httpx.Response) -> bytes:
     assert answer.status_code == 200, answer.text
     assert answer.json()["state"] == "complete"
     assert answer.json()["size"] == len(
-        (await client.get(f"/files/{answer.json()['upload_id']}")).content
+        (await client.get(f"/chunked-upload/files/{answer.json()['upload_id']}")).content
     )
-    return (await client.get(f"/files/{answer.json()['upload_id']}")).content
+    return (await client.get(f"/chunked-upload/files/{answer.json()['upload_id']}")).content
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, len(DATA)])
 async def test_a_form_brings_a_file_of_any_size(client: httpx.AsyncClient, size: int) -> None:
-    answer = await client.post("/upload", files={"file": ("film.mp4", DATA[:size], "video/mp4")})
+    answer = await client.post(
+        "/chunked-upload/upload", files={"file": ("film.mp4", DATA[:size], "video/mp4")}
+    )
     assert await stored(client, answer) == DATA[:size]
 
 
@@ -34,13 +36,13 @@ async def test_a_form_brings_a_file_of_any_size(client: httpx.AsyncClient, size:
 async def test_a_file_may_look_like_the_end_of_a_form(
     client: httpx.AsyncClient, data: bytes
 ) -> None:
-    answer = await client.post("/upload", files={"file": ("film.mp4", data)})
+    answer = await client.post("/chunked-upload/upload", files={"file": ("film.mp4", data)})
     assert await stored(client, answer) == data
 
 
 async def test_a_raw_body_brings_a_file_named_in_the_header(client: httpx.AsyncClient) -> None:
     answer = await client.post(
-        "/upload",
+        "/chunked-upload/upload",
         content=DATA,
         headers={"Content-Disposition": "attachment; filename*=UTF-8''caf%C3%A9.mp4"},
     )
@@ -52,31 +54,37 @@ async def test_a_raw_body_brings_a_file_named_in_the_header(client: httpx.AsyncC
 async def test_a_form_reserves_no_more_than_it_brings(
     client: httpx.AsyncClient, tmp_path: Path
 ) -> None:
-    answer = await client.post("/upload", files={"file": ("film.mp4", DATA)})
+    answer = await client.post("/chunked-upload/upload", files={"file": ("film.mp4", DATA)})
     [file] = (tmp_path / "files").iterdir()
     assert file.stat().st_size == len(DATA) == answer.json()["size"]
     assert list((tmp_path / "temp_chunks").iterdir()) == []
 
 
 async def test_a_form_without_the_file_is_refused(client: httpx.AsyncClient) -> None:
-    problem(await client.post("/upload", files={"other": ("a.mp4", DATA)}), 400, "bad-request")
+    problem(
+        await client.post("/chunked-upload/upload", files={"other": ("a.mp4", DATA)}),
+        400,
+        "bad-request",
+    )
     answer = await client.post(
-        "/upload", content=b"x", headers={"Content-Type": "multipart/form-data"}
+        "/chunked-upload/upload", content=b"x", headers={"Content-Type": "multipart/form-data"}
     )
     problem(answer, 400, "bad-request")
     answer = await client.post(
-        "/upload", content=b"x" * 9, headers={"Content-Type": "multipart/form-data; boundary=b"}
+        "/chunked-upload/upload",
+        content=b"x" * 9,
+        headers={"Content-Type": "multipart/form-data; boundary=b"},
     )
     problem(answer, 400, "bad-request")
 
 
 async def test_a_raw_body_without_a_name_is_refused(client: httpx.AsyncClient) -> None:
-    problem(await client.post("/upload", content=DATA), 400, "bad-request")
+    problem(await client.post("/chunked-upload/upload", content=DATA), 400, "bad-request")
 
 
 async def test_a_file_above_max_size_leaves_nothing(serve: Serve, tmp_path: Path) -> None:
     async with serve(max_size=1000) as client:
-        answer = await client.post("/upload", files={"file": ("film.mp4", DATA)})
+        answer = await client.post("/chunked-upload/upload", files={"file": ("film.mp4", DATA)})
         assert problem(answer, 413, "too-large")["scope"] == "file"
         assert list((tmp_path / "temp_chunks").iterdir()) == []
 
@@ -84,7 +92,7 @@ async def test_a_file_above_max_size_leaves_nothing(serve: Serve, tmp_path: Path
 async def test_a_refused_type_leaves_nothing(serve: Serve, tmp_path: Path) -> None:
     async with serve(allowed_types=("video/*",)) as client:
         for data in (b"%PDF-1.7", b"%PDF-1.7" + DATA):
-            answer = await client.post("/upload", files={"file": ("film.mp4", data)})
+            answer = await client.post("/chunked-upload/upload", files={"file": ("film.mp4", data)})
             problem(answer, 415, "type-refused")
         assert list((tmp_path / "temp_chunks").iterdir()) == []
         assert list((tmp_path / "files").iterdir()) == []
@@ -92,7 +100,7 @@ async def test_a_refused_type_leaves_nothing(serve: Serve, tmp_path: Path) -> No
 
 async def test_many_fields_before_the_file_are_too_much(client: httpx.AsyncClient) -> None:
     answer = await client.post(
-        "/upload", data={"note": "x" * 70_000}, files={"file": ("film.mp4", DATA)}
+        "/chunked-upload/upload", data={"note": "x" * 70_000}, files={"file": ("film.mp4", DATA)}
     )
     problem(answer, 400, "bad-request")
 
@@ -105,7 +113,7 @@ async def test_the_envelope_of_a_form_does_not_count_for_the_size_of_its_file(
     head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     async with serve(max_size=1000) as client:
         answer = await client.post(
-            "/upload",
+            "/chunked-upload/upload",
             content=head.encode() + DATA[:size] + ending.encode(),
             headers={"Content-Type": "multipart/form-data; boundary=b"},
         )
@@ -118,7 +126,7 @@ async def test_a_form_with_fields_behind_the_file_leaves_nothing(
     head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     late = '\r\n--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--\r\n'
     answer = await client.post(
-        "/upload",
+        "/chunked-upload/upload",
         content=head.encode() + DATA + late.encode(),
         headers={"Content-Type": "multipart/form-data; boundary=b"},
     )

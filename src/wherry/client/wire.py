@@ -117,7 +117,9 @@ class Wire:
             "content-disposition": "attachment; filename*=UTF-8''"
             + quote(filename, safe="", errors="replace"),
         }
-        return parse_upload(await self._request("POST", "/upload", headers, data, sent))
+        return parse_upload(
+            await self._request("POST", "/chunked-upload/upload", headers, data, sent)
+        )
 
     async def status(self, upload_id: str) -> UploadStatus:
         return parse_upload(await self._request("GET", f"/chunked-upload/{_segment(upload_id)}"))
@@ -126,7 +128,7 @@ class Wire:
         await self._json("POST", "/chunked-upload/cancel", {"upload_id": upload_id})
 
     async def assessment(self, assessment_id: str) -> Assessment:
-        path = f"/assessments/{_segment(assessment_id)}"
+        path = f"/chunked-upload/assessments/{_segment(assessment_id)}"
         return parse_assessment(await self._request("GET", path))
 
     async def _json(self, method: str, path: str, value: Mapping[str, Any]) -> Answer:

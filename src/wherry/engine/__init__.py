@@ -80,18 +80,18 @@ class Engine:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """What goes on beside requests: watching leases and the line, completions, sweeping."""
-        tasks = [
-            asyncio.create_task(self._every(self.settings.sweep_every, self._sweeping.tidy)),
-            asyncio.create_task(self._every(WATCH_EVERY, self._watch)),
-        ]
-        try:
+        """What every process does beside requests: watch leases, the line, completions."""
+        async with self._beside(WATCH_EVERY, self._watch):
+            try:
+                yield
+            finally:
+                await self._completing.stop()
+
+    @asynccontextmanager
+    async def sweeping(self) -> AsyncIterator[None]:
+        """What one process does for all: delete what is due, again and again."""
+        async with self._beside(self.settings.sweep_every, self._sweeping.tidy):
             yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._completing.stop()
 
     async def _watch(self) -> None:
         await self._writing.end_superseded()
@@ -141,9 +141,11 @@ class Engine:
             upload = await self._admitting.enter(upload.id)
         if is_new and upload.state is State.WAITING:
             await self._check_line(caller, upload, limits.max_waiting if create.waits else 0)
-        state = upload.state.value
-        event = "created" if is_new else "resumed"
-        say(event, upload, state=state, received=upload.received.size)
+        facts = {"state": upload.state.value, "received": upload.received.size}
+        if is_new:
+            say("created", upload, **facts)
+        else:
+            say("resumed", upload, **facts)
         return upload, is_new
 
     async def _check_line(self, caller: Caller, upload: Upload, most: int | None) -> None:
@@ -295,6 +297,17 @@ class Engine:
     async def sweep(self, dry_run: bool = False) -> list[Swept]:
         """Delete what is due, or only say what is."""
         return await self._sweeping.sweep(dry_run)
+
+    @asynccontextmanager
+    async def _beside(
+        self, seconds: float, act: Callable[[], Awaitable[object]]
+    ) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._every(seconds, act))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
         while True:
