@@ -172,6 +172,36 @@ async def test_a_place_in_the_line_is_shown_and_waited_for(
     assert bytes(server.only.data) == path.read_bytes()
 
 
+async def test_a_turn_that_was_missed_is_asked_for_again(
+    client: AsyncClient, server: FakeServer, file: File
+) -> None:
+    def sleep_through_it(asked: Asked) -> Reply | None:
+        if asked.verb == "init" and len(server.verbs("init")) == 1:
+            place = {"position": 1, "retry_after": 0.01, "upload_id": "missed"}
+            return reply(202, {"state": "waiting", **place})
+        if asked.verb == "missed":
+            return reply(200, {"state": "expired", "upload_id": "missed"})
+        return None
+
+    server.trouble = sleep_through_it
+    path = file(6 * MiB)
+    await client.upload(path)
+    assert bytes(server.only.data) == path.read_bytes()
+
+
+async def test_bytes_before_their_turn_are_sent_again_when_it_comes(
+    client: AsyncClient, server: FakeServer, file: File
+) -> None:
+    full = problem(429, "waiting", retryable=True, position=7, retry_after=0.05)
+    answers = [full] * 5
+    server.trouble = lambda asked: answers.pop() if asked.verb == "chunk" and answers else None
+    told: list[Progress] = []
+    path = file(6 * MiB)
+    await client.upload(path, on_progress=told.append)
+    assert {p.position for p in told if p.state == "waiting"} == {7}
+    assert bytes(server.only.data) == path.read_bytes()
+
+
 async def test_cancelling_the_task_leaves_the_upload_to_go_on_with(
     client: AsyncClient, server: FakeServer, file: File
 ) -> None:
