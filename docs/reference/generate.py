@@ -1,4 +1,4 @@
-"""Writes the pages that the code itself can tell: settings.md, errors.md, cli.md.
+"""Writes the pages that the code itself can tell: settings, errors, metrics, cli.
 
     python docs/reference/generate.py
 
@@ -15,10 +15,14 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import typer.main
+from prometheus_client.metrics_core import Metric
 
+from wherry.catalog.census import Census
 from wherry.cli import app
 from wherry.cli.operate import size
+from wherry.core.admission import Space
 from wherry.core.errors import UploadError, every_error
+from wherry.metrics import Metrics, Reading
 from wherry.protocols.problem import STATUS
 from wherry.settings import Bytes, Seconds, Settings
 
@@ -77,6 +81,25 @@ Every refusal is `application/problem+json` (RFC 9457):
 
 | code | status | facts | retryable | what happened, and what to do |
 |---|---|---|---|---|
+"""
+
+METRICS = """\
+# Metrics
+
+<!-- Made by docs/reference/generate.py. Change src/wherry/metrics.py instead. -->
+
+`GET /metrics` of the server, and `GET …/chunked-upload/metrics` of the router, for operators:
+Prometheus' text format. [How to watch](../howto/watch.md).
+
+- **Gauges** are read from the catalog and the disk as they are asked for: the same whichever
+  process answers. What is finished is not counted there: it may be a million records.
+- **Counters and histograms** are of the process that answers, since it started; the label
+  `process`, `host:pid`, names it. Each event of [the log](log.md) is counted by the call that
+  logs it, also where the log's level leaves it out.
+- Every series is there from the first scrape on, at 0. Bytes and seconds, no other units.
+
+| metric | type | labels | what it is |
+|---|---|---|---|
 """
 
 CLI = """\
@@ -157,6 +180,27 @@ def _sample(error: type[UploadError]) -> UploadError:
     return error(**facts)
 
 
+def render_metrics() -> str:
+    reading = Reading(0.0, Census(), Space(0, 0), min_free=0, max_open=None)
+    return METRICS + "".join(_metric(family) for family in Metrics().collect(reading))
+
+
+def _metric(family: Metric) -> str:
+    name = f"{family.name}_total" if family.type == "counter" else family.name
+    labels: dict[str, list[str]] = {}
+    for sample in family.samples:
+        for label, value in sample.labels.items():
+            known = labels.setdefault(label, [])
+            if label not in ("le", "process", "version") and value not in known:
+                known.append(value)
+    told = ", ".join(f"`{label}`{_values(values)}" for label, values in labels.items())
+    return f"| `{name}` | {family.type} | {told} | {family.documentation} |\n"
+
+
+def _values(values: list[str]) -> str:
+    return f" ({', '.join(values)})" if 0 < len(values) < 8 else ""
+
+
 def render_cli() -> str:
     return CLI + "".join(_command(name, command) for name, command in commands())
 
@@ -211,7 +255,12 @@ def _option(option: Any) -> tuple[str, str]:
     return f"`{names}{value}`", said + more
 
 
-PAGES = {"settings.md": render_settings, "errors.md": render_errors, "cli.md": render_cli}
+PAGES = {
+    "settings.md": render_settings,
+    "errors.md": render_errors,
+    "metrics.md": render_metrics,
+    "cli.md": render_cli,
+}
 
 
 def main() -> None:

@@ -15,17 +15,20 @@ import fcntl
 import logging
 import os
 import secrets
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import Context
 from importlib.util import find_spec
 from pathlib import Path
 
 from wherry.assessment.supervisor import Supervisor
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
-from wherry.engine import Engine, Ground, Hooks
+from wherry.engine import Engine, Ground, Hooks, say
+from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.storage.local import LocalStorage
@@ -68,6 +71,7 @@ class App:
         self._hooks = hooks or Hooks()
         assesses = self._hooks.on_complete is None and can_assess(settings.assessment)
         self.settings = settings.model_copy(update={"assessment": assesses})
+        self.metrics = Metrics()
         self._engine: Engine | None = None
         self._starting = asyncio.Lock()
         self._running = AsyncExitStack()
@@ -76,7 +80,9 @@ class App:
         """The engine, started if it is not. Raises `OSError` for a folder that is no good."""
         async with self._starting:
             if self._engine is None:
-                self._engine = await self._start()
+                # A fresh context: what runs beside requests is not part of the first of them.
+                starting = asyncio.create_task(self._start(), context=Context())
+                self._engine = await starting
             return self._engine
 
     @asynccontextmanager
@@ -89,7 +95,15 @@ class App:
             await catalog.close()
 
     def _build(self, storage: Storage, catalog: Catalog) -> Engine:
-        ground = Ground(storage, catalog, self.settings, clock=time.time, new_id=new_id)
+        ground = Ground(
+            storage,
+            catalog,
+            self.settings,
+            clock=time.time,
+            new_id=new_id,
+            metrics=self.metrics,
+            is_stopping=is_server_stopping,
+        )
         return Engine(ground, self._hooks)
 
     async def _start(self) -> Engine:
@@ -112,7 +126,7 @@ class App:
                     await stack.enter_async_context(Supervisor(worker_command(self.settings)))
                 await asyncio.Event().wait()
         except OSError:
-            log.exception("background-failed")
+            say(self.metrics, "background-failed", level=logging.ERROR, trace=True)
 
     async def stop(self) -> None:
         async with self._starting:
@@ -133,8 +147,8 @@ async def _the_only_one(path: Path) -> AsyncIterator[None]:
     """Wait until no other process is in here. The system lets go of the lock of a dead one."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        while not _is_locked(lock):
-            await asyncio.sleep(LOOK_EVERY)  # noqa: ASYNC110 - the event is in another process
+        while not _is_locked(lock):  # noqa: ASYNC110 - the event is in another process
+            await asyncio.sleep(LOOK_EVERY)
         yield
     finally:
         os.close(lock)
@@ -151,6 +165,16 @@ def _is_locked(lock: int) -> bool:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def is_server_stopping() -> bool:
+    """Whether uvicorn, where that is what runs us, has been told to end.
+
+    It waits for every open answer before it tells the application, and by default for as
+    long as they take: a stream of events that waits to be told would wait for itself.
+    """
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    return bool(getattr(server, "should_exit", False))
 
 
 def can_assess(wanted: bool | None) -> bool:

@@ -24,9 +24,9 @@ from wherry.app import App
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, Engine, FinishedFile, Hooks, OnComplete
-from wherry.protocols import chunked, files, form
+from wherry.protocols import chunked, files, form, watching
 from wherry.protocols.openapi import describe
-from wherry.protocols.route import UploadRoute
+from wherry.protocols.route import route_class
 from wherry.settings import Settings
 
 __all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router"]
@@ -81,7 +81,8 @@ def chunked_upload_router(
 
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:
-    router = APIRouter(prefix="/chunked-upload", route_class=UploadRoute, lifespan=app.lifespan)
+    counting = route_class(app.metrics)
+    router = APIRouter(prefix="/chunked-upload", route_class=counting, lifespan=app.lifespan)
     add = partial(_add, router, app)
     add("POST", "/init", chunked.init, caller)
     add("POST", "/chunk", chunked.chunk, caller)
@@ -90,6 +91,7 @@ def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRoute
     add("GET", "/storage", chunked.storage, operator)
     add("GET", "/all", chunked.everybodys, operator)
     _add_whole(router, app, caller)
+    add("GET", "/metrics", watching.metrics, operator)
     add("GET", "/", chunked.listing, caller)
     add("GET", "/{upload_id}", chunked.status, caller)
     add("DELETE", "/{upload_id}", chunked.delete, caller)
@@ -99,7 +101,7 @@ def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRoute
 
 def short_router(app: App, caller: Dependency) -> APIRouter:
     """Whole files and assessments without `/chunked-upload`, for a server that is all ours."""
-    router = APIRouter(route_class=UploadRoute)
+    router = APIRouter(route_class=route_class(app.metrics))
     _add_whole(router, app, caller)
     return router
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections.abc import Callable
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wherry import __version__
@@ -18,6 +19,8 @@ from wherry.auth import Keys, is_loopback, keys_file, known_caller
 from wherry.core.errors import NotThere
 from wherry.core.limits import KiB
 from wherry.core.requests import Caller
+from wherry.protocols import watching
+from wherry.protocols.route import route_class
 from wherry.router import build_router, short_router
 from wherry.settings import Settings
 
@@ -26,7 +29,7 @@ log = logging.getLogger("wherry")
 #: What the header lines of a request may have and take, in bytes and seconds.
 HEADERS_LIMIT, HEADERS_SECONDS = 128 * KiB, 10.0
 #: How long open requests may go on after SIGTERM, in seconds.
-GRACE = 3
+GRACE = 2
 
 LOOPBACK_WARNING = (
     "anonymous access: everybody on this machine may upload, and is the operator too. "
@@ -102,13 +105,28 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
     api.include_router(build_router(app, caller, operator), prefix="/api")
     api.include_router(short_router(app, caller), prefix="/api")
+    api.include_router(watched(app, operator))
+    return api
 
-    @api.get("/healthz", include_in_schema=False)
-    async def healthz() -> JSONResponse:
+
+def watched(app: App, operator: Callable[[Request], Caller]) -> APIRouter:
+    """What monitoring asks: `/healthz` and `/readyz` of anybody's, `/metrics` of an operator's."""
+    router = APIRouter(route_class=route_class(app.metrics), include_in_schema=False)
+
+    @router.get("/healthz")
+    async def healthz() -> Response:
         await app.engine()
         return JSONResponse({"status": "ok", "version": __version__})
 
-    return api
+    @router.get("/readyz")
+    async def readyz() -> Response:
+        return await watching.ready(await app.engine())
+
+    @router.get("/metrics")
+    async def metrics(request: Request, caller: Caller = Depends(operator)) -> Response:  # noqa: B008
+        return await watching.metrics(request, caller, await app.engine())
+
+    return router
 
 
 def serve(settings: Settings, host: str, port: int) -> None:

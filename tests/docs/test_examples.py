@@ -66,7 +66,8 @@ async def test_the_host_gets_the_file_and_its_own_job(host: Any, film: Path, sma
             assert Path(job["path"]).read_bytes() == film.read_bytes()
             assert (await http.get(f"/jobs/{done.assessment_id}", headers=bob)).status_code == 404
             # It was moved away, so Wherry no longer has it.
-            assert (await http.get(f"/chunked-upload/files/{done.upload_id}", headers=alice)).status_code == 404
+            moved = await http.get(f"/chunked-upload/files/{done.upload_id}", headers=alice)
+            assert moved.status_code == 404
             # Bob is the operator.
             storage = "/chunked-upload/storage"
             assert (await http.get(storage, headers=bob)).status_code == 200

@@ -81,7 +81,9 @@ def logged(path: Path) -> Iterator[str]:
         if not isinstance(node, ast.Call) or not node.args:
             continue
         function, said = node.func, node.args[0]
-        is_say = isinstance(function, ast.Name) and function.id == "say"
+        if isinstance(function, ast.Name) and function.id == "say":
+            said = node.args[1]  # after the metrics
+        is_say = "say" in (getattr(function, "id", ""), getattr(function, "attr", ""))
         is_log = (
             isinstance(function, ast.Attribute)
             and isinstance(function.value, ast.Name)

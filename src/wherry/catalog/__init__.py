@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
+from wherry.catalog.census import Census
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.upload import State, Upload
@@ -60,6 +61,9 @@ class Catalog(Protocol):
         self, states: Collection[State] | None = None, owner: str | None = None
     ) -> list[Upload]:
         """All of these uploads, oldest first."""
+
+    async def census(self, now: float) -> Census:
+        """How many there are of what is unfinished, at `now`; never looks at the rest."""
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         """Delete these records, with their parts and assessments."""

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from wherry.catalog import Change, Choice, queries, sqlite
+from wherry.catalog.census import Census, census
 from wherry.catalog.migrations import migrate
 from wherry.catalog.operations import Advance, Claim, Create, Forget, Update, UpdateAssessment
 from wherry.catalog.writer import Writer
@@ -88,6 +89,9 @@ class SqlCatalog:
         self, states: Collection[State] | None = None, owner: str | None = None
     ) -> list[Upload]:
         return await self._read(lambda c: queries.uploads_where(c, states, owner))
+
+    async def census(self, now: float) -> Census:
+        return await self._read(lambda c: census(c, now))
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         await _wait(self._writer.submit(Forget(tuple(upload_ids))))

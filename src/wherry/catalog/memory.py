@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from wherry.catalog import Change, Choice
+from wherry.catalog.census import Census, census_of
 from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
@@ -128,6 +129,10 @@ class MemoryCatalog:
             if (states is None or upload.state in states) and owner in (None, upload.owner)
         ]
         return sorted(found, key=_age)
+
+    async def census(self, now: float) -> Census:
+        records = self._records
+        return census_of(records.uploads.values(), records.assessments.values(), now)
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         with self._changing:

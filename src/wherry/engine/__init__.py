@@ -12,6 +12,7 @@ owner check, a limit, a state rule is written once and holds for all.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ from wherry.engine.content import Content
 from wherry.engine.ground import Ground, log, request_id, say
 from wherry.engine.hooks import BeforeComplete, FinishedFile, Hooks, OnComplete
 from wherry.engine.sweeping import Sweeping, Swept
+from wherry.engine.watching import Watching
 from wherry.engine.writing import Writing
 
 __all__ = [
@@ -77,6 +79,7 @@ class Engine:
         self._writing = Writing(ground, self._content, self._admitting)
         self._completing = Completing(ground, self._content, hooks or Hooks())
         self._sweeping = Sweeping(ground)
+        self._watching = Watching(ground)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -94,6 +97,8 @@ class Engine:
             yield
 
     async def _watch(self) -> None:
+        if self.is_stopping:
+            await self._writing.end_all()
         await self._writing.end_superseded()
         await self._completing.take_up()
         await self.advance()
@@ -141,11 +146,8 @@ class Engine:
             upload = await self._admitting.enter(upload.id)
         if is_new and upload.state is State.WAITING:
             await self._check_line(caller, upload, limits.max_waiting if create.waits else 0)
-        facts = {"state": upload.state.value, "received": upload.received.size}
-        if is_new:
-            say("created", upload, **facts)
-        else:
-            say("resumed", upload, **facts)
+        state, received = upload.state.value, upload.received.size
+        self._ground.say("created" if is_new else "resumed", upload, state=state, received=received)
         return upload, is_new
 
     async def _check_line(self, caller: Caller, upload: Upload, most: int | None) -> None:
@@ -176,7 +178,11 @@ class Engine:
 
     async def status(self, caller: Caller, upload_id: str) -> Upload:
         """The upload as it is; never waits for a request that writes into it."""
-        return await self._ground.load(caller, upload_id)
+        upload = await self._ground.load(caller, upload_id)
+        if await self._ground.is_removed(upload):
+            await self._ground.vanished(upload_id)
+            upload = await self._ground.load(caller, upload_id)
+        return upload
 
     async def placed(self, upload: Upload) -> tuple[Upload, int | None]:
         """The upload and its place in the line; as it is by now, if it has just left it."""
@@ -224,7 +230,7 @@ class Engine:
         await ground.on_thread(ground.storage.delete, upload_id)
         await ground.on_thread(ground.storage.discard, upload_id, upload.suffix)
         if before.state is not upload.state:
-            say(upload.state.value, upload)
+            self._ground.say(upload.state.value, upload)
         return upload
 
     async def receive(self, caller: Caller, create: Create, body: Body) -> Upload:
@@ -294,6 +300,21 @@ class Engine:
         waiting = len(line.places)
         return StorageFacts(space.total, space.free, line.reserved, used, line.open, waiting)
 
+    async def metrics(self, caller: Caller) -> bytes:
+        """The numbers of a scrape. Raises `NotThere` but for operators."""
+        if not caller.operator:
+            raise NotThere
+        return await self._watching.metrics()
+
+    async def unready(self) -> tuple[str, ...]:
+        """What keeps uploads from being taken now, a sentence each."""
+        return await self._watching.unready()
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server has been told to end: streams without an end should."""
+        return self._ground.is_stopping()
+
     async def sweep(self, dry_run: bool = False) -> list[Swept]:
         """Delete what is due, or only say what is."""
         return await self._sweeping.sweep(dry_run)
@@ -314,7 +335,7 @@ class Engine:
             try:
                 await act()
             except UploadError as error:
-                log.error("background-failed code=%s", error.code)
+                self._ground.say("background-failed", level=logging.ERROR, code=error.code)
             except Exception:
-                log.exception("background-failed")
+                self._ground.say("background-failed", level=logging.ERROR, trace=True)
             await anyio.sleep(seconds)

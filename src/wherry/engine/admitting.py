@@ -17,7 +17,7 @@ import asyncio
 from wherry.core.admission import Line, Place, ask_again
 from wherry.core.errors import DiskFull, InLine
 from wherry.core.upload import GONE, Upload
-from wherry.engine.ground import Ground, say
+from wherry.engine.ground import Ground
 
 
 class Admitting:
@@ -59,7 +59,7 @@ class Admitting:
         for upload in let_in:
             if upload.id == entering:  # whoever asks is told, and says so
                 continue
-            say("let-in", upload, waited=max(now - since[upload.id], 0.0))
+            self._ground.say("let-in", upload, waited=max(now - since[upload.id], 0.0))
         return {upload.id: upload for upload in let_in}
 
     async def _reserve(self, line: Line) -> list[Place]:
@@ -80,7 +80,7 @@ class Admitting:
                     # If it is cancelled meanwhile, the sweep finds what is made here.
                     await ground.on_thread(ground.storage.reserve, place.upload_id, place.bytes)
                 except DiskFull:  # others write to the disk too: it keeps its place in the line
-                    say("not-reserved", upload_id=place.upload_id, bytes=place.bytes)
+                    self._ground.say("not-reserved", upload_id=place.upload_id, bytes=place.bytes)
                     break
             reserved.append(place)
         return reserved
@@ -91,7 +91,7 @@ class Admitting:
         if upload.state in GONE:
             # A crash here leaves the folder of an expired upload: the sweep deletes it.
             await ground.on_thread(ground.storage.delete, upload_id)
-            say("turn-missed", upload)
+            self._ground.say("turn-missed", upload)
 
     async def positions(self) -> dict[str, int]:
         """By upload: 1 is next."""

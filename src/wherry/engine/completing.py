@@ -12,9 +12,10 @@ out. Every step may be repeated: the rename finds itself done, the record decide
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -34,7 +35,7 @@ from wherry.core.errors import (
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.engine.content import Content
-from wherry.engine.ground import Ground, log, say
+from wherry.engine.ground import Ground
 from wherry.engine.hooks import FinishedFile, Hooks, call
 from wherry.storage import Vanished
 
@@ -121,7 +122,7 @@ class Completing:
         except Exception:
             await self._give_back(upload_id, lambda u: u.interrupted(token))
             raise
-        say(
+        self._ground.say(
             "complete",
             upload,
             assessment_id=upload.assessment_id,
@@ -160,13 +161,8 @@ class Completing:
         if hook is None:
             return
         path = self._ground.storage.unfinished_path(upload.id)
-        try:
+        with self._calling("before_complete", upload, (ContentRefused,)):
             await call(hook, described(upload, path))
-        except ContentRefused:
-            raise
-        except Exception as error:
-            log.exception("hook-failed hook=before_complete upload_id=%s", upload.id)
-            raise HookFailed("before_complete", upload.id) from error
 
     async def _begin_processing(
         self, upload: Upload, path: Path
@@ -178,12 +174,25 @@ class Completing:
                 return None, None
             queued = Assessment(ground.new_id(), upload.id, upload.owner, ground.clock())
             return queued.id, queued
-        try:
+        with self._calling("on_complete", upload):
             answer = await call(hook, described(upload, path))
-        except Exception as error:
-            log.exception("hook-failed hook=on_complete upload_id=%s", upload.id)
-            raise HookFailed("on_complete", upload.id) from error
         return None if answer is None else str(answer), None
+
+    @contextmanager
+    def _calling(
+        self, hook: str, upload: Upload, answers: tuple[type[Exception], ...] = ()
+    ) -> Iterator[None]:
+        """Raises `HookFailed` for every exception but those that are an answer."""
+        ground, begun = self._ground, self._ground.clock()
+        try:
+            yield
+        except answers:
+            raise
+        except Exception as error:
+            ground.say("hook-failed", upload, logging.ERROR, trace=True, hook=hook)
+            raise HookFailed(hook, upload.id) from error
+        seconds = ground.clock() - begun
+        ground.say("hook-returned", upload, logging.DEBUG, hook=hook, seconds=seconds)
 
     @asynccontextmanager
     async def _renewing(self, upload_id: str, token: str) -> AsyncIterator[None]:
@@ -199,7 +208,9 @@ class Completing:
                 try:
                     ground.catalog.update_blocking(upload_id, renewed)
                 except Exception:  # the next try may succeed before the time is up
-                    log.exception("lease-not-renewed upload_id=%s", upload_id)
+                    ground.say(
+                        "lease-not-renewed", level=logging.ERROR, trace=True, upload_id=upload_id
+                    )
 
         thread = threading.Thread(target=renew, name="wherry-lease", daemon=True)
         thread.start()
@@ -219,7 +230,7 @@ class Completing:
         now = self._ground.clock()
         for upload in await self._ground.catalog.uploads({State.COMPLETING}):
             if upload.completion is not None and upload.completion.until <= now:
-                say("taken-up", upload)
+                self._ground.say("taken-up", upload)
                 self.begin(upload.id)
 
 

@@ -13,7 +13,7 @@ import filetype
 
 from wherry.core.errors import TypeRefused, UploadError
 from wherry.core.upload import Upload
-from wherry.engine.ground import Ground, say
+from wherry.engine.ground import Ground
 
 #: Bytes by which a type is known; `filetype` looks no further.
 HEAD = 8192
@@ -49,4 +49,4 @@ class Content:
         upload = await self._ground.catalog.update(upload.id, lambda u: u.fail(error.code, token))
         # A crash here leaves a folder without a living upload: the sweep deletes it.
         await self._ground.on_thread(self._ground.storage.delete, upload.id)
-        say("failed", upload, code=error.code)
+        self._ground.say("failed", upload, code=error.code)

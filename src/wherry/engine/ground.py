@@ -3,7 +3,8 @@
 Rule 1: whatever blocks runs on a thread, and a cancelled request waits until
 its thread has returned. Nothing goes on writing behind a request that ended.
 
-Rule 2: one line in the log for each change of state: `event key=value ...`.
+Rule 2: one line in the log for each event, `event key=value ...`, and the same
+call counts it. What is not said here is not counted, and the other way round.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import json
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from wherry.body import until_returned
 from wherry.catalog import Catalog
-from wherry.core.errors import DiskFull, StorageFailed, UploadError
+from wherry.core.errors import DiskFull, StorageFailed, UploadError, UploadGone
 from wherry.core.requests import Caller
-from wherry.core.upload import Upload
+from wherry.core.upload import State, Upload
+from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
 
@@ -35,26 +37,49 @@ T = TypeVar("T")
 
 @dataclass
 class Ground:
-    """`clock` gives Unix seconds, `new_id` an identifier nobody can guess."""
+    """`clock` gives Unix seconds, `new_id` an identifier nobody can guess.
+
+    `is_stopping` says whether the server that all this runs in has been told to end.
+    """
 
     storage: Storage
     catalog: Catalog
     settings: Settings
     clock: Callable[[], float]
     new_id: Callable[[], str]
+    metrics: Metrics = field(default_factory=Metrics)
+    is_stopping: Callable[[], bool] = lambda: False
+
+    def say(
+        self,
+        event: str,
+        upload: Upload | None = None,
+        level: int = logging.INFO,
+        trace: bool = False,
+        **facts: object,
+    ) -> None:
+        """Count and log an event, as `say` does."""
+        say(self.metrics, event, upload, level, trace, **facts)
 
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`call(...)` on a thread; disk errors come out as `DiskFull` or `StorageFailed`."""
         try:
             return await until_returned(lambda: call(*args, **kwargs))
         except OSError as error:
-            raise as_upload_error(error) from error
+            raise self.as_upload_error(error) from error
 
     async def load(self, caller: Caller, upload_id: str) -> Upload:
         """The caller's own upload. Raises `UploadNotFound` for any other."""
         upload = await self.catalog.load(upload_id)
         upload.check_owner(caller)
         return upload
+
+    def as_upload_error(self, error: OSError) -> UploadError:
+        """What a disk's error is to a client; the log has the rest."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return DiskFull()
+        self.say("storage-failed", level=logging.ERROR, problem=str(error))
+        return StorageFailed(error.strerror or type(error).__name__)
 
     async def vanished(self, upload_id: str, token: str | None = None) -> UploadError:
         """Record that the upload's folder was removed; what to raise then.
@@ -63,27 +88,47 @@ class Ground:
         """
         try:
             upload = await self.catalog.update(upload_id, lambda u: u.vanish(token))
-            upload.check_exists()
-        except UploadError as error:
-            say("vanished", upload_id=upload_id)
+        except UploadError as error:  # it has ended, or completion has moved the file
             return error
-        raise Vanished(upload_id)  # not reached: a vanished upload does not exist
+        self.say("vanished", upload)
+        return UploadGone(upload.state.value, upload.failure)
+
+    async def is_removed(self, upload: Upload) -> bool:
+        """Whether there is nothing any more of an upload that has bytes and wants more."""
+        if upload.state is not State.RECEIVING or not upload.received.parts:
+            return False
+        try:
+            await self.on_thread(self.storage.head, upload.id, 0)
+        except Vanished:
+            return True
+        return False
 
 
-def as_upload_error(error: OSError) -> UploadError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull()
-    log.error("storage-failed problem=%s", json.dumps(str(error)))
-    return StorageFailed(error.strerror or type(error).__name__)
+def say(
+    metrics: Metrics,
+    event: str,
+    upload: Upload | None = None,
+    level: int = logging.INFO,
+    trace: bool = False,
+    **facts: object,
+) -> None:
+    """Count an event and write its line: logfmt, values with blanks in them as JSON strings.
 
-
-def say(event: str, upload: Upload | None = None, **facts: object) -> None:
-    """One line in the log: logfmt, values with blanks in them as JSON strings."""
+    `trace`: with the traceback of the exception that is being handled.
+    """
     if upload is not None:
-        facts = {"upload_id": upload.id, "owner": upload.owner, "bytes": upload.limit} | facts
+        facts = {
+            "upload_id": upload.id,
+            "owner": upload.owner,
+            "bytes": upload.limit,
+        } | facts
+    metrics.count(event, facts)
+    if not log.isEnabledFor(level):
+        return
     if (current := request_id.get()) is not None:
         facts["request_id"] = current
-    log.info("%s %s", event, " ".join(f"{k}={_plain(v)}" for k, v in facts.items()))
+    told = " ".join(f"{k}={_plain(v)}" for k, v in facts.items())
+    log.log(level, "%s %s", event, told, exc_info=trace)
 
 
 def _plain(value: object) -> str:

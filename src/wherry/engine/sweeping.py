@@ -10,13 +10,14 @@ record that a restored backup has.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from shutil import rmtree
 
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import NotThere, UploadError, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
-from wherry.engine.ground import Ground, log, say
+from wherry.engine.ground import Ground
 
 #: An assessment in one of these states needs its file no more.
 ENDED = (AssessmentState.DONE, AssessmentState.FAILED)
@@ -26,7 +27,7 @@ ORPHAN_GRACE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What was done, or would be: `expire`, `orphan`, `discard` or `forget`; bytes freed."""
+    """Done, or due: `expire`, `vanish`, `orphan`, `discard` or `forget`; bytes freed."""
 
     action: str
     upload_id: str
@@ -60,8 +61,12 @@ class Sweeping:
                 # A crash here leaves a folder of an expired upload: the next sweep deletes it.
                 await ground.on_thread(ground.storage.delete, upload.id)
                 await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
-                say("expired", ended)
+                self._ground.say("expired", ended)
             return [Swept("expire", upload.id, upload.limit)]
+        if await ground.is_removed(upload):
+            if not dry_run:
+                await ground.vanished(upload.id)
+            return [Swept("vanish", upload.id, upload.limit)]
         if await self._is_kept_long_enough(upload, now):
             if not dry_run:
                 await self.discard(upload)
@@ -97,7 +102,7 @@ class Sweeping:
             await ground.on_thread(rmtree, pictures, ignore_errors=True)
         # A crash here: gone and not recorded so; the next sweep finds nothing and records it.
         await ground.catalog.update(upload.id, lambda u: u.discard(now))
-        say("discarded", upload)
+        self._ground.say("discarded", upload)
 
     async def _sweep_orphans(self, records: dict[str, Upload], dry_run: bool) -> list[Swept]:
         ground, swept = self._ground, []
@@ -114,7 +119,7 @@ class Sweeping:
             swept.append(Swept("orphan", upload_id, upload.limit if upload else 0))
             if not dry_run:
                 await ground.on_thread(ground.storage.delete, upload_id)
-                say("orphan-deleted", upload_id=upload_id)
+                self._ground.say("orphan-deleted", upload_id=upload_id)
         return swept
 
     async def _find(self, upload_id: str) -> Upload | None:
@@ -138,4 +143,4 @@ class Sweeping:
         try:
             await self.sweep(dry_run=False)
         except UploadError as error:
-            log.error("sweep-failed code=%s", error.code)
+            self._ground.say("sweep-failed", level=logging.ERROR, code=error.code)

@@ -12,6 +12,7 @@ Rule 3: only gaps are written. Bytes that are recorded are read and thrown away.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -36,7 +37,7 @@ from wherry.core.requests import Caller, Write
 from wherry.core.upload import Upload
 from wherry.engine.admitting import Admitting
 from wherry.engine.content import HEAD, Content
-from wherry.engine.ground import Ground, as_upload_error, say
+from wherry.engine.ground import Ground
 from wherry.storage import RangeLocked, Vanished, Writer
 
 #: A long body is recorded this often, so that a crash loses no more.
@@ -82,11 +83,16 @@ class Writing:
             whole = Range(begin, begin + body.remaining)
             within = Range(begin, begin + size)
             mine = OpenWrite(write.upload_id, within, self._ground.new_id(), begin == start)
-            upload, begin, ended = await self._round(caller, mine, whole, write, body)
+            try:
+                upload, begin, ended = await self._round(caller, mine, whole, write, body)
+            except Superseded:
+                if self._ground.is_stopping():  # no newer request: `end_all` has ended this one
+                    raise BodyCut(begin - start, announced) from None
+                raise
             write = replace(write, is_chunk=False)  # its size is checked once
             if ended is not Ended.WHOLE:
                 received = begin - start
-                say("cut", upload, at=begin, received=received, announced=announced)
+                self._ground.say("cut", upload, at=begin, received=received, announced=announced)
                 if ended is Ended.STALLED:
                     raise BodyStalled(received, self._ground.settings.chunk_timeout)
                 raise BodyCut(received, announced)
@@ -104,7 +110,7 @@ class Writing:
         self, caller: Caller, mine: OpenWrite, whole: Range, write: Write, body: Body
     ) -> tuple[Upload, int, Ended]:
         """Lease, pour, sync, record. The upload after it, how far it came, how it ended."""
-        ground, token = self._ground, mine.token
+        ground, token, begun = self._ground, mine.token, self._ground.clock()
         async with self._registered(mine):
             try:
                 upload = await self._lease(caller, mine, whole, write)
@@ -125,6 +131,11 @@ class Writing:
             parts = receiver.parts(ground.clock())
             with anyio.CancelScope(shield=True):
                 upload = await ground.catalog.update(upload.id, lambda u: u.record(token, parts))
+            if fresh := sum(part.end - part.start for part in parts):
+                seconds, at = ground.clock() - begun, mine.range.start
+                ground.say(
+                    "recorded", upload, logging.DEBUG, at=at, received=fresh, seconds=seconds
+                )
             # A crash here: recorded, but not told. The client asks, or sends it again.
         return upload, receiver.at, ended
 
@@ -152,7 +163,7 @@ class Writing:
                 if ended is Ended.WHOLE and left and body.remaining:
                     ended = await body.pour(receiver, left)
             except OSError as error:
-                raise as_upload_error(error) from error
+                raise ground.as_upload_error(error) from error
             if announced is not None and write.digest is not None:
                 if ended is not Ended.WHOLE:
                     receiver = Receiver(within.start, (), writer.write)
@@ -223,7 +234,7 @@ class Writing:
         try:
             await self._ground.catalog.update(upload_id, lambda u: u.release(token))
         except UploadError as error:
-            say("not-released", upload_id=upload_id, code=error.code)
+            self._ground.say("not-released", upload_id=upload_id, code=error.code)
 
     @asynccontextmanager
     async def _registered(self, mine: OpenWrite) -> AsyncIterator[None]:
@@ -243,6 +254,10 @@ class Writing:
     async def end(self, upload_id: str) -> None:
         """End every request that writes into this upload, and wait until it has."""
         await self._end([w for w in self._open if w.upload_id == upload_id])
+
+    async def end_all(self) -> None:
+        """End every request: the server is stopping, and clients can go on later."""
+        await self._end(list(self._open))
 
     async def _end(self, writes: list[OpenWrite]) -> None:
         for write in writes:

@@ -138,7 +138,7 @@ async def events(request: Request, caller: Caller, engine: Engine) -> Response:
 async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     end, said = loop.time() + EVENTS_END, ""
-    while loop.time() < end:
+    while loop.time() < end and not engine.is_stopping:
         upload, position = await engine.placed(upload)
         now = json.dumps(render_status(upload, position, engine.settings))
         if now != said:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from wherry.core import errors
 from wherry.core.errors import UploadError
-from wherry.protocols import chunked, files, form
+from wherry.protocols import chunked, files, form, watching
 from wherry.protocols.problem import STATUS
 
 RANGES = {
@@ -258,6 +258,9 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
             )
         },
         (errors.NotThere,),
+    ),
+    watching.metrics: _verb(
+        "Numbers for Prometheus, for operators", {200: ("text/plain", None)}, (errors.NotThere,)
     ),
     form.upload: _verb(
         "One whole file in one request",

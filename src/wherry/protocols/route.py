@@ -6,11 +6,12 @@ asking) before the verb, and the verb reads.
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, ClassVar
 
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -18,7 +19,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from wherry.core.errors import UploadError
-from wherry.engine import log, request_id
+from wherry.engine import request_id, say
+from wherry.metrics import Metrics
 from wherry.protocols.parsing import named
 from wherry.protocols.problem import STATUS, render_problem
 
@@ -28,7 +30,10 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 class UploadRoute(APIRoute):
-    """A route whose `UploadError`s become problem+json."""
+    """A route whose `UploadError`s become problem+json, logged and counted."""
+
+    #: Where `route_class` has named no other; nobody reads them.
+    metrics: ClassVar[Metrics] = Metrics()
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -44,16 +49,16 @@ class UploadRoute(APIRoute):
             try:
                 response = await handle(request)
             except UploadError as error:
-                log.warning(
-                    "refused code=%s status=%d method=%s upload_id=%s bytes=%s seconds=%.3f"
-                    " request_id=%s",
-                    error.code,
-                    STATUS[type(error)],
-                    request.method,
-                    named.get(),
-                    request.headers.get("content-length", "0"),
-                    time.monotonic() - begun,
-                    current,
+                say(
+                    self.metrics,
+                    "refused",
+                    level=logging.WARNING,
+                    code=error.code,
+                    status=STATUS[type(error)],
+                    method=request.method,
+                    upload_id=named.get(),
+                    bytes=request.headers.get("content-length", "0"),
+                    seconds=time.monotonic() - begun,
                 )
                 response = problem = render_problem(error)
                 # Who waits for "100 Continue" has sent nothing, and must not be asked to.
@@ -65,6 +70,11 @@ class UploadRoute(APIRoute):
             return response
 
         return handle_and_explain
+
+
+def route_class(metrics: Metrics) -> type[UploadRoute]:
+    """The class of routes that count in `metrics`. FastAPI makes them, so the class must know."""
+    return type("UploadRoute", (UploadRoute,), {"metrics": metrics})
 
 
 class _Reading:

@@ -9,7 +9,7 @@ Rule 2: a name is safe only when its folder is synced, so every change of names
 ends with that. Syncs are left out when the operator chose so (`durable`).
 
 Rule 3: the folder of an upload that receives bytes is never older than
-`TOUCH_EVERY`, so operators can remove old ones by their age.
+`TOUCH_EVERY`, nor is `temp_chunks`, so operators can remove old ones by their age.
 
 Rule 4: no symbolic link is followed below `temp_chunks`.
 """
@@ -336,6 +336,9 @@ class _Writer:
 
     def _touch(self) -> None:
         os.utime(self._folder)
+        # And the one above: removed for its age, it would take this one along.
+        with suppress(FileNotFoundError):  # which has been removed itself
+            os.utime("..", dir_fd=self._folder)
         self._touched = time.monotonic()
 
     def _check_sound(self) -> None:

@@ -1,0 +1,64 @@
+"""What an operator's instruments see: the numbers of a scrape, and whether all is ready.
+
+Rule 1: nothing is asked more often than once in `LOOK_EVERY`, however many ask:
+who asks whether we are ready need not say who he is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from wherry.core.errors import UploadError
+from wherry.engine.ground import Ground
+from wherry.metrics import Reading
+
+#: How long what was found ready, or not, is believed, in seconds.
+LOOK_EVERY = 1.0
+
+
+class Watching:
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._looking = asyncio.Lock()
+        self._looked_at = float("-inf")
+        self._found: tuple[str, ...] = ()
+
+    async def metrics(self) -> bytes:
+        """A scrape. Raises `StorageFailed`, `DiskFull`."""
+        ground, now = self._ground, self._ground.clock()
+        reading = Reading(
+            at=now,
+            census=await ground.catalog.census(now),
+            space=await ground.on_thread(ground.storage.space),
+            min_free=ground.settings.min_free,
+            max_open=ground.settings.max_open,
+        )
+        return ground.metrics.render(reading)
+
+    async def unready(self) -> tuple[str, ...]:
+        """What keeps uploads from being taken now, a sentence each; nothing if it is ready."""
+        if self._ground.is_stopping():
+            return ("The server is stopping.",)
+        async with self._looking:
+            now = asyncio.get_running_loop().time()
+            if now - self._looked_at >= LOOK_EVERY:
+                self._found = tuple([s for s in (await self._catalog(), await self._disk()) if s])
+                self._looked_at = now
+            return self._found
+
+    async def _catalog(self) -> str | None:
+        try:
+            await self._ground.catalog.census(self._ground.clock())
+        except UploadError as error:
+            return f"The catalog does not answer: {error}"
+        return None
+
+    async def _disk(self) -> str | None:
+        """The folder is tried out as at the start: a file is made, and some blocks reserved."""
+        ground = self._ground
+        try:
+            await ground.on_thread(ground.storage.check)
+        except UploadError as error:
+            return f"The storage cannot be written: {error}"
+        # A disk without space for new uploads is no reason: open ones have theirs, others wait.
+        return None

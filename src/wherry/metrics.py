@@ -1,0 +1,237 @@
+"""What a monitoring system reads: gauges out of the catalog, counters of events.
+
+Rule 1: what is true of all processes together is read when it is asked for, and
+nothing of it is kept here.
+
+Rule 2: an event is counted by the call that writes it to the log (`say` in
+engine/ground.py). The two cannot disagree.
+
+Rule 3: every router has a registry of its own. It meets neither the host
+application's nor another router's.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+
+from wherry import __version__
+from wherry.catalog.census import COUNTED, Census
+from wherry.core.admission import Space
+from wherry.core.errors import every_error
+from wherry.core.limits import KiB, MiB
+from wherry.core.upload import UNFINISHED, State
+
+#: What `Metrics.render` gives.
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+#: Events that are counted from the first scrape on, so that an alert sees the first of them.
+EVENTS = (
+    "created",
+    "let-in",
+    "turn-missed",
+    "not-reserved",
+    "resumed",
+    "recorded",
+    "cut",
+    "complete",
+    "taken-up",
+    "cancelled",
+    "expired",
+    "failed",
+    "vanished",
+    "discarded",
+    "orphan-deleted",
+    "not-released",
+    "hook-returned",
+    "hook-failed",
+    "storage-failed",
+    "lease-not-renewed",
+    "sweep-failed",
+    "background-failed",
+)
+#: Events after which an upload's bytes are deleted.
+FREEING = ("cancelled", "expired", "turn-missed", "failed", "vanished", "discarded")
+
+SIZES = (64 * KiB, 256 * KiB, *(n * MiB for n in (1, 2, 4, 5, 8, 16, 32, 64)))
+#: Seconds in the line.
+PATIENCE = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read at a scrape. `at`: when, in Unix seconds; bytes; no limit is None."""
+
+    at: float
+    census: Census
+    space: Space
+    min_free: int
+    max_open: int | None
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._events = self._counter("events", "Events, as the log names them.", "event")
+        self._refusals = self._counter("refusals", "Requests refused, by error code.", "code")
+        self._freed = self._counter(
+            "freed_bytes",
+            "Bytes of uploads that ended without a file, or whose file was deleted, by the event.",
+            "event",
+        )
+        self._part_bytes = self._histogram(
+            "part_bytes",
+            "New bytes made safe at once: a chunk, or 16 MiB of a longer body. "
+            "The sum is all that was received.",
+            SIZES,
+        )
+        self._part_seconds = self._histogram(
+            "part_seconds", "How long that took, from the lease to the record.", SECONDS
+        )
+        self._waited_seconds = self._histogram(
+            "waited_seconds",
+            "How long uploads that had to wait were in the line.",
+            PATIENCE,
+        )
+        self._complete_seconds = self._histogram(
+            "complete_seconds", "How long completion took, hooks included.", SECONDS
+        )
+        self._hook_seconds = self._histogram(
+            "hook_seconds", "How long the application's hooks took.", SECONDS, "hook"
+        )
+        for hook in ("before_complete", "on_complete"):
+            self._hook_seconds.labels(hook)
+        for event in EVENTS:
+            self._events.labels(event)
+        for event in FREEING:
+            self._freed.labels(event)
+        for error in every_error():
+            self._refusals.labels(error.code)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"wherry_{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
+        return Histogram(
+            f"wherry_{name}",
+            text,
+            labels,
+            registry=self._registry,
+            buckets=tuple(buckets),
+        )
+
+    def count(self, event: str, facts: Mapping[str, object]) -> None:
+        """Count an event that is being said. Never raises for a fact that is missing."""
+        match event:
+            case "refused":
+                self._refusals.labels(str(facts["code"])).inc()
+                return
+            case "recorded":
+                self._part_bytes.observe(_number(facts, "received"))
+                self._part_seconds.observe(_number(facts, "seconds"))
+            case "let-in":
+                self._waited_seconds.observe(_number(facts, "waited"))
+            case "complete":
+                self._complete_seconds.observe(_number(facts, "seconds"))
+            case "hook-returned":
+                self._hook_seconds.labels(str(facts.get("hook"))).observe(_number(facts, "seconds"))
+            case _ if event in FREEING:
+                self._freed.labels(event).inc(_number(facts, "bytes"))
+        self._events.labels(event).inc()
+
+    def collect(self, reading: Reading) -> Iterator[Metric]:
+        """Every family of metrics; what this process alone has counted names the process."""
+        yield from _gauges(reading)
+        process = process_name()
+        for family in self._registry.collect():
+            family.samples = [
+                sample._replace(labels={**sample.labels, "process": process})
+                for sample in family.samples
+                if not sample.name.endswith("_created")
+            ]
+            yield family
+
+    def render(self, reading: Reading) -> bytes:
+        """The answer to a scrape, as `CONTENT_TYPE` says."""
+        return generate_latest(_Collected(tuple(self.collect(reading))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    families: tuple[Metric, ...]
+
+    def collect(self) -> Iterable[Metric]:
+        return self.families
+
+
+def process_name() -> str:
+    """Names this process among all that may answer at the same address."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _number(facts: Mapping[str, object], name: str) -> float:
+    """A fact that is a number; clocks may have been set back meanwhile."""
+    value = facts.get(name, 0)
+    return max(float(value), 0.0) if isinstance(value, int | float) else 0.0
+
+
+def _gauges(reading: Reading) -> Iterator[Metric]:
+    census, space, at = reading.census, reading.space, reading.at
+    max_open = float("inf") if reading.max_open is None else reading.max_open
+    yield _gauge("build_info", "The version that answers.", {__version__: 1}, "version")
+    yield _gauge(
+        "uploads",
+        "Unfinished uploads.",
+        {state.value: census.uploads.get(state, 0) for state in State if state in UNFINISHED},
+        "state",
+    )
+    yield _gauge("open_slots", "Uploads that count as open.", census.open)
+    yield _gauge("open_slots_limit", "How many may be open at once (max_open).", max_open)
+    yield _gauge("waiting", "Uploads in the line.", census.waiting)
+    yield _gauge(
+        "waiting_oldest_seconds",
+        "How long the one that came first has been in the line; 0 if it is empty.",
+        _age(census.waiting_since, at),
+    )
+    yield _gauge("reserved_bytes", "Space promised to unfinished uploads.", census.reserved)
+    yield _gauge("volume_size_bytes", "The volume that holds the bytes.", space.total)
+    yield _gauge(
+        "volume_free_bytes",
+        "Free on that volume, without what is reserved.",
+        space.free,
+    )
+    yield _gauge(
+        "volume_min_free_bytes",
+        "Never promised to anybody (min_free).",
+        reading.min_free,
+    )
+    yield _gauge(
+        "assessments",
+        "Assessments that are to be done, and those that failed.",
+        {state.value: census.assessments.get(state, 0) for state in COUNTED},
+        "state",
+    )
+    yield _gauge(
+        "assessments_oldest_queued_seconds",
+        "How long the oldest assessment that no worker has begun has been handed over; "
+        "0 if there is none.",
+        _age(census.queued_since, at),
+    )
+
+
+def _gauge(name: str, text: str, value: float | Mapping[str, float], label: str = "") -> Metric:
+    family = GaugeMetricFamily(f"wherry_{name}", text, labels=[label] if label else None)
+    for key, number in (value if isinstance(value, Mapping) else {"": value}).items():
+        family.add_metric([key] if label else [], number)
+    return family
+
+
+def _age(since: float | None, at: float) -> float:
+    return 0.0 if since is None else max(at - since, 0.0)

@@ -1,0 +1,123 @@
+"""`/healthz` and `/readyz` of the standalone server, and who may read its `/metrics`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from wherry import app as app_module
+from wherry.auth import Keys, keys_file
+from wherry.engine import watching
+from wherry.server import create_app
+from wherry.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def server(data: Path, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(data=data, **({"assessment": False, "min_free": 0} | options))
+    api = create_app(settings, "127.0.0.1")
+    transport = httpx.ASGITransport(api)
+    async with (
+        api.router.lifespan_context(api),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+    ):
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LOOK_EVERY", 0.0)
+
+
+def check_unready(answer: httpx.Response, problem: str) -> None:
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert (told["status"], told["code"], told["retryable"]) == (503, "not-ready", True)
+    [only] = told["problems"]
+    assert problem in only
+    assert told["detail"] == only
+
+
+async def test_a_server_with_room_is_ready(tmp_path: Path) -> None:
+    async with server(tmp_path) as client:
+        assert (await client.get("/healthz")).json()["status"] == "ok"
+        answer = await client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
+
+
+async def test_a_volume_without_room_for_new_uploads_still_serves_the_open_ones(
+    tmp_path: Path,
+) -> None:
+    async with server(tmp_path, min_free=1 << 60) as client:
+        assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_folder_that_cannot_be_written_takes_no_uploads(tmp_path: Path) -> None:
+    async with server(tmp_path) as client:
+        chunks = tmp_path / "temp_chunks"
+        chunks.rmdir()
+        chunks.write_text("in the way")
+        check_unready(await client.get("/readyz"), "storage cannot be written")
+        chunks.unlink()
+        assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_a_catalog_that_does_not_answer_takes_no_uploads(tmp_path: Path) -> None:
+    async with server(tmp_path) as client:
+        catalog = tmp_path / "catalog.sqlite"
+        assert catalog.exists()
+        for file in tmp_path.glob("catalog.sqlite*"):
+            file.write_bytes(b"no database at all" * 1000)
+        check_unready(await client.get("/readyz"), "catalog does not answer")
+
+
+async def test_a_server_that_is_stopping_takes_no_uploads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app_module, "is_server_stopping", lambda: True)
+    async with server(tmp_path) as client:
+        check_unready(await client.get("/readyz"), "stopping")
+
+
+async def test_many_questions_are_one_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LOOK_EVERY", 3600.0)
+    async with server(tmp_path) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        (tmp_path / "temp_chunks").rmdir()
+        (tmp_path / "temp_chunks").write_text("in the way")
+        assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_metrics_are_for_operators_keys(tmp_path: Path) -> None:
+    keys = Keys(keys_file(tmp_path))
+    plain, operators = keys.add("alice"), keys.add("prometheus", operator=True)
+
+    async with server(tmp_path) as client:
+
+        async def status(key: str | None) -> int:
+            headers = {"Authorization": f"Bearer {key}"} if key else {}
+            return (await client.get("/metrics", headers=headers)).status_code
+
+        assert [await status(key) for key in (None, "wrong", plain, operators)] == [
+            401,
+            401,
+            404,
+            200,
+        ]
+        assert (await client.get("/healthz")).status_code == 200
+        assert (await client.get("/readyz")).status_code == 200
+
+
+async def test_anonymous_metrics_are_for_this_machine(tmp_path: Path) -> None:
+    async with server(tmp_path) as client:
+        assert (await client.get("/metrics")).status_code == 200
+        foreign = {"Host": "uploads.example"}
+        assert (await client.get("/metrics", headers=foreign)).status_code == 403

@@ -1,0 +1,141 @@
+"""SIGTERM ends a server, whatever streams are open."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.conftest import Api
+from tests.watching.conftest import host_under_uvicorn
+
+from wherry.testing.server import serving
+
+MiB = 1 << 20
+
+
+def connect(url: str) -> socket.socket:
+    host, _, port = url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def ask(connection: socket.socket, line: str, *headers: str) -> None:
+    head = "\r\n".join([f"{line} HTTP/1.1", "Host: localhost", *headers])
+    connection.sendall(f"{head}\r\n\r\n".encode())
+
+
+def rest(connection: socket.socket) -> bytes:
+    got = b""
+    try:
+        while data := connection.recv(65536):
+            got += data
+    except ConnectionError:
+        pass
+    return got
+
+
+@contextmanager
+def trickling(connection: socket.socket) -> Iterator[None]:
+    """A client that sends a byte now and then, for as long as somebody listens."""
+    over = threading.Event()
+
+    def trickle() -> None:
+        while not over.wait(0.05):
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                return
+
+    thread = threading.Thread(target=trickle)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def begin_chunk(connection: socket.socket, upload_id: object) -> None:
+    """A chunk of which some bytes have come, and have been read by the server."""
+    target = f"/api/chunked-upload/chunk?upload_id={upload_id}&offset=0"
+    ask(connection, f"POST {target}", f"Content-Length: {MiB}", "Expect: 100-continue")
+    assert connection.recv(1024).startswith(b"HTTP/1.1 100")
+    connection.sendall(b"x" * 1000)
+
+
+def begin_events(connection: socket.socket, upload_id: object) -> None:
+    ask(connection, f"GET /api/chunked-upload/{upload_id}/events")
+    got = b""
+    while b"event: status" not in got:
+        got += connection.recv(65536)
+
+
+def finished_file(api: Api, size: int) -> object:
+    upload_id = api.init(size)["upload_id"]
+    for at in range(0, size, 8 * MiB):
+        assert api.chunk(upload_id, at, bytes(8 * MiB)).is_success
+    assert api.complete(upload_id).json()["state"] == "complete"
+    return upload_id
+
+
+def test_a_standalone_server_ends_soon_with_all_kinds_of_streams_open(
+    tmp_path: Path,
+) -> None:
+    with serving(tmp_path / "data") as server, Api(server.url) as api:
+        finished = finished_file(api, 32 * MiB)
+        upload_id = api.init(2 * MiB)["upload_id"]
+        with (
+            connect(server.url) as events,
+            connect(server.url) as chunk,
+            connect(server.url) as file,
+        ):
+            begin_events(events, upload_id)
+            begin_chunk(chunk, upload_id)
+            ask(file, f"GET /api/chunked-upload/files/{finished}")
+            file.recv(1024)  # and no more: the rest waits for this client
+            with trickling(chunk):
+                server.stop()
+        assert "Finished server process" in server.log.read_text()  # and was not killed
+        server.start()
+        assert api.status(upload_id)["state"] == "receiving"
+
+
+def test_a_host_application_under_plain_uvicorn_ends_with_uploads_open(
+    tmp_path: Path,
+) -> None:
+    with host_under_uvicorn(tmp_path / "data") as host, Api(host.url) as api:
+        upload_id = api.init(2 * MiB)["upload_id"]
+        with connect(host.url) as events, connect(host.url) as chunk:
+            begin_events(events, upload_id)
+            begin_chunk(chunk, upload_id)
+            with trickling(chunk):
+                host.stop()
+            # The stream was ended in order, not cut off.
+            assert rest(events).endswith(b"0\r\n\r\n")
+            assert b'"code":"body-cut"' in rest(chunk)
+
+
+def test_a_download_is_cut_off_where_uvicorn_is_told_not_to_wait(
+    tmp_path: Path,
+) -> None:
+    data = tmp_path / "data"
+    with (
+        host_under_uvicorn(data, "--timeout-graceful-shutdown", "2") as host,
+        Api(host.url) as api,
+    ):
+        finished = finished_file(api, 32 * MiB)
+        with connect(host.url) as file:
+            ask(file, f"GET /api/chunked-upload/files/{finished}")
+            file.recv(1024)
+            host.stop()
+
+
+def test_several_workers_end_too(tmp_path: Path) -> None:
+    with host_under_uvicorn(tmp_path / "data", workers=2) as host, Api(host.url) as api:
+        upload_id = api.init(2 * MiB)["upload_id"]
+        with connect(host.url) as events:
+            begin_events(events, upload_id)
+            host.stop()
+            assert rest(events).endswith(b"0\r\n\r\n")
