@@ -42,7 +42,7 @@ GROUPS = {
         "slot_idle",
     ),
     "What is kept how long": ("keep_files", "expires_after", "keep_records", "sweep_every"),
-    "What happens in the end": ("completion_lease", "answer_within", "assessment"),
+    "What happens in the end": ("completion_lease", "answer_within", "assessment", "policy"),
 }
 
 SETTINGS = """\

@@ -24,6 +24,7 @@ from contextvars import Context
 from importlib.util import find_spec
 from pathlib import Path
 
+from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
@@ -67,9 +68,14 @@ class App:
     """The engine and what must run beside it."""
 
     def __init__(self, settings: Settings, hooks: Hooks | None = None) -> None:
-        """Raises `ModuleNotFoundError` where assessment is wanted and not installed."""
+        """Raises `ModuleNotFoundError` where assessment is wanted and not installed.
+
+        Raises `PolicyError` for a policy that is wrong.
+        """
         self._hooks = hooks or Hooks()
         assesses = self._hooks.on_complete is None and can_assess(settings.assessment)
+        if assesses:
+            load_policy(settings.policy)
         self.settings = settings.model_copy(update={"assessment": assesses})
         self.metrics = Metrics()
         self._engine: Engine | None = None
@@ -189,7 +195,8 @@ def can_assess(wanted: bool | None) -> bool:
 def worker_command(settings: Settings) -> list[str]:
     """The processing child; it ends when this process does."""
     data = str(settings.data.absolute())
-    return [sys.executable, "-m", "wherry", "worker", "--data", data, "--until-stdin-closes"]
+    own = ["--data", data, "--policy", settings.policy]
+    return [sys.executable, "-m", "wherry", "worker", *own, "--until-stdin-closes"]
 
 
 def log_to_stderr() -> None:
@@ -213,4 +220,5 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
         pictures_of=settings.pictures_of,
         data=settings.data,
     )
-    worker.work(site, until_stdin_closes=until_stdin_closes)
+    assessing = worker.Assessing(policy=load_policy(settings.policy))
+    worker.work(site, until_stdin_closes=until_stdin_closes, assessing=assessing)

@@ -106,6 +106,11 @@ class Settings(BaseSettings):
         default=None,
         description="Whether finished files are assessed here; None: if the extra is installed.",
     )
+    policy: str = Field(
+        default="web",
+        description="What judges assessments: `web`, `archive`, `broadcast`, "
+        "or the path of a file named *.toml.",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import json
 import os
 import shutil
@@ -14,18 +13,21 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import pytest
 
 from wherry.assessment.confine import Bounds
+from wherry.assessment.context import Context
 from wherry.assessment.media import Unreadable
 from wherry.assessment.policy import POLICIES
 from wherry.assessment.progress import StepResult
 from wherry.assessment.report import render_report
 from wherry.assessment.sandbox import Sandbox
-from wherry.assessment.steps import PLAN, module_of
+from wherry.assessment.schema import Report
+from wherry.assessment.steps import GROUP, PLAN, place_of
 from wherry.catalog.catalog import SqlCatalog
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.upload import State, Upload
@@ -35,9 +37,15 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = Path(__file__).parent / "programs"
 
 #: What is planted in the small video that most tests look at; in seconds.
-BLACK, FREEZE, SILENCE, SECONDS = (1.0, 2.0), (3.0, 5.0), (5.0, 7.0), 8.0
+BLACK, FREEZE, SILENCE, SECONDS = (1.0, 2.0), (3.0, 5.0), (5.0, 7.5), 8.0
 #: Nobody waits longer than this for what must happen, in seconds.
 PATIENCE = 30.0
+
+#: The steps that do what they must not, as custom steps.
+HOSTILE = {
+    path.stem: f"tests.assessment.hostile.{path.stem}:measure"
+    for path in (Path(__file__).parent / "hostile").glob("[a-z]*.py")
+}
 
 BOUNDS = Bounds(30, processor_seconds=60)
 
@@ -72,7 +80,7 @@ def assess(sandbox: Sandbox, tmp_path: Path) -> Assess:
     """Every step over a file, each in its child, and the report; no worker, no database."""
 
     def measure(name: str, path: Path) -> Mapping[str, Any]:
-        outcome = sandbox.run(module_of(name), path, tmp_path / "pictures", BOUNDS)
+        outcome = sandbox.run(place_of(name), path, tmp_path / "pictures", BOUNDS)
         assert outcome.result is not None, (name, outcome.problem)
         return outcome.result
 
@@ -84,13 +92,31 @@ def assess_here(tmp_path: Path) -> Assess:
     """The same in this process: faster, and as good for files that are only damaged."""
 
     def measure(name: str, path: Path) -> Mapping[str, Any]:
-        step = importlib.import_module(module_of(name))
         try:
-            return cast(Mapping[str, Any], step.measure(str(path), tmp_path))
+            return look(name, path, tmp_path)
         except Unreadable as reason:
             return {"unreadable": str(reason)}
 
     return lambda path: assessed(path, measure)
+
+
+def look(step: str, path: Path, folder: Path) -> dict[str, Any]:
+    """What this step finds in the file, here in this process; pictures go into `folder`."""
+    context = Context(path, str(path), folder, time.monotonic() + PATIENCE)
+    measure = EntryPoint("", place_of(step), "").load()
+    return {**measure(context), "artefacts": context.artefacts}
+
+
+def install(folder: Path, distribution: str, steps: Mapping[str, str]) -> Path:
+    """What pip leaves of a distribution that announces these steps, as `module:callable`."""
+    installed = folder / f"{distribution}-1.0.dist-info"
+    installed.mkdir(parents=True)
+    (installed / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
+    )
+    lines = [f"{name} = {place}\n" for name, place in steps.items()]
+    (installed / "entry_points.txt").write_text(f"[{GROUP}]\n{''.join(lines)}")
+    return folder
 
 
 def assessed(path: Path, measure: Callable[[str, Path], Mapping[str, Any]]) -> dict[str, Any]:
@@ -101,8 +127,14 @@ def assessed(path: Path, measure: Callable[[str, Path], Mapping[str, Any]]) -> d
             break
     upload = Upload("u", "ada", path.name, path.stat().st_size, path.stat().st_size)
     report = render_report(upload, "a", POLICIES["web"], results)
-    json.dumps(report, allow_nan=False)
+    check_report(report)
     return report
+
+
+def check_report(report: Mapping[str, Any]) -> None:
+    """It is what the schema says, field by field, with nothing besides."""
+    json.dumps(report, allow_nan=False)
+    assert Report.model_validate(report).model_dump(mode="json", by_alias=True) == report
 
 
 def codes(report: dict[str, Any], severity: str | None = None) -> list[str]:
@@ -143,7 +175,7 @@ class Stand:
         shutil.copy(file, self.data / "files" / upload_id)
         length = file.stat().st_size
         upload = Upload(upload_id, "ada", file.name, length, length, created_at=now)
-        await self.catalog.create(upload, now, lambda upload, _: upload)
+        await self.catalog.create(upload)
         await self.catalog.update(
             upload_id,
             lambda u: replace(u, state=State.COMPLETE, assessment_id=assessment_id),
@@ -169,7 +201,7 @@ class Stand:
             [sys.executable, PROGRAMS / program, self.data, json.dumps(options)],
             stdin=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{self.data / 'installed'}"},
         )
         self.started.append(process)
         return process
@@ -191,7 +223,7 @@ class Stand:
 
     async def in_gate(self) -> None:
         """Wait until the step `gate` runs in a child."""
-        await until(lambda: self.said("step=tests.assessment.hostile.gate") > 0)
+        await until(lambda: self.said("step=gate") > 0)
         await until(lambda: bool(inhabitants(self.data)))
 
     def end(self) -> None:
@@ -209,6 +241,7 @@ class Stand:
 @pytest.fixture
 async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
     (tmp_path / "files").mkdir()
+    install(tmp_path / "installed", "hostile", HOSTILE)
     catalog = SqlCatalog(tmp_path / "catalog.sqlite")
     stand = Stand(tmp_path, catalog)
     yield stand

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 async def catalog() -> MemoryCatalog:
     """A catalog with one queued assessment."""
     catalog, now = MemoryCatalog(), time.time()
-    await catalog.create(Upload("u", "ada", "v.mp4", 1, 1), now, lambda upload, _: upload)
+    await catalog.create(Upload("u", "ada", "v.mp4", 1, 1))
     await catalog.update(
         "u",
         lambda u: replace(u, state=State.COMPLETE, assessment_id="a"),

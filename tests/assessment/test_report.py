@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.assessment.conftest import check_report, codes
 
 from wherry.assessment.policy import POLICIES, Policy, Severity
 from wherry.assessment.progress import StepResult, allow
-from wherry.assessment.report import FINDERS, SCHEMA, find, render_report
+from wherry.assessment.report import find, render_report
+from wherry.assessment.schema import SCHEMA
 from wherry.assessment.text import render_report_text
 from wherry.core.upload import Upload
 
@@ -45,14 +47,63 @@ INTEGRITY: dict[str, Any] = {
 }
 
 
+POSTER: dict[str, Any] = {
+    "name": "poster.jpg",
+    "kind": "poster",
+    "content_type": "image/jpeg",
+    "width": 64,
+    "height": 48,
+    "time": 3.0,
+}
+
+
+def ranges(*stretches: tuple[float, float], share: float = 0.1) -> dict[str, Any]:
+    total = sum(end - start for start, end in stretches)
+    found = [list(stretch) for stretch in stretches]
+    return {
+        "stream": 0,
+        "ranges": found,
+        "count": len(found),
+        "seconds": total,
+        "share": share,
+    }
+
+
+VISUAL: dict[str, Any] = {
+    "black": ranges((5, 7), (65, 67.5)),
+    "freeze": ranges(),
+    "scenes": {"count": 3, "cuts": [1.0, 5.0, 7.0]},
+}
+AUDIO: dict[str, Any] = {
+    "stream": 1,
+    "loudness": {"integrated": -23.0, "range": 5.0, "true_peak": -1.0},
+    "silence": ranges(),
+    "clipping": ranges(),
+    "channels": [{"name": "FL", "peak": -1.5, "silent": False}],
+}
+
+
 def judged(step: str, facts: dict[str, Any], policy: Policy = WEB) -> list[tuple[str, str]]:
     """Codes and severities of what is found in one step's facts."""
     found = find(1000, policy, [StepResult(step, "done", 0.0, facts)])
     return [(finding.code, finding.severity.value) for finding in found]
 
 
-def ranges(*stretches: tuple[float, float], share: float = 0.1) -> dict[str, Any]:
-    return {"stream": 0, "ranges": [list(s) for s in stretches], "share": share}
+def luma(outside: float) -> dict[str, Any]:
+    return {"outside": outside, "worst": 0.5, "worst_time": 3.0}
+
+
+def interlace(share: float) -> dict[str, Any]:
+    facts = {"top_first": 90, "bottom_first": 0, "progressive": 10, "declared": 0}
+    return facts | {"share": share}
+
+
+def loudness(integrated: float | None, peak: float | None) -> dict[str, Any]:
+    return {"integrated": integrated, "range": None, "true_peak": peak}
+
+
+def channels(*silent: bool) -> list[dict[str, Any]]:
+    return [{"name": f"C{n}", "peak": None, "silent": is_so} for n, is_so in enumerate(silent)]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +115,7 @@ def ranges(*stretches: tuple[float, float], share: float = 0.1) -> dict[str, Any
         ({"missing": 2}, []),
         ({"missing": 3}, [("INT-FRAMES-MISSING", "warn")]),
         ({"missing": 200}, [("INT-FRAMES-MISSING", "fail")]),
+        ({"missing": 2, "expected": 20}, [("INT-FRAMES-MISSING", "fail")]),
         ({"missing_seconds": 0.5}, []),
         ({"missing_seconds": 0.6}, [("INT-TRUNCATED", "fail")]),
         ({"video_longer_by": -1.5}, [("AV-UNEVEN", "warn")]),
@@ -88,24 +140,62 @@ def test_a_pause_in_one_stream_is_a_warning_and_in_all_a_failure() -> None:
     assert with_gaps([[5, 5.5]], [[6, 6.5]]) == []
 
 
-def test_stretches_are_told_from_their_threshold_on() -> None:
-    assert judged("black", ranges((1, 1.9))) == []
-    assert judged("black", ranges((1, 2), (5, 9))) == [("VIS-BLACK", "warn")] * 2
-    assert judged("silence", ranges((0, 2))) == [("AUD-SILENCE", "warn")]
-    assert judged("black", ranges((0, 100), share=1.0)) == [("VIS-BLACK", "fail")]
+@pytest.mark.parametrize(
+    ("step", "facts", "expected"),
+    [
+        ("visual", {"black": ranges((1, 1.9))}, []),
+        ("visual", {"black": ranges((1, 2), (5, 9))}, [("VIS-BLACK", "warn")] * 2),
+        ("visual", {"black": ranges((0, 100), share=1.0)}, [("VIS-BLACK", "fail")]),
+        ("visual", {"blur": ranges((1, 3)) | {"mean": 9.0}}, [("VIS-BLUR", "warn")]),
+        ("visual", {"luma": luma(0.1)}, []),
+        ("visual", {"luma": luma(0.11)}, [("VIS-LUMA", "warn")]),
+        ("visual", {"interlace": interlace(0.5)}, []),
+        ("visual", {"interlace": interlace(0.51)}, [("VIS-INTERLACED", "warn")]),
+        ("audio", {"silence": ranges((0, 2))}, [("AUD-SILENCE", "warn")]),
+        ("audio", {"clipping": ranges((0, 0.6))}, [("AUD-CLIPPING", "warn")]),
+        ("audio", {"loudness": loudness(-14, 1.0)}, []),
+        ("audio", {"loudness": loudness(-36, -20)}, [("AUD-LOUDNESS", "warn")]),
+        (
+            "audio",
+            {"loudness": loudness(-7, 1.1)},
+            [("AUD-LOUDNESS", "warn"), ("AUD-PEAK", "warn")],
+        ),
+        ("audio", {"loudness": loudness(None, None)}, []),
+        ("audio", {"channels": channels(False, False)}, []),
+        ("audio", {"channels": channels(False, True)}, [("AUD-CHANNEL", "warn")]),
+        # All of it is silent: that is told as silence.
+        ("audio", {"channels": channels(True, True)}, []),
+    ],
+)
+def test_picture_and_sound_are_judged_by_the_policy(
+    step: str, facts: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    assert judged(step, facts) == expected
 
 
 def test_a_black_stretch_is_not_told_as_frozen_too() -> None:
-    results = [
-        StepResult("black", "done", 0.0, ranges((5, 7))),
-        StepResult("freeze", "done", 0.0, ranges((5, 7), (10, 13))),
-    ]
-    found = [(f.code, f.start) for f in find(1000, WEB, results)]
+    facts = {"black": ranges((5, 7)), "freeze": ranges((5, 7), (10, 13))}
+    found = [(f.code, f.start) for f in find(1000, WEB, [StepResult("visual", "done", 0.0, facts)])]
     assert found == [("VIS-BLACK", 5), ("VIS-FREEZE", 10)]
 
 
+def test_what_steps_of_an_earlier_plan_said_is_judged_as_ever() -> None:
+    results = [
+        StepResult("probe", "done", 0.1, PROBE),
+        StepResult("black", "done", 0.1, ranges((5, 7))),
+        StepResult("freeze", "done", 0.1, ranges((5, 7), (10, 13))),
+        StepResult("silence", "done", 0.1, ranges((14, 17))),
+        StepResult("poster", "done", 0.1, {"stream": 0, "artefacts": [POSTER]}),
+    ]
+    report = report_of(*results)
+    assert codes(report) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
+    assert report["visual"]["freeze"]["ranges"] == [[5, 7], [10, 13]]
+    assert report["visual"]["scenes"] is None
+    assert report["artefacts"] == [POSTER]
+
+
 def test_another_policy_judges_otherwise() -> None:
-    strict = replace(WEB, no_audio=Severity.FAIL)
+    strict = replace(WEB, conditions={"no_audio": Severity.FAIL})
     mute = PROBE | {"streams": PROBE["streams"][:1]}
     assert judged("probe", mute) == [("AUDIO-MISSING", "warn")]
     assert judged("probe", mute, strict) == [("AUDIO-MISSING", "fail")]
@@ -118,25 +208,25 @@ def test_a_codec_that_is_not_known_is_a_failure() -> None:
 
 def test_a_step_without_a_result_is_a_failure() -> None:
     problem = {"kind": "timeout", "message": "it took too long"}
-    (finding,) = find(1000, WEB, [StepResult("black", "failed", 9.0, problem=problem)])
+    (finding,) = find(1000, WEB, [StepResult("visual", "failed", 9.0, problem=problem)])
     assert (finding.code, finding.severity) == ("STEP-FAILED", Severity.FAIL)
     assert "it took too long" in finding.message
 
 
 def report_of(*results: StepResult) -> dict[str, Any]:
-    return render_report(UPLOAD, "a", WEB, results)
+    report = render_report(UPLOAD, "a", WEB, results)
+    check_report(report)
+    return report
 
 
 def test_a_report_has_every_section_and_is_plain_json() -> None:
-    picture = {"name": "poster.jpg", "width": 64, "height": 48}
     report = report_of(
         StepResult("probe", "done", 0.1, PROBE, confined=["files"]),
         StepResult("integrity", "done", 0.2, INTEGRITY, confined=["files"]),
-        StepResult("black", "done", 0.3, ranges((5, 7))),
-        StepResult("freeze", "done", 0.3, ranges()),
-        StepResult("silence", "done", 0.1, ranges()),
-        StepResult("poster", "done", 0.1, {"stream": 0, "artefacts": [picture]}),
-        StepResult("acme.watermark", "done", 0.1, {"seen": True}),
+        StepResult("visual", "done", 0.3, VISUAL),
+        StepResult("audio", "done", 0.1, AUDIO),
+        StepResult("poster", "done", 0.1, {"stream": 0, "artefacts": [POSTER]}),
+        StepResult("acme-watermark", "done", 0.1, {"seen": True, "artefacts": []}),
     )
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert (report["schema"], report["verdict"], report["policy"]) == (SCHEMA, "warn", "web")
@@ -146,10 +236,32 @@ def test_a_report_has_every_section_and_is_plain_json() -> None:
         "content_type": "video/mp4",
         "digest": "?",
     }
-    assert report["artefacts"] == [picture]
-    assert report["other"] == {"acme.watermark": {"seen": True}}
+    assert report["artefacts"] == [POSTER]
+    assert report["other"] == {"acme-watermark": {"seen": True}}
+    assert report["visual"]["scenes"] == VISUAL["scenes"]
+    assert report["audio"]["loudness"] == AUDIO["loudness"]
     assert report["engine"]["confined"] == ["files"]
     assert set(report["engine"]["versions"]) == {"wherry", "av", "dbos"}
+
+
+def test_a_custom_step_may_judge_itself() -> None:
+    finding = {"code": "ACME-LOGO", "severity": "fail", "message": "The logo is old.", "start": 3}
+    report = report_of(StepResult("acme-logo", "done", 0.1, {"seen": 2, "findings": [finding]}))
+    assert (report["verdict"], codes(report)) == ("fail", ["ACME-LOGO"])
+    assert report["other"] == {"acme-logo": {"seen": 2}}
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        {},
+        {"code": "logo", "severity": "fail", "message": "?"},
+        {"code": "ACME-LOGO", "severity": "bad", "message": "?"},
+    ],
+)
+def test_a_custom_finding_that_makes_no_sense_fails_its_step(finding: dict[str, Any]) -> None:
+    report = report_of(StepResult("acme-logo", "done", 0.1, {"findings": [finding]}))
+    assert codes(report, "fail") == ["STEP-FAILED"]
 
 
 def test_a_report_is_the_same_when_it_is_made_again() -> None:
@@ -164,15 +276,30 @@ plain = st.recursive(
 )
 
 
-@given(step=st.sampled_from(sorted(FINDERS)), data=st.data())
+SOUND = {
+    "probe": PROBE,
+    "integrity": INTEGRITY,
+    "visual": VISUAL,
+    "audio": AUDIO,
+    "silence": ranges((1, 5)),
+    "poster": {"stream": 0, "artefacts": [POSTER]},
+    "acme-logo": {"findings": [], "seen": 2},
+}
+
+
+@given(step=st.sampled_from(sorted(SOUND)), data=st.data())
 def test_whatever_a_step_says_there_is_a_report_and_a_text(step: str, data: st.DataObject) -> None:
-    sound = {"probe": PROBE, "integrity": INTEGRITY}.get(step, ranges((1, 5)))
-    keys = data.draw(st.lists(st.sampled_from(sorted(sound)), max_size=3))
-    facts = {**sound, **{key: data.draw(plain) for key in keys}}
-    empty = StepResult("black", "done", 0.0, ranges((1, 5)))
-    report = report_of(StepResult(step, "done", 0.0, facts), empty)
+    keys = data.draw(st.lists(st.sampled_from(sorted(SOUND[step])), max_size=3))
+    facts = {**SOUND[step], **{key: data.draw(plain) for key in keys}}
+    other = StepResult("freeze", "done", 0.0, ranges((1, 5)))
+    report = report_of(StepResult(step, "done", 0.0, facts), other)
     assert report["verdict"] in ("pass", "warn", "fail")
     assert render_report_text(report)
+
+
+def test_a_section_that_makes_no_sense_is_left_out_and_told() -> None:
+    report = report_of(StepResult("probe", "done", 0.0, PROBE | {"streams": "none"}))
+    assert (report["probe"], codes(report)) == (None, ["STEP-FAILED"])
 
 
 def test_the_text_names_what_was_found_with_its_seconds() -> None:
@@ -180,7 +307,10 @@ def test_the_text_names_what_was_found_with_its_seconds() -> None:
         report_of(
             StepResult("probe", "done", 0.1, PROBE),
             StepResult("integrity", "done", 0.2, INTEGRITY),
-            StepResult("black", "done", 0.3, ranges((5, 7), (65, 67.5))),
+            StepResult("visual", "done", 0.3, VISUAL),
+            StepResult("audio", "done", 0.3, AUDIO),
+            StepResult("poster", "done", 0.1, {"stream": 0, "artefacts": [POSTER]}),
+            StepResult("acme-logo", "done", 0.1, {"seen": 2}),
         )
     )
     lines = text.splitlines()
@@ -188,6 +318,10 @@ def test_the_text_names_what_was_found_with_its_seconds() -> None:
     assert any("WARN" in line for line in lines)
     assert any("VIS-BLACK" in line and "5.00 s to 7.00 s" in line for line in lines)
     assert any("VIS-BLACK" in line and "1:05.00 to 1:07.50" in line for line in lines)
+    assert "picture    3 scene cuts, black 4.50 s" in lines
+    assert "sound      -23.0 LUFS, range 5.0 LU, peak -1.0 dBTP" in lines
+    assert "acme-logo  seen 2" in lines
+    assert "pictures   poster.jpg" in lines
     assert any("probe 0.1 s, integrity 0.2 s" in line for line in lines)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.assessment.conftest import BOUNDS, inhabitants
+from tests.assessment.conftest import BOUNDS, HOSTILE, inhabitants
 
 from wherry.assessment.confine import ALLOW, ARCHITECTURES, RETURN, Bounds, call_filter
 from wherry.assessment.sandbox import Interrupted, Outcome, Sandbox, parse_answer, remove_scratch
@@ -27,7 +27,7 @@ def run(sandbox: Sandbox, tmp_path: Path) -> Iterator[Run]:
     artefacts = tmp_path / "artefacts"
 
     def run(step: str, bounds: Bounds = BOUNDS) -> Outcome:
-        return sandbox.run(f"tests.assessment.hostile.{step}", file, artefacts, bounds)
+        return sandbox.run(HOSTILE.get(step, f"{step}:measure"), file, artefacts, bounds)
 
     yield run
     assert inhabitants(tmp_path) == []
@@ -47,7 +47,7 @@ def kind(outcome: Outcome) -> str | None:
         ("raising", "error"),
         ("loud", "garbage"),
         ("pretender", "garbage"),
-        ("nowhere_to_be_found", "crashed"),
+        ("nowhere_to_be_found", "error"),
     ],
 )
 def test_a_step_that_goes_wrong_is_a_problem_with_a_name(
@@ -73,7 +73,7 @@ def test_a_step_that_uses_up_its_processor_time_is_ended(run: Run) -> None:
 
 
 def test_what_a_library_prints_is_not_taken_for_the_answer(run: Run) -> None:
-    assert run("printing").result == {"done": True}
+    assert run("printing").result == {"done": True, "artefacts": []}
 
 
 def test_a_process_that_a_step_leaves_behind_is_gone_with_it(run: Run) -> None:
@@ -81,16 +81,18 @@ def test_a_process_that_a_step_leaves_behind_is_gone_with_it(run: Run) -> None:
 
 
 def test_a_file_that_is_gone_is_a_problem(sandbox: Sandbox, tmp_path: Path) -> None:
-    outcome = sandbox.run("tests.assessment.hostile.before", tmp_path / "gone", tmp_path, BOUNDS)
+    outcome = sandbox.run(HOSTILE["before"], tmp_path / "gone", tmp_path, BOUNDS)
     assert kind(outcome) == "error"
 
 
 @linux
-def test_a_step_has_no_way_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_has_no_way_out(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHERRY_SECRET", "hunter2")
+    (tmp_path / "secret").write_text("hunter2")
     outcome = run("intruder")
     assert outcome.result is not None, outcome.problem
     assert outcome.result["open"] == []
+    assert outcome.result["upload"] == "no"
     assert "WHERRY_SECRET" not in outcome.result["environment"]
     assert outcome.confined == ("files", "system-calls")
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.assessment.conftest import ROOT, Stand, codes, inhabitants, until
+from tests.assessment.conftest import ROOT, Stand, check_report, codes, inhabitants, until
 
 from wherry.assessment.steps import PLAN
 from wherry.core.assessment import Assessment, AssessmentState
@@ -23,9 +23,8 @@ from wherry.testing.video import make_text
 
 pytestmark = pytest.mark.anyio
 
-HOSTILE = "tests.assessment.hostile"
 #: A step that is finished, one that waits for the test, and one after it.
-GATED = [f"{HOSTILE}.before", f"{HOSTILE}.gate", f"{HOSTILE}.after"]
+GATED = ["before", "gate", "after"]
 
 
 async def test_a_queued_upload_is_assessed_and_its_pictures_are_there(
@@ -38,8 +37,10 @@ async def test_a_queued_upload_is_assessed_and_its_pictures_are_there(
     assert done.report is not None
     assert codes(dict(done.report)) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
     assert [(step.name, step.state) for step in done.steps] == [(name, "done") for name in PLAN]
-    (picture,) = done.report["artefacts"]
-    assert (stand.data / "assessments" / done.id / picture["name"]).is_file()
+    check_report(done.report)
+    drawn = {picture["name"] for picture in done.report["artefacts"]}
+    assert drawn == {path.name for path in (stand.data / "assessments" / done.id).iterdir()}
+    assert len(drawn) == 5
 
 
 async def test_steps_are_seen_as_they_happen(stand: Stand) -> None:
@@ -152,8 +153,46 @@ async def test_killed_at_every_step_a_real_video_is_assessed_once(
     assert done.report is not None
     assert codes(dict(done.report)) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
     assert stand.said("assessment-done") == 1
-    for name in ("probe", "black", "freeze", "silence"):
+    for name in ("probe", "visual", "audio"):
         assert stand.said(f"step={name}") == 1
+
+
+# Upgrading.
+
+#: The steps of Wherry before there were `visual` and `audio`.
+EARLIER_PLAN = ("probe", "integrity", "black", "freeze", "silence", "poster")
+
+
+async def test_what_an_earlier_version_began_is_finished_by_its_own_plan(
+    stand: Stand, small_video: Path
+) -> None:
+    await stand.queue(small_video)
+    worker = stand.start(lease=0.5, plan=EARLIER_PLAN)
+    await until(lambda: stand.said("step=black") > 0)
+    worker.kill()
+    worker.wait()
+    stand.start(lease=0.5)
+    done = await stand.ended()
+    assert done.report is not None
+    check_report(done.report)
+    assert codes(dict(done.report)) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
+    assert tuple(step["name"] for step in done.report["engine"]["steps"]) == EARLIER_PLAN
+    assert stand.said("step=probe") == 1
+
+
+async def test_a_step_that_was_uninstalled_fails_and_the_others_are_done(
+    stand: Stand, tmp_path: Path
+) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(b"go")
+    await stand.queue(file)
+    stand.start(plan=["before", "gone", "after"])
+    done = await stand.ended()
+    assert [step.state for step in done.steps] == ["done", "failed", "done"]
+    assert done.report is not None
+    assert [f["message"] for f in done.report["findings"]] == [
+        "The step gone failed: it is not installed any more."
+    ]
 
 
 # Stopping.
@@ -208,14 +247,14 @@ async def test_a_worker_that_slept_through_its_lease_writes_nothing(stand: Stand
     await put_to_sleep(sleeper, stand)
     stand.start(plan=GATED, lease=1.0)
     await until(lambda: stand.said("workflow-resumed", by=1) == 1)
-    await until(lambda: stand.said("step=tests.assessment.hostile.gate", by=1) == 1)
+    await until(lambda: stand.said("step=gate", by=1) == 1)
     stand.open_gate()
     done = await stand.ended()
     sleeper.send_signal(signal.SIGCONT)
     await until(lambda: stand.said("lease-lost", by=0) == 1)
     assert await stand.catalog.load_assessment("a1") == done
     assert stand.said("assessment-done", by=0) == 0
-    assert stand.said("step=tests.assessment.hostile.after", by=0) == 0
+    assert stand.said("step=after", by=0) == 0
     sleeper.terminate()
     assert sleeper.wait(10) == 0
 
@@ -262,7 +301,7 @@ def is_locked(path: Path) -> bool:
 async def test_steps_that_hang_or_crash_fail_and_the_report_says_so(stand: Stand) -> None:
     await stand.queue_gate()
     names = ("sleeper", "crasher", "suicide", "loud", "after")
-    stand.start(plan=[f"{HOSTILE}.{name}" for name in names], deadline=1.0)
+    stand.start(plan=names, deadline=1.0)
     done = await stand.ended()
     assert [step.state for step in done.steps] == ["failed"] * 4 + ["done"]
     # None of them took the worker along.

@@ -12,9 +12,6 @@ from typing import Any
 import pytest
 from tests.docs.pages import DOCS, ROOT
 
-from wherry.assessment import report
-from wherry.assessment.policy import POLICIES
-from wherry.assessment.steps import PLAN
 from wherry.core.limits import Limits
 from wherry.core.upload import State
 from wherry.router import chunked_upload_router
@@ -126,48 +123,3 @@ def test_no_event_is_explained_that_is_never_logged() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in modules())
     states = {state.value for state in State}  # told by their own name
     assert not {e for e in explained - states if f'"{e}' not in source}
-
-
-# The report.
-
-#: The thresholds that a finding's row must name.
-THRESHOLDS = {
-    "INT-ERRORS": ("errors_fail",),
-    "INT-FRAMES-MISSING": ("missing_frames_warn", "missing_frames_fail"),
-    "INT-TRUNCATED": ("missing_end_fail",),
-    "INT-GAP": ("gap_warn",),
-    "AV-UNEVEN": ("uneven_warn",),
-    "VIS-BLACK": ("black_warn", "black_share_fail"),
-    "VIS-FREEZE": ("freeze_warn", "freeze_share_fail"),
-    "AUD-SILENCE": ("silence_warn",),
-}
-
-
-def findings() -> dict[str, str]:
-    """The row of each finding, by its code."""
-    page = reference("assessment-report.md")
-    return dict(re.findall(r"^\| `([A-Z]+-[A-Z-]+)` \|(.*)\|$", page, re.M))
-
-
-def test_every_finding_is_explained() -> None:
-    source = Path(str(report.__file__)).read_text(encoding="utf-8")
-    assert set(findings()) == set(re.findall(r'"([A-Z]+-[A-Z-]+)"', source))
-
-
-def test_every_threshold_is_the_policys() -> None:
-    policy, rows = POLICIES["web"], findings()
-    assert list(POLICIES) == ["web"]
-    for code, fields in THRESHOLDS.items():
-        for field in fields:
-            value = getattr(policy, field)
-            is_share = field.endswith("_share_fail") or field == "missing_frames_fail"
-            told = f"{value * 100:g} %" if is_share else f" {value:g} "
-            assert told in rows[code], (code, field)
-    assert {"VIDEO-MISSING": policy.no_video.value, "AUDIO-MISSING": policy.no_audio.value} == {
-        code: rows[code].split("|")[0].strip() for code in ("VIDEO-MISSING", "AUDIO-MISSING")
-    }
-
-
-def test_every_step_is_explained() -> None:
-    page = (DOCS / "explanation" / "assessment.md").read_text(encoding="utf-8")
-    assert not [step for step in PLAN if f"`{step}`" not in page]

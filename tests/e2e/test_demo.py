@@ -28,7 +28,7 @@ def test_the_demo_shows_the_whole_line() -> None:
     assert done.returncode == 0, said
     assert "HTTP 413" in done.stdout
     assert "killed (SIGKILL)" in said
-    for step in ("probe", "integrity", "black", "freeze", "silence", "poster"):
+    for step in ("probe", "integrity", "visual", "audio", "poster"):
         assert re.search(rf"{step} +done in", done.stdout), said
     assert re.search(r"VIS-BLACK +5\.00 s to 7\.00 s", done.stdout), said
     assert re.search(r"VIS-FREEZE +10\.00 s to 13\.00 s", done.stdout), said

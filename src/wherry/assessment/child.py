@@ -13,20 +13,28 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 from wherry.assessment.confine import Bounds, confine, limit
+from wherry.assessment.context import Context
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """`module` has the step's `measure`; `descriptor` is the open file; `parent` waits for us."""
+    """`step` is a callable as `module:name`; `descriptor` is the open file; `parent` waits.
 
-    module: str
+    `deadline` is the moment of the monotonic clock at which the parent ends this process.
+    """
+
+    step: str
+    path: str
     descriptor: int
     parent: int
+    deadline: float
     bounds: Bounds
 
     def render(self) -> str:
@@ -45,24 +53,48 @@ def main() -> None:
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     limit(request.bounds, request.parent)
-    step = importlib.import_module(request.module)
-    media = importlib.import_module("wherry.assessment.media")
-    # PyAV imports its parts when it meets a stream of their kind.
-    measures = confine(*media.av.__path__)
-    document: dict[str, Any] = {"confined": measures}
-    try:
-        document["result"] = step.measure(f"fd:{request.descriptor}", Path())
-    except media.Unreadable as reason:
-        document["result"] = {"unreadable": str(reason)}
-    except MemoryError:
-        document["problem"] = {"kind": "memory", "message": "it needs too much memory"}
-    except Exception as error:  # a step may fail in any way; its parent is told how
-        message = f"{type(error).__name__}: {error}"[:500]
-        document["problem"] = {"kind": "error", "message": message}
     with os.fdopen(answer, "w", encoding="utf-8") as out:
-        json.dump(document, out, allow_nan=False)
+        out.write(_answer(request))
     # What a damaged library would do while it is torn down is of no interest.
     os._exit(0)
+
+
+def _answer(request: Request) -> str:
+    """What came of it, as JSON; whatever the step raises is an answer, too."""
+    document: dict[str, Any] = {}
+    try:
+        step = EntryPoint("", request.step, "").load()
+        media = importlib.import_module("wherry.assessment.media")
+        # PyAV, and what a step is part of, import more when they first need it.
+        libraries = (*media.av.__path__, *_package_of(request.step))
+        document["confined"] = confine(request.descriptor, *libraries)
+        document["result"] = _measure(step, request, media.Unreadable)
+        return json.dumps(document, allow_nan=False)
+    except MemoryError:
+        problem = {"kind": "memory", "message": "it needs too much memory"}
+    except Exception as error:  # a step may fail in any way; its parent is told how
+        problem = {"kind": "error", "message": f"{type(error).__name__}: {error}"[:500]}
+    return json.dumps({"confined": document.get("confined", []), "problem": problem})
+
+
+def _measure(
+    step: Callable[[Context], dict[str, Any]], request: Request, unreadable: type[Exception]
+) -> dict[str, Any]:
+    file = f"fd:{request.descriptor}"
+    context = Context(Path(request.path), file, Path(), request.deadline)
+    try:
+        result = step(context)
+    except unreadable as reason:
+        return {"unreadable": str(reason)}
+    if not isinstance(result, dict):
+        raise TypeError(f"a step returns a dict, not {type(result).__name__}")
+    return {**result, "artefacts": context.artefacts}
+
+
+def _package_of(step: str) -> list[str]:
+    """The folders of the outermost package that the step is in."""
+    outermost = sys.modules[step.partition(":")[0].partition(".")[0]]
+    return list(getattr(outermost, "__path__", ()))
 
 
 if __name__ == "__main__":

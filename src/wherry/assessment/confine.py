@@ -1,7 +1,7 @@
 """What the child of a step gives up before it looks at an uploaded file.
 
-Rule 1: after `confine` the process can open nothing but Python's own libraries,
-write only into its own folder, reach no network, start no process, and signal
+Rule 1: after `confine` the process can open nothing but Python's own libraries and
+the uploaded file, write only into its own folder, reach no network, start no process, and signal
 nobody. A decoder that is taken over can then do no more than lie in its report.
 
 Rule 2: every measure is tried by itself, and what was obtained is told: an older
@@ -74,18 +74,19 @@ def limit(bounds: Bounds, parent: int) -> None:
             continue
 
 
-def confine(*libraries: str) -> list[str]:
+def confine(file: int, *libraries: str) -> list[str]:
     """Give up files, network and processes for good; returns what of it was obtained.
 
-    Call it in the folder that may be written to. `libraries` are folders outside of
-    Python's own from which something may still be imported.
+    Call it in the folder that may be written to. `file` is a descriptor of what may still
+    be opened for reading by its name. `libraries` are folders outside of Python's own from
+    which something may still be imported.
     """
     if sys.platform != "linux":
         return []
     if _libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return []
     readable = {*libraries, *(sysconfig.get_path(name) for name in LIBRARIES)}
-    obtained = {"files": _confine_files(readable), "system-calls": _confine_calls()}
+    obtained = {"files": _confine_files(file, readable), "system-calls": _confine_calls()}
     return [name for name, is_kept in obtained.items() if is_kept]
 
 
@@ -105,8 +106,8 @@ SCOPES = 0b11  # abstract sockets and signals, from version 6
 RULE_PATH_BENEATH = 1
 
 
-def _confine_files(readable: set[str]) -> bool:
-    """Refuse every file but libraries, and those made in the current folder."""
+def _confine_files(file: int, readable: set[str]) -> bool:
+    """Refuse every file but this one, libraries, and those made in the current folder."""
     call = _libc().syscall
     version = call(SYS_LANDLOCK_CREATE_RULESET, None, 0, 1)
     if version < 1:
@@ -119,14 +120,21 @@ def _confine_files(readable: set[str]) -> bool:
         return False
     allowed = {".": (WRITE_FILE | MAKE_REG | TRUNCATE) & handled}
     allowed |= {path: READ_FILE | READ_DIR for path in readable if Path(path).is_dir()}
+    if not _allow(ruleset, file, READ_FILE):
+        return False
     for path, access in allowed.items():
         folder = os.open(path, os.O_PATH | os.O_DIRECTORY)
-        beneath = struct.pack("=Qi", access, folder)
-        added = call(SYS_LANDLOCK_ADD_RULE, ruleset, RULE_PATH_BENEATH, beneath, 0)
+        added = _allow(ruleset, folder, access)
         os.close(folder)
-        if added != 0:
+        if not added:
             return False
     return bool(call(SYS_LANDLOCK_RESTRICT_SELF, ruleset, 0) == 0)
+
+
+def _allow(ruleset: int, descriptor: int, access: int) -> bool:
+    beneath = struct.pack("=Qi", access, descriptor)
+    call = _libc().syscall
+    return bool(call(SYS_LANDLOCK_ADD_RULE, ruleset, RULE_PATH_BENEATH, beneath, 0) == 0)
 
 
 # seccomp: https://docs.kernel.org/userspace-api/seccomp_filter.html

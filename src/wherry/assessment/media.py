@@ -17,11 +17,13 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard, Disposition, Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from wherry.assessment.mp4 import boxes, is_without_index
@@ -131,6 +133,13 @@ def when(stamp: int | None, time_base: Fraction | None, zero: float) -> float | 
     if stamp is None or time_base is None:
         return None
     return seconds(float(stamp * time_base) - zero)
+
+
+def duration_of(frame: VideoFrame | AudioFrame) -> float:
+    """How long a frame is shown or heard, in seconds; zero if it does not say."""
+    if isinstance(frame, AudioFrame):
+        return frame.samples / frame.sample_rate
+    return float(frame.duration * (frame.time_base or 0)) if frame.duration else 0.0
 
 
 @dataclass(frozen=True, slots=True)

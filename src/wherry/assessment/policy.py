@@ -1,14 +1,28 @@
-"""What makes a video pass, warn or fail.
+"""What makes a video pass, warn or fail: named policies, read from TOML.
 
-Rule 1: a policy is a flat table of numbers with a name, so that it can be read
-from a file. Measuring knows nothing of it; judging knows nothing else.
+Rule 1: measuring knows nothing of a policy; judging knows nothing else. What a
+policy does not name is not judged.
+
+Rule 2: a policy that is wrong is refused where it is read, before anything is
+assessed by it.
+
+    extends = "web"              # begin with another; a file alone begins with nothing
+    no_audio = "fail"            # a condition, and how bad it is
+    black = { warn = 1, fail = 10 }   # a measure, and from where on it is how bad
+    freeze = {}                  # never mind
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import difflib
+import math
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import Enum
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 
 class Severity(Enum):
@@ -17,35 +31,164 @@ class Severity(Enum):
     FAIL = "fail"
 
 
+class Sense(Enum):
+    """When a value is as bad as its threshold says."""
+
+    FROM = "from"  #: At the threshold and above it.
+    ABOVE = "above"
+    BELOW = "below"
+
+    def reaches(self, value: float, threshold: float) -> bool:
+        """Whether `value` counts against it."""
+        if self is Sense.BELOW:
+            return value < threshold
+        return value > threshold or (self is Sense.FROM and value == threshold)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number that a policy may judge."""
+
+    sense: Sense
+    meaning: str
+
+
+#: Every measure; seconds, or a share of the whole from 0 to 1, unless it says otherwise.
+MEASURES: Mapping[str, Measure] = {
+    "errors": Measure(Sense.ABOVE, "packets and frames that are damaged or cannot be decoded"),
+    "missing_frames": Measure(Sense.ABOVE, "video frames that should be there and are not"),
+    "missing_share": Measure(Sense.ABOVE, "the same as a share of all video frames"),
+    "missing_end": Measure(Sense.ABOVE, "seconds that the file ends earlier than it declares"),
+    "timestamps": Measure(Sense.ABOVE, "packets and frames out of order, or without a time"),
+    "unannounced": Measure(Sense.ABOVE, "packets of streams that the file does not announce"),
+    "gap": Measure(Sense.ABOVE, "seconds in which nothing comes in one stream"),
+    "common_gap": Measure(Sense.ABOVE, "the same in two streams at the same moment"),
+    "uneven": Measure(Sense.ABOVE, "seconds by which picture and sound differ in length"),
+    "black": Measure(Sense.FROM, "seconds of black at a stretch"),
+    "black_share": Measure(Sense.ABOVE, "how much of the video is black"),
+    "freeze": Measure(Sense.FROM, "seconds at a stretch in which the picture stands still"),
+    "freeze_share": Measure(Sense.ABOVE, "how much of the video stands still"),
+    "blur": Measure(Sense.FROM, "seconds at a stretch in which the picture is blurred"),
+    "luma": Measure(Sense.ABOVE, "the share of pixels that stray beyond black or white"),
+    "interlaced": Measure(Sense.ABOVE, "how many pictures show lines of two moments, as a share"),
+    "quiet": Measure(Sense.BELOW, "loudness of the whole in LUFS"),
+    "loud": Measure(Sense.ABOVE, "loudness of the whole in LUFS"),
+    "true_peak": Measure(Sense.ABOVE, "the highest true peak in dBTP"),
+    "clipping": Measure(Sense.ABOVE, "seconds in which the sound is clipped, together"),
+    "silence": Measure(Sense.FROM, "seconds of silence at a stretch"),
+}
+#: Every condition: it holds for a file or does not.
+CONDITIONS: Mapping[str, str] = {
+    "no_video": "there is no video",
+    "no_audio": "there is no sound",
+    "silent_channel": "one channel is silent and another is not",
+}
+BUILT_IN = ("web", "archive", "broadcast")
+
+Limits = Mapping[Severity, float]
+
+
+@dataclass(eq=False)
+class PolicyError(ValueError):
+    """A policy cannot be used: its name or path, and why."""
+
+    policy: str
+    problem: str
+
+    def __str__(self) -> str:
+        return f"policy {self.policy}: {self.problem}"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Lengths in seconds, shares of the whole from 0 to 1.
-
-    Stretches are told from their threshold on, everything else above it.
-    """
+    """Limits for measures, and severities for conditions."""
 
     name: str
-    #: Whether a file without pictures, or without sound, is acceptable.
-    no_video: Severity = Severity.FAIL
-    no_audio: Severity = Severity.WARN
-    #: Errors and damaged frames, together.
-    errors_fail: int = 0
-    #: Frames that should be there and are not: a few are lost at an edit without harm.
-    missing_frames_warn: int = 2
-    missing_frames_fail: float = 0.05
-    #: How much earlier than declared the file may end.
-    missing_end_fail: float = 0.5
-    #: Pauses in one stream; in all streams at once, any pause is a failure.
-    gap_warn: float = 1.0
-    #: By how much picture and sound may differ in length.
-    uneven_warn: float = 1.0
-    #: Stretches.
-    black_warn: float = 1.0
-    freeze_warn: float = 2.0
-    silence_warn: float = 2.0
-    #: A video that is nearly all black or frozen is none.
-    black_share_fail: float = 0.95
-    freeze_share_fail: float = 0.95
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    conditions: Mapping[str, Severity] = field(default_factory=dict)
+
+    def judge(self, measure: str, value: float) -> tuple[Severity, float] | None:
+        """How bad it is and by which threshold; None if it is not worth telling.
+
+        Raises `KeyError` for a measure that is not in `MEASURES`.
+        """
+        sense, limits = MEASURES[measure].sense, self.limits.get(measure, {})
+        for severity in (Severity.FAIL, Severity.WARN, Severity.INFO):
+            threshold = limits.get(severity)
+            if threshold is not None and sense.reaches(value, threshold):
+                return severity, threshold
+        return None
 
 
-POLICIES: Mapping[str, Policy] = {"web": Policy("web")}
+def load_policy(policy: str) -> Policy:
+    """The policy of this name, or from the file at this path. Raises `PolicyError`."""
+    if policy in POLICIES:
+        return POLICIES[policy]
+    path = Path(policy)
+    if path.suffix != ".toml":
+        raise PolicyError(policy, f"it is neither {', '.join(BUILT_IN)} nor a file named *.toml")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PolicyError(policy, f"the file cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise PolicyError(policy, "the file is not UTF-8") from None
+    return parse_policy(policy, path.stem, text)
+
+
+def parse_policy(source: str, name: str, text: str) -> Policy:
+    """A policy from TOML; `source` is what an error calls it. Raises `PolicyError`."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PolicyError(source, f"it is no TOML: {error}") from None
+    limits: dict[str, Limits] = {}
+    conditions: dict[str, Severity] = {}
+    base = table.pop("extends", None)
+    if base is not None:
+        if base not in POLICIES:
+            raise PolicyError(source, f"`extends` is one of {', '.join(BUILT_IN)}, not {base!r}")
+        limits |= POLICIES[base].limits
+        conditions |= POLICIES[base].conditions
+    for key, value in table.items():
+        if key in MEASURES:
+            limits[key] = _parse_limits(source, key, value)
+        elif key in CONDITIONS:
+            conditions.pop(key, None)
+            if value != {}:
+                conditions[key] = _parse_severity(source, key, value)
+        else:
+            raise PolicyError(source, _unknown(key, (*MEASURES, *CONDITIONS, "extends")))
+    return Policy(name, limits, conditions)
+
+
+def _parse_limits(source: str, key: str, value: Any) -> Limits:
+    if not isinstance(value, dict):
+        raise PolicyError(source, f"`{key}` is a table, like {{ warn = 1.5 }}, not {value!r}")
+    limits = {}
+    for name, threshold in value.items():
+        severity = _parse_severity(source, key, name)
+        is_number = isinstance(threshold, (int, float)) and not isinstance(threshold, bool)
+        if not is_number or not math.isfinite(threshold):
+            raise PolicyError(source, f"`{key}.{name}` is a number, not {threshold!r}")
+        limits[severity] = float(threshold)
+    return limits
+
+
+def _parse_severity(source: str, key: str, value: Any) -> Severity:
+    try:
+        return Severity(value)
+    except ValueError:
+        names = ", ".join(severity.value for severity in Severity)
+        raise PolicyError(source, f"`{key}`: {value!r} is none of {names}") from None
+
+
+def _unknown(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, list(known), 1)
+    return f"`{key}` is not known" + (f"; is `{near[0]}` meant?" if near else "")
+
+
+POLICIES: dict[str, Policy] = {}
+for _name in BUILT_IN:
+    _text = (files(__package__) / "policies" / f"{_name}.toml").read_text(encoding="utf-8")
+    POLICIES[_name] = parse_policy(_name, _name, _text)

@@ -1,10 +1,12 @@
-"""The `assessment.v1` document: facts, findings, and a verdict against a policy.
+"""The `assessment.v1` document: what the steps found, findings, and a verdict.
 
 Rule 1: the report is a pure function of what the steps said. Made twice from
 the same results it is the same.
 
 Rule 2: a step without a result is a finding. A report is never silent about
 what could not be looked at.
+
+Rule 3: whatever the steps said, the report has the shape of `schema.Report`.
 
     schema · assessment_id · upload_id · created_at
     source      what was uploaded
@@ -17,44 +19,98 @@ what could not be looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
+from pydantic import TypeAdapter, ValidationError
+
+from wherry.assessment.findings import (
+    find_in_audio,
+    find_in_integrity,
+    find_in_probe,
+    find_in_visual,
+)
 from wherry.assessment.policy import Policy, Severity
 from wherry.assessment.progress import StepResult
+from wherry.assessment.schema import (
+    Artefact,
+    Audio,
+    EngineFacts,
+    Finding,
+    Integrity,
+    Probe,
+    Report,
+    Source,
+    StepFacts,
+    Stretches,
+    Visual,
+)
+from wherry.assessment.steps import is_own
 from wherry.core.upload import Upload
 
-SCHEMA = "assessment.v1"
-
-Facts = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something a person should know. `start` and `end` in seconds, None for the whole file."""
-
-    code: str
-    severity: Severity
-    message: str
-    start: float | None = None
-    end: float | None = None
-    value: float | None = None
-    threshold: float | None = None
-
-    def __post_init__(self) -> None:
-        for number in (self.start, self.end, self.value, self.threshold):
-            if number is not None and not isinstance(number, (int, float)):
-                raise TypeError(number)
-
-    def render(self) -> dict[str, Any]:
-        return {**asdict(self), "severity": self.severity.value}
+_ARTEFACTS = TypeAdapter(list[Artefact])
+_FINDINGS = TypeAdapter(list[Finding])
 
 
-def versions() -> dict[str, str]:
-    """The versions of what a report depends on."""
-    return {name: version(name) for name in ("wherry", "av", "dbos")}
+@dataclass(slots=True)
+class Found:
+    """What the steps said, as far as it makes sense."""
+
+    probe: Probe | None = None
+    integrity: Integrity | None = None
+    visual: Visual = field(default_factory=Visual)
+    audio: Audio = field(default_factory=Audio)
+    other: dict[str, dict[str, Any]] = field(default_factory=dict)
+    artefacts: list[Artefact] = field(default_factory=list)
+    #: What custom steps judge themselves.
+    findings: list[Finding] = field(default_factory=list)
+    #: Steps that could not read the file, with their reason, and steps that made no sense.
+    unreadable: dict[str, str] = field(default_factory=dict)
+    senseless: list[str] = field(default_factory=list)
+
+
+def parse_results(results: Sequence[StepResult]) -> Found:
+    """What the steps said, taken apart; never raises for anything that JSON can say."""
+    found = Found()
+    for result in results:
+        if result.facts is None:
+            continue
+        try:
+            if "unreadable" in result.facts:
+                found.unreadable[result.name] = str(result.facts["unreadable"])[:500]
+            else:
+                _take(found, result.name, result.facts)
+        except (ValidationError, RecursionError):
+            # A decoder that was taken over may say anything, in any shape.
+            found.senseless.append(result.name)
+    return found
+
+
+def _take(found: Found, step: str, facts: Mapping[str, Any]) -> None:
+    artefacts = _ARTEFACTS.validate_python(facts.get("artefacts", []))
+    if step == "probe":
+        found.probe = Probe.model_validate(facts)
+    elif step == "integrity":
+        found.integrity = Integrity.model_validate(facts)
+    elif step == "visual":
+        found.visual = Visual.model_validate(facts)
+    elif step == "audio":
+        found.audio = Audio.model_validate(facts)
+    elif step in ("black", "freeze"):
+        # Steps of earlier plans were a part of a section each.
+        part = {step: Stretches.model_validate(facts)}
+        found.visual = found.visual.model_copy(update=part)
+    elif step == "silence":
+        part = {step: Stretches.model_validate(facts)}
+        found.audio = found.audio.model_copy(update=part)
+    elif not is_own(step):
+        findings = _FINDINGS.validate_python(facts.get("findings", []))
+        told = {k: v for k, v in facts.items() if k not in ("artefacts", "findings")}
+        found.findings += findings
+        found.other[step] = told
+    found.artefacts += artefacts
 
 
 def render_report(
@@ -64,229 +120,86 @@ def render_report(
     results: Sequence[StepResult],
 ) -> dict[str, Any]:
     """The finished document."""
-    facts = {result.name: result.facts for result in results if result.facts is not None}
+    found = parse_results(results)
     findings = sorted(
-        find(upload.length or 0, policy, results), key=lambda f: (f.start or 0.0, f.code)
+        find(upload.length or 0, policy, results, found), key=lambda f: (f.start or 0.0, f.code)
     )
-    return {
-        "schema": SCHEMA,
-        "assessment_id": assessment_id,
-        "upload_id": upload.id,
-        "created_at": upload.created_at,
-        "source": {
-            "filename": upload.filename,
-            "size": upload.length,
-            "content_type": upload.content_type,
-            "digest": str(upload.digest_now),
-        },
-        "probe": facts.get("probe"),
-        "integrity": facts.get("integrity"),
-        "visual": {"black": facts.get("black"), "freeze": facts.get("freeze")},
-        "audio": {"silence": facts.get("silence")},
-        "other": {name: facts[name] for name in facts if name not in SHOWN},
-        "artefacts": [a for result in facts.values() for a in result.get("artefacts", ())],
-        "findings": [finding.render() for finding in findings],
-        "policy": policy.name,
-        "verdict": verdict(findings),
-        "engine": {
-            "versions": versions(),
-            "steps": [
-                {"name": r.name, "state": r.state, "seconds": r.seconds, "problem": r.problem}
-                for r in results
-            ],
-            "confined": sorted({name for result in results for name in result.confined}),
-        },
-    }
+    report = Report(
+        schema="assessment.v1",
+        assessment_id=assessment_id,
+        upload_id=upload.id,
+        created_at=upload.created_at,
+        source=Source(
+            filename=upload.filename,
+            size=upload.length,
+            content_type=upload.content_type,
+            digest=str(upload.digest_now),
+        ),
+        probe=found.probe,
+        integrity=found.integrity,
+        visual=found.visual,
+        audio=found.audio,
+        other=found.other,
+        artefacts=found.artefacts,
+        findings=findings,
+        policy=policy.name,
+        verdict=verdict(findings),
+        engine=EngineFacts(
+            versions=versions(),
+            steps=[_step(result) for result in results],
+            confined=sorted({name for result in results for name in result.confined}),
+        ),
+    )
+    return report.model_dump(mode="json", by_alias=True)
 
 
-SHOWN = frozenset({"probe", "integrity", "black", "freeze", "silence", "poster"})
+def versions() -> dict[str, str]:
+    """The versions of what a report depends on."""
+    return {name: version(name) for name in ("wherry", "av", "dbos")}
 
 
-def verdict(findings: Sequence[Finding]) -> str:
-    """The worst of all findings, as `pass`, `warn` or `fail`."""
+def _step(result: StepResult) -> StepFacts:
+    problem = None if result.problem is None else dict(result.problem)
+    return StepFacts.model_validate(
+        {"name": result.name, "state": result.state, "seconds": result.seconds, "problem": problem}
+    )
+
+
+def verdict(findings: Sequence[Finding]) -> Literal["pass", "warn", "fail"]:
+    """The worst of all findings; what is only told is none."""
     severities = {finding.severity for finding in findings}
     if Severity.FAIL in severities:
         return "fail"
     return "warn" if Severity.WARN in severities else "pass"
 
 
-def find(length: int, policy: Policy, results: Sequence[StepResult]) -> Iterator[Finding]:
+def find(
+    length: int, policy: Policy, results: Sequence[StepResult], found: Found | None = None
+) -> Iterator[Finding]:
     """Everything worth telling about a file of `length` bytes."""
-    facts = {result.name: result.facts for result in results if result.facts is not None}
-    reason = facts.get("probe", {}).get("unreadable")
+    found = found or parse_results(results)
     if length == 0:
-        yield Finding("FILE-EMPTY", Severity.FAIL, "The file is empty.", value=0)
-    elif reason is not None:
-        yield Finding("FILE-UNREADABLE", Severity.FAIL, f"The file cannot be read: {reason}.")
+        yield _fail("FILE-EMPTY", "The file is empty.")
+    elif "probe" in found.unreadable:
+        yield _fail("FILE-UNREADABLE", f"The file cannot be read: {found.unreadable['probe']}.")
     for result in results:
         if result.state == "failed":
-            yield _step_failed(result)
-        elif result.name in facts and result.name in FINDERS and reason is None:
-            yield from _judge(result.name, policy, facts)
+            reason = (result.problem or {}).get("message", "for no known reason")
+            yield _fail("STEP-FAILED", f"The step {result.name} failed: {reason}.")
+        elif result.name in found.senseless:
+            yield _fail("STEP-FAILED", f"What the step {result.name} said makes no sense.")
+        elif result.name in found.unreadable and result.name != "probe":
+            reason = found.unreadable[result.name]
+            message = f"The step {result.name} could not read the file: {reason}."
+            yield _fail("FILE-UNREADABLE", message)
+    if found.probe is not None:
+        yield from find_in_probe(found.probe, policy)
+    if found.integrity is not None:
+        yield from find_in_integrity(found.integrity, policy)
+    yield from find_in_visual(found.visual, policy)
+    yield from find_in_audio(found.audio, policy)
+    yield from found.findings
 
 
-def _judge(name: str, policy: Policy, facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    unreadable = facts[name].get("unreadable")
-    if unreadable is not None:
-        message = f"The step {name} could not read the file: {unreadable}."
-        yield Finding("FILE-UNREADABLE", Severity.FAIL, message)
-        return
-    try:
-        yield from FINDERS[name](facts[name], policy, facts)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError):
-        # A decoder that was taken over may say anything, in any shape.
-        message = f"What the step {name} said makes no sense."
-        yield Finding("STEP-FAILED", Severity.FAIL, message)
-
-
-def _step_failed(result: StepResult) -> Finding:
-    reason = (result.problem or {}).get("message", "for no known reason")
-    return Finding("STEP-FAILED", Severity.FAIL, f"The step {result.name} failed: {reason}.")
-
-
-def _in_probe(probe: Facts, policy: Policy, facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    kinds = {s["type"] for s in probe["streams"] if not s.get("cover")}
-    if "video" not in kinds:
-        yield Finding("VIDEO-MISSING", policy.no_video, "The file has no video.")
-    if "audio" not in kinds:
-        yield Finding("AUDIO-MISSING", policy.no_audio, "The file has no sound.")
-    for stream in probe["streams"]:
-        if stream["codec"] is None and stream["type"] in ("video", "audio"):
-            message = f"Stream {stream['index']} is coded in a way that Wherry does not know."
-            yield Finding("CODEC-UNKNOWN", Severity.FAIL, message)
-
-
-def _in_integrity(found: Facts, policy: Policy, facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    count = int(found["errors"]) + int(found["damaged"])
-    if count > policy.errors_fail:
-        times = [e["time"] for s in found["streams"] for e in s["first_errors"]]
-        first = min((t for t in times if t is not None), default=None)
-        where = "" if first is None else f", the first at {first:.2f} s"
-        yield Finding(
-            "INT-ERRORS",
-            Severity.FAIL,
-            f"{count} packets or frames are damaged{where}.",
-            start=first,
-            value=count,
-            threshold=policy.errors_fail,
-        )
-    yield from _missing_frames(found, policy)
-    lost = float(found["missing_seconds"])
-    if lost > policy.missing_end_fail:
-        yield Finding(
-            "INT-TRUNCATED",
-            Severity.FAIL,
-            f"The file ends {lost:.2f} s before the end that it declares.",
-            start=found["decoded_seconds"],
-            end=found["declared_seconds"],
-            value=lost,
-            threshold=policy.missing_end_fail,
-        )
-    yield from _gaps(found, policy)
-    if found["unannounced"]:
-        yield Finding(
-            "INT-UNANNOUNCED",
-            Severity.WARN,
-            "The file has packets of streams that it does not announce.",
-            value=found["unannounced"],
-        )
-    apart = found["video_longer_by"]
-    if apart is not None and abs(apart) > policy.uneven_warn:
-        longer, shorter = ("video", "sound") if apart > 0 else ("sound", "video")
-        yield Finding(
-            "AV-UNEVEN",
-            Severity.WARN,
-            f"The {longer} is {abs(apart):.2f} s longer than the {shorter}.",
-            value=abs(apart),
-            threshold=policy.uneven_warn,
-        )
-
-
-def _missing_frames(found: Facts, policy: Policy) -> Iterator[Finding]:
-    missing, expected = int(found["missing"]), int(found["expected"])
-    share = missing / expected if expected else 0.0
-    if missing <= policy.missing_frames_warn:
-        return
-    fail = share > policy.missing_frames_fail
-    yield Finding(
-        "INT-FRAMES-MISSING",
-        Severity.FAIL if fail else Severity.WARN,
-        f"{missing} of {expected} frames are missing.",
-        value=missing,
-        threshold=policy.missing_frames_warn,
-    )
-
-
-def _gaps(found: Facts, policy: Policy) -> Iterator[Finding]:
-    """A camera or a screen may pause, and so may a microphone; not both at the same moment."""
-    places = {s["index"]: s["gaps"] for s in found["streams"]}
-    for stream in found["streams"]:
-        others = [gap for index in places if index != stream["index"] for gap in places[index]]
-        for start, end in stream["gaps"]:
-            length = round(end - start, 3)
-            lost = any(start < there and here < end for here, there in others)
-            if not lost and length <= policy.gap_warn:
-                continue
-            yield Finding(
-                "INT-GAP",
-                Severity.FAIL if lost else Severity.WARN,
-                f"Nothing comes for {length:.2f} s in the {stream['type']}.",
-                start=start,
-                end=end,
-                value=length,
-                threshold=0 if lost else policy.gap_warn,
-            )
-
-
-def _in_black(found: Facts, policy: Policy, facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    if found["share"] > policy.black_share_fail:
-        yield _whole("VIS-BLACK", "black", found, policy.black_share_fail)
-        return
-    yield from _stretches("VIS-BLACK", "The picture is black", found["ranges"], policy.black_warn)
-
-
-def _in_freeze(found: Facts, policy: Policy, facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    if found["share"] > policy.freeze_share_fail:
-        yield _whole("VIS-FREEZE", "frozen", found, policy.freeze_share_fail)
-        return
-    # What is black stands still, too; told once is enough.
-    black = facts.get("black", {}).get("ranges", [])
-    ranges = [r for r in found["ranges"] if not any(_covers(b, r) for b in black)]
-    yield from _stretches("VIS-FREEZE", "The picture stands still", ranges, policy.freeze_warn)
-
-
-def _in_silence(found: Facts, policy: Policy, facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    ranges, threshold = found["ranges"], policy.silence_warn
-    yield from _stretches("AUD-SILENCE", "Nothing can be heard", ranges, threshold)
-
-
-def _covers(outer: Sequence[float], inner: Sequence[float]) -> bool:
-    return outer[0] - 0.1 <= inner[0] and inner[1] <= outer[1] + 0.1
-
-
-def _whole(code: str, what: str, found: Facts, threshold: float) -> Finding:
-    share = float(found["share"])
-    message = f"{share:.0%} of the video is {what}."
-    return Finding(code, Severity.FAIL, message, value=share, threshold=threshold)
-
-
-def _stretches(
-    code: str, what: str, ranges: Sequence[Sequence[float]], threshold: float
-) -> Iterator[Finding]:
-    for start, end in ranges:
-        length = round(end - start, 3)
-        if length >= threshold:
-            message = f"{what} for {length:.2f} s."
-            yield Finding(code, Severity.WARN, message, start, end, length, threshold)
-
-
-Finder = Callable[[Facts, Policy, Mapping[str, Facts]], Iterator[Finding]]
-
-#: What is judged of each step's facts; a new step has a line here if it can find something.
-FINDERS: Mapping[str, Finder] = {
-    "probe": _in_probe,
-    "integrity": _in_integrity,
-    "black": _in_black,
-    "freeze": _in_freeze,
-    "silence": _in_silence,
-}
+def _fail(code: str, message: str) -> Finding:
+    return Finding(code=code, severity=Severity.FAIL, message=message)

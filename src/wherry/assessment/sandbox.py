@@ -77,8 +77,8 @@ class Sandbox:
     _lock: Lock = field(default_factory=Lock)
     _closed: bool = False
 
-    def run(self, module: str, file: Path, artefacts: Path, bounds: Bounds) -> Outcome:
-        """Run `module.measure` over `file`; its pictures are put into `artefacts`.
+    def run(self, step: str, file: Path, artefacts: Path, bounds: Bounds) -> Outcome:
+        """Run the callable `step`, a `module:name`, over `file`; its pictures go to `artefacts`.
 
         Raises `Interrupted` when `close` was called, and nothing else.
         """
@@ -89,7 +89,7 @@ class Sandbox:
             problem = Problem("error", f"the file cannot be opened: {error.strerror}")
             return Outcome(0.0, problem=problem)
         try:
-            outcome = self._try(module, descriptor, artefacts, bounds)
+            outcome = self._try(step, file, descriptor, artefacts, bounds)
         except OSError as error:
             outcome = Outcome(0.0, problem=Problem("error", f"the step cannot run: {error}"))
         finally:
@@ -104,24 +104,27 @@ class Sandbox:
             for pid in self._children:
                 _kill_group(pid)
 
-    def _try(self, module: str, descriptor: int, artefacts: Path, bounds: Bounds) -> Outcome:
+    def _try(
+        self, step: str, file: Path, descriptor: int, artefacts: Path, bounds: Bounds
+    ) -> Outcome:
         outcome = Outcome(0.0)
         for _ in range(RUNS):
             artefacts.mkdir(parents=True, exist_ok=True)
             # A crash here leaves a folder that nobody reads; `remove_scratch` takes it away.
             with _scratch(artefacts) as folder:
-                outcome = self._once(module, descriptor, folder, bounds)
+                deadline = time.monotonic() + bounds.seconds
+                path = str(file.absolute())
+                request = Request(step, path, descriptor, os.getpid(), deadline, bounds)
+                outcome = self._once(request, folder)
                 if outcome.result is not None:
                     outcome = _keep_artefacts(outcome, folder, artefacts)
             if outcome.problem is None or outcome.problem.kind != "killed":
                 break
         return outcome
 
-    def _once(self, module: str, descriptor: int, folder: Path, bounds: Bounds) -> Outcome:
-        request = Request(module, descriptor, os.getpid(), bounds)
-        deadline = time.monotonic() + bounds.seconds
+    def _once(self, request: Request, folder: Path) -> Outcome:
         with self._child(request, folder) as (process, output):
-            answer, problem = _listen(process, output, deadline)
+            answer, problem = _listen(process, output, request.deadline)
         if self._closed:
             raise Interrupted
         if problem is None:

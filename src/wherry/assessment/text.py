@@ -27,11 +27,15 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"verdict    {VERDICTS[report['verdict']]}  (policy {report['policy']})"
     yield from _section(_probe, report["probe"])
     yield from _section(_integrity, report["integrity"])
+    yield from _section(_visual, report["visual"])
+    yield from _section(_audio, report["audio"])
+    for name, facts in report["other"].items():
+        yield f"{name:<10} {_plain_facts(facts)}"
     yield ""
     yield from _findings(report["findings"])
     yield ""
-    for artefact in report["artefacts"]:
-        yield from _section(_picture, artefact)
+    if report["artefacts"]:
+        yield f"pictures   {', '.join(artefact['name'] for artefact in report['artefacts'])}"
     steps = report["engine"]["steps"]
     taken = ", ".join(f"{step['name']} {_took(step)}" for step in steps)
     yield f"steps      {taken}"
@@ -47,8 +51,10 @@ def _section(
         yield "(what a step said cannot be shown)"
 
 
-def _picture(artefact: Mapping[str, Any]) -> Iterator[str]:
-    yield f"picture    {artefact['name']}  {artefact['width']} × {artefact['height']}"
+def _plain_facts(facts: Mapping[str, Any]) -> str:
+    """What a custom step found, as far as it goes on a line."""
+    plain = {k: v for k, v in facts.items() if isinstance(v, (str, int, float, bool))}
+    return ", ".join(f"{key} {value}" for key, value in plain.items())[:100] or "done"
 
 
 def _took(step: Mapping[str, Any]) -> str:
@@ -85,6 +91,32 @@ def _integrity(found: Mapping[str, Any]) -> Iterator[str]:
     broken = found["errors"] + found["damaged"]
     missing = f", {found['missing']} frames missing" if found["missing"] else ""
     yield f"decoded    {frames} frames, {broken} errors{missing}"
+
+
+def _visual(found: Mapping[str, Any]) -> Iterator[str]:
+    told = []
+    if found["scenes"]:
+        cuts = found["scenes"]["count"]
+        told.append(f"{cuts} scene cut{'' if cuts == 1 else 's'}")
+    for name, word in (("black", "black"), ("freeze", "still"), ("blur", "blurred")):
+        if found[name] and found[name]["count"]:
+            told.append(f"{word} {found[name]['seconds']:.2f} s")
+    if told:
+        yield f"picture    {', '.join(told)}"
+
+
+def _audio(found: Mapping[str, Any]) -> Iterator[str]:
+    told = []
+    loudness = found["loudness"] or {}
+    units = (("integrated", "", "LUFS"), ("range", "range ", "LU"), ("true_peak", "peak ", "dBTP"))
+    for name, word, unit in units:
+        if loudness.get(name) is not None:
+            told.append(f"{word}{loudness[name]:.1f} {unit}")
+    for name, word in (("silence", "silent"), ("clipping", "clipped")):
+        if found[name] and found[name]["count"]:
+            told.append(f"{word} {found[name]['seconds']:.2f} s")
+    if told:
+        yield f"sound      {', '.join(told)}"
 
 
 def _findings(findings: list[Mapping[str, Any]]) -> Iterator[str]:

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -35,7 +35,7 @@ from wherry.assessment.policy import POLICIES, Policy
 from wherry.assessment.progress import Allowance, Progress, Work, allow
 from wherry.assessment.report import render_report
 from wherry.assessment.sandbox import Sandbox, remove_scratch
-from wherry.assessment.steps import PLAN
+from wherry.assessment.steps import current_plan
 from wherry.catalog import Catalog
 from wherry.core.assessment import LeaseLost
 from wherry.core.errors import NotThere, UploadNotFound
@@ -60,7 +60,7 @@ class Pace:
 class Assessing:
     """How assessments are done here: what is done, judged by what, how many at once."""
 
-    plan: Sequence[str] = PLAN
+    plan: Sequence[str] = field(default_factory=current_plan)
     policy: Policy = POLICIES["web"]
     concurrency: int = 1
     pace: Pace = Pace()

@@ -28,14 +28,17 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from wherry.assessment.progress import Allowance, Progress, StepResult, Work
-from wherry.assessment.sandbox import Interrupted, Outcome, Sandbox
-from wherry.assessment.steps import module_of
+from wherry.assessment.sandbox import Interrupted, Outcome, Problem, Sandbox
+from wherry.assessment.steps import place_of
 from wherry.core.assessment import Step
 
 log = logging.getLogger("wherry.assessment")
 
 #: Bumped by hand when workflows begun by older versions cannot go on. DBOS would
 #: otherwise take a digest of the source, and leave them all behind after an edit.
+#: A new list of steps is no reason: each workflow has its own, and every name that was
+#: ever in one stays known (`steps`). What would be: other arguments of `assess`, another
+#: `StepResult`, or other calls of DBOS in `_run`.
 APPLICATION_VERSION = "assess-1"
 #: A workflow that is ours but has no thread is taken up again after this, in seconds.
 LOST_AFTER = 3.0
@@ -121,7 +124,13 @@ class Workflows:
             return asdict(StepResult(name, "skipped", 0.0))
         log.info("step-started assessment_id=%s step=%s", assessment_id, name)
         bounds = self._allowance(work.length, _duration(probe))
-        outcome = self._sandbox.run(module_of(name), work.path, work.artefacts, bounds)
+        try:
+            step = place_of(name)
+        except LookupError:
+            # A plan is older than the distribution's removal.
+            outcome = Outcome(0.0, problem=Problem("error", "it is not installed any more"))
+        else:
+            outcome = self._sandbox.run(step, work.path, work.artefacts, bounds)
         # A crash here repeats this step and no other.
         return asdict(_result(name, outcome))
 

@@ -91,10 +91,13 @@ def worker(
     until_stdin_closes: Annotated[
         bool, typer.Option(help="End when the process that started this one does.")
     ] = False,
+    policy: Annotated[
+        str, typer.Option(envvar="WHERRY_POLICY", help="What judges them: a name, or a file.")
+    ] = "web",
 ) -> None:
     """Process finished uploads; `wherry serve` starts one by itself."""
     with failing():
         from wherry import app  # noqa: PLC0415
         from wherry.settings import Settings  # noqa: PLC0415
 
-        app.work(Settings(data=data), until_stdin_closes)
+        app.work(Settings(data=data, policy=policy), until_stdin_closes)

@@ -9,7 +9,7 @@ versions of the encoder.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -22,14 +22,17 @@ from av.filter import Graph
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
+from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
 #: A stretch of time in seconds, `[start, end)`; None plants nothing.
 Span = tuple[float, float] | None
 
 SAMPLE_RATE = 48_000
-#: A peak of 0.1 is -20 dBFS.
-TONE = "0.1*sin(2*PI*1000*t)"
+#: A sine with a peak of 0.1 is -20 dBFS.
+PEAK = 0.1
+#: How loud the tone is where it is to be clipped: twice of what there is room for.
+TOO_LOUD = 2.0
 #: Room for the container around the coded bytes, and for the encoder's imprecision.
 MARGIN = 1.06
 
@@ -45,6 +48,11 @@ class Plan:
     black: Span
     freeze: Span
     silence: Span
+    blur: Span
+    clipping: Span
+    cuts: Sequence[float]
+    channels: Sequence[bool]
+    interlaced: bool
 
     @property
     def frames(self) -> int:
@@ -61,7 +69,8 @@ class Plan:
 
         A key frame in a frozen stretch would change the picture a little.
         """
-        edges = [round(t * self.fps) for span in (self.black, self.freeze) if span for t in span]
+        times = [*(self.black or ()), *(self.freeze or ()), *self.cuts]
+        edges = [round(time * self.fps) for time in times]
         return frame in edges or (frame % (2 * self.fps) == 0 and not self.is_still(frame))
 
 
@@ -76,6 +85,12 @@ def make_video(
     black: Span = (5, 7),
     freeze: Span = (10, 13),
     silence: Span = (14, 17),
+    blur: Span = None,
+    clipping: Span = None,
+    cuts: Sequence[float] = (),
+    channels: Sequence[bool] = (True, True),
+    interlaced: bool = False,
+    codec: str = "aac",
     video: bool = True,
     audio: bool = True,
     faststart: bool = False,
@@ -84,8 +99,23 @@ def make_video(
 
     The picture moves and is full of noise; the sound is a tone of 1 kHz at
     -20 dBFS. `size_at_least` (bytes) sets the bit rate, which is constant.
+    At `cuts` the picture becomes another; `channels` are left and right: whether
+    anything can be heard there. Raises `AssertionError` if the file is smaller than asked for.
     """
-    plan = Plan(seconds, width, height, fps, black, freeze, silence)
+    plan = Plan(
+        seconds,
+        width,
+        height,
+        fps,
+        black,
+        freeze,
+        silence,
+        blur,
+        clipping,
+        cuts,
+        channels,
+        interlaced,
+    )
     bit_rate = width * height * fps // 5
     if size_at_least is not None:
         bit_rate = int(size_at_least * 8 * MARGIN / seconds)
@@ -95,7 +125,7 @@ def make_video(
         if video:
             writers.append(_write_pictures(container, plan, bit_rate))
         if audio:
-            writers.append(_write_sound(container, plan))
+            writers.append(_write_sound(container, plan, codec))
         _interleave(writers)
     assert size_at_least is None or path.stat().st_size >= size_at_least
     return path
@@ -127,6 +157,8 @@ def _write_pictures(container: OutputContainer, plan: Plan, bit_rate: int) -> It
         "g": "100000",
         "sc_threshold": "0",
     }
+    if plan.interlaced:
+        stream.options |= {"x264-params": "tff=1"}
     yield -1.0
     still: VideoFrame | None = None
     for number, moving in enumerate(_pictures(plan)):
@@ -155,13 +187,53 @@ def _as_seen(packets: list[Packet[VideoStream]], stream: VideoStream) -> VideoFr
 
 
 def _pictures(plan: Plan) -> Iterator[VideoFrame]:
-    source = f"size={plan.width}x{plan.height}:rate={plan.fps}"
+    if not plan.interlaced:
+        yield from _moments(plan, plan.fps)
+        return
+    moments = _moments(plan, 2 * plan.fps)
+    for upper, lower in zip(moments, moments, strict=True):
+        yield _woven(upper, lower)
+
+
+def _moments(plan: Plan, fps: int) -> Iterator[VideoFrame]:
+    """The moving picture, so many a second; every other scene is a negative."""
+    source = f"size={plan.width}x{plan.height}:rate={fps}"
+    begins = [*plan.cuts, plan.seconds]
+    negative = "+".join(
+        f"gte(t\\,{start})*lt(t\\,{end})"
+        for start, end in zip(begins[:-1:2], begins[1::2], strict=False)
+    )
+    chain = [("testsrc2", source)]
+    if negative:
+        chain.append(("negate", f"enable={negative}"))
+    if not plan.interlaced:
+        # Noise of two moments would hide which lines belong together.
+        chain.append(("noise", "alls=20:allf=t"))
+    if plan.blur is not None:
+        start, end = plan.blur
+        blurred = f"gte(t\\,{start})*lt(t\\,{end})"
+        chain.append(("gblur", f"sigma={plan.width / 40}:enable={blurred}"))
     graph = Graph()
-    chain = [("testsrc2", source), ("noise", "alls=20:allf=t"), ("format", "yuv420p")]
-    nodes = [graph.add(name, args) for name, args in chain]
+    nodes = [graph.add(name, args) for name, args in (*chain, ("format", "yuv420p"))]
     graph.link_nodes(*nodes, graph.add("buffersink")).configure()
-    for _ in range(plan.frames):
+    for _ in range(round(plan.seconds * fps)):
         yield graph.vpull()
+
+
+def _woven(upper: VideoFrame, lower: VideoFrame) -> VideoFrame:
+    """Every other line from each, as a camera does that scans twice for a picture."""
+    frame = VideoFrame(upper.width, upper.height, "yuv420p")
+    for into, one, other in zip(frame.planes, upper.planes, lower.planes, strict=True):
+        lines = enumerate(zip(_lines(one), _lines(other), strict=True))
+        woven = b"".join(pair[number % 2].ljust(into.line_size, b"\0") for number, pair in lines)
+        into.update(woven.ljust(into.buffer_size, b"\0"))
+    return frame
+
+
+def _lines(plane: VideoPlane) -> Iterator[bytes]:
+    data = bytes(plane)
+    for at in range(0, plane.height * plane.line_size, plane.line_size):
+        yield data[at : at + plane.width]
 
 
 def _black(plan: Plan) -> VideoFrame:
@@ -171,8 +243,8 @@ def _black(plan: Plan) -> VideoFrame:
     return frame
 
 
-def _write_sound(container: OutputContainer, plan: Plan) -> Iterator[float]:
-    stream = container.add_stream("aac", rate=SAMPLE_RATE)
+def _write_sound(container: OutputContainer, plan: Plan, codec: str) -> Iterator[float]:
+    stream = container.add_stream(codec, rate=SAMPLE_RATE)
     assert isinstance(stream, AudioStream)
     stream.layout = "stereo"
     yield -1.0
@@ -185,12 +257,16 @@ def _write_sound(container: OutputContainer, plan: Plan) -> Iterator[float]:
 
 
 def _sound(plan: Plan) -> Iterator[AudioFrame]:
-    wave = TONE
+    wave = f"{PEAK}*sin(2*PI*1000*t)"
     if plan.silence is not None:
         start, end = plan.silence
-        wave = f"{TONE}*(lt(t\\,{start})+gte(t\\,{end}))"
+        wave += f"*(lt(t\\,{start})+gte(t\\,{end}))"
+    if plan.clipping is not None:
+        start, end = plan.clipping
+        wave += f"*(1+{TOO_LOUD / PEAK - 1}*gte(t\\,{start})*lt(t\\,{end}))"
+    waves = "|".join(f"clip({wave}\\,-1\\,1)" if heard else "0" for heard in plan.channels)
     graph = Graph()
-    source = graph.add("aevalsrc", f"exprs={wave}:s={SAMPLE_RATE}:d={plan.seconds}")
+    source = graph.add("aevalsrc", f"exprs={waves}:s={SAMPLE_RATE}:d={plan.seconds}:c=stereo")
     shape = graph.add("aformat", "sample_fmts=fltp:channel_layouts=stereo")
     graph.link_nodes(source, shape, graph.add("abuffersink")).configure()
     while True:
@@ -203,6 +279,27 @@ def _sound(plan: Plan) -> Iterator[AudioFrame]:
 
 
 # What happens to files. Each changes `path` in place; `at` is a share of its length.
+
+
+def somewhere(path: Path, seed: int, room: int = 1) -> float:
+    """An `at` in the media data of an MP4, always the same for a seed, with `room` bytes behind."""
+    first, last = _media(path)
+    return random.Random(seed).randrange(first, last - room) / path.stat().st_size
+
+
+def _media(path: Path) -> tuple[int, int]:
+    """Where the bytes of sound and picture lie; of another container, all but the ends."""
+    length, at = path.stat().st_size, 0
+    with path.open("rb") as file:
+        while at + 8 <= length:
+            file.seek(at)
+            size, name = int.from_bytes(file.read(4), "big"), file.read(4)
+            if name == b"mdat":
+                return at + 16, at + size
+            if size < 8 or not name.isalnum():
+                break
+            at += size
+    return length // 10, length * 9 // 10
 
 
 def truncate(path: Path, at: float = 0.6) -> Path:
@@ -237,12 +334,12 @@ def swap_blocks(path: Path, at: float = 0.7, length: int = 32_768) -> Path:
 
 
 def flip_bits(path: Path, count: int = 20, seed: int = 1) -> Path:
-    """Turn over `count` bits in the middle of the file, always the same ones for a seed."""
+    """Turn over `count` bits of the media data, always the same ones for a seed."""
     chance = random.Random(seed)
-    length = path.stat().st_size
+    first, last = _media(path)
     with path.open("r+b") as file:
         for _ in range(count):
-            at = chance.randrange(length // 10, length * 9 // 10)
+            at = chance.randrange(first, last)
             file.seek(at)
             (byte,) = file.read(1)
             file.seek(at)

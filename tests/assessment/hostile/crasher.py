@@ -1,9 +1,10 @@
 """Reads from address 0."""
 
 import ctypes
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     return {"text": ctypes.string_at(0)}

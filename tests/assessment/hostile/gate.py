@@ -2,12 +2,13 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
-    descriptor = int(file.removeprefix("fd:"))
+
+def measure(context: Context) -> dict[str, Any]:
+    descriptor = int(context.file.removeprefix("fd:"))
     while os.pread(descriptor, 2, 0) != b"go":
         time.sleep(0.01)
     return {"opened": True}

@@ -9,13 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     attempts: dict[str, Callable[[], object]] = {
         "read a file": lambda: Path("/etc/passwd").read_bytes(),
         "list a folder": lambda: list(Path("/").iterdir()),
-        "write elsewhere": lambda: (folder / ".." / "elsewhere").write_bytes(b""),
-        "make a link": lambda: (folder / "poster.jpg").symlink_to("/etc/passwd"),
+        "write the upload": lambda: context.path.open("r+b").close(),
+        "cut the upload": lambda: os.truncate(context.path, 0),
+        "read beside the upload": lambda: (context.path.parent / "secret").read_bytes(),
+        "write elsewhere": lambda: (context.folder / ".." / "elsewhere").write_bytes(b""),
+        "make a link": lambda: (context.folder / "poster.jpg").symlink_to("/etc/passwd"),
         "open a socket": lambda: socket.socket(),
         "start a program": lambda: subprocess.run(["/bin/true"], check=True),
         "fork": _fork,
@@ -27,7 +32,11 @@ def measure(file: str, folder: Path) -> dict[str, Any]:
         with contextlib.suppress(OSError):
             attempt()
             open_ways.append(name)
-    return {"open": open_ways, "environment": sorted(os.environ)}
+    return {
+        "open": open_ways,
+        "environment": sorted(os.environ),
+        "upload": context.path.read_bytes().decode(),
+    }
 
 
 def _fork() -> None:

@@ -1,8 +1,9 @@
 """Says more than anybody wants to hear."""
 
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     return {"text": "a" * 50_000_000}

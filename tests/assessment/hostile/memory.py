@@ -1,10 +1,11 @@
 """Takes all the memory there is."""
 
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     hoard = []
     while True:
         hoard.append(bytes(64 * 1024 * 1024))

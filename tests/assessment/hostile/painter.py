@@ -1,10 +1,11 @@
 """Makes a picture, and leaves something else behind."""
 
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
-    (folder / "poster.jpg").write_bytes(b"\xff\xd8\xff")
-    (folder / "rubbish.bin").write_bytes(b"?")
-    return {"artefacts": [{"name": "poster.jpg"}]}
+
+def measure(context: Context) -> dict[str, Any]:
+    context.write("poster.jpg", b"\xff\xd8\xff", kind="poster")
+    (context.folder / "rubbish.bin").write_bytes(b"?")
+    return {}

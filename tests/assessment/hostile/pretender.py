@@ -1,8 +1,10 @@
 """Names a file of somebody else's as its picture."""
 
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
-    return {"artefacts": [{"name": "../../secret.jpg"}]}
+
+def measure(context: Context) -> dict[str, Any]:
+    context.artefacts.append({"name": "../../secret.jpg"})
+    return {}

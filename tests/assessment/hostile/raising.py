@@ -1,8 +1,9 @@
 """Fails as Python code fails."""
 
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     raise RuntimeError("no good")

@@ -1,9 +1,10 @@
 """Ends without an answer."""
 
 import os
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     os._exit(3)

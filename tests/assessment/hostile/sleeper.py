@@ -1,10 +1,11 @@
 """Never ends."""
 
 import time
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     while True:
         time.sleep(60)

@@ -1,9 +1,10 @@
 """Never ends, and uses the processor."""
 
-from pathlib import Path
 from typing import Any
 
+from wherry.assessment.context import Context
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+
+def measure(context: Context) -> dict[str, Any]:
     while True:
         pass

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wherry.assessment.confine import Bounds
-from wherry.assessment.steps import PLAN
+from wherry.assessment.steps import PLAN, current_plan
 from wherry.assessment.worker import Assessing, Pace, Site, work
 from wherry.catalog.catalog import SqlCatalog
 
@@ -34,7 +34,7 @@ def main() -> None:
 def assessing(options: dict[str, Any]) -> Assessing:
     bounds = Bounds(options.get("deadline", 60), processor_seconds=120)
     return Assessing(
-        plan=options.get("plan", PLAN),
+        plan=current_plan() if options.get("installed") else options.get("plan", PLAN),
         pace=Pace(lease=options.get("lease", 1.0), look=0.1, watch=0.05),
         allowance=lambda length, duration: bounds,
     )

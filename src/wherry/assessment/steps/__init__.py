@@ -1,22 +1,58 @@
 """The steps of an assessment: one file each, with one function `measure`.
 
-Rule 1: `measure(file, folder)` returns what it found as plain JSON values, with
-times in seconds from the beginning of the file, rounded to milliseconds. It
-judges nothing: that is the policy's.
+Rule 1: a step is a callable that takes a `Context` and returns what it found as
+plain JSON values, with times in seconds from the beginning of the file, rounded
+to milliseconds. It judges nothing: that is the policy's.
 
-Rule 2: a step may be run again after a crash at any line of it. Pictures go
-into `folder` and are named in its `artefacts`.
+Rule 2: a step may be run again after a crash at any line of it.
 
-A new step is a new file here and its name in `PLAN`; a name with a dot is a
-module of somebody else's.
+Rule 3: a plan is recorded when an assessment begins, and its names are looked up
+when their turn comes. A name that was ever in `PLAN` stays known, so that a new
+version of Wherry can finish what an old one began.
+
+A step of somebody else's is an entry point of the group `wherry.assessment.steps`
+in an installed distribution.
 """
 
 from __future__ import annotations
 
-#: What is done to every upload, in this order. Recorded when an assessment begins.
-PLAN = ("probe", "integrity", "black", "freeze", "silence", "poster")
+import logging
+import re
+from importlib.metadata import EntryPoint, entry_points
+
+log = logging.getLogger("wherry.assessment")
+
+#: Wherry's own steps, in their order.
+PLAN = ("probe", "integrity", "visual", "audio", "poster")
+#: Steps of earlier plans, each a part of `visual` or `audio` today.
+EARLIER = ("black", "freeze", "silence")
+#: Where other distributions announce theirs.
+GROUP = "wherry.assessment.steps"
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
+_OWN = frozenset((*PLAN, *EARLIER))
 
 
-def module_of(step: str) -> str:
-    """The module that has the step's `measure`."""
-    return step if "." in step else f"{__name__}.{step}"
+def current_plan() -> tuple[str, ...]:
+    """What is done to an upload from now on: Wherry's own steps, then those installed, by name."""
+    return (*PLAN, *sorted(_installed()))
+
+
+def is_own(step: str) -> bool:
+    """Whether this step, by its name, is one of Wherry's."""
+    return step in _OWN
+
+
+def place_of(step: str) -> str:
+    """Where the callable is, as `module:name`. Raises `LookupError` if it is not installed."""
+    return f"{__name__}.{step}:measure" if is_own(step) else _installed()[step].value
+
+
+def _installed() -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=GROUP):
+        if is_own(point.name) or point.name in found or not _NAME.fullmatch(point.name):
+            log.warning("step-ignored step=%s place=%s", point.name, point.value)
+        else:
+            found[point.name] = point
+    return found

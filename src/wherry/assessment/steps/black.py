@@ -1,21 +1,14 @@
-"""Where the picture is black."""
+"""Where the picture is black: a step of plans recorded before there was `visual`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from wherry.assessment.detect import Filter, find_in_video
-
-#: Dark below a tenth of the range of brightness, for a tenth of a second at least.
-BLACK = Filter(
-    "blackdetect",
-    "d=0.1:pic_th=0.98:pix_th=0.10",
-    "lavfi.black_start",
-    "lavfi.black_end",
-)
+from wherry.assessment.context import Context
+from wherry.assessment.steps.visual import find
 
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+def measure(context: Context) -> dict[str, Any]:
     """Black stretches in seconds. Raises `Unreadable`."""
-    return find_in_video(file, BLACK)
+    black: dict[str, Any] = find(context.file).facts["black"]
+    return black

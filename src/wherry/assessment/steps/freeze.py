@@ -1,21 +1,14 @@
-"""Where the picture stands still."""
+"""Where the picture stands still: a step of plans recorded before there was `visual`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from wherry.assessment.detect import Filter, find_in_video
-
-#: Pictures that differ by less than -60 dB, for half a second at least.
-FREEZE = Filter(
-    "freezedetect",
-    "n=0.001:d=0.5",
-    "lavfi.freezedetect.freeze_start",
-    "lavfi.freezedetect.freeze_end",
-)
+from wherry.assessment.context import Context
+from wherry.assessment.steps.visual import find
 
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+def measure(context: Context) -> dict[str, Any]:
     """Frozen stretches in seconds; what is black is frozen too. Raises `Unreadable`."""
-    return find_in_video(file, FREEZE)
+    freeze: dict[str, Any] = find(context.file).facts["freeze"]
+    return freeze

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.frame import VideoFrame
 
+from wherry.assessment.context import Context
 from wherry.assessment.media import (
     decode,
+    duration_of,
     is_cover,
     length,
     open_media,
@@ -38,9 +40,9 @@ DISTANCES = 4096
 UNCOUNTED = frozenset({"vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "vc1", "wmv3"})
 
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+def measure(context: Context) -> dict[str, Any]:
     """Counts and places of damage for each stream, in seconds. Raises `Unreadable`."""
-    with open_media(file) as container:
+    with open_media(context.file) as container:
         zero = origin(container)
         tallies = {stream.index: Tally(stream, zero) for stream in container.streams}
         lost, unannounced = None, 0
@@ -70,6 +72,7 @@ class Tally:
     errors: int = 0
     damaged: int = 0
     unordered: int = 0
+    untimed: int = 0
     first_errors: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[list[float | None]] = field(default_factory=list)
     gap_count: int = 0
@@ -98,8 +101,11 @@ class Tally:
     def take_frame(self, frame: Any) -> None:
         """Count one frame; subtitles have no place in time that could be checked."""
         self.frames += 1
-        stamp = getattr(frame, "pts", None)
+        if not isinstance(frame, (VideoFrame, AudioFrame)):
+            return
+        stamp = frame.pts
         if stamp is None or frame.time_base is None:
+            self.untimed += 1
             return
         shown = float(stamp * frame.time_base)
         if frame.is_corrupt:
@@ -109,19 +115,16 @@ class Tally:
             self.gap_count += 1
             if len(self.gaps) < LISTED:
                 self.gaps.append([seconds(self.end - self.zero), seconds(shown - self.zero)])
+        self.unordered += self.shown is not None and shown < self.shown
         if self.shown is not None and len(self.distances) < DISTANCES:
             self.distances[round((shown - self.shown) * 1000)] += 1
         self.shown = shown
         self.start = shown if self.start is None else min(self.start, shown)
         self.end = max(self.end or shown, shown + self._duration(frame))
 
-    def _duration(self, frame: Any) -> float:
-        if isinstance(frame, AudioFrame):
-            return frame.samples / frame.sample_rate
-        if frame.duration:
-            return float(frame.duration * frame.time_base)
-        rate = self.stream.average_rate
-        return float(1 / rate) if rate else 0.0
+    def _duration(self, frame: VideoFrame | AudioFrame) -> float:
+        rate = self.stream.average_rate if isinstance(frame, VideoFrame) else None
+        return duration_of(frame) or (float(1 / rate) if rate else 0.0)
 
     def _note(self, place: float | None, message: str) -> None:
         if len(self.first_errors) < LISTED:
@@ -164,6 +167,7 @@ class Tally:
             "damaged": self.damaged,
             "first_errors": self.first_errors,
             "unordered": self.unordered,
+            "untimed": self.untimed,
             "gaps": self.gaps,
             "gap_count": self.gap_count,
             "start": seconds(None if self.start is None else self.start - self.zero),

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
 
+from wherry.assessment.context import Context
 from wherry.assessment.media import (
     frames,
     is_cover,
     length,
+    main_sound,
     moving_picture,
     open_media,
     origin,
@@ -30,25 +33,36 @@ from wherry.assessment.mp4 import boxes, is_faststart
 #: How much text of the file is told, in letters.
 TEXT = 200
 TAGS = ("title", "encoder", "creation_time", "timecode", "major_brand", "com.apple.quicktime.model")
+DOLBY_VISION = dict.fromkeys(("dvh1", "dvhe", "dvav", "dva1", "dav1"), "Dolby Vision")
 HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 
 
-def measure(file: str, folder: Path) -> dict[str, Any]:
+def measure(context: Context) -> dict[str, Any]:
     """Container and streams; sizes in bytes, rates in bits or frames a second, times in seconds.
 
     Raises `Unreadable`.
     """
-    with open_media(file) as container:
-        facts = {
+    with open_media(context.file) as container:
+        streams = [_stream(stream) for stream in container.streams]
+        rotation = _rotation(container)
+        picture, sound = moving_picture(container), main_sound(container)
+        if picture is not None:
+            streams[picture.index] |= _display(picture, rotation or 0)
+        return {
             "container": container.format.name,
             "duration": seconds(length(container)),
             "start": seconds(origin(container)),
             "bit_rate": container.bit_rate or None,
-            "faststart": is_faststart(boxes(file)),
+            "faststart": is_faststart(boxes(context.file)),
             "tags": _tags(container.metadata),
-            "streams": [_stream(stream) for stream in container.streams],
+            "timecode": _timecode(container),
+            "languages": sorted({s["language"] for s in streams if s["language"]} - {"und"}),
+            "subtitles": len(container.streams.subtitles),
+            "video_seconds": picture and when(picture.duration, picture.time_base, 0.0),
+            "audio_seconds": sound and when(sound.duration, sound.time_base, 0.0),
+            "rotation": rotation,
+            "streams": streams,
         }
-        return {**facts, "rotation": _rotation(container)}
 
 
 def _stream(stream: Any) -> dict[str, Any]:
@@ -90,9 +104,31 @@ def _video(stream: Any) -> dict[str, Any]:
         "colour_primaries": _name(ColorPrimaries, context.color_primaries),
         "colour_transfer": _name(ColorTrc, context.color_trc),
         "colour_matrix": _name(Colorspace, context.colorspace),
-        "hdr": HDR.get(context.color_trc),
+        "bit_depth": _bit_depth(context),
+        "hdr": DOLBY_VISION.get(context.codec_tag) or HDR.get(context.color_trc),
         "cover": is_cover(stream),
     }
+
+
+def _display(stream: VideoStream, rotation: int) -> dict[str, int]:
+    """The shape in which a player shows the picture, with square pixels and upright."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    sides = [round(stream.width * aspect), stream.height]
+    width, height = sides if rotation % 180 == 0 else sides[::-1]
+    return {"display_width": width, "display_height": height}
+
+
+def _bit_depth(context: VideoCodecContext) -> int | None:
+    """Bits of one colour of one pixel."""
+    if context.format is None:
+        return None
+    return max((component.bits for component in context.format.components), default=None)
+
+
+def _timecode(container: InputContainer) -> str | None:
+    """Where the recording's own clock began, as the container or a stream says."""
+    sources = [container.metadata, *(stream.metadata for stream in container.streams)]
+    return text(next((m["timecode"] for m in sources if "timecode" in m), None))
 
 
 def _rotation(container: InputContainer) -> int | None:

@@ -1,0 +1,65 @@
+"""What a step is given: the file, a deadline, and a place for what it draws.
+
+Rule 1: a step reads the one file and writes pictures through `Context.write`,
+nothing else; on Linux the sandbox keeps it to that.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: What may be drawn, by the ending of its name.
+CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "vtt": "text/vtt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What one run of a step has.
+
+    `path` can be opened for reading with anything. `file` is the same file for
+    `wherry.assessment.media.open_media`, which refuses what is dangerous to decode.
+    """
+
+    path: Path
+    file: str
+    folder: Path
+    #: The moment of `time.monotonic()` at which the step is ended.
+    deadline: float
+    artefacts: list[dict[str, Any]] = field(default_factory=list)
+
+    def seconds_left(self) -> float:
+        """How long this step may still take; never below zero."""
+        return max(self.deadline - time.monotonic(), 0.0)
+
+    def write(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        kind: str,
+        width: int | None = None,
+        height: int | None = None,
+        time: float | None = None,
+    ) -> None:
+        """Keep `data` beside the report, as `name`: small letters, digits, `-`, `_` and an ending.
+
+        `kind` says what it is, `width` and `height` are pixels, `time` is the second it shows.
+        Raises `ValueError` for a name with another ending than `.jpg`, `.png` or `.vtt`.
+        """
+        content_type = CONTENT_TYPES.get(name.rpartition(".")[2])
+        if content_type is None:
+            raise ValueError(f"{name} does not end in .jpg, .png or .vtt")
+        (self.folder / name).write_bytes(data)
+        self.artefacts.append(
+            {
+                "name": name,
+                "kind": kind,
+                "content_type": content_type,
+                "width": width,
+                "height": height,
+                "time": time,
+            }
+        )

@@ -1,0 +1,197 @@
+"""What is worth telling of what the steps found, by the measures of a policy.
+
+Rule 1: whether something is told, and how bad it is, is the policy's alone. What
+stands here is what is compared with which measure, and the sentence for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from wherry.assessment.policy import Policy, Severity
+from wherry.assessment.schema import (
+    Audio,
+    Finding,
+    Integrity,
+    Interlace,
+    Loudness,
+    Luma,
+    Probe,
+    Span,
+    Stretches,
+    Visual,
+)
+
+
+def _judged(
+    policy: Policy,
+    measure: str,
+    value: float | None,
+    code: str,
+    message: str,
+    *place: float | None,
+) -> Iterator[Finding]:
+    """The finding, if the policy's measure is reached; `place` is where it begins and ends."""
+    judged = None if value is None else policy.judge(measure, value)
+    if judged is not None:
+        severity, threshold = judged
+        start, end = (*place, None, None)[:2]
+        yield Finding(
+            code=code,
+            severity=severity,
+            message=message,
+            start=start,
+            end=end,
+            value=value,
+            threshold=threshold,
+        )
+
+
+def _so(policy: Policy, condition: str, code: str, message: str) -> Iterator[Finding]:
+    """The finding, if the policy minds the condition."""
+    severity = policy.conditions.get(condition)
+    if severity is not None:
+        yield Finding(code=code, severity=severity, message=message)
+
+
+def find_in_probe(probe: Probe, policy: Policy) -> Iterator[Finding]:
+    """What is missing altogether, or cannot be decoded here."""
+    kinds = {stream.type for stream in probe.streams if not stream.cover}
+    if "video" not in kinds:
+        yield from _so(policy, "no_video", "VIDEO-MISSING", "The file has no video.")
+    if "audio" not in kinds:
+        yield from _so(policy, "no_audio", "AUDIO-MISSING", "The file has no sound.")
+    for stream in probe.streams:
+        if stream.codec is None and stream.type in ("video", "audio"):
+            message = f"Stream {stream.index} is coded in a way that Wherry does not know."
+            yield Finding(code="CODEC-UNKNOWN", severity=Severity.FAIL, message=message)
+
+
+def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
+    """Damage, and what is missing."""
+    count = found.errors + found.damaged
+    times = [error.time for stream in found.streams for error in stream.first_errors]
+    first = min((time for time in times if time is not None), default=None)
+    where = "" if first is None else f", the first at {first:.2f} s"
+    message = f"{count} packets or frames are damaged{where}."
+    yield from _judged(policy, "errors", count, "INT-ERRORS", message, first)
+    yield from _missing_frames(found, policy)
+    lost, ends = found.missing_seconds, (found.decoded_seconds, found.declared_seconds)
+    message = f"The file ends {lost:.2f} s before the end that it declares."
+    yield from _judged(policy, "missing_end", lost, "INT-TRUNCATED", message, *ends)
+    yield from _gaps(found, policy)
+    wrong = sum(stream.unordered + stream.untimed for stream in found.streams)
+    message = f"{wrong} packets or frames come out of order, or without a time."
+    yield from _judged(policy, "timestamps", wrong, "INT-TIMESTAMPS", message)
+    message = "The file has packets of streams that it does not announce."
+    yield from _judged(policy, "unannounced", found.unannounced, "INT-UNANNOUNCED", message)
+    apart = found.video_longer_by
+    if apart is not None:
+        longer, shorter = ("video", "sound") if apart > 0 else ("sound", "video")
+        message = f"The {longer} is {abs(apart):.2f} s longer than the {shorter}."
+        yield from _judged(policy, "uneven", abs(apart), "AV-UNEVEN", message)
+
+
+def _missing_frames(found: Integrity, policy: Policy) -> Iterator[Finding]:
+    """One finding, by the measure that is worse; many of few may be as bad as more of many."""
+    share = round(found.missing / found.expected, 4) if found.expected else 0.0
+    message = f"{found.missing} of {found.expected} frames are missing."
+    code = "INT-FRAMES-MISSING"
+    by_share = list(_judged(policy, "missing_share", share, code, message))
+    by_count = list(_judged(policy, "missing_frames", found.missing, code, message))
+    order = list(Severity)
+    yield from sorted(by_count + by_share, key=lambda f: -order.index(f.severity))[:1]
+
+
+def _gaps(found: Integrity, policy: Policy) -> Iterator[Finding]:
+    places = {stream.index: stream.gaps for stream in found.streams}
+    for stream in found.streams:
+        others = [gap for index in places if index != stream.index for gap in places[index]]
+        for start, end in stream.gaps:
+            length = round(end - start, 3)
+            in_common = any(start < there and here < end for here, there in others)
+            measure = "common_gap" if in_common else "gap"
+            message = f"Nothing comes for {length:.2f} s in the {stream.type}."
+            yield from _judged(policy, measure, length, "INT-GAP", message, start, end)
+
+
+def find_in_visual(found: Visual, policy: Policy) -> Iterator[Finding]:
+    """What a viewer sees."""
+    if found.black is not None:
+        yield from _stretches(policy, "black", "VIS-BLACK", "is black", found.black)
+    if found.freeze is not None:
+        # What is black stands still, too; told once is enough.
+        black = found.black.ranges if found.black is not None else []
+        ranges = [r for r in found.freeze.ranges if not any(_covers(b, r) for b in black)]
+        moving = found.freeze.model_copy(update={"ranges": ranges})
+        yield from _stretches(policy, "freeze", "VIS-FREEZE", "stands still", moving)
+    if found.blur is not None:
+        yield from _stretches(policy, "blur", "VIS-BLUR", "is blurred", found.blur)
+    if found.luma is not None:
+        yield from _luma(found.luma, policy)
+    if found.interlace is not None:
+        yield from _interlace(found.interlace, policy)
+
+
+def _covers(outer: Span, inner: Span) -> bool:
+    return outer[0] - 0.1 <= inner[0] and inner[1] <= outer[1] + 0.1
+
+
+def _stretches(
+    policy: Policy, measure: str, code: str, what: str, found: Stretches
+) -> Iterator[Finding]:
+    """Each stretch, or one finding for a video that is hardly anything else."""
+    if f"{measure}_share" in policy.limits:
+        message = f"{found.share:.0%} of the video {what}."
+        whole = list(_judged(policy, f"{measure}_share", found.share, code, message))
+        if whole:
+            yield from whole
+            return
+    for start, end in found.ranges:
+        length = round(end - start, 3)
+        message = f"The picture {what} for {length:.2f} s."
+        yield from _judged(policy, measure, length, code, message, start, end)
+
+
+def _luma(found: Luma, policy: Policy) -> Iterator[Finding]:
+    share = found.outside or 0.0
+    message = f"{share:.1%} of the pixels stray beyond black or white."
+    yield from _judged(policy, "luma", found.outside, "VIS-LUMA", message)
+
+
+def _interlace(found: Interlace, policy: Policy) -> Iterator[Finding]:
+    first = "upper" if found.top_first > found.bottom_first else "lower"
+    message = f"The video is interlaced, the {first} lines first."
+    yield from _judged(policy, "interlaced", found.share, "VIS-INTERLACED", message)
+
+
+def find_in_audio(found: Audio, policy: Policy) -> Iterator[Finding]:
+    """What a listener hears."""
+    if found.silence is not None:
+        for start, end in found.silence.ranges:
+            length = round(end - start, 3)
+            message = f"Nothing can be heard for {length:.2f} s."
+            yield from _judged(policy, "silence", length, "AUD-SILENCE", message, start, end)
+    if found.loudness is not None:
+        yield from _loudness(found.loudness, policy)
+    if found.clipping is not None and found.clipping.ranges:
+        total, first = found.clipping.seconds, found.clipping.ranges[0][0]
+        message = f"The sound is clipped for {total:.2f} s together, first at {first:.2f} s."
+        yield from _judged(policy, "clipping", total, "AUD-CLIPPING", message, first)
+    silent = [channel.name for channel in found.channels or [] if channel.silent]
+    if silent and len(silent) < len(found.channels or []):
+        message = f"Nothing can be heard from {_names(silent)}."
+        yield from _so(policy, "silent_channel", "AUD-CHANNEL", message)
+
+
+def _names(channels: Sequence[str]) -> str:
+    return f"channel{'s' if len(channels) > 1 else ''} {', '.join(channels)}"[:200]
+
+
+def _loudness(found: Loudness, policy: Policy) -> Iterator[Finding]:
+    message = f"The sound is {{}}: {found.integrated} LUFS."
+    for measure in ("quiet", "loud"):
+        text = message.format(measure)
+        yield from _judged(policy, measure, found.integrated, "AUD-LOUDNESS", text)
+    message = f"The sound peaks at {found.true_peak} dBTP."
+    yield from _judged(policy, "true_peak", found.true_peak, "AUD-PEAK", message)

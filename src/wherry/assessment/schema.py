@@ -1,0 +1,280 @@
+"""The shape of an `assessment.v1` document, and of what a step may put into it.
+
+Rule 1: what a step says is believed in this shape only. A decoder that was taken
+over can put wrong values into a report, but no other kinds of values.
+
+Rule 2: within `assessment.v1` a field may come; none goes away or changes its
+meaning. Fields that earlier steps did not have are null.
+
+`assessment.v1.schema.json` beside this module is made from it:
+`python -m wherry.assessment.schema`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from wherry.assessment.policy import Severity
+
+SCHEMA = "assessment.v1"
+FILE = Path(__file__).with_name(f"{SCHEMA}.schema.json")
+
+Seconds: TypeAlias = float
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Span: TypeAlias = tuple[Seconds, Seconds]
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(allow_inf_nan=False, extra="ignore", frozen=True)
+
+
+# What the steps found.
+
+
+class Stream(Model):
+    """What the file says of one stream. Video and audio have fields of their own."""
+
+    index: int
+    type: str
+    codec: str | None = Field(description="null: there is no decoder for it")
+    profile: str | None = None
+    duration: Seconds | None = None
+    frames: int | None = Field(None, description="as declared")
+    language: str | None = None
+    bit_rate: int | None = None
+    width: int | None = None
+    height: int | None = None
+    display_width: int | None = Field(None, description="with square pixels, upright")
+    display_height: int | None = None
+    pixel_format: str | None = None
+    bit_depth: int | None = None
+    sample_aspect_ratio: str | None = None
+    frame_rate: float | None = None
+    real_frame_rate: float | None = None
+    colour_range: str | None = None
+    colour_primaries: str | None = None
+    colour_transfer: str | None = None
+    colour_matrix: str | None = None
+    hdr: str | None = Field(None, description="PQ, HLG or Dolby Vision")
+    cover: bool | None = None
+    sample_rate: int | None = None
+    channels: int | None = None
+    layout: str | None = None
+
+
+class Probe(Model):
+    """What the file says of itself."""
+
+    container: str
+    duration: Seconds | None
+    start: Seconds | None = None
+    bit_rate: int | None = None
+    faststart: bool | None = Field(
+        None, description="the index lies before the media; null: another container than MP4"
+    )
+    tags: dict[str, str] = Field(default_factory=dict)
+    timecode: str | None = None
+    languages: list[str] = Field(default_factory=list)
+    subtitles: Count = 0
+    video_seconds: Seconds | None = Field(None, description="as declared")
+    audio_seconds: Seconds | None = Field(None, description="as declared")
+    rotation: int | None = Field(None, description="degrees counterclockwise")
+    streams: list[Stream]
+
+
+class Error(Model):
+    time: Seconds | None
+    message: str
+
+
+class Decoded(Model):
+    """What came of decoding one stream."""
+
+    index: int
+    type: str
+    codec: str | None = None
+    packets: Count = 0
+    frames: Count
+    missing: Count | None = None
+    errors: Count = 0
+    damaged: Count = 0
+    first_errors: list[Error]
+    unordered: Count = Field(0, description="packets and frames that come before an earlier one")
+    untimed: Count = Field(0, description="frames that do not say when they are shown")
+    gaps: list[Span]
+    gap_count: Count = 0
+    start: Seconds | None = None
+    end: Seconds | None = None
+
+
+class Integrity(Model):
+    """What came of decoding everything to its end."""
+
+    errors: Count
+    damaged: Count
+    missing: Count
+    expected: Count
+    declared_seconds: Seconds | None
+    decoded_seconds: Seconds | None
+    missing_seconds: Seconds
+    video_longer_by: Seconds | None = Field(description="than the sound; negative: shorter")
+    unreadable_from: str | None = Field(None, description="why reading broke off")
+    unannounced: Count
+    streams: list[Decoded]
+
+
+class Stretches(Model):
+    """Where something is so: at most 200 of `count` stretches are listed."""
+
+    stream: int | None = Field(description="null: there is no such stream")
+    ranges: list[Span]
+    count: Count = 0
+    seconds: Seconds = 0.0
+    share: Share
+
+
+class Scenes(Model):
+    count: Count
+    cuts: list[Seconds] = Field(description="500 at most")
+
+
+class Blur(Stretches):
+    mean: float | None = Field(description="FFmpeg's measure; null: nowhere an edge")
+
+
+class Luma(Model):
+    """Shares of the pixels outside of 5 to 246, as EBU R 103 has it: 16 is black, 235 white."""
+
+    outside: Share | None = Field(description="on average")
+    worst: Share | None = Field(description="in one picture")
+    worst_time: Seconds | None
+
+
+class Interlace(Model):
+    """Pictures by kind, as they look; `declared` counts those that say they are interlaced."""
+
+    top_first: Count
+    bottom_first: Count
+    progressive: Count
+    declared: Count
+    share: Share
+
+
+class Visual(Model):
+    black: Stretches | None = None
+    freeze: Stretches | None = None
+    scenes: Scenes | None = None
+    blur: Blur | None = None
+    luma: Luma | None = None
+    interlace: Interlace | None = None
+
+
+class Loudness(Model):
+    """EBU R 128; null: nothing can be heard."""
+
+    integrated: float | None = Field(description="LUFS")
+    range: float | None = Field(description="LU")
+    true_peak: float | None = Field(description="dBTP")
+
+
+class Channel(Model):
+    name: str
+    peak: float | None = Field(description="dBFS; null: digital silence")
+    silent: bool
+
+
+class Audio(Model):
+    stream: int | None = None
+    loudness: Loudness | None = None
+    silence: Stretches | None = None
+    clipping: Stretches | None = None
+    channels: list[Channel] | None = None
+
+
+class Artefact(Model):
+    """A picture, or what belongs to one; served beside the report."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}\.(jpg|png|vtt)$")
+    kind: str = Field(
+        description="poster, contact-sheet, storyboard, storyboard-index, waveform, or a "
+        "custom step's word"
+    )
+    content_type: Literal["image/jpeg", "image/png", "text/vtt"]
+    width: int | None = None
+    height: int | None = None
+    time: Seconds | None = None
+
+
+# What is made of it.
+
+
+class Finding(Model):
+    """Something a person should know. Without `start` it is about the whole file."""
+
+    code: str = Field(pattern=r"^[A-Z][A-Z0-9]*(-[A-Z0-9]+)+$", max_length=40)
+    severity: Severity
+    message: str = Field(max_length=700)
+    start: Seconds | None = None
+    end: Seconds | None = None
+    value: float | None = None
+    threshold: float | None = None
+
+
+class Source(Model):
+    """What was uploaded."""
+
+    filename: str
+    size: int | None
+    content_type: str | None
+    digest: str
+
+
+class StepFacts(Model):
+    name: str
+    state: Literal["done", "failed", "skipped"]
+    seconds: float
+    problem: dict[str, str] | None
+
+
+class EngineFacts(Model):
+    versions: dict[str, str]
+    steps: list[StepFacts]
+    confined: list[str]
+
+
+class Report(Model):
+    """An assessment's report. Times are seconds from the beginning of the video."""
+
+    schema_: Literal["assessment.v1"] = Field(alias="schema")
+    assessment_id: str
+    upload_id: str
+    created_at: float
+    source: Source
+    probe: Probe | None
+    integrity: Integrity | None
+    visual: Visual
+    audio: Audio
+    other: dict[str, dict[str, JsonValue]] = Field(description="custom steps, by name")
+    artefacts: list[Artefact]
+    findings: list[Finding]
+    policy: str
+    verdict: Literal["pass", "warn", "fail"]
+    engine: EngineFacts
+
+
+def render_schema() -> str:
+    """The JSON Schema of a report, as the file beside this module has it."""
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Report.model_json_schema(mode="serialization"),
+    }
+    return json.dumps(schema, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(render_schema(), encoding="utf-8")

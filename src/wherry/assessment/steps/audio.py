@@ -1,0 +1,202 @@
+"""What can be heard: loudness, peaks, silence, clipping, silent channels; and a waveform.
+
+Rule 1: the sound is decoded once, and one chain of filters listens to it.
+
+Rule 2: the filters hear one kind of sound. Where a file changes its rate or its
+channels half-way, what follows is converted to what came first.
+
+FFmpeg draws waveforms too (`showwavespic`), but keeps every sample until the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.filter import Graph
+
+from wherry.assessment.context import Context
+from wherry.assessment.media import frames, length, main_sound, open_media, origin
+from wherry.assessment.pictures import waveform
+from wherry.assessment.steps.visual import pulled
+from wherry.assessment.stretches import Clock, Marks, Stretches, finite, no_stretches
+
+#: Every channel below -60 dBFS, for a third of a second at least.
+SILENCE = Marks("lavfi.silence_start", "lavfi.silence_end")
+#: A channel that never gets louder is silent, in dBFS.
+SILENT = -60.0
+#: Clipped is what reaches full scale in 16 bits, and stays there for two samples on average.
+FULL, FLAT = -0.01, 6.0
+#: What a low-frequency channel has to say may be nothing.
+LOW = frozenset({"LFE", "LFE2"})
+#: EBU R 128 measures nothing below, in LUFS.
+NOTHING = -70.0
+#: In fewer seconds there is no range of loudness to speak of.
+RANGE_FROM = 10.0
+
+WIDTH, HEIGHT = 1200, 200
+#: How many of the loudest samples are kept for the waveform; pairs are joined beyond.
+MOST = 4 * WIDTH
+
+
+def measure(context: Context) -> dict[str, Any]:
+    """Loudness, stretches and channels; draws the waveform. Raises `Unreadable`."""
+    heard = find(context.file)
+    if heard.peaks:
+        picture = waveform(heard.peaks, WIDTH, HEIGHT)
+        context.write("waveform.png", picture, kind="waveform", width=WIDTH, height=HEIGHT)
+    return heard.facts
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What was found, and the loudest samples in their order, from 0 to 1."""
+
+    facts: dict[str, Any]
+    peaks: list[float] = field(default_factory=list)
+
+
+def find(file: str) -> Heard:
+    """Listen to everything. Raises `Unreadable`."""
+    with open_media(file) as container:
+        stream = main_sound(container)
+        if stream is None:
+            return Heard({"silence": no_stretches()})
+        sound = _Sound(Clock(origin(container)), length(container) or 0.0)
+        for frame in frames(container, stream):
+            sound.take(frame)
+        return Heard(sound.render(stream.index), sound.peaks)
+
+
+@dataclass(slots=True)
+class _Sound:
+    """The chain of filters, and what they have said so far."""
+
+    clock: Clock
+    claimed: float
+    silence: Stretches = field(default_factory=Stretches)
+    clipping: Stretches = field(default_factory=Stretches)
+    loudness: dict[str, float] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    loudest: list[float | None] = field(default_factory=list)
+    peaks: list[float] = field(default_factory=list)
+    _graph: Graph | None = None
+    _shape: tuple[str, str, int] = ("", "", 0)
+    _same: AudioResampler | None = None
+    _join: int = 1
+    _joined: list[float] = field(default_factory=list)
+
+    def take(self, frame: AudioFrame) -> None:
+        """Listen to the next samples."""
+        self.clock.take(frame)
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._graph is None:
+            self._shape, self._graph = shape, self._chain(frame)
+        for like in self._alike(frame) if shape != self._shape else (frame,):
+            self._push(self._graph, like)
+
+    def _alike(self, frame: AudioFrame) -> list[AudioFrame]:
+        if self._same is None:
+            self._same = AudioResampler(*self._shape)
+        try:
+            return self._same.resample(frame)
+        except ValueError:  # it has changed again
+            self._same = AudioResampler(*self._shape)
+            return self._same.resample(frame)
+
+    def _chain(self, frame: AudioFrame) -> Graph:
+        # Some containers do not say which channel is which.
+        names = enumerate((channel.name for channel in frame.layout.channels), 1)
+        self.names = [str(number) if name == "NONE" else name for number, name in names]
+        self.loudest = [None] * len(self.names)
+        graph = Graph()
+        source = graph.add_abuffer(
+            sample_rate=frame.sample_rate,
+            format=frame.format,
+            layout=frame.layout,
+            time_base=frame.time_base,
+        )
+        # As many looks as the waveform is wide, but no more than a hundred, nor less than ten,
+        # a second. The file may lie about its length.
+        pace = min(max(self.claimed / WIDTH, 0.01), 0.1)
+        chain = [
+            graph.add("ebur128", "metadata=1:peak=true"),
+            graph.add("asetnsamples", f"n={max(int(frame.sample_rate * pace), 1)}:p=0"),
+            # Behind those two, which lose what was written to the frames they join.
+            graph.add("silencedetect", "n=-60dB:d=0.33"),
+            # What goes beyond full scale in a float is cut off where it is played.
+            graph.add("aformat", "sample_fmts=s16"),
+            graph.add(
+                "astats",
+                "metadata=1:reset=1:measure_overall=none:measure_perchannel=Peak_level+Flat_factor",
+            ),
+        ]
+        graph.link_nodes(source, *chain, graph.add("abuffersink")).configure()
+        return graph
+
+    def _push(self, graph: Graph, frame: AudioFrame | None) -> None:
+        graph.push(frame)
+        for heard in pulled(graph):
+            at = float(heard.pts * heard.time_base)
+            self._note(at, heard.metadata)
+
+    def _note(self, at: float, told: Mapping[str, str]) -> None:
+        """Take what the filters wrote to a stretch of samples."""
+        SILENCE.read(told, self.silence)
+        for name in ("I", "LRA", "true_peak"):
+            value = finite(told.get(f"lavfi.r128.{name}"))
+            if value is not None:
+                self.loudness[name] = value
+        loudest, clipped = None, False
+        for number in range(len(self.names)):
+            level = finite(told.get(f"lavfi.astats.{number + 1}.Peak_level"))
+            if level is None:
+                continue
+            flat = finite(told.get(f"lavfi.astats.{number + 1}.Flat_factor")) or 0.0
+            clipped = clipped or (level >= FULL and flat >= FLAT)
+            loudest = level if loudest is None else max(loudest, level)
+            known = self.loudest[number]
+            self.loudest[number] = level if known is None else max(known, level)
+        self.clipping.mark(clipped, at)
+        self._keep(0.0 if loudest is None else 10 ** (loudest / 20))
+
+    def _keep(self, peak: float) -> None:
+        self._joined.append(peak)
+        if len(self._joined) < self._join:
+            return
+        self.peaks.append(max(self._joined))
+        self._joined.clear()
+        if len(self.peaks) >= MOST:
+            self.peaks = [max(pair) for pair in zip(*[iter(self.peaks)] * 2, strict=True)]
+            self._join *= 2
+
+    def render(self, index: int) -> dict[str, Any]:
+        """Everything, once there is nothing more to hear."""
+        if self._graph is not None:
+            self._push(self._graph, None)
+        return {
+            "stream": index,
+            "loudness": self._render_loudness(),
+            "silence": self.silence.render(index, self.clock),
+            "clipping": self.clipping.render(index, self.clock),
+            "channels": list(self._render_channels()),
+        }
+
+    def _render_loudness(self) -> dict[str, float | None]:
+        integrated, peak = self.loudness.get("I", NOTHING), self.loudness.get("true_peak", 0.0)
+        audible, is_long = integrated > NOTHING, self.clock.length >= RANGE_FROM
+        return {
+            "integrated": round(integrated, 2) if audible else None,
+            "range": round(self.loudness.get("LRA", 0.0), 2) if audible and is_long else None,
+            "true_peak": round(20 * math.log10(peak), 2) if peak > 0 else None,
+        }
+
+    def _render_channels(self) -> Iterator[dict[str, Any]]:
+        for name, level in zip(self.names, self.loudest, strict=True):
+            silent = name not in LOW and (level is None or level < SILENT)
+            peak = None if level is None else round(level, 2)
+            yield {"name": name, "peak": peak, "silent": silent}

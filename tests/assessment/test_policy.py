@@ -1,0 +1,97 @@
+"""Policies are read from TOML, and one that is wrong says how."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wherry.assessment.policy import (
+    BUILT_IN,
+    CONDITIONS,
+    MEASURES,
+    POLICIES,
+    PolicyError,
+    Severity,
+    load_policy,
+    parse_policy,
+)
+
+
+def policy_file(folder: Path, text: str) -> str:
+    path = folder / "house.toml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_built_in_policy_is_found_by_its_name(name: str) -> None:
+    policy = load_policy(name)
+    assert policy.name == name
+    assert set(policy.limits) <= set(MEASURES)
+    assert policy.limits["errors"] == {Severity.FAIL: 0.0}
+
+
+def test_a_policy_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
+    policy = load_policy(policy_file(tmp_path, 'no_audio = "fail"\nblack = { warn = 3 }\n'))
+    assert (policy.name, policy.conditions) == ("house", {"no_audio": Severity.FAIL})
+    # What it does not name is not judged.
+    assert policy.judge("freeze", 1e9) is None
+    assert policy.judge("black", 2.9) is None
+    assert policy.judge("black", 3.0) == (Severity.WARN, 3.0)
+
+
+def test_a_policy_may_begin_with_another_and_change_it(tmp_path: Path) -> None:
+    text = 'extends = "web"\nno_audio = {}\nblack = { fail = 10 }\nfreeze = {}\n'
+    policy = load_policy(policy_file(tmp_path, text))
+    assert policy.limits["errors"] == POLICIES["web"].limits["errors"]
+    assert policy.judge("black", 9) is None
+    assert policy.judge("freeze", 1e9) is None
+    assert policy.conditions.keys() == POLICIES["web"].conditions.keys() - {"no_audio"}
+
+
+def test_the_worst_that_is_reached_counts() -> None:
+    policy = parse_policy("p", "p", "quiet = { info = -20, warn = -23.5, fail = -24 }")
+    assert policy.judge("quiet", -20) is None
+    assert policy.judge("quiet", -21) == (Severity.INFO, -20)
+    assert policy.judge("quiet", -23.6) == (Severity.WARN, -23.5)
+    assert policy.judge("quiet", -30) == (Severity.FAIL, -24)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("blak = { warn = 1 }", "`blak` is not known; is `black` meant?"),
+        ("zzz = 1", "`zzz` is not known"),
+        ("black = 3", "`black` is a table, like { warn = 1.5 }, not 3"),
+        ('black = { warn = "3" }', "`black.warn` is a number, not '3'"),
+        ("black = { warn = true }", "`black.warn` is a number, not True"),
+        ("black = { warn = nan }", "`black.warn` is a number, not nan"),
+        ("black = { bad = 3 }", "`black`: 'bad' is none of info, warn, fail"),
+        ('no_video = "bad"', "`no_video`: 'bad' is none of info, warn, fail"),
+        ("no_video = 1", "`no_video`: 1 is none of info, warn, fail"),
+        ('extends = "wbe"', "`extends` is one of web, archive, broadcast, not 'wbe'"),
+        ("black = ", "it is no TOML"),
+    ],
+)
+def test_a_policy_that_is_wrong_says_how(tmp_path: Path, text: str, problem: str) -> None:
+    path = policy_file(tmp_path, text)
+    with pytest.raises(PolicyError) as caught:
+        load_policy(path)
+    assert str(caught.value).startswith(f"policy {path}: {problem}")
+
+
+def test_a_policy_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="neither web, archive, broadcast nor a file"):
+        load_policy("wbe")
+    with pytest.raises(PolicyError, match="cannot be read: No such file"):
+        load_policy(str(tmp_path / "gone.toml"))
+    (tmp_path / "latin.toml").write_bytes(b"# \xe9\n")
+    with pytest.raises(PolicyError, match="not UTF-8"):
+        load_policy(str(tmp_path / "latin.toml"))
+
+
+def test_every_measure_and_condition_is_judged_somewhere() -> None:
+    limits = {name for policy in POLICIES.values() for name in policy.limits}
+    conditions = {name for policy in POLICIES.values() for name in policy.conditions}
+    assert (limits, conditions) == (set(MEASURES), set(CONDITIONS))
