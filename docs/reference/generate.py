@@ -224,14 +224,14 @@ def _command(words: str, command: Any) -> str:
     settings = [p for p in options if p.name in Settings.model_fields and p.name != "data"]
     has_settings = len(settings) > 5
     shown = " ".join(_argument(p) for p in arguments)
-    usage = " ".join(part for part in (words, shown, "[OPTIONS]") if part)
+    usage = " ".join(part for part in (words, shown, "[OPTIONS]" * bool(options)) if part)
     text = f"\n## {words}\n\n    {usage}\n\n{re.sub(chr(10) + ' *', chr(10), command.help)}\n"
     rows = [(f"`{_argument(p)}`", p.help or "") for p in arguments]
     rows += [_option(p) for p in options if not (has_settings and p in settings)]
     if has_settings:
         rows.append(("every other [setting](settings.md)", "`max_size` is `--max-size`, and so on"))
-    text += "\n| | |\n|---|---|\n"
-    return text + "".join(f"| {name} | {what} |\n" for name, what in rows)
+    table = "".join(f"| {name} | {what} |\n" for name, what in rows)
+    return text + (f"\n| | |\n|---|---|\n{table}" if rows else "")
 
 
 def _argument(argument: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.pages import blocks
+from tests.parts import need_program
 
 from wherry.testing.server import Server, serving
 
@@ -29,9 +29,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def type_all(page: str, server: Server, folder: Path) -> str:
     """Run every block of shell commands of a page, one after the other; all they print."""
     for tool in ("bash", "curl", "openssl", "split"):
-        if shutil.which(tool) is None:
-            assert os.environ.get("CI") != "true", f"{tool} is not installed"
-            pytest.skip(f"{tool} is not installed")
+        need_program(tool)
     typed = [block for block in blocks(page, "sh") if not block.startswith(LEFT_OUT)]
     script = "".join(typed).replace(EXAMPLE, server.url).replace(FOLDER, str(server.data))
     assert script

@@ -1,4 +1,4 @@
-"""The command line: `upload` and `report`, `serve` and what an operator needs, `demo`.
+"""The command line: `upload` and `report`, `serve` and what an operator needs, `js`, `demo`.
 
 Rule 1: what only the server's extras bring is imported inside the command that
 needs it, so that `wherry upload` works with the client alone.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import typer
 
 from wherry import __version__
-from wherry.cli import demo, operate, serving, upload
+from wherry.cli import demo, javascript, operate, serving, upload
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -19,6 +19,7 @@ app = typer.Typer(
 upload.register(app)
 serving.register(app)
 operate.register(app)
+javascript.register(app)
 demo.register(app)
 
 

@@ -1,0 +1,155 @@
+"""The built file in a real browser, against a real server behind a real nginx."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from tests.web.conftest import STATIC
+
+from wherry.router import chunked_upload_router
+from wherry.testing.nginx import nginx, require_nginx
+from wherry.testing.server import serving
+
+MiB = 1 << 20
+
+#: Makes the client and a file of `size` reproducible bytes, and sends it as `how` says.
+SEND = """
+async ({code, how, size, options}) => {
+  const api = await import(URL.createObjectURL(new Blob([code], {type: 'text/javascript'})))
+  const bytes = new Uint8Array(size)
+  for (let at = 0, x = 1; at < size; at++) bytes[at] = (x = (x * 1103515245 + 12345) >>> 0) >>> 16
+  const told = []
+  const percents = []
+  const note = (percent, details) => { percents.push(percent); told.push(details.state) }
+  const hex = (hash) => [...new Uint8Array(hash)].map((b) => b.toString(16).padStart(2, '0'))
+  let result = null, error = null
+  try {
+    result = await api[how](new File([bytes], 'test.mp4'), note, options)
+  } catch (e) {
+    error = {name: e.name, message: e.message, code: e.code}
+  }
+  const sha256 = hex(await crypto.subtle.digest('SHA-256', bytes)).join('')
+  return {result, error, percents, states: [...new Set(told)], sha256}
+}
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nginx() -> None:
+    require_nginx()
+
+
+@contextmanager
+def open_host(data: Path, allowed: str) -> Iterator[int]:
+    """An application whose pages come from another origin; its port."""
+    host = FastAPI()
+    host.include_router(
+        chunked_upload_router(owner=lambda: "alice", data=data, assessment=False, min_free=0),
+        prefix="/api",
+    )
+    host.add_middleware(
+        CORSMiddleware,
+        allow_origins=[allowed],
+        allow_methods=["GET", "POST"],
+        allow_credentials=True,
+    )
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(host, log_config=None, timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def send(page: Any, url: str, how: str, size: int, **options: object) -> dict[str, Any]:
+    code = (STATIC / "chunkedUploadApi.js").read_text()
+    page.goto(f"{url}/healthz")
+    asked = {"code": code, "how": how, "size": size, "options": options}
+    found: dict[str, Any] = page.evaluate(SEND, asked)
+    return found
+
+
+def stored(data: Path) -> list[str]:
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in (data / "files").iterdir()]
+
+
+def test_twenty_megabytes_arrive_through_a_door_of_one(tmp_path: Path, page: Any) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "1m") as door:
+        sent = send(page, door.url, "uploadVideoChunked", 20 * MiB)
+        assert sent["error"] is None
+        assert sent["result"]["state"] == "complete"
+        assert stored(server.data) == [sent["sha256"]]
+        assert sent["percents"] == sorted(sent["percents"])
+        assert sent["percents"][-1] == 100
+        assert sent["states"][0] == "starting"
+        assert sent["states"][-1] == "done"
+        assert 0 < door.refused() <= 4
+
+
+def test_a_door_of_six_megabytes_refuses_nothing(tmp_path: Path, page: Any) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "6m") as door:
+        sent = send(page, door.url, "uploadVideoChunked", 20 * MiB)
+        assert sent["error"] is None
+        assert stored(server.data) == [sent["sha256"]]
+        assert door.refused() == 0
+
+
+def test_a_smart_upload_goes_in_chunks_where_one_request_is_refused(
+    tmp_path: Path, page: Any
+) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "1m") as door:
+        small = send(page, door.url, "smartUpload", 500_000)
+        assert small["error"] is None
+        assert door.refused() == 0
+        large = send(page, door.url, "smartUpload", 3 * MiB)
+        assert large["error"] is None
+        assert door.refused() > 0
+        assert sorted(stored(server.data)) == sorted([small["sha256"], large["sha256"]])
+
+
+def test_one_request_that_is_refused_says_so_in_the_words_that_applications_look_for(
+    tmp_path: Path, page: Any
+) -> None:
+    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "1m") as door:
+        sent = send(page, door.url, "uploadVideo", 3 * MiB)
+        assert sent["error"]["name"] == "TooLarge"
+        assert "too large" in sent["error"]["message"]
+        assert stored(server.data) == []
+
+
+def test_a_file_without_bytes_arrives(tmp_path: Path, page: Any) -> None:
+    with serving(tmp_path / "data", assessment=False) as server:
+        sent = send(page, server.url, "uploadVideoChunked", 0)
+        assert sent["error"] is None
+        assert stored(server.data) == [sent["sha256"]]
+
+
+@pytest.mark.parametrize("max_body", ["0", "1m"])
+def test_another_origin_needs_no_header_that_browsers_hide(
+    tmp_path: Path, page: Any, max_body: str
+) -> None:
+    with (
+        serving(tmp_path / "other", assessment=False) as other,
+        open_host(tmp_path / "data", allowed=other.url) as port,
+        nginx(port, max_body) as door,
+    ):
+        options = {"endpoint": f"{door.url}/api", "credentials": "include"}
+        sent = send(page, other.url, "uploadVideoChunked", 9 * MiB, **options)
+        assert sent["error"] is None
+        assert stored(tmp_path / "data") == [sent["sha256"]]
+        # What nginx refuses, this page may not read: it looks as if the connection broke.
+        assert (door.refused() > 0) == (max_body == "1m")

@@ -1,0 +1,199 @@
+/**
+ * What the server's answers mean: pure functions from an HTTP answer to a value or an error.
+ *
+ * Rule 1: an answer that is not Wherry's (a proxy's page, a login form, a wrong address)
+ * is an error of its own, never a value with holes.
+ *
+ * Rule 2: nothing depends on a header that a browser may hide across origins.
+ */
+
+import {
+  NoRoom,
+  NoSpace,
+  Refused,
+  ServerFailed,
+  TooLarge,
+  Unauthorized,
+  UnexpectedAnswer,
+  UploadFailure,
+  UploadGone,
+} from './errors'
+import type { Answer } from './transport'
+import type { Range, UploadResult } from './types'
+
+/** An upload as the server sees it; what only `init` says is null elsewhere. */
+export interface Status {
+  uploadId: string
+  /** In the waiting line, whatever its state is. */
+  isWaiting: boolean
+  state: string
+  received: Range[]
+  position: number | null
+  retryAfter: number | null
+  chunkSize: number | null
+  minChunk: number | null
+  concurrency: number | null
+  /** The JSON itself. */
+  result: UploadResult
+}
+
+/** Throws `UnexpectedAnswer`. */
+export function parseUpload(answer: Answer): Status {
+  const data = parseObject(answer)
+  const { upload_id: uploadId, state, received } = data
+  if (typeof uploadId !== 'string' || typeof state !== 'string') throw unexpected(answer)
+  const limits = isObject(data['limits']) ? data['limits'] : {}
+  const position = number(data['position'])
+  return {
+    uploadId,
+    state,
+    isWaiting: state === 'waiting' || (state === 'receiving' && position !== null),
+    received: ranges(received),
+    position,
+    retryAfter: retryAfter(answer, data),
+    chunkSize: number(data['chunk_size']),
+    minChunk: number(limits['min_chunk']),
+    concurrency: number(data['concurrency']),
+    result: { assessment_id: null, ...data } as UploadResult,
+  }
+}
+
+/** What the server still misses, from its answer to a chunk. Throws `UnexpectedAnswer`. */
+export function parseMissing(answer: Answer): Range[] {
+  const data = parseObject(answer)
+  if (number(data['received_bytes']) === null) throw unexpected(answer)
+  return ranges(data['missing'])
+}
+
+/** What may succeed later, where no problem document says so; 52x are Cloudflare's. */
+function isRetryable(status: number): boolean {
+  return [408, 425, 429, 500, 502, 503, 504].includes(status) || (status >= 520 && status < 530)
+}
+
+/** The error that an answer with a status of 300 or more stands for. */
+export function parseError(answer: Answer): UploadFailure {
+  const { status } = answer
+  const data = parseProblem(answer)
+  const facts = data ?? {}
+  const code = text(facts['code'])
+  const wait = retryAfter(answer, facts)
+  const more = {
+    code,
+    status,
+    retryable: typeof facts['retryable'] === 'boolean' ? facts['retryable'] : isRetryable(status),
+    hint: text(facts['hint']),
+    retryAfter: wait,
+    facts,
+  }
+  // IIS refuses by size with 404 and this number in its page.
+  if (status === 413 || (status === 404 && !data && answer.text.includes('404.13'))) {
+    return new TooLarge(
+      facts['scope'] === 'file'
+        ? 'The file is too large for the server.'
+        : 'The request is too large for the server, or for a proxy in front of it.',
+      {
+        ...more,
+        status: 413,
+        hint: more.hint || "Upload in smaller chunks, or have the proxy's body limit raised.",
+      },
+    )
+  }
+  if (status < 400) return unexpected(answer)
+  const said = text(facts['detail']) || text(facts['title'])
+  const is = (kind: typeof UploadFailure, message: string, hint = ''): UploadFailure =>
+    new kind(said || message, { ...more, hint: more.hint || hint })
+  if (status === 401 || status === 403) {
+    return is(
+      Unauthorized,
+      'The server wants another login.',
+      'Log in and upload again: nothing that arrived is lost.',
+    )
+  }
+  if (code === 'upload-gone' || code === 'upload-not-found')
+    return is(UploadGone, 'The upload is gone.')
+  const mayHaveRoomLater = [429, 503, 507].includes(status) && wait !== null && more.retryable
+  if (code === 'no-room' || code === 'waiting' || (mayHaveRoomLater && code !== 'busy')) {
+    return is(NoRoom, 'There is no room at the moment.')
+  }
+  if (status === 507) return is(NoSpace, 'The server has no space for this file.')
+  if (status === 404 || status === 405) {
+    return is(
+      Refused,
+      'There is no upload server at this address.',
+      'Check the endpoint: it ends where /chunked-upload begins, most often in /api.',
+    )
+  }
+  if (status < 500) return is(Refused, 'The server refused the request.')
+  return is(ServerFailed, 'The server, or a proxy in front of it, failed.')
+}
+
+/** Whether completion was asked for too early. */
+export function isBytesMissing(error: unknown): boolean {
+  return (
+    error instanceof UploadFailure && error.status === 409 && Array.isArray(error.facts['missing'])
+  )
+}
+
+/** Throws `UploadGone`, unless it only has expired. */
+export function checkNotGone({ state, result }: Status): void {
+  if (state === 'cancelled' || state === 'failed') {
+    throw new UploadGone(`The upload is ${state}.`, { code: 'upload-gone', facts: result })
+  }
+}
+
+function parseProblem(answer: Answer): Record<string, unknown> | null {
+  if (!/^application\/problem\+json\b/i.test(answer.headers['content-type'] ?? '')) return null
+  try {
+    return parseObject(answer)
+  } catch {
+    return null
+  }
+}
+
+function parseObject(answer: Answer): Record<string, unknown> {
+  let data: unknown
+  try {
+    data = JSON.parse(answer.text)
+  } catch {
+    // Told below.
+  }
+  if (!isObject(data)) throw unexpected(answer)
+  return data
+}
+
+function unexpected(answer: Answer): UnexpectedAnswer {
+  return new UnexpectedAnswer("The answer is not one of Wherry's.", {
+    code: 'unexpected-answer',
+    status: answer.status,
+    retryable: true,
+    hint: 'Check the endpoint, and whether the login has expired: a page may have come instead.',
+  })
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function number(value: unknown): number | null {
+  return typeof value === 'number' && value >= 0 ? value : null
+}
+
+function ranges(value: unknown): Range[] {
+  const isRange = (pair: unknown): pair is Range =>
+    Array.isArray(pair) && number(pair[0]) !== null && number(pair[1]) !== null
+  return Array.isArray(value) ? value.filter(isRange) : []
+}
+
+/** RFC 9110 section 10.2.3: seconds, or a date; the body's own word comes first. */
+function retryAfter(answer: Answer, facts: Record<string, unknown>): number | null {
+  const said = number(facts['retry_after'])
+  if (said !== null) return said
+  const header = answer.headers['retry-after'] ?? ''
+  if (/^\d+$/.test(header)) return Number(header)
+  const date = Date.parse(header)
+  return Number.isNaN(date) ? null : Math.max((date - Date.now()) / 1000, 0)
+}

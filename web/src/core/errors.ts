@@ -1,0 +1,129 @@
+/**
+ * Everything an upload can fail with.
+ *
+ * Rule 1: the type says what to do, the fields say why.
+ *
+ * Rule 2: only a refusal for size has "413" or "too large" in its message, whatever
+ * words, identifiers and numbers the server says: applications look for these two.
+ */
+
+export interface Facts {
+  code?: string
+  status?: number | null
+  retryable?: boolean
+  hint?: string
+  retryAfter?: number | null
+  facts?: Record<string, unknown>
+  cause?: unknown
+}
+
+const SIZE = /413|too large/i
+
+/** The root of them all. */
+export class UploadFailure extends Error {
+  /** Whether the words of a refusal for size may be in its message. */
+  protected static readonly isAboutSize: boolean = false
+
+  override name = 'UploadFailure'
+  /** Wherry's code for it, as in the server's list of errors; or our own. */
+  readonly code: string
+  /** The HTTP status; null where there was no answer. */
+  readonly status: number | null
+  /** The same call may succeed later, and goes on where this one ended. */
+  readonly retryable: boolean
+  /** What to do about it: a sentence for people. */
+  readonly hint: string
+  /** Seconds. */
+  readonly retryAfter: number | null
+  /** What the server said: the fields of its problem document. */
+  readonly facts: Record<string, unknown>
+
+  constructor(message: string, facts: Facts = {}) {
+    const isClean = new.target.isAboutSize || !SIZE.test(message)
+    super(isClean ? message : 'The upload failed; `code` and `facts` say why.')
+    if (facts.cause !== undefined) this.cause = facts.cause
+    this.code = facts.code ?? ''
+    this.status = facts.status ?? null
+    this.retryable = facts.retryable ?? false
+    this.hint = facts.hint ?? ''
+    this.retryAfter = facts.retryAfter ?? null
+    this.facts = facts.facts ?? {}
+  }
+}
+
+/** The file is larger than the server takes, or the smallest chunk than something on the way. */
+export class TooLarge extends UploadFailure {
+  protected static override readonly isAboutSize = true
+  override name = 'TooLarge'
+}
+
+/** Cancelled here: by `cancel()` or an `AbortSignal`. */
+export class Aborted extends UploadFailure {
+  override name = 'AbortError'
+}
+
+/** 401, also with fresh headers, or 403. What was sent stays; log in and call again. */
+export class Unauthorized extends UploadFailure {
+  override name = 'Unauthorized'
+}
+
+/** There was no answer: no connection, or it broke; what was sent may have arrived or not. */
+export class ConnectionLost extends UploadFailure {
+  override name = 'ConnectionLost'
+}
+
+/** There was no progress for the whole of `patience`; `cause` is the last error. */
+export class GaveUp extends UploadFailure {
+  override name = 'GaveUp'
+}
+
+/** The upload was cancelled elsewhere, has expired or has failed: its bytes are deleted. */
+export class UploadGone extends UploadFailure {
+  override name = 'UploadGone'
+}
+
+/** 507: the file can never fit into the space that the server has. */
+export class NoSpace extends UploadFailure {
+  override name = 'NoSpace'
+}
+
+/**
+ * The one request of `uploadVideo` or `smartUpload` went out whole, and its answer was lost.
+ * The upload may be complete. It is not sent again by itself: that could make two.
+ */
+export class AnswerLost extends UploadFailure {
+  override name = 'AnswerLost'
+
+  constructor(cause: unknown) {
+    super('The file is out, and the answer to it was lost.', {
+      code: 'answer-lost',
+      hint: 'It may have arrived: look before you send it again. In chunks this cannot happen.',
+      cause,
+    })
+  }
+}
+
+/** The server is full at the moment; whoever waits gets in. It is waited for, not thrown. */
+export class NoRoom extends UploadFailure {
+  override name = 'NoRoom'
+}
+
+/** Any other 4xx: the request, the file or its type is not wanted. */
+export class Refused extends UploadFailure {
+  override name = 'Refused'
+}
+
+/** 5xx: the server, or a proxy that did not reach it. */
+export class ServerFailed extends UploadFailure {
+  override name = 'ServerFailed'
+}
+
+/** The answer is not one of Wherry's: most often the address is wrong. */
+export class UnexpectedAnswer extends UploadFailure {
+  override name = 'UnexpectedAnswer'
+}
+
+/** The file cannot be read any more: it was changed, moved or deleted on the disk. */
+export class FileChanged extends UploadFailure {
+  override name = 'FileChanged'
+}

@@ -1,0 +1,337 @@
+/**
+ * A server that speaks the chunked API from memory and does what a test orders, and a world
+ * in which time passes only while everybody waits.
+ */
+
+import { crc64, renderDigest } from '../digest'
+import { Aborted, ConnectionLost } from '../errors'
+import { unknownWay, type Way } from '../plan'
+import { bytesIn, gaps, merge } from '../ranges'
+import type { Answer, Asked } from '../transport'
+import type { Range } from '../types'
+import type { World } from '../world'
+
+export const KiB = 1024
+export const STEP = 64 * KiB
+
+/** A file of bytes that differ everywhere. */
+export function someFile(size: number, seed = 1, name = 'film.mp4'): File {
+  const bytes = new Uint8Array(size)
+  for (let at = 0, x = seed; at < size; at++) {
+    x = (Math.imul(x, 1103515245) + 12345) >>> 0
+    bytes[at] = x >>> 16
+  }
+  return new File([bytes], name, { lastModified: 1_700_000_000_000, type: 'video/mp4' })
+}
+
+export class Clock {
+  now = 0
+  private timers = new Set<{ at: number; act: () => void }>()
+  private isRunning = false
+
+  after(seconds: number, act: () => void): () => void {
+    const timer = { at: this.now + seconds, act }
+    this.timers.add(timer)
+    this.run()
+    return () => this.timers.delete(timer)
+  }
+
+  /** Let the next timer ring, again and again, each after everything else has come to rest. */
+  private run(): void {
+    if (this.isRunning) return
+    this.isRunning = true
+    let rest = 0
+    const turn = (): void => {
+      if (++rest < 6) return void setImmediate(turn)
+      rest = 0
+      const next = [...this.timers].sort((a, b) => a.at - b.at)[0]
+      if (!next) return void (this.isRunning = false)
+      this.timers.delete(next)
+      this.now = Math.max(this.now, next.at)
+      next.act()
+      setImmediate(turn)
+    }
+    setImmediate(turn)
+  }
+}
+
+/** What several uploads in one browser share. */
+export class FakeWorld implements World {
+  readonly clock: Clock
+  ways = new Map<string, Way>()
+  online = true
+  lockManager: LockManager | null = null
+  private listeners = new Set<() => void>()
+
+  constructor(
+    readonly server: FakeServer,
+    clock = new Clock(),
+  ) {
+    this.clock = clock
+  }
+
+  send = (asked: Asked): Promise<Answer> =>
+    this.online ? this.server.answer(asked) : Promise.reject(lost())
+  now = (): number => this.clock.now
+  after = (seconds: number, act: () => void): (() => void) => this.clock.after(seconds, act)
+  jitter = (): number => 1
+  isOnline = (): boolean => this.online
+  onOnline = (act: () => void): (() => void) => {
+    this.listeners.add(act)
+    return () => this.listeners.delete(act)
+  }
+  locks = (): LockManager | null => this.lockManager
+
+  comeBack(): void {
+    this.online = true
+    for (const act of this.listeners) act()
+  }
+
+  /** The way to the default endpoint, as it is known. */
+  get way(): Way {
+    return this.ways.get('/api') ?? unknownWay()
+  }
+}
+
+export function lost(): ConnectionLost {
+  return new ConnectionLost('The connection broke.', { code: 'connection-lost', retryable: true })
+}
+
+export function reply(status: number, value: object): Answer {
+  return { status, text: JSON.stringify(value), headers: { 'content-type': 'application/json' } }
+}
+
+/** What a proxy says. */
+export function page(status: number, headers: Record<string, string> = {}): Answer {
+  return { status, text: '<html>no</html>', headers: { 'content-type': 'text/html', ...headers } }
+}
+
+export function problem(status: number, code: string, facts: Record<string, unknown> = {}): Answer {
+  const text = JSON.stringify({ status, code, detail: code, retryable: false, hint: '', ...facts })
+  return { status, text, headers: { 'content-type': 'application/problem+json' } }
+}
+
+export interface Request {
+  method: string
+  path: string
+  /** `init`, `chunk`, `complete`, `cancel`, `upload`, or `status`. */
+  verb: string
+  query: URLSearchParams
+  headers: Record<string, string>
+  json: Record<string, unknown>
+  /** How many bytes the body has. */
+  size: number
+}
+
+export class FakeUpload {
+  state = 'receiving'
+  received: Range[] = []
+  position: number | null = null
+  failure: string | null = null
+  readonly data: Uint8Array
+
+  constructor(
+    readonly id: string,
+    readonly asked: Record<string, unknown>,
+  ) {
+    this.data = new Uint8Array(asked['size'] as number)
+  }
+}
+
+/**
+ * `trouble(request)` may answer instead of the server, or break the connection; `after(request)`
+ * may put another answer in the place of the server's own. `hold` is awaited while a request
+ * counts as one of those `atOnce`.
+ */
+export class FakeServer {
+  chunkSize = 4 * STEP
+  minChunk = STEP
+  concurrency = 4
+  /** As of a proxy in front. */
+  maxBody = Infinity
+  /** The same limit, showing itself as a broken connection. */
+  resets = false
+  uploads = new Map<string, FakeUpload>()
+  asked: Request[] = []
+  atOnce = 0
+  mostAtOnce = 0
+  names = 0
+  prefix = 'u'
+  trouble: (request: Request) => Answer | Error | null | undefined = () => null
+  after: (request: Request) => Answer | Error | null | undefined = () => null
+  hold: (request: Request) => Promise<void> = async () => undefined
+
+  get only(): FakeUpload {
+    const [upload, ...more] = this.uploads.values()
+    if (!upload || more.length) throw new Error(`there are ${this.uploads.size} uploads`)
+    return upload
+  }
+
+  verbs(verb: string): Request[] {
+    return this.asked.filter((request) => request.verb === verb)
+  }
+
+  async answer(asked: Asked): Promise<Answer> {
+    if (asked.signal?.aborted) throw new Aborted('aborted')
+    const bytes = await bytesOf(asked.body)
+    const request = this.parse(asked, bytes)
+    this.asked.push(request)
+    if (request.size > this.maxBody) {
+      if (this.resets) throw lost()
+      return page(413)
+    }
+    asked.onSent?.(request.size / 2, request.size)
+    this.atOnce += 1
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.atOnce)
+    const aborted = new Promise<never>((_, reject) => {
+      asked.signal?.addEventListener('abort', () => reject(new Aborted('aborted')))
+    })
+    aborted.catch(() => undefined)
+    try {
+      await Promise.race([this.hold(request), aborted])
+    } finally {
+      this.atOnce -= 1
+    }
+    const trouble = this.trouble(request)
+    if (trouble instanceof Error) throw trouble
+    if (trouble) return trouble
+    asked.onSent?.(request.size, request.size)
+    const own = this.own(request, bytes)
+    const instead = this.after(request)
+    if (instead instanceof Error) throw instead
+    return instead ?? own
+  }
+
+  private parse(asked: Asked, bytes: Uint8Array): Request {
+    const url = new URL(asked.url, 'http://test')
+    const path = url.pathname.replace(/^\/api/, '')
+    const last = path.split('/').at(-1)!
+    const verb = asked.method === 'GET' ? 'status' : last
+    const isJson = asked.headers['content-type'] === 'application/json'
+    const json = isJson
+      ? (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)
+      : {}
+    const { method, headers } = asked
+    return { method, path, verb, query: url.searchParams, headers, json, size: bytes.length }
+  }
+
+  private own(request: Request, bytes: Uint8Array): Answer {
+    if (request.verb === 'init') return this.init(request)
+    const named =
+      request.verb === 'status'
+        ? request.path.split('/').at(-1)
+        : (request.json['upload_id'] ?? request.query.get('upload_id'))
+    if (request.verb === 'upload') {
+      const upload = this.create({ size: bytes.length, filename: 'form' })
+      upload.data.set(bytes)
+      upload.state = 'complete'
+      return reply(200, {
+        upload_id: upload.id,
+        assessment_id: `a-${upload.id}`,
+        state: 'complete',
+      })
+    }
+    const upload = this.uploads.get(String(named))
+    if (!upload) return problem(404, 'upload-not-found')
+    if (request.verb === 'status') return reply(200, this.render(upload))
+    if (['cancelled', 'expired', 'failed'].includes(upload.state) && request.verb !== 'cancel') {
+      return problem(410, 'upload-gone', { state: upload.state })
+    }
+    if (request.verb === 'chunk') return this.chunk(upload, request, bytes)
+    if (request.verb === 'complete') return this.complete(upload, request)
+    if (upload.state === 'complete') return problem(409, 'upload-closed')
+    upload.state = 'cancelled'
+    return reply(200, { upload_id: upload.id, state: upload.state })
+  }
+
+  private init(request: Request): Answer {
+    const { json } = request
+    const found = [...this.uploads.values()].find(
+      (upload) =>
+        ['receiving', 'waiting'].includes(upload.state) &&
+        upload.asked['fingerprint'] === json['fingerprint'] &&
+        upload.asked['size'] === json['size'],
+    )
+    const upload = found ?? this.create(json)
+    return reply(found ? 200 : 201, {
+      ...this.render(upload),
+      chunk_size: json['chunk_size'] ?? this.chunkSize,
+      limits: { min_chunk: this.minChunk },
+      concurrency: this.concurrency,
+    })
+  }
+
+  create(asked: Record<string, unknown>): FakeUpload {
+    const upload = new FakeUpload(`${this.prefix}${++this.names}`, asked)
+    this.uploads.set(upload.id, upload)
+    return upload
+  }
+
+  private chunk(upload: FakeUpload, request: Request, bytes: Uint8Array): Answer {
+    if (upload.state === 'waiting') {
+      return problem(429, 'waiting', { retryable: true, position: 1, retry_after: 2 })
+    }
+    if (upload.state !== 'receiving') return problem(409, 'upload-closed', { state: upload.state })
+    const start = Number(request.query.get('offset'))
+    const end = start + bytes.length
+    if (bytes.length < this.minChunk && end < upload.data.length) {
+      return problem(400, 'chunk-below-minimum')
+    }
+    const digest = request.headers['content-digest']
+    if (digest !== undefined && digest !== renderDigest(crc64(bytes))) {
+      return problem(422, 'digest-mismatch', { retryable: true })
+    }
+    upload.data.set(bytes, start)
+    upload.received = merge([...upload.received, [start, end]])
+    return reply(200, {
+      received_bytes: bytesIn(upload.received),
+      missing: gaps(upload.received, upload.data.length).slice(0, 100),
+    })
+  }
+
+  private complete(upload: FakeUpload, request: Request): Answer {
+    const missing = gaps(upload.received, upload.data.length)
+    if (missing.length && upload.state !== 'complete') {
+      return problem(409, 'bytes-missing', { missing: missing.slice(0, 100) })
+    }
+    const digest = request.json['digest']
+    if (digest !== undefined && digest !== renderDigest(crc64(upload.data))) {
+      upload.state = 'failed'
+      return problem(422, 'file-digest-mismatch')
+    }
+    if (upload.state === 'receiving') upload.state = 'complete'
+    const assessment = upload.state === 'complete' ? `a-${upload.id}` : null
+    return reply(upload.state === 'complete' ? 200 : 202, {
+      upload_id: upload.id,
+      assessment_id: assessment,
+      state: upload.state,
+    })
+  }
+
+  private render(upload: FakeUpload): Record<string, unknown> {
+    return {
+      upload_id: upload.id,
+      state: upload.state,
+      received: upload.received,
+      position: upload.position,
+      retry_after: upload.position === null ? null : 2,
+      assessment_id: upload.state === 'complete' ? `a-${upload.id}` : null,
+    }
+  }
+}
+
+async function bytesOf(body: Asked['body']): Promise<Uint8Array> {
+  if (body === null) return new Uint8Array()
+  if (typeof body === 'string') return new TextEncoder().encode(body)
+  const blob = body instanceof FormData ? (body.get('file') as Blob) : body
+  return new Uint8Array(await blob.arrayBuffer())
+}
+
+export async function bytes(file: Blob): Promise<Uint8Array> {
+  return new Uint8Array(await file.arrayBuffer())
+}
+
+/** Whether what the server has is the file, byte for byte. */
+export async function hasArrived(upload: FakeUpload | undefined, file: Blob): Promise<boolean> {
+  return upload !== undefined && Buffer.from(upload.data).equals(await bytes(file))
+}

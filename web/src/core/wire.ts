@@ -1,0 +1,169 @@
+/**
+ * One request each of the chunked API: no retries, no decisions.
+ *
+ * Rule 1: a 401 makes the headers be asked for anew, once for each request. What was
+ * sent before stays valid.
+ */
+
+import { parseError, parseMissing, parseUpload, type Status } from './answers'
+import { ConnectionLost, Unauthorized } from './errors'
+import { renderDigest, type Part } from './digest'
+import type { Source } from './source'
+import type { Answer, Asked } from './transport'
+import type { Headers, Range, UploadOptions } from './types'
+import type { World } from './world'
+
+type Sent = (loaded: number, total: number) => void
+
+/** The headers of every request, asked for once and again after a 401. */
+class Login {
+  version = 0
+  private known: Promise<Record<string, string>> | null = null
+
+  constructor(private readonly headers: Headers | undefined) {}
+
+  get(): Promise<Record<string, string>> {
+    this.known ??= this.ask()
+    return this.known
+  }
+
+  /** Ask anew unless somebody has since `version`. False if there is nobody to ask. */
+  refresh(version: number): boolean {
+    if (typeof this.headers !== 'function') return false
+    if (this.version === version) {
+      this.version += 1
+      this.known = null
+    }
+    return true
+  }
+
+  private async ask(): Promise<Record<string, string>> {
+    try {
+      return { ...(typeof this.headers === 'function' ? await this.headers() : this.headers) }
+    } catch (cause) {
+      this.known = null
+      throw new Unauthorized('The application gave no headers to log in with.', {
+        code: 'no-headers',
+        hint: 'Log in and upload again: nothing that arrived is lost.',
+        cause,
+      })
+    }
+  }
+}
+
+/** The requests of one upload. */
+export class Wire {
+  readonly endpoint: string
+  readonly isSameOrigin: boolean
+  private readonly login: Login
+
+  constructor(
+    private readonly world: World,
+    private readonly options: UploadOptions,
+  ) {
+    this.endpoint = (options.endpoint ?? '/api').replace(/\/+$/, '')
+    this.isSameOrigin = isSameOrigin(this.endpoint)
+    this.login = new Login(options.headers)
+  }
+
+  async init(facts: Record<string, unknown>, signal: AbortSignal): Promise<Status> {
+    return parseUpload(await this.post('init', facts, signal))
+  }
+
+  async status(uploadId: string, signal: AbortSignal): Promise<Status> {
+    const path = `/chunked-upload/${encodeURIComponent(uploadId)}`
+    return parseUpload(await this.request('GET', path, {}, null, signal))
+  }
+
+  /** What the server still misses. */
+  async chunk(
+    uploadId: string,
+    body: Blob,
+    { range, crc }: Part,
+    signal: AbortSignal,
+    onSent: Sent,
+  ): Promise<Range[]> {
+    const headers: Record<string, string> = { 'content-type': 'application/octet-stream' }
+    // Across origins, each header has to be allowed by the server; complete's digest is not one.
+    if (this.isSameOrigin) headers['content-digest'] = renderDigest(crc)
+    const query = new URLSearchParams({ upload_id: uploadId, offset: String(range[0]) })
+    return parseMissing(
+      await this.request('POST', `/chunked-upload/chunk?${query}`, headers, body, signal, onSent),
+    )
+  }
+
+  async complete(uploadId: string, crc: bigint | null, signal: AbortSignal): Promise<Status> {
+    const digest = crc === null ? null : renderDigest(crc)
+    return parseUpload(await this.post('complete', { upload_id: uploadId, digest }, signal))
+  }
+
+  async cancel(uploadId: string, signal: AbortSignal): Promise<void> {
+    await this.post('cancel', { upload_id: uploadId }, signal)
+  }
+
+  /** The whole file in one ordinary request. */
+  async whole(source: Source, signal: AbortSignal, onSent: Sent): Promise<Status> {
+    const form = new FormData()
+    // Fields before the file, which begins what is streamed.
+    for (const [name, value] of Object.entries(this.options.metadata ?? {}))
+      form.append(name, value)
+    const { file, name, type } = source
+    form.append('file', type && type !== file.type ? file.slice(0, file.size, type) : file, name)
+    return parseUpload(await this.request('POST', '/chunked-upload/upload', {}, form, signal, onSent))
+  }
+
+  private post(verb: string, facts: Record<string, unknown>, signal: AbortSignal): Promise<Answer> {
+    const given = Object.entries(facts).filter(([, value]) => value != null)
+    const body = JSON.stringify(Object.fromEntries(given))
+    const headers = { 'content-type': 'application/json' }
+    return this.request('POST', `/chunked-upload/${verb}`, headers, body, signal)
+  }
+
+  private async request(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body: Asked['body'],
+    signal: AbortSignal,
+    onSent?: Sent,
+  ): Promise<Answer> {
+    for (let isLastTry = false; ; isLastTry = true) {
+      const version = this.login.version
+      const login = await this.login.get()
+      const answer = await this.send({
+        method,
+        url: this.endpoint + path,
+        headers: { accept: 'application/json', ...login, ...headers },
+        body,
+        credentials: this.options.credentials ?? 'same-origin',
+        signal,
+        onSent,
+      })
+      if (answer.status >= 200 && answer.status < 300) return answer
+      const error = parseError(answer)
+      const isStale = error instanceof Unauthorized
+      if (isLastTry || !isStale || !this.login.refresh(version)) throw error
+    }
+  }
+
+  private async send(asked: Asked): Promise<Answer> {
+    try {
+      return await this.world.send(asked)
+    } catch (error) {
+      if (error instanceof ConnectionLost && !this.world.isOnline()) {
+        throw new ConnectionLost('There is no network.', {
+          code: 'offline',
+          retryable: true,
+          hint: 'It goes on when the network is back.',
+          cause: error,
+        })
+      }
+      throw error
+    }
+  }
+}
+
+function isSameOrigin(endpoint: string): boolean {
+  if (typeof location === 'undefined') return true
+  return new URL(endpoint, location.href).origin === location.origin
+}
