@@ -38,6 +38,16 @@ lint: setup ## Style, types, the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Whoever only installs Wherry needs no Node: what is built here is checked in.
+.PHONY: web
+web: .venv/.installed-parts ## Build the browser client and the page
+	$(BIN)/python web/npm.py run build
+	$(BIN)/python -m tests.examples.edits
+
+.PHONY: screenshots
+screenshots: test-parts ## Take a picture of the page in each state
+	$(BIN)/python -m tests.page.screenshots docs/screenshots
+
 # Real servers that tests need. Where they cannot be installed, those tests are
 # skipped by name; under CI=true they fail.
 .PHONY: test-parts
@@ -81,4 +91,4 @@ lock: setup ## Choose new versions for requirements.lock
 
 .PHONY: clean
 clean: ## Remove what was installed and made here
-	rm -rf .venv .venv-lowest .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-lowest .cache web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

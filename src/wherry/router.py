@@ -26,10 +26,11 @@ from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, Engine, FinishedFile, Hooks, OnComplete
 from wherry.protocols import chunked, files, form, watching
 from wherry.protocols.openapi import describe
+from wherry.protocols.page import page_router
 from wherry.protocols.route import route_class
 from wherry.settings import Settings
 
-__all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router"]
+__all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router", "page_router"]
 
 Verb = Callable[[FastAPIRequest, Caller, Engine], Awaitable[Response]]
 Dependency = Callable[..., Any]

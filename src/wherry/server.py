@@ -21,7 +21,7 @@ from wherry.core.limits import KiB
 from wherry.core.requests import Caller
 from wherry.protocols import watching
 from wherry.protocols.route import route_class
-from wherry.router import build_router, short_router
+from wherry.router import build_router, page_router, short_router
 from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
@@ -105,6 +105,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
     api.include_router(build_router(app, caller, operator), prefix="/api")
     api.include_router(short_router(app, caller), prefix="/api")
+    api.include_router(page_router(asks_for_key=True))
     api.include_router(watched(app, operator))
     return api
 

@@ -1,0 +1,119 @@
+"""The page: files that were built beforehand, the same for everybody who asks.
+
+    app.include_router(page_router(api="/api/"), prefix="/uploads")
+
+Rule 1: the page is public and knows nothing; what it shows, it asks the API for,
+as whoever uses it.
+
+Rule 2: addresses in it are relative, so it works below any path and behind any proxy.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wherry.core.errors import NotThere
+from wherry.protocols.route import UploadRoute
+
+DOCUMENT = "page.html"
+
+#: No script, style or picture but the page's own; a picture may be one that was fetched.
+POLICY = (
+    "default-src 'self'; img-src 'self' blob:; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+KINDS = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
+
+#: A name with the hash of its content in it: another content has another name.
+_HASHED = re.compile(r".+-[A-Za-z0-9_-]{8}\.[a-z0-9]+")
+FOR_EVER, ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One file as it is answered."""
+
+    body: bytes
+    zipped: bytes
+    headers: dict[str, str]
+
+    def answer(self, request: Request) -> Response:
+        if self.headers["ETag"] in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=self.headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self.zipped, headers=self.headers | {"Content-Encoding": "gzip"})
+        return Response(self.body, headers=self.headers)
+
+
+def page_router(api: str = "api/", *, asks_for_key: bool = False) -> APIRouter:
+    """The page at `/` of this router, and its scripts beside it.
+
+    `api`: the address before `/chunked-upload`, as a browser at the page finds it: relative
+    to the page, or from the root, with a slash at its end. `asks_for_key`: whether who is
+    not known is asked for one of Wherry's keys; a host application has its own login.
+    """
+    built = dict(_built())
+    document = _render(built.pop(DOCUMENT), api, asks_for_key)
+    pages = {name: _page(name, body) for name, body in built.items()}
+    pages[""] = _page(DOCUMENT, document)
+
+    async def page(request: Request) -> Response:
+        try:
+            found = pages[request.path_params.get("name", "")]
+        except KeyError:
+            raise NotThere from None
+        return found.answer(request)
+
+    router = APIRouter(route_class=UploadRoute, include_in_schema=False)
+    for path in ("/", "/assets/{name}"):
+        router.add_api_route(path, page, methods=["GET", "HEAD"], response_class=Response)
+    return router
+
+
+def _built() -> Iterator[tuple[str, bytes]]:
+    folder: Traversable = files("wherry") / "static" / "page"
+    yield DOCUMENT, (folder / DOCUMENT).read_bytes()
+    for file in (folder / "assets").iterdir():
+        yield file.name, file.read_bytes()
+
+
+def _render(document: bytes, api: str, asks_for_key: bool) -> bytes:
+    """The document, told where the API is and who knows the users."""
+    text = document.decode()
+    values = {"wherry-api": api, "wherry-login": "key" if asks_for_key else "host"}
+    for name, value in values.items():
+        [line] = re.findall(f'<meta name="{name}"[^>]*>', text)
+        text = text.replace(line, f'<meta name="{name}" content="{html.escape(value)}" />')
+    return text.encode()
+
+
+def _page(name: str, body: bytes) -> Page:
+    headers = HEADERS | {
+        "Content-Type": KINDS[name.rpartition(".")[2]],
+        "Cache-Control": FOR_EVER if _HASHED.fullmatch(name) else ASK_AGAIN,
+        "ETag": f'W/"{hashlib.sha256(body).hexdigest()[:32]}"',
+        "Vary": "Accept-Encoding",
+    }
+    return Page(body, gzip.compress(body, mtime=0), headers)

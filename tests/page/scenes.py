@@ -1,0 +1,393 @@
+"""The page in each of its states, with an API that says what a test wants.
+
+Rule 1: the page, its scripts and the browser are real; only the answers of the API and
+the clock are not. So every state can be had at once, and looks the same each time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+MiB = 1 << 20
+#: What the server offers, and what passes in the end, in bytes.
+OFFERED, PASSES = 5 * MiB, 640 << 10
+NOW = "2026-11-23T15:00:00Z"
+#: Milliseconds between two chunks.
+STEP = 250
+
+Facts = dict[str, Any]
+Scene = Callable[["Stage"], None]
+SCENES: dict[str, Scene] = {}
+
+#: A request that is answered here sends no byte, so nobody tells the page that it has.
+BYTES_GO_OUT = """
+Math.random = () => 0.5
+const { send } = XMLHttpRequest.prototype
+XMLHttpRequest.prototype.send = function (body) {
+  send.call(this, body)
+  const sent = { loaded: body?.size, total: body?.size }
+  const tell = () => this.upload.dispatchEvent(new ProgressEvent('progress', sent))
+  if (body?.size) queueMicrotask(tell)
+}
+"""
+
+
+def scene(play: Scene) -> Scene:
+    SCENES[play.__name__.removeprefix("play_").replace("_", "-")] = play
+    return play
+
+
+class Stage:
+    """A page at `url`, in front of an API that is played here; nothing moves by itself."""
+
+    def __init__(
+        self, page: Page, url: str, folder: Path, pictures: Path, at_most: int = 1000
+    ) -> None:
+        """`pictures` is where those of the report are; `at_most`: chunks that are let through."""
+        self.page = page
+        self._at_most = at_most
+        self._url = url
+        self._folder = folder
+        self._pictures = pictures
+        self.needs_key = False
+        #: What the server has from before.
+        self.uploads: list[Facts] = []
+        #: What `init` says beside what is usual.
+        self.init: tuple[int, Facts] = (201, {})
+        #: What every chunk is answered with; None: those that `pass_chunks` lets through pass.
+        self.chunk: tuple[int, Facts] | None = None
+        #: How many chunks are refused for their size, each making the next half as large.
+        self.refusals = 0
+        self.assessment: Facts = _assessment("queued", [])
+        self._sizes: dict[str, tuple[str, int]] = {}
+        self._safe: dict[str, list[tuple[int, int]]] = {}
+        self.held: list[Route] = []
+        page.add_init_script(BYTES_GO_OUT)
+        page.clock.install(time=NOW)
+        page.route("**/api/**", self._answer)
+
+    def open(self) -> None:
+        self.page.goto(self._url)
+        self.page.get_by_role("heading", name="Wherry").wait_for()
+        self.page.clock.pause_at("2026-11-23T15:01:00Z")
+
+    def close(self) -> None:
+        """Answer what is still waiting, so that the browser can end."""
+        self.chunk = (0, {})
+        self.abort()
+        self.page.unroute_all(behavior="ignoreErrors")
+
+    def abort(self) -> None:
+        """Break the connections of the chunks that are on the way."""
+        while self.held:
+            self.held.pop().abort()
+
+    def choose(self, *files: tuple[str, int], label: str = "Files") -> None:
+        """Choose files of these names, of so many bytes."""
+        paths = [self._folder / name for name, _ in files]
+        for path, (_, size) in zip(paths, files, strict=True):
+            with path.open("wb") as file:
+                file.truncate(size)
+        self.page.get_by_label(label, exact=True).set_input_files(paths)
+
+    def has(self, words: str) -> None:
+        """Wait until the page says so."""
+        self.page.get_by_text(words).first.wait_for()
+
+    def pass_chunks(self, count: int, files: int = 1) -> None:
+        """Let so many chunks arrive, one after the other, of so many files under way."""
+        for _ in range(min(count, self._at_most)):
+            self._wait_for_all(files)
+            route = self.held.pop(0)
+            self.page.clock.run_for(STEP)
+            upload_id, offset = _place(route)
+            _, size = self._sizes[upload_id]
+            self._safe[upload_id].append((offset, min(offset + PASSES, size)))
+            _say(route, 200, _received(self._safe[upload_id], size))
+        self._wait_for_all(files)
+        self.settle()
+
+    def _wait_for_all(self, files: int) -> None:
+        """Until every file has sent all it sends at once: its first chunk alone, then two."""
+        for _ in range(1000):
+            expected = sum(2 if safe else 1 for safe in self._safe.values())
+            if len(self._safe) == files and len(self.held) == expected:
+                return
+            self.page.wait_for_timeout(10)
+        raise AssertionError(f"{len(self.held)} chunks were sent, not {expected}")
+
+    def settle(self) -> None:
+        """Let the page show what it knows."""
+        self.page.wait_for_timeout(100)
+        self.page.clock.run_for(STEP)
+        self.page.wait_for_timeout(50)
+
+    def wait_for_chunk(self) -> None:
+        for _ in range(500):
+            if self.held:
+                return
+            self.page.wait_for_timeout(10)
+        raise AssertionError("no chunk was sent")
+
+    def _answer(self, route: Route) -> None:
+        path = urlsplit(route.request.url).path.partition("/api")[2]
+        if self.needs_key:
+            _say(route, 401, {"code": "unauthorized", "detail": "Nobody we know."})
+        elif path == "/chunked-upload/init":
+            self._begin(route)
+        elif path == "/chunked-upload/chunk":
+            self._take(route)
+        elif path == "/chunked-upload/complete":
+            _say(
+                route, 200, {"upload_id": "0" * 32, "assessment_id": "a" * 32, "state": "complete"}
+            )
+        elif path == "/chunked-upload/":
+            _say(route, 200, {"uploads": self.uploads})
+        elif "/pictures/" in path:
+            route.fulfill(path=self._pictures / path.rpartition("/")[2])
+        elif path.startswith("/chunked-upload/assessments/"):
+            _say(route, 200, self.assessment)
+        else:
+            upload_id = path.rpartition("/")[2]
+            _say(route, 200, upload(upload_id, *self._sizes[upload_id], **self.init[1]))
+
+    def _begin(self, route: Route) -> None:
+        wanted: Facts = route.request.post_data_json or {}
+        status, more = self.init
+        known = [u for u in self.uploads if u["filename"] == wanted["filename"]]
+        upload_id = known[0]["upload_id"] if known else wanted["filename"].encode().hex()[:32]
+        self._sizes[upload_id] = wanted["filename"], wanted["size"]
+        received = [(a, b) for a, b in known[0]["received"]] if known else []
+        self._safe[upload_id] = received
+        facts = upload(upload_id, *self._sizes[upload_id], received=received)
+        _say(route, status, facts | more)
+
+    def _take(self, route: Route) -> None:
+        if self.refusals > 0:
+            self.refusals -= 1
+            route.fulfill(status=413, body="<h1>413</h1>", content_type="text/html")
+        elif self.chunk is not None and self.chunk[0] == 0:
+            route.abort()
+        elif self.chunk is not None:
+            _say(route, *self.chunk)
+        else:
+            self.held.append(route)
+            self.held.sort(key=lambda held: _place(held)[::-1])  # the files take turns
+
+
+def _place(route: Route) -> tuple[str, int]:
+    query = parse_qs(urlsplit(route.request.url).query)
+    return query["upload_id"][0], int(query["offset"][0])
+
+
+def _say(route: Route, status: int, facts: Facts) -> None:
+    kind = "application/json" if status < 400 else "application/problem+json"
+    route.fulfill(status=status, content_type=kind, body=json.dumps(facts))
+
+
+def _received(ranges: list[tuple[int, int]], size: int) -> Facts:
+    merged: list[list[int]] = []
+    for start, end in sorted(ranges):
+        if merged and merged[-1][1] >= start:
+            merged[-1][1] = max(merged[-1][1], end)
+        else:
+            merged.append([start, end])
+    edges = [0, *(edge for pair in merged for edge in pair), size]
+    gaps = [[a, b] for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
+    return {
+        "received": merged,
+        "received_bytes": sum(end - start for start, end in merged),
+        "size": size,
+        "offset": merged[0][1] if merged and merged[0][0] == 0 else 0,
+        "missing": gaps,
+    }
+
+
+def upload(
+    upload_id: str, name: str, size: int, received: list[tuple[int, int]] | None = None, **more: Any
+) -> Facts:
+    """An upload as the server tells of it."""
+    return {
+        "upload_id": upload_id,
+        "state": "receiving",
+        "filename": name,
+        "content_type": "video/mp4",
+        "chunk_size": OFFERED,
+        "total_chunks": -(-size // OFFERED),
+        "limits": {"max_size": None, "min_chunk": 64 << 10, "max_chunk": 64 * MiB},
+        "concurrency": 4,
+        "digest": None,
+        "assessment_id": None,
+        "failure": None,
+        "expires_at": "2026-11-24T14:58:00Z",
+        "deleted_at": None,
+        "position": None,
+        "retry_after": None,
+        **_received(received or [], size),
+        **more,
+    }
+
+
+def _problem(status: int, code: str, **facts: Any) -> tuple[int, Facts]:
+    said = {"status": status, "code": code, "detail": "", "retryable": False, "hint": ""}
+    return status, said | facts
+
+
+def _assessment(state: str, steps: list[tuple[str, str, float | None]], **more: Any) -> Facts:
+    return {
+        "assessment_id": "a" * 32,
+        "upload_id": "0" * 32,
+        "state": state,
+        "steps": [{"name": n, "state": s, "seconds": t} for n, s, t in steps],
+        "report": None,
+        "problem": None,
+        **more,
+    }
+
+
+TALK, CLIP = ("talk.mp4", 24 * MiB), ("clip.mp4", 2_516_000)
+
+
+@scene
+def play_start(stage: Stage) -> None:
+    stage.open()
+
+
+@scene
+def play_key(stage: Stage) -> None:
+    stage.needs_key = True
+    stage.open()
+    stage.has("This server asks for a key")
+
+
+@scene
+def play_sending(stage: Stage) -> None:
+    """What the way refuses is learned; some chunks are safe, two are on the way."""
+    stage.refusals = 3
+    stage.open()
+    stage.choose(TALK)
+    stage.pass_chunks(14)
+
+
+@scene
+def play_several(stage: Stage) -> None:
+    stage.init = (201, {"chunk_size": PASSES})
+    stage.open()
+    stage.choose(TALK, ("interview.mov", 12 * MiB), ("closing-words.mp4", 31 * MiB))
+    stage.pass_chunks(9, files=2)
+
+
+@scene
+def play_waiting(stage: Stage) -> None:
+    stage.init = (202, {"state": "waiting", "position": 3, "retry_after": 5})
+    stage.open()
+    stage.choose(TALK)
+    stage.has("3rd in line")
+
+
+@scene
+def play_retrying(stage: Stage) -> None:
+    stage.refusals = 3
+    stage.open()
+    stage.choose(TALK)
+    stage.pass_chunks(9)
+    stage.chunk = (0, {})
+    stage.abort()
+    stage.has("It goes on by itself")
+    stage.settle()
+
+
+@scene
+def play_paused(stage: Stage) -> None:
+    stage.refusals = 3
+    stage.open()
+    stage.choose(TALK)
+    stage.pass_chunks(20)
+    stage.page.get_by_role("button", name="Pause").click()
+    stage.has("Nothing is sent until you resume")
+
+
+@scene
+def play_failed(stage: Stage) -> None:
+    found = {"found": "application/zip", "allowed": ["video/*", "audio/*"]}
+    stage.chunk = _problem(415, "type-refused", **found)
+    stage.open()
+    stage.choose(("slides.zip", 3 * MiB))
+    stage.has("Files of this kind are not taken here")
+
+
+@scene
+def play_unfinished(stage: Stage) -> None:
+    received = [(0, 9 * MiB), (10 * MiB, 12 * MiB)]
+    stage.uploads = [upload("f" * 32, *TALK, received=received)]
+    stage.open()
+    stage.has("Not finished yet")
+
+
+@scene
+def play_assessing(stage: Stage) -> None:
+    steps = [
+        ("probe", "done", 0.12),
+        ("integrity", "done", 1.64),
+        ("visual", "running", None),
+        ("audio", "running", None),
+        ("poster", "waiting", None),
+    ]
+    stage.assessment = _assessment("running", steps)
+    stage.open()
+    _arrive(stage)
+    stage.has("The video is being assessed")
+
+
+@scene
+def play_done(stage: Stage) -> None:
+    stage.assessment = _assessment("done", [], report=REPORT)
+    stage.open()
+    _arrive(stage)
+    stage.page.locator("figure img").nth(len(REPORT["artefacts"]) - 1).wait_for()
+
+
+def _arrive(stage: Stage) -> None:
+    stage.choose(CLIP)
+    stage.wait_for_chunk()
+    _say(stage.held.pop(), 200, _received([(0, CLIP[1])], CLIP[1]))
+    stage.has("The file has arrived whole.")
+
+
+def _finding(code: str, message: str, start: float | None, end: float | None) -> Facts:
+    severity = "fail" if code.startswith("INT") else "warn"
+    return {"code": code, "severity": severity, "message": message, "start": start, "end": end}
+
+
+REPORT: Facts = {
+    "schema": "assessment.v1",
+    "verdict": "fail",
+    "policy": "web",
+    "probe": {
+        "duration": 20.0,
+        "streams": [
+            {"type": "video", "codec": "h264", "width": 1280, "height": 720, "frame_rate": 25.0},
+            {"type": "audio", "codec": "aac", "sample_rate": 48000, "layout": "stereo"},
+        ],
+    },
+    "findings": [
+        _finding("VIS-BLACK", "The picture is black for 2.00 s.", 5.0, 7.0),
+        _finding("VIS-FREEZE", "The picture stands still for 3.00 s.", 10.0, 13.0),
+        _finding(
+            "INT-ERRORS", "3 packets or frames are damaged, the first at 13.52 s.", 13.52, None
+        ),
+        _finding("AUD-SILENCE", "Nothing can be heard for 3.00 s.", 14.0, 17.0),
+    ],
+    "artefacts": [
+        {"name": "poster.jpg", "kind": "poster", "content_type": "image/jpeg", "time": 8.0},
+        {"name": "contact.jpg", "kind": "contact-sheet", "content_type": "image/jpeg"},
+        {"name": "waveform.png", "kind": "waveform", "content_type": "image/png"},
+    ],
+}

@@ -1,0 +1,311 @@
+"""The page in a real browser, in front of a real server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import httpx
+import uvicorn
+from fastapi import APIRouter, Cookie, FastAPI, HTTPException
+from tests.e2e.conftest import make_file, sha256
+from tests.page.conftest import Complaints, MiB
+
+from wherry.auth import Keys, keys_file
+from wherry.protocols.page import page_router
+from wherry.router import FinishedFile, chunked_upload_router
+from wherry.testing.nginx import nginx, require_nginx
+from wherry.testing.server import Server, serving
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator, Page, Route
+
+#: Many small chunks, so that there is a middle to stop in.
+SMALL = {"assessment": False, "chunk_size": "128KiB"}
+
+
+def choose(page: Page, *files: Path) -> None:
+    page.get_by_label("Files", exact=True).set_input_files(files)
+
+
+def card(page: Page, name: str) -> Locator:
+    return page.get_by_role("article", name=name)
+
+
+def stored(server: Server) -> list[str]:
+    return sorted(sha256(path) for path in (server.data / "files").iterdir())
+
+
+class Gate:
+    """Lets so many chunks through, then holds them until it is opened."""
+
+    def __init__(self, page: Page, chunks: int) -> None:
+        self._page = page
+        self._left = chunks
+        self._held: list[Route] = []
+        page.route("**/chunk?*", self._pass)
+
+    def _pass(self, route: Route) -> None:
+        if self._left > 0:
+            self._left -= 1
+            route.continue_()
+        else:
+            self._held.append(route)
+
+    def wait(self) -> None:
+        """Until it holds a chunk."""
+        while not self._held:
+            self._page.wait_for_timeout(10)
+
+    def open(self) -> None:
+        self._left = 1 << 30
+        while self._held:
+            self._held.pop().continue_()
+
+    def forget(self) -> None:
+        """What it held is gone with the document that sent it."""
+        self._held.clear()
+        self._left = 1 << 30
+
+
+def test_a_video_goes_through_a_door_of_one_megabyte_and_is_assessed(
+    page: Page, tmp_path: Path, talk: Path
+) -> None:
+    require_nginx()
+    with serving(tmp_path / "data") as server, nginx(server.port, "1m") as door:
+        page.goto(door.url)
+        choose(page, talk)
+        page.get_by_text("Something on the way refuses requests of").wait_for()
+        page.locator(".verdict").wait_for(timeout=60_000)
+        assert stored(server) == [sha256(talk)]
+        assert 0 < door.refused() <= 4
+        found = page.locator("tbody tr").filter(has_text="VIS-BLACK")
+        assert "0:02.00 to 0:04.00" in found.inner_text()
+        poster = page.locator("figure.poster img")
+        poster.wait_for()
+        assert poster.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+        with page.expect_download() as saving:
+            page.get_by_role("link", name="Save the file").click()
+        assert saving.value.suggested_filename == "talk.mp4"
+        assert sha256(Path(saving.value.path())) == sha256(talk)
+
+
+def test_after_a_reload_the_same_file_goes_on_and_only_the_rest_is_sent(
+    page: Page, tmp_path: Path
+) -> None:
+    file = make_file(tmp_path / "talk.mp4", 2 * MiB)
+    page.on("dialog", lambda dialog: dialog.accept())
+    with serving(tmp_path / "data", **SMALL) as server:
+        gate = Gate(page, chunks=5)
+        page.goto(server.url)
+        choose(page, file)
+        gate.wait()
+        page.get_by_text("640 KB of 2 MB safe").wait_for()
+        gate.forget()
+        page.reload()
+
+        unfinished = card(page, "talk.mp4")
+        unfinished.get_by_text("640 KB of 2 MB safe").wait_for()
+        sent = list[int]()
+        page.on("request", lambda r: sent.append(1) if "/chunk?" in r.url else None)
+        with page.expect_file_chooser() as choosing:
+            unfinished.get_by_role("button", name="Choose the file again to go on").click()
+        choosing.value.set_files(file)
+        page.get_by_text("Going on where it was: 640 KB were safe already.").wait_for()
+        card(page, "talk.mp4").get_by_text("The file has arrived whole.").wait_for()
+        assert len(sent) == 11
+        assert stored(server) == [sha256(file)]
+        assert page.get_by_role("article").count() == 1
+
+
+def test_another_file_than_the_unfinished_one_is_told_so(page: Page, tmp_path: Path) -> None:
+    file = make_file(tmp_path / "cat.mp4", MiB)
+    with serving(tmp_path / "data", **SMALL) as server:
+        begun = httpx.post(
+            f"{server.url}/api/chunked-upload/init",
+            json={"filename": "talk.mp4", "size": MiB, "fingerprint": "something"},
+        ).json()
+        page.goto(server.url)
+        with page.expect_file_chooser() as choosing:
+            page.get_by_role("button", name="Choose the file again to go on").click()
+        choosing.value.set_files(file)
+        page.get_by_text("This is not the file of the unfinished upload “talk.mp4”.").wait_for()
+        card(page, "cat.mp4").get_by_text("The file has arrived whole.").wait_for()
+        assert stored(server) == [sha256(file)]
+
+        page.get_by_role("button", name="Delete it").click()
+        page.get_by_text("Not finished yet").wait_for(state="detached")
+        status = httpx.get(f"{server.url}/api/chunked-upload/{begun['upload_id']}").json()
+        assert status["state"] == "cancelled"
+
+
+def test_a_key_that_ends_in_mid_upload_is_asked_for_again_and_the_upload_goes_on(
+    page: Page, tmp_path: Path
+) -> None:
+    file = make_file(tmp_path / "talk.mp4", MiB)
+    keys = Keys(keys_file(tmp_path / "data"))
+    key = keys.add("alice")
+    with serving(tmp_path / "data", **SMALL) as server:
+        gate = Gate(page, chunks=3)
+        page.goto(server.url)
+        page.get_by_role("textbox", name="Key").fill("wrong")
+        page.keyboard.press("Enter")
+        page.get_by_text("This key is not known here").wait_for()
+        page.get_by_role("textbox", name="Key").fill(key)
+        page.keyboard.press("Enter")
+        page.get_by_role("textbox", name="Key").wait_for(state="detached")
+        choose(page, file)
+        gate.wait()
+
+        keys.remove("alice")
+        new = keys.add("alice")
+        gate.open()
+        page.get_by_role("textbox", name="Key").fill(new)
+        page.keyboard.press("Enter")
+        card(page, "talk.mp4").get_by_text("The file has arrived whole.").wait_for()
+        assert stored(server) == [sha256(file)]
+        with page.expect_download() as saving:
+            page.get_by_role("link", name="Save the file").click()
+        assert sha256(Path(saving.value.path())) == sha256(file)
+        page.reload()
+        page.get_by_role("textbox", name="Key").wait_for()  # nobody wanted it to be kept
+
+
+def test_the_keyboard_is_enough(page: Page, tmp_path: Path) -> None:
+    file = make_file(tmp_path / "talk.mp4", MiB)
+
+    def press_tab_until(name: str) -> None:
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.textContent").startswith(name):
+                return
+        raise AssertionError(f"the tab key never reaches {name}")
+
+    with serving(tmp_path / "data", **SMALL) as server:
+        gate = Gate(page, chunks=3)
+        page.goto(server.url)
+        press_tab_until("Choose files")
+        with page.expect_file_chooser() as choosing:
+            page.keyboard.press("Enter")
+        choosing.value.set_files(file)
+        gate.wait()
+        press_tab_until("Pause")
+        page.keyboard.press("Enter")
+        card(page, "talk.mp4").get_by_text("Nothing is sent until you resume.").wait_for()
+        gate.forget()
+        press_tab_until("Resume")
+        page.keyboard.press("Enter")
+        card(page, "talk.mp4").get_by_text("The file has arrived whole.").wait_for()
+        press_tab_until("Take off the list")
+        page.keyboard.press("Space")
+        page.get_by_text("Arrived earlier").wait_for()
+        assert page.evaluate("document.activeElement.textContent") == "Wherry"
+        assert stored(server) == [sha256(file)]
+
+
+def test_what_is_dropped_on_the_page_goes_up(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    dropped = page.evaluate_handle(
+        "() => { const held = new DataTransfer();"
+        " held.items.add(new File(['x'.repeat(1000)], 'dropped.txt')); return held }"
+    )
+    page.dispatch_event("main", "dragenter", {"dataTransfer": dropped})
+    page.get_by_text("Let go").wait_for()
+    page.dispatch_event("main", "drop", {"dataTransfer": dropped})
+    card(page, "dropped.txt").get_by_text("The file has arrived whole.").wait_for()
+
+
+def test_several_files_go_up_and_one_can_be_cancelled(page: Page, tmp_path: Path) -> None:
+    files = [make_file(tmp_path / f"{n}.bin", MiB, seed=n) for n in range(3)]
+    with serving(tmp_path / "data", **SMALL) as server:
+        gate = Gate(page, chunks=4)
+        page.goto(server.url)
+        choose(page, *files)
+        gate.wait()
+        card(page, "2.bin").get_by_text("Starts when one of the files above").wait_for()
+        card(page, "1.bin").get_by_role("button", name="Cancel").click()
+        card(page, "1.bin").get_by_text("Cancelled").wait_for()
+        gate.open()
+        for name in ("0.bin", "2.bin"):
+            card(page, name).get_by_text("The file has arrived whole.").wait_for()
+        assert stored(server) == sorted(sha256(files[n]) for n in (0, 2))
+        assert list((server.data / "temp_chunks").iterdir()) == []
+
+
+def test_a_script_from_elsewhere_does_not_run(
+    page: Page, server: Server, complaints: Complaints
+) -> None:
+    page.goto(server.url)
+    page.evaluate(
+        "document.head.append(Object.assign(document.createElement('script'),"
+        " { textContent: 'window.ran = true' }))"
+    )
+    assert page.evaluate("window.ran") is None
+    assert any("Content Security Policy" in heard for heard in complaints.heard)
+    complaints.heard.clear()
+
+
+@contextmanager
+def host_application(data: Path) -> Iterator[str]:
+    """An application with a login by cookie, the page at `/team/uploads/`, the API beside it."""
+    host = FastAPI()
+    team = APIRouter(prefix="/team")
+
+    def user(session: Annotated[str | None, Cookie()] = None) -> str:
+        if session != "alices":
+            raise HTTPException(401)
+        return "alice"
+
+    def begin(file: FinishedFile) -> str:
+        return f"job-for-{file.filename}"
+
+    team.include_router(
+        chunked_upload_router(owner=user, on_complete=begin, data=data, chunk_size="128KiB"),
+        prefix="/api",
+    )
+    team.include_router(page_router(api="../api/"), prefix="/uploads")
+    host.include_router(team)
+    server = uvicorn.Server(uvicorn.Config(host, port=0, log_config=None, ws="none"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_a_host_application_has_the_page_with_its_own_login(page: Page, tmp_path: Path) -> None:
+    file = make_file(tmp_path / "talk.mp4", MiB)
+    with host_application(tmp_path / "data") as url:
+        page.goto(f"{url}/team/uploads/")
+        page.get_by_text("You are not logged in").wait_for()
+        page.context.add_cookies([{"name": "session", "value": "alices", "url": url}])
+        page.get_by_role("button", name="Go on").click()
+        page.get_by_text("You are not logged in").wait_for(state="detached")
+        choose(page, file)
+        page.get_by_text("The application has taken the file over.").wait_for()
+        assert page.locator(".after code").inner_text() == "job-for-talk.mp4"
+
+
+def test_who_comes_too_many_waits_in_line_and_gets_in_by_itself(page: Page, tmp_path: Path) -> None:
+    file = make_file(tmp_path / "talk.mp4", MiB)
+    with serving(tmp_path / "data", max_open=1, **SMALL) as server:
+        first = httpx.post(
+            f"{server.url}/api/chunked-upload/init", json={"filename": "first.mp4", "size": MiB}
+        ).json()
+        page.goto(server.url)
+        choose(page, file)
+        waiting = card(page, "talk.mp4")
+        waiting.get_by_text("1st in line").wait_for()
+        waiting.get_by_text("Your place is kept; the upload starts by itself.").wait_for()
+        cancel = {"upload_id": first["upload_id"]}
+        httpx.post(f"{server.url}/api/chunked-upload/cancel", json=cancel).raise_for_status()
+        waiting.get_by_text("The file has arrived whole.").wait_for()
+        assert stored(server) == [sha256(file)]

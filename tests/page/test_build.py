@@ -1,0 +1,41 @@
+"""The page that is checked in: its tests pass, and it is what its sources make."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.web.conftest import STATIC, Script
+
+BUILT = STATIC / "page"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_the_tests_in_typescript_pass(script: Script) -> None:
+    script("test", "--project", "page")
+
+
+def test_the_page_that_is_checked_in_is_what_the_sources_make(
+    script: Script, tmp_path: Path
+) -> None:
+    script("build:page", "--outDir", str(tmp_path / "page"), "--emptyOutDir")
+    fresh, kept = contents(tmp_path / "page"), contents(BUILT)
+    stale = "run: make web, and commit what it changes"
+    assert sorted(fresh) == sorted(kept), stale
+    assert [name for name in fresh if fresh[name] != kept[name]] == [], stale
+
+
+def test_it_is_small() -> None:
+    assert sum(len(body) for body in contents(BUILT).values()) < 320 * 1024
+
+
+def test_the_licences_of_what_it_brings_along_are_beside_it() -> None:
+    licences = (BUILT / "LICENSES.md").read_text()
+    for name in ("react", "react-dom", "scheduler"):
+        assert f"## {name} - " in licences

@@ -1,0 +1,195 @@
+/**
+ * The page: choose files, see them arrive, see what was found in them.
+ *
+ * Rule 1: no state of an upload is kept here that its card or the server has; this knows
+ * which files were chosen, and who may start.
+ */
+
+import { useCallback, useEffect, useRef, useState } from 'react'
+import { Chooser } from './Chooser'
+import { KeyPanel } from './KeyPanel'
+import { Finished, Unfinished } from './Known'
+import { isThere, isUnfinished, paths } from './server'
+import type { KnownUpload } from './server'
+import type { Session } from './session'
+import { UploadCard } from './UploadCard'
+import type { CardState, Item } from './UploadCard'
+import { useAccess } from './useAccess'
+import { useKnownUploads } from './useKnownUploads'
+import { plural } from './words'
+
+/** How many files are on their way at once; the others wait in this browser. */
+const AT_ONCE = 2
+
+const MOVING: readonly CardState[] = ['starting', 'sending', 'waiting', 'retrying', 'completing']
+
+interface Seen {
+  state: CardState
+  uploadId: string | null
+}
+
+export function App({ session }: { session: Session }) {
+  const { key } = useAccess(session)
+  const { uploads, problem, refresh } = useKnownUploads(session)
+  const [items, setItems] = useState<Item[]>([])
+  const [seen, setSeen] = useState<ReadonlyMap<number, Seen>>(new Map())
+  const [said, announce] = useState('')
+  const [meant, setMeant] = useState<KnownUpload | null>(null)
+  const nextId = useRef(1)
+  const again = useRef<HTMLInputElement>(null)
+  const heading = useRef<HTMLHeadingElement>(null)
+
+  const add = useCallback((files: File[], meant: KnownUpload | null = null) => {
+    const more = files.map((file) => ({ id: nextId.current++, file, meant }))
+    setItems((before) => [...before, ...more])
+  }, [])
+  const onFiles = useCallback((files: File[]) => add(files), [add])
+
+  const onChange = useCallback(
+    (item: Item, state: CardState, uploadId: string | null) => {
+      setSeen((before) => new Map(before).set(item.id, { state, uploadId }))
+      if (state === 'done' || state === 'cancelled' || state === 'failed') refresh()
+    },
+    [refresh],
+  )
+  const onClose = useCallback(
+    (item: Item) => {
+      setItems((before) => before.filter((other) => other.id !== item.id))
+      setSeen((before) => new Map([...before].filter(([id]) => id !== item.id)))
+      heading.current?.focus() // the button that was pressed is gone
+      refresh()
+    },
+    [refresh],
+  )
+
+  const onCancel = async (upload: KnownUpload) => {
+    try {
+      await session.delete(paths.upload(upload.upload_id))
+      announce(`${upload.filename}: deleted.`)
+    } catch {
+      announce(`${upload.filename}: it could not be deleted.`)
+    }
+    heading.current?.focus()
+    refresh()
+  }
+
+  const states = items.map((item) => seen.get(item.id)?.state ?? 'queued')
+  const mayStart = admit(states)
+  const mine = new Set([...seen.values()].map((one) => one.uploadId))
+  const others = uploads.filter((upload) => !mine.has(upload.upload_id))
+  const moving = states.filter((state) => MOVING.includes(state)).length
+  useLeavingWarning(moving > 0)
+  useTitle(states, moving)
+
+  return (
+    <>
+      <header className="top">
+        <Boat />
+        <h1 ref={heading} tabIndex={-1}>
+          Wherry
+        </h1>
+        {key !== null && (
+          <button type="button" className="plain" onClick={() => session.leave()}>
+            Forget the key
+          </button>
+        )}
+      </header>
+      <main>
+        <KeyPanel session={session} />
+        {problem && (
+          <div className="card trouble" role="alert">
+            <p>
+              <strong>{problem.what}</strong>
+            </p>
+            <p>{problem.next}</p>
+          </div>
+        )}
+        <Chooser onFiles={onFiles} isFirst={items.length === 0} />
+        {items.length > 0 && (
+          <section aria-labelledby="files-title">
+            <h2 id="files-title" className="unseen">
+              Your files
+            </h2>
+            {items.map((item, index) => (
+              <UploadCard
+                key={item.id}
+                item={item}
+                session={session}
+                mayStart={mayStart[index] ?? false}
+                unfinished={uploads}
+                onChange={onChange}
+                onClose={onClose}
+                announce={announce}
+              />
+            ))}
+          </section>
+        )}
+        <Unfinished
+          uploads={others.filter(isUnfinished)}
+          onChoose={(upload) => {
+            setMeant(upload)
+            again.current?.click()
+          }}
+          onCancel={(upload) => void onCancel(upload)}
+        />
+        <Finished session={session} uploads={others.filter(isThere)} />
+      </main>
+      <input
+        ref={again}
+        type="file"
+        hidden
+        aria-label="The same file again"
+        onChange={(event) => {
+          add([...(event.target.files ?? [])], meant)
+          event.target.value = ''
+        }}
+      />
+      <p className="unseen" role="status" aria-live="polite">
+        {said}
+      </p>
+    </>
+  )
+}
+
+/** Who may start: in the order of the list, as long as not too many are under way. */
+export function admit(states: readonly CardState[]): boolean[] {
+  let moving = states.filter((state) => MOVING.includes(state)).length
+  return states.map((state) => {
+    if (state !== 'queued') return true
+    moving += 1
+    return moving <= AT_ONCE
+  })
+}
+
+/** Leaving ends what is under way; what is safe stays, but the file must be chosen again. */
+function useLeavingWarning(isNeeded: boolean): void {
+  useEffect(() => {
+    if (!isNeeded) return
+    const warn = (event: BeforeUnloadEvent) => event.preventDefault()
+    window.addEventListener('beforeunload', warn)
+    return () => window.removeEventListener('beforeunload', warn)
+  }, [isNeeded])
+}
+
+function useTitle(states: readonly CardState[], moving: number): void {
+  const title =
+    moving > 0
+      ? `${plural(moving, 'file')} on the way · Wherry`
+      : states.includes('done')
+        ? 'Arrived · Wherry'
+        : 'Wherry: upload files'
+  useEffect(() => {
+    document.title = title
+  }, [title])
+}
+
+function Boat() {
+  return (
+    <svg className="boat" viewBox="0 0 32 32" aria-hidden="true">
+      <rect x="7" y="8" width="5" height="5" rx="1" />
+      <rect x="13.5" y="8" width="5" height="5" rx="1" />
+      <rect x="20" y="8" width="5" height="5" rx="1" />
+      <path d="M3 16h26l-4.4 8H7.4z" />
+    </svg>
+  )
+}

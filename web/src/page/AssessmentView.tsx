@@ -1,0 +1,127 @@
+/** What happens to a file that has arrived: steps as they happen, then the report. */
+
+import { useEffect } from 'react'
+import { GuardedLink } from './Guarded'
+import { ReportView, VERDICTS } from './ReportView'
+import { paths } from './server'
+import type { Report, Step } from './server'
+import type { Session } from './session'
+import { useAssessment } from './useAssessment'
+
+interface Props {
+  session: Session
+  uploadId: string
+  assessmentId: string | null
+  filename: string
+  announce?(sentence: string): void
+}
+
+export function AssessmentView(props: Props) {
+  const { assessmentId } = props
+  return (
+    <div className="after">
+      {assessmentId === null ? (
+        <>
+          <p>The file is stored. Nothing more is done with it here.</p>
+          <Links {...props} report={null} />
+        </>
+      ) : (
+        <Watching {...props} assessmentId={assessmentId} />
+      )}
+    </div>
+  )
+}
+
+function Watching(props: Props & { assessmentId: string }) {
+  const { session, assessmentId, filename, announce } = props
+  const { assessment, isForeign, problem } = useAssessment(session, assessmentId)
+  const verdict = assessment?.report?.verdict
+  useEffect(() => {
+    if (verdict) announce?.(`${filename}: assessed. ${VERDICTS[verdict].sentence}`)
+  }, [verdict, announce, filename])
+
+  if (isForeign) {
+    return (
+      <p>
+        The application has taken the file over. Its assessment is <code>{assessmentId}</code>.
+      </p>
+    )
+  }
+  return (
+    <>
+      {problem && <p className="quiet">{problem}</p>}
+      {assessment?.state === 'queued' && <p>The assessment is waiting for its turn.</p>}
+      {assessment?.state === 'running' && <Steps steps={assessment.steps} />}
+      {assessment?.state === 'failed' && (
+        <div className="trouble">
+          <p>
+            <strong>The assessment could not be finished.</strong> {assessment.problem}
+          </p>
+          <p>The file itself is safe and whole.</p>
+        </div>
+      )}
+      {assessment?.report && (
+        <ReportView session={session} assessmentId={assessmentId} report={assessment.report} />
+      )}
+      <Links {...props} report={assessment?.report ?? null} />
+    </>
+  )
+}
+
+function Links(props: Props & { report: Report | null }) {
+  const { session, uploadId, assessmentId, filename, report } = props
+  return (
+    <ul className="links">
+      <li>
+        <GuardedLink session={session} path={paths.file(uploadId)} saveAs={filename}>
+          Save the file
+        </GuardedLink>
+      </li>
+      {report && assessmentId !== null && (
+        <li>
+          <GuardedLink session={session} path={paths.assessment(assessmentId)}>
+            The report as JSON
+          </GuardedLink>
+        </li>
+      )}
+    </ul>
+  )
+}
+
+const STEP_WORDS: Record<Step['state'], string> = {
+  waiting: 'to come',
+  running: 'running',
+  done: 'done',
+  failed: 'failed',
+  skipped: 'skipped',
+}
+
+const STEP_NAMES: Record<string, string> = {
+  probe: 'Reading the file',
+  integrity: 'Decoding every frame',
+  visual: 'Looking at the picture',
+  black: 'Looking for black',
+  freeze: 'Looking for freezes',
+  audio: 'Listening to the sound',
+  silence: 'Listening for silence',
+  poster: 'Drawing pictures',
+}
+
+function Steps({ steps }: { steps: readonly Step[] }) {
+  return (
+    <section aria-label="Assessment">
+      <h4>The video is being assessed</h4>
+      <ol className="steps">
+        {steps.map((step) => (
+          <li key={step.name} className={step.state}>
+            <span className="name">{STEP_NAMES[step.name] ?? step.name}</span>
+            <span className="how">
+              {STEP_WORDS[step.state] ?? step.state}
+              {step.seconds !== null && ` in ${step.seconds.toFixed(1)} s`}
+            </span>
+          </li>
+        ))}
+      </ol>
+    </section>
+  )
+}

@@ -1,0 +1,105 @@
+/**
+ * Pictures and files that need the key: a browser sends no header for an address.
+ *
+ * Rule 1: with a key, a file is fetched and saved from memory; without one the browser
+ * does it by itself, of whatever size it is.
+ */
+
+import { useEffect, useState } from 'react'
+import type { ReactNode } from 'react'
+import type { Session } from './session'
+import { useAccess } from './useAccess'
+
+interface PictureProps {
+  session: Session
+  path: string
+  alt: string
+  width: number | null
+  height: number | null
+}
+
+export function Picture({ session, path, alt, width, height }: PictureProps) {
+  const { round } = useAccess(session)
+  const [address, setAddress] = useState<string | null>(null)
+  const [isMissing, setMissing] = useState(false)
+  useEffect(() => {
+    const ending = new AbortController()
+    let made: string | null = null
+    session.get(path, ending.signal).then(
+      async (answer) => {
+        const blob = await answer.blob()
+        if (ending.signal.aborted) return
+        made = URL.createObjectURL(blob)
+        setAddress(made)
+        setMissing(false)
+      },
+      () => {
+        if (!ending.signal.aborted) setMissing(true)
+      },
+    )
+    return () => {
+      ending.abort()
+      if (made !== null) URL.revokeObjectURL(made)
+    }
+  }, [session, path, round])
+  if (isMissing) return <p className="quiet">{alt} (it cannot be shown)</p>
+  const sides = width !== null && height !== null ? { width, height } : {}
+  return address === null ? (
+    <div className="picture-to-come" />
+  ) : (
+    <img src={address} alt={alt} {...sides} />
+  )
+}
+
+interface LinkProps {
+  session: Session
+  path: string
+  /** The name that the file is saved under; without one it is opened. */
+  saveAs?: string
+  children: ReactNode
+}
+
+export function GuardedLink({ session, path, saveAs, children }: LinkProps) {
+  const { key } = useAccess(session)
+  const [state, setState] = useState<'' | 'fetching' | 'failed'>('')
+  const fetchIt = async () => {
+    setState('fetching')
+    try {
+      const blob = await (await session.get(path)).blob()
+      open(blob, saveAs)
+      setState('')
+    } catch {
+      setState('failed')
+    }
+  }
+  return (
+    <>
+      <a
+        href={`${session.place.api}${path}`}
+        download={saveAs}
+        target={saveAs === undefined ? '_blank' : undefined}
+        onClick={(event) => {
+          if (key === null) return
+          event.preventDefault()
+          if (state !== 'fetching') void fetchIt()
+        }}
+      >
+        {children}
+      </a>
+      <span role="status">
+        {state === 'fetching' && ' Fetching it…'}
+        {state === 'failed' && ' It could not be fetched; try again.'}
+      </span>
+    </>
+  )
+}
+
+function open(blob: Blob, saveAs: string | undefined): void {
+  const address = URL.createObjectURL(blob)
+  const link = document.createElement('a')
+  link.href = address
+  if (saveAs === undefined) link.target = '_blank'
+  else link.download = saveAs
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(address), 60_000)
+}

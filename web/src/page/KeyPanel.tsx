@@ -1,0 +1,68 @@
+/** Asks for a key, or says that a login is missing. There is nothing to see while all is well. */
+
+import { useEffect, useRef, useState } from 'react'
+import type { Session } from './session'
+import { useAccess } from './useAccess'
+
+export function KeyPanel({ session }: { session: Session }) {
+  const { isWanted, wasRefused } = useAccess(session)
+  if (!isWanted) return null
+  return session.place.asksForKey ? (
+    <AskForKey session={session} wasRefused={wasRefused} />
+  ) : (
+    <section className="card key" role="alert" aria-labelledby="login-title">
+      <h2 id="login-title">You are not logged in</h2>
+      <p>Log in, for instance in another tab, then go on here. What was sent is safe.</p>
+      <div className="buttons">
+        <button type="button" className="primary" onClick={() => session.tryAgain()}>
+          Go on
+        </button>
+      </div>
+    </section>
+  )
+}
+
+function AskForKey({ session, wasRefused }: { session: Session; wasRefused: boolean }) {
+  const [key, setKey] = useState('')
+  const [keep, setKeep] = useState(false)
+  const field = useRef<HTMLInputElement>(null)
+  useEffect(() => field.current?.focus(), [])
+  return (
+    <form
+      className="card key"
+      aria-labelledby="key-title"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (key.trim()) session.giveKey(key.trim(), keep)
+      }}
+    >
+      <h2 id="key-title">{wasRefused ? 'This key is not known here' : 'This server asks for a key'}</h2>
+      <p id="key-reason">
+        {wasRefused
+          ? 'The server does not know the key, or not any more. What was sent is safe; with a valid key it goes on.'
+          : 'The operator of the server has it for you.'}
+      </p>
+      <label htmlFor="key">Key</label>
+      <input
+        id="key"
+        ref={field}
+        aria-describedby="key-reason"
+        type="password"
+        autoComplete="off"
+        spellCheck={false}
+        required
+        value={key}
+        onChange={(event) => setKey(event.target.value)}
+      />
+      <label className="tick">
+        <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />
+        Keep it in this tab until the tab is closed
+      </label>
+      <div className="buttons">
+        <button type="submit" className="primary">
+          Use this key
+        </button>
+      </div>
+    </form>
+  )
+}

@@ -1,0 +1,281 @@
+/**
+ * One file on its way, from the choice to the assessment.
+ *
+ * Rule 1: the card acts by itself in two cases only: it starts when it may, and it goes
+ * on when a key was given after a 401.
+ */
+
+import { useEffect, useRef, useState } from 'react'
+import type { UploadDetails } from '../core'
+import { useUpload } from '../react'
+import { AssessmentView } from './AssessmentView'
+import { ChunkMap } from './ChunkMap'
+import type { KnownUpload } from './server'
+import type { Session } from './session'
+import { useAccess } from './useAccess'
+import {
+  chunks,
+  duration,
+  mapSentence,
+  plural,
+  refusedSentence,
+  size,
+  stateSentence,
+  stateWord,
+  trouble,
+} from './words'
+import type { Trouble } from './words'
+
+/** Two files at a time, two chunks each: a browser has six connections to a server. */
+const CHUNKS_AT_ONCE = 2
+
+export type CardState = UploadDetails['state'] | 'queued'
+
+const HAS_PERCENT: readonly CardState[] = ['sending', 'retrying', 'paused', 'completing', 'done']
+const IS_OVER: readonly CardState[] = ['done', 'cancelled']
+
+function isOnItsWay(details: UploadDetails): boolean {
+  return details.state !== 'waiting' && details.state !== 'failed'
+}
+
+/** A file that was chosen. */
+export interface Item {
+  id: number
+  file: File
+  /** The unfinished upload that it was chosen for. */
+  meant: KnownUpload | null
+}
+
+interface Props {
+  item: Item
+  session: Session
+  mayStart: boolean
+  /** What the server has; as it was when the file was chosen is what counts. */
+  unfinished: readonly KnownUpload[]
+  onChange(item: Item, state: CardState, uploadId: string | null): void
+  onClose(item: Item): void
+  announce(sentence: string): void
+}
+
+export function UploadCard(props: Props) {
+  const { item, session, mayStart, onChange, announce } = props
+  const access = useAccess(session)
+  const upload = useUpload({
+    endpoint: session.place.api,
+    headers: session.headers,
+    concurrency: CHUNKS_AT_ONCE,
+  })
+  const { failure, result, uploadId } = upload
+  const details = upload.details && calmed(upload.details)
+  const state: CardState = details?.state ?? 'queued'
+  const round = useRef(0)
+  const [atFirst] = useState(props.unfinished)
+
+  const { start, again } = upload
+  useEffect(() => {
+    if (mayStart && upload.file === null) {
+      round.current = session.now().round
+      start(item.file)
+    }
+  }, [mayStart, upload.file, start, item.file, session])
+
+  useEffect(() => onChange(item, state, uploadId), [item, state, uploadId, onChange])
+
+  const isLockedOut = failure?.status === 401
+  useEffect(() => {
+    if (!isLockedOut) return
+    session.refused(round.current)
+    const now = session.now()
+    if (!now.isWanted) {
+      round.current = now.round
+      again()
+    }
+  }, [isLockedOut, access, session, again])
+
+  const problem = failure && trouble(failure, details)
+  const position = details?.position
+  useEffect(() => {
+    if (details === null) return
+    const told = problem ? problem.what : stateSentence(details)
+    announce(`${item.file.name}: ${stateWord(details)}. ${told}`)
+    // Numbers change all the time; a new state and a new place in the line are worth hearing.
+  }, [state, failure, position])
+
+  return (
+    <article className={`card upload ${state}`} aria-label={item.file.name}>
+      <header>
+        <h3>{item.file.name}</h3>
+        <p className="size">{size(item.file.size)}</p>
+        {details && HAS_PERCENT.includes(state) && (
+          <p className="percent" aria-hidden="true">
+            {Math.floor(upload.percent)} %
+          </p>
+        )}
+      </header>
+      {details && (isOnItsWay(details) || details.bytesSafe > 0) && !IS_OVER.includes(state) && (
+        <Progress name={item.file.name} percent={upload.percent} details={details} />
+      )}
+      {!problem && (
+        <p className="state">
+          <strong>{stateWord(details)}</strong>
+          <span>
+            {details ? numbers(details) : 'Starts when one of the files above has arrived.'}
+          </span>
+        </p>
+      )}
+      <Notices item={item} unfinished={atFirst} details={details} uploadId={uploadId} />
+      {problem && <Failure trouble={problem} />}
+      {result && (
+        <AssessmentView
+          session={session}
+          uploadId={result.upload_id}
+          assessmentId={result.assessment_id}
+          filename={item.file.name}
+          announce={announce}
+        />
+      )}
+      <Buttons
+        {...props}
+        upload={upload}
+        state={state}
+        mayTryAgain={!isLockedOut && !problem?.isFinal}
+      />
+    </article>
+  )
+}
+
+/** Where nothing is sent, nothing is on the way. */
+function calmed(details: UploadDetails): UploadDetails {
+  const isCalm = details.state === 'paused' || details.state === 'failed'
+  return isCalm ? { ...details, sending: [] } : details
+}
+
+/** The speed and what is left, or the state in a sentence. */
+function numbers(details: UploadDetails): string {
+  if (details.state !== 'sending') return stateSentence(details)
+  const { bytesSafe, bytesTotal, speed, secondsLeft } = details
+  const parts = [bytesSafe > 0 ? `${size(bytesSafe)} of ${size(bytesTotal)} safe` : 'Nothing safe yet']
+  if (speed !== null && speed > 0) parts.push(`${size(speed)} a second`)
+  if (secondsLeft !== null) parts.push(`${duration(secondsLeft)} left`)
+  return parts.join(' · ')
+}
+
+function Progress(props: { name: string; percent: number; details: UploadDetails }) {
+  const { name, percent, details } = props
+  const whole = Math.floor(percent)
+  const { done, onTheWay, toCome } = chunks(details)
+  return (
+    <>
+      <progress max={100} value={whole} aria-label={`${name}: ${whole} percent uploaded`} />
+      {details.chunksTotal > 0 && (
+        <div>
+          <ChunkMap
+            total={details.bytesTotal}
+            safe={details.safe}
+            sending={details.sending}
+            chunkSize={details.chunkSize}
+            label={mapSentence(details)}
+          />
+          <ul className="legend" aria-hidden="true">
+            <li className="safe">{plural(done, 'chunk')} safe</li>
+            <li className="sending">{onTheWay} on the way</li>
+            <li className="to-come">{toCome} to come</li>
+          </ul>
+        </div>
+      )}
+    </>
+  )
+}
+
+function Notices(
+  props: Pick<Props, 'item' | 'unfinished'> & {
+    details: UploadDetails | null
+    uploadId: string | null
+  },
+) {
+  const { item, unfinished, details, uploadId } = props
+  if (details === null) return null
+  const before = unfinished.find((known) => known.upload_id === uploadId)
+  const isOther = item.meant !== null && uploadId !== null && item.meant.upload_id !== uploadId
+  const refused = refusedSentence(details)
+  return (
+    <>
+      {isOther && (
+        <p className="notice">
+          This is not the file of the unfinished upload “{item.meant!.filename}”. It goes up as a
+          new upload; the other one is kept.
+        </p>
+      )}
+      {before && details.state !== 'cancelled' && (
+        <p className="notice">
+          Going on where it was: {size(before.received_bytes)} were safe already.
+        </p>
+      )}
+      {refused && <p className="quiet">{refused}</p>}
+    </>
+  )
+}
+
+function Failure({ trouble }: { trouble: Trouble }) {
+  return (
+    <div className="trouble">
+      <p>
+        <strong>{trouble.what}</strong>
+      </p>
+      <p>{trouble.safe}</p>
+      <p>{trouble.next}</p>
+    </div>
+  )
+}
+
+function Buttons(
+  props: Pick<Props, 'item' | 'onClose'> & {
+    upload: ReturnType<typeof useUpload>
+    state: CardState
+    mayTryAgain: boolean
+  },
+) {
+  const { item, onClose, upload, state, mayTryAgain } = props
+  const name = item.file.name
+  const isMoving = state === 'starting' || state === 'sending' || state === 'retrying'
+  const isOpen = isMoving || state === 'waiting' || state === 'paused'
+  const isOver = state === 'queued' || state === 'done' || state === 'cancelled'
+  const cancelAndClose = async () => {
+    await upload.cancel()
+    onClose(item)
+  }
+  return (
+    <div className="buttons">
+      {isMoving && <Act on={upload.pause} words="Pause" name={name} />}
+      {state === 'paused' && <Act on={upload.resume} words="Resume" name={name} primary />}
+      {state === 'failed' && mayTryAgain && (
+        <Act on={upload.again} words="Try again" name={name} primary />
+      )}
+      {isOpen && (
+        <Act
+          on={() => void upload.cancel()}
+          words={state === 'waiting' ? 'Leave the line' : 'Cancel'}
+          name={name}
+        />
+      )}
+      {state === 'failed' && (
+        <Act
+          on={() => void cancelAndClose()}
+          words={mayTryAgain ? 'Give up' : 'Take off the list'}
+          name={name}
+        />
+      )}
+      {isOver && <Act on={() => onClose(item)} words="Take off the list" name={name} />}
+    </div>
+  )
+}
+
+/** A button; who cannot see the card hears what it is for. */
+function Act(props: { on(): void; words: string; name: string; primary?: boolean }) {
+  return (
+    <button type="button" className={props.primary ? 'primary' : ''} onClick={props.on}>
+      {props.words}
+      <span className="unseen"> {props.name}</span>
+    </button>
+  )
+}

@@ -1,0 +1,6 @@
+import { createRoot } from 'react-dom/client'
+import { App } from './App'
+import { placeOf, Session } from './session'
+import './page.css'
+
+createRoot(document.getElementById('page')!).render(<App session={new Session(placeOf(document))} />)

@@ -1,0 +1,97 @@
+/** What the page asks the server for, and the parts of its answers that it shows. */
+
+import type { Range } from '../core'
+
+/** Below the address of the API; they are the same in every application. */
+export const paths = {
+  uploads: '/chunked-upload/',
+  upload: (id: string) => `/chunked-upload/${encodeURIComponent(id)}`,
+  file: (id: string) => `/chunked-upload/files/${encodeURIComponent(id)}`,
+  assessment: (id: string) => `/chunked-upload/assessments/${encodeURIComponent(id)}`,
+  picture: (id: string, name: string) =>
+    `/chunked-upload/assessments/${encodeURIComponent(id)}/pictures/${encodeURIComponent(name)}`,
+}
+
+export interface KnownUpload {
+  upload_id: string
+  state: string
+  filename: string
+  size: number | null
+  received_bytes: number
+  received: Range[]
+  assessment_id: string | null
+  /** Place in the waiting line: 1 is next. */
+  position?: number | null
+  expires_at: string | null
+  deleted_at: string | null
+}
+
+export interface Step {
+  name: string
+  state: 'waiting' | 'running' | 'done' | 'failed' | 'skipped'
+  seconds: number | null
+}
+
+export interface Assessment {
+  assessment_id: string
+  upload_id: string
+  state: 'queued' | 'running' | 'done' | 'failed'
+  steps: Step[]
+  report: Report | null
+  problem: string | null
+}
+
+/** `assessment.v1`. */
+export interface Report {
+  verdict: 'pass' | 'warn' | 'fail'
+  policy: string
+  findings: Finding[]
+  artefacts: Artefact[]
+  probe: Probe | null
+}
+
+export interface Finding {
+  code: string
+  severity: 'info' | 'warn' | 'fail'
+  message: string
+  /** Seconds; null for the whole file. */
+  start: number | null
+  end: number | null
+}
+
+export interface Artefact {
+  name: string
+  kind: string
+  content_type: string
+  width?: number | null
+  height?: number | null
+  time?: number | null
+}
+
+export interface Probe {
+  container?: string | null
+  duration?: number | null
+  streams?: Stream[]
+}
+
+export interface Stream {
+  type: string
+  codec: string | null
+  cover?: boolean
+  width?: number | null
+  height?: number | null
+  frame_rate?: number | null
+  sample_rate?: number | null
+  channels?: number | null
+  layout?: string | null
+}
+
+/** Whether somebody could still go on with it. */
+export function isUnfinished(upload: KnownUpload): boolean {
+  return ['waiting', 'receiving', 'completing'].includes(upload.state)
+}
+
+/** Whether there is something to look at. */
+export function isThere(upload: KnownUpload): boolean {
+  return upload.state === 'complete' && upload.deleted_at === null
+}

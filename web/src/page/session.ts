@@ -1,0 +1,159 @@
+/**
+ * Where the API is, and the key that opens it.
+ *
+ * Rule 1: the key goes only into the header of requests to this API. It is kept in
+ * memory, and in this tab's session storage only if its owner wants that.
+ *
+ * Rule 2: a 401 is never the end. It makes the key wanted; whoever was refused tries
+ * again when `round` has grown.
+ */
+
+const KEPT = 'wherry-key'
+
+/** What the server wrote into the page. */
+export interface Place {
+  /** The address before `/chunked-upload`, absolute, without a slash at the end. */
+  api: string
+  /** Whether this server knows keys; a host application has a login of its own. */
+  asksForKey: boolean
+}
+
+export interface Access {
+  key: string | null
+  /** Somebody was refused, and waits for a key or a login. */
+  isWanted: boolean
+  /** The key that was refused last, so that it can be said. */
+  wasRefused: boolean
+  /** Grows each time it is worth trying again. */
+  round: number
+}
+
+/** An answer that is none: the status, and what Wherry says of it. */
+export class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly hint: string,
+  ) {
+    super(message)
+  }
+}
+
+export class Session {
+  readonly place: Place
+  private access: Access
+  private readonly listeners = new Set<() => void>()
+
+  constructor(place: Place) {
+    this.place = place
+    const key = place.asksForKey ? kept() : null
+    this.access = { key, isWanted: false, wasRefused: false, round: 0 }
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  readonly now = (): Access => this.access
+
+  /** As `createUpload` wants them: asked again after a 401. */
+  readonly headers = (): Record<string, string> =>
+    this.access.key === null ? {} : { Authorization: `Bearer ${this.access.key}` }
+
+  /** Try with this key from now on; `keep` it until the tab is closed. */
+  giveKey(key: string, keep: boolean): void {
+    keepKey(keep ? key : null)
+    this.change({ key, isWanted: false, wasRefused: false, round: this.access.round + 1 })
+  }
+
+  /** Try again: the user says that the login is there now. */
+  tryAgain(): void {
+    this.change({ isWanted: false, round: this.access.round + 1 })
+  }
+
+  /** Forget the key. */
+  leave(): void {
+    keepKey(null)
+    this.change({ key: null, isWanted: true, wasRefused: false })
+  }
+
+  /** A request of this round was refused; a newer key may be here by now. */
+  refused(round: number): void {
+    if (round !== this.access.round || this.access.isWanted) return
+    if (this.access.key !== null) keepKey(null)
+    this.change({ isWanted: true, wasRefused: this.access.key !== null })
+  }
+
+  /** Raises `Refusal`, and `TypeError` where there is no connection. */
+  async get(path: string, signal?: AbortSignal): Promise<Response> {
+    return this.ask('GET', path, signal)
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.ask('DELETE', path)
+  }
+
+  async json<T>(path: string, signal?: AbortSignal): Promise<T> {
+    return (await this.get(path, signal)).json() as Promise<T>
+  }
+
+  private async ask(method: string, path: string, signal?: AbortSignal): Promise<Response> {
+    const { round } = this.access
+    const answer = await fetch(`${this.place.api}${path}`, {
+      method,
+      headers: this.headers(),
+      cache: 'no-store',
+      signal: signal ?? null,
+    })
+    if (answer.ok) return answer
+    if (answer.status === 401) this.refused(round)
+    throw await refusal(answer)
+  }
+
+  private change(more: Partial<Access>): void {
+    this.access = { ...this.access, ...more }
+    for (const listener of this.listeners) listener()
+  }
+}
+
+async function refusal(answer: Response): Promise<Refusal> {
+  let said: Record<string, unknown> = {}
+  try {
+    said = (await answer.json()) as Record<string, unknown>
+  } catch {
+    // A proxy's page, or nothing at all.
+  }
+  const text = (name: string) => (typeof said[name] === 'string' ? said[name] : '')
+  const sentence = text('detail') || `The server answered with status ${answer.status}.`
+  return new Refusal(answer.status, text('code'), sentence, text('hint'))
+}
+
+// A browser may forbid its storage; then the key is asked for after a reload.
+
+function kept(): string | null {
+  try {
+    return sessionStorage.getItem(KEPT)
+  } catch {
+    return null
+  }
+}
+
+function keepKey(key: string | null): void {
+  try {
+    if (key === null) sessionStorage.removeItem(KEPT)
+    else sessionStorage.setItem(KEPT, key)
+  } catch {
+    return
+  }
+}
+
+/** What the server wrote into this document. The address is relative to where it stands. */
+export function placeOf(document: Document): Place {
+  const said = (name: string) =>
+    document.querySelector(`meta[name="${name}"]`)?.getAttribute('content')
+  const api = new URL(said('wherry-api') ?? 'api/', document.baseURI)
+  api.hash = api.search = ''
+  return { api: api.href.replace(/\/+$/, ''), asksForKey: said('wherry-login') !== 'host' }
+}

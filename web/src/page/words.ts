@@ -1,0 +1,256 @@
+/**
+ * Numbers and states in plain English.
+ *
+ * Rule 1: sizes are in steps of 1024, called KB, MB, GB, as everywhere in Wherry.
+ *
+ * Rule 2: what went wrong is said in three sentences: what happened, what is safe, what
+ * to do next.
+ */
+
+import type { UploadDetails, UploadFailure } from '../core'
+
+const UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
+
+/** `640 KB`, `8.2 MB`, `20 MB`. */
+export function size(bytes: number): string {
+  let value = bytes
+  let unit = 0
+  while (value >= 1023.5 && unit < UNITS.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  const digits = unit === 0 || value >= 99.95 || Number.isInteger(value) ? 0 : 1
+  const number = value.toFixed(digits).replace(/\.0$/, '')
+  return `${number} ${unit === 0 && bytes === 1 ? 'byte' : UNITS[unit]}`
+}
+
+/** `a few seconds`, `40 seconds`, `3 minutes`, `2 hours 10 minutes`. */
+export function duration(seconds: number): string {
+  if (seconds < 5) return 'a few seconds'
+  if (seconds < 90) return plural(Math.round(seconds), 'second')
+  const minutes = Math.round(seconds / 60)
+  if (minutes < 60) return plural(minutes, 'minute')
+  const rest = minutes % 60
+  const hours = plural(Math.floor(minutes / 60), 'hour')
+  return rest === 0 ? hours : `${hours} ${plural(rest, 'minute')}`
+}
+
+/** A place in a video: `0:05.00`, `1:02:03.50`. */
+export function moment(seconds: number): string {
+  const hundredths = Math.round(seconds * 100)
+  const two = (value: number) => String(value).padStart(2, '0')
+  const whole = Math.floor(hundredths / 100)
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
+  const tail = `${two(whole % 60)}.${two(hundredths % 100)}`
+  return hours > 0 ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`
+}
+
+/** `1st`, `2nd`, `3rd`, `11th`. */
+export function ordinal(number: number): string {
+  const tens = number % 100
+  const ending = tens >= 11 && tens <= 13 ? 'th' : (['th', 'st', 'nd', 'rd'][number % 10] ?? 'th')
+  return `${number}${ending}`
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}
+
+/** How an upload is, in one or two words; null for one that has not begun. */
+export function stateWord(details: UploadDetails | null): string {
+  if (details === null) return 'Next'
+  const { state, position } = details
+  if (state === 'waiting' && position !== null) return `${ordinal(position)} in line`
+  return {
+    starting: 'Starting',
+    sending: 'Uploading',
+    waiting: 'Waiting',
+    retrying: 'Trying again',
+    paused: 'Paused',
+    completing: 'Finishing',
+    done: 'Uploaded',
+    cancelled: 'Cancelled',
+    failed: 'Stopped',
+  }[state]
+}
+
+/** How an upload is, in a sentence or two. Nothing for what the numbers say already. */
+export function stateSentence(details: UploadDetails): string {
+  const { bytesSafe, bytesTotal, position, problem } = details
+  const kept = bytesSafe > 0 ? ` ${size(bytesSafe)} of ${size(bytesTotal)} are safe.` : ''
+  switch (details.state) {
+    case 'starting':
+      return 'Asking the server for a place.'
+    case 'sending':
+      return ''
+    case 'waiting':
+      return position === null
+        ? 'The server is full at the moment; the upload starts by itself.'
+        : 'Your place is kept; the upload starts by itself.'
+    case 'retrying':
+      return `${problem ?? 'Something on the way broke off.'}${kept} It goes on by itself${soon(details.retryAfter)}.`
+    case 'paused':
+      return `Nothing is sent until you resume.${kept}`
+    case 'completing':
+      return 'Every byte has arrived. The server is putting the file in its place.'
+    case 'done':
+      return 'The file has arrived whole.'
+    case 'cancelled':
+      return 'Nothing of it is kept on the server.'
+    case 'failed':
+      return ''
+  }
+}
+
+function soon(seconds: number | null): string {
+  return seconds === null || seconds < 1 ? '' : ` in ${plural(Math.round(seconds), 'second')}`
+}
+
+/** What was learned of the way, for a quiet line; null while nothing was. */
+export function refusedSentence(details: UploadDetails): string | null {
+  const { refusedSize, chunkSize } = details
+  if (refusedSize === null) return null
+  const next = chunkSize === null || chunkSize >= refusedSize ? '' : `; going on with ${size(chunkSize)}`
+  return `Something on the way refuses requests of ${size(refusedSize)}${next}.`
+}
+
+/** How many chunks are where; while they are being cut anew, no more than there are. */
+export function chunks({ chunksTotal, chunksDone: done, sending }: UploadDetails) {
+  const onTheWay = Math.min(sending.length, chunksTotal - done)
+  return { done, onTheWay, toCome: chunksTotal - done - onTheWay }
+}
+
+/** The text alternative of the map of chunks. */
+export function mapSentence(details: UploadDetails): string {
+  const { chunksTotal, chunkSize } = details
+  const { done, onTheWay, toCome } = chunks(details)
+  const each = chunkSize === null ? '' : ` of ${size(chunkSize)}`
+  return `${plural(chunksTotal, 'chunk')}${each}: ${done} safe, ${onTheWay} on the way, ${toCome} to come`
+}
+
+/** What went wrong, for people. */
+export interface Trouble {
+  what: string
+  safe: string
+  next: string
+  /** The same file would only be refused again. */
+  isFinal: boolean
+}
+
+type Words = (failure: UploadFailure) => Partial<Trouble> & { what: string }
+
+const NOTHING_KEPT = 'Nothing of it is kept on the server.'
+
+const number = (failure: UploadFailure, name: string): number | null => {
+  const value = failure.facts[name]
+  return typeof value === 'number' ? value : null
+}
+
+const TROUBLES: Record<string, Words> = {
+  'too-large': (failure) => {
+    const limit = number(failure, 'limit')
+    return {
+      what: `This file is larger than the server takes${limit === null ? '' : `: the limit is ${size(limit)}`}.`,
+      safe: 'Nothing was stored.',
+      next: 'Choose a smaller file, or ask the operator for a higher limit.',
+      isFinal: true,
+    }
+  },
+  'never-fits': () => ({
+    what: 'This file can never fit into the space that the server has for uploads.',
+    safe: 'Nothing was stored.',
+    next: 'Waiting will not help. Ask the operator for more space.',
+    isFinal: true,
+  }),
+  'type-refused': (failure) => ({
+    what: `Files of this kind are not taken here${typeof failure.facts.found === 'string' ? ` (${failure.facts.found})` : ''}.`,
+    safe: NOTHING_KEPT,
+    next: Array.isArray(failure.facts.allowed)
+      ? `Choose a file of an allowed type: ${failure.facts.allowed.join(', ')}.`
+      : 'Choose a file of an allowed type.',
+    isFinal: true,
+  }),
+  'content-refused': (failure) => ({
+    what: `The server looked at the file and does not want it${typeof failure.facts.reason === 'string' ? `: ${failure.facts.reason}` : '.'}`,
+    safe: NOTHING_KEPT,
+    next: 'Choose another file.',
+    isFinal: true,
+  }),
+  'file-digest-mismatch': () => ({
+    what: 'What arrived is not what was announced: the file was damaged on its way.',
+    safe: 'The damaged upload was deleted.',
+    next: 'Try again: the file is sent anew.',
+  }),
+  unauthorized: () => ({
+    what: 'The server does not know who is uploading.',
+    next: 'Give a valid key above; the upload goes on by itself.',
+  }),
+  'foreign-origin': () => ({
+    what: 'Without keys, this server is for its own machine only.',
+    next: 'Open the page at the server’s own address, or ask the operator for a key.',
+  }),
+  'disk-full': () => ({
+    what: 'The server’s disk is full.',
+    next: 'Try again when the operator has freed space; it goes on where it was.',
+  }),
+  'hook-failed': () => ({
+    what: 'The file has arrived whole, but what takes it over has failed.',
+    safe: 'Every byte is kept on the server.',
+    next: 'Try again in a moment; nothing is sent twice.',
+  }),
+  'upload-gone': () => ({
+    what: 'The upload was cancelled elsewhere, or has expired.',
+    safe: NOTHING_KEPT,
+    next: 'Try again: it begins anew.',
+  }),
+}
+
+/** By the type of error, for what has no code of Wherry's. */
+const BY_NAME: Record<string, Words> = {
+  TooLarge: () => ({
+    what: 'Something on the way refuses even the smallest requests.',
+    next: 'Ask whoever runs the network or the proxy in front of this server.',
+  }),
+  ConnectionLost: () => ({
+    what: 'The server cannot be reached.',
+    next: 'Check your connection, then try again; it goes on where it was.',
+  }),
+  GaveUp: () => ({
+    what: 'There was no progress for a long time.',
+    next: 'Check your connection, then try again; it goes on where it was.',
+  }),
+  UploadGone: (failure) => TROUBLES['upload-gone']!(failure),
+  Unauthorized: (failure) => ({
+    what: failure.status === 403 ? 'You may not do this here.' : 'You are not logged in any more.',
+    next: 'Log in, then try again; it goes on where it was.',
+  }),
+  FileChanged: () => ({
+    what: 'The file cannot be read any more: it was changed, moved or deleted.',
+    next: 'Choose the file again.',
+    isFinal: true,
+  }),
+  UnexpectedAnswer: () => ({
+    what: 'Something else than Wherry has answered.',
+    next: 'Check the address; something on the way may ask for a login.',
+  }),
+  ServerFailed: () => ({
+    what: 'The server has a problem.',
+    next: 'Try again in a moment; it goes on where it was.',
+  }),
+}
+
+/** What happened, what is safe, what to do next. */
+export function trouble(failure: UploadFailure, details: UploadDetails | null): Trouble {
+  const words = TROUBLES[failure.code] ?? BY_NAME[failure.name]
+  const said = words?.(failure) ?? { what: failure.message }
+  const safe = details?.bytesSafe ?? 0
+  const total = details?.bytesTotal ?? 0
+  return {
+    what: said.what,
+    safe:
+      said.safe ??
+      (safe > 0 ? `${size(safe)} of ${size(total)} are safe on the server.` : 'Nothing was stored.'),
+    next: said.next ?? (failure.hint || 'Try again; it goes on where it was.'),
+    isFinal: said.isFinal ?? false,
+  }
+}

@@ -1,0 +1,2 @@
+export { useUpload } from './useUpload'
+export type { UseUpload } from './useUpload'

@@ -1,0 +1,159 @@
+/**
+ * One upload as a React component sees it.
+ *
+ *     const upload = useUpload({ endpoint: '/api' })
+ *     <input type="file" onChange={(e) => upload.start(e.target.files[0])} />
+ *     <progress max={100} value={upload.percent} />
+ *
+ * Rule 1: a component that goes away sends nothing more. What is safe on the server
+ * stays there; the same file given again goes on.
+ *
+ * Rule 2: a change of state is shown at once, a change of numbers ten times a second.
+ */
+
+import { useCallback, useEffect, useRef, useState } from 'react'
+import { createUpload, UploadFailure } from '../core'
+import type { Upload, UploadDetails, UploadOptions, UploadResult } from '../core'
+
+/** How often numbers are shown anew, in milliseconds. */
+const EVERY = 100
+
+export interface UseUpload {
+  /** The file that was given last. */
+  file: File | null
+  /** 0 to 100. */
+  percent: number
+  /** Null until a file was given. */
+  details: UploadDetails | null
+  uploadId: string | null
+  /** The server's answer, once the upload is complete. */
+  result: UploadResult | null
+  /** Why it has failed; null while it goes on, and when it was cancelled. */
+  failure: UploadFailure | null
+  /** Begin with this file; an upload that is under way here is paused first. */
+  start(file: File): void
+  /** After a failure: go on where it ended. */
+  again(): void
+  pause(): void
+  resume(): void
+  /** End it, on the server too. Resolves also when the server could not be told. */
+  cancel(): Promise<void>
+}
+
+interface Shown {
+  file: File | null
+  percent: number
+  details: UploadDetails | null
+  uploadId: string | null
+  result: UploadResult | null
+  failure: UploadFailure | null
+}
+
+const NOTHING: Shown = {
+  file: null,
+  percent: 0,
+  details: null,
+  uploadId: null,
+  result: null,
+  failure: null,
+}
+
+/** The options of `createUpload`; those given when `start` is called are used. */
+export function useUpload(options: UploadOptions = {}): UseUpload {
+  const [shown, show] = useState<Shown>(NOTHING)
+  const latest = useRef(options)
+  latest.current = options
+  const current = useRef<Upload | null>(null)
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+
+  useEffect(
+    () => () => {
+      clearTimeout(timer.current)
+      current.current?.pause()
+      current.current = null
+    },
+    [],
+  )
+
+  const run = useCallback((upload: Upload) => {
+    const change = (more: Partial<Shown>) => {
+      if (current.current !== upload) return
+      clearTimeout(timer.current)
+      timer.current = undefined
+      const facts = { details: upload.details, uploadId: upload.uploadId }
+      show((before) => ({ ...before, ...facts, ...more }))
+    }
+    change({ failure: null })
+    upload.start().then(
+      (result) => change({ result, percent: 100 }),
+      (error: unknown) => {
+        const cancelled = upload.details.state === 'cancelled'
+        change({ failure: cancelled ? null : asFailure(error) })
+      },
+    )
+  }, [])
+
+  const start = useCallback(
+    (file: File) => {
+      current.current?.pause()
+      clearTimeout(timer.current)
+      timer.current = undefined
+      const { onProgress, ...rest } = latest.current
+      let state = ''
+      let percent = 0
+      const upload = createUpload(file, {
+        ...rest,
+        onProgress: (now, details) => {
+          latest.current.onProgress?.(now, details)
+          if (current.current !== upload) return
+          percent = now
+          const paint = () => {
+            timer.current = undefined
+            const facts = { details: upload.details, uploadId: upload.uploadId }
+            show((before) => ({ ...before, ...facts, percent }))
+          }
+          if (details.state !== state) {
+            state = details.state
+            clearTimeout(timer.current)
+            paint()
+          } else {
+            timer.current ??= setTimeout(paint, EVERY)
+          }
+        },
+      })
+      current.current = upload
+      show({ ...NOTHING, file, details: upload.details })
+      run(upload)
+    },
+    [run],
+  )
+
+  const again = useCallback(() => {
+    if (current.current) run(current.current)
+  }, [run])
+  const pause = useCallback(() => current.current?.pause(), [])
+  const resume = useCallback(() => current.current?.resume(), [])
+  const cancel = useCallback(async () => {
+    const upload = current.current
+    if (!upload) return
+    try {
+      await upload.cancel()
+    } catch {
+      // What the server was not told expires there by itself.
+    }
+    if (current.current !== upload) return
+    show((before) => ({
+      ...before,
+      details: { ...upload.details, state: 'cancelled' },
+      failure: null,
+    }))
+  }, [])
+
+  return { ...shown, start, again, pause, resume, cancel }
+}
+
+function asFailure(error: unknown): UploadFailure {
+  if (error instanceof UploadFailure) return error
+  const message = error instanceof Error ? error.message : String(error)
+  return new UploadFailure(message, { cause: error })
+}
