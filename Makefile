@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# Tests wait more than they compute.
+PROCESSES ?= 3
 
 .PHONY: help
 help: ## Show what can be made
@@ -28,7 +30,7 @@ serve: setup ## Keep a server up on http://127.0.0.1:8000
 
 .PHONY: test
 test: lint test-parts ## Check everything
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile
 	$(MAKE) test-lowest
 
 .PHONY: lint
@@ -68,7 +70,7 @@ test-parts: .venv/.installed-parts
 # The oldest FastAPI of our range, beside the one in the lock.
 .PHONY: test-lowest
 test-lowest: .venv-lowest/.installed
-	.venv-lowest/bin/pytest tests/protocols
+	.venv-lowest/bin/pytest --numprocesses $(PROCESSES) --dist loadfile tests/protocols
 
 .venv-lowest/.installed: requirements.lock requirements-lowest.txt pyproject.toml
 	$(PYTHON) -m venv .venv-lowest

@@ -116,6 +116,7 @@ def test_anonymous_access_is_not_for_pages_of_others(
 def test_storage_uploads_and_sweep_work_beside_a_running_server(tmp_path: Path) -> None:
     with serving(tmp_path / "data", assessment=False) as server, Api(server.url) as api:
         upload_id = api.init(1_000_000)["upload_id"]
+        api.chunk(upload_id, 0, bytes(100_000))
         [found] = json.loads(wherry("uploads", "--data", server.data, "--json").stdout)
         assert (found["upload_id"], found["state"]) == (upload_id, "receiving")
         assert str(upload_id) in wherry("uploads", "--data", server.data).stdout
