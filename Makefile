@@ -29,12 +29,12 @@ serve: setup ## Keep a server up on http://127.0.0.1:8000
 	@$(BIN)/wherry serve
 
 .PHONY: test
-test: lint test-parts ## Check everything
+test: test-parts lint ## Check everything
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile
 	$(MAKE) test-lowest
 
 .PHONY: lint
-lint: setup ## Style, types, the direction of imports
+lint: .venv/.installed-parts ## Style, types, the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -11,7 +11,6 @@ dies, another takes that over within a second or two.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import secrets
@@ -22,7 +21,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from importlib.util import find_spec
-from pathlib import Path
 
 from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
@@ -32,6 +30,7 @@ from wherry.engine import Engine, Ground, Hooks, say
 from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage
+from wherry.storage.disk import FileLock
 from wherry.storage.local import LocalStorage
 
 log = logging.getLogger("wherry")
@@ -123,16 +122,22 @@ class App:
         return engine
 
     async def _lead(self, engine: Engine) -> None:
-        """Once no other process does: sweep, and keep the worker running."""
-        lock = self.settings.data / "leader.lock"
-        try:
-            async with _the_only_one(lock), AsyncExitStack() as stack:
-                await stack.enter_async_context(engine.sweeping())
-                if self.settings.assessment:
-                    await stack.enter_async_context(Supervisor(worker_command(self.settings)))
-                await asyncio.Event().wait()
-        except OSError:
-            say(self.metrics, "background-failed", level=logging.ERROR, trace=True)
+        """As soon as no other process does: sweep, and keep the worker running."""
+        while True:
+            try:
+                lock = FileLock.take(self.settings.data / "leader.lock")
+            except OSError:
+                lock = None
+                say(self.metrics, "background-failed", level=logging.ERROR, trace=True)
+            if lock is None:
+                await asyncio.sleep(LOOK_EVERY)
+                continue
+            with lock:
+                async with AsyncExitStack() as stack:
+                    await stack.enter_async_context(engine.sweeping())
+                    if self.settings.assessment:
+                        await stack.enter_async_context(Supervisor(worker_command(self.settings)))
+                    await asyncio.Event().wait()
 
     async def stop(self) -> None:
         async with self._starting:
@@ -148,26 +153,6 @@ class App:
             await self.stop()
 
 
-@asynccontextmanager
-async def _the_only_one(path: Path) -> AsyncIterator[None]:
-    """Wait until no other process is in here. The system lets go of the lock of a dead one."""
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        while not _is_locked(lock):  # noqa: ASYNC110 - the event is in another process
-            await asyncio.sleep(LOOK_EVERY)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _is_locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -180,7 +165,7 @@ def is_server_stopping() -> bool:
     long as they take: a stream of events that waits to be told would wait for itself.
     """
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return bool(getattr(server, "should_exit", False))
+    return getattr(server, "should_exit", None) is True
 
 
 def can_assess(wanted: bool | None) -> bool:

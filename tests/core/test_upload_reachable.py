@@ -24,7 +24,7 @@ from wherry.core.errors import (
     UploadGone,
 )
 from wherry.core.ranges import Part, Range
-from wherry.core.upload import GONE, TRANSITIONS, Completion, Lease, State, Upload
+from wherry.core.upload import ACCEPTS, GONE, TRANSITIONS, Completion, Lease, State, Upload
 
 LIMIT = 3
 DATA = b"abc"
@@ -210,23 +210,21 @@ def test_an_upload_expires_when_its_last_byte_is_too_old_and_not_before() -> Non
         times = [lease.at for lease in before.leases] + [p.at for p in before.received.parts]
         turn = 0 if before.received.parts else before.slot_until
         is_due = now >= max([before.created_at, turn, *times]) + EXPIRES_AFTER
-        if before.queued_at is not None:
-            assert step.after is before
-        elif before.state in (State.WAITING, State.RECEIVING):
+        if before.state in ACCEPTS:
             assert (step.after.state is State.EXPIRED) == is_due
         else:
             assert step.after is before or (is_due and before.completion is None)
 
 
-def test_nothing_is_kept_for_ever_that_nobody_completes_and_that_waits_for_no_turn() -> None:
+def test_nothing_is_kept_for_ever_that_nobody_completes() -> None:
     for upload in states():
-        if upload.state not in ENDED and upload.completion is None and upload.queued_at is None:
+        if upload.state not in ENDED and upload.completion is None:
             assert upload.expire(MUCH_LATER, EXPIRES_AFTER).state is State.EXPIRED
 
 
 def test_an_upload_whose_folder_was_removed_is_expired_and_says_so() -> None:
     for upload in states():
-        if upload.state in (State.WAITING, State.RECEIVING):
+        if upload.state in ACCEPTS:
             ended = upload.vanish()
             assert (ended.state, bool(ended.failure)) == (State.EXPIRED, True)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Request
@@ -21,9 +25,12 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from tests.e2e.conftest import make_file
 
+from wherry.app import App, is_server_stopping
 from wherry.client import AsyncClient
 from wherry.core.limits import MiB
 from wherry.router import chunked_upload_router
+from wherry.settings import Settings
+from wherry.storage.disk import FileLock
 
 pytestmark = pytest.mark.anyio
 
@@ -124,6 +131,47 @@ async def test_an_owner_that_is_no_id_is_said_to_be_none(tmp_path: Path) -> None
     async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
         with pytest.raises(TypeError, match="must be an id"):
             await client.get("/chunked-upload/")
+
+
+async def test_a_process_that_could_not_lead_at_once_leads_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([OSError(errno.EMFILE, "Too many open files"), None])
+    real, tries, led = FileLock.take, list[Path](), asyncio.Event()
+
+    def take(path: Path) -> FileLock | None:
+        if path.name != "leader.lock":
+            return real(path)
+        tries.append(path)
+        answer = next(answers, led)
+        if isinstance(answer, OSError):
+            raise answer
+        return None if answer is None else real(path)
+
+    monkeypatch.setattr("wherry.app.FileLock.take", take)
+    monkeypatch.setattr("wherry.app.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("wherry.engine.sweeping.Sweeping.tidy", lambda _: led_now(led))
+    async with App(Settings(data=tmp_path, assessment=False)).lifespan():
+        with anyio.fail_after(20):
+            await led.wait()
+    assert len(tries) == 3
+
+
+async def led_now(led: asyncio.Event) -> None:
+    led.set()
+
+
+def test_only_what_says_true_is_a_server_that_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Server:
+        should_exit: object = threading.Event()
+
+        def handle_exit(self, *_: object) -> None: ...
+
+    server = Server()
+    monkeypatch.setattr("signal.getsignal", lambda _: server.handle_exit)
+    assert not is_server_stopping()
+    server.should_exit = True
+    assert is_server_stopping()
 
 
 def test_routes_of_the_application_and_ours_do_not_meet(tmp_path: Path) -> None:

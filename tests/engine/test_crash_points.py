@@ -83,7 +83,7 @@ async def test_a_cancellation_survives_a_crash_at_any_point(tmp_path: Path) -> N
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
             await engine.cancel(ALICE, upload.id)
         # Whoever asks again, or the sweep, brings it to its end.
-        world.now += world.settings.expires_after
+        world.now += world.settings.expires_after + world.settings.slot_idle
         await world.engine().sweep()
         assert list((world.settings.data / "temp_chunks").iterdir()) == [], f"at {point}"
         with pytest.raises(UploadGone):
@@ -99,7 +99,7 @@ async def test_a_sweep_survives_a_crash_at_any_point(tmp_path: Path) -> None:
         await written(world.engine(), done, 0, DATA)
         await world.engine().complete(ALICE, done.id)
         await assess(world.catalog, world.now)
-        world.now += world.settings.expires_after + world.settings.turn
+        world.now += world.settings.expires_after + world.settings.slot_idle
         with point:
             await world.engine(point.wrap(world.storage), point.wrap(world.catalog)).sweep()
         await world.engine().sweep()
@@ -148,7 +148,7 @@ async def test_one_request_that_dies_leaves_nothing_the_sweep_does_not_find(
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
             await engine.receive(ALICE, create, Bytes(DATA))
         await world.engine().advance()
-        world.now += world.settings.expires_after + world.settings.turn
+        world.now += world.settings.expires_after + world.settings.slot_idle
         await world.engine().sweep()
         for upload in await world.catalog.uploads({State.COMPLETING}):
             await world.engine().complete(ALICE, upload.id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,7 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
 
-from wherry.core.admission import Space
-from wherry.core.errors import DiskFull, InLine, NoRoom, UploadGone
+from wherry.core.errors import InLine, NoRoom, UploadGone
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
@@ -151,16 +149,16 @@ async def test_an_idle_upload_keeps_its_bytes_and_comes_back_before_those_that_h
     assert (await engine.complete(ALICE, idle.id)).is_complete()
 
 
-async def test_what_waited_longer_than_uploads_are_kept_has_its_turn(world: World) -> None:
+async def test_what_waits_expires_like_any_other(world: World) -> None:
     engine = limited(world, max_open=1)
     first, second = [await created(engine, 100) for _ in range(2)]
     await written(engine, first, 0, b"x")
     world.now += world.settings.expires_after - 1
-    await engine.sweep()
+    await written(engine, first, 1, b"x")
     world.now += 2
-    await engine.advance()
     await engine.sweep()
-    await written(engine, second, 0, b"x" * 100)
+    assert await state(engine, first) is State.RECEIVING
+    assert await state(engine, second) is State.EXPIRED
 
 
 async def test_a_line_that_is_full_is_said_to_be(world: World) -> None:
@@ -168,7 +166,7 @@ async def test_a_line_that_is_full_is_said_to_be(world: World) -> None:
     [await created(engine, 100) for _ in range(2)]
     with pytest.raises(NoRoom):
         await created(engine, 100)
-    assert len(await engine.uploads(ALICE, {State.WAITING, State.RECEIVING})) == 2
+    assert len(await engine.uploads(ALICE)) == 2  # nothing is left of the third
 
 
 async def test_one_ordinary_request_cannot_wait_and_leaves_no_trace_in_the_line(
@@ -187,65 +185,6 @@ async def test_leaving_the_line_is_cancelling(world: World) -> None:
     await engine.cancel(ALICE, second.id)
     assert await position(engine, third) == 1
     assert await state(engine, first) is State.RECEIVING
-
-
-class Disk:
-    """Storage on a small volume: `size` bytes, less what is reserved on it."""
-
-    def __init__(self, world: World, size: int) -> None:
-        self._storage, self._size = world.storage, size
-        self.full = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._storage, name)
-
-    def space(self) -> Space:
-        paths = [self._storage.unfinished_path(id_) for id_, _ in self._storage.unfinished()]
-        return Space(self._size, self._size - sum(path.stat().st_size for path in paths))
-
-    def reserve(self, upload_id: str, length: int) -> None:
-        if self.full:
-            raise DiskFull
-        self._storage.reserve(upload_id, length)
-
-
-async def test_nobody_is_promised_space_that_the_disk_does_not_have(world: World) -> None:
-    engine = world.engine(Disk(world, 250))
-    uploads = [await created(engine, 100) for _ in range(3)]
-    assert [u.state for u in uploads] == [State.RECEIVING, State.RECEIVING, State.WAITING]
-    await engine.cancel(ALICE, uploads[0].id)
-    await engine.advance()
-    assert await state(engine, uploads[2]) is State.RECEIVING
-
-
-async def test_a_disk_that_others_have_filled_makes_nobody_lose_its_place(world: World) -> None:
-    disk = Disk(world, 1000)
-    engine, disk.full = world.engine(disk), True
-    waiting = await created(engine, 100)
-    assert await position(engine, waiting) == 1
-    assert list((world.settings.data / "temp_chunks").iterdir()) == []
-    disk.full = False
-    await engine.advance()
-    assert await state(engine, waiting) is State.RECEIVING
-
-
-async def test_a_crash_between_the_place_on_disk_and_its_record_blocks_nobody(
-    world: World,
-) -> None:
-    disk = Disk(world, 150)
-    waiting = replace(
-        await created(limited(world, max_open=1, max_reserved=100), 100), id="0" * 30 + "77"
-    )
-    await world.engine().cancel(ALICE, (await world.engine().uploads(ALICE))[0].id)
-    queued = replace(waiting, state=State.WAITING, queued_at=world.now, slot_until=0.0)
-    await world.catalog.create(queued)
-    world.storage.reserve(queued.id, 100)
-    world.settings = settings_in(world.settings.data)
-    engine = world.engine(disk)
-    await engine.sweep()
-    await engine.advance()
-    assert await state(engine, queued) is State.RECEIVING
-    await written(engine, queued, 0, b"x" * 100)
 
 
 async def test_of_many_who_come_at_once_no_more_are_let_in_than_may_be(world: World) -> None:

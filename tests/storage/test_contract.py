@@ -32,7 +32,7 @@ def test_promise(check: Check, make: Callable[[Path], Storage], tmp_path: Path) 
 def test_every_promise_is_kept_on_a_volume_of_its_own(small_volume: Path) -> None:
     def make() -> Storage:
         for old in small_volume.iterdir():
-            shutil.rmtree(old)
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
         return LocalStorage(small_volume)
 
     check_storage(make)

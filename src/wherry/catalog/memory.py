@@ -15,9 +15,7 @@ from wherry.catalog.census import Census, census_of
 from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
-from wherry.core.upload import HOLDS_SPACE, State, Upload
-
-_UNFINISHED = (State.WAITING, State.RECEIVING)
+from wherry.core.upload import ACCEPTS, HOLDS_SPACE, State, Upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ class _Records:
 
         if new.fingerprint is None:
             return None
-        unfinished = (u for u in self.uploads.values() if u.state in _UNFINISHED)
+        unfinished = (u for u in self.uploads.values() if u.state in ACCEPTS)
         same = [upload for upload in unfinished if key(upload) == key(new)]
         return min(same, key=_age, default=None)
 

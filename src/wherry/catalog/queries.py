@@ -19,7 +19,7 @@ from wherry.catalog.tables import assessments, leases, parts, uploads
 from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part
-from wherry.core.upload import HOLDS_SPACE, Lease, State, Upload
+from wherry.core.upload import ACCEPTS, HOLDS_SPACE, Lease, State, Upload
 
 #: How many identifiers one statement names at most.
 MANY = 500
@@ -93,7 +93,7 @@ def same_upload(connection: Connection, new: Upload) -> str | None:
             uploads.c.fingerprint == new.fingerprint,
             uploads.c.limit == new.limit,
             uploads.c.length.is_not_distinct_from(new.length),
-            uploads.c.state.in_([State.WAITING.value, State.RECEIVING.value]),
+            uploads.c.state.in_([state.value for state in ACCEPTS]),
         )
         .order_by(uploads.c.created_at, uploads.c.id)
         .limit(1)

@@ -3,8 +3,9 @@
 Rule 1: whoever finds no room stands in the line, in order of coming and fair
 between owners: somebody's second upload comes after everybody's first.
 
-Rule 2: nobody overtakes whoever is next for space or a slot that all share; who
-is held up by a limit of its owner alone holds up nobody else.
+Rule 2: nobody overtakes whoever is next for a slot or for space that will come free
+when the open uploads end. Who is held up by a limit of its owner, or waits for more
+space than that, holds up nobody else; and who needs no space waits for none.
 
 Rule 3: what can never fit is told so at once.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wherry.core.errors import NeverFits
 from wherry.core.limits import Limits
@@ -44,8 +45,9 @@ class Taken:
 class Place:
     """An upload in the line since `since` (Unix seconds).
 
-    `bytes`: the space that it needs; none for one that has bytes already and only
-    wants its slot back. Those come first: the sooner they end, the sooner there is space.
+    `bytes`: the space that it needs; none for one that has its space already and only
+    wants its slot back. Of one owner's, those come first: the sooner they end, the
+    sooner there is space.
     """
 
     upload_id: str
@@ -82,7 +84,7 @@ class Line:
         ahead = Counter({owner: taken.open for owner, taken in self.taken.items()})
         ranked = []
         for place in sorted(self.places, key=lambda p: (not p.comes_back, p.since, p.upload_id)):
-            key = (not place.comes_back, ahead[place.owner], place.since, place.upload_id)
+            key = (ahead[place.owner], not place.comes_back, place.since, place.upload_id)
             ranked.append((key, place))
             ahead[place.owner] += 1
         return tuple(place for _, place in sorted(ranked, key=lambda pair: pair[0]))
@@ -91,41 +93,44 @@ class Line:
         """By upload: 1 is next."""
         return {place.upload_id: number for number, place in enumerate(self.in_order(), 1)}
 
-    def turns(
-        self, limits: Limits, free: int | None = None, placed: Collection[str] = ()
-    ) -> tuple[Place, ...]:
-        """Who may come in now.
+    def only(self, upload_ids: Collection[str]) -> Line:
+        """The same with nobody else in it."""
+        there = tuple(place for place in self.places if place.upload_id in upload_ids)
+        return replace(self, places=there)
 
-        `free`: bytes of disk left to promise, None: it is not asked; `placed`: uploads
-        that have their space on disk already.
-        """
+    def turns(self, limits: Limits, free: int | None = None) -> tuple[Place, ...]:
+        """Who may come in now. `free`: bytes of disk left to promise; None: it is not asked."""
         now_open, reserved, chosen = self.open, self.reserved, []
-        taken = dict(self.taken)
+        taken, room = dict(self.taken), True
         for place in self.in_order():
             theirs = taken.get(place.owner, Taken())
             after = Taken(theirs.open + 1, theirs.reserved + place.bytes)
-            needed = 0 if place.upload_id in placed else place.bytes
             if not (
                 _is_within(after.open, limits.max_open_per_owner)
                 and _is_within(after.reserved, limits.max_reserved_per_owner)
             ):
                 continue
-            if not (
-                _is_within(now_open + 1, limits.max_open)
-                and _is_within(reserved + place.bytes, limits.max_reserved)
-                and (needed == 0 or _is_within(needed, free))
-            ):
+            if not _is_within(now_open + 1, limits.max_open):
                 break
+            if place.bytes:
+                # What finished files take may never come free again: who needs that waits aside.
+                if free is not None and place.bytes > free + reserved:
+                    continue
+                room = room and _is_within(reserved + place.bytes, limits.max_reserved)
+                room = room and _is_within(place.bytes, free)
+                if not room:
+                    continue
             now_open, reserved = now_open + 1, reserved + place.bytes
-            free = None if free is None else free - needed
+            free = None if free is None else free - place.bytes
             taken[place.owner] = after
             chosen.append(place)
         return tuple(chosen)
 
 
-def ask_again(position: int | None) -> int:
-    """Seconds until a client in the line should ask: its turn is kept for longer than that."""
-    return min(ASK_AGAIN + (position or 0) // PLACES_A_SECOND, ASK_AGAIN_AT_MOST)
+def ask_again(position: int | None, turn: float) -> int:
+    """Seconds until a client in the line should ask: half as long as its turn is kept, at most."""
+    most = max(min(ASK_AGAIN_AT_MOST, int(turn / 2)), ASK_AGAIN)
+    return min(ASK_AGAIN + (position or 0) // PLACES_A_SECOND, most)
 
 
 def check_fits_ever(length: int, limits: Limits, space: Space) -> None:

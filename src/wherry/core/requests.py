@@ -18,10 +18,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes).
-
-    `waits`: where there is no room, it stands in the line.
-    """
+    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes)."""
 
     filename: str
     length: int | None
@@ -31,7 +28,6 @@ class Create:
     fingerprint: str | None = None
     digest: Digest | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
-    waits: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,6 +66,8 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 
 #: States in which an upload's folder exists and its space is reserved.
 HOLDS_SPACE = frozenset({State.RECEIVING, State.COMPLETING})
+#: States in which bytes are accepted, or will be.
+ACCEPTS = frozenset({State.WAITING, State.RECEIVING})
 #: States in which more is to come of it.
 UNFINISHED = HOLDS_SPACE | {State.WAITING}
 #: States whose bytes are gone.
@@ -324,7 +326,7 @@ class Upload:
         Once the bytes were checked it changes nothing: asked again, the same answer.
         Raises `BadRequest` for another one than was announced before.
         """
-        if digest is None or self.state not in (State.WAITING, State.RECEIVING):
+        if digest is None or self.state not in ACCEPTS:
             return self
         if self.digest not in (None, digest):
             raise BadRequest("digest", "is another than was announced before")
@@ -342,12 +344,8 @@ class Upload:
         return self._end(State.CANCELLED, None)
 
     def expire(self, now: float, expires_after: float) -> Upload:
-        """Unchanged unless its last byte came too long ago, and nobody completes it.
-
-        What stands in the line is not to blame for sending nothing.
-        """
-        kept = self.is_complete() or self.completion is not None or self.queued_at is not None
-        if self.state in GONE or kept:
+        """Unchanged unless nobody completes it and its last byte came too long ago."""
+        if self.state in GONE or self.is_complete() or self.completion is not None:
             return self
         return self._end(State.EXPIRED, None) if now >= self.expires_at(expires_after) else self
 

@@ -15,7 +15,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
@@ -100,6 +100,7 @@ class Engine:
         if self.is_stopping:
             await self._writing.end_all()
         await self._writing.end_superseded()
+        await self._writing.keep_slots()
         await self._completing.take_up()
         await self.advance()
 
@@ -109,19 +110,23 @@ class Engine:
         """A new upload with its space reserved, or the caller's open one for the same file.
 
         The second value tells which: True for a new one. Where there is no room, it waits
-        (`State.WAITING`): `positions` tells its place in the line.
+        (`State.WAITING`): `with_position` tells its place in the line.
 
         Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`.
         """
+        return await self._create(self._ground.new_id(), caller, create, may_wait=True)
+
+    async def _create(
+        self, upload_id: str, caller: Caller, create: Create, may_wait: bool
+    ) -> tuple[Upload, bool]:
         check_filename(create.filename)
         ground, limits, now = self._ground, self.settings.limits, self._ground.clock()
         limit = create.length if create.length is not None else create.at_most
         if limit is None:
             raise ValueError("either length or at_most is needed")
-        space = await ground.on_thread(ground.storage.space)
-        check_fits_ever(limit, limits, space)
+        check_fits_ever(limit, limits, await ground.on_thread(ground.storage.space))
         wanted = Upload(
-            id=ground.new_id(),
+            id=upload_id,
             owner=caller.owner,
             filename=create.filename,
             limit=limit,
@@ -145,17 +150,18 @@ class Engine:
         if upload.state is State.WAITING:
             upload = await self._admitting.enter(upload.id)
         if is_new and upload.state is State.WAITING:
-            await self._check_line(caller, upload, limits.max_waiting if create.waits else 0)
+            await self._check_line(caller, upload, limits.max_waiting if may_wait else 0)
         state, received = upload.state.value, upload.received.size
-        self._ground.say("created" if is_new else "resumed", upload, state=state, received=received)
+        ground.say("created" if is_new else "resumed", upload, state=state, received=received)
         return upload, is_new
 
     async def _check_line(self, caller: Caller, upload: Upload, most: int | None) -> None:
-        """Raises `NoRoom`, with the upload cancelled, where the line is longer than `most`."""
+        """Raises `NoRoom`, with nothing left of it, where the line is longer than `most`."""
         if most is None or (await self._admitting.positions()).get(upload.id, 0) <= most:
             return
         with anyio.CancelScope(shield=True):
             await self.cancel(caller, upload.id)
+            await self._ground.catalog.forget([upload.id])
         raise NoRoom
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
@@ -184,7 +190,7 @@ class Engine:
             upload = await self._ground.load(caller, upload_id)
         return upload
 
-    async def placed(self, upload: Upload) -> tuple[Upload, int | None]:
+    async def with_position(self, upload: Upload) -> tuple[Upload, int | None]:
         """The upload and its place in the line; as it is by now, if it has just left it."""
         while upload.queued_at is not None:
             position = (await self._admitting.positions()).get(upload.id)
@@ -222,8 +228,14 @@ class Engine:
 
         Raises `UploadNotFound`, `UploadClosed` (complete), `Busy` (being completed).
         """
-        ground, now = self._ground, self._ground.clock()
-        before = await ground.load(caller, upload_id)
+        before = await self._ground.load(caller, upload_id)
+        if before.state is not State.WAITING:
+            return await self._cancel(before)
+        async with self._admitting.alone():  # it may be being let in at this moment
+            return await self._cancel(before)
+
+    async def _cancel(self, before: Upload) -> Upload:
+        ground, now, upload_id = self._ground, self._ground.clock(), before.id
         upload = await ground.catalog.update(upload_id, lambda u: u.cancel(now))
         await self._writing.end(upload_id)
         # A crash here leaves the folder of a cancelled upload: the sweep deletes it.
@@ -238,18 +250,19 @@ class Engine:
 
         `create.at_most` bounds it; how long it is, its end tells.
         """
-        upload, _ = await self.create(caller, replace(create, waits=False))
+        upload_id = self._ground.new_id()
         try:
+            upload, _ = await self._create(upload_id, caller, create, may_wait=False)
             if body.remaining:
-                upload = await self.write(caller, Write(upload.id, 0, is_chunk=False), body)
+                upload = await self.write(caller, Write(upload_id, 0, is_chunk=False), body)
             length = upload.offset
-            await self._ground.catalog.update(upload.id, lambda u: u.declare_length(length))
+            await self._ground.catalog.update(upload_id, lambda u: u.declare_length(length))
         except BaseException:
             # Nobody has been told its id, so nobody could go on with it.
             with anyio.CancelScope(shield=True), suppress(UploadError):
-                await self.cancel(caller, upload.id)
+                await self.cancel(caller, upload_id)
             raise
-        return await self.complete(caller, upload.id)
+        return await self.complete(caller, upload_id)
 
     # What is there.
 
@@ -294,11 +307,12 @@ class Engine:
             raise NotThere
         ground = self._ground
         space: Space = await ground.on_thread(ground.storage.space)
-        line = await ground.catalog.line(ground.clock())
+        census = await ground.catalog.census(ground.clock())
         uploads = await ground.catalog.uploads({State.COMPLETE, State.RECEIVING, State.COMPLETING})
         used = sum(u.received.size for u in uploads if u.discarded_at is None)
-        waiting = len(line.places)
-        return StorageFacts(space.total, space.free, line.reserved, used, line.open, waiting)
+        return StorageFacts(
+            space.total, space.free, census.reserved, used, census.open, census.waiting
+        )
 
     async def metrics(self, caller: Caller) -> bytes:
         """The numbers of a scrape. Raises `NotThere` but for operators."""

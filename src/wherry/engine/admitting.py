@@ -3,101 +3,163 @@
 Rule 1: there is one way in. Every upload stands in the line, most of them for a
 moment only, so that nobody is let in past somebody who waits.
 
-Rule 2: space before records. A place on disk is reserved before the record says that
-the upload has one.
+Rule 2: one process at a time lets in. What it finds free nobody else promises
+meanwhile, and the folder of an upload that waits is nobody else's.
 
-Rule 3: the folder of an upload that waits is deleted only when the upload ends:
-another process may be letting it in at this moment.
+Rule 3: space before records. A place on disk is reserved before the record says that
+the upload has one.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
 
 from wherry.core.admission import Line, Place, ask_again
-from wherry.core.errors import DiskFull, InLine
-from wherry.core.upload import GONE, Upload
+from wherry.core.errors import DiskFull, InLine, UploadError
+from wherry.core.upload import State, Upload
 from wherry.engine.ground import Ground
+
+#: How long a process waits for another to let in, in seconds. It is at it again in a second.
+PATIENCE = 5.0
+#: In a line longer than this, places are told that are at most so old, in seconds.
+MANY, OLD = 100, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Positions:
+    at: float
+    by_upload: dict[str, int]
 
 
 class Admitting:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._one_at_a_time = asyncio.Lock()
+        self._looking = asyncio.Lock()
+        self._seen: _Positions | None = None
 
     async def enter(self, upload_id: str) -> Upload:
         """The upload, let in if it is its turn."""
-        async with self._one_at_a_time:
+        async with self.alone() as is_alone:
             upload = await self._ground.catalog.load(upload_id)
-            if upload.queued_at is None:  # whoever was here before has let it in
-                return upload
+            if upload.queued_at is None or not is_alone:
+                return upload  # whoever was here before has let it in, or is stuck in there
             changed = await self._advance(entering=upload_id)
         return changed.get(upload_id, upload)
 
     async def advance(self) -> None:
         """Let in whoever has room now; who was let in and sent nothing makes some."""
+        async with self.alone() as is_alone:
+            if is_alone:
+                await self._advance()
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Whether nobody else lets in meanwhile, in any process; False: somebody is stuck at it."""
+
+        def take() -> bool:
+            right = self._ground.storage.exclude()
+            if right is not None:
+                held.enter_context(right)
+            return right is not None
+
+        give_up = anyio.current_time() + PATIENCE
         async with self._one_at_a_time:
-            await self._advance()
+            with ExitStack() as held:
+                while not (is_alone := await self._ground.on_thread(take)):
+                    if anyio.current_time() > give_up:
+                        break
+                    await anyio.sleep(0.005)
+                yield is_alone
 
     async def _advance(self, entering: str | None = None) -> dict[str, Upload]:
         ground, now = self._ground, self._ground.clock()
         limits = ground.settings.limits
         line = await ground.catalog.line(now)
+        if not line.places:
+            return {}
         for upload_id in line.unused:
             await self._forfeit(upload_id, now)
-        reserved = [place.upload_id for place in await self._reserve(line)]
-        # A crash here: a place on disk for somebody who waits. It is found at the next look.
+        since = {place.upload_id: place.since for place in await self._reserve(line)}
+        # A crash here: places on disk for some who wait. `_left_behind` finds them.
 
         def choose(line: Line) -> list[str]:
-            may = {place.upload_id for place in line.turns(limits)}
-            return [upload_id for upload_id in reserved if upload_id in may]
+            return [place.upload_id for place in line.only(since.keys()).turns(limits)]
 
-        if not reserved:
+        if not since:
             return {}
-        since = {place.upload_id: place.since for place in line.places}
         let_in = await ground.catalog.advance(now, choose, lambda u: u.let_in(now + limits.turn))
         for upload in let_in:
-            if upload.id == entering:  # whoever asks is told, and says so
-                continue
-            self._ground.say("let-in", upload, waited=max(now - since[upload.id], 0.0))
-        return {upload.id: upload for upload in let_in}
+            waited = max(now - since[upload.id], 0.0)
+            if upload.id != entering or waited > 1:  # else it has only just asked
+                ground.say("let-in", upload, waited=waited)
+        changed = {upload.id: upload for upload in let_in}
+        for upload_id in since.keys() - changed.keys():  # cancelled meanwhile
+            await self._delete(upload_id)
+        return changed
 
     async def _reserve(self, line: Line) -> list[Place]:
         """Those whose turn it is, with their place on disk."""
         ground, limits = self._ground, self._ground.settings.limits
-        if not line.places:
-            return []
-        space = await ground.on_thread(ground.storage.space)
-        free = space.free - limits.min_free
-        turns = line.turns(limits, free)
-        if len(turns) < len(line.turns(limits)):  # for want of disk space; who has it needs none
-            placed = await ground.on_thread(lambda: dict(ground.storage.unfinished()))
-            turns = line.turns(limits, free, placed)
+        turns = line.turns(limits, await self._free())
+        if set(turns) < set(line.turns(limits)) and await self._left_behind(line):
+            turns = line.turns(limits, await self._free())
         reserved = []
         for place in turns:
-            if not place.comes_back:
-                try:
-                    # If it is cancelled meanwhile, the sweep finds what is made here.
+            try:
+                if not place.comes_back:
                     await ground.on_thread(ground.storage.reserve, place.upload_id, place.bytes)
-                except DiskFull:  # others write to the disk too: it keeps its place in the line
-                    self._ground.say("not-reserved", upload_id=place.upload_id, bytes=place.bytes)
-                    break
+            except UploadError as error:  # it keeps its place in the line, and stops nobody else
+                ground.say("not-reserved", upload_id=place.upload_id, code=error.code)
+                is_full = isinstance(error, DiskFull)  # then nobody else who needs space has it
+                others = [p for p in line.places if p != place and (p.comes_back or not is_full)]
+                return await self._reserve(line.only({other.upload_id for other in others}))
             reserved.append(place)
         return reserved
+
+    async def _free(self) -> int:
+        """Bytes of disk that may be promised."""
+        space = await self._ground.on_thread(self._ground.storage.space)
+        return space.free - self._ground.settings.min_free
+
+    async def _left_behind(self, line: Line) -> bool:
+        """Delete the places of those who wait: of a process that died. Whether there were any."""
+        waiting = {place.upload_id for place in line.places if not place.comes_back}
+        storage = self._ground.storage
+        there = await self._ground.on_thread(lambda: dict(storage.unfinished()))
+        for upload_id in waiting & there.keys():
+            await self._delete(upload_id)
+        return bool(waiting & there.keys())
+
+    async def _delete(self, upload_id: str) -> None:
+        """Take back a place, unless the upload has come in after all."""
+        upload = await self._ground.catalog.load(upload_id)
+        if upload.state is not State.RECEIVING:
+            await self._ground.on_thread(self._ground.storage.delete, upload_id)
 
     async def _forfeit(self, upload_id: str, now: float) -> None:
         ground = self._ground
         upload = await ground.catalog.update(upload_id, lambda u: u.forfeit(now))
-        if upload.state in GONE:
+        if upload.state is State.EXPIRED:
             # A crash here leaves the folder of an expired upload: the sweep deletes it.
             await ground.on_thread(ground.storage.delete, upload_id)
-            self._ground.say("turn-missed", upload)
+            ground.say("turn-missed", upload)
 
     async def positions(self) -> dict[str, int]:
         """By upload: 1 is next."""
-        return (await self._ground.catalog.line(self._ground.clock())).positions()
+        async with self._looking:
+            now = anyio.current_time()
+            if self._seen is None or now - self._seen.at > OLD or len(self._seen.by_upload) <= MANY:
+                line = await self._ground.catalog.line(self._ground.clock())
+                self._seen = _Positions(now, line.positions())
+            return self._seen.by_upload
 
     async def refusal(self, upload_id: str) -> InLine:
         """What to tell somebody who sends bytes before it is its turn."""
         position = (await self.positions()).get(upload_id)
-        return InLine(position, ask_again(position))
+        return InLine(position, ask_again(position, self._ground.settings.turn))

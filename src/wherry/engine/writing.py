@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import anyio
@@ -55,6 +55,7 @@ class OpenWrite:
     token: str
     is_first: bool  #: Of the rounds of its request.
     leased: bool = False
+    kept_at: float = 0.0  #: When the upload's slot was kept for it.
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -129,8 +130,11 @@ class Writing:
                 raise
             # A crash here: the bytes are safe but not recorded, and will be sent again.
             parts = receiver.parts(ground.clock())
+            now = ground.clock()
             with anyio.CancelScope(shield=True):
-                upload = await ground.catalog.update(upload.id, lambda u: u.record(token, parts))
+                upload = await ground.catalog.update(
+                    upload.id, lambda u: self._with_slot(u.record(token, parts), now)
+                )
             if fresh := sum(part.end - part.start for part in parts):
                 seconds, at = ground.clock() - begun, mine.range.start
                 ground.say(
@@ -189,9 +193,7 @@ class Writing:
                 raise Superseded
             if write.is_chunk:
                 limits.check_chunk(whole, upload.length)
-            if upload.slot_until - now < limits.slot_idle / 2:
-                upload = upload.keep_slot(now + limits.slot_idle)
-            return upload.lease(mine.range, mine.token, now)
+            return self._with_slot(upload, now).lease(mine.range, mine.token, now)
 
         def lease_with_slot(upload: Upload) -> Upload:
             after = lease(upload)
@@ -206,8 +208,24 @@ class Writing:
             if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
                 raise InLine from None
             upload = await ground.catalog.update(mine.upload_id, lease)
-        mine.leased = True
+        mine.leased, mine.kept_at = True, now
         return upload
+
+    def _with_slot(self, upload: Upload, now: float) -> Upload:
+        """Its slot kept; not at every chunk, for that rewrites the upload's row."""
+        idle = self._ground.settings.slot_idle
+        return upload.keep_slot(now + idle) if upload.slot_until - now <= idle / 2 else upload
+
+    async def keep_slots(self) -> None:
+        """Uploads whose bytes are on their way keep their slots, however slowly they come."""
+        now = self._ground.clock()
+        due = now - self._ground.settings.slot_idle / 2
+        for write in [write for write in self._open if write.leased and write.kept_at <= due]:
+            write.kept_at = now
+            with suppress(UploadError):
+                await self._ground.catalog.update(
+                    write.upload_id, lambda u: self._with_slot(u, now)
+                )
 
     async def _writer(self, upload_id: str, within: Range) -> Writer:
         """Another process may be at its last write in this range: its end is near."""

@@ -73,7 +73,7 @@ class CancelRequest(BaseModel):
 async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     wanted = await read_model(request, InitRequest, engine.settings.chunk_timeout)
     upload, is_new = await engine.create(caller, parse_init(wanted))
-    upload, position = await engine.placed(upload)
+    upload, position = await engine.with_position(upload)
     content = render_init(upload, position, engine.settings)
     if upload.state is State.WAITING:
         return JSONResponse(content, 202, {"Retry-After": str(content["retry_after"])})
@@ -122,7 +122,7 @@ async def delete(request: Request, caller: Caller, engine: Engine) -> Response:
 
 async def status(request: Request, caller: Caller, engine: Engine) -> Response:
     upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
-    content = render_status(*await engine.placed(upload), engine.settings)
+    content = render_status(*await engine.with_position(upload), engine.settings)
     return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
 
@@ -139,7 +139,7 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
     loop = asyncio.get_running_loop()
     end, said = loop.time() + EVENTS_END, ""
     while loop.time() < end and not engine.is_stopping:
-        upload, position = await engine.placed(upload)
+        upload, position = await engine.with_position(upload)
         now = json.dumps(render_status(upload, position, engine.settings))
         if now != said:
             yield f"event: status\ndata: {now}\n\n"
@@ -238,7 +238,6 @@ def render_complete(upload: Upload) -> dict[str, Any]:
 
 def render_status(upload: Upload, position: int | None, settings: Settings) -> dict[str, Any]:
     """`position`: its place in the line, where it stands in it."""
-    expires = upload.state in UNFINISHED and upload.queued_at is None
     expires_at = upload.expires_at(settings.expires_after)
     return {
         "upload_id": upload.id,
@@ -251,8 +250,8 @@ def render_status(upload: Upload, position: int | None, settings: Settings) -> d
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
         "position": position,
-        "retry_after": None if upload.queued_at is None else ask_again(position),
-        "expires_at": render_time(expires_at) if expires else None,
+        "retry_after": None if upload.queued_at is None else ask_again(position, settings.turn),
+        "expires_at": render_time(expires_at) if upload.state in UNFINISHED else None,
         "deleted_at": render_time(upload.discarded_at) if upload.discarded_at else None,
         **render_received(upload),
     }

@@ -15,6 +15,7 @@ then ends with the same result.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -69,6 +70,12 @@ class Storage(Protocol):
 
     def space(self) -> Space:
         """The volume's bytes in all, and those still free."""
+
+    def exclude(self) -> AbstractContextManager[object] | None:
+        """The right to promise space, of one process at a time; None while another has it.
+
+        It is given back at the end of its context, and when the process ends.
+        """
 
     def reserve(self, upload_id: str, length: int) -> None:
         """Make a place of `length` bytes. Raises `DiskFull`, and leaves nothing behind."""

@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -127,6 +127,10 @@ class LocalStorage:
         except FileNotFoundError:
             return 0
         return max(place.st_size - place.st_blocks * 512, 0)
+
+    def exclude(self) -> AbstractContextManager[object] | None:
+        """The right to promise space, of one process at a time; None while another has it."""
+        return disk.FileLock.take(self._root / "line.lock")
 
     # Unfinished bytes.
 

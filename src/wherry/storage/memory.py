@@ -12,6 +12,7 @@ import errno
 import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -53,6 +54,7 @@ class MemoryStorage:
         self._capacity = capacity
         self._places: dict[str, _Place] = {}
         self._lock = Lock()
+        self._exclusive = Lock()
 
     def check(self) -> list[str]:
         """Make the folder. Raises `OSError`."""
@@ -68,6 +70,14 @@ class MemoryStorage:
         finished = sum(file.stat().st_size for file in self._folder.glob("finished-*"))
         reserved = sum(place.length for place in self._places.values())
         return Space(self._capacity, self._capacity - finished - reserved)
+
+    def exclude(self) -> AbstractContextManager[object] | None:
+        """The right to promise space, of one at a time; None while another has it."""
+        if not self._exclusive.acquire(blocking=False):
+            return None
+        stack = ExitStack()
+        stack.callback(self._exclusive.release)
+        return stack
 
     def reserve(self, upload_id: str, length: int) -> None:
         """Make a place of `length` bytes; called again, keep what is in it. Raises `DiskFull`."""

@@ -151,6 +151,17 @@ def a_range_has_one_writer(storage: Storage) -> None:
         pass
 
 
+def one_at_a_time_may_promise_space(storage: Storage) -> None:
+    right = storage.exclude()
+    assert right is not None
+    with right:
+        assert storage.exclude() is None
+    again = storage.exclude()
+    assert again is not None
+    with again:
+        pass
+
+
 def a_writer_stays_in_its_range(storage: Storage) -> None:
     upload_id = _reserved(storage)
     with storage.open(upload_id, Range(100, 200)) as writer:
@@ -274,6 +285,7 @@ CHECKS: tuple[Check, ...] = (
     what_is_finished_takes_no_byte,
     the_head_is_the_beginning,
     a_range_has_one_writer,
+    one_at_a_time_may_promise_space,
     a_writer_stays_in_its_range,
     deleting_removes_everything,
     deleting_spares_the_finished_file,

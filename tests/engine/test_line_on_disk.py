@@ -1,0 +1,262 @@
+"""The line and the disk: nothing is promised twice, nobody stops the others, crashes are mended."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import threading
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from tests.engine.conftest import (
+    ALICE,
+    Bytes,
+    Held,
+    World,
+    created,
+    settings_in,
+    written,
+)
+
+from wherry.core.admission import Space
+from wherry.core.errors import DiskFull
+from wherry.core.requests import Caller, Create, Write
+from wherry.core.upload import State, Upload
+from wherry.engine import Engine
+from wherry.storage import disk as system
+
+pytestmark = pytest.mark.anyio
+
+BOB = Caller("bob")
+
+
+class Disk:
+    """Storage on a small volume of `size` bytes, of which others have taken some."""
+
+    def __init__(self, world: World, size: int, others: int = 0) -> None:
+        self._storage, self._size, self._others = world.storage, size, others
+        self.full = False
+        self.broken: str | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._storage, name)
+
+    def space(self) -> Space:
+        paths = [self._storage.unfinished_path(id_) for id_, _ in self._storage.unfinished()]
+        taken = sum(path.stat().st_size for path in paths if path.exists())
+        return Space(self._size, self._size - self._others - taken)
+
+    def reserve(self, upload_id: str, length: int) -> None:
+        if self.full:
+            raise DiskFull
+        if upload_id == self.broken:
+            raise OSError(errno.EFBIG, "File too large")
+        self._storage.reserve(upload_id, length)
+
+
+async def state(engine: Engine, upload: Upload) -> State:
+    return (await engine.status(Caller(upload.owner), upload.id)).state
+
+
+async def test_nobody_is_promised_space_that_the_disk_does_not_have(world: World) -> None:
+    engine = world.engine(Disk(world, 250))
+    uploads = [await created(engine, 100) for _ in range(3)]
+    assert [u.state for u in uploads] == [State.RECEIVING, State.RECEIVING, State.WAITING]
+    await engine.cancel(ALICE, uploads[0].id)
+    await engine.advance()
+    assert await state(engine, uploads[2]) is State.RECEIVING
+
+
+async def test_a_disk_that_others_have_filled_makes_nobody_lose_its_place(world: World) -> None:
+    disk = Disk(world, 1000)
+    engine, disk.full = world.engine(disk), True
+    waiting = await created(engine, 100)
+    assert waiting.state is State.WAITING
+    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+    disk.full = False
+    await engine.advance()
+    assert await state(engine, waiting) is State.RECEIVING
+
+
+async def test_a_file_that_does_not_fit_beside_the_finished_ones_stops_nobody(
+    world: World,
+) -> None:
+    engine = world.engine(Disk(world, 1000, others=600))
+    await engine.create(ALICE, Create("huge.mp4", 900))
+    small, _ = await engine.create(BOB, Create("small.mp4", 10))
+    assert small.state is State.RECEIVING
+
+
+async def test_a_disk_error_for_one_upload_stops_nobody_else(world: World) -> None:
+    disk = Disk(world, 10_000)
+    world.settings = settings_in(world.settings.data, max_open=1)
+    engine = world.engine(disk)
+    first, poison = [await created(engine, 10) for _ in range(2)]
+    disk.broken = poison.id
+    await engine.cancel(ALICE, first.id)
+    other, _ = await engine.create(BOB, Create("film.mp4", 10))
+    assert other.state is State.RECEIVING
+    assert await state(engine, poison) is State.WAITING
+
+
+async def test_what_a_dead_process_left_of_one_who_waits_is_no_longer_in_the_way(
+    world: World,
+) -> None:
+    """It died between the place on disk and its record; then the order changed."""
+    disk = Disk(world, 250)
+    world.settings = settings_in(world.settings.data, max_open=2, max_open_per_owner=1)
+    engine = world.engine(disk)
+    one, _ = await engine.create(BOB, Create("1.mp4", 10))
+    await engine.write(BOB, Write(one.id, 0), Bytes(b"x" * 10))
+    world.now += 1
+    bobs, _ = await engine.create(BOB, Create("2.mp4", 150))  # held up by Bob's own limit
+    world.now += 1
+
+    class Dying:
+        def __getattr__(self, name: str) -> Any:
+            if name == "advance":
+                raise ZeroDivisionError
+            return getattr(world.catalog, name)
+
+    with pytest.raises(ZeroDivisionError):
+        await world.engine(disk, Dying()).create(ALICE, Create("3.mp4", 150))
+    [alices] = await engine.uploads(ALICE)
+    assert world.storage.unfinished_path(alices.id).exists()
+    await engine.cancel(BOB, one.id)
+    await world.engine(disk).advance()
+    assert await state(engine, bobs) is State.RECEIVING
+    await engine.cancel(BOB, bobs.id)
+    await world.engine(disk).advance()
+    assert await state(engine, alices) is State.RECEIVING
+    await engine.write(ALICE, Write(alices.id, 0), Bytes(b"x" * 150))
+
+
+async def test_two_processes_never_promise_the_same_space(world: World) -> None:
+    world.settings = settings_in(world.settings.data).model_copy(update={"min_free": 250})
+    disk = Disk(world, 600)
+    one, two = world.engine(disk), world.engine(disk)
+    found = await asyncio.gather(
+        *(engine.create(ALICE, Create("a.mp4", 100)) for engine in (one, two) * 10)
+    )
+    assert sum(upload.state is State.RECEIVING for upload, _ in found) == 3
+    assert disk.space().free >= 250
+
+
+async def test_while_one_process_lets_in_no_other_touches_the_place(world: World) -> None:
+    """Else one that was stopped there would make a finished file longer when it goes on."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Disk):
+        def reserve(self, upload_id: str, length: int) -> None:
+            begun.set()
+            assert go_on.wait(20)
+            super().reserve(upload_id, length)
+
+    slow, fast = world.engine(Slow(world, 1000)), world.engine()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(slow.create, ALICE, Create("film.mp4", 100))
+        await anyio.to_thread.run_sync(begun.wait)
+        [waiting] = await fast.uploads(ALICE)
+        tasks.start_soon(fast.advance)
+        await anyio.sleep(0.2)
+        assert await state(fast, waiting) is State.WAITING
+        go_on.set()
+    assert await state(fast, waiting) is State.RECEIVING
+
+
+async def test_a_process_that_is_stuck_there_makes_others_wait_and_not_hang(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wherry.engine.admitting.PATIENCE", 0.1)
+    stuck = world.storage.exclude()
+    assert stuck is not None
+    engine = world.engine()
+    with stuck:
+        waiting = await created(engine, 100)
+        assert waiting.state is State.WAITING
+    await engine.advance()
+    assert await state(engine, waiting) is State.RECEIVING
+
+
+async def test_cancelling_while_it_is_let_in_leaves_nothing_and_hurts_nobody(
+    world: World,
+) -> None:
+    world.settings = settings_in(world.settings.data, max_open=1)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Disk):
+        def reserve(self, upload_id: str, length: int) -> None:
+            begun.set()
+            assert go_on.wait(20)
+            super().reserve(upload_id, length)
+
+    engine = world.engine()
+    first, mine = [await created(engine, 10) for _ in range(2)]
+    await engine.cancel(ALICE, first.id)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(world.engine(Slow(world, 1000)).advance)
+        await anyio.to_thread.run_sync(begun.wait)
+        tasks.start_soon(engine.cancel, ALICE, mine.id)
+        await anyio.sleep(0.1)
+        go_on.set()
+    assert await state(engine, mine) is State.CANCELLED
+    assert not world.storage.unfinished_path(mine.id).exists()
+
+
+async def test_a_chunk_on_its_way_keeps_its_slot_however_slow_it_is(world: World) -> None:
+    world.settings = settings_in(world.settings.data, max_open=1)
+    engine = world.engine()
+    slow = await created(engine, 200)
+    body = Held(b"x" * 100)
+    async with anyio.create_task_group() as tasks, engine.running():
+        tasks.start_soon(engine.write, ALICE, Write(slow.id, 0), body)
+        await body.begun.wait()
+        other, _ = await engine.create(BOB, Create("film.mp4", 10))
+        for _ in range(3):
+            before = (await world.catalog.load(slow.id)).slot_until
+            world.now += world.settings.slot_idle / 2
+            with anyio.fail_after(20):
+                while (await world.catalog.load(slow.id)).slot_until == before:
+                    await anyio.sleep(0.05)
+        body.let_go.set()
+    assert await state(engine, other) is State.WAITING
+    await written(engine, slow, 100, b"x" * 100)
+
+
+async def test_an_ordinary_upload_that_is_cancelled_leaves_nothing_in_the_line(
+    world: World,
+) -> None:
+    recorded = asyncio.Event()
+
+    class Late:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.catalog, name)
+
+        async def create(self, upload: Upload) -> Upload:
+            found = await world.catalog.create(upload)
+            recorded.set()
+            await asyncio.sleep(20)
+            return found
+
+    engine = world.engine(catalog=Late())
+    task = asyncio.create_task(engine.receive(ALICE, Create("f.mp4", 100), Bytes(b"x" * 100)))
+    await recorded.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await world.catalog.line(world.now)).places == ()
+
+
+async def test_a_lock_among_processes_does_not_live_on_in_a_forked_child(tmp_path: Path) -> None:
+    path = tmp_path / "some.lock"
+    lock = system.FileLock.take(path)
+    assert lock is not None
+    assert system.FileLock.take(path) is None
+    assert system.FileLock._held
+    system.FileLock._forget()  # what a child does, which here is this process
+    again = system.FileLock.take(path)
+    assert again is not None
+    with again:
+        assert system.FileLock.take(path) is None
