@@ -57,6 +57,10 @@ async def test_on_complete_may_be_a_coroutine_and_may_move_the_file(
         upload_id = await received(client)
         answer = await Uploading(client).complete(upload_id)
         assert answer.json()["assessment_id"] == "moved"
+        assert (await Uploading(client).status(upload_id)).json()["deleted_at"]
+        admin = {"Authorization": "Bearer admin"}
+        storage = await client.get("/chunked-upload/storage", headers=admin)
+        assert storage.json()["used"] == 0
         assert (tmp_path / "theirs.mp4").read_bytes() == DATA
 
 

@@ -98,7 +98,7 @@ class Upload:
     `limit` is the most that is accepted and what space is reserved for;
     `length` is the declared total, None until it is known.
     `queued_at`: since when it stands in the line; `slot_until`: until when it counts
-    as open; `discarded_at`: when its finished file was deleted.
+    as open; `discarded_at`: when its finished file was deleted, or moved away.
     """
 
     id: str

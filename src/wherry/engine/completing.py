@@ -152,9 +152,13 @@ class Completing:
             path = await ground.on_thread(storage.finish, upload.id, upload.suffix, size)
         # A crash here: the file has its name, the record still says completing.
         assessment_id, queued = await self._begin_processing(upload, path)
-        return await ground.catalog.update(
-            upload.id, lambda u: u.completed(token, assessment_id), queued
-        )
+        now, is_there = ground.clock(), await ground.on_thread(path.exists)
+
+        def complete(upload: Upload) -> Upload:
+            after = upload.completed(token, assessment_id)
+            return after if is_there else after.discard(now)  # moved: it takes no space here
+
+        return await ground.catalog.update(upload.id, complete, queued)
 
     async def _before(self, upload: Upload) -> None:
         hook = self._hooks.before_complete

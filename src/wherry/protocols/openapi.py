@@ -54,7 +54,7 @@ UPLOAD = {
     "deleted_at": {
         "type": ["string", "null"],
         "format": "date-time",
-        "description": "When the finished file was deleted.",
+        "description": "When the finished file was deleted, or moved away by on_complete.",
     },
     **RECEIVED,
 }
