@@ -123,6 +123,8 @@ var Paused = class extends Error {};
 var Control = class {
 	world;
 	isPaused = false;
+	/** Cancelled here alone: the upload stays on the server. */
+	isLeft = false;
 	/** Ends the chunks on their way: at a pause, and at the end. */
 	halting = new AbortController();
 	/** Ends every request. */
@@ -156,6 +158,11 @@ var Control = class {
 			cause
 		});
 		this.endChunks();
+	}
+	/** A cancel of which the server does not hear. */
+	leave() {
+		this.isLeft ||= !this.isCancelled;
+		this.cancel();
 	}
 	endRequests() {
 		this.ending.abort();
@@ -587,6 +594,10 @@ function parseError(answer) {
 function isBytesMissing(error) {
 	return error instanceof UploadFailure && error.status === 409 && Array.isArray(error.facts["missing"]);
 }
+/** Whether all of it has come, whoever brought it: `init` would begin a second one. */
+function isBrought({ state }) {
+	return state === "completing" || state === "complete";
+}
 /** Throws `UploadGone`, unless it only has expired. */
 function checkNotGone({ state, result }) {
 	if (state === "cancelled" || state === "failed") throw new UploadGone(`The upload is ${state}.`, {
@@ -998,6 +1009,8 @@ var Run = class {
 		try {
 			const seen = await this.status(uploadId);
 			checkNotGone(seen);
+			if (seen.state === "expired") return null;
+			this.isOpened = true;
 			return seen;
 		} catch (error) {
 			if (error instanceof UploadGone && !this.isOpened) return null;
@@ -1009,15 +1022,17 @@ var Run = class {
 	}
 	async open(fingerprint) {
 		const known = await this.known();
-		if (known?.state === "complete" || known?.state === "completing") return known;
+		if (known && isBrought(known)) return known;
 		let opened = await this.init(fingerprint);
 		while (opened.isWaiting) {
-			await this.standInLine(opened);
+			const seen = await this.standInLine(opened);
+			if (isBrought(seen)) return seen;
 			opened = await this.init(fingerprint);
 		}
 		this.size.offered(opened.chunkSize ?? this.size.preferred, Math.max(FLOOR, opened.minChunk ?? 0));
 		return opened;
 	}
+	/** The upload as it is when it waits no more. */
 	async standInLine(seen) {
 		const { uploadId } = seen;
 		while (seen.isWaiting) {
@@ -1030,6 +1045,7 @@ var Run = class {
 			seen = await this.status(uploadId);
 		}
 		checkNotGone(seen);
+		return seen;
 	}
 	/** The whole file's digest; null where another client has brought the rest of it. */
 	async send(opened) {
@@ -1037,7 +1053,7 @@ var Run = class {
 		const { source, control, teller, retrying, world } = this;
 		const missing = gaps(opened.received, source.size);
 		const allowed = opened.concurrency ?? CONCURRENCY;
-		const concurrency = Math.min(this.options.concurrency ?? allowed, allowed);
+		const concurrency = Math.max(Math.min(this.options.concurrency ?? allowed, allowed), 1);
 		const plan = new Plan(source.size, missing, this.size, concurrency, retrying.patience);
 		teller.where = plan;
 		teller.chunkSize = this.size.now;
@@ -1128,11 +1144,9 @@ var Run = class {
 	/** Another tab sends this file: show how far it is. Null when it is our turn to go on. */
 	async watch(fingerprint, isOurTurn) {
 		const { teller } = this;
-		let seen = await this.known() ?? await this.init(fingerprint);
-		const { uploadId } = seen;
 		for (;;) {
+			const seen = await this.known() ?? await this.init(fingerprint);
 			if (seen.state === "complete") return this.finish(seen);
-			checkNotGone(seen);
 			const bytesSafe = bytesIn(seen.received);
 			teller.noteSpeed(Math.max(bytesSafe - teller.where.bytesSafe, 0));
 			teller.where = {
@@ -1148,7 +1162,6 @@ var Run = class {
 			else this.tell(seen.state === "completing" ? "completing" : "sending", { problem });
 			if (isOurTurn()) return null;
 			await this.control.sleep(Math.min(seen.retryAfter || 1, 30), isOurTurn);
-			seen = await this.status(uploadId);
 		}
 	}
 	finish(done) {
@@ -1350,6 +1363,120 @@ var Teller = class {
 		return (last[1] - first[1]) / (last[0] - first[0]);
 	}
 };
+// src/core/transport.ts
+/**
+ * One HTTP request, by XMLHttpRequest: `fetch` does not tell how much of a body is out.
+ *
+ * Rule 1: it resolves with whatever answer came, and rejects with `ConnectionLost` or
+ * `Aborted`, nothing else.
+ */
+/** A request fails after so many seconds in which nothing moved. */
+var IDLE = 120;
+/** Where nobody tells what moves, a body may take its time: at so many bytes a second. */
+var SLOWEST = 32768;
+var send = (asked) => asked.credentials === "omit" || typeof XMLHttpRequest === "undefined" ? sendByFetch(asked) : sendByXhr(asked);
+function sendByXhr(asked) {
+	return new Promise((resolve, reject) => {
+		const xhr = new XMLHttpRequest();
+		let timer;
+		const moved = () => {
+			clearTimeout(timer);
+			timer = setTimeout(() => end(lost("timed-out")), IDLE * 1e3);
+		};
+		const aborted = () => end(new Aborted("The request was aborted."));
+		const end = (error) => {
+			clearTimeout(timer);
+			asked.signal?.removeEventListener("abort", aborted);
+			if (!error) return resolve({
+				status: xhr.status,
+				text: xhr.responseText,
+				headers: fields(xhr)
+			});
+			xhr.onload = xhr.onerror = null;
+			xhr.abort();
+			reject(error);
+		};
+		if (asked.signal?.aborted) return aborted();
+		asked.signal?.addEventListener("abort", aborted);
+		xhr.open(asked.method, asked.url);
+		xhr.withCredentials = asked.credentials === "include";
+		for (const [name, value] of Object.entries(asked.headers)) xhr.setRequestHeader(name, value);
+		if (asked.onSent) xhr.upload.onprogress = (event) => {
+			moved();
+			asked.onSent?.(event.loaded, event.total);
+		};
+		xhr.onprogress = moved;
+		xhr.onload = () => end(null);
+		xhr.onerror = () => end(lost("connection-lost"));
+		moved();
+		xhr.send(asked.body);
+	});
+}
+async function sendByFetch(asked) {
+	const { method, headers, body, credentials, signal } = asked;
+	const size = sizeOf(body);
+	const ending = new AbortController();
+	const end = () => ending.abort();
+	let timer = setTimeout(end, (IDLE + size / SLOWEST) * 1e3);
+	signal?.addEventListener("abort", end);
+	if (signal?.aborted) end();
+	const ask = async () => {
+		const answer = await fetch(asked.url, {
+			method,
+			headers,
+			body,
+			credentials,
+			signal: ending.signal
+		});
+		clearTimeout(timer);
+		timer = setTimeout(end, IDLE * 1e3);
+		const text = await answer.text();
+		asked.onSent?.(size, size);
+		return {
+			status: answer.status,
+			text,
+			headers: Object.fromEntries(answer.headers)
+		};
+	};
+	try {
+		return await unlessAborted(ask(), ending.signal);
+	} catch {
+		if (signal?.aborted) throw new Aborted("The request was aborted.");
+		if (!ending.signal.aborted) throw lost("connection-lost");
+		asked.onSent?.(size, size);
+		throw lost("timed-out");
+	} finally {
+		clearTimeout(timer);
+		signal?.removeEventListener("abort", end);
+	}
+}
+/** What `promise` gives; `Aborted` as soon as `signal` says so, whatever becomes of it. */
+function unlessAborted(promise, signal) {
+	return new Promise((resolve, reject) => {
+		const abort = () => reject(new Aborted("The request was aborted."));
+		signal.addEventListener("abort", abort, { once: true });
+		promise.then(resolve, reject).then(() => signal.removeEventListener("abort", abort));
+		if (signal.aborted) abort();
+	});
+}
+function sizeOf(body) {
+	return (body instanceof FormData ? [...body.values()] : [body ?? ""]).reduce((sum, part) => sum + (part instanceof Blob ? part.size : part.length), 0);
+}
+function lost(code) {
+	return new ConnectionLost(code === "timed-out" ? "The server took or said nothing for too long." : "There is no connection to the server, or it broke.", {
+		code,
+		retryable: true,
+		hint: "Every acknowledged byte is safe; the same upload can go on later."
+	});
+}
+function fields(xhr) {
+	const found = {};
+	for (const line of xhr.getAllResponseHeaders().trim().split("\r\n")) {
+		const colon = line.indexOf(":");
+		if (colon > 0) found[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+	}
+	return found;
+}
 // src/core/wire.ts
 /**
  * One request each of the chunked API: no retries, no decisions.
@@ -1448,7 +1575,7 @@ var Wire = class {
 	async request(method, path, headers, body, signal, onSent) {
 		for (let isLastTry = false;; isLastTry = true) {
 			const version = this.login.version;
-			const login = await this.login.get();
+			const login = await unlessAborted(this.login.get(), signal);
 			const answer = await this.send({
 				method,
 				url: this.endpoint + path,
@@ -1485,90 +1612,6 @@ var Wire = class {
 function isSameOrigin(endpoint) {
 	if (typeof location === "undefined") return true;
 	return new URL(endpoint, location.href).origin === location.origin;
-}
-// src/core/transport.ts
-/**
- * One HTTP request, by XMLHttpRequest: `fetch` does not tell how much of a body is out.
- *
- * Rule 1: it resolves with whatever answer came, and rejects with `ConnectionLost` or
- * `Aborted`, nothing else.
- */
-/** A request fails after so many seconds in which nothing moved. */
-var IDLE = 120;
-var send = (asked) => asked.credentials === "omit" || typeof XMLHttpRequest === "undefined" ? sendByFetch(asked) : sendByXhr(asked);
-function sendByXhr(asked) {
-	return new Promise((resolve, reject) => {
-		const xhr = new XMLHttpRequest();
-		let timer;
-		const moved = () => {
-			clearTimeout(timer);
-			timer = setTimeout(() => end(lost("timed-out")), IDLE * 1e3);
-		};
-		const aborted = () => end(new Aborted("The request was aborted."));
-		const end = (error) => {
-			clearTimeout(timer);
-			asked.signal?.removeEventListener("abort", aborted);
-			if (!error) return resolve({
-				status: xhr.status,
-				text: xhr.responseText,
-				headers: fields(xhr)
-			});
-			xhr.onload = xhr.onerror = null;
-			xhr.abort();
-			reject(error);
-		};
-		if (asked.signal?.aborted) return aborted();
-		asked.signal?.addEventListener("abort", aborted);
-		xhr.open(asked.method, asked.url);
-		xhr.withCredentials = asked.credentials === "include";
-		for (const [name, value] of Object.entries(asked.headers)) xhr.setRequestHeader(name, value);
-		if (asked.onSent) xhr.upload.onprogress = (event) => {
-			moved();
-			asked.onSent?.(event.loaded, event.total);
-		};
-		xhr.onprogress = moved;
-		xhr.onload = () => end(null);
-		xhr.onerror = () => end(lost("connection-lost"));
-		moved();
-		xhr.send(asked.body);
-	});
-}
-async function sendByFetch(asked) {
-	const { method, headers, body, credentials, signal } = asked;
-	const size = body instanceof Blob ? body.size : 0;
-	try {
-		const answer = await fetch(asked.url, {
-			method,
-			headers,
-			body,
-			credentials,
-			signal: signal ?? null
-		});
-		const text = await answer.text();
-		asked.onSent?.(size, size);
-		return {
-			status: answer.status,
-			text,
-			headers: Object.fromEntries(answer.headers)
-		};
-	} catch {
-		throw signal?.aborted ? new Aborted("The request was aborted.") : lost("connection-lost");
-	}
-}
-function lost(code) {
-	return new ConnectionLost(code === "timed-out" ? "The server took or said nothing for too long." : "There is no connection to the server, or it broke.", {
-		code,
-		retryable: true,
-		hint: "Every acknowledged byte is safe; the same upload can go on later."
-	});
-}
-function fields(xhr) {
-	const found = {};
-	for (const line of xhr.getAllResponseHeaders().trim().split("\r\n")) {
-		const colon = line.indexOf(":");
-		if (colon > 0) found[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
-	}
-	return found;
 }
 // src/core/world.ts
 var browser = {
@@ -1676,11 +1719,19 @@ var OneUpload = class {
 			this.teller.tell("cancelled");
 		}
 	}
+	leave() {
+		if (!this.running) return;
+		this.control.leave();
+		this.endSoon();
+	}
 	end(cause) {
 		if (this.control.isCancelled) return;
-		const { control } = this;
-		control.cancel(cause);
+		this.control.cancel(cause);
 		this.teller.tell("cancelled");
+		this.endSoon();
+	}
+	endSoon() {
+		const { control } = this;
 		this.world.after(CANCEL_WITHIN, () => control.endRequests());
 	}
 	async go() {
@@ -1693,14 +1744,13 @@ var OneUpload = class {
 		this.run = run;
 		const abort = () => this.end(signal?.reason);
 		signal?.addEventListener("abort", abort);
-		const stopListening = world.onOnline(() => run.online());
 		try {
 			if (signal?.aborted) abort();
 			control.check();
 			return await this.send(run);
 		} catch (error) {
 			if (control.isCancelled) {
-				await this.cancelOnServer();
+				if (!control.isLeft) await this.cancelOnServer();
 				control.check();
 			}
 			if (error instanceof FileChanged) await this.cancelOnServer();
@@ -1708,11 +1758,11 @@ var OneUpload = class {
 			throw error;
 		} finally {
 			signal?.removeEventListener("abort", abort);
-			stopListening();
 		}
 	}
 	async send(run) {
 		for (;;) {
+			const stopListening = this.world.onOnline(() => run.online());
 			try {
 				if (this.how === "whole" || this.how === "smart" && run.isSmall) {
 					const done = await run.inOneRequest(this.how === "smart");
@@ -1721,8 +1771,11 @@ var OneUpload = class {
 				return await run.inChunks();
 			} catch (error) {
 				if (!(error instanceof Paused)) throw error;
+			} finally {
+				stopListening();
 			}
 			await this.control.resumed();
+			run.online();
 		}
 	}
 	/** What it does not reach within its time expires by itself. */

@@ -134,6 +134,11 @@ export function isBytesMissing(error: unknown): boolean {
   )
 }
 
+/** Whether all of it has come, whoever brought it: `init` would begin a second one. */
+export function isBrought({ state }: Status): boolean {
+  return state === 'completing' || state === 'complete'
+}
+
 /** Throws `UploadGone`, unless it only has expired. */
 export function checkNotGone({ state, result }: Status): void {
   if (state === 'cancelled' || state === 'failed') {

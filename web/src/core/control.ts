@@ -13,6 +13,8 @@ export class Paused extends Error {}
 
 export class Control {
   isPaused = false
+  /** Cancelled here alone: the upload stays on the server. */
+  isLeft = false
   /** Ends the chunks on their way: at a pause, and at the end. */
   private halting = new AbortController()
   /** Ends every request. */
@@ -48,6 +50,12 @@ export class Control {
   cancel(cause?: unknown): void {
     this.cancelled ??= new Aborted('The upload was cancelled.', { code: 'aborted', cause })
     this.endChunks()
+  }
+
+  /** A cancel of which the server does not hear. */
+  leave(): void {
+    this.isLeft ||= !this.isCancelled
+    this.cancel()
   }
 
   endRequests(): void {

@@ -7,7 +7,7 @@
  * acknowledged: `init` with the same fingerprint finds the upload again.
  */
 
-import { checkNotGone, isBytesMissing, type Status } from './answers'
+import { checkNotGone, isBrought, isBytesMissing, type Status } from './answers'
 import type { Control } from './control'
 import { Parts } from './digest'
 import {
@@ -197,6 +197,8 @@ export class Run {
     try {
       const seen = await this.status(uploadId)
       checkNotGone(seen)
+      if (seen.state === 'expired') return null
+      this.isOpened = true
       return seen
     } catch (error) {
       // Who starts again what is gone wants a new one.
@@ -210,13 +212,13 @@ export class Run {
   }
 
   private async open(fingerprint: string): Promise<Status> {
-    // If it is over by now, `init` would begin a second one.
     const known = await this.known()
-    if (known?.state === 'complete' || known?.state === 'completing') return known
+    if (known && isBrought(known)) return known
     let opened = await this.init(fingerprint)
     while (opened.isWaiting) {
-      await this.standInLine(opened)
-      opened = await this.init(fingerprint) // Our turn: now it says all.
+      const seen = await this.standInLine(opened)
+      if (isBrought(seen)) return seen // by another client, meanwhile
+      opened = await this.init(fingerprint) // Our turn: now it says all. Or we have missed it.
     }
     this.size.offered(
       opened.chunkSize ?? this.size.preferred,
@@ -225,7 +227,8 @@ export class Run {
     return opened
   }
 
-  private async standInLine(seen: Status): Promise<void> {
+  /** The upload as it is when it waits no more. */
+  private async standInLine(seen: Status): Promise<Status> {
     const { uploadId } = seen
     while (seen.isWaiting) {
       const pause = Math.min(seen.retryAfter || POLL, LONGEST_WAIT)
@@ -234,6 +237,7 @@ export class Run {
       seen = await this.status(uploadId)
     }
     checkNotGone(seen)
+    return seen
   }
 
   /** The whole file's digest; null where another client has brought the rest of it. */
@@ -242,7 +246,7 @@ export class Run {
     const { source, control, teller, retrying, world } = this
     const missing = gaps(opened.received, source.size)
     const allowed = opened.concurrency ?? CONCURRENCY
-    const concurrency = Math.min(this.options.concurrency ?? allowed, allowed)
+    const concurrency = Math.max(Math.min(this.options.concurrency ?? allowed, allowed), 1)
     const plan = new Plan(source.size, missing, this.size, concurrency, retrying.patience)
     teller.where = plan
     teller.chunkSize = this.size.now
@@ -350,11 +354,10 @@ export class Run {
   /** Another tab sends this file: show how far it is. Null when it is our turn to go on. */
   private async watch(fingerprint: string, isOurTurn: () => boolean): Promise<UploadResult | null> {
     const { teller } = this
-    let seen = (await this.known()) ?? (await this.init(fingerprint))
-    const { uploadId } = seen
     for (;;) {
+      // Where it has expired the other tab begins anew, and `init` finds what that one began.
+      const seen = (await this.known()) ?? (await this.init(fingerprint))
       if (seen.state === 'complete') return this.finish(seen)
-      checkNotGone(seen)
       const bytesSafe = bytesIn(seen.received)
       teller.noteSpeed(Math.max(bytesSafe - teller.where.bytesSafe, 0))
       teller.where = { safe: seen.received, sending: [], bytesSafe }
@@ -363,7 +366,6 @@ export class Run {
       else this.tell(seen.state === 'completing' ? 'completing' : 'sending', { problem })
       if (isOurTurn()) return null
       await this.control.sleep(Math.min(seen.retryAfter || POLL, LONGEST_WAIT), isOurTurn)
-      seen = await this.status(uploadId)
     }
   }
 

@@ -133,5 +133,74 @@ describe('a request', () => {
     expect(answer).toMatchObject({ status: 201, text: '{}', headers: { 'x-a': 'b' } })
     expect(fetch.mock.calls[0]).toMatchObject(['/api/x', { credentials: 'omit' }])
     expect(told).toEqual([[4, 4]])
+    expect(vi.getTimerCount()).toBe(0)
+  })
+})
+
+describe('a request without cookies', () => {
+  /** A `fetch` that never comes back, unless it is aborted. */
+  const silence = (_: unknown, { signal }: { signal: AbortSignal }): Promise<never> =>
+    new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+  const outcome = (asked: Asked): (() => unknown) => {
+    let seen: unknown = null
+    send({ ...asked, credentials: 'omit' }).then(
+      (answer) => (seen = answer),
+      (error: unknown) => (seen = error),
+    )
+    return () => seen
+  }
+
+  test('in which nothing moves is given up', async () => {
+    vi.stubGlobal('fetch', silence)
+    const seen = outcome({ ...asked, body: null })
+    await vi.advanceTimersByTimeAsync(119_000)
+    expect(seen()).toBeNull()
+    await vi.advanceTimersByTimeAsync(2000)
+    expect(seen()).toMatchObject({ name: 'ConnectionLost', code: 'timed-out' })
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  test.each(['a chunk', 'a form'])('has time for its body: %s', async (kind) => {
+    vi.stubGlobal('fetch', silence)
+    const chunk = new Blob([new Uint8Array(320 * 1024)])
+    const form = new FormData()
+    form.append('file', chunk)
+    const told: number[][] = []
+    const onSent = (...out: number[]): void => void told.push(out)
+    const seen = outcome({ ...asked, body: kind === 'a form' ? form : chunk, onSent })
+    await vi.advanceTimersByTimeAsync(129_000)
+    expect(seen()).toBeNull()
+    await vi.advanceTimersByTimeAsync(2000)
+    expect(seen()).toMatchObject({ code: 'timed-out' })
+    // Whether it was out nobody knows, and what may have arrived is not sent again.
+    expect(told).toEqual([[320 * 1024, 320 * 1024]])
+  })
+
+  test('whose answer does not end is given up', async () => {
+    const endless = new ReadableStream()
+    vi.stubGlobal('fetch', async () => new Response(endless))
+    const seen = outcome(asked)
+    await vi.advanceTimersByTimeAsync(121_000)
+    expect(seen()).toMatchObject({ code: 'timed-out' })
+  })
+
+  test('is ended by its signal', async () => {
+    vi.stubGlobal('fetch', silence)
+    const abort = new AbortController()
+    const seen = outcome({ ...asked, signal: abort.signal })
+    abort.abort()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(seen()).toMatchObject({ name: 'AbortError' })
+    expect(vi.getTimerCount()).toBe(0)
+    const again = outcome({ ...asked, signal: abort.signal })
+    await vi.advanceTimersByTimeAsync(0)
+    expect(again()).toMatchObject({ name: 'AbortError' })
+  })
+
+  test('that breaks is a lost connection', async () => {
+    vi.stubGlobal('fetch', () => Promise.reject(new TypeError('Failed to fetch')))
+    const seen = outcome(asked)
+    await vi.advanceTimersByTimeAsync(0)
+    expect(seen()).toMatchObject({ name: 'ConnectionLost', code: 'connection-lost' })
   })
 })

@@ -29,6 +29,8 @@ export type Transport = (asked: Asked) => Promise<Answer>
 
 /** A request fails after so many seconds in which nothing moved. */
 const IDLE = 120
+/** Where nobody tells what moves, a body may take its time: at so many bytes a second. */
+const SLOWEST = 32 * 1024
 
 export const send: Transport = (asked) =>
   // XMLHttpRequest cannot leave out cookies, and service workers do not have it.
@@ -75,21 +77,52 @@ function sendByXhr(asked: Asked): Promise<Answer> {
 
 async function sendByFetch(asked: Asked): Promise<Answer> {
   const { method, headers, body, credentials, signal } = asked
-  const size = body instanceof Blob ? body.size : 0
-  try {
+  const size = sizeOf(body)
+  const ending = new AbortController()
+  const end = (): void => ending.abort()
+  let timer = setTimeout(end, (IDLE + size / SLOWEST) * 1000)
+  signal?.addEventListener('abort', end)
+  if (signal?.aborted) end()
+  const ask = async (): Promise<Answer> => {
     const answer = await fetch(asked.url, {
       method,
       headers,
       body,
       credentials,
-      signal: signal ?? null,
+      signal: ending.signal,
     })
+    clearTimeout(timer)
+    timer = setTimeout(end, IDLE * 1000)
     const text = await answer.text()
     asked.onSent?.(size, size)
     return { status: answer.status, text, headers: Object.fromEntries(answer.headers) }
-  } catch {
-    throw signal?.aborted ? new Aborted('The request was aborted.') : lost('connection-lost')
   }
+  try {
+    return await unlessAborted(ask(), ending.signal)
+  } catch {
+    if (signal?.aborted) throw new Aborted('The request was aborted.')
+    if (!ending.signal.aborted) throw lost('connection-lost')
+    asked.onSent?.(size, size) // For all we know.
+    throw lost('timed-out')
+  } finally {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', end)
+  }
+}
+
+/** What `promise` gives; `Aborted` as soon as `signal` says so, whatever becomes of it. */
+export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(new Aborted('The request was aborted.'))
+    signal.addEventListener('abort', abort, { once: true })
+    void promise.then(resolve, reject).then(() => signal.removeEventListener('abort', abort))
+    if (signal.aborted) abort()
+  })
+}
+
+function sizeOf(body: Asked['body']): number {
+  const parts = body instanceof FormData ? [...body.values()] : [body ?? '']
+  return parts.reduce((sum, part) => sum + (part instanceof Blob ? part.size : part.length), 0)
 }
 
 function lost(code: string): ConnectionLost {

@@ -150,6 +150,23 @@ describe('with locks', () => {
     expect(await Promise.all(ends)).toEqual(['AbortError', 'UploadGone'])
   })
 
+  test('what has expired one tab begins anew, and the other follows', async () => {
+    const [one, two] = tabs(2, new Locks()) as [FakeWorld, FakeWorld]
+    server.hold = () => new Promise((resolve) => setTimeout(resolve, 10))
+    let chunks = 0
+    server.trouble = ({ verb }) => {
+      if (verb === 'chunk' && ++chunks === 2) server.only.state = 'expired'
+      return null
+    }
+    const both = await Promise.all([
+      upload(one, { concurrency: 1 }).start(),
+      upload(two, { concurrency: 1 }).start(),
+    ])
+    expect(both.map((result) => result.upload_id)).toEqual(['u2', 'u2'])
+    expect(server.uploads.size).toBe(2)
+    expect(sentBytes()).toBe((40 + 4 + 4) * STEP) // One chunk had arrived, one was refused.
+  })
+
   test('that a page may not have, everybody sends', async () => {
     const [one] = tabs(1, null) as [FakeWorld]
     one.lockManager = {

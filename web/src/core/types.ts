@@ -20,7 +20,7 @@ export interface UploadOptions {
   metadata?: Record<string, string>
   /** Default: what the server says; smaller where something on the way refuses it. */
   chunkSize?: number
-  /** Chunks in flight at once. Default, and at most: what the server says. */
+  /** Chunks in flight at once, 1 at least. Default, and at most: what the server says. */
   concurrency?: number
   /** Seconds without progress until the upload gives up. Default: 300. */
   patience?: number

@@ -5,6 +5,7 @@ import {
   FakeServer,
   FakeWorld,
   hasArrived,
+  listened,
   lost,
   page,
   problem,
@@ -13,7 +14,7 @@ import {
   STEP,
 } from './testing/fake'
 import type { UploadDetails, UploadOptions } from './types'
-import { defaults, OneUpload, type How } from './upload'
+import { defaults, leave, OneUpload, type How } from './upload'
 
 let server: FakeServer
 let world: FakeWorld
@@ -135,6 +136,12 @@ describe('requests', () => {
     expect(server.mostAtOnce).toBe(2)
   })
 
+  test.each([0, -1, 0.5])('are one at a time at least, also with %d', async (concurrency) => {
+    server.hold = () => new Promise((resolve) => setTimeout(resolve, 1))
+    await upload(someFile(9 * STEP), { concurrency }).start()
+    expect(server.mostAtOnce).toBe(1)
+  })
+
   test('have the size that was learned for the next file too', async () => {
     server.maxBody = 100_000
     await upload(someFile(9 * STEP)).start()
@@ -198,6 +205,20 @@ describe('a login', () => {
     expect(server.only.state).toBe('complete')
   })
 
+  test.each(['init', 'chunk'])('that never comes keeps no cancel, at %s', async (at) => {
+    let asked = 0
+    const never = new Promise<never>(() => undefined)
+    const headers = () => (++asked === 1 && at === 'chunk' ? {} : never)
+    server.trouble = ({ verb }) => (verb === 'chunk' ? problem(401, 'unauthorized') : null)
+    const one = upload(someFile(9 * STEP), { headers })
+    const started = failure(one.start())
+    while (asked < (at === 'chunk' ? 2 : 1)) await new Promise((resolve) => setTimeout(resolve, 1))
+    await one.cancel()
+    expect(await started).toMatchObject({ name: 'AbortError', code: 'aborted' })
+    expect(one.details.state).toBe('cancelled')
+    expect(world.clock.now).toBeLessThanOrEqual(10)
+  })
+
   test('that fails is not an upload that failed', async () => {
     const headers = () => Promise.reject(new Error('413 too large'))
     const error = await failure(upload(someFile(9), { headers }).start())
@@ -207,6 +228,51 @@ describe('a login', () => {
 })
 
 describe('the waiting line', () => {
+  /** While it is stood in, this becomes of the upload. */
+  function meanwhile(state: string): void {
+    server.after = ({ verb }) => {
+      const one = server.uploads.get('u1')!
+      if (verb === 'init' && server.verbs('init').length === 1) {
+        one.state = 'waiting'
+        one.position = 1
+        return reply(202, { upload_id: 'u1', state: 'waiting', position: 1, retry_after: 2 })
+      }
+      if (verb === 'status' && one.state === 'waiting') {
+        one.received = state === 'expired' ? [] : [[0, one.data.length]]
+        one.state = state
+        one.position = null
+      }
+      return null
+    }
+  }
+
+  test('is left where another client has completed the upload meanwhile', async () => {
+    meanwhile('complete')
+    const one = upload(someFile(9))
+    expect(await one.start()).toMatchObject({ upload_id: 'u1', assessment_id: 'a-u1' })
+    expect(one.details).toMatchObject({ state: 'done', bytesSafe: 9 })
+    expect(server.uploads.size).toBe(1)
+    expect(server.verbs('chunk')).toEqual([])
+  })
+
+  test('is left where another client is completing it, and the end is waited for', async () => {
+    meanwhile('completing')
+    server.trouble = ({ verb }) => {
+      if (verb === 'complete' && server.verbs('complete').length === 2)
+        server.only.state = 'complete'
+      return null
+    }
+    expect(await upload(someFile(9)).start()).toMatchObject({ assessment_id: 'a-u1' })
+    expect(server.uploads.size).toBe(1)
+    expect(server.verbs('chunk')).toEqual([])
+  })
+
+  test('is stood in anew when the turn was missed', async () => {
+    meanwhile('expired')
+    expect(await upload(someFile(9)).start()).toMatchObject({ upload_id: 'u2' })
+    expect(server.verbs('init')).toHaveLength(2)
+  })
+
   test('is waited in, place by place', async () => {
     const told: UploadDetails[] = []
     let place = 3
@@ -536,6 +602,83 @@ describe('the caller', () => {
     await one.start()
     expect(states).toContain('paused')
     expect(await hasArrived(server.only, file)).toBe(true)
+  })
+
+  test('that pauses is not waited for by the window', async () => {
+    const one = upload(someFile(20 * STEP))
+    server.hold = async ({ verb }) => {
+      if (verb === 'chunk') one.pause()
+    }
+    const started = one.start()
+    while (world.listening) await new Promise((resolve) => setTimeout(resolve, 1))
+    expect(one.details.state).toBe('paused')
+    server.hold = async () => expect(world.listening).toBe(1)
+    one.resume()
+    await started
+    expect(world.listening).toBe(0)
+  })
+
+  test('that resumes does so at once, if the network came back during the pause', async () => {
+    const one = upload(someFile(20 * STEP))
+    server.trouble = ({ verb }) => {
+      if (verb !== 'chunk') return null
+      world.online = false
+      return lost()
+    }
+    const started = one.start()
+    while (one.details.problem !== 'There is no network.')
+      await new Promise((resolve) => setTimeout(resolve, 1))
+    one.pause()
+    while (world.listening) await new Promise((resolve) => setTimeout(resolve, 1))
+    server.trouble = () => null
+    world.comeBack()
+    const before = world.clock.now
+    one.resume()
+    await started
+    expect(world.clock.now).toBe(before)
+  })
+
+  test.each(['while it sends', 'while it is paused'])(
+    'that leaves %s ends it here alone, and may come back',
+    async (when) => {
+      const signal = listened()
+      const file = someFile(20 * STEP)
+      const one = upload(file, { signal })
+      let chunks = 0
+      server.hold = async ({ verb }) => {
+        if (verb !== 'chunk' || ++chunks !== 3) return
+        if (when === 'while it sends') leave(one)
+        else one.pause()
+      }
+      const started = failure(one.start())
+      if (when !== 'while it sends') {
+        while (one.details.state !== 'paused')
+          await new Promise((resolve) => setTimeout(resolve, 1))
+        leave(one)
+      }
+      expect(await started).toMatchObject({ name: 'AbortError' })
+      expect([world.listening, signal.listening]).toEqual([0, 0])
+      expect(one.details.state).toBe('paused')
+      expect(server.only.state).toBe('receiving')
+      expect(server.verbs('cancel')).toEqual([])
+      server.hold = async () => undefined
+      expect(await one.start()).toMatchObject({ upload_id: 'u1', state: 'complete' })
+      expect(await hasArrived(server.only, file)).toBe(true)
+    },
+  )
+
+  test('that leaves what is not under way, or is cancelled, changes nothing', async () => {
+    const one = upload(someFile(9 * STEP))
+    leave(one)
+    expect(one.details.state).toBe('starting')
+    server.hold = async ({ verb }) => {
+      if (verb !== 'chunk') return
+      void one.cancel()
+      leave(one)
+    }
+    await failure(one.start())
+    expect(one.details.state).toBe('cancelled')
+    expect(server.only.state).toBe('cancelled')
   })
 
   test('hears a percentage that never goes down', async () => {

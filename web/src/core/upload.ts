@@ -49,6 +49,16 @@ export async function smartUpload(
   return new OneUpload(file, { onProgress, ...options }, 'smart').start()
 }
 
+/**
+ * For a page that goes away: pause it for good, and let go of its file.
+ *
+ * Its promise rejects with `Aborted`; what has arrived stays on the server, to be gone on with.
+ */
+export function leave(upload: Upload): void {
+  upload.pause()
+  if (upload instanceof OneUpload) upload.leave()
+}
+
 export type How = 'whole' | 'chunks' | 'smart'
 
 export class OneUpload implements Upload {
@@ -116,11 +126,21 @@ export class OneUpload implements Upload {
     }
   }
 
+  leave(): void {
+    if (!this.running) return
+    this.control.leave()
+    this.endSoon()
+  }
+
   private end(cause?: unknown): void {
     if (this.control.isCancelled) return
-    const { control } = this
-    control.cancel(cause)
+    this.control.cancel(cause)
     this.teller.tell('cancelled')
+    this.endSoon()
+  }
+
+  private endSoon(): void {
+    const { control } = this
     this.world.after(CANCEL_WITHIN, () => control.endRequests())
   }
 
@@ -134,14 +154,13 @@ export class OneUpload implements Upload {
     this.run = run
     const abort = (): void => this.end(signal?.reason)
     signal?.addEventListener('abort', abort)
-    const stopListening = world.onOnline(() => run.online())
     try {
       if (signal?.aborted) abort()
       control.check()
       return await this.send(run)
     } catch (error) {
       if (control.isCancelled) {
-        await this.cancelOnServer()
+        if (!control.isLeft) await this.cancelOnServer()
         control.check()
       }
       // What has arrived is of another file; the space is wanted for this one.
@@ -150,12 +169,12 @@ export class OneUpload implements Upload {
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
-      stopListening()
     }
   }
 
   private async send(run: Run): Promise<UploadResult> {
     for (;;) {
+      const stopListening = this.world.onOnline(() => run.online())
       try {
         if (this.how === 'whole' || (this.how === 'smart' && run.isSmall)) {
           const done = await run.inOneRequest(this.how === 'smart')
@@ -164,8 +183,11 @@ export class OneUpload implements Upload {
         return await run.inChunks()
       } catch (error) {
         if (!(error instanceof Paused)) throw error
+      } finally {
+        stopListening() // A paused upload that its page forgets is not to be held by the window.
       }
       await this.control.resumed()
+      run.online() // It may have come back meanwhile.
     }
   }
 

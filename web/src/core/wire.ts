@@ -9,7 +9,7 @@ import { parseError, parseMissing, parseUpload, type Status } from './answers'
 import { ConnectionLost, Unauthorized } from './errors'
 import { renderDigest, type Part } from './digest'
 import type { Source } from './source'
-import type { Answer, Asked } from './transport'
+import { unlessAborted, type Answer, type Asked } from './transport'
 import type { Headers, Range, UploadOptions } from './types'
 import type { World } from './world'
 
@@ -129,7 +129,8 @@ export class Wire {
   ): Promise<Answer> {
     for (let isLastTry = false; ; isLastTry = true) {
       const version = this.login.version
-      const login = await this.login.get()
+      // A login that waits for its user may never come.
+      const login = await unlessAborted(this.login.get(), signal)
       const answer = await this.send({
         method,
         url: this.endpoint + path,

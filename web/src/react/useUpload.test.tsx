@@ -1,17 +1,22 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { ConnectionLost } from '../core'
-import { after, cleanUp, fileOf, made, MiB, render } from '../page/testing'
+import { FakeServer, FakeWorld, listened, someFile, STEP } from '../core/testing/fake'
+import { OneUpload } from '../core/upload'
+import { after, cleanUp, fakeCreateUpload, fileOf, made, MiB, render } from '../page/testing'
 import type { UploadOptions } from '../core'
 import { useUpload } from './useUpload'
 import type { UseUpload } from './useUpload'
 
 vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
-  createUpload: (await import('../page/testing')).fakeCreateUpload,
+  createUpload: (file: File, options: UploadOptions) => create(file, options),
 }))
+
+let create = fakeCreateUpload
 
 afterEach(async () => {
   vi.useRealTimers()
+  create = fakeCreateUpload
   await cleanUp()
 })
 
@@ -124,3 +129,35 @@ test('another file pauses the one before, which is heard of no more', async () =
   expect(seen.details!.state).toBe('starting')
   expect(seen.percent).toBe(0)
 })
+
+test.each(['goes away', 'is given another'])(
+  'a component that %s lets go of its file, and the server keeps what it has',
+  async (what) => {
+    const server = new FakeServer()
+    const world = new FakeWorld(server)
+    create = (file, options) => new OneUpload(file, options, 'chunks', world)
+    let isHeld = false
+    server.hold = ({ verb }) =>
+      new Promise((resolve) => {
+        if (verb !== 'chunk') return resolve()
+        isHeld = true
+      })
+    const signal = listened()
+    await render(<Probe options={{ signal }} />)
+    await after(() => seen.start(someFile(9 * STEP)))
+    await vi.waitUntil(() => isHeld)
+    const first = server.only
+    if (what === 'goes away') {
+      await cleanUp()
+      await vi.waitUntil(() => server.atOnce === 0)
+    } else {
+      server.hold = async () => undefined
+      await after(() => seen.start(someFile(9 * STEP, 2)))
+      await after(() => vi.waitUntil(() => seen.result))
+      expect(seen.result!.upload_id).not.toBe(first.id)
+    }
+    expect([world.listening, signal.listening]).toEqual([0, 0])
+    expect(first.state).toBe('receiving')
+    expect(server.verbs('cancel')).toEqual([])
+  },
+)

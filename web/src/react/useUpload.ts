@@ -13,6 +13,7 @@
 
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { createUpload, UploadFailure } from '../core'
+import { leave } from '../core/upload'
 import type { Upload, UploadDetails, UploadOptions, UploadResult } from '../core'
 
 /** How often numbers are shown anew, in milliseconds. */
@@ -30,7 +31,7 @@ export interface UseUpload {
   result: UploadResult | null
   /** Why it has failed; null while it goes on, and when it was cancelled. */
   failure: UploadFailure | null
-  /** Begin with this file; an upload that is under way here is paused first. */
+  /** Begin with this file; an upload that is under way here is left as it is. */
   start(file: File): void
   /** After a failure: go on where it ended. */
   again(): void
@@ -69,7 +70,7 @@ export function useUpload(options: UploadOptions = {}): UseUpload {
   useEffect(
     () => () => {
       clearTimeout(timer.current)
-      current.current?.pause()
+      if (current.current) leave(current.current)
       current.current = null
     },
     [],
@@ -95,7 +96,7 @@ export function useUpload(options: UploadOptions = {}): UseUpload {
 
   const start = useCallback(
     (file: File) => {
-      current.current?.pause()
+      if (current.current) leave(current.current)
       clearTimeout(timer.current)
       timer.current = undefined
       const { onProgress, ...rest } = latest.current

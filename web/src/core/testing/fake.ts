@@ -7,7 +7,7 @@ import { crc64, renderDigest } from '../digest'
 import { Aborted, ConnectionLost } from '../errors'
 import { unknownWay, type Way } from '../plan'
 import { bytesIn, gaps, merge } from '../ranges'
-import type { Answer, Asked } from '../transport'
+import { unlessAborted, type Answer, type Asked } from '../transport'
 import type { Range } from '../types'
 import type { World } from '../world'
 
@@ -81,6 +81,11 @@ export class FakeWorld implements World {
     return () => this.listeners.delete(act)
   }
   locks = (): LockManager | null => this.lockManager
+
+  /** How many uploads wait for the network. */
+  get listening(): number {
+    return this.listeners.size
+  }
 
   comeBack(): void {
     this.online = true
@@ -183,12 +188,9 @@ export class FakeServer {
     asked.onSent?.(request.size / 2, request.size)
     this.atOnce += 1
     this.mostAtOnce = Math.max(this.mostAtOnce, this.atOnce)
-    const aborted = new Promise<never>((_, reject) => {
-      asked.signal?.addEventListener('abort', () => reject(new Aborted('aborted')))
-    })
-    aborted.catch(() => undefined)
     try {
-      await Promise.race([this.hold(request), aborted])
+      const held = this.hold(request)
+      await (asked.signal ? unlessAborted(held, asked.signal) : held)
     } finally {
       this.atOnce -= 1
     }
@@ -334,4 +336,19 @@ export async function bytes(file: Blob): Promise<Uint8Array> {
 /** Whether what the server has is the file, byte for byte. */
 export async function hasArrived(upload: FakeUpload | undefined, file: Blob): Promise<boolean> {
   return upload !== undefined && Buffer.from(upload.data).equals(await bytes(file))
+}
+
+/** A signal, and how many listen to it. */
+export function listened(): AbortSignal & { listening: number } {
+  const signal = Object.assign(new AbortController().signal, { listening: 0 })
+  const { addEventListener, removeEventListener } = EventTarget.prototype
+  signal.addEventListener = (...given: Parameters<typeof addEventListener>) => {
+    signal.listening += 1
+    addEventListener.apply(signal, given)
+  }
+  signal.removeEventListener = (...given: Parameters<typeof removeEventListener>) => {
+    signal.listening -= 1
+    removeEventListener.apply(signal, given)
+  }
+  return signal
 }
