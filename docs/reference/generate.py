@@ -57,9 +57,10 @@ Each can be given in three places. The first that has it counts:
 2. the environment, in capitals with `WHERRY_` before it: `WHERRY_MAX_SIZE=2GiB`;
 3. the default.
 
-Bytes are digits, or digits with a unit: `5MiB` is 5,242,880, `5MB` is 5,000,000. Seconds are
-digits: `86400`, not `1d`. Types are separated by commas. "None" means no limit, or never, and
-cannot be written as an option or in the environment: leave the setting out.
+Bytes are digits, or digits with a unit: `5MiB` is 5,242,880, and `5MB` is the same. Seconds are
+digits: `86400`, not `1d`. Types are separated by commas. "None" means no limit, or never; as an
+option or in the environment it is written `none`. A name that does not exist is an error, but in
+the environment it is not noticed.
 """
 
 ERRORS = """\
@@ -107,9 +108,9 @@ CLI = """\
 
 <!-- Made by docs/reference/generate.py. Change src/wherry/cli instead. -->
 
-`wherry COMMAND --help` says the same. Sizes are bytes, or digits with a unit: `5MiB`.
-Results go to stdout, everything else to stderr. Exit codes: 0 it is done, 1 it is not,
-2 the command was written wrongly, 130 stopped by Ctrl-C.
+`wherry COMMAND --help` says the same. Sizes are bytes, or digits with a unit: `5MiB`
+(`5MB` is the same). Results go to stdout, everything else to stderr. Exit codes: 0 it is done,
+1 it is not, 2 the command was written wrongly, 130 stopped by Ctrl-C.
 
 `upload` and `report` talk to a server. The others open the data folder themselves, on the
 machine where it is, beside a running server or without one.

@@ -314,3 +314,13 @@ def test_requests_that_run_into_a_timer_are_made_smaller_though_they_passed_befo
     assert chunk is not None
     assert not plan.failed(chunk, error, 60.0, 1.0)
     assert size.now == 2560 * KiB
+
+
+def test_a_chunk_that_was_taken_back_is_sent_later_and_teaches_nothing() -> None:
+    plan = Plan(20 * MiB, [Range(0, 20 * MiB)], ChunkSize(), 4, Patience(60.0))
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    plan.took_back(chunk)
+    again = plan.next(1.0)
+    assert again is not None
+    assert (again.range, plan.left) == (chunk.range, 20 * MiB)

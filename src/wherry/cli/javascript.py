@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib.resources import files
+from typing import Annotated
 
 import typer
 
@@ -11,6 +12,11 @@ def register(app: typer.Typer) -> None:
     app.command("js")(javascript)
 
 
-def javascript() -> None:
+def javascript(
+    types: Annotated[
+        bool, typer.Option("--types", help="Print its types, for TypeScript: a .d.ts file.")
+    ] = False,
+) -> None:
     """Print the browser client: one file without dependencies, to keep beside your own."""
-    typer.echo((files("wherry") / "static" / "chunkedUploadApi.js").read_bytes(), nl=False)
+    name = "chunkedUploadApi.d.ts" if types else "chunkedUploadApi.js"
+    typer.echo((files("wherry") / "static" / name).read_bytes(), nl=False)

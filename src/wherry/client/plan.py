@@ -199,13 +199,17 @@ class Plan:
         self.size.note_passed(len(chunk.range), now - chunk.began)
         self.patience.progressed()
 
+    def took_back(self, chunk: Chunk) -> None:
+        """It was not sent: its range is cut anew, and nothing is concluded from it."""
+        self._flying.remove(chunk)
+        self._to_send = merge([*self._to_send, chunk.range])
+
     def failed(self, chunk: Chunk, error: ClientError, now: float, jitter: float) -> bool:
         """Take its range back, to be cut anew. True if it was refused for its size.
 
         Raises what trying again cannot mend: `error` itself, or `GaveUp`.
         """
-        self._flying.remove(chunk)
-        self._to_send = merge([*self._to_send, chunk.range])
+        self.took_back(chunk)
         size = len(chunk.range)
         if isinstance(error, TooLarge) and error.facts.get("scope") != "file":
             if not self.size.note_refused(size):

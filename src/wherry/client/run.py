@@ -181,6 +181,8 @@ class Run:
                 self._tell("waiting", pause, position=opened.position)
                 await anyio.sleep(pause)
                 opened = await self._retrying.ask(self._wire.status, opened.upload_id)
+            if opened.state in ("completing", "complete"):
+                return opened  # another client has brought the rest of it meanwhile
             opened = await self._retrying.ask(self._wire.init, wanted)  # our turn: now it says all
         preferred = opened.chunk_size or self._size.preferred
         self._size.offered(preferred, max(FLOOR, opened.min_chunk or 0))
@@ -227,6 +229,10 @@ class Run:
 
         data, part = await to_thread.run_sync(self._source.take, chunk.range)
         digest = Digest.of_crc(part.crc)
+        if time.monotonic() < self._retrying.patience.until:
+            plan.took_back(chunk)  # while it was read, the server has told all of us to wait
+            self._changed.set()
+            return
         try:
             await self._wire.chunk(upload_id, chunk.range.start, data, digest, note_sent)
         except ClientError as error:
@@ -290,7 +296,9 @@ class Run:
     def _tell_trouble(self, error: ClientError, pause: float) -> None:
         state = "waiting" if isinstance(error, NoRoom) else "retrying"
         position = error.facts.get("position")
-        self._tell(state, max(pause, 0.0), position=position, problem=error.detail)
+        # A refusal for size is told by `refused_size`, once.
+        problem = None if isinstance(error, TooLarge) else error.detail
+        self._tell(state, max(pause, 0.0), position=position, problem=problem)
 
     def _note_sent(self, size: int) -> None:
         self._teller.note_sent(size, time.monotonic())

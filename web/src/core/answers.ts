@@ -102,13 +102,9 @@ export function parseError(answer: Answer): UploadFailure {
   const said = text(facts['detail']) || text(facts['title'])
   const is = (kind: typeof UploadFailure, message: string, hint = ''): UploadFailure =>
     new kind(said || message, { ...more, hint: more.hint || hint })
-  if (status === 401 || status === 403) {
-    return is(
-      Unauthorized,
-      'The server wants another login.',
-      'Log in and upload again: nothing that arrived is lost.',
-    )
-  }
+  const login = 'Log in and upload again: nothing that arrived is lost.'
+  if (status === 401) return is(Unauthorized, 'The server wants another login.', login)
+  if (status === 403) return is(Unauthorized, 'The server refuses this to who is logged in.', login)
   if (code === 'upload-gone' || code === 'upload-not-found')
     return is(UploadGone, 'The upload is gone.')
   const mayHaveRoomLater = [429, 503, 507].includes(status) && wait !== null && more.retryable

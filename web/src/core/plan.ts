@@ -51,8 +51,9 @@ export interface Way {
   passed: number
 }
 
-export function unknownWay(): Way {
-  return { limit: Infinity, pace: Infinity, passed: 0 }
+/** `limit`: what an earlier page has found out, if one has. */
+export function unknownWay(limit: number | null = null): Way {
+  return { limit: limit ?? Infinity, pace: Infinity, passed: 0 }
 }
 
 /** How large a chunk may be (bytes); learned while sending. */

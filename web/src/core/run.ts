@@ -299,6 +299,8 @@ export class Run {
     let flown = 0
     try {
       const part = await source.digest(chunk.range)
+      // While it was read, the server may have told all of us to wait.
+      if (world.now() < this.retrying.patience.until) return plan.tookBack(chunk)
       // Until it is through, the trouble is not over.
       if (!this.retrying.patience.inTrouble) this.tell('sending')
       else this.tell(teller.state, { ...teller.news, retryAfter: null })
@@ -334,6 +336,7 @@ export class Run {
     if (error.code === 'waiting') this.isOutOfTurn = true
     if (plan.failed(chunk, error, this.world.now(), this.world.jitter())) {
       this.teller.refusedSize = chunk.range[1] - chunk.range[0]
+      this.world.limits.set(this.wire.endpoint, plan.size.now)
     }
     // Finding out what gets through is the normal course of things.
     if (!(error instanceof TooLarge)) this.tellTrouble(error)

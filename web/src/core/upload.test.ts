@@ -506,6 +506,18 @@ describe('a reload', () => {
     expect(server.verbs('complete').at(-1)?.json['digest']).toMatch(/^crc64nvme=:/)
   })
 
+  test('remembers what the way does not let through', async () => {
+    server.maxBody = 2 * STEP
+    const world = new FakeWorld(server)
+    await upload(someFile(20 * STEP), {}, 'chunks', world).start()
+    const refused = () => server.verbs('chunk').filter(({ size }) => size > server.maxBody).length
+    const before = refused()
+    expect(before).toBeGreaterThan(0)
+    world.ways = new Map() // as after a reload
+    await upload(someFile(20 * STEP, 2), {}, 'chunks', world).start()
+    expect(refused()).toBe(before)
+  })
+
   test('never mixes two files', async () => {
     const first = upload(someFile(9))
     await first.start()

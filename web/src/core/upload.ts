@@ -213,8 +213,8 @@ export class OneUpload implements Upload {
   }
 
   private chunkSize(wire: Wire): ChunkSize {
-    const { ways } = this.world
-    const way = ways.get(wire.endpoint) ?? unknownWay()
+    const { ways, limits } = this.world
+    const way = ways.get(wire.endpoint) ?? unknownWay(limits.get(wire.endpoint))
     ways.set(wire.endpoint, way)
     const size = new ChunkSize(way)
     if (this.options.chunkSize) size.preferred = this.options.chunkSize

@@ -18,7 +18,11 @@ export interface World {
   locks(): LockManager | null
   /** What is known of the way to each endpoint. */
   ways: Map<string, Way>
+  /** The limits met on these ways (bytes), kept through reloads until the tab is closed. */
+  limits: { get(endpoint: string): number | null; set(endpoint: string, limit: number): void }
 }
+
+const KEPT = 'wherry-limit:'
 
 // Nothing here touches `window` before an upload begins: servers may import this file.
 export const browser: World = {
@@ -37,4 +41,20 @@ export const browser: World = {
   },
   locks: () => (typeof navigator === 'undefined' ? null : (navigator.locks ?? null)),
   ways: new Map(),
+  limits: {
+    get(endpoint) {
+      try {
+        return Number(sessionStorage.getItem(KEPT + endpoint)) || null
+      } catch {
+        return null // Not in every window, nor outside of one.
+      }
+    },
+    set(endpoint, limit) {
+      try {
+        sessionStorage.setItem(KEPT + endpoint, String(limit))
+      } catch {
+        // Then the next page finds it out again.
+      }
+    },
+  },
 }

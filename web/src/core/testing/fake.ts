@@ -59,6 +59,12 @@ export class Clock {
 export class FakeWorld implements World {
   readonly clock: Clock
   ways = new Map<string, Way>()
+  /** Outlives a page: `ways` does not. */
+  private readonly met = new Map<string, number>()
+  readonly limits: World['limits'] = {
+    get: (endpoint) => this.met.get(endpoint) ?? null,
+    set: (endpoint, limit) => void this.met.set(endpoint, limit),
+  }
   online = true
   lockManager: LockManager | null = null
   private listeners = new Set<() => void>()

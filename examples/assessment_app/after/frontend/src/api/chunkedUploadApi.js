@@ -278,9 +278,10 @@ var LONGEST_BACKOFF = 30;
 var ASLEEP = 60;
 /** So many gaps the server lists in its answer to a chunk. */
 var LISTED = 100;
-function unknownWay() {
+/** `limit`: what an earlier page has found out, if one has. */
+function unknownWay(limit = null) {
 	return {
-		limit: Infinity,
+		limit: limit ?? Infinity,
 		pace: Infinity,
 		passed: 0
 	};
@@ -577,7 +578,9 @@ function parseError(answer) {
 		...more,
 		hint: more.hint || hint
 	});
-	if (status === 401 || status === 403) return is(Unauthorized, "The server wants another login.", "Log in and upload again: nothing that arrived is lost.");
+	const login = "Log in and upload again: nothing that arrived is lost.";
+	if (status === 401) return is(Unauthorized, "The server wants another login.", login);
+	if (status === 403) return is(Unauthorized, "The server refuses this to who is logged in.", login);
 	if (code === "upload-gone" || code === "upload-not-found") return is(UploadGone, "The upload is gone.");
 	const mayHaveRoomLater = [
 		429,
@@ -1103,6 +1106,7 @@ var Run = class {
 		let flown = 0;
 		try {
 			const part = await source.digest(chunk.range);
+			if (world.now() < this.retrying.patience.until) return plan.tookBack(chunk);
 			if (!this.retrying.patience.inTrouble) this.tell("sending");
 			else this.tell(teller.state, {
 				...teller.news,
@@ -1130,7 +1134,10 @@ var Run = class {
 		if (error instanceof Aborted) return;
 		if (error instanceof ConnectionLost) await this.source.checkReadable();
 		if (error.code === "waiting") this.isOutOfTurn = true;
-		if (plan.failed(chunk, error, this.world.now(), this.world.jitter())) this.teller.refusedSize = chunk.range[1] - chunk.range[0];
+		if (plan.failed(chunk, error, this.world.now(), this.world.jitter())) {
+			this.teller.refusedSize = chunk.range[1] - chunk.range[0];
+			this.world.limits.set(this.wire.endpoint, plan.size.now);
+		}
 		if (!(error instanceof TooLarge)) this.tellTrouble(error);
 	}
 	async complete(uploadId, crc) {
@@ -1614,6 +1621,7 @@ function isSameOrigin(endpoint) {
 	return new URL(endpoint, location.href).origin === location.origin;
 }
 // src/core/world.ts
+var KEPT = "wherry-limit:";
 var browser = {
 	send,
 	now: () => performance.now() / 1e3,
@@ -1629,7 +1637,21 @@ var browser = {
 		return () => removeEventListener("online", act);
 	},
 	locks: () => typeof navigator === "undefined" ? null : navigator.locks ?? null,
-	ways: /* @__PURE__ */ new Map()
+	ways: /* @__PURE__ */ new Map(),
+	limits: {
+		get(endpoint) {
+			try {
+				return Number(sessionStorage.getItem(KEPT + endpoint)) || null;
+			} catch {
+				return null;
+			}
+		},
+		set(endpoint, limit) {
+			try {
+				sessionStorage.setItem(KEPT + endpoint, String(limit));
+			} catch {}
+		}
+	}
 };
 // src/core/upload.ts
 /** The four ways to upload a file: one request, chunks, whichever fits, and by hand. */
@@ -1799,8 +1821,8 @@ var OneUpload = class {
 		}
 	}
 	chunkSize(wire) {
-		const { ways } = this.world;
-		const way = ways.get(wire.endpoint) ?? unknownWay();
+		const { ways, limits } = this.world;
+		const way = ways.get(wire.endpoint) ?? unknownWay(limits.get(wire.endpoint));
 		ways.set(wire.endpoint, way);
 		const size = new ChunkSize(way);
 		if (this.options.chunkSize) size.preferred = this.options.chunkSize;
