@@ -54,7 +54,12 @@ class Settings(BaseSettings):
     )
     concurrency: int = Field(default=4, ge=1, description="Chunks a client may send at once.")
 
-    max_open: int | None = Field(default=10, ge=1, description="Uploads open at once, in all.")
+    max_open: int | None = Field(
+        default=10,
+        ge=1,
+        description="Uploads open at once, in all; one whose client is gone counts for "
+        "`slot_idle` longer.",
+    )
     max_open_per_owner: int | None = Field(
         default=None, ge=1, description="The same for one owner."
     )

@@ -12,8 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import ValidationError
 from tests.e2e.conftest import Api
 
+from wherry.cli.failing import sentence_of
+from wherry.cli.serving import check_writable
+from wherry.settings import Settings
 from wherry.testing.server import Server, serving
 
 
@@ -84,6 +88,20 @@ def test_a_folder_that_is_no_good_is_said_so_before_anything_starts(tmp_path: Pa
     assert "file" in refused.stderr
 
 
+@pytest.mark.parametrize("theirs", [".", "catalog.sqlite", "leader.lock"])
+def test_what_another_user_made_is_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
+    (tmp_path / "catalog.sqlite").touch()
+    (tmp_path / "leader.lock").touch()
+    # The tests may run as root, who may write everything.
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path / theirs)
+    with pytest.raises(PermissionError, match=r"may not be written .* --data"):
+        check_writable(tmp_path)
+    monkeypatch.undo()
+    check_writable(tmp_path)
+
+
 def test_nobody_else_on_the_machine_may_read_what_is_kept(tmp_path: Path) -> None:
     with serving(tmp_path / "data", assessment=False) as server, Api(server.url) as api:
         api.init(1000)
@@ -143,6 +161,15 @@ def test_a_setting_that_makes_no_sense_is_explained(tmp_path: Path) -> None:
     assert "pydantic" not in refused.stderr
     refused = wherry("serve", "--min-chunk", "10MiB", "--data", tmp_path, code=1)
     assert "min_chunk <= chunk_size" in refused.stderr
+    refused = wherry("serve", "--max-open", "many", "--max-size", "3x", "--data", tmp_path, code=1)
+    assert "max_open: 'many' is not a valid integer" in refused.stderr
+    assert "max_size: '3x' is no size" in refused.stderr
+
+
+def test_a_setting_that_does_not_exist_is_one_sentence() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Settings(max_sizes=3)  # type: ignore[call-arg]
+    assert sentence_of(refused.value) == "max_sizes: there is no such setting"
 
 
 def test_sigterm_ends_the_server_in_time_whatever_is_open(tmp_path: Path) -> None:

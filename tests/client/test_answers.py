@@ -138,6 +138,24 @@ def test_only_a_refusal_for_size_says_so_in_its_text() -> None:
         assert ("413" in text or "too large" in text) == (status == 413)
 
 
+def test_an_applications_own_words_are_passed_on() -> None:
+    error = parse_error(answer(403, {"detail": "this request comes from another site"}))
+    assert type(error) is errors.Unauthorized
+    assert "refuses the request (403). It says: this request comes from another site" in str(error)
+    assert "wants another login" not in str(error)
+    assert error.facts == {"detail": "this request comes from another site"}
+    assert "sign in" in parse_error(answer(401, {"detail": "sign in"})).detail
+
+
+@pytest.mark.parametrize(
+    "said", ["room 413 is closed", "Too large a group", "x" * 201, "", 5, None]
+)
+def test_words_that_would_mislead_stay_out_of_the_text(said: object) -> None:
+    error = parse_error(answer(403, {"detail": said}))
+    assert "It says" not in str(error)
+    assert error.facts == ({"detail": said} if said and isinstance(said, str) else {})
+
+
 def test_a_redirect_says_where_to() -> None:
     assert "https://there/" in str(page(308, location="https://there/"))
 

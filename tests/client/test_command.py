@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.client.conftest import File
-from tests.client.fake import FakeServer, problem, serving
+from tests.client.fake import Asked, FakeServer, Reply, problem, reply, serving
 from typer.testing import CliRunner, Result
 
 from wherry.cli import app
@@ -155,6 +156,44 @@ def test_a_complete_upload_is_told_even_if_waiting_for_its_assessment_fails(
     line = json.loads(result.stdout)
     assert (line["ok"], line["upload_id"]) == (False, "upload-0")
     assert line["error"]["code"] == "not-found"
+
+
+def test_an_application_that_processes_uploads_itself_is_not_waited_for(
+    server: FakeServer, url: str, file: File
+) -> None:
+    unknown = reply(404, {"detail": "Not Found"})
+    server.trouble = lambda asked: unknown if "/assessments/" in asked.path else None
+    result = run("upload", file(10), url, "--wait")
+    assert result.exit_code == 0
+    assert "its own processing; its id is of-upload-0" in result.stderr
+    assert "assessment of-upload-0" in result.stdout
+    asked = run("report", "of-upload-0", url)
+    assert (asked.exit_code, asked.stdout) == (1, "")
+    assert "processes its uploads itself" in asked.stderr
+
+
+def _always(refusal: Reply, _: Asked) -> Reply:
+    return refusal
+
+
+@pytest.mark.parametrize(("key", "is_told"), [((), True), (("--key", "mine"), False)])
+def test_who_gives_no_key_learns_how(
+    server: FakeServer, url: str, file: File, key: tuple[str, ...], is_told: bool
+) -> None:
+    for refusal in (reply(401, {"detail": "sign in first"}), problem(401, "unauthorized")):
+        server.trouble = partial(_always, refusal)
+        for words in (("upload", file(10), url), ("report", "a", url)):
+            result = run(*words, *key)
+            assert result.exit_code == 1
+            assert ("--key or WHERRY_API_KEY" in result.stderr) is is_told
+
+
+def test_a_refused_size_is_told_once(server: FakeServer, url: str, file: File) -> None:
+    server.max_body = MiB
+    result = run("upload", file(6 * MiB), url, "--no-smart")
+    assert result.exit_code == 0
+    assert "refused on the way: 5.0 MiB in one request; trying 2.5 MiB" in result.stderr
+    assert "too large" not in result.stderr
 
 
 def test_ctrl_c_while_waiting_does_not_ask_for_the_file_again(

@@ -7,10 +7,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI, HTTPException, Request
 from tests.docs.pages import DOCS, blocks
 
 from wherry.client import AsyncClient, ClientError, Refused, Unauthorized
@@ -143,3 +145,37 @@ def test_what_a_page_shows_of_its_example_is_in_it(page: str, example: str) -> N
     assert shown
     for block in shown:
         assert block in (EXAMPLES / example).read_text(encoding="utf-8")
+
+
+async def test_prometheus_gets_the_numbers_of_an_application_and_others_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def current_user(request: Request) -> Any:
+        if "session" not in request.cookies:
+            raise HTTPException(401)
+        return SimpleNamespace(id=1)
+
+    auth = ModuleType("auth")
+    auth.current_user = current_user  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "auth", auth)
+    monkeypatch.setenv("METRICS_TOKEN", "secret")
+    monkeypatch.setenv("WHERRY_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("WHERRY_ASSESSMENT", "false")
+    [shown] = blocks("howto/watch.md", "python")
+    example: dict[str, Any] = {}
+    exec(shown, example)
+    app = FastAPI()
+    app.include_router(example["router"], prefix="/api")
+    asked: list[tuple[dict[str, str], int]] = [
+        ({"Authorization": "Bearer secret"}, 200),
+        ({"Cookie": "session=x"}, 404),
+        ({"Authorization": "Bearer s\u00e9cret", "Cookie": "session=x"}, 404),
+        ({}, 401),
+    ]
+    async with app.router.lifespan_context(app):
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://host") as http:
+            for headers, status in asked:
+                sent = {name.encode(): value.encode() for name, value in headers.items()}
+                answer = await http.get("/api/chunked-upload/metrics", headers=sent)
+                assert (answer.status_code, headers) == (status, headers)

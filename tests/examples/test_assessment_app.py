@@ -186,6 +186,17 @@ def test_a_page_of_another_site_cannot_upload_with_the_users_cookie(after: Examp
         headers=cookie(after, "alice") | {"Origin": "https://elsewhere.example"},
     )
     assert answer.status_code == 403
+    assert "https://elsewhere.example" in answer.json()["detail"]
+
+
+def test_the_applications_own_page_can_whatever_host_a_proxy_passes_on(after: Example) -> None:
+    # As behind a bare `proxy_pass`: the backend's own address in Host, the page's in Origin.
+    answer = httpx.post(
+        f"{after.backend_url}/api/chunked-upload/init",
+        json={"filename": "talk.mp4", "size": 1},
+        headers=cookie(after, "alice") | {"Origin": after.url},
+    )
+    assert answer.status_code == 201
 
 
 @pytest.mark.slow

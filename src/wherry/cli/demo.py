@@ -36,7 +36,7 @@ def register(app: typer.Typer) -> None:
 def demo(
     size: Annotated[int, typer.Option(help="The video's size in MiB, at least.")] = 60,
 ) -> None:
-    """Show the whole line on this machine, in under a minute; nothing is left behind."""
+    """Show the whole line on this machine, in about a minute; nothing is left behind."""
     with failing():
         folder = Path(tempfile.mkdtemp(prefix="wherry-demo-"))
         try:

@@ -28,8 +28,18 @@ def failing() -> Iterator[None]:
 def sentence_of(error: Exception) -> str:
     """Of settings, each that is wrong by its name and why; else the error's own words."""
     details: list[dict[str, Any]] = getattr(error, "errors", list)()
-    named = [f"{'.'.join(map(str, d['loc'])) or 'settings'}: {d['msg']}" for d in details]
+    named = [f"{'.'.join(map(str, d['loc'])) or 'settings'}: {_why(d)}" for d in details]
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
     return "; ".join(named) or str(error)
+
+
+def _why(detail: dict[str, Any]) -> str:
+    if detail["type"] == "extra_forbidden":
+        return "there is no such setting"
+    if detail["type"] == "value_error":
+        return str(detail["ctx"]["error"])
+    return str(detail["msg"]).replace("Input should be", f"{detail['input']!r} is not")
 
 
 def _exit(sentence: str) -> typer.Exit:

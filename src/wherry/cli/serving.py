@@ -4,6 +4,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -83,7 +84,18 @@ def serve(
     with failing():
         from wherry import server  # noqa: PLC0415
 
+        check_writable(settings.data)
         server.serve(settings, host, port)
+
+
+def check_writable(data: Path) -> None:
+    """Raises `PermissionError` where another user made the folder, or what is in it."""
+    for path in (data, *data.glob("*.sqlite*"), *data.glob("*.lock")):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(
+                f"{path} may not be written by the user who runs this; "
+                "give it to that user, or name another folder with --data"
+            )
 
 
 def worker(

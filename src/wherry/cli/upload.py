@@ -19,11 +19,23 @@ from rich.progress import Progress as Bar
 
 from wherry.cli.failing import failing
 from wherry.cli.operate import size
-from wherry.client import Assessment, Client, ClientError, Progress, Result
+from wherry.client import (
+    Assessment,
+    Client,
+    ClientError,
+    NotAssessed,
+    Progress,
+    Result,
+    Unauthorized,
+)
 from wherry.core.limits import parse_size
 
 INTERRUPTED = (
     "stopped; nothing that was received is lost. Run the same command again, and it goes on."
+)
+KEY_HINT = (
+    "Give a key with --key or WHERRY_API_KEY. It is sent as Authorization: Bearer; "
+    "the command line knows no other login."
 )
 NOT_AWAITED = "stopped waiting; the upload is complete. `wherry report` tells what was found."
 
@@ -71,7 +83,9 @@ def upload(
     smart: Annotated[
         bool, typer.Option(help="Try one ordinary request first for a small file.")
     ] = True,
-    wait: Annotated[bool, typer.Option(help="Wait for the assessment, too.")] = False,
+    wait: Annotated[
+        bool, typer.Option(help="Wait for the assessment, too, where Wherry makes one.")
+    ] = False,
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the upload.")
     ] = None,
@@ -89,13 +103,14 @@ def upload(
             with screen.following(file.name):
                 result = client.upload(file, metadata=about, on_progress=screen.show, smart=smart)
             if wait and result.assessment_id:
-                assessed = client.wait_for_assessment(result.assessment_id, screen.show_steps)
+                assessed = wait_for(client, result.assessment_id, screen)
         except KeyboardInterrupt:
             screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
             _print_outcome(file, result, assessed, {"type": "Interrupted"}, as_json)
             raise typer.Exit(130) from None
         except (ClientError, OSError, ValueError) as error:
             failed = True
+            hint_at_key(error, key)
             screen.say(f"{file}: {error}")
             _print_outcome(file, result, assessed, _facts(error), as_json)
         else:
@@ -115,12 +130,33 @@ def report(
     screen = Screen()
     with failing():
         client = Client(url, key=key)
-        if wait:
-            assessed = client.wait_for_assessment(assessment_id, screen.show_steps)
-        else:
-            assessed = client.assessment(assessment_id)
+        try:
+            if wait:
+                assessed = client.wait_for_assessment(assessment_id, screen.show_steps)
+            else:
+                assessed = client.assessment(assessment_id)
+        except Unauthorized as error:
+            hint_at_key(error, key)
+            raise
         typer.echo(json.dumps(asdict(assessed)) if as_json else render_assessment(assessed))
     raise typer.Exit(1 if assessed.state == "failed" else 0)
+
+
+def wait_for(client: Client, assessment_id: str, screen: Screen) -> Assessment | None:
+    """None where the application processes its uploads itself. Raises `ClientError`."""
+    try:
+        return client.wait_for_assessment(assessment_id, screen.show_steps)
+    except NotAssessed:
+        screen.say(
+            f"not waiting: this application does its own processing; its id is {assessment_id}"
+        )
+        return None
+
+
+def hint_at_key(error: Exception, key: str | None) -> None:
+    """Who gave no key and is asked who he is learns how to give one."""
+    if isinstance(error, Unauthorized) and error.status == 401 and not key:
+        error.hint = KEY_HINT
 
 
 class Screen:

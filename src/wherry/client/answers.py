@@ -191,18 +191,39 @@ def _foreign_error(answer: Answer) -> ClientError:
     kind = _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
     if kind is UploadGone:
         kind = NotFound  # Only Wherry itself knows that an upload is gone.
+    detail = f"The answer is HTTP status {status}, and it is not Wherry's."
     hint = "It comes from a proxy in front of the server, or from the application itself."
-    if status in (401, 403):
+    if status == 401:
         hint = "The application, or a proxy in front of it, wants another login."
+    elif status == 403:
+        detail = "The application, or a proxy in front of it, refuses the request (403)."
+        hint = "Another login does not help, unless it is one that may do this."
     elif status in (404, 405):
         hint = "Check the address: it ends where /chunked-upload begins, most often in /api."
+    said = _hosts_detail(answer)
     return kind(
-        f"The answer is HTTP status {status}, and it is not Wherry's.",
+        f"{detail} It says: {said}" if said and _is_sayable(said) else detail,
         hint,
         status=status,
         retryable=status in _RETRYABLE,
         retry_after=_retry_after(answer, {}),
+        facts={"detail": said} if said else {},
     )
+
+
+def _hosts_detail(answer: Answer) -> str | None:
+    """What an application says of its own refusal, as FastAPI does: `{"detail": "..."}`."""
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return None
+    said = found.get("detail") if isinstance(found, dict) else None
+    return said if isinstance(said, str) and said else None
+
+
+def _is_sayable(words: str) -> bool:
+    """Whether somebody else's words may stand in an error's text: short, and not about size."""
+    return len(words) <= 200 and "413" not in words and "too large" not in words.lower()
 
 
 def parse_retry_after(value: str, at: float) -> float | None:

@@ -124,7 +124,10 @@ class AsyncClient:
         await self._wire().cancel(upload_id)
 
     async def assessment(self, assessment_id: str) -> Assessment:
-        """The assessment as it stands. Raises `ClientError`."""
+        """The assessment as it stands.
+
+        Raises `ClientError`; `NotAssessed` where the application processes uploads itself.
+        """
         return await self._wire().assessment(assessment_id)
 
     async def wait_for_assessment(
@@ -133,7 +136,7 @@ class AsyncClient:
         """The assessment when it is done or failed; `on_change` hears of each step.
 
         Waits as long as it takes; the server may be away for `patience` seconds.
-        Raises `ClientError`.
+        Raises `ClientError`; `NotAssessed` where the application processes uploads itself.
         """
         retrying = Retrying(self._options.patience, lambda error, pause: None)
         wire, before = self._wire(), None

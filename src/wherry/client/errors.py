@@ -71,6 +71,10 @@ class NotFound(ClientError):
     """There is nothing at this address, or it belongs to somebody else."""
 
 
+class NotAssessed(NotFound):
+    """Wherry assesses nothing here: the application processes its uploads itself."""
+
+
 class UploadGone(ClientError):
     """The upload was cancelled, has expired or has failed: its bytes are deleted."""
 

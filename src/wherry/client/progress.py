@@ -19,7 +19,8 @@ class Progress:
     `state`: starting, sending, waiting (for a place on the server), retrying,
     completing, done. `bytes_safe` is acknowledged; `bytes_sent` is that plus what
     is on its way. `refused_size` was refused by something on the way, and
-    `chunk_size` is what is tried now. `problem` says why it is retrying.
+    `chunk_size` is what is tried now. `problem` says why it is retrying, where that is
+    not a refusal for size.
     """
 
     state: str

@@ -30,7 +30,9 @@ from wherry.client.answers import (
 )
 from wherry.client.errors import (
     ConnectionLost,
+    NotAssessed,
     NotConnected,
+    NotFound,
     TimedOut,
     Unauthorized,
     UnexpectedAnswer,
@@ -129,7 +131,12 @@ class Wire:
 
     async def assessment(self, assessment_id: str) -> Assessment:
         path = f"/chunked-upload/assessments/{_segment(assessment_id)}"
-        return parse_assessment(await self._request("GET", path))
+        try:
+            return parse_assessment(await self._request("GET", path))
+        except NotFound as error:
+            if error.code:
+                raise
+            raise _not_assessed(error) from error  # this route is not Wherry's there
 
     async def _json(self, method: str, path: str, value: Mapping[str, Any]) -> Answer:
         body = json.dumps(value).encode()
@@ -193,6 +200,16 @@ async def _pieces(body: bytes, sent: Sent | None) -> AsyncIterator[bytes]:
         # Whoever asks for the next piece has taken this one.
         if sent is not None:
             sent(len(piece))
+
+
+def _not_assessed(error: NotFound) -> NotAssessed:
+    return NotAssessed(
+        "There are no assessments of Wherry's at this address.",
+        "The application processes its uploads itself: ask it with the same id. "
+        "Or the address is wrong: it ends where /chunked-upload begins.",
+        status=error.status,
+        facts=error.facts,
+    )
 
 
 def _not_connected(error: httpx.HTTPError) -> NotConnected:

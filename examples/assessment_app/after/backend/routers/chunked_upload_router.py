@@ -29,5 +29,5 @@ def start_assessment(file: FinishedFile) -> str:
 
 
 router = chunked_upload_router(owner=owner, on_complete=start_assessment, data=BACKEND)
-# A page to try it with, at /api/chunked-upload/page/ for who is logged in.
+# A page to try it with, at /api/chunked-upload/page/. It is public; the API behind it asks who.
 router.include_router(page_router(api="../../"), prefix="/page")
