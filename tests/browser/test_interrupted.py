@@ -1,0 +1,166 @@
+"""What comes between: restarts, reloads, logins that end, faults, and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.browser.application import (
+    application,
+    check_arrived,
+    expire_logins,
+    faulty_door,
+    unfinished,
+    wait_until,
+)
+from tests.browser.conftest import OpenTab
+from tests.browser.tab import MiB, Tab
+from tests.examples.running import Example
+
+from wherry.testing.proxy import Fault
+
+pytestmark = [pytest.mark.slow, pytest.mark.nginx]
+
+LOGIN = """fetch('/api/login', {
+  method: 'POST',
+  headers: { 'Content-Type': 'application/json' },
+  body: JSON.stringify({ name: 'alice', password: 'alice' }),
+})"""
+WITH_LOGIN = f"""client.uploadVideoChunked(file, onProgress, {{
+  headers: async () => {{
+    window.logins = (window.logins ?? 0) + 1;
+    await {LOGIN};
+    return {{}};
+  }},
+}})"""
+#: How many chunks began in the two seconds after the refusal.
+BEGUN_AFTER = """(refused) => {
+  const chunks = performance.getEntriesByType('resource').filter((e) => e.name.includes('/chunk?'));
+  const end = chunks.find((e) => e.responseStatus === refused).responseEnd;
+  return chunks.filter((e) => e.startTime > end && e.startTime < end + 2000).length;
+}"""
+#: Chunks that a client has in its hands at once.
+CONCURRENCY = 4
+CHUNKS = "/chunked-upload/chunk"
+
+
+@pytest.fixture(scope="module")
+def example() -> Iterator[Example]:
+    with application() as example:
+        yield example
+
+
+def test_a_restart_of_backend_and_frontend_is_waited_out_by_the_open_page(
+    example: Example, tab: Tab, film: Path
+) -> None:
+    def programs() -> set[str]:
+        return set(example.supervisorctl("pid", "backend", "frontend").split())
+
+    before = programs()
+    tab.choose(film)
+    with tab.slow(4 * MiB):
+        tab.begin()
+        tab.wait_for_middle()
+        with example.start_supervisorctl("restart", "backend", "frontend") as restarting:
+            wait_until(lambda: not example.is_backend_up())
+            tab.wait_for("m.state === 'retrying'")
+    check_arrived(example, tab.result(), film)
+    assert restarting.returncode == 0
+    assert not before & programs()
+
+
+def test_after_a_reload_only_what_is_missing_is_sent(
+    example: Example, open_tab: OpenTab, film: Path
+) -> None:
+    size = film.stat().st_size
+    with faulty_door(example, max_body=MiB) as door:
+        tab = open_tab(example, url=door.url)
+        tab.choose(film)
+        with tab.slow(8 * MiB):
+            tab.press_upload()
+            tab.wait_for_percent(40)
+            tab.page.reload()
+        [upload_id] = unfinished(example)
+        url = f"{example.url}/api/chunked-upload/{upload_id}"
+        safe = httpx.get(url, cookies=example.sign_in("alice")).json()["received_bytes"]
+        assert safe > size // 4
+        before = door.bytes_in
+        tab.choose(film)
+        tab.press_upload()
+        assessment_id = tab.wait_for_result_page()
+        sent = door.bytes_in - before
+    check_arrived(example, {"assessment_id": assessment_id}, film)
+    assert sent < size - safe + MiB
+
+
+# A login that ends.
+
+
+def test_an_upload_that_can_log_in_again_goes_on_after_its_login_has_ended(
+    example: Example, tab: Tab, film: Path
+) -> None:
+    tab.choose(film)
+    with tab.slow(8 * MiB):
+        tab.begin(WITH_LOGIN)
+        tab.wait_for_middle()
+        expire_logins(example)
+    check_arrived(example, tab.result(), film)
+    assert tab.page.evaluate("logins") == 2
+    assert (f"/api{CHUNKS}", 401) in tab.answers
+
+
+def test_an_upload_that_cannot_log_in_goes_on_when_it_is_called_after_the_next_login(
+    example: Example, tab: Tab, film: Path
+) -> None:
+    tab.choose(film)
+    with tab.slow(8 * MiB):
+        tab.begin()
+        tab.wait_for_middle()
+        expire_logins(example)
+    assert tab.error()["name"] == "Unauthorized"
+    safe = max(moment["bytesSafe"] for moment in tab.moments())
+    tab.page.evaluate(LOGIN)
+    tab.begin(name="again")
+    check_arrived(example, tab.result("again"), film)
+    first = next(m for m in tab.moments("again") if m["state"] == "sending")
+    assert first["bytesSafe"] >= safe > 0
+
+
+# What something on the way answers.
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_time_to_come_back_is_obeyed(
+    example: Example, open_tab: OpenTab, film: Path, status: int
+) -> None:
+    full = Fault(status=status, retry_after=2, every=8, times=1)
+    with faulty_door(example, full, path=CHUNKS) as door:
+        tab = open_tab(example, url=door.url)
+        result = tab.upload(film)
+        waited = [m for m in tab.moments() if m["state"] == "waiting"]
+        # Those that it was just making ready may still go out.
+        assert tab.page.evaluate(BEGUN_AFTER, status) < CONCURRENCY
+    check_arrived(example, result, film)
+    assert waited[0]["retryAfter"] == pytest.approx(2, abs=0.5)
+
+
+def test_a_server_that_fails_with_every_tenth_chunk_gets_every_byte(
+    example: Example, open_tab: OpenTab, film: Path
+) -> None:
+    with faulty_door(example, Fault(status=500, every=10), path=CHUNKS) as door:
+        tab = open_tab(example, url=door.url)
+        check_arrived(example, tab.upload(film), film)
+    assert tab.answers.count((f"/api{CHUNKS}", 500)) >= 4
+
+
+def test_an_upload_waits_while_there_is_no_network(example: Example, tab: Tab, film: Path) -> None:
+    tab.choose(film)
+    with tab.slow(8 * MiB):
+        tab.begin()
+        tab.wait_for_middle()
+        tab.have_network(offline=True)
+        tab.wait_for("m.state === 'retrying' && m.problem === 'There is no network.'")
+        tab.have_network(upload=8 * MiB)
+    check_arrived(example, tab.result(), film)
