@@ -26,7 +26,7 @@ log = logging.getLogger("wherry.assessment")
 #: How often a waiting worker tries to become the one that works, in seconds.
 TRY_EVERY = 0.5
 #: How long a worker may take to end once it should, in seconds.
-GRACE = 4.0
+GRACE = 2.0
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:

@@ -19,8 +19,9 @@ from typing import Self
 
 log = logging.getLogger("wherry.assessment")
 
-#: How long the worker may take to end, in seconds. It ends itself a little earlier.
-GRACE = 4.5
+#: How long the worker may take to end, in seconds. It ends itself a little earlier; with the
+#: time that the server gives to open requests before, all is over within five seconds.
+GRACE = 2.5
 #: Seconds between two starts: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 #: A worker that lived this long died of something new, in seconds.
