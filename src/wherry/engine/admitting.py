@@ -107,7 +107,8 @@ class Admitting:
         """Those whose turn it is, with their place on disk."""
         ground, limits = self._ground, self._ground.settings.limits
         turns = line.turns(limits, await self._free())
-        if set(turns) < set(line.turns(limits)) and await self._left_behind(line):
+        lack_space = set(line.turns(limits)) - set(turns)
+        if lack_space and await self._left_behind(line):
             turns = line.turns(limits, await self._free())
         reserved = []
         for place in turns:
