@@ -18,6 +18,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 from fastapi import Request as FastAPIRequest
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from wherry.app import App
@@ -58,7 +59,7 @@ def chunked_upload_router(
     `assessment_id`; without it, Wherry's own assessment runs in a child process.
     The rest are the names of `wherry.settings.Settings`.
     """
-    app = App(Settings(**settings), Hooks(before_complete, on_complete))
+    app = App(parse_settings(settings), Hooks(before_complete, on_complete))
 
     def as_caller(owner: Annotated[Any, Depends(owner)]) -> Caller:
         if owner is None or owner == "":
@@ -79,6 +80,15 @@ def chunked_upload_router(
         return Caller(caller.owner, operator=True)
 
     return build_router(app, as_caller, as_operator)
+
+
+def parse_settings(given: dict[str, Any]) -> Settings:
+    """Raises `TypeError` with the name of each that is wrong, and why."""
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise TypeError(f"chunked_upload_router: {'; '.join(wrong)}") from None
 
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:

@@ -174,6 +174,11 @@ def test_only_what_says_true_is_a_server_that_stops(monkeypatch: pytest.MonkeyPa
     assert is_server_stopping()
 
 
+def test_a_setting_that_there_is_not_is_named() -> None:
+    with pytest.raises(TypeError, match="max_sizes: Extra inputs are not permitted"):
+        chunked_upload_router(owner=lambda: "me", max_sizes=3)
+
+
 def test_routes_of_the_application_and_ours_do_not_meet(tmp_path: Path) -> None:
     routes: list[Any] = list(router_in(tmp_path).routes)
     assert all(route.path.startswith("/chunked-upload/") for route in routes)
