@@ -1,0 +1,31 @@
+/** What the tests of whole uploads share: a server and a browser, new for each test. */
+
+import { beforeEach } from 'vitest'
+import { OneUpload, type How } from '../upload'
+import type { UploadOptions } from '../types'
+import { FakeServer, FakeWorld } from './fake'
+
+export let server: FakeServer
+export let world: FakeWorld
+
+beforeEach(() => {
+  server = new FakeServer()
+  world = new FakeWorld(server)
+})
+
+export function upload(
+  file: File,
+  options: UploadOptions = {},
+  how: How = 'chunks',
+  in_ = world,
+): OneUpload {
+  return new OneUpload(file, options, how, in_)
+}
+
+export async function failure(promise: Promise<unknown>): Promise<Record<string, unknown>> {
+  const error = await promise.then(
+    () => new Error('it went well'),
+    (error: unknown) => error,
+  )
+  return error as Record<string, unknown>
+}
