@@ -169,6 +169,21 @@ async def test_a_line_that_is_full_is_said_to_be(world: World) -> None:
     assert len(await engine.uploads(ALICE)) == 2  # nothing is left of the third
 
 
+async def test_in_a_long_line_the_newest_is_known_too(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wherry.engine.admitting.MANY", 0)
+    monkeypatch.setattr("wherry.engine.admitting.OLD", 1000.0)
+    engine = limited(world, max_open=1, max_waiting=2)
+    for _ in range(3):
+        newest = await created(engine, 100)
+        await engine.with_position(newest)
+    with pytest.raises(NoRoom):
+        await created(engine, 100)
+    with pytest.raises(NoRoom):
+        await engine.receive(ALICE, Create("film.mp4", len(DATA)), Bytes(DATA))
+
+
 async def test_one_ordinary_request_cannot_wait_and_leaves_no_trace_in_the_line(
     world: World,
 ) -> None:

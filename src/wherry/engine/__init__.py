@@ -157,7 +157,8 @@ class Engine:
 
     async def _check_line(self, caller: Caller, upload: Upload, most: int | None) -> None:
         """Raises `NoRoom`, with nothing left of it, where the line is longer than `most`."""
-        if most is None or (await self._admitting.positions()).get(upload.id, 0) <= most:
+        position = await self._admitting.position(upload.id)
+        if most is None or position is None or position <= most:
             return
         with anyio.CancelScope(shield=True):
             await self.cancel(caller, upload.id)
@@ -193,7 +194,7 @@ class Engine:
     async def with_position(self, upload: Upload) -> tuple[Upload, int | None]:
         """The upload and its place in the line; as it is by now, if it has just left it."""
         while upload.queued_at is not None:
-            position = (await self._admitting.positions()).get(upload.id)
+            position = await self._admitting.position(upload.id)
             if position is not None:
                 return upload, position
             upload = await self._ground.catalog.load(upload.id)

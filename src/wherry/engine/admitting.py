@@ -153,14 +153,19 @@ class Admitting:
 
     async def positions(self) -> dict[str, int]:
         """By upload: 1 is next."""
+        line = await self._ground.catalog.line(self._ground.clock())
+        return line.positions()
+
+    async def position(self, upload_id: str) -> int | None:
+        """Its place; None if it stands in the line no more."""
         async with self._looking:
-            now = anyio.current_time()
-            if self._seen is None or now - self._seen.at > OLD or len(self._seen.by_upload) <= MANY:
-                line = await self._ground.catalog.line(self._ground.clock())
-                self._seen = _Positions(now, line.positions())
-            return self._seen.by_upload
+            now, seen = anyio.current_time(), self._seen
+            is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
+            if seen is None or not is_good or upload_id not in seen.by_upload:
+                self._seen = seen = _Positions(now, await self.positions())
+            return seen.by_upload.get(upload_id)
 
     async def refusal(self, upload_id: str) -> InLine:
         """What to tell somebody who sends bytes before it is its turn."""
-        position = (await self.positions()).get(upload_id)
+        position = await self.position(upload_id)
         return InLine(position, ask_again(position, self._ground.settings.turn))
