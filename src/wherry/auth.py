@@ -3,9 +3,13 @@
 Rule 1: a key is shown once, when it is made; the file holds its SHA-256. It is
 256 random bits, so a slow hash would add nothing.
 
-Rule 2: anonymous access is for a loopback address only, and also there only for
-requests that name this machine: a page from elsewhere that makes the browser
-ask here is refused by its Origin, a foreign name that resolves here by its Host.
+Rule 2: whether anonymous access is possible is decided once, when the server starts, from
+the address it listens on: a loopback address, and no file of keys. The first key ends it
+for as long as the server runs. A file of keys that is missing later lets nobody in.
+
+Rule 3: anonymous access is for peers on this machine whose request also names this machine:
+a page from elsewhere that makes the browser ask here is refused by its Origin, a foreign
+name that resolves here by its Host.
 """
 
 from __future__ import annotations
@@ -14,17 +18,19 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import logging
 import os
 import secrets
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from wherry.core.errors import ForeignOrigin, Unauthorized
+from wherry.core.errors import ForeignOrigin, KeysUnreadable, Unauthorized
 from wherry.core.requests import Caller
+from wherry.engine import say
+from wherry.metrics import Metrics
 
 ANONYMOUS = Caller("anonymous", operator=True)
 
@@ -38,45 +44,69 @@ class Key:
     operator: bool = False
 
 
+class KeysProblem(Exception):
+    """The file of keys is missing or cannot be read; the text says which, and why."""
+
+
 class Keys:
     """API keys in a file. A change takes effect with the next request."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._read_at: tuple[int, int] | None = None
+        self._read_at: tuple[int, int, int] | None = None
         self._keys: list[Key] = []
 
-    def are_required(self) -> bool:
-        """Whether there ever was a key: who removes the last one locks everybody out."""
-        return self._path.exists()
+    def are_there(self) -> bool:
+        """Whether there is a file of keys, readable or not.
+
+        Who removes the last key leaves an empty one, and locks everybody out.
+        """
+        try:
+            self._path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
     def all(self) -> list[Key]:
+        """Raises `KeysProblem`, also where the file is missing."""
         try:
             facts = self._path.stat()
-        except FileNotFoundError:
-            return []
-        if (stamp := (facts.st_mtime_ns, facts.st_ino)) != self._read_at:
-            self._keys = [Key(**key) for key in json.loads(self._path.read_text())]
-            self._read_at = stamp
+            stamp = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
+            if stamp != self._read_at:
+                self._keys = [Key(**key) for key in json.loads(self._path.read_text())]
+                self._read_at = stamp
+        except OSError as error:
+            raise KeysProblem(f"{self._path}: {error.strerror}") from error
+        except (ValueError, TypeError) as error:
+            raise KeysProblem(f"{self._path} is not a list of keys: {error}") from error
         return self._keys
 
     def add(self, owner: str, operator: bool = False) -> str:
-        """A new key for `owner`, in clear: nobody can read it again later."""
+        """A new key for `owner`, in clear: nobody can read it again later.
+
+        Raises `KeysProblem` for a file that is there and cannot be read.
+        """
         key = f"wherry_{secrets.token_urlsafe(32)}"
-        self._write([*self.all(), Key(owner, _sha256(key), operator)])
+        known = self.all() if self.are_there() else []
+        self._write([*known, Key(owner, _sha256(key), operator)])
         return key
 
     def remove(self, owner: str) -> int:
         """Take all keys of `owner` away; how many there were."""
-        kept = [key for key in self.all() if key.owner != owner]
-        removed = len(self.all()) - len(kept)
+        if not self.are_there():
+            return 0
+        known = self.all()
+        kept = [key for key in known if key.owner != owner]
         self._write(kept)
-        return removed
+        return len(known) - len(kept)
 
     def find(self, key: str) -> Caller | None:
+        """Whose key it is, of those that `all` read last."""
         wanted = _sha256(key)
         found = None
-        for known in self.all():
+        for known in self._keys:
             if hmac.compare_digest(known.sha256, wanted):
                 found = Caller(known.owner, known.operator)
         return found
@@ -100,26 +130,67 @@ def keys_file(data: Path) -> Path:
     return data / "keys.json"
 
 
-def known_caller(keys: Keys) -> Callable[[Request], Caller]:
-    """A dependency: whose key it is; anybody on this machine while there never was a key.
+class Access:
+    """Who may come in to one server, as a dependency: `caller`.
 
-    Raises `Unauthorized`, `ForeignOrigin`.
+    `is_local`: whether only this machine can reach the address that it listens on.
     """
 
-    def caller(request: Request) -> Caller:
-        if not keys.are_required():
+    def __init__(self, keys: Keys, is_local: bool, metrics: Metrics) -> None:
+        self._keys = keys
+        self._metrics = metrics
+        self._is_anonymous = is_local and not keys.are_there()
+        self._problem: str | None = None
+
+    def is_anonymous(self) -> bool:
+        """Whether anybody on this machine is let in: until there is a file of keys."""
+        if self._is_anonymous and self._keys.are_there():
+            self._is_anonymous = False
+            say(self._metrics, "anonymous-access-ended", level=logging.WARNING)
+        return self._is_anonymous
+
+    def caller(self, request: Request) -> Caller:
+        """Whose key it is; anybody on this machine while access is anonymous.
+
+        Raises `Unauthorized`, `ForeignOrigin`, `KeysUnreadable`.
+        """
+        if self.is_anonymous():
             return anonymous(request)
+        if self.problem() is not None:
+            raise KeysUnreadable
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        found = keys.find(key.strip()) if scheme.lower() == "bearer" else None
+        found = self._keys.find(key.strip()) if scheme.lower() == "bearer" else None
         if found is None:
             raise Unauthorized
         return found
 
-    return caller
+    def problem(self) -> str | None:
+        """What keeps everybody out, as a sentence; None while keys can be read."""
+        if self.is_anonymous():
+            return None
+        try:
+            self._keys.all()
+            self._note(None)
+        except KeysProblem as problem:
+            self._note(str(problem))
+            return "The API keys cannot be read; the log says why."
+        return None
+
+    def _note(self, problem: str | None) -> None:
+        """One line in the log when the keys go away, and one when they are back."""
+        if problem == self._problem:
+            return
+        self._problem = problem
+        if problem is None:
+            say(self._metrics, "keys-readable")
+        else:
+            say(self._metrics, "keys-unreadable", level=logging.ERROR, problem=problem)
 
 
 def anonymous(request: Request) -> Caller:
-    """Anybody, asking on this machine. Raises `ForeignOrigin`."""
+    """Anybody, asking on this machine. Raises `Unauthorized`, `ForeignOrigin`."""
+    if request.client is None or not is_loopback(request.client.host):
+        raise Unauthorized
     host = request.headers.get("host", "")
     origin = request.headers.get("origin", f"http://{host}")
     for url in (f"http://{host}", origin):
@@ -137,6 +208,7 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback

@@ -55,6 +55,9 @@ EVENTS = (
     "lease-not-renewed",
     "sweep-failed",
     "background-failed",
+    "keys-unreadable",
+    "keys-readable",
+    "anonymous-access-ended",
 )
 #: Events after which an upload's bytes are deleted.
 FREEING = ("cancelled", "expired", "turn-missed", "failed", "vanished", "discarded")

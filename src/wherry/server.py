@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
@@ -15,10 +17,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wherry import __version__
 from wherry.app import App, check_storage, log_to_stderr
-from wherry.auth import Keys, is_loopback, keys_file, known_caller
+from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
 from wherry.core.errors import NotThere
 from wherry.core.limits import KiB
 from wherry.core.requests import Caller
+from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
 from wherry.protocols.route import route_class
 from wherry.router import build_router, page_router, short_router
@@ -85,32 +88,45 @@ class NoKeys(Exception):
 
 def create_app(settings: Settings, host: str) -> FastAPI:
     """The server for this address. Raises `NoKeys` for one that others reach."""
+    app = App(settings)
     keys = Keys(keys_file(settings.data))
-    caller = known_caller(keys)
-    if not keys.are_required() and is_loopback(host):
+    access = Access(keys, is_loopback(host), app.metrics)
+    if access.is_anonymous():
         log.warning(LOOPBACK_WARNING)
-    elif not keys.all():
+    else:
+        check_keys(keys, settings)
+
+    def operator(request: Request) -> Caller:
+        found = access.caller(request)
+        if not found.operator:
+            raise NotThere
+        return found
+
+    api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
+    api.include_router(build_router(app, access.caller, operator), prefix="/api")
+    api.include_router(short_router(app, access.caller), prefix="/api")
+    api.include_router(page_router(asks_for_key=True))
+    api.include_router(watched(app, operator, access))
+    return api
+
+
+def check_keys(keys: Keys, settings: Settings) -> None:
+    """Raises `NoKeys` where there is no key, or none that can be read."""
+    try:
+        known = keys.all() if keys.are_there() else []
+    except KeysProblem as problem:
+        raise NoKeys(
+            f"the API keys cannot be read, so nobody could be let in: {problem}. "
+            "Put the file right, or delete it and add keys anew: wherry keys add NAME"
+        ) from problem
+    if not known:
         raise NoKeys(
             f"there are no API keys, and without keys only this machine is let in, on a loopback "
             f"address. Add one: wherry keys add NAME --data {settings.data}"
         )
 
-    def operator(request: Request) -> Caller:
-        found = caller(request)
-        if not found.operator:
-            raise NotThere
-        return found
 
-    app = App(settings)
-    api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
-    api.include_router(build_router(app, caller, operator), prefix="/api")
-    api.include_router(short_router(app, caller), prefix="/api")
-    api.include_router(page_router(asks_for_key=True))
-    api.include_router(watched(app, operator))
-    return api
-
-
-def watched(app: App, operator: Callable[[Request], Caller]) -> APIRouter:
+def watched(app: App, operator: Callable[[Request], Caller], access: Access) -> APIRouter:
     """What monitoring asks: `/healthz` and `/readyz` of anybody's, `/metrics` of an operator's."""
     router = APIRouter(route_class=route_class(app.metrics), include_in_schema=False)
 
@@ -121,7 +137,8 @@ def watched(app: App, operator: Callable[[Request], Caller]) -> APIRouter:
 
     @router.get("/readyz")
     async def readyz() -> Response:
-        return await watching.ready(await app.engine())
+        problem = access.problem()
+        return await watching.ready(await app.engine(), () if problem is None else (problem,))
 
     @router.get("/metrics")
     async def metrics(request: Request, caller: Caller = Depends(operator)) -> Response:  # noqa: B008
@@ -131,19 +148,35 @@ def watched(app: App, operator: Callable[[Request], Caller]) -> APIRouter:
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises `NoKeys`."""
+    """Serve until SIGTERM or Ctrl-C. Raises `NoKeys`; `OSError` before anything is started."""
     log_to_stderr()
     os.umask(0o077)  # what is uploaded here is nobody else's on this machine
-    check_storage(settings)
-    log.info("serving data=%s", settings.data.absolute())
-    uvicorn.run(
-        create_app(settings, host),
-        host=host,
-        port=port,
+    addresses = resolve(host, port)
+    reached = [a for a in addresses if not is_loopback(a.address)]
+    api = create_app(settings, (reached or addresses)[0].address)
+    with listening(addresses) as listeners:
+        check_storage(settings)
+        log.info("serving data=%s", settings.data.absolute())
+        for listener in listeners:
+            log.info("listening url=%s", url_of(listener))
+        run(api, listeners)
+
+
+def run(api: FastAPI, listeners: list[socket.socket]) -> None:
+    """Raises `RuntimeError` where the application does not start; the log says why."""
+    config = uvicorn.Config(
+        api,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=GRACE,
         server_header=False,
+        proxy_headers=False,  # who the peer is decides on anonymous access; no header may
         http=BoundedHeaders,
         ws="none",
     )
+    server = uvicorn.Server(config)
+    try:
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=listeners)
+    except SystemExit as failed:  # with a number of uvicorn's own
+        raise RuntimeError("the server did not start; the log says why") from failed

@@ -102,7 +102,8 @@ def list_keys(data: Data = DATA) -> None:
     with failing():
         from wherry.auth import Keys, keys_file  # noqa: PLC0415
 
-        for key in Keys(keys_file(data)).all():
+        known = Keys(keys_file(data))
+        for key in known.all() if known.are_there() else []:
             typer.echo(f"{key.owner}{' (operator)' if key.operator else ''} {key.sha256[:12]}")
 
 

@@ -78,7 +78,9 @@ def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 def serve(
     settings: "Settings",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any that is free.")
+    ] = 8000,
 ) -> None:
     """Start the server; it is ready when GET /healthz answers 200."""
     with failing():

@@ -61,6 +61,21 @@ class Unauthorized(UploadError):
 
 
 @dataclass
+class KeysUnreadable(UploadError):
+    """Keys are in use, and the file that holds them is missing or cannot be read."""
+
+    code: ClassVar[str] = "keys-unreadable"
+    retryable: ClassVar[bool] = True
+    hint: ClassVar[str] = (
+        "No byte is lost. Try again after retry_after seconds; the server's log says what is wrong."
+    )
+    retry_after: int = 5
+
+    def __str__(self) -> str:
+        return "The server cannot read its API keys, and lets nobody in meanwhile."
+
+
+@dataclass
 class ForeignOrigin(UploadError):
     """A browser sends this request for a page of another site."""
 

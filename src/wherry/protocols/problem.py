@@ -23,6 +23,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.BadRequest: 400,
     errors.LengthRequired: 411,
     errors.Unauthorized: 401,
+    errors.KeysUnreadable: 503,
     errors.ForeignOrigin: 403,
     errors.UploadNotFound: 404,
     errors.NotThere: 404,

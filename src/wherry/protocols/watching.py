@@ -24,9 +24,12 @@ async def metrics(request: Request, caller: Caller, engine: Engine) -> Response:
     return Response(content, headers=headers)
 
 
-async def ready(engine: Engine) -> Response:
-    """200, or 503 with what is wrong. It is for load balancers: anybody may ask."""
-    if problems := await engine.unready():
+async def ready(engine: Engine, others: Sequence[str] = ()) -> Response:
+    """200, or 503 with what is wrong. It is for load balancers: anybody may ask.
+
+    `others`: what is wrong outside of the engine, a sentence each.
+    """
+    if problems := (*await engine.unready(), *others):
         return ProblemResponse(render_unready(problems), 503, NOT_STORED)
     return JSONResponse({"status": "ready"}, headers=NOT_STORED)
 

@@ -1,0 +1,102 @@
+"""The sockets that `wherry serve` listens on, opened before anything else is started.
+
+Rule 1: a name is resolved once. What is decided about an address (whether others reach it)
+is decided about the one that is bound.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+#: Connections that may wait to be accepted.
+BACKLOG = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One address to listen on. `host` is as the operator wrote it."""
+
+    host: str
+    family: socket.AddressFamily
+    sockaddr: Any
+
+    @property
+    def address(self) -> str:
+        return str(self.sockaddr[0])
+
+    @property
+    def port(self) -> int:
+        return int(self.sockaddr[1])
+
+
+def resolve(host: str, port: int) -> list[Address]:
+    """The addresses of this name, in the system's order. Raises `OSError`."""
+    try:
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
+        )
+    except socket.gaierror as error:
+        raise OSError(f"--host {host}: {error.strerror}") from error
+    unique = dict.fromkeys((family, sockaddr) for family, _, _, _, sockaddr in found)
+    return [Address(host, family, sockaddr) for family, sockaddr in unique]
+
+
+@contextmanager
+def listening(addresses: Sequence[Address]) -> Iterator[list[socket.socket]]:
+    """Listen on all of them; closed at the end. Raises `OSError` with what to do."""
+    listeners: list[socket.socket] = []
+    try:
+        for address in addresses:
+            try:
+                listeners.append(_listen(address))
+            except OSError as error:
+                is_last = address == addresses[-1] and not listeners
+                if error.errno != errno.EADDRNOTAVAIL or is_last:  # a machine without IPv6
+                    raise OSError(explain(error, address)) from error
+        yield listeners
+    finally:
+        for listener in listeners:
+            listener.close()
+
+
+def _listen(address: Address) -> socket.socket:
+    listener = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address.family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind(address.sockaddr)
+        # At once: until somebody listens, Linux lets others bind the same address.
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def explain(error: OSError, address: Address) -> str:
+    """What is wrong with an address, and what to do."""
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"port {address.port} on {address.host} is taken by another program. "
+                "Stop that program, or choose another port with --port"
+            )
+        case errno.EACCES:
+            return (
+                f"port {address.port} on {address.host} is not for this user. "
+                "Choose a port above 1023 with --port"
+            )
+        case errno.EADDRNOTAVAIL:
+            return f"{address.host} is not an address of this machine. Name another with --host"
+    return f"{address.host}, port {address.port}: {error.strerror}"
+
+
+def url_of(listener: socket.socket) -> str:
+    address, port = listener.getsockname()[:2]
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
