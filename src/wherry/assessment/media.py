@@ -27,6 +27,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from wherry.assessment.mp4 import boxes, is_without_index
+from wherry.assessment.stamps import RESET, UNSTAMPED, Stamps
 
 #: The demuxers that may run, by FFmpeg's names.
 FORMATS = (
@@ -147,17 +148,22 @@ class Decoded:
     """One packet and what came out of it: frames, or an error.
 
     Without a packet: reading failed, or with no error either, a stream that was not announced.
+    `shift` is what the packet's own time is moved by, in seconds, where a clock was set anew.
     """
 
     packet: Packet[Any] | None
     frames: tuple[Any, ...] = ()
     error: str | None = None
+    shift: float = 0.0
 
 
-def decode(container: InputContainer, *streams: Stream) -> Iterator[Decoded]:
+def decode(
+    container: InputContainer, *streams: Stream, threads: int = THREADS
+) -> Iterator[Decoded]:
     """Every packet of these streams to the end of the file, decoded.
 
-    A stream without a decoder brings packets without frames.
+    Frames have the time at which they are shown (`stamps`). A stream without a decoder
+    brings packets without frames.
     """
     for stream in container.streams:
         context = stream.codec_context
@@ -165,8 +171,9 @@ def decode(container: InputContainer, *streams: Stream) -> Iterator[Decoded]:
             # The demuxer then skips its bytes instead of reading them.
             stream.discard = Discard.all
         elif context is not None and stream.type in ("video", "audio"):
-            context.thread_count, context.thread_type = THREADS, "AUTO"
+            context.thread_count, context.thread_type = threads, "AUTO"
             context.options = {"max_pixels": str(MAX_PIXELS)}
+    clocks = {stream.index: stamps(container, stream) for stream in streams}
     packets = container.demux(*streams)
     while True:
         try:
@@ -182,13 +189,31 @@ def decode(container: InputContainer, *streams: Stream) -> Iterator[Decoded]:
             # Reading itself failed: what is behind this place cannot be reached.
             yield Decoded(None, error=error.strerror or "the file cannot be read further")
             return
-        if packet.stream.codec_context is None or packet.stream.type in ("data", "attachment"):
-            yield Decoded(packet)
-            continue
-        try:
-            yield Decoded(packet, tuple(packet.decode()))
-        except FFmpegError as error:
-            yield Decoded(packet, error=error.strerror or "cannot be decoded")
+        yield _decoded(packet, clocks[packet.stream.index])
+
+
+def _decoded(packet: Packet[Any], clock: Stamps) -> Decoded:
+    if packet.stream.codec_context is None or packet.stream.type in ("data", "attachment"):
+        return Decoded(packet)
+    clock.take(packet)
+    try:
+        frames = packet.decode()
+    except FFmpegError as error:
+        clock.drop()
+        message = error.strerror or "cannot be decoded"
+        return Decoded(packet, error=message, shift=clock.shift)
+    clock.place(frames)
+    return Decoded(packet, tuple(frames), shift=clock.shift)
+
+
+def stamps(container: InputContainer, stream: Stream) -> Stamps:
+    """The clock of a stream that is read from its beginning."""
+    names = container.format.name.split(",")
+    # Matroska has such streams, too: those in the manner of Video for Windows.
+    in_vfw = "matroska" in names and stream.type == "video" and stream.codec_context is not None
+    tag = str(stream.codec_tag).strip("\0") if in_vfw else ""
+    unstamped = stream.type == "video" and (not UNSTAMPED.isdisjoint(names) or bool(tag))
+    return Stamps(stream, unstamped, not RESET.isdisjoint(names))
 
 
 def frames(container: InputContainer, stream: Stream) -> Iterator[Any]:
