@@ -3,6 +3,11 @@
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long something takes on a busy machine is no claim of any test.
+settings.register_profile("wherry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wherry")
 
 # A job in the background of a shell is deaf to Ctrl-C, and so would be all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -4,7 +4,8 @@ Rule 1: the limits come first, then the libraries, then the confinement, and the
 file last.
 
 Rule 2: what it has to say is one JSON document on the standard output it was
-started with; whatever a library prints there goes nowhere.
+started with, of plain values only (`plain`); whatever a library prints there goes
+nowhere.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 from wherry.assessment.confine import Bounds, confine, limit
 from wherry.assessment.context import Context
+from wherry.assessment.plain import plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +71,12 @@ def _answer(request: Request) -> str:
         libraries = (*media.av.__path__, *_package_of(request.step))
         document["confined"] = confine(request.descriptor, *libraries)
         document["result"] = _measure(step, request, media.Unreadable)
-        return json.dumps(document, allow_nan=False)
+        return json.dumps(plain(document), allow_nan=False)
     except MemoryError:
         problem = {"kind": "memory", "message": "it needs too much memory"}
     except Exception as error:  # a step may fail in any way; its parent is told how
         problem = {"kind": "error", "message": f"{type(error).__name__}: {error}"[:500]}
-    return json.dumps({"confined": document.get("confined", []), "problem": problem})
+    return json.dumps(plain({"confined": document.get("confined", []), "problem": problem}))
 
 
 def _measure(

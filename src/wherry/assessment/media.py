@@ -40,6 +40,12 @@ MAX_PIXELS = 36_000_000
 #: More threads bring little, and each costs memory.
 THREADS = min(os.cpu_count() or 1, 4)
 
+#: Tags that are not UTF-8 come with lone surrogates in them; `plain` makes text of those.
+#: PyAV has been doing so by itself since 19, and knows no other way.
+TAGS: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "surrogateescape"}
+)
+
 # FFmpeg names its refusals for a developer.
 REASONS = {
     "InvalidDataError": "it is no video or audio that Wherry can read, or its beginning is damaged",
@@ -70,7 +76,7 @@ def open_media(file: str) -> InputContainer:
         name, options["fd"] = "fd:", file.removeprefix("fd:")
         os.lseek(int(options["fd"]), 0, os.SEEK_SET)
     try:
-        container = av.open(name, options=options, metadata_errors="replace")
+        container: InputContainer = av.open(name, options=options, **TAGS)
     except FFmpegError as error:
         if is_without_index(boxes(file)):
             raise Unreadable("its index is missing: the end of the file is lost") from None

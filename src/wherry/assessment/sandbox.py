@@ -14,7 +14,6 @@ It is no `Exception`, so that nobody records it as a result.
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import selectors
@@ -34,6 +33,7 @@ from typing import Any
 
 from wherry.assessment.child import Request
 from wherry.assessment.confine import Bounds
+from wherry.assessment.plain import check_plain
 
 #: The most that a step may say, in bytes.
 MOST_ANSWER = 4 * 1024 * 1024
@@ -43,8 +43,6 @@ RUNS = 2
 ARTEFACT = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}\.(jpg|png|vtt)")
 #: Environment variables that a child may see.
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
-#: How many folders deep a step's answer may be.
-DEPTH = 12
 
 
 class Interrupted(BaseException):
@@ -238,7 +236,7 @@ def parse_answer(answer: bytes) -> Outcome:
     """The child's document, or a problem `garbage`; never raises."""
     try:
         document = json.loads(answer, parse_constant=_refuse)
-        _check_plain(document, DEPTH)
+        check_plain(document)
         confined = tuple(str(name) for name in document.get("confined", ()))
         if "problem" in document:
             kind, message = document["problem"]["kind"], document["problem"]["message"]
@@ -254,27 +252,6 @@ def parse_answer(answer: bytes) -> Outcome:
 
 def _refuse(name: str) -> None:
     raise ValueError(name)
-
-
-def _check_plain(value: Any, depth: int) -> None:
-    """Raises `ValueError` for what a database or a browser would choke on."""
-    if depth == 0:
-        raise ValueError("too deep")
-    if isinstance(value, str):
-        value.encode()
-        if "\0" in value:
-            raise ValueError("a zero character")
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("not finite")
-    elif isinstance(value, int) and abs(value) > 2**63:
-        raise ValueError("a number too large")
-    elif isinstance(value, dict):
-        for name, item in value.items():
-            _check_plain(name, depth - 1)
-            _check_plain(item, depth - 1)
-    elif isinstance(value, list):
-        for item in value:
-            _check_plain(item, depth - 1)
 
 
 # Pictures.

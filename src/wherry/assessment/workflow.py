@@ -27,6 +27,7 @@ from typing import Any
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
+from wherry.assessment.database import engine_options
 from wherry.assessment.progress import Allowance, Progress, StepResult, Work
 from wherry.assessment.sandbox import Interrupted, Outcome, Problem, Sandbox
 from wherry.assessment.steps import place_of
@@ -53,6 +54,7 @@ def configure(database_url: str, executor: str) -> DBOSConfig:
     return {
         "name": "wherry",
         "system_database_url": database_url,
+        "db_engine_kwargs": engine_options(database_url),
         "application_version": APPLICATION_VERSION,
         "executor_id": executor,
         "log_level": "ERROR",

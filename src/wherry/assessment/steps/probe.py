@@ -29,6 +29,7 @@ from wherry.assessment.media import (
     when,
 )
 from wherry.assessment.mp4 import boxes, is_faststart
+from wherry.assessment.plain import plain_text
 
 #: How much text of the file is told, in letters.
 TEXT = 200
@@ -167,4 +168,5 @@ def text(value: str | None) -> str | None:
     """The printable part of what a file says."""
     if value is None:
         return None
-    return "".join(letter for letter in value if letter.isprintable())[:TEXT] or None
+    letters = (letter for letter in plain_text(value) if letter.isprintable())
+    return "".join(letters)[:TEXT] or None
