@@ -1,11 +1,16 @@
 """What an upload answers that needs no walk: chunks by number, owners, suffixes."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wherry.core import upload as rules
+from wherry.core.digests import Digest
 from wherry.core.errors import (
     BytesMissing,
+    DigestDiffers,
     RangeOutside,
     TooFragmented,
     TooLarge,
@@ -13,7 +18,7 @@ from wherry.core.errors import (
 )
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
-from wherry.core.upload import MISSING_SHOWN, MOST_PARTS, Upload
+from wherry.core.upload import MISSING_SHOWN, MOST_PARTS, State, Upload
 
 
 def upload(limit: int = 10, filename: str = "film.mp4", chunk_size: int = 4) -> Upload:
@@ -111,3 +116,46 @@ def test_an_upload_with_very_many_gaps_takes_only_what_touches_a_part() -> None:
         full_of_gaps.lease(Range(2, 3), "t", 1.0)
     for touching in (Range(1, 2), Range(3, 4), Range(1, 4), Range(2, 9)):
         assert full_of_gaps.lease(touching, "t", 1.0).holds("t")
+
+
+def test_bytes_on_their_way_are_activity_of_their_upload() -> None:
+    leased = upload().lease(Range(0, 5), "a", now=1.0).lease(Range(5, 9), "b", now=2.0)
+    touched = leased.touch("a", 50.0)
+    assert (touched.active_at, touched.expires_at(10.0)) == (50.0, 60.0)
+    assert touched.expire(59.0, 10.0) is touched
+    assert [lease.at for lease in touched.leases] == [50.0, 2.0]
+    assert touched.touch("a", 40.0) is touched
+    assert leased.touch("unknown", 50.0) is leased
+
+
+def test_no_request_leaves_more_parts_than_an_upload_may_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "MOST_PARTS", 2)
+    file = upload(10)
+    for start in (0, 2, 4):  # all of them begin while there is room for another
+        file = file.lease(Range(start, start + 1), f"r{start}", 1.0)
+    for start in (0, 2):
+        file = file.record(f"r{start}", (Part(start, start + 1, 1, 1.0),))
+    with pytest.raises(TooFragmented):
+        file.record("r4", (Part(4, 5, 1, 1.0),))
+    with pytest.raises(TooFragmented):
+        file.lease(Range(6, 7), "late", 1.0)
+    # What joins two parts is as welcome as ever.
+    joined = file.lease(Range(1, 2), "j", 1.0).record("j", (Part(1, 2, 1, 1.0),))
+    assert len(joined.received.parts) == 1
+    # It is bounded also where a request that would have closed a gap is cut off within it.
+    cut = file.lease(Range(3, 9), "c", 1.0)
+    with pytest.raises(TooFragmented):
+        cut.record("c", (Part(5, 6, 1, 1.0),))
+
+
+@pytest.mark.parametrize("state", [State.COMPLETING, State.COMPLETE])
+def test_another_digest_than_the_files_is_refused_once_the_file_is_all_there(state: State) -> None:
+    file = replace(upload(10), state=state, received=PartSet((Part(0, 10, 7),)))
+    for ask in (file.check_digest, file.announce_digest):
+        ask(None)
+        ask(Digest.of_crc(7))
+        with pytest.raises(DigestDiffers) as caught:
+            ask(Digest.of_crc(8))
+        assert caught.value.stored == str(Digest.of_crc(7))

@@ -11,13 +11,18 @@ from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
+import pytest
+
+from wherry.core import upload as rules
 from wherry.core.digests import Digest, crc64
 from wherry.core.errors import (
     BytesMissing,
+    DigestDiffers,
     InLine,
     LengthMismatch,
     RangeOutside,
     Superseded,
+    TooFragmented,
     TooLarge,
     UploadClosed,
     UploadError,
@@ -284,6 +289,30 @@ def test_a_length_is_refused_where_it_contradicts_and_the_refusal_says_how() -> 
         assert refusal.error == expected or before.state is not State.RECEIVING
 
 
+def test_bytes_on_their_way_put_off_the_end_of_their_upload_and_change_nothing_else() -> None:
+    for upload in states():
+        for token in TOKENS:
+            touched = upload.touch(token, TRAFFIC_AT + 1)
+            assert replace(touched, leases=upload.leases) == upload
+            assert touched.expires_at(EXPIRES_AFTER) >= upload.expires_at(EXPIRES_AFTER)
+            if upload.holds(token):
+                assert touched.active_at >= TRAFFIC_AT + 1
+
+
+def test_no_upload_ends_up_with_more_parts_than_it_may_have(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rules, "MOST_PARTS", 1)
+    for step in steps("record"):
+        had, has = len(step.before.received.parts), len(step.after.received.parts)
+        try:
+            again = step.before.record(*step.args)
+        except TooFragmented:
+            assert has > max(had, 1)
+        else:
+            assert (again, has <= max(had, 1)) == (step.after, True)
+
+
 # Its open requests.
 
 
@@ -353,6 +382,17 @@ def test_completing_means_that_its_bytes_have_the_digest_that_was_announced() ->
     for upload in states():
         if upload.state in (State.COMPLETING, State.COMPLETE):
             assert upload.digest in (None, upload.digest_now)
+
+
+def test_a_file_that_is_all_there_answers_to_its_own_digest_and_to_no_other() -> None:
+    for upload in states():
+        is_whole = upload.state in (State.COMPLETING, State.COMPLETE)
+        for digest in (None, RIGHT, WRONG):
+            if is_whole and digest not in (None, upload.digest_now):
+                with pytest.raises(DigestDiffers):
+                    upload.announce_digest(digest)
+            elif is_whole:
+                assert upload.announce_digest(digest) is upload
 
 
 def test_a_whole_upload_can_be_completed() -> None:

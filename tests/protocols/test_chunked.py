@@ -149,6 +149,21 @@ async def test_the_whole_files_digest_is_checked_without_reading_it_again(
     assert (await upload.status(upload_id)).json()["digest"] == digest
 
 
+async def test_a_complete_file_answers_to_its_own_digest_and_refuses_another(
+    upload: Uploading,
+) -> None:
+    upload_id = await upload.begin(SIZE)
+    await send_all(upload, upload_id)
+    first = await upload.complete(upload_id)
+    right, wrong = str(Digest.of_crc(crc64(DATA))), str(Digest.of_crc(1))
+    for digest in (None, right):
+        again = await upload.complete(upload_id, **({"digest": digest} if digest else {}))
+        assert (again.status_code, again.json()) == (200, first.json())
+    refused = problem(await upload.complete(upload_id, digest=wrong), 409, "digest-differs")
+    assert (refused["provided"], refused["stored"]) == (wrong, right)
+    assert (await upload.status(upload_id)).json()["state"] == "complete"
+
+
 async def test_a_wrong_whole_file_digest_deletes_the_upload(
     upload: Uploading, tmp_path: Path
 ) -> None:

@@ -162,19 +162,6 @@ class LengthMismatch(UploadError):
 
 
 @dataclass
-class OffsetMismatch(UploadError):
-    """An append that does not begin where the safe bytes end (tus, IETF)."""
-
-    code: ClassVar[str] = "offset-mismatch"
-    hint: ClassVar[str] = "Go on from the expected offset."
-    expected: int
-    provided: int
-
-    def __str__(self) -> str:
-        return "The request does not begin where the safe bytes end."
-
-
-@dataclass
 class ChunkTooSmall(UploadError):
     code: ClassVar[str] = "chunk-below-minimum"
     hint: ClassVar[str] = "Send at least the minimum; only the end of the file may be shorter."
@@ -298,6 +285,17 @@ class FileDigestMismatch(UploadError):
 
     def __str__(self) -> str:
         return f"The file's digest is {self.received}, announced was {self.announced}."
+
+
+@dataclass
+class DigestDiffers(UploadError):
+    code: ClassVar[str] = "digest-differs"
+    hint: ClassVar[str] = "The stored file is safe. If you mean another file, start a new upload."
+    provided: str
+    stored: str
+
+    def __str__(self) -> str:
+        return "The file that was uploaded has another digest."
 
 
 @dataclass

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from enum import Enum
 
 from wherry.core.digests import Digest
 from wherry.core.errors import (
     BadRequest,
     Busy,
     BytesMissing,
+    DigestDiffers,
     FileDigestMismatch,
     InLine,
     LengthMismatch,
@@ -36,42 +36,24 @@ from wherry.core.errors import (
 from wherry.core.limits import LARGEST
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
+from wherry.core.states import ACCEPTS, GONE, HOLDS_SPACE, TRANSITIONS, UNFINISHED, State
+
+__all__ = [
+    "ACCEPTS",
+    "GONE",
+    "HOLDS_SPACE",
+    "TRANSITIONS",
+    "UNFINISHED",
+    "Completion",
+    "Lease",
+    "State",
+    "Upload",
+]
 
 #: How many gaps an answer lists at most.
 MISSING_SHOWN = 100
 #: How many parts with gaps between them an upload may have.
 MOST_PARTS = 10_000
-
-
-class State(Enum):
-    WAITING = "waiting"  #: In the line; has no space yet.
-    RECEIVING = "receiving"  #: Accepts bytes.
-    COMPLETING = "completing"  #: Bytes are all in; the file is being handed over.
-    COMPLETE = "complete"  #: Handed over; will never change.
-    CANCELLED = "cancelled"  #: The client gave up; the bytes are gone.
-    EXPIRED = "expired"  #: The server gave up; the bytes are gone.
-    FAILED = "failed"  #: Refused for its content; the bytes are gone.
-
-
-# The whole life of an upload.
-TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.WAITING: frozenset({State.RECEIVING, State.CANCELLED, State.EXPIRED}),
-    State.RECEIVING: frozenset({State.COMPLETING, State.CANCELLED, State.EXPIRED, State.FAILED}),
-    State.COMPLETING: frozenset({State.COMPLETE, State.CANCELLED, State.EXPIRED, State.FAILED}),
-    State.COMPLETE: frozenset(),
-    State.CANCELLED: frozenset(),
-    State.EXPIRED: frozenset(),
-    State.FAILED: frozenset(),
-}
-
-#: States in which an upload's folder exists and its space is reserved.
-HOLDS_SPACE = frozenset({State.RECEIVING, State.COMPLETING})
-#: States in which bytes are accepted, or will be.
-ACCEPTS = frozenset({State.WAITING, State.RECEIVING})
-#: States in which more is to come of it.
-UNFINISHED = HOLDS_SPACE | {State.WAITING}
-#: States whose bytes are gone.
-GONE = frozenset({State.CANCELLED, State.EXPIRED, State.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +179,12 @@ class Upload:
         if self.received.missing(around) == (around,):
             raise TooFragmented(MOST_PARTS)
 
+    def check_digest(self, digest: Digest | None) -> None:
+        """Raises `DigestDiffers` for another digest than that of a file that is all there."""
+        is_whole = self.state in (State.COMPLETING, State.COMPLETE)
+        if digest is not None and is_whole and digest != self.digest_now:
+            raise DigestDiffers(str(digest), str(self.digest_now))
+
     def chunk_range(self, index: int) -> Range:
         """The bytes of the chunk with this number, counted from 0 in `chunk_size`."""
         start = index * self.chunk_size
@@ -226,11 +214,19 @@ class Upload:
         """The request is over; without effect if it no longer holds its range."""
         return replace(self, leases=tuple(le for le in self.leases if le.token != token))
 
+    def touch(self, token: str, now: float) -> Upload:
+        """The request `token` brings bytes; without effect if it no longer holds its range."""
+        touched = tuple(
+            replace(le, at=max(le.at, now)) if le.token == token else le for le in self.leases
+        )
+        return self if touched == self.leases else replace(self, leases=touched)
+
     def record(self, token: str, parts: tuple[Part, ...]) -> Upload:
         """Note that `parts` are safe in storage, and end the request's lease.
 
         Raises `Superseded` when a newer request has taken the range, `RangeOutside`
-        when a length was declared meanwhile that lies before it.
+        when a length was declared meanwhile that lies before it, `TooFragmented` when
+        requests that began together would leave more parts than an upload may have.
         """
         self.check_receiving()
         mine = next((lease for lease in self.leases if lease.token == token), None)
@@ -242,6 +238,8 @@ class Upload:
                 raise ValueError(f"{part} lies outside the lease {mine}")
             self.check_inside(part.range)  # the length may have been declared since
             received = received.add(part)
+        if len(received.parts) > max(MOST_PARTS, len(self.received.parts)):
+            raise TooFragmented(MOST_PARTS)
         return replace(self.release(token), received=received)
 
     def stand_in_line(self, now: float) -> Upload:
@@ -323,9 +321,10 @@ class Upload:
     def announce_digest(self, digest: Digest | None) -> Upload:
         """A whole-file digest that came later than with `init`.
 
-        Once the bytes were checked it changes nothing: asked again, the same answer.
-        Raises `BadRequest` for another one than was announced before.
+        Once the bytes were checked it changes nothing. Raises `BadRequest` for another one
+        than was announced before, and `DigestDiffers` for another one than the file has.
         """
+        self.check_digest(digest)
         if digest is None or self.state not in ACCEPTS:
             return self
         if self.digest not in (None, digest):

@@ -78,7 +78,7 @@ class Engine:
         self._admitting = Admitting(ground)
         self._writing = Writing(ground, self._content, self._admitting)
         self._completing = Completing(ground, self._content, hooks or Hooks())
-        self._sweeping = Sweeping(ground)
+        self._sweeping = Sweeping(ground, self._writing.end)
         self._watching = Watching(ground)
 
     @asynccontextmanager
@@ -100,7 +100,7 @@ class Engine:
         if self.is_stopping:
             await self._writing.end_all()
         await self._writing.end_superseded()
-        await self._writing.keep_slots()
+        await self._writing.keep_active()
         await self._completing.take_up()
         await self.advance()
 
@@ -171,8 +171,8 @@ class Engine:
         Raises `UploadNotFound`, `UploadClosed`, `UploadGone`, `BadRequest`, `RangeOutside`,
         `ChunkTooSmall`, `TooLarge`, `InLine` before a byte is read; `BodyCut`, `BodyStalled`
         with what arrived recorded; `DigestMismatch`, `Superseded`, `Busy`, `DiskFull`,
-        `StorageFailed` with nothing of this request recorded; `TypeRefused` with the
-        upload deleted.
+        `StorageFailed`, `TooFragmented` with nothing of this request recorded; `TypeRefused`
+        with the upload deleted; `UploadGone` as soon as it is cancelled, expired or removed.
         """
         try:
             return await self._writing.write(caller, write, body)
@@ -188,6 +188,7 @@ class Engine:
         upload = await self._ground.load(caller, upload_id)
         if await self._ground.is_removed(upload):
             await self._ground.vanished(upload_id)
+            await self._writing.end(upload_id)
             upload = await self._ground.load(caller, upload_id)
         return upload
 
@@ -217,7 +218,8 @@ class Engine:
 
         Still `completing` after `answer_within` seconds, it goes on and is returned as it is.
         Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
-        `HookFailed`, `Busy`, `InLine`, `UploadNotFound`, `UploadClosed`, `UploadGone`.
+        `DigestDiffers` (the file is safe), `HookFailed`, `Busy`, `InLine`, `UploadNotFound`,
+        `UploadClosed`, `UploadGone`.
         """
         try:
             return await self._completing.complete(caller, upload_id, digest)

@@ -53,14 +53,15 @@ class Completing:
     async def complete(self, caller: Caller, upload_id: str, digest: Digest | None) -> Upload:
         """The complete upload; one still `completing` where that takes longer than is waited."""
         upload = await self._ground.load(caller, upload_id)
+        upload.check_digest(digest)
         if upload.is_complete():
             return upload
         task = self.begin(upload_id, digest)
         # The client may go away while it waits; the hand-over goes on without it.
         done, _ = await asyncio.wait([task], timeout=self._ground.settings.answer_within)
-        if done:
-            return task.result()
-        return await self._ground.load(caller, upload_id)
+        upload = task.result() if done else await self._ground.load(caller, upload_id)
+        upload.check_digest(digest)  # somebody else may have begun it, without this digest
+        return upload
 
     def begin(self, upload_id: str, digest: Digest | None = None) -> asyncio.Task[Upload]:
         """The task that completes this upload; the one that runs already, if there is one."""

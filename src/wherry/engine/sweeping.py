@@ -11,6 +11,7 @@ record that a restored backup has.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from shutil import rmtree
 
@@ -35,8 +36,10 @@ class Swept:
 
 
 class Sweeping:
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, end: Callable[[str], Awaitable[None]]) -> None:
+        """`end(upload_id)` ends the requests of this process that write into it."""
         self._ground = ground
+        self._end = end
 
     async def sweep(self, dry_run: bool) -> list[Swept]:
         """Everything that is due; with `dry_run`, only said."""
@@ -58,6 +61,7 @@ class Sweeping:
                 ended = await ground.catalog.update(upload.id, lambda u: u.expire(now, after))
                 if ended.state is not State.EXPIRED:
                     return []
+                await self._end(upload.id)
                 # A crash here leaves a folder of an expired upload: the next sweep deletes it.
                 await ground.on_thread(ground.storage.delete, upload.id)
                 await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
@@ -66,6 +70,7 @@ class Sweeping:
         if await ground.is_removed(upload):
             if not dry_run:
                 await ground.vanished(upload.id)
+                await self._end(upload.id)
             return [Swept("vanish", upload.id, upload.limit)]
         if await self._is_kept_long_enough(upload, now):
             if not dry_run:

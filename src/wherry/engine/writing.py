@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from wherry.body import Body, Ended, Receiver
+from wherry.catalog import Change
 from wherry.core.digests import running
 from wherry.core.errors import (
     BadRequest,
@@ -55,7 +56,7 @@ class OpenWrite:
     token: str
     is_first: bool  #: Of the rounds of its request.
     leased: bool = False
-    kept_at: float = 0.0  #: When the upload's slot was kept for it.
+    kept_at: float = 0.0  #: When the upload was last recorded to be active, for its sake.
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -89,6 +90,8 @@ class Writing:
             except Superseded:
                 if self._ground.is_stopping():  # no newer request: `end_all` has ended this one
                     raise BodyCut(begin - start, announced) from None
+                # Ended without a newer request, too: then the upload has ended, and says so.
+                (await self._ground.catalog.load(write.upload_id)).check_receiving()
                 raise
             write = replace(write, is_chunk=False)  # its size is checked once
             if ended is not Ended.WHOLE:
@@ -132,9 +135,13 @@ class Writing:
             parts = receiver.parts(ground.clock())
             now = ground.clock()
             with anyio.CancelScope(shield=True):
-                upload = await ground.catalog.update(
-                    upload.id, lambda u: self._with_slot(u.record(token, parts), now)
-                )
+                try:
+                    upload = await ground.catalog.update(
+                        upload.id, lambda u: self._with_slot(u.record(token, parts), now)
+                    )
+                except UploadError:
+                    await self._release(write.upload_id, token)
+                    raise
             if fresh := sum(part.end - part.start for part in parts):
                 seconds, at = ground.clock() - begun, mine.range.start
                 ground.say(
@@ -176,7 +183,7 @@ class Writing:
                 elif is_looked_at:  # only now: a damaged body says nothing about the file
                     await self._content.check_type(upload)
             if gaps:
-                await ground.on_thread(writer.sync)
+                await ground.on_thread(_sync, writer)
         return receiver, ended
 
     async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range, write: Write) -> Upload:
@@ -216,16 +223,17 @@ class Writing:
         idle = self._ground.settings.slot_idle
         return upload.keep_slot(now + idle) if upload.slot_until - now <= idle / 2 else upload
 
-    async def keep_slots(self) -> None:
-        """Uploads whose bytes are on their way keep their slots, however slowly they come."""
-        now = self._ground.clock()
-        due = now - self._ground.settings.slot_idle / 2
-        for write in [write for write in self._open if write.leased and write.kept_at <= due]:
+    async def keep_active(self) -> None:
+        """Bytes on their way are activity, however slowly they come: slots and uploads live on."""
+        now, settings = self._ground.clock(), self._ground.settings
+        due = now - min(settings.slot_idle / 2, settings.expires_after / 4)
+        for write in [w for w in self._open if w.leased and not due < w.kept_at <= now]:
             write.kept_at = now
             with suppress(UploadError):
-                await self._ground.catalog.update(
-                    write.upload_id, lambda u: self._with_slot(u, now)
-                )
+                await self._ground.catalog.update(write.upload_id, self._kept(write.token, now))
+
+    def _kept(self, token: str, now: float) -> Change:
+        return lambda upload: self._with_slot(upload.touch(token, now), now)
 
     async def _writer(self, upload_id: str, within: Range) -> Writer:
         """Another process may be at its last write in this range: its end is near."""
@@ -291,3 +299,11 @@ class Writing:
             for write in leased:
                 if write.upload_id == upload_id and write.token not in tokens:
                     write.scope.cancel()
+
+
+def _sync(writer: Writer) -> None:
+    """Raises `Vanished` where the bytes went into a folder that was removed meanwhile."""
+    try:
+        writer.sync()
+    except FileNotFoundError:
+        raise Vanished from None

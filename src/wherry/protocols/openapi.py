@@ -214,6 +214,7 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
             *_GONE,
             errors.BytesMissing,
             errors.FileDigestMismatch,
+            errors.DigestDiffers,
             errors.TypeRefused,
             errors.HookFailed,
             errors.Busy,

@@ -1,0 +1,37 @@
+"""The states of an upload, and the only ways from one to another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+
+class State(Enum):
+    WAITING = "waiting"  #: In the line; has no space yet.
+    RECEIVING = "receiving"  #: Accepts bytes.
+    COMPLETING = "completing"  #: Bytes are all in; the file is being handed over.
+    COMPLETE = "complete"  #: Handed over; will never change.
+    CANCELLED = "cancelled"  #: The client gave up; the bytes are gone.
+    EXPIRED = "expired"  #: The server gave up; the bytes are gone.
+    FAILED = "failed"  #: Refused for its content; the bytes are gone.
+
+
+# The whole life of an upload.
+TRANSITIONS: Mapping[State, frozenset[State]] = {
+    State.WAITING: frozenset({State.RECEIVING, State.CANCELLED, State.EXPIRED}),
+    State.RECEIVING: frozenset({State.COMPLETING, State.CANCELLED, State.EXPIRED, State.FAILED}),
+    State.COMPLETING: frozenset({State.COMPLETE, State.CANCELLED, State.EXPIRED, State.FAILED}),
+    State.COMPLETE: frozenset(),
+    State.CANCELLED: frozenset(),
+    State.EXPIRED: frozenset(),
+    State.FAILED: frozenset(),
+}
+
+#: States in which an upload's folder exists and its space is reserved.
+HOLDS_SPACE = frozenset({State.RECEIVING, State.COMPLETING})
+#: States in which bytes are accepted, or will be.
+ACCEPTS = frozenset({State.WAITING, State.RECEIVING})
+#: States in which more is to come of it.
+UNFINISHED = HOLDS_SPACE | {State.WAITING}
+#: States whose bytes are gone.
+GONE = frozenset({State.CANCELLED, State.EXPIRED, State.FAILED})
