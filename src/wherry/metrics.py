@@ -51,6 +51,8 @@ EVENTS = (
     "not-released",
     "hook-returned",
     "hook-failed",
+    "hook-overdue",
+    "hook-ends-server",
     "storage-failed",
     "lease-not-renewed",
     "sweep-failed",

@@ -107,6 +107,11 @@ class Settings(BaseSettings):
     answer_within: Seconds = Field(
         default=20.0, description="`complete` answers 202 if the hand-over takes longer."
     )
+    hook_timeout: Seconds = Field(
+        default=600.0,
+        description="How long `before_complete` and `on_complete` may take. After this time a "
+        "coroutine is cancelled; a function runs on, and clients are told that it is overdue.",
+    )
     assessment: bool | None = Field(
         default=None,
         description="Whether finished files are assessed here; None: if the extra is installed.",

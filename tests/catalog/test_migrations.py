@@ -64,7 +64,8 @@ async def test_a_catalog_from_before_the_line_keeps_its_uploads(path: Path) -> N
     await catalog.close()
     with sqlite3.connect(path) as connection:  # what it was before
         connection.execute("DROP INDEX ix_uploads_queued_at")
-        connection.execute("ALTER TABLE uploads DROP COLUMN queued_at")
+        for column in ("queued_at", "calls_lost", "called_at", "is_named"):
+            connection.execute(f"ALTER TABLE uploads DROP COLUMN {column}")
         connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
     connection.close()
     catalog = SqlCatalog(path)

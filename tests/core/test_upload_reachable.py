@@ -18,6 +18,7 @@ from wherry.core.digests import Digest, crc64
 from wherry.core.errors import (
     BytesMissing,
     DigestDiffers,
+    HookEndsServer,
     InLine,
     LengthMismatch,
     RangeOutside,
@@ -29,7 +30,18 @@ from wherry.core.errors import (
     UploadGone,
 )
 from wherry.core.ranges import Part, Range
-from wherry.core.upload import ACCEPTS, GONE, TRANSITIONS, Completion, Lease, State, Upload
+from wherry.core.upload import (
+    ACCEPTS,
+    GONE,
+    LOST_CALL_PAUSE,
+    MOST_LOST_CALLS,
+    TRANSITIONS,
+    Calls,
+    Completion,
+    Lease,
+    State,
+    Upload,
+)
 
 LIMIT = 3
 DATA = b"abc"
@@ -72,6 +84,8 @@ ALWAYS = [
     *(Action("completing", (t, now, now + 1)) for t in TOKENS for now in COMPLETED_AT),
     *(Action("renew", (token, 4.0)) for token in TOKENS),
     *(Action("interrupted", (token,)) for token in TOKENS),
+    *(Action("calling", (token, 3.0, is_named)) for token in TOKENS for is_named in (False, True)),
+    Action("call_ended"),
     *(Action("completed", (token, f"assessment-{token}")) for token in TOKENS),
     *(Action("announce_digest", (digest,)) for digest in (None, RIGHT, WRONG)),
     *(Action("cancel", (now,)) for now in (*COMPLETED_AT, MUCH_LATER)),
@@ -427,6 +441,31 @@ def test_only_the_one_who_completes_says_how_it_went() -> None:
             assert step.before.completion.token == step.args[-1 if completed else 0]
     for refusal in refusals("renew", "interrupted", "completed"):
         assert isinstance(refusal.error, UploadGone if refusal.before.state in GONE else Superseded)
+
+
+def test_a_hook_is_called_by_the_one_who_completes_and_by_nobody_else() -> None:
+    for step in steps("calling"):
+        assert step.before.completion is not None
+        assert step.before.completion.token == step.args[0]
+        assert step.after.calls == Calls(step.after.calls.lost, step.args[1])
+
+
+def test_calls_whose_end_nobody_recorded_are_counted_until_one_has_to_wait() -> None:
+    for step in steps("calling"):
+        begins = step.args[2] and not step.before.is_named
+        assert step.after.calls.lost == (1 if begins else step.before.calls.lost + 1)
+    for refusal in refusals("calling"):
+        if isinstance(refusal.error, HookEndsServer):
+            assert refusal.before.calls.lost == MOST_LOST_CALLS
+            later = refusal.before.calls.at + LOST_CALL_PAUSE
+            assert refusal.before.calling(refusal.args[0], later, is_named=False).calls.lost
+    assert max(upload.calls.lost for upload in states()) == MOST_LOST_CALLS
+
+
+def test_only_a_call_with_its_name_gives_a_file_its_name_and_for_good() -> None:
+    for step in steps():
+        named = step.name == "calling" and step.args[2]
+        assert step.after.is_named == (step.before.is_named or named)
 
 
 def test_the_assessment_is_fixed_by_completion_and_by_nothing_else() -> None:

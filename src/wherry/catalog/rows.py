@@ -13,7 +13,7 @@ from sqlalchemy import Row
 from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import parse_digest
 from wherry.core.ranges import Part, PartSet, Range
-from wherry.core.upload import Completion, Lease, State, Upload
+from wherry.core.upload import Calls, Completion, Lease, State, Upload
 
 Values = dict[str, Any]
 
@@ -36,6 +36,9 @@ def upload_row(upload: Upload) -> Values:
         "state": upload.state.value,
         "completion_token": completion.token if completion else None,
         "completion_until": completion.until if completion else None,
+        "calls_lost": upload.calls.lost,
+        "called_at": upload.calls.at,
+        "is_named": upload.is_named,
         "slot_until": upload.slot_until,
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
@@ -65,6 +68,8 @@ def upload_of(row: Row[Any], parts: Iterable[Part], leases: Iterable[Lease]) -> 
         received=PartSet(tuple(parts)),
         leases=tuple(leases),
         completion=completion,
+        calls=Calls(row.calls_lost, row.called_at),
+        is_named=row.is_named,
         slot_until=row.slot_until,
         assessment_id=row.assessment_id,
         failure=row.failure,

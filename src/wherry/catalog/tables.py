@@ -15,6 +15,7 @@ from __future__ import annotations
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -24,6 +25,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    false,
 )
 from sqlalchemy.engine import Dialect
 
@@ -75,6 +77,9 @@ uploads = Table(
     Column("failure", Text),
     Column("discarded_at", Double),
     Column("queued_at", Double),
+    Column("calls_lost", Integer, nullable=False, server_default="0"),
+    Column("called_at", Double, nullable=False, server_default="0"),
+    Column("is_named", Boolean, nullable=False, server_default=false()),
     Index(None, "state", "created_at"),
     Index(None, "queued_at"),
     Index(None, "owner", "fingerprint"),

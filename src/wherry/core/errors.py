@@ -383,17 +383,35 @@ class Busy(UploadError):
 
 @dataclass
 class HookFailed(UploadError):
-    """The application's own hook raised; the file is kept."""
+    """The application's own hook did not return what was asked for; the file is kept."""
 
     code: ClassVar[str] = "hook-failed"
     retryable: ClassVar[bool] = True
     hint: ClassVar[str] = "Every byte is kept. Ask for completion again."
     hook: str
     upload_id: str
+    problem: str = "failed"
     retry_after: int = 5
 
     def __str__(self) -> str:
-        return f"The application's {self.hook} failed."
+        return f"The application's {self.hook} {self.problem}."
+
+
+@dataclass
+class HookEndsServer(UploadError):
+    """The application's own hook has ended its process again and again."""
+
+    code: ClassVar[str] = "hook-ends-server"
+    hint: ClassVar[str] = (
+        "Every byte is kept. The operator finds the upload in the log; it can be completed again "
+        "in `seconds` seconds."
+    )
+    hook: str
+    upload_id: str
+    seconds: int
+
+    def __str__(self) -> str:
+        return f"The server ended several times while the application's {self.hook} ran."
 
 
 def every_error(root: type[UploadError] = UploadError) -> Iterator[type[UploadError]]:

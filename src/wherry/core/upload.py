@@ -22,6 +22,8 @@ from wherry.core.errors import (
     BytesMissing,
     DigestDiffers,
     FileDigestMismatch,
+    HookEndsServer,
+    HookFailed,
     InLine,
     LengthMismatch,
     LengthRequired,
@@ -50,6 +52,11 @@ __all__ = [
     "Upload",
 ]
 
+#: Calls into the application that may end the process before the next one has to wait.
+MOST_LOST_CALLS = 3
+#: How long it then has to wait, in seconds.
+LOST_CALL_PAUSE = 3600.0
+
 #: How many gaps an answer lists at most.
 MISSING_SHOWN = 100
 #: How many parts with gaps between them an upload may have.
@@ -74,6 +81,14 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of the application's hooks whose end no process has recorded; `at`: the last one's."""
+
+    lost: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """One file on its way in. Sizes in bytes, times in Unix seconds.
 
@@ -81,6 +96,8 @@ class Upload:
     `length` is the declared total, None until it is known.
     `queued_at`: since when it stands in the line; `slot_until`: until when it counts
     as open; `discarded_at`: when its finished file was deleted, or moved away.
+    `is_named`: the file has its final name, and the application has been told of it, so
+    the application may have moved it since.
     """
 
     id: str
@@ -98,6 +115,8 @@ class Upload:
     received: PartSet = PartSet()
     leases: tuple[Lease, ...] = ()
     completion: Completion | None = None
+    calls: Calls = Calls()
+    is_named: bool = False
     queued_at: float | None = None
     slot_until: float = 0.0
     assessment_id: str | None = None
@@ -301,6 +320,35 @@ class Upload:
         if self.digest is not None and self.digest != self.digest_now:
             raise FileDigestMismatch(str(self.digest), str(self.digest_now))
 
+    def calling(self, token: str, now: float, is_named: bool) -> Upload:
+        """One of the application's hooks is called from now on.
+
+        A call counts until its end is recorded, so a hook that ends its process is recognised.
+        Raises `HookEndsServer` when that has happened too often, `Superseded`.
+        """
+        self._require_completer(token)
+        since = now - self.calls.at
+        if self.calls.lost >= MOST_LOST_CALLS and 0 <= since < LOST_CALL_PAUSE:
+            raise HookEndsServer(self._hook, self.id, int(LOST_CALL_PAUSE - since) + 1)
+        # A file gets its name only after `before_complete` has returned.
+        lost = 0 if is_named and not self.is_named else self.calls.lost
+        calls = Calls(lost + 1, now)
+        return replace(self, calls=calls, is_named=self.is_named or is_named)
+
+    def call_ended(self) -> Upload:
+        """The hook returned or raised: whatever else ends the process, it was not the hook."""
+        return replace(self, calls=Calls())
+
+    def check_hook(self, now: float, timeout: float) -> None:
+        """Raises `HookFailed` while a hook runs for longer than `timeout` seconds."""
+        is_alive = self.completion is not None and self.completion.until > now
+        if is_alive and self.calls.lost and now - self.calls.at >= timeout:
+            raise HookFailed(self._hook, self.id, "has not returned in time")
+
+    @property
+    def _hook(self) -> str:
+        return "on_complete" if self.is_named else "before_complete"
+
     def renew(self, token: str, until: float) -> Upload:
         """The one who completes needs longer. Raises `Superseded` if it is another by now."""
         self._require_completer(token)
@@ -315,7 +363,11 @@ class Upload:
         """Handed over. Raises `Superseded` if somebody else completes it by now."""
         self._require_completer(token)
         return replace(
-            self._move(State.COMPLETE), completion=None, slot_until=0.0, assessment_id=assessment_id
+            self._move(State.COMPLETE),
+            completion=None,
+            calls=Calls(),
+            slot_until=0.0,
+            assessment_id=assessment_id,
         )
 
     def announce_digest(self, digest: Digest | None) -> Upload:
@@ -371,7 +423,13 @@ class Upload:
     def _end(self, state: State, reason: str | None) -> Upload:
         ended = self._move(state)
         return replace(
-            ended, leases=(), completion=None, queued_at=None, slot_until=0.0, failure=reason
+            ended,
+            leases=(),
+            completion=None,
+            calls=Calls(),
+            queued_at=None,
+            slot_until=0.0,
+            failure=reason,
         )
 
     def _require_in_charge(self, token: str | None) -> None:

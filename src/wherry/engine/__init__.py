@@ -218,8 +218,8 @@ class Engine:
 
         Still `completing` after `answer_within` seconds, it goes on and is returned as it is.
         Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
-        `DigestDiffers` (the file is safe), `HookFailed`, `Busy`, `InLine`, `UploadNotFound`,
-        `UploadClosed`, `UploadGone`.
+        `DigestDiffers` (the file is safe), `HookFailed`, `HookEndsServer`, `Busy`, `InLine`,
+        `UploadNotFound`, `UploadClosed`, `UploadGone`.
         """
         try:
             return await self._completing.complete(caller, upload_id, digest)
@@ -232,9 +232,16 @@ class Engine:
         Raises `UploadNotFound`, `UploadClosed` (complete), `Busy` (being completed).
         """
         before = await self._ground.load(caller, upload_id)
+        if before.state is State.COMPLETING:
+            return await self._cancel_completing(before)
         if before.state is not State.WAITING:
             return await self._cancel(before)
         async with self._admitting.alone():  # it may be being let in at this moment
+            return await self._cancel(before)
+
+    async def _cancel_completing(self, before: Upload) -> Upload:
+        """Whoever completes it may be in a hook, also when its lease has run out."""
+        async with self._ground.claimed(before.id):
             return await self._cancel(before)
 
     async def _cancel(self, before: Upload) -> Upload:

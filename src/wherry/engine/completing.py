@@ -1,7 +1,7 @@
 """The verb complete: from all bytes received to handed over, in constant time.
 
 Rule 1: one completion of an upload at a time: in this process by its task, among
-processes by a lease in the catalog that a thread keeps renewing.
+processes by storage's lock and by a lease in the catalog that a thread keeps renewing.
 
 Rule 2: complete and assessment queued are one transaction.
 
@@ -14,9 +14,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 import anyio
 
@@ -28,6 +29,7 @@ from wherry.core.errors import (
     Busy,
     ContentRefused,
     FileDigestMismatch,
+    HookEndsServer,
     HookFailed,
     TypeRefused,
     UploadError,
@@ -36,11 +38,13 @@ from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.engine.content import Content
 from wherry.engine.ground import Ground
-from wherry.engine.hooks import FinishedFile, Hooks, call
+from wherry.engine.hooks import Call, FinishedFile, Hooks, Outcome, parse_assessment_id
 from wherry.storage import Vanished
 
 #: How often a request looks whether another process has finished the completion, in seconds.
 LOOK_EVERY = 0.2
+#: Hooks that may run at once; one that is overdue no longer counts.
+HOOKS_AT_ONCE = 8
 
 
 class Completing:
@@ -49,18 +53,24 @@ class Completing:
         self._content = content
         self._hooks = hooks
         self._tasks: dict[str, asyncio.Task[Upload]] = {}
+        self._calls: dict[str, Call] = {}
+        self._places = asyncio.Semaphore(HOOKS_AT_ONCE)
 
     async def complete(self, caller: Caller, upload_id: str, digest: Digest | None) -> Upload:
         """The complete upload; one still `completing` where that takes longer than is waited."""
+        settings, clock = self._ground.settings, self._ground.clock
         upload = await self._ground.load(caller, upload_id)
         upload.check_digest(digest)
         if upload.is_complete():
             return upload
+        upload.check_hook(clock(), settings.hook_timeout)
         task = self.begin(upload_id, digest)
         # The client may go away while it waits; the hand-over goes on without it.
-        done, _ = await asyncio.wait([task], timeout=self._ground.settings.answer_within)
+        patience = min(settings.answer_within, settings.hook_timeout)
+        done, _ = await asyncio.wait([task], timeout=patience)
         upload = task.result() if done else await self._ground.load(caller, upload_id)
         upload.check_digest(digest)  # somebody else may have begun it, without this digest
+        upload.check_hook(clock(), settings.hook_timeout)
         return upload
 
     def begin(self, upload_id: str, digest: Digest | None = None) -> asyncio.Task[Upload]:
@@ -88,10 +98,21 @@ class Completing:
 
     async def _complete(self, upload_id: str, digest: Digest | None) -> Upload:
         ground = self._ground
+        upload = await ground.catalog.load(upload_id)
+        if upload.is_complete():
+            return upload
+        # The lease tells others who completes it. The lock keeps them out even when this
+        # process is stopped for longer than its lease, and wakes up in the middle of a hook.
+        async with ground.claimed(upload_id) as right:
+            try:
+                return await self._complete_alone(upload, digest)
+            finally:
+                if (call := self._calls.get(upload_id)) is not None:  # it goes on, and so do we
+                    call.when_ended(right.pop_all().close)
+
+    async def _complete_alone(self, before: Upload, digest: Digest | None) -> Upload:
+        ground, upload_id = self._ground, before.id
         token, begun = ground.new_id(), ground.clock()
-        before = await ground.catalog.load(upload_id)
-        if before.is_complete():
-            return before
         until = begun + ground.settings.completion_lease
 
         def begin(upload: Upload) -> Upload:
@@ -110,15 +131,20 @@ class Completing:
         # A crash from here on leaves it completing: the next start takes it up.
         try:
             async with self._renewing(upload_id, token):
-                upload = await self._hand_over(upload, token, again=before.state is upload.state)
+                upload = await self._hand_over(upload, token)
         except (TypeRefused, ContentRefused) as error:
             await self._content.refuse(upload, error, token)
             raise
         except Vanished:
             raise await ground.vanished(upload_id, token) from None
         except asyncio.CancelledError:
-            now = ground.clock()
-            await self._give_back(upload_id, lambda u: u.renew(token, now))
+            # A hook that goes on keeps its lease: nobody may call it again beside it.
+            if upload_id not in self._calls:
+                now = ground.clock()
+                await self._give_back(upload_id, lambda u: u.call_ended().renew(token, now))
+            raise
+        except HookFailed:
+            await self._give_back(upload_id, lambda u: u.call_ended().interrupted(token))
             raise
         except Exception:
             await self._give_back(upload_id, lambda u: u.interrupted(token))
@@ -132,28 +158,31 @@ class Completing:
         )
         return upload
 
-    async def _hand_over(self, upload: Upload, token: str, again: bool) -> Upload:
-        ground, storage = self._ground, self._ground.storage
+    async def _hand_over(self, upload: Upload, token: str) -> Upload:
+        ground, storage, hooks = self._ground, self._ground.storage, self._hooks
         path = storage.finished_path(upload.id, upload.suffix)
-        place = storage.unfinished_path(upload.id)
-        is_named = again and await ground.on_thread(path.exists)
-        # An application that moves its files has been called, and died after it.
-        is_moved = (
-            again
-            and not is_named
-            and self._hooks.on_complete is not None
-            and not await ground.on_thread(place.exists)
-        )
-        # That it was renamed once proves that it was looked at and not refused.
-        if not is_named and not is_moved:
+        is_there = await ground.on_thread(storage.is_finished, upload.id, upload.suffix)
+        # That it has its name proves that it was looked at and not refused.
+        if not is_there and not upload.is_named:
             await self._content.check_type(upload)
-            await self._before(upload)
-        if not is_moved:  # also when it has its name: its folder may not be synced yet
+            if hooks.before_complete is not None:
+                await ground.on_thread(storage.head, upload.id, 0)  # raises `Vanished`
+                place = storage.unfinished_path(upload.id)
+                await self._call("before_complete", hooks.before_complete, upload, token, place)
+        # The application may have moved a file of which it was told; never any other.
+        if is_there or not upload.is_named:  # also when it is there: its folder may not be synced
             size = upload.received.size
-            path = await ground.on_thread(storage.finish, upload.id, upload.suffix, size)
+            await ground.on_thread(storage.finish, upload.id, upload.suffix, size)
         # A crash here: the file has its name, the record still says completing.
-        assessment_id, queued = await self._begin_processing(upload, path)
-        now, is_there = ground.clock(), await ground.on_thread(path.exists)
+        assessment_id, queued = None, None
+        if hooks.on_complete is not None:
+            answer = await self._call("on_complete", hooks.on_complete, upload, token, path)
+            assessment_id = self._parsed(upload, answer)
+        elif ground.settings.assessment:
+            queued = Assessment(ground.new_id(), upload.id, upload.owner, ground.clock())
+            assessment_id = queued.id
+        is_there = await ground.on_thread(storage.is_finished, upload.id, upload.suffix)
+        now = ground.clock()
 
         def complete(upload: Upload) -> Upload:
             after = upload.completed(token, assessment_id)
@@ -161,43 +190,77 @@ class Completing:
 
         return await ground.catalog.update(upload.id, complete, queued)
 
-    async def _before(self, upload: Upload) -> None:
-        hook = self._hooks.before_complete
-        if hook is None:
-            return
-        path = self._ground.storage.unfinished_path(upload.id)
-        with self._calling("before_complete", upload, (ContentRefused,)):
-            await call(hook, described(upload, path))
+    async def _call(
+        self,
+        name: str,
+        hook: Callable[[FinishedFile], object],
+        upload: Upload,
+        token: str,
+        path: Path,
+    ) -> object:
+        """What the hook returns. Raises `HookFailed`, `HookEndsServer`, `ContentRefused`."""
+        ground = self._ground
+        async with self._place() as leave:
+            begun, is_named = ground.clock(), name == "on_complete"
+            try:
+                await ground.catalog.update(upload.id, lambda u: u.calling(token, begun, is_named))
+            except HookEndsServer:
+                ground.say("hook-ends-server", upload, logging.ERROR, hook=name)
+                raise
+            # A crash from here on leaves a call whose end nobody knows: the next one counts it.
+            self._calls[upload.id] = call = Call(hook, described(upload, path))
+            call.when_ended(lambda: self._calls.pop(upload.id, None))
+            try:
+                outcome = await call.within(ground.settings.hook_timeout)
+                if outcome is None:
+                    seconds = ground.clock() - begun
+                    ground.say("hook-overdue", upload, logging.ERROR, hook=name, seconds=seconds)
+                    leave()
+                    outcome = await call.cancel()
+                    if outcome is not None and outcome.error is not None:
+                        raise HookFailed(name, upload.id, "has not returned in time")
+                if outcome is None:  # nobody may call it again beside this one: wait for its end
+                    outcome = await call.outcome()
+            except asyncio.CancelledError:
+                await call.cancel()
+                raise
+        return self._result(name, upload, outcome, ground.clock() - begun)
 
-    async def _begin_processing(
-        self, upload: Upload, path: Path
-    ) -> tuple[str | None, Assessment | None]:
-        """The assessment's id, and the assessment to queue if it is ours to do."""
-        hook, ground = self._hooks.on_complete, self._ground
-        if hook is None:
-            if not ground.settings.assessment:
-                return None, None
-            queued = Assessment(ground.new_id(), upload.id, upload.owner, ground.clock())
-            return queued.id, queued
-        with self._calling("on_complete", upload):
-            answer = await call(hook, described(upload, path))
-        return None if answer is None else str(answer), None
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[Callable[[], None]]:
+        """A place among the hooks that run at once; what is yielded gives it back early."""
+        await self._places.acquire()
+        left: list[None] = []
 
-    @contextmanager
-    def _calling(
-        self, hook: str, upload: Upload, answers: tuple[type[Exception], ...] = ()
-    ) -> Iterator[None]:
-        """Raises `HookFailed` for every exception but those that are an answer."""
-        ground, begun = self._ground, self._ground.clock()
+        def leave() -> None:
+            if not left:
+                left.append(None)
+                self._places.release()
+
         try:
-            yield
-        except answers:
-            raise
-        except Exception as error:
-            ground.say("hook-failed", upload, logging.ERROR, trace=True, hook=hook)
-            raise HookFailed(hook, upload.id) from error
-        seconds = ground.clock() - begun
-        ground.say("hook-returned", upload, logging.DEBUG, hook=hook, seconds=seconds)
+            yield leave
+        finally:
+            leave()
+
+    def _result(self, hook: str, upload: Upload, outcome: Outcome, seconds: float) -> object:
+        """What it returned. Raises `HookFailed` for every exception but one that is an answer."""
+        error = outcome.error
+        if hook == "before_complete" and isinstance(error, ContentRefused):
+            raise error
+        if error is not None:
+            self._failed(hook, upload, error)
+        self._ground.say("hook-returned", upload, logging.DEBUG, hook=hook, seconds=seconds)
+        return outcome.value
+
+    def _parsed(self, upload: Upload, answer: object) -> str | None:
+        try:
+            return parse_assessment_id(answer)
+        except ValueError as error:
+            self._failed("on_complete", upload, error)
+
+    def _failed(self, hook: str, upload: Upload, error: BaseException) -> NoReturn:
+        self._ground.say("hook-failed", upload, logging.ERROR, trace=error, hook=hook)
+        raise HookFailed(hook, upload.id) from (error if isinstance(error, Exception) else None)
 
     @asynccontextmanager
     async def _renewing(self, upload_id: str, token: str) -> AsyncIterator[None]:

@@ -12,14 +12,15 @@ from __future__ import annotations
 import errno
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
 
 from wherry.body import until_returned
 from wherry.catalog import Catalog
-from wherry.core.errors import DiskFull, StorageFailed, UploadError, UploadGone
+from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.metrics import Metrics
@@ -55,7 +56,7 @@ class Ground:
         event: str,
         upload: Upload | None = None,
         level: int = logging.INFO,
-        trace: bool = False,
+        trace: bool | BaseException = False,
         **facts: object,
     ) -> None:
         """Count and log an event, as `say` does."""
@@ -67,6 +68,22 @@ class Ground:
             return await until_returned(lambda: call(*args, **kwargs))
         except OSError as error:
             raise self.as_upload_error(error) from error
+
+    @asynccontextmanager
+    async def claimed(self, upload_id: str) -> AsyncIterator[ExitStack]:
+        """Alone with the end of this upload; what is yielded holds the right. Raises `Busy`."""
+
+        def claim(stack: ExitStack) -> bool:
+            # On the thread: whoever is cancelled while it runs must still give the right back.
+            right = self.storage.claim(upload_id)
+            if right is not None:
+                stack.enter_context(right)
+            return right is not None
+
+        with ExitStack() as stack:
+            if not await self.on_thread(claim, stack):
+                raise Busy("completing this upload")
+            yield stack
 
     async def load(self, caller: Caller, upload_id: str) -> Upload:
         """The caller's own upload. Raises `UploadNotFound` for any other."""
@@ -109,12 +126,12 @@ def say(
     event: str,
     upload: Upload | None = None,
     level: int = logging.INFO,
-    trace: bool = False,
+    trace: bool | BaseException = False,
     **facts: object,
 ) -> None:
     """Count an event and write its line: logfmt, values with blanks in them as JSON strings.
 
-    `trace`: with the traceback of the exception that is being handled.
+    `trace`: with the traceback of this exception, or of the one that is being handled.
     """
     if upload is not None:
         facts = {

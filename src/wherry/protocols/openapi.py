@@ -217,6 +217,7 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
             errors.DigestDiffers,
             errors.TypeRefused,
             errors.HookFailed,
+            errors.HookEndsServer,
             errors.Busy,
             errors.InLine,
         ),

@@ -50,6 +50,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.Superseded: 409,
     errors.Busy: 503,
     errors.HookFailed: 500,
+    errors.HookEndsServer: 500,
 }
 
 TYPE = "urn:wherry:problem:{code}"

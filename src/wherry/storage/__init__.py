@@ -77,6 +77,13 @@ class Storage(Protocol):
         It is given back at the end of its context, and when the process ends.
         """
 
+    def claim(self, upload_id: str) -> AbstractContextManager[object] | None:
+        """The right to end this upload, of one caller at a time; None while another has it.
+
+        It is given back at the end of its context, and when the process ends, never while
+        the process is only stopped. Without `locks_ranges` everybody gets it.
+        """
+
     def reserve(self, upload_id: str, length: int) -> None:
         """Make a place of `length` bytes. Raises `DiskFull`, and leaves nothing behind."""
 
@@ -97,6 +104,9 @@ class Storage(Protocol):
 
     def finished_path(self, upload_id: str, suffix: str) -> Path:
         """Where `finish` puts the file."""
+
+    def is_finished(self, upload_id: str, suffix: str) -> bool:
+        """Whether the finished file is there. Raises `OSError` where that cannot be known."""
 
     def delete(self, upload_id: str) -> None:
         """Remove the unfinished bytes; the space is free on return."""

@@ -121,11 +121,17 @@ class FileLock:
         self._held.add(fd)
 
     @classmethod
-    def take(cls, path: Path) -> Self | None:
-        """None while somebody else has it. Never waits. Raises `OSError`."""
+    def take(cls, path: Path, within: Range | None = None) -> Self | None:
+        """None while somebody else has it. Never waits. Raises `OSError`.
+
+        `within`: only these bytes of the file; they need not exist.
+        """
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if within is None:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            elif not lock(fd, within):
+                raise BlockingIOError
         except BlockingIOError:
             os.close(fd)
             return None

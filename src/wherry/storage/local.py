@@ -23,8 +23,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -131,6 +132,16 @@ class LocalStorage:
     def exclude(self) -> AbstractContextManager[object] | None:
         """The right to promise space, of one process at a time; None while another has it."""
         return disk.FileLock.take(self._root / "line.lock")
+
+    def claim(self, upload_id: str) -> AbstractContextManager[object] | None:
+        """The right to end this upload, of one caller at a time; None while another has it.
+
+        One byte of one file stands for each upload: a file for each would come and go.
+        """
+        if not self._capabilities.locks_ranges:
+            return nullcontext()
+        at = int.from_bytes(sha256(check_upload_id(upload_id).encode()).digest()[:7])
+        return disk.FileLock.take(self._root / "completing.lock", Range(at, at + 1))
 
     # Unfinished bytes.
 
@@ -258,6 +269,13 @@ class LocalStorage:
     def finished_path(self, upload_id: str, suffix: str) -> Path:
         """Where `finish` puts the file."""
         return self._files / f"{check_upload_id(upload_id)}{check_suffix(suffix)}"
+
+    def is_finished(self, upload_id: str, suffix: str) -> bool:
+        """Whether the finished file is there. Raises `OSError` where that cannot be known."""
+        if _is_file(self.finished_path(upload_id, suffix)):
+            return True
+        self._files.stat()
+        return False
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; without effect if there is none."""

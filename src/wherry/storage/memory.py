@@ -55,6 +55,7 @@ class MemoryStorage:
         self._places: dict[str, _Place] = {}
         self._lock = Lock()
         self._exclusive = Lock()
+        self._claimed: set[str] = set()
 
     def check(self) -> list[str]:
         """Make the folder. Raises `OSError`."""
@@ -77,6 +78,16 @@ class MemoryStorage:
             return None
         stack = ExitStack()
         stack.callback(self._exclusive.release)
+        return stack
+
+    def claim(self, upload_id: str) -> AbstractContextManager[object] | None:
+        """The right to end this upload, of one caller at a time; None while another has it."""
+        with self._lock:
+            if check_upload_id(upload_id) in self._claimed:
+                return None
+            self._claimed.add(upload_id)
+        stack = ExitStack()
+        stack.callback(self._claimed.discard, upload_id)
         return stack
 
     def reserve(self, upload_id: str, length: int) -> None:
@@ -141,6 +152,12 @@ class MemoryStorage:
         with self._lock:
             self._places.pop(upload_id, None)
             (self._folder / f"unfinished-{upload_id}").unlink(missing_ok=True)
+
+    def is_finished(self, upload_id: str, suffix: str) -> bool:
+        """Whether the finished file is there. Raises `OSError` where that cannot be known."""
+        found = self.finished_path(upload_id, suffix).is_file()
+        self._folder.stat()
+        return found
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; without effect if there is none."""

@@ -162,6 +162,33 @@ def one_at_a_time_may_promise_space(storage: Storage) -> None:
         pass
 
 
+def one_at_a_time_may_end_an_upload(storage: Storage) -> None:
+    if not storage.capabilities.locks_ranges:
+        return
+    upload_id, other = _reserved(storage), _reserved(storage)
+    right = storage.claim(upload_id)
+    assert right is not None
+    with right:
+        assert storage.claim(upload_id) is None
+        its_own = storage.claim(other)
+        assert its_own is not None
+        with its_own:
+            pass
+    again = storage.claim(upload_id)
+    assert again is not None
+    with again:
+        pass
+
+
+def a_finished_file_is_known_to_be_there_or_not(storage: Storage) -> None:
+    upload_id = _reserved(storage)
+    assert not storage.is_finished(upload_id, ".mp4")
+    path = storage.finish(upload_id, ".mp4", len(DATA))
+    assert storage.is_finished(upload_id, ".mp4")
+    path.unlink()
+    assert not storage.is_finished(upload_id, ".mp4")
+
+
 def a_writer_stays_in_its_range(storage: Storage) -> None:
     upload_id = _reserved(storage)
     with storage.open(upload_id, Range(100, 200)) as writer:
@@ -286,6 +313,8 @@ CHECKS: tuple[Check, ...] = (
     the_head_is_the_beginning,
     a_range_has_one_writer,
     one_at_a_time_may_promise_space,
+    one_at_a_time_may_end_an_upload,
+    a_finished_file_is_known_to_be_there_or_not,
     a_writer_stays_in_its_range,
     deleting_removes_everything,
     deleting_spares_the_finished_file,

@@ -198,6 +198,11 @@ const TROUBLES: Record<string, Words> = {
     safe: 'Every byte is kept on the server.',
     next: 'Try again in a moment; nothing is sent twice.',
   }),
+  'hook-ends-server': () => ({
+    what: 'The file has arrived whole, but what takes it over fails again and again.',
+    safe: 'Every byte is kept on the server.',
+    next: 'Ask the operator to look at the log, and try again in an hour.',
+  }),
   'upload-gone': () => ({
     what: 'The upload was cancelled elsewhere, or has expired.',
     safe: NOTHING_KEPT,

@@ -11,7 +11,7 @@ from wherry.core.digests import Digest
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.limits import LARGEST
 from wherry.core.ranges import Part, PartSet, Range
-from wherry.core.upload import Completion, Lease, State, Upload
+from wherry.core.upload import Calls, Completion, Lease, State, Upload
 from wherry.testing.catalog.scene import check_full, new_upload, refused, whole_upload
 
 
@@ -31,6 +31,8 @@ async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
         received=PartSet(parts),
         leases=(Lease("t1", Range(3, 5), 1.5), Lease("t2", Range(5, 7), 2.5)),
         completion=Completion("c", 9.75),
+        calls=Calls(2, 8.5),
+        is_named=True,
         slot_until=12.5,
         assessment_id="elsewhere",
         failure="type-refused",
