@@ -56,6 +56,7 @@ screenshots: test-parts ## Take a picture of the page in each state
 test-parts: .venv/.installed-parts
 	@PATH="$$PATH:/usr/sbin"; missing=""; \
 	command -v nginx >/dev/null || missing="nginx-light"; \
+	command -v apache2 >/dev/null || missing="$$missing apache2-bin"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import socket
@@ -13,24 +12,22 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wherry import __version__
 from wherry.app import App, check_storage, log_to_stderr
 from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
+from wherry.connection import IDLE_SECONDS, BoundedConnection
 from wherry.core.errors import NotThere
-from wherry.core.limits import KiB
 from wherry.core.requests import Caller
 from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
+from wherry.protocols.draining import Drained
 from wherry.protocols.route import route_class
 from wherry.router import build_router, page_router, short_router
 from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
 
-#: What the header lines of a request may have and take, in bytes and seconds.
-HEADERS_LIMIT, HEADERS_SECONDS = 128 * KiB, 10.0
 #: How long open requests may go on after SIGTERM, in seconds.
 GRACE = 2
 
@@ -39,47 +36,6 @@ LOOPBACK_WARNING = (
     "Put no proxy in front that the world can reach: to this server every request through it "
     "comes from this machine. For others, add a key (wherry keys add NAME) and use it."
 )
-
-
-class BoundedHeaders(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1, with an end to what it reads before it knows what is asked.
-
-    Header lines may have `HEADERS_LIMIT` bytes in all and take `HEADERS_SECONDS`; the
-    connection is closed otherwise. Bodies are bounded elsewhere.
-    """
-
-    _deadline: asyncio.TimerHandle
-    _in_headers = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect_headers()
-
-    def on_message_begin(self) -> None:
-        self._expect_headers()
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._deadline.cancel()
-        self._in_headers = False
-        super().on_headers_complete()
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > HEADERS_LIMIT:
-                self.transport.close()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
-        super().connection_lost(exc)
-
-    def _expect_headers(self) -> None:
-        if self._in_headers:
-            self._deadline.cancel()
-        self._in_headers, self._header_bytes = True, 0
-        self._deadline = self.loop.call_later(HEADERS_SECONDS, self.transport.close)
 
 
 class NoKeys(Exception):
@@ -107,6 +63,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api.include_router(short_router(app, access.caller), prefix="/api")
     api.include_router(page_router(asks_for_key=True))
     api.include_router(watched(app, operator, access))
+    api.add_middleware(Drained)
     return api
 
 
@@ -164,19 +121,23 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 def run(api: FastAPI, listeners: list[socket.socket]) -> None:
     """Raises `RuntimeError` where the application does not start; the log says why."""
-    config = uvicorn.Config(
-        api,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=GRACE,
-        server_header=False,
-        proxy_headers=False,  # who the peer is decides on anonymous access; no header may
-        http=BoundedHeaders,
-        ws="none",
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(configuration(api))
     try:
         with suppress(KeyboardInterrupt):
             server.run(sockets=listeners)
     except SystemExit as failed:  # with a number of uvicorn's own
         raise RuntimeError("the server did not start; the log says why") from failed
+
+
+def configuration(api: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        api,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=IDLE_SECONDS,
+        server_header=False,
+        proxy_headers=False,  # who the peer is decides on anonymous access; no header may
+        http=BoundedConnection,
+        ws="none",
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, HTTPException
 from tests.protocols.conftest import KiB, Serve, Uploading
 from tests.protocols.problems import problem
 
@@ -69,10 +69,13 @@ async def test_everybody_sees_their_own_uploads_and_operators_all(upload: Upload
     assert answer.json()["uploads"] == 1
 
 
-async def test_no_byte_of_a_body_is_read_before_it_is_known_who_asks(
-    client: httpx.AsyncClient,
-) -> None:
-    read = 0
+async def test_no_byte_of_a_body_is_read_before_it_is_known_who_asks(tmp_path: Path) -> None:
+    """Once it is known that it is nobody, what comes is read to its end, and used for nothing."""
+    read, asked = 0, []
+
+    def nobody() -> str:
+        asked.append(read)
+        raise HTTPException(401)
 
     async def body() -> AsyncIterator[bytes]:
         nonlocal read
@@ -80,13 +83,16 @@ async def test_no_byte_of_a_body_is_read_before_it_is_known_who_asks(
             read += 1
             yield b"x" * 1000
 
-    for path in ("init", "chunk?upload_id=x&offset=0", "complete", "cancel"):
-        answer = await client.post(f"/chunked-upload/{path}", content=body(), headers=NOBODY)
-        assert answer.status_code == 401
-    assert (
-        await client.post("/chunked-upload/upload", content=body(), headers=NOBODY)
-    ).status_code == 401
-    assert read == 0
+    host = FastAPI()
+    host.include_router(chunked_upload_router(owner=nobody, data=tmp_path, assessment=False))
+    transport = httpx.ASGITransport(host)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        for path in ("init", "chunk?upload_id=x&offset=0", "complete", "cancel", "upload"):
+            read = 0
+            answer = await client.post(f"/chunked-upload/{path}", content=body())
+            assert (answer.status_code, read) == (401, 100)
+    assert asked == [0] * 5
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_foreign_chunk_is_refused_before_its_bytes_are_asked_for(

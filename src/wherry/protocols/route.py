@@ -16,11 +16,12 @@ from typing import Any, ClassVar
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Receive
+from starlette.types import Receive, Scope, Send
 
 from wherry.core.errors import UploadError
 from wherry.engine import request_id, say
 from wherry.metrics import Metrics
+from wherry.protocols.draining import Drained
 from wherry.protocols.parsing import named
 from wherry.protocols.problem import STATUS, render_problem
 
@@ -35,6 +36,9 @@ class UploadRoute(APIRoute):
     #: Where `route_class` has named no other; nobody reads them.
     metrics: ClassVar[Metrics] = Metrics()
 
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await Drained(super().handle)(scope, receive, send)
+
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
 
@@ -44,8 +48,6 @@ class UploadRoute(APIRoute):
             token = request_id.set(current)
             named.set("-")
             begun = time.monotonic()
-            body = _Reading(request.receive)
-            request = Request(request.scope, body)
             try:
                 response = await handle(request)
             except UploadError as error:
@@ -60,10 +62,7 @@ class UploadRoute(APIRoute):
                     bytes=request.headers.get("content-length", "0"),
                     seconds=time.monotonic() - begun,
                 )
-                response = problem = render_problem(error)
-                # Who waits for "100 Continue" has sent nothing, and must not be asked to.
-                if not body.is_over and "expect" not in request.headers:
-                    problem.unread = body if _has_body(request) else None
+                response = render_problem(error)
             finally:
                 request_id.reset(token)
             response.headers.setdefault("X-Request-ID", current)
@@ -75,22 +74,3 @@ class UploadRoute(APIRoute):
 def route_class(metrics: Metrics) -> type[UploadRoute]:
     """The class of routes that count in `metrics`. FastAPI makes them, so the class must know."""
     return type("UploadRoute", (UploadRoute,), {"metrics": metrics})
-
-
-class _Reading:
-    """A request's `receive` that remembers whether the body has come to its end."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self.is_over = False
-
-    async def __call__(self) -> Message:
-        message = await self._receive()
-        self.is_over = not message.get("more_body", False)
-        return message
-
-
-def _has_body(request: Request) -> bool:
-    return "transfer-encoding" in request.headers or request.headers.get(
-        "content-length", "0"
-    ) not in ("", "0")

@@ -86,18 +86,19 @@ def require_nginx() -> str:
 
 
 @contextmanager
-def nginx(upstream_port: int, max_body: str | None = None) -> Iterator[Nginx]:
+def nginx(upstream_port: int, max_body: str | None = None, buffers: bool = True) -> Iterator[Nginx]:
     """Start nginx in front of 127.0.0.1:`upstream_port`, and stop it at the end.
 
     `max_body` is its `client_max_body_size`, like `10m`; None leaves out the line, so
-    that the default of 1 MiB holds. Raises `RuntimeError` if nginx does not start.
+    that the default of 1 MiB holds. `buffers`: whether it has a request whole before it
+    passes it on, as by default. Raises `RuntimeError` if nginx does not start.
     """
     program = find_nginx()
     if program is None:
         raise RuntimeError("nginx is not installed")
     with tempfile.TemporaryDirectory(prefix="wherry-nginx-") as name:
         folder = Path(name)
-        process, port = _start(program, folder, upstream_port, max_body)
+        process, port = _start(program, folder, upstream_port, max_body, buffers)
         running = Nginx(port, folder)
         try:
             yield running
@@ -112,13 +113,15 @@ def nginx(upstream_port: int, max_body: str | None = None) -> Iterator[Nginx]:
 
 
 def _start(
-    program: str, folder: Path, upstream_port: int, max_body: str | None
+    program: str, folder: Path, upstream_port: int, max_body: str | None, buffers: bool
 ) -> tuple[subprocess.Popen[bytes], int]:
     # nginx cannot choose a port; one that is free now may be taken a moment later.
     for _ in range(3):
         port = _free_port()
         configuration = folder / "nginx.conf"
-        configuration.write_text(_configuration(program, folder, port, upstream_port, max_body))
+        configuration.write_text(
+            _configuration(program, folder, port, upstream_port, max_body, buffers)
+        )
         with (folder / "stderr.log").open("wb") as log:
             command = [program, "-p", str(folder), "-c", str(configuration)]
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -144,8 +147,13 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _configuration(
-    program: str, folder: Path, port: int, upstream_port: int, max_body: str | None
+def _configuration(  # noqa: PLR0917 - it is called once
+    program: str,
+    folder: Path,
+    port: int,
+    upstream_port: int,
+    max_body: str | None,
+    buffers: bool,
 ) -> str:
     built = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
     folders = "\n  ".join(
@@ -154,6 +162,7 @@ def _configuration(
         if f"--without-http_{kind}_module" not in built
     )
     limit = "" if max_body is None else f"client_max_body_size {max_body};"
+    passing = "" if buffers else "proxy_http_version 1.1;\n      proxy_request_buffering off;"
     return f"""\
 daemon off;
 master_process off;
@@ -170,6 +179,7 @@ http {{
     location / {{
       proxy_pass http://127.0.0.1:{upstream_port};
       proxy_set_header Host $http_host;
+      {passing}
     }}
   }}
 }}

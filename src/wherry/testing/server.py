@@ -19,7 +19,7 @@ from pathlib import Path
 import httpx
 
 #: How long a server may take to start, in seconds.
-PATIENCE = 30.0
+PATIENCE = 120.0
 
 
 class Server:

@@ -1,0 +1,196 @@
+"""One HTTP/1.1 connection of `wherry serve`: uvicorn's, with an end to all that it reads.
+
+Rule 1: one bound for every byte of a request that is not its body: request line, header
+lines, what frames a chunked body, and what comes behind it. `HEAD_BYTES` in all, header
+lines within `HEAD_SECONDS` and no more than `HEAD_LINES`.
+
+Rule 2: one request at a time. What a client sends behind a request that is still being
+answered is not parsed but held, `HELD_BYTES` at most.
+
+Rule 3: a body that nobody reads any more, because its request is answered, is read to its
+end within `DRAIN_BYTES` and `DRAIN_SECONDS`; else the connection is closed. Bodies that
+are being read are bounded by who reads them (`protocols/bodies.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from wherry.core.limits import KiB
+from wherry.protocols.draining import DRAIN_BYTES, DRAIN_SECONDS
+
+HEAD_BYTES, HEAD_LINES, HEAD_SECONDS = 128 * KiB, 256, 10.0
+#: A connection on which nothing comes is closed after this time, in seconds.
+IDLE_SECONDS = 5
+HELD_BYTES = 512 * KiB
+#: How much is parsed at once outside of bodies: no more small requests than fit in it are
+#: known before they are counted.
+STEP = 1 * KiB
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """The protocol that uvicorn is given as `http`."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _held: bytearray
+    _beside = 0  # bytes of this request that are not its body
+    _lines = 0
+    _body_left: int | None = 0  # of a body of known length; None while a chunked one comes
+    _in_head = False
+    _in_body = False
+    _is_last = False  # whatever comes behind this request is not looked at
+    _brought = 0  # of the body, by the bytes that are being parsed
+    _unread = 0  # of a body whose request is answered
+
+    # What uvicorn is told by its transport.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._held = bytearray()
+        self._end_after(HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_after(None)
+        self._held.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._held and self._body_left is not None and self._body_left >= len(data) > 0:
+            self._parse(data)
+            return
+        self._held += data
+        self._parse_held()
+
+    def _parse_held(self) -> None:
+        while self._held and not self._is_last and not self.transport.is_closing():
+            if self.pipeline:  # another request waits for its turn already
+                self.flow.pause_reading()
+                if len(self._held) > HELD_BYTES:
+                    self.transport.close()
+                return
+            if not self._in_head and not self._in_body and self._timer is None:
+                self._end_after(HEAD_SECONDS)  # the first bytes of a request, or what is none
+            size = min(self._body_left or STEP, len(self._held))
+            piece = bytes(self._held[:size])
+            del self._held[:size]
+            self._parse(piece)
+        if self._is_last:
+            self._skip(len(self._held))
+            self._held.clear()
+
+    def _parse(self, piece: bytes) -> None:
+        self._brought = 0
+        super().data_received(piece)
+        self._beside += len(piece) - self._brought
+        if self._beside > HEAD_BYTES or self._lines > HEAD_LINES:
+            self._refuse(431, b"The header of the request is too long.")
+
+    def _skip(self, size: int) -> None:
+        """Bytes that nobody reads."""
+        self._unread += size
+        if self._unread > DRAIN_BYTES:
+            self.transport.close()
+
+    # What uvicorn is told by its parser.
+
+    def on_message_begin(self) -> None:
+        if self._is_last:
+            return
+        self._in_head, self._beside, self._lines, self._unread = True, 0, 0, 0
+        self._end_after(HEAD_SECONDS)
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._is_last:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._lines += 1
+        # A header line behind the body is no statement about the request.
+        if self._in_head and self._lines <= HEAD_LINES:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        if self._is_last:
+            return
+        self._in_head = False
+        self._end_after(None)
+        if self._lines > HEAD_LINES or self.transport.is_closing():
+            self._is_last = True
+            return
+        self._in_body = True
+        names = {name: value for name, value in self.headers if name in _FRAMING}
+        super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # Nothing is upgraded here, and the parser does not read on after such a request.
+            self._is_last, self.cycle.keep_alive = True, False
+        elif b"transfer-encoding" in names:
+            # The parser may keep what came behind the last chunk for the next request.
+            self._body_left, self.cycle.keep_alive = None, False
+        else:
+            self._body_left = int(names.get(b"content-length", b"0"))
+
+    def on_body(self, body: bytes) -> None:
+        self._brought += len(body)
+        if self._body_left is not None:
+            self._body_left = max(self._body_left - len(body), 0)
+        if self.cycle.response_complete:
+            self._skip(len(body))
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if not self._in_body:
+            return
+        self._is_last = self._is_last or self._body_left is None
+        self._in_body, self._body_left = False, 0
+        super().on_message_complete()
+        if self.cycle.response_complete:
+            self._end_after(IDLE_SECONDS)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """No line in the log: some HTTP clients ask for h2c with each first request."""
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, msg.encode())
+
+    def _refuse(self, status: int, why: bytes) -> None:
+        """End the connection; say why, if no answer is on its way."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close" % len(why)
+            self.transport.write(b"%s%s\r\n\r\n%s" % (STATUS_LINE[status], head, why))
+        self.transport.close()
+
+    # What uvicorn is told by who answers.
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        if self._in_body and self.cycle.response_complete:
+            self._end_after(DRAIN_SECONDS)
+        if self._held:
+            self.loop.call_soon(self._parse_held)
+
+    def _end_after(self, seconds: float | None) -> None:
+        """Close the connection then, unless this is called again before."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if seconds is None else self.loop.call_later(seconds, self._end)
+
+    def _end(self) -> None:
+        self._timer = None
+        cycle: Any = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            self._end_after(HEAD_SECONDS)  # not in the middle of an answer
+        else:
+            self.transport.close()
+
+
+#: The header lines that say where a body ends.
+_FRAMING = frozenset([b"content-length", b"transfer-encoding"])

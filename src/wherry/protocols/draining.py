@@ -1,0 +1,107 @@
+"""What becomes of a body that is not wanted: it is read to its end, within bounds.
+
+A proxy that is still sending a request when the answer comes and the connection closes may
+make an answer of its own out of it (nginx: 502; Apache: 500), and the client never learns why
+it was refused. So the answer waits for the end of the body, if that comes soon.
+
+Rule 1: nothing that is read here is used, and no more than a block of it is held.
+
+Rule 2: there is a bound in bytes, in time, and in how many are read at once. Beyond it the
+answer comes without waiting, says `Connection: close`, and what still comes is read a while,
+so that the answer can be read too.
+"""
+
+from __future__ import annotations
+
+import anyio
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from wherry.core.limits import MiB
+
+#: The most that is read of one unwanted body, and for how long in all.
+DRAIN_BYTES, DRAIN_SECONDS = 256 * MiB, 20.0
+#: How long the answer waits for the end of the body; behind the answer, how long for a byte.
+WAIT_SECONDS = 2.0
+#: So many unwanted bodies are read at once, in one process.
+DRAINS = 64
+
+#: What proxies add to a request that they forward.
+_OF_PROXIES = ("via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+class Drained:
+    """An application whose answers come when the body of their request is out of the way."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not has_body(scope):
+            await self._app(scope, receive, send)
+            return
+        exchange = Exchange(scope, receive, send)
+        await self._app(scope, exchange.receive, exchange.send)
+
+
+def has_body(scope: Scope) -> bool:
+    headers = Headers(scope=scope)
+    return "transfer-encoding" in headers or headers.get("content-length", "0") not in ("", "0")
+
+
+class Exchange:
+    """A request with a body, and its answer."""
+
+    _now = 0  # bodies that are being drained
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        self._receive, self._send = receive, send
+        self._is_http1 = scope.get("http_version", "1.1").startswith("1")
+        # Who waits for "100 Continue" has sent nothing, and need not be asked to. A proxy
+        # that forwards such a request may not understand an answer instead.
+        waits = headers.get("expect", "").lower() == "100-continue"
+        self._may_ask = not waits or any(name in headers for name in _OF_PROXIES)
+        length = headers.get("content-length", "")
+        self._is_short = not length.isdigit() or int(length) <= DRAIN_BYTES
+        self._is_over = False
+        self._left = DRAIN_BYTES
+
+    async def receive(self) -> Message:
+        self._may_ask = True
+        message = await self._receive()
+        self._is_over = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        if self._is_over:
+            await self._send(message)
+        elif message["type"] == "http.response.start":
+            if self._is_short:
+                await self._drain(WAIT_SECONDS)
+            if not self._is_over and self._is_http1:
+                headers = [*message.get("headers", ()), (b"connection", b"close")]
+                message = {**message, "headers": headers}
+            await self._send(message)
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._drain(DRAIN_SECONDS if self._is_short else WAIT_SECONDS)
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await self._send(message)
+
+    async def _drain(self, seconds: float) -> None:
+        if not self._may_ask or Exchange._now >= DRAINS:
+            return
+        Exchange._now += 1
+        try:
+            end = anyio.current_time() + seconds
+            while not self._is_over and self._left > 0:
+                patience = min(end - anyio.current_time(), WAIT_SECONDS)
+                with anyio.move_on_after(patience) as silence:
+                    message = await self.receive()
+                    self._left -= len(message.get("body", b""))
+                if silence.cancelled_caught:
+                    return
+        finally:
+            Exchange._now -= 1

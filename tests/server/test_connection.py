@@ -1,0 +1,268 @@
+"""Whatever a client sends beside a body has an end, in bytes and in time. Sizes are harmless."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from tests.server.conftest import PATIENCE, Connect, answer, pushed, rest, running
+
+from wherry import connection as bounds
+from wherry.auth import Keys, keys_file
+from wherry.core.limits import KiB, MiB
+from wherry.protocols import draining
+
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
+INIT = (
+    b"POST /api/chunked-upload/init HTTP/1.1\r\nHost: localhost\r\n"
+    b"Content-Type: application/json\r\n"
+)
+CHUNKED = INIT + b"Transfer-Encoding: chunked\r\n\r\n"
+#: What the kernel still takes when nobody reads any more, and some more.
+UNREAD = 32 * MiB
+
+
+def chunk(data: bytes, extension: bytes = b"") -> bytes:
+    return b"%x%s\r\n%s\r\n" % (len(data), extension, data)
+
+
+@pytest.fixture
+def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (draining, bounds):
+        monkeypatch.setattr(module, "DRAIN_BYTES", 1 * MiB)
+
+
+@pytest.fixture
+def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounds, "HEAD_SECONDS", 0.5)
+    monkeypatch.setattr(draining, "WAIT_SECONDS", 0.2)
+    for module in (draining, bounds):
+        monkeypatch.setattr(module, "DRAIN_SECONDS", 0.5)
+
+
+@pytest.mark.parametrize(
+    ("begun", "piece"),
+    [
+        (HEALTH + b"X: ", b"x" * KiB),
+        (b"GET /", b"x" * KiB),
+        (HEALTH, b"X: y\r\n"),
+        (CHUNKED + chunk(b"{"), chunk(b" ", b";x=" + b"y" * KiB)),
+        (CHUNKED + chunk(b"{"), b"1;" + b"y" * KiB),
+        (CHUNKED + chunk(b"{}") + b"0\r\n", b"X: " + b"y" * KiB + b"\r\n"),
+        (CHUNKED + chunk(b"{}") + b"0\r\nX: ", b"y" * KiB),
+        (CHUNKED + chunk(b"{}") + b"0\r\n", b"X: y\r\n"),
+    ],
+    ids=[
+        "a long header",
+        "a long address",
+        "many headers",
+        "chunk extensions",
+        "one chunk extension",
+        "trailers",
+        "one trailer",
+        "many trailers",
+    ],
+)
+def test_what_is_no_body_is_not_read_for_ever(connect: Connect, begun: bytes, piece: bytes) -> None:
+    connection = connect()
+    connection.sendall(begun)
+    assert pushed(connection, piece, 2 * UNREAD) < UNREAD
+    rest(connection)
+    again = connect()
+    again.sendall(HEALTH + b"\r\n")
+    assert b"200 OK" in answer(again)
+
+
+def test_a_request_with_too_many_header_lines_is_told_so(connect: Connect) -> None:
+    connection = connect()
+    connection.sendall(HEALTH + b"X: y\r\n" * 300 + b"\r\n")
+    assert b"HTTP/1.1 431 " in rest(connection)
+
+
+@pytest.mark.usefixtures("little_time")
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /hea",
+        HEALTH + b"X: y",
+        HEALTH + b"Content-Length: 100\r\n\r\n",
+        HEALTH + b"\r\n" + b"\r\n",
+        HEALTH + b"\r\n" + b"GET /hea",
+    ],
+    ids=[
+        "nothing",
+        "half an address",
+        "half a head",
+        "a body that nobody reads",
+        "blank lines between requests",
+        "half a second request",
+    ],
+)
+def test_a_client_that_trickles_beside_a_body_is_not_waited_for(
+    connect: Connect, begun: bytes
+) -> None:
+    """It sends a byte now and then, and so is never idle."""
+    connection = connect()
+    connection.sendall(begun)
+    until = time.monotonic() + PATIENCE
+    with suppress(ConnectionError):
+        while time.monotonic() < until:
+            connection.settimeout(0.05)
+            with suppress(TimeoutError):
+                if not connection.recv(4096):
+                    break
+            if begun:
+                connection.sendall(b"\r\n" if begun.endswith(b"\r\n\r\n\r\n") else b"x")
+    assert time.monotonic() < until
+
+
+@pytest.mark.usefixtures("few_bytes")
+@pytest.mark.parametrize("length", [900 * KiB, 1 << 40], ids=["short", "long"])
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_after_a_401_little_more_is_read(tmp_path: Path, length: int, framing: str) -> None:
+    Keys(keys_file(tmp_path / "data")).add("alice")
+    head = b"POST /api/chunked-upload/init HTTP/1.1\r\nHost: localhost\r\n"
+    if framing == "length":
+        head += b"Content-Length: %d\r\n\r\n" % length
+    else:
+        head += b"Transfer-Encoding: chunked\r\n\r\n"
+    with running(tmp_path / "data") as connect:
+        connection = connect()
+        connection.sendall(head)
+        if framing == "length" and length < MiB:
+            connection.sendall(bytes(length))
+            assert b"401" in answer(connection)
+            connection.sendall(HEALTH + b"\r\n")
+            assert b"200 OK" in answer(connection)
+            return
+        piece = bytes(64 * KiB) if framing == "length" else chunk(bytes(64 * KiB))
+        assert pushed(connection, piece, 2 * UNREAD) < UNREAD
+        assert b"401" in rest(connection)
+
+
+@pytest.mark.usefixtures("few_bytes")
+@pytest.mark.parametrize("path", [b"/healthz", b"/", b"/nowhere", b"/api/chunked-upload/"])
+def test_a_body_that_no_route_wants_is_read_within_bounds(connect: Connect, path: bytes) -> None:
+    head = b"GET %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    connection = connect()
+    connection.sendall(head % (path, 100 * KiB) + bytes(100 * KiB))
+    answer(connection)
+    connection.sendall(head % (path, 1 << 40))
+    answer(connection)
+    assert pushed(connection, bytes(64 * KiB), 2 * UNREAD) < UNREAD
+
+
+def test_a_body_that_comes_late_leaves_the_connection_open_and_then_idle(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event stream is answered at once; its request's body ends after it."""
+    monkeypatch.setattr(draining, "WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(bounds, "IDLE_SECONDS", 0.5)
+    connection = connect()
+    connection.sendall(HEALTH + b"Content-Length: 4\r\n\r\n")
+    assert b"200 OK" in answer(connection)
+    connection.sendall(b"late")
+    rest(connection)
+
+
+def test_a_header_line_behind_the_body_is_none_of_the_request(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: set[bytes] = set()
+    end = bounds.BoundedConnection.on_message_complete
+
+    def ending(self: bounds.BoundedConnection) -> None:
+        names.update(name for name, _ in self.scope["headers"])
+        end(self)
+
+    monkeypatch.setattr(bounds.BoundedConnection, "on_message_complete", ending)
+    connection = connect()
+    wanted = json.dumps({"filename": "a.mp4", "size": 0}).encode()
+    connection.sendall(CHUNKED + chunk(wanted) + b"0\r\nX-One: 1\r\nX-Two: 2\r\n\r\n")
+    assert b"201 Created" in rest(connection)
+    assert names == {b"host", b"content-type", b"transfer-encoding"}
+
+
+def test_behind_a_chunked_body_the_connection_ends(connect: Connect) -> None:
+    """The parser keeps header lines that came behind a body for the next request."""
+    connection = connect()
+    body = chunk(b'{"filename": "a.mp4", "size": 0}') + b"0\r\n\r\n"
+    connection.sendall(CHUNKED + body + HEALTH + b"\r\n")
+    told = rest(connection)
+    assert told.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in told.lower()
+
+
+def test_many_requests_at_once_are_answered_and_few_are_known_at_once(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = 0
+    parse = bounds.BoundedConnection._parse
+
+    def counting(self: bounds.BoundedConnection, piece: bytes) -> None:
+        nonlocal waiting
+        parse(self, piece)
+        waiting = max(waiting, len(self.pipeline))
+
+    monkeypatch.setattr(bounds.BoundedConnection, "_parse", counting)
+    connection = connect()
+    connection.sendall((HEALTH + b"\r\n") * 2000 + HEALTH + b"Connection: close\r\n\r\n")
+    assert rest(connection).count(b"200 OK") == 2001
+    assert 0 < waiting < 40
+
+
+def test_a_request_that_asks_for_another_protocol_is_answered_in_this_one(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = connect()
+    connection.sendall(HEALTH + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + HEALTH + b"\r\n")
+    told = rest(connection)
+    assert told.count(b"200 OK") == 1
+    assert not [r for r in caplog.records if r.levelname == "WARNING" and r.name != "wherry"]
+
+
+def test_the_answer_waits_for_a_body_that_comes_soon_and_not_for_one_that_does_not(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = HEALTH + b"Content-Length: 1000\r\n\r\n"
+    monkeypatch.setattr(draining, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(draining, "DRAIN_SECONDS", 0.3)
+    slow = connect()
+    slow.sendall(head + bytes(999))
+    told = answer(slow)
+    assert b"connection: close" in told.lower()
+    assert rest(slow) == b""
+    monkeypatch.setattr(draining, "WAIT_SECONDS", PATIENCE)
+    quick = connect()
+    quick.sendall(head + bytes(999))
+    quick.settimeout(0.3)
+    with pytest.raises(TimeoutError):
+        quick.recv(1)
+    quick.settimeout(PATIENCE)
+    quick.sendall(b"x")
+    assert b"connection: close" not in answer(quick).lower()
+
+
+def test_only_so_many_unwanted_bodies_are_read_at_once(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draining, "DRAINS", 2)
+    monkeypatch.setattr(draining, "WAIT_SECONDS", PATIENCE)
+    head = HEALTH + b"Content-Length: 1000\r\n\r\n"
+    waiting: list[socket.socket] = [connect(), connect()]
+    for connection in waiting:
+        connection.sendall(head)
+    until = time.monotonic() + PATIENCE
+    while draining.Exchange._now < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    third = connect()
+    third.sendall(head)
+    assert b"connection: close" in rest(third).lower()
+    for connection in waiting:
+        connection.sendall(bytes(1000))
+        assert b"200 OK" in answer(connection)
