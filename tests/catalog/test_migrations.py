@@ -19,7 +19,9 @@ from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.migrations import VERSION_TABLE, migrate
 from wherry.catalog.sqlite import open_engine, parse_url
 from wherry.catalog.tables import metadata
-from wherry.testing.catalog.scene import PATIENCE, new_upload
+from wherry.core.ranges import Part
+from wherry.core.upload import State
+from wherry.testing.catalog.scene import PATIENCE
 
 pytestmark = pytest.mark.anyio
 
@@ -57,20 +59,31 @@ def test_migrations_and_tables_make_the_same_schema(path: Path, tmp_path: Path) 
     assert len(schema(path)) > len(metadata.tables)
 
 
-async def test_a_catalog_from_before_the_line_keeps_its_uploads(path: Path) -> None:
-    migrated(path)
-    catalog = SqlCatalog(path)
-    await catalog.create(new_upload("old"))
-    await catalog.close()
-    with sqlite3.connect(path) as connection:  # what it was before
-        connection.execute("DROP INDEX ix_uploads_queued_at")
-        for column in ("queued_at", "calls_lost", "called_at", "is_named"):
-            connection.execute(f"ALTER TABLE uploads DROP COLUMN {column}")
-        connection.execute(f"UPDATE {VERSION_TABLE} SET version_num = '0001'")
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revision: str) -> None:
+    engine = open_engine(parse_url(path), 2)
+    migrate(engine, revision)
+    engine.dispose()
+    before = schema(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            'INSERT INTO uploads (id, owner, filename, "limit", length, chunk_size, created_at,'
+            " metadata, state, slot_until) VALUES ('old', 'o', 'film.mp4', 100, 100, 10, 0.0,"
+            " '{}', 'complete', 0.0)"
+        )
+        connection.execute("INSERT INTO parts VALUES ('old', 0, 100, 7, 1.0)")
+        connection.execute(
+            "INSERT INTO assessments (id, upload_id, owner, created_at, state, attempts,"
+            " leased_until, steps) VALUES ('of-old', 'old', 'o', 0.0, 'done', 1, 0.0, '[]')"
+        )
     connection.close()
     catalog = SqlCatalog(path)
-    assert await catalog.load("old") == new_upload("old")
+    upload = await catalog.load("old")
+    assert await catalog.uploads({State.COMPLETE}, "o") == [upload]
+    assert upload.received.parts == (Part(0, 100, 7, 1.0),)
+    assert [found.id for found in await catalog.assessments()] == ["of-old"]
     await catalog.close()
+    assert schema(path) != before
 
 
 def test_migrating_again_changes_nothing(path: Path) -> None:

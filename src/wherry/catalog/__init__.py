@@ -5,7 +5,8 @@ what is recorded at that moment. When it raises, nothing has changed.
 
 Rule 2: what a method returned from survives power loss.
 
-Rule 3: reading never waits for a writer.
+Rule 3: reading never waits for a writer, and what is about one upload never waits for a
+list. Lists come in pages, and a page takes as long however many records there are.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Protocol
 from wherry.catalog.census import Census
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
+from wherry.core.pages import FIRST, Page, Slice
 from wherry.core.upload import State, Upload
 
 Change = Callable[[Upload], Upload]
@@ -58,9 +60,32 @@ class Catalog(Protocol):
         """`update` for a thread that no event loop may hold up."""
 
     async def uploads(
-        self, states: Collection[State] | None = None, owner: str | None = None
-    ) -> list[Upload]:
-        """All of these uploads, oldest first."""
+        self,
+        states: Collection[State] | None = None,
+        owner: str | None = None,
+        part: Slice = FIRST,
+    ) -> Page[Upload]:
+        """Some of these uploads, oldest first if not said otherwise."""
+
+    async def ids(self, states: Collection[State]) -> frozenset[str]:
+        """The identifiers of all uploads in these states, which should be few."""
+
+    async def due(
+        self, states: Collection[State], before: float, now: float, part: Slice = FIRST
+    ) -> Page[Upload]:
+        """Of these states those that were created at `before` or earlier.
+
+        And those that seem to have been created after `now`: the clock was set back.
+        """
+
+    async def due_files(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+        """Complete uploads created at `before` or earlier whose file is there.
+
+        Without those whose assessment still needs it.
+        """
+
+    async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+        """Uploads whose file was discarded at `before` or earlier, in the order of that."""
 
     async def census(self, now: float) -> Census:
         """How many there are of what is unfinished, at `now`; never looks at the rest."""
@@ -81,8 +106,8 @@ class Catalog(Protocol):
     ) -> Assessment | None:
         """Apply `change` to the oldest that is claimable at `now`; None if there is none."""
 
-    async def assessments(self, owner: str | None = None) -> list[Assessment]:
-        """All of these assessments, oldest first."""
+    async def assessments(self, part: Slice = FIRST) -> Page[Assessment]:
+        """Some of the assessments, oldest first if not said otherwise."""
 
     async def close(self) -> None:
         """Finish what was begun and let go of the files."""

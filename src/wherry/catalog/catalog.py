@@ -1,7 +1,8 @@
 """The catalog in SQLite.
 
 Rule 1: every change goes through the one writer thread; every question has a
-reader thread and a connection of its own, and never waits for the writer.
+reader thread and a connection of its own, and never waits for the writer. Lists have
+threads apart, so that nobody who sends a chunk waits behind them.
 
 Rule 2: several processes may have the same file open. Nothing is kept in
 memory that another process could make untrue unnoticed.
@@ -18,7 +19,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from wherry.catalog import Change, Choice, queries, sqlite
+from wherry.catalog import Change, Choice, lists, queries, sqlite
 from wherry.catalog.census import Census, census
 from wherry.catalog.migrations import migrate
 from wherry.catalog.operations import Advance, Claim, Create, Forget, Update, UpdateAssessment
@@ -26,12 +27,15 @@ from wherry.catalog.writer import Writer
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.pages import FIRST, Page, Slice
 from wherry.core.upload import State, Upload
 
 T = TypeVar("T")
 
 #: How many questions are answered at once.
 READERS = 4
+#: How many pages of lists are read at once; who asks for more of them waits.
+LISTERS = 1
 
 
 class SqlCatalog:
@@ -49,13 +53,14 @@ class SqlCatalog:
         Wherry, `DiskFull` or `StorageFailed` for one that cannot be used.
         """
         # The writer has one connection for long, and its checkpoint one for a moment.
-        self._engine = sqlite.open_engine(sqlite.parse_url(where), READERS + 2)
+        self._engine = sqlite.open_engine(sqlite.parse_url(where), READERS + LISTERS + 2)
         try:
             migrate(self._engine)
         except BaseException as error:
             self._engine.dispose()
             raise sqlite.failure(error) or error from error
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wherry-catalog-reader")
+        self._listers = ThreadPoolExecutor(LISTERS, thread_name_prefix="wherry-catalog-lister")
         self._writer = Writer(self._engine)
 
     async def create(self, upload: Upload) -> Upload:
@@ -86,9 +91,26 @@ class SqlCatalog:
         return self._writer.submit(Update(upload_id, change)).result()
 
     async def uploads(
-        self, states: Collection[State] | None = None, owner: str | None = None
-    ) -> list[Upload]:
-        return await self._read(lambda c: queries.uploads_where(c, states, owner))
+        self,
+        states: Collection[State] | None = None,
+        owner: str | None = None,
+        part: Slice = FIRST,
+    ) -> Page[Upload]:
+        return await self._list(lambda c: lists.uploads_page(c, states, owner, part))
+
+    async def ids(self, states: Collection[State]) -> frozenset[str]:
+        return await self._list(lambda c: lists.ids(c, states))
+
+    async def due(
+        self, states: Collection[State], before: float, now: float, part: Slice = FIRST
+    ) -> Page[Upload]:
+        return await self._list(lambda c: lists.due(c, states, before, now, part))
+
+    async def due_files(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+        return await self._list(lambda c: lists.due_files(c, before, part))
+
+    async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+        return await self._list(lambda c: lists.due_records(c, before, part))
 
     async def census(self, now: float) -> Census:
         return await self._read(lambda c: census(c, now))
@@ -115,8 +137,8 @@ class SqlCatalog:
             return None
         return await _wait(self._writer.submit(Claim(now, change)))
 
-    async def assessments(self, owner: str | None = None) -> list[Assessment]:
-        return await self._read(lambda c: queries.assessments_where(c, owner))
+    async def assessments(self, part: Slice = FIRST) -> Page[Assessment]:
+        return await self._list(lambda c: lists.assessments_page(c, part))
 
     async def close(self) -> None:
         """Carry out what waits, answer what was asked, let go of the files. Again: nothing."""
@@ -125,9 +147,17 @@ class SqlCatalog:
     def _close(self) -> None:
         self._writer.close()
         self._readers.shutdown()
+        self._listers.shutdown()
         self._engine.dispose()
 
     async def _read(self, ask: Callable[[Connection], T]) -> T:
+        """Of one upload, or of what is open: an answer that somebody waits for."""
+        return await self._ask(self._readers, ask)
+
+    async def _list(self, ask: Callable[[Connection], T]) -> T:
+        return await self._ask(self._listers, ask)
+
+    async def _ask(self, threads: ThreadPoolExecutor, ask: Callable[[Connection], T]) -> T:
         def answer() -> T:
             try:
                 with self._engine.connect() as connection:
@@ -135,7 +165,7 @@ class SqlCatalog:
             except SQLAlchemyError as error:
                 raise sqlite.failure(error) or error from error
 
-        return await _wait(self._readers.submit(answer))
+        return await _wait(threads.submit(answer))
 
 
 async def _wait(future: Future[T]) -> T:

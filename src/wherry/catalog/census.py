@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, case, func, select
 
-from wherry.catalog.tables import assessments, uploads
+from wherry.catalog.tables import IS_IN_LINE, assessments, uploads
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.upload import HOLDS_SPACE, UNFINISHED, State, Upload
 
@@ -48,9 +48,7 @@ def census(connection: Connection, now: float) -> Census:
     )
     found = {State(row[0]): row[1:] for row in connection.execute(by_state)}
     holding = [counted for state, counted in found.items() if state in HOLDS_SPACE]
-    line = select(func.count(), func.min(uploads.c.queued_at)).where(
-        uploads.c.queued_at.is_not(None)
-    )
+    line = select(func.count(), func.min(uploads.c.queued_at)).where(IS_IN_LINE)
     waiting, waiting_since = connection.execute(line).one()
     by_progress = (
         select(assessments.c.state, func.count(), func.min(assessments.c.created_at))

@@ -6,16 +6,21 @@ sees it before a change or after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from threading import Lock
+from typing import TypeVar
 
 from wherry.catalog import Change, Choice
 from wherry.catalog.census import Census, census_of
 from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.pages import FIRST, PARTS_ON_PAGE, Mark, Page, Slice
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, State, Upload
+
+R = TypeVar("R", bound=Upload | Assessment)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +124,44 @@ class MemoryCatalog:
             return changed
 
     async def uploads(
-        self, states: Collection[State] | None = None, owner: str | None = None
-    ) -> list[Upload]:
+        self,
+        states: Collection[State] | None = None,
+        owner: str | None = None,
+        part: Slice = FIRST,
+    ) -> Page[Upload]:
         found = [
             upload
             for upload in self._records.uploads.values()
             if (states is None or upload.state in states) and owner in (None, upload.owner)
         ]
-        return sorted(found, key=_age)
+        return _page(found, _age, part)
+
+    async def ids(self, states: Collection[State]) -> frozenset[str]:
+        return frozenset(u.id for u in self._records.uploads.values() if u.state in states)
+
+    async def due(
+        self, states: Collection[State], before: float, now: float, part: Slice = FIRST
+    ) -> Page[Upload]:
+        found = [u for u in self._records.uploads.values() if u.state in states]
+        found = [u for u in found if u.created_at <= before or u.created_at > now]
+        return _page(found, _age, part)
+
+    async def due_files(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+        records = self._records
+        needed = {a.upload_id for a in records.assessments.values() if a.needs_file()}
+        found = [
+            upload
+            for upload in records.uploads.values()
+            if upload.is_complete()
+            and upload.discarded_at is None
+            and upload.created_at <= before
+            and upload.id not in needed
+        ]
+        return _page(found, _age, part)
+
+    async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+        gone = [u for u in self._records.uploads.values() if u.discarded_at is not None]
+        return _page([u for u in gone if _discarded(u).at <= before], _discarded, part)
 
     async def census(self, now: float) -> Census:
         records = self._records
@@ -162,9 +197,8 @@ class MemoryCatalog:
             self._records = self._records.with_assessment(claimed)
             return claimed
 
-    async def assessments(self, owner: str | None = None) -> list[Assessment]:
-        found = [a for a in self._records.assessments.values() if owner in (None, a.owner)]
-        return sorted(found, key=_age)
+    async def assessments(self, part: Slice = FIRST) -> Page[Assessment]:
+        return _page(self._records.assessments.values(), _age, part)
 
     async def close(self) -> None:
         """There is nothing to let go of."""
@@ -175,5 +209,25 @@ def _place_of(upload: Upload) -> Place:
     return Place(upload.id, upload.owner, since, 0 if has_space else upload.limit, has_space)
 
 
-def _age(record: Upload | Assessment) -> tuple[float, str]:
-    return record.created_at, record.id
+def _age(record: Upload | Assessment) -> Mark:
+    return Mark(record.created_at, record.id)
+
+
+def _discarded(upload: Upload) -> Mark:
+    return Mark(upload.discarded_at or 0.0, upload.id)
+
+
+def _page(found: Iterable[R], mark: Callable[[R], Mark], part: Slice) -> Page[R]:
+    def is_behind(here: Mark, after: Mark | None = part.after) -> bool:
+        return after is None or (here < after if part.newest else here > after)
+
+    rest = [record for record in found if is_behind(mark(record))]
+    rest.sort(key=mark, reverse=part.newest)
+    most = min(part.limit, _with_few_parts(rest))
+    return Page(rest[:most], mark(rest[most - 1]) if len(rest) > most else None)
+
+
+def _with_few_parts(records: Sequence[Upload | Assessment]) -> int:
+    """How many of them may be on one page with all their parts, one at least."""
+    counted = (len(r.received.parts) if isinstance(r, Upload) else 0 for r in records)
+    return max(sum(count <= PARTS_ON_PAGE for count in accumulate(counted)), 1)

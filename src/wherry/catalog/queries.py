@@ -7,15 +7,13 @@ the caller's, so it never shows half a change.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable
 
-from sqlalchemy import Connection, Select, and_, bindparam, case, exists, func, or_, select
+from sqlalchemy import BindParameter, Connection, bindparam, case, exists, func, select
 from sqlalchemy.sql import ColumnElement
 
 from wherry.catalog.rows import assessment_of, lease_of, upload_of
-from wherry.catalog.tables import assessments, leases, parts, uploads
+from wherry.catalog.tables import IS_IN_LINE, assessments, leases, parts, uploads
 from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part
@@ -25,42 +23,18 @@ from wherry.core.upload import ACCEPTS, HOLDS_SPACE, Lease, State, Upload
 MANY = 500
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """The three statements that read some uploads."""
-
-    rows: Select[Any]
-    parts: Select[Any]
-    leases: Select[Any]
-
-    @classmethod
-    def where(cls, *conditions: ColumnElement[bool]) -> _Reading:
-        oldest_first = (uploads.c.created_at, uploads.c.id)
-        part = (parts.c.upload_id, parts.c.start, parts.c.end, parts.c.crc, parts.c.at)
-        in_order = (leases.c.upload_id, leases.c.at, leases.c.start)
-        return cls(
-            select(uploads).where(*conditions).order_by(*oldest_first),
-            select(*part)
-            .join_from(parts, uploads)
-            .where(*conditions)
-            .order_by(parts.c.upload_id, parts.c.start),
-            select(leases).join_from(leases, uploads).where(*conditions).order_by(*in_order),
-        )
-
-    def run(self, connection: Connection, given: Mapping[str, object]) -> list[Upload]:
-        found = connection.execute(self.rows, given).all()
-        if not found:
-            return []
-        received: dict[str, list[Part]] = defaultdict(list)
-        for upload_id, start, end, crc, at in connection.execute(self.parts, given):
-            received[upload_id].append(Part(start, end, crc, at))
-        leased: dict[str, list[Lease]] = defaultdict(list)
-        for row in connection.execute(self.leases, given):
-            leased[row.upload_id].append(lease_of(row))
-        return [upload_of(row, received[row.id], leased[row.id]) for row in found]
-
-
-_BY_ID = _Reading.where(uploads.c.id.in_(bindparam("ids", expanding=True)))
+_IDS: BindParameter[str] = bindparam("ids", expanding=True)
+_ROWS = select(uploads).where(uploads.c.id.in_(_IDS))
+_PARTS = (
+    select(parts.c.upload_id, parts.c.start, parts.c.end, parts.c.crc, parts.c.at)
+    .where(parts.c.upload_id.in_(_IDS))
+    .order_by(parts.c.upload_id, parts.c.start)
+)
+_LEASES = (
+    select(leases)
+    .where(leases.c.upload_id.in_(_IDS))
+    .order_by(leases.c.upload_id, leases.c.at, leases.c.start)
+)
 
 
 def uploads_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Upload]:
@@ -68,20 +42,22 @@ def uploads_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Uploa
     wanted, found = list(ids), {}
     for first in range(0, len(wanted), MANY):
         some = wanted[first : first + MANY]
-        found.update({u.id: u for u in _BY_ID.run(connection, {"ids": some})})
+        found.update({upload.id: upload for upload in _some(connection, some)})
     return found
 
 
-def uploads_where(
-    connection: Connection, states: Collection[State] | None, owner: str | None
-) -> list[Upload]:
-    """Oldest first; None: of any state, of any owner."""
-    conditions: list[ColumnElement[bool]] = []
-    if states is not None:
-        conditions.append(uploads.c.state.in_([state.value for state in states]))
-    if owner is not None:
-        conditions.append(uploads.c.owner == owner)
-    return _Reading.where(*conditions).run(connection, {})
+def _some(connection: Connection, ids: list[str]) -> list[Upload]:
+    given = {"ids": ids}
+    found = connection.execute(_ROWS, given).all()
+    if not found:
+        return []
+    received: dict[str, list[Part]] = defaultdict(list)
+    for upload_id, start, end, crc, at in connection.execute(_PARTS, given):
+        received[upload_id].append(Part(start, end, crc, at))
+    leased: dict[str, list[Lease]] = defaultdict(list)
+    for row in connection.execute(_LEASES, given):
+        leased[row.upload_id].append(lease_of(row))
+    return [upload_of(row, received[row.id], leased[row.id]) for row in found]
 
 
 def same_upload(connection: Connection, new: Upload) -> str | None:
@@ -119,7 +95,7 @@ def line(connection: Connection, now: float) -> Line:
 
 _PLACES = select(
     uploads.c.id, uploads.c.owner, uploads.c.queued_at, uploads.c.limit, uploads.c.state
-).where(uploads.c.queued_at.is_not(None))
+).where(IS_IN_LINE)
 
 _UNUSED = select(uploads.c.id).where(
     uploads.c.state == State.RECEIVING.value,
@@ -144,19 +120,18 @@ def assessment_of_upload(connection: Connection, upload_id: str) -> Assessment |
 
 
 def claimable_assessment(connection: Connection, now: float) -> Assessment | None:
-    """The oldest that nobody works on at `now`, as `Assessment.is_claimable` says."""
-    state = assessments.c.state
-    queued = state == AssessmentState.QUEUED.value
-    orphaned = and_(state == AssessmentState.RUNNING.value, assessments.c.leased_until <= now)
-    return _one_assessment(connection, or_(queued, orphaned))
+    """The oldest that nobody works on at `now`, as `Assessment.is_claimable` says.
+
+    Two questions, for each has an index in this order. Those that run are as few as
+    workers, so they are all looked at.
+    """
+    queued = _one_assessment(connection, assessments.c.state == AssessmentState.QUEUED.value)
+    running = connection.execute(_RUNNING)
+    found = [a for a in (queued, *map(assessment_of, running)) if a and a.is_claimable(now)]
+    return min(found, key=lambda a: (a.created_at, a.id), default=None)
 
 
-def assessments_where(connection: Connection, owner: str | None) -> list[Assessment]:
-    """Oldest first; None: of any owner."""
-    found = select(assessments).order_by(assessments.c.created_at, assessments.c.id)
-    if owner is not None:
-        found = found.where(assessments.c.owner == owner)
-    return [assessment_of(row) for row in connection.execute(found)]
+_RUNNING = select(assessments).where(assessments.c.state == AssessmentState.RUNNING.value)
 
 
 def _one_assessment(connection: Connection, condition: ColumnElement[bool]) -> Assessment | None:

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     false,
+    text,
 )
 from sqlalchemy.engine import Dialect
 
@@ -55,6 +56,14 @@ metadata = MetaData(
     }
 )
 
+# Conditions of indexes; they are used only for a statement that has the same words.
+#: It stands in the line.
+IS_IN_LINE = text("queued_at IS NOT NULL")
+#: Complete, and its file is there.
+IS_KEPT = text("state = 'complete' AND discarded_at IS NULL")
+#: Complete, and its file is deleted or moved away.
+IS_DISCARDED = text("discarded_at IS NOT NULL")
+
 uploads = Table(
     "uploads",
     metadata,
@@ -80,9 +89,15 @@ uploads = Table(
     Column("calls_lost", Integer, nullable=False, server_default="0"),
     Column("called_at", Double, nullable=False, server_default="0"),
     Column("is_named", Boolean, nullable=False, server_default=false()),
-    Index(None, "state", "created_at"),
-    Index(None, "queued_at"),
+    # The line, and nobody else: whether a column is NULL, a whole index would not tell at once.
+    Index(None, "queued_at", sqlite_where=IS_IN_LINE),
     Index(None, "owner", "fingerprint"),
+    # Lists, page by page: of everybody and of one owner. Of several states, one after the other.
+    Index(None, "state", "created_at", "id"),
+    Index(None, "owner", "state", "created_at", "id"),
+    # What the sweep looks for: files that are there, and records of files that are gone.
+    Index("ix_uploads_kept", "created_at", "id", sqlite_where=IS_KEPT),
+    Index(None, "discarded_at", "id", sqlite_where=IS_DISCARDED),
 )
 
 
@@ -130,6 +145,5 @@ assessments = Table(
     Column("report", JSON(none_as_null=True)),
     Column("problem", Text),
     Index(None, "upload_id", unique=True),
-    Index(None, "state", "created_at"),
-    Index(None, "owner"),
+    Index(None, "state", "created_at", "id"),
 )

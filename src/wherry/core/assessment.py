@@ -25,6 +25,10 @@ class AssessmentState(Enum):
     FAILED = "failed"  #: Wherry itself could not finish it.
 
 
+#: In these states the upload's file is still to be read.
+NEEDS_FILE = (AssessmentState.QUEUED, AssessmentState.RUNNING)
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One step as it happens: `waiting`, `running`, `done` or `failed`, and its seconds."""
@@ -59,6 +63,10 @@ class Assessment:
         queued = self.state is AssessmentState.QUEUED
         orphaned = self.state is AssessmentState.RUNNING and self.leased_until <= now
         return queued or orphaned
+
+    def needs_file(self) -> bool:
+        """Whether there is still something to be read of the upload's file."""
+        return self.state in NEEDS_FILE
 
     def claim(self, token: str, now: float, until: float) -> Assessment:
         """Take it, or give it up for good once too many workers have died of it."""

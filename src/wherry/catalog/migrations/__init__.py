@@ -25,11 +25,14 @@ VERSION_TABLE = "wherry_alembic_version"
 _one_at_a_time = Lock()
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the tables up to date. Raises `alembic.util.CommandError` if they are newer."""
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables up to date, or to a revision before that.
+
+    Raises `alembic.util.CommandError` if they are newer.
+    """
     config = Config()
     config.set_main_option("script_location", "wherry.catalog:migrations")
     with _one_at_a_time, writing(engine) as connection, connection.begin():
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
         # A crash here leaves the database as it was.

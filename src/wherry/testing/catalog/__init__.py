@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from wherry.catalog import Catalog
-from wherry.testing.catalog import admission, assessments, changes, records
+from wherry.testing.catalog import admission, assessments, changes, lists, records
 from wherry.testing.catalog.scene import PATIENCE
 
 Check = Callable[[Catalog], Awaitable[None]]
@@ -31,6 +31,13 @@ CHECKS: tuple[Check, ...] = (
     records.what_is_unknown_is_said_to_be,
     records.uploads_are_listed_oldest_first,
     records.what_is_forgotten_is_gone_with_all_it_had,
+    lists.pages_join_to_the_whole_list,
+    lists.a_page_begins_where_the_last_one_ended_whatever_came_and_went,
+    lists.a_page_with_many_parts_ends_early,
+    lists.assessments_are_listed_in_pages,
+    lists.due_is_what_is_old_or_seems_to_come_from_the_future,
+    lists.due_files_are_there_and_needed_no_more,
+    lists.due_records_are_in_the_order_in_which_their_files_went,
     changes.a_change_that_raises_changes_nothing,
     changes.one_that_raises_does_not_disturb_the_others,
     changes.many_changes_of_one_upload_lose_none,

@@ -1,0 +1,201 @@
+"""What is asked of the tables a page at a time: lists, and what is due.
+
+Rule 1: every statement follows an index in the order of its list and stops at the
+page's end, so it takes as long with a hundred thousand records as with ten.
+
+Rule 2: each state is looked up by itself and the findings are merged, because no index
+has the records of several states in one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate, product
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Double,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    exists,
+    func,
+    select,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.sql import ColumnElement
+
+from wherry.catalog.queries import MANY, uploads_by_id
+from wherry.catalog.rows import assessment_of
+from wherry.catalog.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
+from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
+from wherry.core.pages import PARTS_ON_PAGE, Mark, Page, Slice
+from wherry.core.upload import State, Upload
+
+Statement = Select[Any]
+_AGE = (uploads.c.created_at, uploads.c.id)
+_AFTER = tuple_(bindparam("after_at", type_=Double), bindparam("after_id", type_=Text))
+_MOST = bindparam("most", type_=Integer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The way along an index, so far as it shapes a statement."""
+
+    goes_on: bool  #: It begins behind a mark.
+    newest: bool
+
+    @classmethod
+    def of(cls, part: Slice) -> _Way:
+        return cls(part.after is not None, part.newest)
+
+    def walk(self, key: tuple[Column[Any], Column[Any]], *conditions: Any) -> Statement:
+        """Where the records under these conditions stand, in order of `key`, at most `most`."""
+        here = tuple_(*key)
+        rest = [here < _AFTER if self.newest else here > _AFTER] if self.goes_on else []
+        found = select(key[0].label("at"), key[1].label("id")).where(*conditions, *rest)
+        return found.order_by(*map(self._turned, key)).limit(_MOST)
+
+    def merged(self, walks: Sequence[Statement]) -> Statement:
+        if len(walks) == 1:
+            return walks[0]
+        found = union_all(*(select(walk.subquery()) for walk in walks)).subquery()
+        order = map(self._turned, (found.c.at, found.c.id))
+        return select(found.c.at, found.c.id).order_by(*order).limit(_MOST)
+
+    def _turned(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return column.desc() if self.newest else column
+
+
+# What `lru_cache` keeps is few: one of a kind, whatever is asked for.
+
+
+@lru_cache
+def _of_states(way: _Way, states: int, owned: bool) -> Statement:
+    """`state0` and so on, of `owner` if it is `owned`."""
+    whose = [uploads.c.owner == bindparam("owner")] if owned else []
+    by_state = [uploads.c.state == bindparam(f"state{n}") for n in range(states)]
+    return way.merged([way.walk(_AGE, *whose, state) for state in by_state])
+
+
+@lru_cache
+def _due(way: _Way, states: int) -> Statement:
+    """Of these states, created at `before` or earlier, or later than it is `now`."""
+    created = uploads.c.created_at
+    times = (created <= bindparam("before"), created > bindparam("now"))
+    by_state = [uploads.c.state == bindparam(f"state{n}") for n in range(states)]
+    return way.merged([way.walk(_AGE, *pair) for pair in product(by_state, times)])
+
+
+@lru_cache
+def _due_files(way: _Way) -> Statement:
+    is_needed = exists().where(
+        assessments.c.upload_id == uploads.c.id,
+        assessments.c.state.in_([state.value for state in NEEDS_FILE]),
+    )
+    return way.walk(_AGE, IS_KEPT, uploads.c.created_at <= bindparam("before"), ~is_needed)
+
+
+@lru_cache
+def _due_records(way: _Way) -> Statement:
+    key = (uploads.c.discarded_at, uploads.c.id)
+    return way.walk(key, IS_DISCARDED, uploads.c.discarded_at <= bindparam("before"))
+
+
+@lru_cache
+def _assessments(way: _Way) -> Statement:
+    key = (assessments.c.created_at, assessments.c.id)
+    by_state = [assessments.c.state == state.value for state in AssessmentState]
+    return way.merged([way.walk(key, state) for state in by_state])
+
+
+def uploads_page(
+    connection: Connection, states: Collection[State] | None, owner: str | None, part: Slice
+) -> Page[Upload]:
+    """`states` None: of every state; `owner` None: of every owner."""
+    wanted = _named(State if states is None else states)
+    if not wanted:
+        return Page()
+    statement = _of_states(_Way.of(part), len(wanted), owner is not None)
+    return _page(connection, statement, wanted | {"owner": owner}, part)
+
+
+def due(
+    connection: Connection, states: Collection[State], before: float, now: float, part: Slice
+) -> Page[Upload]:
+    wanted = _named(states) | {"before": before, "now": now}
+    return _page(connection, _due(_Way.of(part), len(states)), wanted, part)
+
+
+def due_files(connection: Connection, before: float, part: Slice) -> Page[Upload]:
+    return _page(connection, _due_files(_Way.of(part)), {"before": before}, part)
+
+
+def due_records(connection: Connection, before: float, part: Slice) -> Page[Upload]:
+    return _page(connection, _due_records(_Way.of(part)), {"before": before}, part)
+
+
+def ids(connection: Connection, states: Collection[State]) -> frozenset[str]:
+    """Read from the index alone."""
+    found = select(uploads.c.id).where(uploads.c.state.in_([state.value for state in states]))
+    return frozenset(connection.execute(found).scalars())
+
+
+def assessments_page(connection: Connection, part: Slice) -> Page[Assessment]:
+    marks = _marks(connection, _assessments(_Way.of(part)), {}, part)
+    shown = [mark.id for mark in marks[: part.limit]]
+    found: dict[str, Assessment] = {}
+    for first in range(0, len(shown), MANY):
+        some = select(assessments).where(assessments.c.id.in_(shown[first : first + MANY]))
+        found |= {row.id: assessment_of(row) for row in connection.execute(some)}
+    rest = marks[part.limit - 1] if len(marks) > part.limit else None
+    return Page([found[id_] for id_ in shown], rest)
+
+
+def _named(states: Collection[State] | type[State]) -> dict[str, object]:
+    return {f"state{number}": state.value for number, state in enumerate(states)}
+
+
+def _page(
+    connection: Connection, statement: Statement, given: Mapping[str, object], part: Slice
+) -> Page[Upload]:
+    marks = _marks(connection, statement, given, part)
+    shown = _with_few_parts(connection, marks[: part.limit])
+    found = uploads_by_id(connection, [mark.id for mark in shown])
+    rest = shown[-1] if len(shown) < len(marks) else None
+    return Page([found[mark.id] for mark in shown], rest)
+
+
+def _marks(
+    connection: Connection, statement: Statement, given: Mapping[str, object], part: Slice
+) -> list[Mark]:
+    """One more than the page has, if there is one more."""
+    after = part.after
+    here = {} if after is None else {"after_at": after.at, "after_id": after.id}
+    found = connection.execute(statement, {**given, **here, "most": part.limit + 1})
+    return [Mark(row.at, row.id) for row in found]
+
+
+def _with_few_parts(connection: Connection, marks: Sequence[Mark]) -> Sequence[Mark]:
+    """As many of them as a page may have with all their parts, one at least."""
+    counted: dict[str, int] = {}
+    for first in range(0, len(marks), MANY):
+        some = [mark.id for mark in marks[first : first + MANY]]
+        found = connection.execute(_COUNTED, {"ids": some})
+        counted |= {row[0]: row[1] for row in found}
+    in_all = accumulate(counted.get(mark.id, 0) for mark in marks)
+    fitting = sum(count <= PARTS_ON_PAGE for count in in_all)
+    return marks[: max(fitting, 1)]
+
+
+_COUNTED = (
+    select(parts.c.upload_id, func.count())
+    .where(parts.c.upload_id.in_(bindparam("ids", expanding=True)))
+    .group_by(parts.c.upload_id)
+)
