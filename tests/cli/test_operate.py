@@ -17,7 +17,9 @@ from tests.e2e.conftest import Api
 
 from wherry.cli.failing import sentence_of
 from wherry.cli.serving import check_writable
+from wherry.core.pages import LARGEST_PAGE
 from wherry.settings import Settings
+from wherry.testing.catalog.many import fill
 from wherry.testing.server import Server, serving
 
 
@@ -189,3 +191,22 @@ def test_sigterm_ends_the_server_in_time_whatever_is_open(tmp_path: Path) -> Non
     finally:
         server.kill()
     assert re.search(r"shut", server.log.read_text(), re.IGNORECASE)
+
+
+def test_all_uploads_are_listed_and_a_limit_bounds_them(tmp_path: Path) -> None:
+    fill(tmp_path / "catalog.sqlite", LARGEST_PAGE + 5)
+
+    def numbers(*words: object) -> list[int]:
+        told = wherry("uploads", "--data", tmp_path, *words).stdout
+        if "--json" in words:
+            return [int(found["upload_id"], 16) for found in json.loads(told)]
+        return [int(line.partition(" ")[0], 16) for line in told.splitlines()]
+
+    assert numbers() == numbers("--json") == list(range(LARGEST_PAGE + 5))
+    assert numbers("--limit", 3) == [0, 1, 2]
+    assert numbers("--limit", LARGEST_PAGE + 1, "--json") == list(range(LARGEST_PAGE + 1))
+    assert numbers("--newest", "--limit", 2) == [LARGEST_PAGE + 4, LARGEST_PAGE + 3]
+
+
+def test_a_list_of_no_uploads_is_empty_json(tmp_path: Path) -> None:
+    assert wherry("uploads", "--data", tmp_path, "--json").stdout == "[]\n"

@@ -149,7 +149,9 @@ class Stage:
                 route, 200, {"upload_id": "0" * 32, "assessment_id": "a" * 32, "state": "complete"}
             )
         elif path == "/chunked-upload/":
-            _say(route, 200, {"uploads": self.uploads})
+            states = parse_qs(urlsplit(route.request.url).query)["state"][0].split(",")
+            listed = [found for found in self.uploads if found["state"] in states]
+            _say(route, 200, {"uploads": listed, "next": None})
         elif "/pictures/" in path:
             route.fulfill(path=self._pictures / path.rpartition("/")[2])
         elif path.startswith("/chunked-upload/assessments/"):

@@ -60,7 +60,10 @@ async def test_everybody_sees_their_own_uploads_and_operators_all(upload: Upload
     upload_id = await upload.begin(10)
     mine = await upload.client.get("/chunked-upload/")
     assert [found["upload_id"] for found in mine.json()["uploads"]] == [upload_id]
-    assert (await upload.client.get("/chunked-upload/", headers=BOB)).json() == {"uploads": []}
+    assert (await upload.client.get("/chunked-upload/", headers=BOB)).json() == {
+        "uploads": [],
+        "next": None,
+    }
     for path in ("/chunked-upload/all", "/chunked-upload/storage"):
         problem(await upload.client.get(path), 404, "not-found")
         answer = await upload.client.get(path, headers={"Authorization": "Bearer admin"})

@@ -7,7 +7,7 @@ They open the data folder themselves, beside a running server or without one.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -69,16 +69,50 @@ def storage(data: Data = DATA, as_json: Json = False) -> None:
     typer.echo(f"waiting       {facts['waiting']}")
 
 
-def uploads(data: Data = DATA, as_json: Json = False) -> None:
+def uploads(
+    data: Data = DATA,
+    limit: Annotated[int | None, typer.Option(min=1, help="How many at most.")] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="Newest first.")] = False,
+    as_json: Json = False,
+) -> None:
     """List everybody's uploads, oldest first."""
-    found = _with_engine(data, lambda engine: engine.uploads(OPERATOR, everybody=True))
-    if as_json:
-        typer.echo(json.dumps([_plain(upload) for upload in found]))
-        return
-    for upload in found:
-        received = f"{size(upload.received.size)} of {size(upload.limit)}"
-        state = upload.state.value
-        typer.echo(f"{upload.id} {state:10} {received:24} {upload.owner}  {upload.filename}")
+
+    async def tell(engine: "Engine") -> None:
+        told = 0
+        async for upload in _every_upload(engine, limit, newest):
+            typer.echo(_as_item(upload, told) if as_json else _as_line(upload))
+            told += 1
+        if as_json:
+            typer.echo("]" if told else "[]")
+
+    _with_engine(data, tell)
+
+
+async def _every_upload(
+    engine: "Engine", limit: int | None, newest: bool
+) -> AsyncIterator["Upload"]:
+    from wherry.core.pages import LARGEST_PAGE, Mark, Slice  # noqa: PLC0415
+
+    after: Mark | None = None
+    left = limit
+    while left is None or left > 0:
+        most = LARGEST_PAGE if left is None else min(left, LARGEST_PAGE)
+        page = await engine.uploads(OPERATOR, None, Slice(after, most, newest), everybody=True)
+        for upload in page:
+            yield upload
+        left = None if left is None else left - len(page)
+        if (after := page.rest) is None:
+            return
+
+
+def _as_item(upload: "Upload", number: int) -> str:
+    """An item of a JSON array that is told item by item, one a line."""
+    return f"{',' if number else '['}{json.dumps(_plain(upload))}"
+
+
+def _as_line(upload: "Upload") -> str:
+    received = f"{size(upload.received.size)} of {size(upload.limit)}"
+    return f"{upload.id} {upload.state.value:10} {received:24} {upload.owner}  {upload.filename}"
 
 
 @keys.command("add")

@@ -26,6 +26,7 @@ from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
 from wherry.core.errors import InLine, NoRoom, NotThere, TypeRefused, UploadError
 from wherry.core.limits import check_filename
+from wherry.core.pages import FIRST, Page, Slice
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine.admitting import Admitting
@@ -277,12 +278,18 @@ class Engine:
     # What is there.
 
     async def uploads(
-        self, caller: Caller, states: Collection[State] | None = None, everybody: bool = False
-    ) -> list[Upload]:
-        """The caller's uploads, or everybody's for an operator; oldest first."""
+        self,
+        caller: Caller,
+        states: Collection[State] | None = None,
+        part: Slice = FIRST,
+        *,
+        everybody: bool = False,
+    ) -> Page[Upload]:
+        """Some of the caller's uploads, or everybody's for an operator; oldest first."""
         if everybody and not caller.operator:
             raise NotThere
-        return await self._ground.catalog.uploads(states, None if everybody else caller.owner)
+        owner = None if everybody else caller.owner
+        return await self._ground.catalog.uploads(states, owner, part)
 
     async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, Path]:
         """A complete upload and its file. Raises `NotThere`, also when it is deleted."""

@@ -13,7 +13,7 @@ the upload has one.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -151,19 +151,23 @@ class Admitting:
             await ground.on_thread(ground.storage.delete, upload_id)
             ground.say("turn-missed", upload)
 
-    async def positions(self) -> dict[str, int]:
-        """By upload: 1 is next."""
-        line = await self._ground.catalog.line(self._ground.clock())
-        return line.positions()
+    async def positions(self) -> Mapping[str, int]:
+        """By upload: 1 is next. Of a long line they may be a second old."""
+        async with self._looking:
+            return await self._positions()
 
     async def position(self, upload_id: str) -> int | None:
         """Its place; None if it stands in the line no more."""
         async with self._looking:
-            now, seen = anyio.current_time(), self._seen
-            is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
-            if seen is None or not is_good or upload_id not in seen.by_upload:
-                self._seen = seen = _Positions(now, await self.positions())
-            return seen.by_upload.get(upload_id)
+            return (await self._positions(upload_id)).get(upload_id)
+
+    async def _positions(self, wanted: str | None = None) -> Mapping[str, int]:
+        now, seen = anyio.current_time(), self._seen
+        is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
+        if seen is None or not is_good or (wanted is not None and wanted not in seen.by_upload):
+            line = await self._ground.catalog.line(self._ground.clock())
+            self._seen = seen = _Positions(now, line.positions())
+        return seen.by_upload
 
     async def refusal(self, upload_id: str) -> InLine:
         """What to tell somebody who sends bytes before it is its turn."""

@@ -16,6 +16,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -296,7 +297,8 @@ class Completing:
     async def take_up(self) -> None:
         """Begin every completion that a process has left behind."""
         now = self._ground.clock()
-        for upload in await self._ground.catalog.uploads({State.COMPLETING}):
+        completing = partial(self._ground.catalog.uploads, {State.COMPLETING}, None)
+        async for upload in self._ground.every(completing):
             if upload.completion is not None and upload.completion.until <= now:
                 self._ground.say("taken-up", upload)
                 self.begin(upload.id)

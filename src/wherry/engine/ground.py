@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -21,6 +21,7 @@ from typing import ParamSpec, TypeVar
 from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
+from wherry.core.pages import Mark, Page, Slice
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.metrics import Metrics
@@ -32,7 +33,11 @@ log = logging.getLogger("wherry")
 #: The request that is being served, as its answer's `X-Request-ID` names it.
 request_id: ContextVar[str | None] = ContextVar("wherry_request_id", default=None)
 
+#: How many records are loaded at once where all of them are gone through.
+BATCH = 200
+
 P = ParamSpec("P")
+R = TypeVar("R")
 T = TypeVar("T")
 
 
@@ -90,6 +95,18 @@ class Ground:
         upload = await self.catalog.load(upload_id)
         upload.check_owner(caller)
         return upload
+
+    async def every(
+        self, ask: Callable[[Slice], Awaitable[Page[R]]], batch: int = BATCH
+    ) -> AsyncIterator[R]:
+        """All records of a list, a page at a time. What comes behind meanwhile is met, too."""
+        after: Mark | None = None
+        while True:
+            page = await ask(Slice(after, batch))
+            for record in page:
+                yield record
+            if (after := page.rest) is None:
+                return
 
     def as_upload_error(self, error: OSError) -> UploadError:
         """What a disk's error is to a client; the log has the rest."""

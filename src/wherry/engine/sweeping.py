@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from shutil import rmtree
 
 from wherry.core.assessment import Assessment, AssessmentState
@@ -45,7 +46,8 @@ class Sweeping:
         """Everything that is due; with `dry_run`, only said."""
         # Finished ones are many, and only looked at where they are deleted one day.
         states = set(State) if self._ground.settings.keep_files else set(State) - {State.COMPLETE}
-        records = {upload.id: upload for upload in await self._ground.catalog.uploads(states)}
+        listed = self._ground.every(partial(self._ground.catalog.uploads, states, None))
+        records = {upload.id: upload async for upload in listed}
         swept: list[Swept] = []
         for upload in records.values():
             swept += await self._sweep_upload(upload, dry_run)

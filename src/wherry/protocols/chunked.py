@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
@@ -20,6 +21,7 @@ from wherry.core.admission import ask_again
 from wherry.core.digests import parse_digest, parse_file_digest
 from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST
+from wherry.core.pages import LARGEST_PAGE, PAGE, Mark, Page, Slice
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
@@ -31,6 +33,8 @@ from wherry.settings import Settings
 #: A stream of events ends after this time, in seconds; the client opens the next.
 EVENTS_END = 25.0
 EVENTS_EVERY = 0.5
+#: How many uploads of a list are made into text before somebody else has a turn.
+RENDERED_AT_ONCE = 20
 
 Short = Annotated[str, StringConstraints(max_length=1024)]
 
@@ -151,17 +155,26 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
 
 
 async def listing(request: Request, caller: Caller, engine: Engine) -> Response:
-    return await _list(await engine.uploads(caller), engine)
+    states, part = parse_part(request.query_params)
+    return await _list(await engine.uploads(caller, states, part), engine)
 
 
 async def everybodys(request: Request, caller: Caller, engine: Engine) -> Response:
-    return await _list(await engine.uploads(caller, everybody=True), engine)
+    states, part = parse_part(request.query_params)
+    return await _list(await engine.uploads(caller, states, part, everybody=True), engine)
 
 
-async def _list(uploads: list[Upload], engine: Engine) -> Response:
-    positions = await engine.positions(uploads)
-    content = [render_status(u, positions.get(u.id), engine.settings) for u in uploads]
-    return JSONResponse({"uploads": content}, headers={"Cache-Control": "no-store"})
+async def _list(page: Page[Upload], engine: Engine) -> Response:
+    positions = await engine.positions(page)
+    texts = []
+    for upload in page:
+        content = render_status(upload, positions.get(upload.id), engine.settings)
+        texts.append(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
+        if len(texts) % RENDERED_AT_ONCE == 0:
+            await asyncio.sleep(0)  # a chunk may be waiting
+    rest = json.dumps(None if page.rest is None else str(page.rest))
+    text = f'{{"uploads":[{",".join(texts)}],"next":{rest}}}'
+    return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 async def storage(request: Request, caller: Caller, engine: Engine) -> Response:
@@ -202,6 +215,28 @@ def parse_chunk(fields: dict[str, str], digest: str | None) -> Write:
         index=at.get("chunk_index"),
         digest=parse_digest(digest, "content-digest") if digest else None,
     )
+
+
+def parse_part(query: QueryParams) -> tuple[frozenset[State] | None, Slice]:
+    """Which uploads a list is of, and which part of it is wanted. Raises `BadRequest`."""
+    states = {name for text in query.getlist("state") for name in text.split(",")}
+    if unknown := states - {state.value for state in State}:
+        raise BadRequest("state", f"is none of an upload: {min(unknown)[:20]!r}")
+    limit = parse_number(query.get("limit", str(PAGE)), "limit")
+    if limit == 0:
+        raise BadRequest("limit", "must be at least 1")
+    if (order := query.get("order", "oldest")) not in ("oldest", "newest"):
+        raise BadRequest("order", "must be oldest or newest")
+    after = None if "after" not in query else parse_mark(query["after"])
+    wanted = frozenset(map(State, states)) or None
+    return wanted, Slice(after, min(limit, LARGEST_PAGE), newest=order == "newest")
+
+
+def parse_mark(text: str) -> Mark:
+    try:
+        return Mark.parse(text)
+    except ValueError:
+        raise BadRequest("after", "must be the next of the page before") from None
 
 
 # ...and back.

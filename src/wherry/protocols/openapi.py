@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from wherry.core import errors
 from wherry.core.errors import UploadError
+from wherry.core.pages import LARGEST_PAGE, PAGE
 from wherry.protocols import chunked, files, form, watching
 from wherry.protocols.problem import STATUS
 
@@ -69,6 +70,13 @@ INIT = {
         }
     ),
     "concurrency": {"type": "integer"},
+}
+LIST = {
+    "uploads": {"type": "array", "items": _object(UPLOAD)},
+    "next": {
+        "type": ["string", "null"],
+        "description": "What `after` must be for the next page; null on the last one.",
+    },
 }
 DONE = {
     "upload_id": ID,
@@ -131,6 +139,24 @@ def _query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": schema, "description": text}
 
 
+_LISTING = [
+    _query(
+        "limit",
+        {"type": "integer", "minimum": 1, "default": PAGE},
+        f"How many uploads at most; more than {LARGEST_PAGE:,} are not answered at once.",
+    ),
+    _query("after", {"type": "string"}, "The `next` of the page before."),
+    _query(
+        "state",
+        {"type": "array", "items": {"type": "string", "enum": STATES}},
+        "Only uploads in these states: repeated, or separated by commas.",
+    ),
+    _query(
+        "order",
+        {"type": "string", "enum": ["oldest", "newest"], "default": "oldest"},
+        "Which uploads come first.",
+    ),
+]
 _OFFSET = {"type": "integer", "minimum": 0}
 _GONE = (errors.UploadNotFound, errors.UploadGone)
 _OPEN = (errors.BadRequest, errors.TooLarge, errors.NeverFits, errors.NoRoom, errors.DiskFull)
@@ -244,12 +270,15 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
     ),
     chunked.listing: _verb(
         "The caller's own uploads",
-        {200: ("Oldest first.", _object({"uploads": {"type": "array", "items": _object(UPLOAD)}}))},
+        {200: ("A page of the list.", _object(LIST))},
+        (errors.BadRequest,),
+        parameters=_LISTING,
     ),
     chunked.everybodys: _verb(
         "Everybody's uploads, for operators",
-        {200: ("Oldest first.", _object({"uploads": {"type": "array", "items": _object(UPLOAD)}}))},
-        (errors.NotThere,),
+        {200: ("A page of the list.", _object(LIST))},
+        (errors.BadRequest, errors.NotThere),
+        parameters=_LISTING,
     ),
     chunked.storage: _verb(
         "What the volume holds and what is promised of it, for operators",

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { ConnectionLost, Refused, Unauthorized } from '../core'
 import { admit, App } from './App'
+import { paths } from './server'
 import type { Assessment, KnownUpload } from './server'
 import { Session } from './session'
 import { after, button, cleanUp, fileOf, made, MiB, render } from './testing'
@@ -18,7 +19,7 @@ const asked: { method: string; path: string; authorization: string | undefined }
 beforeEach(() => {
   answers.clear()
   asked.length = 0
-  answers.set('GET /chunked-upload/', { json: { uploads: [] } })
+  list({ json: { uploads: [] } })
   vi.stubGlobal('fetch', async (address: string, init: RequestInit) => {
     const path = address.replace('http://here/api', '')
     const authorization = (init.headers as Record<string, string>).Authorization
@@ -38,6 +39,13 @@ afterEach(async () => {
   sessionStorage.clear()
   await cleanUp()
 })
+
+/** What the server lists, as one page. */
+function list({ json, ...more }: { json?: { uploads: KnownUpload[] } } & Omit<Answer, 'json'>): void {
+  for (const path of [paths.unfinished, paths.newestFinished]) {
+    answers.set(`GET ${path}`, json ? { json: { ...json, next: null }, ...more } : more)
+  }
+}
 
 const open = (asksForKey = true) =>
   render(<App session={new Session({ api: 'http://here/api', asksForKey })} />)
@@ -170,7 +178,7 @@ test('a size that was refused is told in a quiet line', async () => {
 })
 
 test('a server with keys is given one, and every request carries it', async () => {
-  answers.set('GET /chunked-upload/', { json: { uploads: [known()] }, key: 'k1' })
+  list({ json: { uploads: [known()] }, key: 'k1' })
   const page = await open()
   const field = page.querySelector<HTMLInputElement>('#key')!
   expect(field.type).toBe('password')
@@ -186,7 +194,7 @@ test('a server with keys is given one, and every request carries it', async () =
 })
 
 test('a key is kept only where its owner wants that, and forgotten when told to', async () => {
-  answers.set('GET /chunked-upload/', { json: { uploads: [] }, key: 'k1' })
+  list({ json: { uploads: [] }, key: 'k1' })
   const page = await open()
   await type(page.querySelector<HTMLInputElement>('#key')!, 'k1')
   await after(() => page.querySelector<HTMLInputElement>('input[type=checkbox]')!.click())
@@ -198,7 +206,7 @@ test('a key is kept only where its owner wants that, and forgotten when told to'
 })
 
 test('a wrong key is said to be wrong', async () => {
-  answers.set('GET /chunked-upload/', { json: { uploads: [] }, key: 'k1' })
+  list({ json: { uploads: [] }, key: 'k1' })
   const page = await open()
   await type(page.querySelector<HTMLInputElement>('#key')!, 'wrong')
   await after(() => button(page, 'Use this key').click())
@@ -225,17 +233,17 @@ test('a login that ends in mid-upload is asked for again, and the upload goes on
 })
 
 test('a host application’s page asks for no key, and goes on after the login', async () => {
-  answers.set('GET /chunked-upload/', { status: 401 })
+  list({ status: 401 })
   const page = await open(false)
   expect(page.querySelector('#key')).toBeNull()
   expect(page.textContent).toContain('You are not logged in')
-  answers.set('GET /chunked-upload/', { json: { uploads: [known()] } })
+  list({ json: { uploads: [known()] } })
   await after(() => button(page, 'Go on').click())
   expect(page.textContent).toContain('Not finished yet')
 })
 
 test('an unfinished upload waits for its file, and goes on with it', async () => {
-  answers.set('GET /chunked-upload/', { json: { uploads: [known()] } })
+  list({ json: { uploads: [known()] } })
   const page = await open()
   expect(cards(page)[0]!.textContent).toContain('8 MB of 20 MB safe')
   await after(() => button(page, 'Choose the file again to go on').click())
@@ -247,7 +255,7 @@ test('an unfinished upload waits for its file, and goes on with it', async () =>
 })
 
 test('another file than the unfinished one is told so, and is an upload of its own', async () => {
-  answers.set('GET /chunked-upload/', { json: { uploads: [known()] } })
+  list({ json: { uploads: [known()] } })
   const page = await open()
   await after(() => button(page, 'Choose the file again to go on').click())
   await choose(page, [fileOf('cat.mp4')], 'The same file again')
@@ -260,10 +268,10 @@ test('another file than the unfinished one is told so, and is an upload of its o
 })
 
 test('an unfinished upload can be deleted', async () => {
-  answers.set('GET /chunked-upload/', { json: { uploads: [known()] } })
+  list({ json: { uploads: [known()] } })
   answers.set('DELETE /chunked-upload/known', {})
   const page = await open()
-  answers.set('GET /chunked-upload/', { json: { uploads: [] } })
+  list({ json: { uploads: [] } })
   await after(() => button(page, 'Delete it').click())
   expect(asked.map((one) => `${one.method} ${one.path}`)).toContain('DELETE /chunked-upload/known')
   expect(page.textContent).not.toContain('Not finished yet')
@@ -393,3 +401,18 @@ async function type(field: HTMLInputElement, words: string): Promise<void> {
     field.dispatchEvent(new Event('input', { bubbles: true }))
   })
 }
+
+test('unfinished uploads on later pages are shown, and what finished meanwhile is shown once', async () => {
+  const unfinished = `GET ${paths.unfinished}`
+  const done = known({ upload_id: 'done', filename: 'done.mp4', state: 'complete' })
+  answers.set(unfinished, {
+    json: { uploads: [known({ filename: 'a.mp4' }), known({ upload_id: 'done' })], next: '1.5_k' },
+  })
+  answers.set(`${unfinished}&after=1.5_k`, {
+    json: { uploads: [known({ upload_id: 'last', filename: 'z.mp4' })], next: null },
+  })
+  answers.set(`GET ${paths.newestFinished}`, { json: { uploads: [done], next: '1_x' } })
+  const page = await open()
+  expect(cards(page).map((card) => card.getAttribute('aria-label'))).toEqual(['a.mp4', 'z.mp4'])
+  expect(page.textContent).toContain('done.mp4')
+})

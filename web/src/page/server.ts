@@ -4,7 +4,8 @@ import type { Range } from '../core'
 
 /** Below the address of the API; they are the same in every application. */
 export const paths = {
-  uploads: '/chunked-upload/',
+  unfinished: '/chunked-upload/?state=waiting,receiving,completing&limit=1000',
+  newestFinished: '/chunked-upload/?state=complete&order=newest&limit=50',
   upload: (id: string) => `/chunked-upload/${encodeURIComponent(id)}`,
   file: (id: string) => `/chunked-upload/files/${encodeURIComponent(id)}`,
   assessment: (id: string) => `/chunked-upload/assessments/${encodeURIComponent(id)}`,

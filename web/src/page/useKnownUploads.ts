@@ -1,4 +1,8 @@
-/** The caller's uploads as the server lists them. */
+/**
+ * The caller's uploads as the server lists them: all that are unfinished, and the newest finished.
+ *
+ * Rule 1: what is asked for does not grow with all that was ever uploaded.
+ */
 
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { paths } from './server'
@@ -25,10 +29,10 @@ export function useKnownUploads(session: Session): Known {
     asking.current?.abort()
     const ending = new AbortController()
     asking.current = ending
-    session.json<{ uploads: KnownUpload[] }>(paths.uploads, ending.signal).then(
-      (answer) => {
+    known(session, ending.signal).then(
+      (found) => {
         if (ending.signal.aborted) return
-        setUploads(answer.uploads)
+        setUploads(found)
         setProblem(null)
       },
       (error: unknown) => {
@@ -57,4 +61,33 @@ export function useKnownUploads(session: Session): Known {
   }, [refresh, round])
 
   return { uploads, problem, refresh }
+}
+
+interface Listed {
+  uploads: KnownUpload[]
+  /** What `after` must be for the next page; null on the last one. */
+  next?: string | null
+}
+
+/** Oldest first. What is finished between the two questions is in both answers, and here once. */
+async function known(session: Session, signal: AbortSignal): Promise<KnownUpload[]> {
+  const unfinished = await everyPage(session, paths.unfinished, signal)
+  const finished = await session.json<Listed>(paths.newestFinished, signal)
+  const found = new Map(unfinished.map((upload) => [upload.upload_id, upload]))
+  for (const upload of finished.uploads.reverse()) found.set(upload.upload_id, upload)
+  return [...found.values()]
+}
+
+async function everyPage(
+  session: Session,
+  path: string,
+  signal: AbortSignal,
+): Promise<KnownUpload[]> {
+  const found: KnownUpload[] = []
+  for (let after = ''; ; ) {
+    const page = await session.json<Listed>(path + after, signal)
+    found.push(...page.uploads)
+    if (page.next == null) return found
+    after = `&after=${encodeURIComponent(page.next)}`
+  }
 }
