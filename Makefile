@@ -32,6 +32,7 @@ serve: setup ## Keep a server up on http://127.0.0.1:8000
 test: test-parts lint ## Check everything
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile
 	$(MAKE) test-lowest
+	$(MAKE) test-pythons
 
 .PHONY: lint
 lint: .venv/.installed-parts ## Style, types, the direction of imports
@@ -80,6 +81,12 @@ test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
+# PyAV, DBOS and SQLite come in other versions with another Python. What ran where stands
+# at the end of the output.
+.PHONY: test-pythons
+test-pythons: setup ## Try the assessment on the oldest and the newest Python found here
+	$(BIN)/python -m tests.pythons.run --numprocesses $(PROCESSES) --dist loadfile
+
 .PHONY: test-faults
 test-faults: setup ## The long campaign: 1,000 kills (make test has 50)
 	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
@@ -94,4 +101,4 @@ lock: setup ## Choose new versions for requirements.lock
 
 .PHONY: clean
 clean: ## Remove what was installed and made here
-	rm -rf .venv .venv-lowest .cache web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .cache web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

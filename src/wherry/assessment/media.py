@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import av
@@ -27,6 +26,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from wherry.assessment.mp4 import boxes, is_without_index
+from wherry.assessment.padding import without_padding
 from wherry.assessment.stamps import RESET, UNSTAMPED, Stamps
 
 #: The demuxers that may run, by FFmpeg's names.
@@ -135,9 +135,10 @@ def seconds(value: float | None) -> float | None:
     return round(value, 3)
 
 
-def when(stamp: int | None, time_base: Fraction | None, zero: float) -> float | None:
+def when(stamp: int | None, time_base: Any, zero: float) -> float | None:
     """A time stamp in seconds from the beginning."""
-    if stamp is None or time_base is None:
+    # Unset is None or zero: PyAV's ratios are its own since 19, and Fractions before.
+    if stamp is None or not time_base:
         return None
     return seconds(float(stamp * time_base) - zero)
 
@@ -209,7 +210,8 @@ def _decoded(packet: Packet[Any], clock: Stamps) -> Decoded:
         message = error.strerror or "cannot be decoded"
         return Decoded(packet, error=message, shift=clock.shift)
     clock.place(frames)
-    return Decoded(packet, tuple(frames), shift=clock.shift)
+    heard = tuple(without_padding(frame, packet.stream) for frame in frames)
+    return Decoded(packet, heard, shift=clock.shift)
 
 
 def stamps(container: InputContainer, stream: Stream) -> Stamps:

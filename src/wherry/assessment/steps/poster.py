@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from fractions import Fraction
 from itertools import chain, islice
-from typing import Any
+from typing import Any, SupportsFloat
 
 import av
 from av.container import InputContainer
@@ -57,7 +56,7 @@ def _key_frames(container: InputContainer, stream: VideoStream) -> Iterator[Vide
     yield from islice(frames(container, stream), CANDIDATES)
 
 
-def _shaped(pictures: Iterator[VideoFrame], aspect: Fraction | None) -> Iterator[VideoFrame]:
+def _shaped(pictures: Iterator[VideoFrame], aspect: SupportsFloat | None) -> Iterator[VideoFrame]:
     """The pictures with square pixels, not too large, all of the first one's size."""
     size = None
     for picture in pictures:
