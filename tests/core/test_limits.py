@@ -1,14 +1,11 @@
 """Limits refuse what is outside of them, and nothing else."""
 
-from contextlib import suppress
-from pathlib import PurePosixPath
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.core.errors import BadRequest, ChunkTooSmall, TooLarge
-from wherry.core.limits import LARGEST, GiB, KiB, Limits, MiB, check_filename, parse_size
+from wherry.core.errors import ChunkTooSmall, TooLarge
+from wherry.core.limits import LARGEST, GiB, KiB, Limits, MiB, parse_size
 from wherry.core.ranges import Range
 
 LIMITS = Limits(max_size=1000, chunk_size=200, min_chunk=100, max_chunk=300)
@@ -69,54 +66,6 @@ def test_two_of_the_largest_numbers_fit_into_64_bits() -> None:
     assert 2 * LARGEST < 1 << 63
 
 
-# File names.
-
-
-@given(
-    st.text()
-    | st.text("a./\\\x00\n\x7f\x85é\ud800", max_size=6)
-    | st.text("aé中🎬", min_size=60, max_size=260)
-)
-def test_any_text_is_a_bare_name_or_a_bad_request(text: str) -> None:
-    with suppress(BadRequest):
-        name = check_filename(text)
-        assert name == text == PurePosixPath("/folder", text).name
-        assert "\\" not in name
-        assert 0 < len(name.encode()) <= 255
-        assert not any(c < " " or "\x7f" <= c < "\xa0" for c in name)
-
-
-@pytest.mark.parametrize(
-    "name", ["film.mp4", "a b.mov", "..hidden", "…", "фильм.mp4", "a" * 255, "🎬" * 63, "-rf", "~"]
-)
-def test_ordinary_names_pass(name: str) -> None:
-    assert check_filename(name) == name
-
-
-@pytest.mark.parametrize(
-    ("name", "problem"),
-    [
-        ("", "bare name"),
-        (".", "bare name"),
-        ("..", "bare name"),
-        ("/etc/passwd", "bare name"),
-        ("a/b", "bare name"),
-        ("..\\a", "bare name"),
-        ("a\x00.mp4", "control"),
-        ("a\r\nb", "control"),
-        ("a\x7f", "control"),
-        ("a\x9f", "control"),
-        ("a\udcff", "control"),
-        ("a" * 256, "255 bytes"),
-        ("é" * 128, "255 bytes"),
-        ("x" * 10_000, "255 bytes"),
-    ],
-)
-def test_names_that_could_do_harm_are_refused_with_the_reason(name: str, problem: str) -> None:
-    with pytest.raises(BadRequest, match=problem):
-        check_filename(name)
-
-
 @pytest.mark.parametrize(
     ("minimum", "offered", "maximum"), [(0, 1, 2), (2, 1, 3), (1, 3, 2), (5, 4, 3)]
 )
@@ -125,12 +74,6 @@ def test_chunk_sizes_that_contradict_each_other_are_refused_at_the_start(
 ) -> None:
     with pytest.raises(ValueError, match="min_chunk <= chunk_size <= max_chunk"):
         Limits(min_chunk=minimum, chunk_size=offered, max_chunk=maximum)
-
-
-@pytest.mark.parametrize("character", ["\u202e", "\u2066", "\u2028", "\u2029", "\x85"])
-def test_a_name_that_shows_as_another_is_refused(character: str) -> None:
-    with pytest.raises(BadRequest):
-        check_filename(f"holiday{character}gpj.exe")
 
 
 def test_sizes_are_read_with_and_without_units() -> None:

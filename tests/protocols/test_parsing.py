@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +19,7 @@ from wherry.protocols.chunked import (
 )
 from wherry.protocols.form import parse_disposition
 from wherry.protocols.formbody import parse_boundary
-from wherry.protocols.parsing import parse_id, parse_model, parse_number
+from wherry.protocols.parsing import parse_filename, parse_id, parse_model, parse_number
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -47,11 +45,25 @@ def test_an_identifier_could_be_a_folder_and_nothing_more(text: str) -> None:
         assert not set(parse_id(text)) & set("./\\%\0 ")
 
 
-@pytest.mark.parametrize("parse", [parse_disposition, parse_boundary])
 @given(text=st.text() | st.text("filename*=UTF-8''%\"; boundary"))
-def test_any_header_is_parsed_or_refused(parse: Callable[[str], object], text: str) -> None:
+def test_any_boundary_is_parsed_or_refused(text: str) -> None:
     with suppress(UploadError):
-        assert parse(text)
+        assert parse_boundary(text)
+
+
+@given(
+    header=st.binary()
+    | st.text("filename*=UTF-8''%\"; 0123:\\").map(str.encode)
+    | st.text().map(lambda name: f'attachment; filename="{name}"'.encode("utf-8", "replace"))
+    | st.tuples(st.sampled_from(["idna", "punycode", "zip", "utf-7", "utf-8"]), st.text("%fg8-"))
+    .map("attachment; filename*={0[0]}''{0[1]}".format)
+    .map(str.encode)
+)
+def test_any_disposition_is_parsed_or_refused(header: bytes) -> None:
+    with suppress(UploadError):
+        assert parse_disposition(header)
+    with suppress(UploadError):
+        parse_filename(header, is_form=True)
 
 
 @given(body=st.binary() | anything.map(lambda value: json.dumps(value).encode()))

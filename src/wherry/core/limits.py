@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from unicodedata import category
 
-from wherry.core.errors import BadRequest, ChunkTooSmall, TooLarge
+from wherry.core.errors import ChunkTooSmall, TooLarge
 from wherry.core.ranges import Range
 
 KiB = 1 << 10
@@ -68,19 +67,3 @@ class Limits:
     def cut(self, wanted: int | None) -> int:
         """The chunk size, in bytes, that a client who wants `wanted` is given."""
         return min(max(wanted or self.chunk_size, self.min_chunk), self.max_chunk)
-
-
-#: Characters that turn the direction of writing: `gpj.exe` can be made to look like a picture.
-TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def check_filename(name: str) -> str:
-    """A bare file name of at most 255 bytes. Raises `BadRequest` for anything else."""
-    if not name or name in (".", "..") or "/" in name or "\\" in name:
-        raise BadRequest("filename", "must be a bare name, without a path")
-    # Cc and Cs: control characters and halves of others; Zl and Zp: ends of lines.
-    if any(category(c) in ("Cc", "Cs", "Zl", "Zp") or c in TURNS for c in name):
-        raise BadRequest("filename", "must not contain control characters")
-    if len(name.encode()) > 255:
-        raise BadRequest("filename", "must not be longer than 255 bytes")
-    return name

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wherry.core.digests import Digest
+from wherry.core.names import check_filename, check_metadata, check_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,20 @@ class Create:
     fingerprint: str | None = None
     digest: Digest | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def checked(self) -> Create:
+        """The same with its texts as they are kept. Raises `BadRequest`."""
+        return replace(
+            self,
+            filename=check_filename(self.filename),
+            content_type=_checked(self.content_type, "content_type"),
+            fingerprint=_checked(self.fingerprint, "fingerprint"),
+            metadata=check_metadata(self.metadata),
+        )
+
+
+def _checked(text: str | None, field: str) -> str | None:
+    return None if text is None else check_text(text, field)
 
 
 @dataclass(frozen=True, slots=True)

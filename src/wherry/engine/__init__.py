@@ -25,7 +25,6 @@ from wherry.core.admission import Space, check_fits_ever
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
 from wherry.core.errors import InLine, NoRoom, NotThere, TypeRefused, UploadError
-from wherry.core.limits import check_filename
 from wherry.core.pages import FIRST, Page, Slice
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
@@ -120,7 +119,7 @@ class Engine:
     async def _create(
         self, upload_id: str, caller: Caller, create: Create, may_wait: bool
     ) -> tuple[Upload, bool]:
-        check_filename(create.filename)
+        create = create.checked()
         ground, limits, now = self._ground, self.settings.limits, self._ground.clock()
         limit = create.length if create.length is not None else create.at_most
         if limit is None:

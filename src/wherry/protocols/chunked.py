@@ -21,13 +21,20 @@ from wherry.core.admission import ask_again
 from wherry.core.digests import parse_digest, parse_file_digest
 from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST
+from wherry.core.names import LONGEST_TEXT, MOST_METADATA
 from wherry.core.pages import LARGEST_PAGE, PAGE, Mark, Page, Slice
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
 from wherry.protocols.bodies import AsgiBody
 from wherry.protocols.formbody import FormBody
-from wherry.protocols.parsing import parse_content_length, parse_id, parse_number, read_model
+from wherry.protocols.parsing import (
+    media_type,
+    parse_content_length,
+    parse_id,
+    parse_number,
+    read_model,
+)
 from wherry.settings import Settings
 
 #: A stream of events ends after this time, in seconds; the client opens the next.
@@ -36,7 +43,7 @@ EVENTS_EVERY = 0.5
 #: How many uploads of a list are made into text before somebody else has a turn.
 RENDERED_AT_ONCE = 20
 
-Short = Annotated[str, StringConstraints(max_length=1024)]
+Short = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 
 
 class InitRequest(BaseModel):
@@ -44,7 +51,10 @@ class InitRequest(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    filename: str = Field(description="A bare name of at most 255 bytes.", examples=["talk.mp4"])
+    filename: str = Field(
+        description="A bare name of at most 255 characters, as UTF-16 counts them.",
+        examples=["talk.mp4"],
+    )
     size: int = Field(ge=0, le=LARGEST, examples=[524288000])
     content_type: Short | None = None
     chunk_size: int | None = Field(
@@ -56,7 +66,7 @@ class InitRequest(BaseModel):
     digest: Short | None = Field(
         None, description="The whole file's, `crc64nvme=:base64:` (RFC 9530)."
     )
-    metadata: dict[Short, Short] = Field(default_factory=dict, max_length=64)
+    metadata: dict[Short, Short] = Field(default_factory=dict, max_length=MOST_METADATA)
 
 
 class CompleteRequest(BaseModel):
@@ -85,9 +95,8 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
 
 
 async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
-    content_type = request.headers.get("content-type", "")
-    if content_type.lower().startswith("multipart/form-data"):
-        return await _form_chunk(request, caller, engine, content_type)
+    if media_type(request) == "multipart/form-data":
+        return await _form_chunk(request, caller, engine, request.headers["content-type"])
     write = parse_chunk(dict(request.query_params), request.headers.get("content-digest"))
     length, timeout = parse_content_length(request), engine.settings.chunk_timeout
     async with AsgiBody(request.receive, length, timeout) as body:

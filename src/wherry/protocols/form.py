@@ -15,17 +15,17 @@ from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.protocols.bodies import AsgiBody
 from wherry.protocols.formbody import FormBody
-from wherry.protocols.parsing import parse_content_length, parse_header
+from wherry.protocols.parsing import media_type, parse_content_length, parse_filename, raw_header
 
 
 async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
     content_type = request.headers.get("content-type", "")
     length, timeout = parse_content_length(request), engine.settings.chunk_timeout
-    if content_type.lower().startswith("multipart/form-data"):
+    if media_type(request) == "multipart/form-data":
         async with FormBody(request.receive, length, timeout, content_type, "file") as form:
             metadata = await form.fields()
             create = Create(
-                parse_filename(form.filename),
+                form.named(),
                 length=None,
                 at_most=reckoned(form.remaining, engine.settings.max_size),
                 content_type=form.file_type,
@@ -33,7 +33,7 @@ async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
             )
             done = await engine.receive(caller, create, form)
     else:
-        name = parse_disposition(request.headers.get("content-disposition", ""))
+        name = parse_disposition(raw_header(request, "content-disposition"))
         async with AsgiBody(request.receive, length, timeout) as body:
             create = Create(name, length, content_type=content_type or None)
             done = await engine.receive(caller, create, body)
@@ -45,15 +45,9 @@ def reckoned(length: int, max_size: int | None) -> int:
     return length + 2 if max_size is None else max(length, min(length + 2, max_size))
 
 
-def parse_filename(name: str | None) -> str:
-    if not name:
-        raise BadRequest("filename", "is missing")
-    return name
-
-
-def parse_disposition(header: str) -> str:
-    """The file name of a `Content-Disposition`, also as `filename*`. Raises `BadRequest`."""
-    name = parse_header("content-disposition", header or "attachment").get_filename()
+def parse_disposition(header: bytes) -> str:
+    """The file name of a request's `Content-Disposition`. Raises `BadRequest`."""
+    name = parse_filename(header) if header else None
     if not name:
         raise BadRequest("content-disposition", 'must name the file: attachment; filename="a.mp4"')
     return name

@@ -19,9 +19,9 @@ from wherry.body import Ended, Sink
 from wherry.core.errors import BadRequest, BodyCut, BodyStalled
 from wherry.core.limits import KiB
 from wherry.protocols.bodies import AsgiBody
-from wherry.protocols.parsing import parse_header
+from wherry.protocols.parsing import parse_filename, parse_header
 
-#: What all fields before the file may have together, in bytes.
+#: What all fields before the file may have together, in bytes; and what may come behind it.
 FIELDS_LIMIT = 64 * KiB
 
 
@@ -50,8 +50,10 @@ class FormBody(AsgiBody):
         self._part = Headers()
         self._value = bytearray()
         self._header = [b"", b""]
+        self._disposition = b""
         self._problem: BadRequest | None = None
-        self.filename: str | None = None
+        self._behind = 0
+        self._filename: str | None = None
         self.file_type: str | None = None
         self._parser = MultipartParser(
             boundary,
@@ -80,10 +82,13 @@ class FormBody(AsgiBody):
             if self._ended is Ended.STALLED:
                 raise BodyStalled(0, self._timeout)
             raise BadRequest(self._file_field, "is the form's file field and is not there")
-        try:
-            return {name: value.decode() for name, value in self._fields.items()}
-        except UnicodeDecodeError:
-            raise BadRequest("form", "its fields are not UTF-8") from None
+        return {name: value.decode("utf-8", "replace") for name, value in self._fields.items()}
+
+    def named(self) -> str:
+        """The file's name. Raises `BadRequest` where the form has none."""
+        if not self._filename:
+            raise BadRequest("filename", "is missing")
+        return self._filename
 
     def _has_file(self) -> bool:
         return self._file is not None
@@ -96,6 +101,10 @@ class FormBody(AsgiBody):
         return self._ended if self._ended and not self._held_size else ended
 
     def _take(self, data: bytes, more: bool) -> None:
+        if self._file == "over":
+            self._behind += len(data)
+            if self._behind > FIELDS_LIMIT:
+                raise BadRequest("form", f"more than {FIELDS_LIMIT} bytes behind the file")
         try:
             at = 0
             # Line by line, so that the file is seen to begin at the very byte.
@@ -118,7 +127,7 @@ class FormBody(AsgiBody):
     # The parser's callbacks.
 
     def _on_part_begin(self) -> None:
-        self._part = Headers()
+        self._part, self._disposition = Headers(), b""
         self._value = bytearray()
         if self._file is not None:
             self._problem = BadRequest("form", "has fields after the file; put them before it")
@@ -130,16 +139,19 @@ class FormBody(AsgiBody):
         self._header[1] += data[start:end]
 
     def _on_header_end(self) -> None:
-        name, value = (part.decode("utf-8", "replace") for part in self._header)
-        for header in parse_header(name, value).items():
-            self._part[header[0]] = header[1]
+        name = self._header[0].decode("latin-1").lower()
+        if name in ("content-disposition", "content-type"):
+            del self._part[name]
+            for header in parse_header(name, self._header[1].decode("utf-8", "replace")).items():
+                self._part[header[0]] = header[1]
+        if name == "content-disposition":
+            self._disposition = self._header[1]
         self._header = [b"", b""]
 
     def _on_headers_finished(self) -> None:
         if self._file is None and self._name() == self._file_field:
             self._file = "open"
-            filename = self._part.get_param("filename", None, "content-disposition")
-            self.filename = filename if isinstance(filename, str) else None
+            self._filename = parse_filename(self._disposition, is_form=True)
             self.file_type = self._part.get("content-type")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
