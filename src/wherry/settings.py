@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     )
     policy: str = Field(
         default="web",
-        description="What judges assessments: `web`, `archive`, `broadcast`, "
+        description="What judges assessments: `web`, `archive`, `broadcast`, `audio`, `pictures`, "
         "or the path of a file named *.toml.",
     )
 

@@ -95,7 +95,7 @@ def assess_here(tmp_path: Path) -> Assess:
         try:
             return look(name, path, tmp_path)
         except Unreadable as reason:
-            return {"unreadable": str(reason)}
+            return {"unreadable": str(reason), "is_media": reason.is_media}
 
     return lambda path: assessed(path, measure)
 

@@ -15,7 +15,9 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.filter import Graph
 from av.packet import Packet
-from av.video.frame import VideoFrame
+from av.subtitles.stream import SubtitleStream
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import PictureType, VideoFrame
 from av.video.stream import VideoStream
 
 WIDTH, HEIGHT, RATE, SOUND_RATE = 160, 120, 25, 48_000
@@ -25,6 +27,13 @@ USUAL = {"preset": "ultrafast", "g": "25", "bf": "2", "sc_threshold": "0"}
 #: Pictures are sent in the order in which they are shown.
 NO_B_FRAMES = {**USUAL, "bf": "0"}
 FRAGMENTED = {"movflags": "frag_keyframe+empty_moov+default_base_moof", "use_editlist": "0"}
+
+#: What an encoder of subtitles wants to know beforehand.
+ASS = (
+    b"[Script Info]\nScriptType: v4.00+\nPlayResX: 384\nPlayResY: 288\n\n[V4+ Styles]\n"
+    b"Format: Name, Fontname, Fontsize, PrimaryColour\nStyle: Default,Arial,16,&Hffffff\n\n"
+    b"[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
+)
 
 Packets: TypeAlias = "list[Packet[Any]]"
 
@@ -44,6 +53,7 @@ def record(
     options: Mapping[str, str] | None = None,
     keep: Callable[[Packets], Packets] = lambda packets: packets,
     rate: int = RATE,
+    clock: int = CLOCK,
 ) -> Path:
     """A moving picture and a tone.
 
@@ -56,9 +66,10 @@ def record(
         picture = out.add_stream(codec, rate=rate, options=dict(codec_options))
         assert isinstance(picture, VideoStream)
         picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, pixels
-        picture.codec_context.time_base = Fraction(1, CLOCK)
+        picture.codec_context.time_base = Fraction(1, clock)
         heard = out.add_stream(sound, rate=SOUND_RATE) if sound else None
-        packets = keep(_pictures(picture, [start + time for time in times], pixels))
+        moments = [round((start + time) * clock) for time in times]
+        packets = keep(_pictures(picture, moments, Fraction(1, clock), pixels))
         if isinstance(heard, AudioStream):
             heard.layout = "mono"
             packets += _tone(heard, seconds, start if sound_start is None else sound_start)
@@ -90,11 +101,13 @@ def scene(pixels: str = "yuv420p", number: int = 48) -> list[VideoFrame]:
     return [graph.vpull() for _ in range(number)]
 
 
-def _pictures(stream: VideoStream, times: Sequence[float], pixels: str) -> Packets:
+def _pictures(stream: VideoStream, moments: Sequence[int], base: Fraction, pixels: str) -> Packets:
     pictures, packets = scene(pixels), []
-    for number, time in enumerate(times):
+    for number, moment in enumerate(moments):
         frame = pictures[number % len(pictures)]
-        frame.pts, frame.time_base = round(time * CLOCK), Fraction(1, CLOCK)
+        frame.pts, frame.time_base = moment, base
+        # The source says that each of its pictures is a key frame.
+        frame.pict_type = PictureType.NONE
         packets += stream.encode(frame)
     return [*packets, *stream.encode(None)]
 
@@ -145,3 +158,71 @@ def boxes(data: bytes, at: int = 0, end: int | None = None) -> Iterator[tuple[by
         if name in PARENTS:
             yield from boxes(data, at + 8, at + length)
         at += max(length, 8)
+
+
+def patched(path: Path, *changes: tuple[bytes, int, Callable[[int], int]]) -> Path:
+    """Change numbers of 32 bits in boxes: the name of the box, where in it, and how."""
+    data = bytearray(path.read_bytes())
+    for name, at, _ in list(boxes(bytes(data))):
+        for box, place, change in changes:
+            if box == name:
+                place += at
+                (value,) = struct.unpack(">I", data[place : place + 4])
+                data[place : place + 4] = struct.pack(">I", change(value))
+    path.write_bytes(data)
+    return path
+
+
+def with_subtitles(path: Path, source: Path, end: float) -> Path:
+    """The same with a second of text, and another one that is shown until `end`."""
+    codec = "srt" if path.suffix == ".mkv" else "mov_text"
+    with av.open(str(source)) as first, av.open(str(path), "w") as out:
+        copies = {s.index: out.add_stream_from_template(s) for s in first.streams}
+        text = out.add_stream(codec)
+        assert isinstance(text, SubtitleStream)
+        text.codec_context.subtitle_header = ASS
+        packets = [packet for packet in first.demux() if packet.dts is not None]
+        for packet in packets:
+            packet.stream = copies[packet.stream.index]
+        for begin, stop in ((0.5, 1.5), (2.0, end)):
+            words = b"Look." if codec == "srt" else b"\0\5Look."
+            packet = Packet(words)
+            packet.stream, packet.time_base = text, Fraction(1, 1000)
+            packet.pts = packet.dts = round(begin * 1000)
+            packet.duration = round((stop - begin) * 1000)
+            packets.append(packet)
+        mux(out, packets)
+    return path
+
+
+def with_cover(path: Path) -> Path:
+    """Put a cover picture into an MP4 file whose index is at its end, as taggers do."""
+    picture = b"".join(bytes(packet) for packet in _jpeg())
+    data = bytearray(path.read_bytes())
+    ((at, length),) = [(at, length) for name, at, length in boxes(bytes(data)) if name == b"moov"]
+    assert at + length == len(data)
+
+    def box(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", 8 + len(content)) + name + content
+
+    cover = box(b"ilst", box(b"covr", box(b"data", struct.pack(">II", 13, 0) + picture)))
+    handler = box(b"hdlr", bytes(8) + b"mdirappl" + bytes(9))
+    added = box(b"udta", box(b"meta", bytes(4) + handler + cover))
+    data[at : at + 4] = struct.pack(">I", length + len(added))
+    path.write_bytes(data + added)
+    return path
+
+
+def _jpeg() -> Packets:
+    encoder = VideoCodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    return [*encoder.encode(scene()[0].reformat(format="yuvj420p")), *encoder.encode(None)]
+
+
+def cut(path: Path, begin: float = 0.0, end: float = 1.0, unit: int = 1) -> Path:
+    """Keep what lies between these shares of the bytes, in whole units of so many bytes."""
+    data = path.read_bytes()
+    first, last = (int(len(data) * share) // unit * unit for share in (begin, end))
+    path.write_bytes(data[first:last])
+    return path

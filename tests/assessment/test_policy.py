@@ -30,6 +30,7 @@ def test_a_built_in_policy_is_found_by_its_name(name: str) -> None:
     assert policy.name == name
     assert set(policy.limits) <= set(MEASURES)
     assert policy.limits["errors"] == {Severity.FAIL: 0.0}
+    assert policy.limits["missing_bytes"] == {Severity.FAIL: 0.0}
 
 
 def test_a_policy_of_ones_own_is_found_by_its_path(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_the_worst_that_is_reached_counts() -> None:
         ("black = { bad = 3 }", "`black`: 'bad' is none of info, warn, fail"),
         ('no_video = "bad"', "`no_video`: 'bad' is none of info, warn, fail"),
         ("no_video = 1", "`no_video`: 1 is none of info, warn, fail"),
-        ('extends = "wbe"', "`extends` is one of web, archive, broadcast, not 'wbe'"),
+        ('extends = "wbe"', f"`extends` is one of {', '.join(BUILT_IN)}, not 'wbe'"),
         ("black = ", "it is no TOML"),
     ],
 )
@@ -82,7 +83,7 @@ def test_a_policy_that_is_wrong_says_how(tmp_path: Path, text: str, problem: str
 
 
 def test_a_policy_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError, match="neither web, archive, broadcast nor a file"):
+    with pytest.raises(PolicyError, match=f"neither {', '.join(BUILT_IN)} nor a file"):
         load_policy("wbe")
     with pytest.raises(PolicyError, match="cannot be read: No such file"):
         load_policy(str(tmp_path / "gone.toml"))

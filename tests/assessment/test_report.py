@@ -116,8 +116,10 @@ def channels(*silent: bool) -> list[dict[str, Any]]:
         ({"missing": 3}, [("INT-FRAMES-MISSING", "warn")]),
         ({"missing": 200}, [("INT-FRAMES-MISSING", "fail")]),
         ({"missing": 2, "expected": 20}, [("INT-FRAMES-MISSING", "fail")]),
-        ({"missing_seconds": 0.5}, []),
-        ({"missing_seconds": 0.6}, [("INT-TRUNCATED", "fail")]),
+        ({"missing_bytes": 1}, [("INT-TRUNCATED", "fail")]),
+        ({"skipped_bytes": 1}, [("INT-SKIPPED", "fail")]),
+        ({"container_missing": 0.6}, [("INT-LENGTH", "warn")]),
+        ({"cut_off": True}, [("INT-CUT-OFF", "warn")]),
         ({"video_longer_by": -1.5}, [("AV-UNEVEN", "warn")]),
         ({"video_longer_by": None}, []),
         ({"unannounced": 3}, [("INT-UNANNOUNCED", "warn")]),
@@ -129,14 +131,30 @@ def test_integrity_is_judged_by_the_policy(
     assert judged("integrity", INTEGRITY | changes) == expected
 
 
-def test_a_pause_in_one_stream_is_a_warning_and_in_all_a_failure() -> None:
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"missing_end": 0.5, "declared_end": 100.0}, []),
+        ({"missing_end": 0.6, "declared_end": 100.0}, [("INT-TRUNCATED", "fail")]),
+        ({"leading": 3}, [("INT-LEADING", "info")]),
+        ({"resets": [3.0, 5.0]}, [("INT-CLOCK", "info")]),
+    ],
+)
+def test_what_a_track_lacks_is_judged_by_the_policy(
+    changes: dict[str, Any], expected: list[tuple[str, str]]
+) -> None:
+    streams = [STREAMS[0] | changes, STREAMS[1]]
+    assert judged("integrity", INTEGRITY | {"streams": streams}) == expected
+
+
+def test_a_pause_in_one_stream_counts_from_a_second_and_in_all_at_once() -> None:
     def with_gaps(video: list[list[float]], audio: list[list[float]]) -> list[tuple[str, str]]:
         streams = [STREAMS[0] | {"gaps": video}, STREAMS[1] | {"gaps": audio}]
         return judged("integrity", INTEGRITY | {"streams": streams})
 
     assert with_gaps([[5, 5.5]], []) == []
     assert with_gaps([[5, 7]], []) == [("INT-GAP", "warn")]
-    assert with_gaps([[5, 5.5]], [[5.1, 5.6]]) == [("INT-GAP", "fail")] * 2
+    assert with_gaps([[5, 5.5]], [[5.1, 5.6]]) == [("INT-GAP", "warn")] * 2
     assert with_gaps([[5, 5.5]], [[6, 6.5]]) == []
 
 

@@ -18,11 +18,14 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wherry.assessment.confine import Bounds, confine, limit
 from wherry.assessment.context import Context
 from wherry.assessment.plain import plain
+
+if TYPE_CHECKING:
+    from wherry.assessment.media import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +83,14 @@ def _answer(request: Request) -> str:
 
 
 def _measure(
-    step: Callable[[Context], dict[str, Any]], request: Request, unreadable: type[Exception]
+    step: Callable[[Context], dict[str, Any]], request: Request, unreadable: type[Unreadable]
 ) -> dict[str, Any]:
     file = f"fd:{request.descriptor}"
     context = Context(Path(request.path), file, Path(), request.deadline)
     try:
         result = step(context)
     except unreadable as reason:
-        return {"unreadable": str(reason)}
+        return {"unreadable": str(reason), "is_media": reason.is_media}
     if not isinstance(result, dict):
         raise TypeError(f"a step returns a dict, not {type(result).__name__}")
     return {**result, "artefacts": context.artefacts}

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from wherry.assessment.policy import Policy, Severity
 from wherry.assessment.schema import (
     Audio,
+    Basis,
     Finding,
     Integrity,
     Interlace,
@@ -18,6 +19,7 @@ from wherry.assessment.schema import (
     Luma,
     Probe,
     Span,
+    Stream,
     Stretches,
     Visual,
 )
@@ -30,6 +32,7 @@ def _judged(
     code: str,
     message: str,
     *place: float | None,
+    basis: Basis | None = "counted",
 ) -> Iterator[Finding]:
     """The finding, if the policy's measure is reached; `place` is where it begins and ends."""
     judged = None if value is None else policy.judge(measure, value)
@@ -44,14 +47,23 @@ def _judged(
             end=end,
             value=value,
             threshold=threshold,
+            basis=basis,
         )
 
 
-def _so(policy: Policy, condition: str, code: str, message: str) -> Iterator[Finding]:
+def _so(
+    policy: Policy, condition: str, code: str, message: str, basis: Basis = "declared"
+) -> Iterator[Finding]:
     """The finding, if the policy minds the condition."""
     severity = policy.conditions.get(condition)
     if severity is not None:
-        yield Finding(code=code, severity=severity, message=message)
+        yield Finding(code=code, severity=severity, message=message, basis=basis)
+
+
+def find_no_media(policy: Policy) -> Iterator[Finding]:
+    """A file that is something else, and that nobody calls a video."""
+    message = "The file is stored. It is not a video, and was not assessed."
+    yield from _so(policy, "not_media", "FILE-NOT-MEDIA", message, "counted")
 
 
 def find_in_probe(probe: Probe, policy: Policy) -> Iterator[Finding]:
@@ -62,9 +74,24 @@ def find_in_probe(probe: Probe, policy: Policy) -> Iterator[Finding]:
     if "audio" not in kinds:
         yield from _so(policy, "no_audio", "AUDIO-MISSING", "The file has no sound.")
     for stream in probe.streams:
-        if stream.codec is None and stream.type in ("video", "audio"):
-            message = f"Stream {stream.index} is coded in a way that Wherry does not know."
-            yield Finding(code="CODEC-UNKNOWN", severity=Severity.FAIL, message=message)
+        if stream.encrypted:
+            message = f"The {stream.type} is encrypted (stream {stream.index}): it is stored, and "
+            message += "was not looked at."
+            yield from _so(policy, "encrypted", "STREAM-ENCRYPTED", message)
+        elif stream.codec is None and stream.type in ("video", "audio"):
+            yield from _unknown(stream, probe, policy)
+
+
+def _unknown(stream: Stream, probe: Probe, policy: Policy) -> Iterator[Finding]:
+    message = f"Stream {stream.index} ({stream.type}) is coded in a way that Wherry does not know"
+    if any(s.type == stream.type and s.codec and not s.cover for s in probe.streams):
+        message += f"; another {stream.type} is played."
+        yield from _so(policy, "unknown_track", "CODEC-UNKNOWN", message)
+    else:
+        severity = Severity.FAIL
+        yield Finding(
+            code="CODEC-UNKNOWN", severity=severity, message=f"{message}.", basis="declared"
+        )
 
 
 def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
@@ -75,11 +102,13 @@ def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
     where = "" if first is None else f", the first at {first:.2f} s"
     message = f"{count} packets or frames are damaged{where}."
     yield from _judged(policy, "errors", count, "INT-ERRORS", message, first)
+    skipped = found.skipped_bytes
+    message = f"{skipped} bytes within the file make no sense."
+    yield from _judged(policy, "skipped_bytes", skipped, "INT-SKIPPED", message)
     yield from _missing_frames(found, policy)
-    lost, ends = found.missing_seconds, (found.decoded_seconds, found.declared_seconds)
-    message = f"The file ends {lost:.2f} s before the end that it declares."
-    yield from _judged(policy, "missing_end", lost, "INT-TRUNCATED", message, *ends)
+    yield from _missing_end(found, policy)
     yield from _gaps(found, policy)
+    yield from _cut(found, policy)
     wrong = sum(stream.unordered + stream.untimed for stream in found.streams)
     message = f"{wrong} packets or frames come out of order, or without a time."
     yield from _judged(policy, "timestamps", wrong, "INT-TIMESTAMPS", message)
@@ -87,18 +116,52 @@ def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
     yield from _judged(policy, "unannounced", found.unannounced, "INT-UNANNOUNCED", message)
     apart = found.video_longer_by
     if apart is not None:
-        longer, shorter = ("video", "sound") if apart > 0 else ("sound", "video")
-        message = f"The {longer} is {abs(apart):.2f} s longer than the {shorter}."
+        later, earlier = ("video", "sound") if apart > 0 else ("sound", "video")
+        message = f"The {later} ends {abs(apart):.2f} s after the {earlier}."
         yield from _judged(policy, "uneven", abs(apart), "AV-UNEVEN", message)
+
+
+def _missing_end(found: Integrity, policy: Policy) -> Iterator[Finding]:
+    """Of what headers announce: bytes first, then the time of a track, then that of the whole."""
+    code, lost = "INT-TRUNCATED", found.missing_bytes
+    message = f"The file ends {lost} bytes before the end that it announces."
+    by_bytes = list(_judged(policy, "missing_bytes", lost, code, message, basis="declared"))
+    yield from by_bytes
+    worst = max(found.streams, key=lambda s: s.missing_end or 0.0, default=None)
+    if worst is not None and worst.missing_end:
+        end, short = worst.declared_end, worst.missing_end
+        message = f"The {worst.type} ends {short:.2f} s before the end that its header declares."
+        place = (None if end is None else round(end - short, 3), end)
+        yield from _judged(policy, "missing_end", short, code, message, *place, basis="declared")
+    elif found.container_missing and not by_bytes:
+        end, short = found.container_seconds, found.container_missing
+        message = f"Everything ends {short:.2f} s before the end that the container declares."
+        yield from _judged(policy, "container_end", short, "INT-LENGTH", message, basis="declared")
+
+
+def _cut(found: Integrity, policy: Policy) -> Iterator[Finding]:
+    """What recordings have that were cut or joined without regard to frames."""
+    if found.cut_off:
+        message = "The file ends in the middle of a frame, as a recording does that was cut."
+        yield from _so(policy, "cut_off", "INT-CUT-OFF", message, "counted")
+    leading = sum(stream.leading for stream in found.streams if stream.type == "video")
+    message = f"The recording begins between key frames: {leading} pictures cannot be shown."
+    yield from _judged(policy, "leading", leading, "INT-LEADING", message)
+    resets = max((stream.resets for stream in found.streams), key=len, default=[])
+    times = "once" if len(resets) == 1 else f"{len(resets)} times"
+    message = f"The clock of the recording was set anew {times}."
+    yield from _judged(policy, "resets", len(resets), "INT-CLOCK", message, *resets[:1])
 
 
 def _missing_frames(found: Integrity, policy: Policy) -> Iterator[Finding]:
     """One finding, by the measure that is worse; many of few may be as bad as more of many."""
     share = round(found.missing / found.expected, 4) if found.expected else 0.0
-    message = f"{found.missing} of {found.expected} frames are missing."
+    count, basis = found.missing, found.missing_basis
+    about = "About " if basis == "estimated" else ""
+    message = f"{about}{count} of {found.expected} frames are missing."
     code = "INT-FRAMES-MISSING"
-    by_share = list(_judged(policy, "missing_share", share, code, message))
-    by_count = list(_judged(policy, "missing_frames", found.missing, code, message))
+    by_share = list(_judged(policy, "missing_share", share, code, message, basis=basis))
+    by_count = list(_judged(policy, "missing_frames", count, code, message, basis=basis))
     order = list(Severity)
     yield from sorted(by_count + by_share, key=lambda f: -order.index(f.severity))[:1]
 

@@ -25,6 +25,8 @@ from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from wherry.assessment.encryption import encrypted_streams
+from wherry.assessment.kinds import CREDULOUS, Kind, kind_of
 from wherry.assessment.mp4 import boxes, is_without_index
 from wherry.assessment.padding import without_padding
 from wherry.assessment.stamps import RESET, UNSTAMPED, Stamps
@@ -48,7 +50,7 @@ TAGS: dict[str, Any] = (
 
 # FFmpeg names its refusals for a developer.
 REASONS = {
-    "InvalidDataError": "it is no video or audio that Wherry can read, or its beginning is damaged",
+    "InvalidDataError": "Wherry knows no such video or sound, or its beginning is damaged",
     "ArgumentError": "its format is not one that Wherry opens",
     "EOFError": "it ends before its beginning is complete",
     "MemoryError": "opening it takes more memory than a step may have",
@@ -56,7 +58,11 @@ REASONS = {
 
 
 class Unreadable(Exception):
-    """The file cannot be assessed; the text says why."""
+    """The file cannot be assessed; the text says why. `is_media`: it is a video or sound."""
+
+    def __init__(self, reason: str, *, is_media: bool = True) -> None:
+        super().__init__(reason)
+        self.is_media = is_media
 
 
 def open_media(file: str) -> InputContainer:
@@ -75,17 +81,26 @@ def open_media(file: str) -> InputContainer:
     if file.startswith("fd:"):
         name, options["fd"] = "fd:", file.removeprefix("fd:")
         os.lseek(int(options["fd"]), 0, os.SEEK_SET)
+    kind = kind_of(file)
+    if kind is Kind.OTHER:
+        raise Unreadable("it is something else", is_media=False)
     try:
         container: InputContainer = av.open(name, options=options, **TAGS)
     except FFmpegError as error:
         if is_without_index(boxes(file)):
             raise Unreadable("its index is missing: the end of the file is lost") from None
-        raise Unreadable(REASONS.get(type(error).__name__, error.strerror or "")) from None
+        reason = REASONS.get(type(error).__name__, error.strerror or "")
+        raise Unreadable(reason, is_media=kind is Kind.MEDIA) from None
     try:
+        if kind is Kind.UNKNOWN and container.format.name in CREDULOUS:
+            raise Unreadable(REASONS["InvalidDataError"], is_media=False)
         _check_bounds(container)
     except Unreadable:
         container.close()
         raise
+    for stream in encrypted_streams(container, file):
+        # Without a key there is nothing to decode, and nothing to be told as damaged.
+        stream.discard = Discard.all
     return container
 
 
@@ -105,17 +120,32 @@ def _check_bounds(container: InputContainer) -> None:
 
 def moving_picture(container: InputContainer) -> VideoStream | None:
     """The video a viewer sees; a cover picture is none."""
-    shown = (s for s in container.streams.video if not is_cover(s) and s.codec_context)
+    shown = (s for s in container.streams.video if not is_cover(s) and is_playable(s))
     return next(shown, None)
 
 
 def main_sound(container: InputContainer) -> AudioStream | None:
     """The audio a viewer hears."""
-    return next((s for s in container.streams.audio if s.codec_context), None)
+    return next((s for s in container.streams.audio if is_playable(s)), None)
+
+
+def is_playable(stream: Stream) -> bool:
+    """Whether there is a decoder for it, and no key is needed."""
+    return stream.codec_context is not None and not is_encrypted(stream)
 
 
 def is_cover(stream: Stream) -> bool:
     return bool(stream.disposition & Disposition.attached_pic)
+
+
+def is_encrypted(stream: Stream) -> bool:
+    """Whether nothing of it can be decoded without a key; `open_media` has found that out."""
+    return stream.discard == Discard.all
+
+
+def codec_name(stream: Stream) -> str | None:
+    """How it is coded, whatever decodes it here; None if nothing does."""
+    return stream.codec_context.codec.canonical_name if stream.codec_context else None
 
 
 def origin(container: InputContainer) -> float:
@@ -167,19 +197,30 @@ class Decoded:
 def decode(
     container: InputContainer, *streams: Stream, threads: int = THREADS
 ) -> Iterator[Decoded]:
-    """Every packet of these streams to the end of the file, decoded.
+    """Every packet of these streams to the end of the file, decoded; of encrypted ones none.
 
     Frames have the time at which they are shown (`stamps`). A stream without a decoder
     brings packets without frames.
     """
-    for stream in container.streams:
+    streams = tuple(stream for stream in streams if not is_encrypted(stream))
+    skipped = [s for s in container.streams if s not in streams and not is_encrypted(s)]
+    for stream in skipped:
+        # The demuxer then skips its bytes instead of reading them.
+        stream.discard = Discard.all
+    for stream in streams:
         context = stream.codec_context
-        if stream not in streams:
-            # The demuxer then skips its bytes instead of reading them.
-            stream.discard = Discard.all
-        elif context is not None and stream.type in ("video", "audio"):
+        if context is not None and stream.type in ("video", "audio"):
             context.thread_count, context.thread_type = threads, "AUTO"
             context.options = {"max_pixels": str(MAX_PIXELS)}
+    try:
+        # Without a stream, PyAV takes all.
+        yield from _decode(container, *streams) if streams else ()
+    finally:
+        for stream in skipped:
+            stream.discard = Discard.default
+
+
+def _decode(container: InputContainer, *streams: Stream) -> Iterator[Decoded]:
     clocks = {stream.index: stamps(container, stream) for stream in streams}
     packets = container.demux(*streams)
     while True:
@@ -206,6 +247,9 @@ def _decoded(packet: Packet[Any], clock: Stamps) -> Decoded:
     try:
         frames = packet.decode()
     except FFmpegError as error:
+        if not packet.size and isinstance(error, EOFError):
+            # The decoder was at its end before: a stream that was not announced came between.
+            return Decoded(packet, shift=clock.shift)
         clock.drop()
         message = error.strerror or "cannot be decoded"
         return Decoded(packet, error=message, shift=clock.shift)

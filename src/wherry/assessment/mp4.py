@@ -1,12 +1,41 @@
-"""The order of the boxes in an MP4 or QuickTime file (ISO/IEC 14496-12, section 4.2)."""
+"""What the boxes of an MP4 or QuickTime file say (ISO/IEC 14496-12) and FFmpeg does not tell.
+
+Rule 1: a hostile file may have any number of boxes, in any depth; so many are read.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-#: A hostile file may have any number of boxes; a real one has a handful.
+#: A real file has a handful of outer boxes before its fragments, and some hundred within.
 BOXES = 64
+INNER = 20_000
+#: Boxes that hold others, as far as they are of interest.
+PARENTS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex"))
+#: Sample entries of encrypted tracks: Common Encryption (ISO/IEC 23001-7), and FairPlay.
+ENCRYPTED = frozenset((b"encv", b"enca", b"enct", b"encs", b"drmi", b"drms"))
+#: Brands of pictures (ISO/IEC 23008-12), which are in the same boxes.
+PICTURES = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"))
+
+
+@dataclass(slots=True)
+class Movie:
+    """The index of a file."""
+
+    brand: bytes = b""
+    #: The media comes in fragments, and the index does not know how many.
+    fragmented: bool = False
+    #: How long all fragments are together, in seconds, where the index says it.
+    fragments: float | None = None
+    #: The identifiers of encrypted tracks.
+    encrypted: set[int] = field(default_factory=set)
+    #: How long the parts of each track are together, by segment indexes; in seconds.
+    indexed: dict[int, float] = field(default_factory=dict)
+    #: Where the last of these parts ends in the file, in bytes.
+    announced: int = 0
 
 
 def is_faststart(names: list[bytes]) -> bool | None:
@@ -24,36 +53,106 @@ def is_without_index(names: list[bytes]) -> bool:
     return b"ftyp" in names and b"moov" not in names
 
 
-def boxes(file: str) -> list[bytes]:
-    """The names of the outermost boxes of `file`, a path or `fd:N`; empty for another kind."""
+@contextmanager
+def reading(file: str) -> Iterator[int]:
+    """A descriptor of `file`, a path or `fd:N`, to read at any place."""
     if file.startswith("fd:"):
-        return _known(int(file.removeprefix("fd:")))
+        yield int(file.removeprefix("fd:"))
+        return
     descriptor = os.open(file, os.O_RDONLY)
     try:
-        return _known(descriptor)
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _known(descriptor: int) -> list[bytes]:
-    names = list(_boxes(descriptor))
+def boxes(file: str) -> list[bytes]:
+    """The names of the outermost boxes of `file`, a path or `fd:N`; empty for another kind."""
+    with reading(file) as descriptor:
+        names = [name for name, _, _ in _boxes(descriptor, 0, None, BOXES)]
     return names if names and names[0] in (b"ftyp", b"moov", b"wide", b"mdat") else []
 
 
-def _boxes(descriptor: int) -> Iterator[bytes]:
-    at = 0
-    for _ in range(BOXES):
-        head = os.pread(descriptor, 16, at)
+def read_movie(file: str) -> Movie:
+    """What the index of `file`, a path or `fd:N`, says; an empty one for another kind of file."""
+    movie = Movie()
+    with reading(file) as descriptor:
+        for name, at, end in _boxes(descriptor, 0, None, BOXES):
+            if name == b"ftyp":
+                movie.brand = os.pread(descriptor, 4, at)
+            elif name == b"sidx":
+                _read_segments(os.pread(descriptor, min(end - at, 1 << 20), at), end, movie)
+            elif name == b"moov":
+                _read_index(descriptor, at, end, movie)
+    return movie
+
+
+def _boxes(
+    descriptor: int, at: int, end: int | None, count: int
+) -> Iterator[tuple[bytes, int, int]]:
+    """Boxes that follow each other: the name, and where the content begins and ends."""
+    length = os.fstat(descriptor).st_size
+    end = length if end is None else min(end, length)
+    for _ in range(count):
+        head = os.pread(descriptor, 16, at) if at < end else b""
         if len(head) < 8:
             return
-        yield head[4:8]
-        length = int.from_bytes(head[:4], "big")
-        if length == 1:
+        size, begin = int.from_bytes(head[:4], "big"), at + 8
+        if size == 1:
             # "if size is 1 then the actual size is in the field largesize"
-            length = int.from_bytes(head[8:16], "big")
-        if length < 8:
+            size, begin = int.from_bytes(head[8:16], "big"), at + 16
+        elif size == 0:
             # "if size is 0, then this box is the last one in the file"
+            size = length - at
+        yield head[4:8], begin, at + size
+        if size < 8:
             return
-        at += length
-        if at > os.fstat(descriptor).st_size:
-            return
+        at += size
+
+
+def _within(
+    descriptor: int, at: int, end: int, left: list[int]
+) -> Iterator[tuple[bytes, int, int]]:
+    """The boxes of the index in their order, those that hold others before what they hold."""
+    for name, begin, stop in _boxes(descriptor, at, end, left[0]):
+        left[0] -= 1
+        yield name, begin, stop
+        if name in PARENTS:
+            yield from _within(descriptor, begin, min(stop, end), left)
+
+
+def _read_index(descriptor: int, at: int, end: int, movie: Movie) -> None:
+    track = scale = 0
+    for name, begin, stop in _within(descriptor, at, end, [INNER]):
+        head = os.pread(descriptor, 32, begin)
+        # Version 1 has times of 64 bits.
+        wide = 8 if head[:1] == b"\1" else 0
+        if name == b"mvhd":
+            scale = int.from_bytes(head[12 + wide : 16 + wide], "big")
+        elif name == b"mvex":
+            movie.fragmented = True
+        elif name == b"mehd" and scale:
+            movie.fragments = int.from_bytes(head[4 : 8 + wide // 2], "big") / scale
+        elif name == b"tkhd":
+            track = int.from_bytes(head[12 + wide : 16 + wide], "big")
+        elif name == b"stsd":
+            entries = _boxes(descriptor, begin + 8, stop, 8)
+            if any(entry in ENCRYPTED for entry, _, _ in entries):
+                movie.encrypted.add(track)
+
+
+def _read_segments(data: bytes, end: int, movie: Movie) -> None:
+    """Section 8.16.3; `end` is where the box ends."""
+    wide = 8 if data[:1] == b"\1" else 0
+    track, scale = (int.from_bytes(data[at : at + 4], "big") for at in (4, 8))
+    at = 20 + wide
+    offset = int.from_bytes(data[16 + wide // 2 : at], "big")
+    count = int.from_bytes(data[at + 2 : at + 4], "big")
+    parts = [data[first : first + 12] for first in range(at + 4, at + 4 + 12 * count, 12)]
+    sizes = [int.from_bytes(part[:4], "big") for part in parts if len(part) == 12]
+    if not scale or any(size >> 31 for size in sizes):
+        # The index of an index.
+        return
+    lasting = sum(int.from_bytes(part[4:8], "big") for part in parts)
+    movie.indexed[track] = movie.indexed.get(track, 0.0) + lasting / scale
+    movie.announced = max(movie.announced, end + offset + sum(sizes))

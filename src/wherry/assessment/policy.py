@@ -58,12 +58,21 @@ MEASURES: Mapping[str, Measure] = {
     "errors": Measure(Sense.ABOVE, "packets and frames that are damaged or cannot be decoded"),
     "missing_frames": Measure(Sense.ABOVE, "video frames that should be there and are not"),
     "missing_share": Measure(Sense.ABOVE, "the same as a share of all video frames"),
-    "missing_end": Measure(Sense.ABOVE, "seconds that the file ends earlier than it declares"),
+    "missing_end": Measure(Sense.ABOVE, "seconds that a track ends earlier than it declares"),
+    "container_end": Measure(
+        Sense.ABOVE, "seconds that all tracks end earlier than the container declares"
+    ),
+    "missing_bytes": Measure(Sense.ABOVE, "bytes that the container announces and are not there"),
+    "skipped_bytes": Measure(Sense.ABOVE, "bytes within a transport stream that make no sense"),
+    "leading": Measure(Sense.ABOVE, "pictures at the beginning that need earlier ones"),
+    "resets": Measure(Sense.ABOVE, "times that the clock of the recording was set anew"),
     "timestamps": Measure(Sense.ABOVE, "packets and frames out of order, or without a time"),
     "unannounced": Measure(Sense.ABOVE, "packets of streams that the file does not announce"),
     "gap": Measure(Sense.ABOVE, "seconds in which nothing comes in one stream"),
     "common_gap": Measure(Sense.ABOVE, "the same in two streams at the same moment"),
-    "uneven": Measure(Sense.ABOVE, "seconds by which picture and sound differ in length"),
+    "uneven": Measure(
+        Sense.ABOVE, "seconds by which one of picture and sound ends after the other"
+    ),
     "black": Measure(Sense.FROM, "seconds of black at a stretch"),
     "black_share": Measure(Sense.ABOVE, "how much of the video is black"),
     "freeze": Measure(Sense.FROM, "seconds at a stretch in which the picture stands still"),
@@ -82,8 +91,12 @@ CONDITIONS: Mapping[str, str] = {
     "no_video": "there is no video",
     "no_audio": "there is no sound",
     "silent_channel": "one channel is silent and another is not",
+    "cut_off": "a stream ends in the middle of a frame, as a recording does that was cut",
+    "encrypted": "picture or sound is encrypted, and cannot be looked at",
+    "unknown_track": "there is no decoder for a track beside one that can be played",
+    "not_media": "the file is neither video nor sound",
 }
-BUILT_IN = ("web", "archive", "broadcast")
+BUILT_IN = ("web", "archive", "broadcast", "audio", "pictures")
 
 Limits = Mapping[Severity, float]
 

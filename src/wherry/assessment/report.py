@@ -13,7 +13,7 @@ Rule 3: whatever the steps said, the report has the shape of `schema.Report`.
     probe · integrity · visual · audio · other      what each step found, or null
     artefacts   pictures, served beside the report
     findings    code, severity, start, end, message, value, threshold
-    verdict     pass | warn | fail, and the policy's name
+    verdict     pass | warn | fail | not-assessed, and the policy's name
     engine      versions, and the seconds of each step
 """
 
@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -31,7 +31,9 @@ from wherry.assessment.findings import (
     find_in_integrity,
     find_in_probe,
     find_in_visual,
+    find_no_media,
 )
+from wherry.assessment.kinds import is_called_media
 from wherry.assessment.policy import Policy, Severity
 from wherry.assessment.progress import StepResult
 from wherry.assessment.schema import (
@@ -69,10 +71,15 @@ class Found:
     #: Steps that could not read the file, with their reason, and steps that made no sense.
     unreadable: dict[str, str] = field(default_factory=dict)
     senseless: list[str] = field(default_factory=list)
+    #: It is something else than a video or sound, and nobody calls it one.
+    not_media: bool = False
 
 
-def parse_results(results: Sequence[StepResult]) -> Found:
-    """What the steps said, taken apart; never raises for anything that JSON can say."""
+def parse_results(results: Sequence[StepResult], *, called_media: bool = True) -> Found:
+    """What the steps said, taken apart; never raises for anything that JSON can say.
+
+    `called_media`: whoever sent it calls it a video or sound.
+    """
     found = Found()
     for result in results:
         if result.facts is None:
@@ -80,6 +87,8 @@ def parse_results(results: Sequence[StepResult]) -> Found:
         try:
             if "unreadable" in result.facts:
                 found.unreadable[result.name] = str(result.facts["unreadable"])[:500]
+                if result.name == "probe" and result.facts.get("is_media") is False:
+                    found.not_media = not called_media
             else:
                 _take(found, result.name, result.facts)
         except (ValidationError, RecursionError):
@@ -120,7 +129,8 @@ def render_report(
     results: Sequence[StepResult],
 ) -> dict[str, Any]:
     """The finished document."""
-    found = parse_results(results)
+    called = is_called_media(upload.filename, upload.content_type)
+    found = parse_results(results, called_media=called)
     findings = sorted(
         find(upload.length or 0, policy, results, found), key=lambda f: (f.start or 0.0, f.code)
     )
@@ -135,7 +145,7 @@ def render_report(
             content_type=upload.content_type,
             digest=str(upload.digest_now),
         ),
-        probe=found.probe,
+        probe=_with_counted_length(found),
         integrity=found.integrity,
         visual=found.visual,
         audio=found.audio,
@@ -143,7 +153,7 @@ def render_report(
         artefacts=found.artefacts,
         findings=findings,
         policy=policy.name,
-        verdict=verdict(findings),
+        verdict=verdict(findings, not_media=found.not_media),
         engine=EngineFacts(
             versions=versions(),
             steps=[_step(result) for result in results],
@@ -165,12 +175,27 @@ def _step(result: StepResult) -> StepFacts:
     )
 
 
-def verdict(findings: Sequence[Finding]) -> Literal["pass", "warn", "fail"]:
+def _with_counted_length(found: Found) -> Probe | None:
+    """What the file says of itself; where it does not say how long it is, what was counted."""
+    probe, counted = found.probe, found.integrity and found.integrity.decoded_seconds
+    if probe is None or probe.duration_basis == "declared" or not counted:
+        return probe
+    if found.integrity is None or found.integrity.missing_bytes is None:
+        return probe
+    return probe.model_copy(update={"duration": counted, "duration_basis": "counted"})
+
+
+Verdict: TypeAlias = Literal["pass", "warn", "fail", "not-assessed"]
+
+
+def verdict(findings: Sequence[Finding], *, not_media: bool = False) -> Verdict:
     """The worst of all findings; what is only told is none."""
     severities = {finding.severity for finding in findings}
     if Severity.FAIL in severities:
         return "fail"
-    return "warn" if Severity.WARN in severities else "pass"
+    if Severity.WARN in severities:
+        return "warn"
+    return "not-assessed" if not_media else "pass"
 
 
 def find(
@@ -178,7 +203,9 @@ def find(
 ) -> Iterator[Finding]:
     """Everything worth telling about a file of `length` bytes."""
     found = found or parse_results(results)
-    if length == 0:
+    if found.not_media:
+        yield from find_no_media(policy)
+    elif length == 0:
         yield _fail("FILE-EMPTY", "The file is empty.")
     elif "probe" in found.unreadable:
         yield _fail("FILE-UNREADABLE", f"The file cannot be read: {found.unreadable['probe']}.")
@@ -202,4 +229,4 @@ def find(
 
 
 def _fail(code: str, message: str) -> Finding:
-    return Finding(code=code, severity=Severity.FAIL, message=message)
+    return Finding(code=code, severity=Severity.FAIL, message=message, basis="counted")

@@ -27,6 +27,8 @@ Seconds: TypeAlias = float
 Count = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Span: TypeAlias = tuple[Seconds, Seconds]
+#: What a statement rests on: a header, a guess from other numbers, or counting it all.
+Basis: TypeAlias = Literal["declared", "estimated", "counted"]
 
 
 class Model(BaseModel):
@@ -43,7 +45,9 @@ class Stream(Model):
     type: str
     codec: str | None = Field(description="null: there is no decoder for it")
     profile: str | None = None
+    encrypted: bool | None = Field(None, description="nothing of it can be decoded without a key")
     duration: Seconds | None = None
+    duration_basis: Basis | None = None
     frames: int | None = Field(None, description="as declared")
     language: str | None = None
     bit_rate: int | None = None
@@ -72,6 +76,7 @@ class Probe(Model):
 
     container: str
     duration: Seconds | None
+    duration_basis: Basis | None = Field(None, description="null: a report of an earlier version")
     start: Seconds | None = None
     bit_rate: int | None = None
     faststart: bool | None = Field(
@@ -100,7 +105,11 @@ class Decoded(Model):
     codec: str | None = None
     packets: Count = 0
     frames: Count
+    leading: Count = Field(
+        0, description="pictures at the beginning that need earlier ones, which are not there"
+    )
     missing: Count | None = None
+    missing_basis: Basis | None = None
     errors: Count = 0
     damaged: Count = 0
     first_errors: list[Error]
@@ -108,6 +117,11 @@ class Decoded(Model):
     untimed: Count = Field(0, description="frames that do not say when they are shown")
     gaps: list[Span]
     gap_count: Count = 0
+    resets: list[Seconds] = Field(
+        default_factory=list, description="where the recording's own clock was set anew"
+    )
+    declared_end: Seconds | None = Field(None, description="by the track's own header")
+    missing_end: Seconds | None = Field(None, description="how much earlier it ends")
     start: Seconds | None = None
     end: Seconds | None = None
 
@@ -118,10 +132,22 @@ class Integrity(Model):
     errors: Count
     damaged: Count
     missing: Count
+    missing_basis: Basis | None = None
     expected: Count
-    declared_seconds: Seconds | None
+    declared_seconds: Seconds | None = Field(description="by the tracks' own headers")
     decoded_seconds: Seconds | None
     missing_seconds: Seconds
+    container_seconds: Seconds | None = Field(
+        None, description="by the container's header, where it is all that declares a length"
+    )
+    container_missing: Seconds | None = None
+    missing_bytes: Count | None = Field(
+        None, description="that the container announces behind the file's end"
+    )
+    skipped_bytes: Count | None = Field(
+        None, description="of a transport stream: within the file, and in no packet"
+    )
+    cut_off: bool | None = Field(None, description="a stream ends in the middle of a frame")
     video_longer_by: Seconds | None = Field(description="than the sound; negative: shorter")
     unreadable_from: str | None = Field(None, description="why reading broke off")
     unannounced: Count
@@ -223,6 +249,7 @@ class Finding(Model):
     end: Seconds | None = None
     value: float | None = None
     threshold: float | None = None
+    basis: Basis | None = None
 
 
 class Source(Model):
@@ -263,7 +290,9 @@ class Report(Model):
     artefacts: list[Artefact]
     findings: list[Finding]
     policy: str
-    verdict: Literal["pass", "warn", "fail"]
+    verdict: Literal["pass", "warn", "fail", "not-assessed"] = Field(
+        description="not-assessed: the file is neither video nor sound, and the policy allows it"
+    )
     engine: EngineFacts
 
 

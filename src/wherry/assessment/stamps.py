@@ -18,6 +18,7 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from typing import Any
 
+from av.audio.frame import AudioFrame
 from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
@@ -74,6 +75,8 @@ class Stamps:
     def place(self, frames: Iterable[Any]) -> None:
         """Give these frames their time and duration, in the stream's time base."""
         for frame in frames:
+            if not isinstance(frame, (VideoFrame, AudioFrame)):
+                continue
             if self._waiting:
                 frame.pts = heappop(self._waiting)
             base = frame.time_base

@@ -9,7 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 MARKS = {"info": "  ", "warn": "! ", "fail": "✗ "}
-VERDICTS = {"pass": "PASS", "warn": "WARN: look at the findings", "fail": "FAIL"}
+VERDICTS = {
+    "pass": "PASS",
+    "warn": "WARN: look at the findings",
+    "fail": "FAIL",
+    "not-assessed": "NOT ASSESSED: not a video",
+}
 
 
 def render_report_text(report: Mapping[str, Any]) -> str:

@@ -2,196 +2,158 @@
 
 Rule 1: every stream is decoded to its end. A decoder hides most damage from a
 viewer, so what counts is what it could not decode, marked as damaged, or never got.
+
+Rule 2: what is found does not depend on the number of processors. Decoders that work on
+several frames at once tell errors late, or never where the stream ends; a file with
+anything wrong is decoded again by one thread.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from av.audio.frame import AudioFrame
 from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Stream
-from av.video.frame import VideoFrame
 
 from wherry.assessment.context import Context
+from wherry.assessment.declared import Declared, read_declared
 from wherry.assessment.media import (
+    THREADS,
     decode,
-    duration_of,
     is_cover,
-    length,
+    is_encrypted,
+    main_sound,
+    moving_picture,
     open_media,
     origin,
     seconds,
-    when,
 )
+from wherry.assessment.structure import Packets, missing_bytes, read_packets
+from wherry.assessment.tally import Tally
 
-#: How many errors and gaps are listed for a stream; the counts have them all.
-LISTED = 20
-#: A pause between frames that is shorter is no gap, in seconds.
-GAP = 0.25
-#: A stream in which so many frames follow each other at the same distance has a constant rate.
-CONSTANT = 0.97
-#: How many different distances between frames are told apart.
-DISTANCES = 4096
-#: Codecs in which a packet may rightly bring no frame of its own.
-UNCOUNTED = frozenset({"vp8", "vp9", "libvpx", "libvpx-vp9", "mpeg4", "msmpeg4v3", "vc1", "wmv3"})
+#: Containers that are cut anywhere and play on, by FFmpeg's names: what they end with may be
+#: incomplete.
+STREAMED = frozenset(("mpegts", "mpeg", "h264", "hevc", "m4v", "mpegvideo", "mp3", "aac"))
+STREAMED |= frozenset(("ac3", "eac3", "dv", "amr"))
+
+#: Containers in which each packet lies behind the one before; between them is little else.
+IN_ORDER = frozenset(("matroska", "flv"))
+#: More bytes between two packets than these were skipped: they made no sense.
+SKIPPED = 4096
 
 
 def measure(context: Context) -> dict[str, Any]:
     """Counts and places of damage for each stream, in seconds. Raises `Unreadable`."""
-    with open_media(context.file) as container:
+    found = _measure(context.file, THREADS)
+    if THREADS > 1 and not found.is_sound:
+        found = _measure(context.file, 1)
+    return found.facts
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    facts: dict[str, Any]
+    is_sound: bool
+
+
+def _measure(file: str, threads: int) -> _Found:
+    with open_media(file) as container:
         zero = origin(container)
-        tallies = {stream.index: Tally(stream, zero) for stream in container.streams}
-        lost, unannounced = None, 0
-        for decoded in decode(container, *container.streams):
-            if decoded.packet is None:
+        declared = read_declared(container, file)
+        names = container.format.name.split(",")
+        streamed, in_order = (not kinds.isdisjoint(names) for kinds in (STREAMED, IN_ORDER))
+        tallies = {s.index: Tally(s, zero, streamed) for s in container.streams}
+        lost, unannounced, behind = None, 0, 0
+        for decoded in decode(container, *container.streams, threads=threads):
+            packet = decoded.packet
+            if packet is None:
                 lost = decoded.error
                 unannounced += decoded.error is None
                 continue
-            tally = tallies[decoded.packet.stream.index]
-            tally.take(decoded.packet, decoded.error)
-            for frame in decoded.frames:
-                tally.take_frame(frame)
-        facts = _sum_up(container, [tally.render() for tally in tallies.values()])
+            tally = tallies[packet.stream.index]
+            tally.take(packet, decoded)
+            if packet.pos and packet.size:
+                if in_order and behind and packet.pos - behind > SKIPPED:
+                    tally.skip()
+                behind = packet.pos + packet.size
+        packets = read_packets(file) if "mpegts" in names else Packets()
+        facts = _sum_up(container, tallies, declared)
         facts["errors"] += lost is not None
-        return {**facts, "unreadable_from": lost, "unannounced": unannounced}
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one stream brought."""
-
-    stream: Stream
-    zero: float
-    packets: int = 0
-    discarded: int = 0
-    frames: int = 0
-    errors: int = 0
-    damaged: int = 0
-    unordered: int = 0
-    untimed: int = 0
-    first_errors: list[dict[str, Any]] = field(default_factory=list)
-    gaps: list[list[float | None]] = field(default_factory=list)
-    gap_count: int = 0
-    distances: Counter[int] = field(default_factory=Counter)
-    start: float | None = None
-    end: float | None = None
-    dts: int | None = None
-    shown: float | None = None
-
-    def take(self, packet: Packet[Any], error: str | None) -> None:
-        """Count one packet."""
-        if packet.size:
-            self.packets += 1
-            self.discarded += packet.is_discard
-            if packet.dts is not None:
-                self.unordered += self.dts is not None and packet.dts < self.dts
-                self.dts = packet.dts
-        place = when(packet.pts, packet.time_base, self.zero)
-        if error is not None:
-            self.errors += 1
-            self._note(place, error)
-        elif packet.is_corrupt:
-            self.damaged += 1
-            self._note(place, "the container marks this packet as damaged")
-
-    def take_frame(self, frame: Any) -> None:
-        """Count one frame; subtitles have no place in time that could be checked."""
-        self.frames += 1
-        if not isinstance(frame, (VideoFrame, AudioFrame)):
-            return
-        stamp = frame.pts
-        if stamp is None or frame.time_base is None:
-            self.untimed += 1
-            return
-        shown = float(stamp * frame.time_base)
-        if frame.is_corrupt:
-            self.damaged += 1
-            self._note(seconds(shown - self.zero), "the frame is damaged")
-        if self.end is not None and shown - self.end > GAP and not is_cover(self.stream):
-            self.gap_count += 1
-            if len(self.gaps) < LISTED:
-                self.gaps.append([seconds(self.end - self.zero), seconds(shown - self.zero)])
-        self.unordered += self.shown is not None and shown < self.shown
-        if self.shown is not None and len(self.distances) < DISTANCES:
-            self.distances[round((shown - self.shown) * 1000)] += 1
-        self.shown = shown
-        self.start = shown if self.start is None else min(self.start, shown)
-        self.end = max(self.end or shown, shown + self._duration(frame))
-
-    def _duration(self, frame: VideoFrame | AudioFrame) -> float:
-        rate = self.stream.average_rate if isinstance(frame, VideoFrame) else None
-        return duration_of(frame) or (float(1 / rate) if rate else 0.0)
-
-    def _note(self, place: float | None, message: str) -> None:
-        if len(self.first_errors) < LISTED:
-            self.first_errors.append({"time": place, "message": message})
-
-    @property
-    def missing(self) -> int | None:
-        """How many frames are missing, where that can be known."""
-        context = self.stream.codec_context
-        if context is None or self.stream.type != "video" or is_cover(self.stream):
-            return None
-        undecoded = self.packets - self.discarded - self.frames
-        unread = self.stream.frames - self.packets if self.stream.frames else 0
-        counted = 0 if context.name in UNCOUNTED else max(undecoded, 0) + max(unread, 0)
-        return max(counted, self._missing_in_time())
-
-    def _missing_in_time(self) -> int:
-        """How many frames fit into the holes of a stream with a constant rate."""
-        total = self.distances.total()
-        if total < 10:
-            return 0
-        ((usual, _),) = self.distances.most_common(1)
-        regular = sum(n for d, n in self.distances.items() if abs(d - usual) <= 0.2 * usual)
-        if usual <= 0 or regular < CONSTANT * total:
-            return 0
-        # Steps back count, too: frames in the wrong order are not missing.
-        return max(sum((round(d / usual) - 1) * n for d, n in self.distances.items()), 0)
-
-    def render(self) -> dict[str, Any]:
-        """The tally as a report has it."""
-        context = self.stream.codec_context
-        return {
-            "index": self.stream.index,
-            "type": self.stream.type,
-            "codec": context.name if context else None,
-            "packets": self.packets,
-            "frames": self.frames,
-            "missing": self.missing,
-            "errors": self.errors,
-            "damaged": self.damaged,
-            "first_errors": self.first_errors,
-            "unordered": self.unordered,
-            "untimed": self.untimed,
-            "gaps": self.gaps,
-            "gap_count": self.gap_count,
-            "start": seconds(None if self.start is None else self.start - self.zero),
-            "end": seconds(None if self.end is None else self.end - self.zero),
+        facts["cut_off"] |= packets.cut_off
+        facts |= {
+            "unreadable_from": lost,
+            "unannounced": unannounced,
+            "missing_bytes": missing_bytes(file),
+            "skipped_bytes": packets.skipped,
         }
+        wrong = facts["errors"] + facts["damaged"] + facts["missing"] + facts["cut_off"]
+        return _Found(facts, not wrong)
 
 
-def _sum_up(container: InputContainer, streams: list[dict[str, Any]]) -> dict[str, Any]:
-    ends = {
-        kind: [s["end"] for s in streams if s["type"] == kind and s["end"] is not None]
-        for kind in ("video", "audio")
-    }
-    declared = seconds(length(container))
-    decoded = max((end for of_kind in ends.values() for end in of_kind), default=0.0)
-    apart = max(ends["video"]) - max(ends["audio"]) if ends["video"] and ends["audio"] else None
-    missing = sum(s["missing"] or 0 for s in streams)
+def _sum_up(
+    container: InputContainer, tallies: Mapping[int, Tally], declared: Declared
+) -> dict[str, Any]:
+    cut = [tally.finish() for tally in tallies.values()]
+    damaged = sorted(place for tally in tallies.values() for place in tally.places)
+    streams = []
+    for index, tally in tallies.items():
+        if is_encrypted(tally.stream):
+            missing, ends = None, _ends(tally, None)
+        else:
+            missing = tally.missing(declared.packets.get(index), damaged)
+            ends = _ends(tally, declared.ends.get(index))
+        streams.append({**tally.render(missing), **ends})
+    played = [t for t in tallies.values() if t.stream.type in ("video", "audio")]
+    played = [tally for tally in played if not is_cover(tally.stream)]
+    missing_frames = sum(s["missing"] or 0 for s in streams)
+    bases = {s["missing_basis"] for s in streams if s["missing"]}
+    counted = [s for s in streams if s["missing"] is not None]
     return {
         "streams": streams,
-        "errors": sum(s["errors"] for s in streams),
-        "damaged": sum(s["damaged"] for s in streams),
-        "missing": missing,
-        "expected": missing + sum(s["frames"] for s in streams if s["missing"] is not None),
-        "declared_seconds": declared,
-        "decoded_seconds": decoded,
-        "missing_seconds": seconds(max((declared or 0.0) - decoded, 0.0)),
-        "video_longer_by": seconds(apart),
+        # What is wrong with a subtitle or a cover is told with its stream.
+        "errors": sum(tally.errors for tally in played),
+        "damaged": sum(tally.damaged for tally in played),
+        "missing": missing_frames,
+        # The weakest of what it rests on.
+        "missing_basis": next((b for b in ("estimated", "declared") if b in bases), "counted"),
+        "expected": missing_frames + sum(s["frames"] for s in counted),
+        "declared_seconds": max(
+            (s["declared_end"] for s in streams if s["declared_end"] is not None), default=None
+        ),
+        "decoded_seconds": max((s["end"] for s in streams if s["end"] is not None), default=0.0),
+        "missing_seconds": max((s["missing_end"] or 0.0 for s in streams), default=0.0),
+        "container_seconds": seconds(declared.together),
+        "container_missing": _short(declared.together, played),
+        "cut_off": any(cut),
+        "video_longer_by": _apart(container, tallies),
     }
+
+
+def _ends(tally: Tally, declared: float | None) -> dict[str, float | None]:
+    """Where a track declares that it ends, and by how much it falls short of it."""
+    short = None if declared is None else _short(declared, [tally])
+    return {"declared_end": seconds(declared), "missing_end": short}
+
+
+def _short(declared: float | None, tallies: Sequence[Tally]) -> float | None:
+    """By how many seconds all of these end before the end that is declared.
+
+    Whether that counts from zero or from where the file's clock begins is not the same in all
+    files: the later end counts.
+    """
+    ends = [end for t in tallies for end in (t.end, t.reached) if end is not None]
+    if declared is None or not ends:
+        return None
+    latest = max(ends)
+    latest = max(latest, latest - tallies[0].zero)
+    return seconds(max(declared - latest, 0.0))
+
+
+def _apart(container: InputContainer, tallies: Mapping[int, Tally]) -> float | None:
+    """By how much the picture ends after the sound; of several, those that are played."""
+    picture, sound = moving_picture(container), main_sound(container)
+    if picture is None or sound is None:
+        return None
+    seen, heard = tallies[picture.index].end, tallies[sound.index].end
+    return None if seen is None or heard is None else seconds(seen - heard)

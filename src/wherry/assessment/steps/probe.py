@@ -17,10 +17,12 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 
 from wherry.assessment.context import Context
+from wherry.assessment.declared import Declared, read_declared
 from wherry.assessment.media import (
+    codec_name,
     frames,
     is_cover,
-    length,
+    is_encrypted,
     main_sound,
     moving_picture,
     open_media,
@@ -44,14 +46,16 @@ def measure(context: Context) -> dict[str, Any]:
     Raises `Unreadable`.
     """
     with open_media(context.file) as container:
-        streams = [_stream(stream) for stream in container.streams]
+        declared = read_declared(container, context.file)
+        streams = [_stream(stream, declared) for stream in container.streams]
         rotation = _rotation(container)
         picture, sound = moving_picture(container), main_sound(container)
         if picture is not None:
             streams[picture.index] |= _display(picture, rotation or 0)
         return {
             "container": container.format.name,
-            "duration": seconds(length(container)),
+            "duration": seconds(declared.length),
+            "duration_basis": declared.basis,
             "start": seconds(origin(container)),
             "bit_rate": container.bit_rate or None,
             "faststart": is_faststart(boxes(context.file)),
@@ -66,14 +70,17 @@ def measure(context: Context) -> dict[str, Any]:
         }
 
 
-def _stream(stream: Any) -> dict[str, Any]:
+def _stream(stream: Any, declared: Declared) -> dict[str, Any]:
     context = stream.codec_context
+    own = stream.index in declared.ends
     facts: dict[str, Any] = {
         "index": stream.index,
         "type": stream.type,
-        "codec": context.name if context else None,
+        "codec": codec_name(stream),
         "profile": text(stream.profile) if context and stream.profile else None,
+        "encrypted": is_encrypted(stream),
         "duration": when(stream.duration, stream.time_base, 0.0),
+        "duration_basis": stream.duration and ("declared" if own else "estimated"),
         "frames": stream.frames or None,
         "language": text(stream.metadata.get("language")),
     }

@@ -1,0 +1,229 @@
+"""Whether a file is as long as its container says: the lengths of boxes, chunks, clusters and tags.
+
+Rule 1: a container that announces more bytes than there are has lost its end, whatever else it
+says. One that announces nothing, or makes no sense on the way, has lost nothing that is known.
+
+Rule 2: reading stops after a number of units; a hostile file may have any number.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from wherry.assessment.mp4 import read_movie, reading
+
+#: So many units are looked at; a day of fragments of a second has 86,400 times two.
+UNITS = 500_000
+#: Boxes whose loss is the loss of media; behind them cameras leave what is no box at all.
+BOXES = frozenset((b"moov", b"mdat", b"moof", b"mfra"))
+OTHER_BOXES = frozenset(
+    b"ftyp styp free skip wide uuid sidx ssix emsg prft pdin udta pnot PICT meta".split()
+)
+SEGMENT, CLUSTER = 0x18538067, 0x1F43B675
+DATA_OF_ASF = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+#: The size of a packet of a transport stream, with what recorders put before or behind it.
+TS_PACKETS = (188, 192, 204)
+#: How many packets in a row begin with their mark where it is no accident.
+MARKS = 5
+#: How much is read at a time.
+READ = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bytes:
+    """The file, by its descriptor."""
+
+    descriptor: int
+    length: int
+
+    def read(self, count: int, at: int) -> bytes:
+        return os.pread(self.descriptor, count, at)
+
+    def number(self, count: int, at: int, order: str = "big") -> int:
+        return int.from_bytes(self.read(count, at), "little" if order == "little" else "big")
+
+
+#: Where the unit that begins at this place ends; None if there is none.
+Step = Callable[[Bytes, int], "int | None"]
+
+
+def missing_bytes(file: str) -> int:
+    """How many bytes the container of `file`, a path or `fd:N`, announces behind its end."""
+    with reading(file) as descriptor:
+        data = Bytes(descriptor, os.fstat(descriptor).st_size)
+        step = _step(data.read(16, 0))
+        ends = [0 if step is None else _walk(step, data)]
+        if step is _box:
+            ends.append(read_movie(file).announced)
+        return max(*ends, data.length) - data.length
+
+
+@dataclass(frozen=True, slots=True)
+class Packets:
+    """Of a transport stream: whether its last packet is cut off, and bytes that are in none."""
+
+    cut_off: bool = False
+    skipped: int = 0
+
+
+def read_packets(file: str) -> Packets:
+    """Follow the packets of `file`, a path or `fd:N`, which is a transport stream."""
+    with reading(file) as descriptor:
+        data = Bytes(descriptor, os.fstat(descriptor).st_size)
+        at, size = _synchronise(data, 0)
+        skipped = 0
+        while size:
+            lost = _follow(data, at, size)
+            if lost >= data.length:
+                return Packets((data.length - at + (4 if size == 192 else 0)) % size != 0, skipped)
+            at, size = _synchronise(data, lost)
+            # Less is what a recording was cut in, that another one was joined to.
+            gap = (at if size else data.length) - lost
+            skipped += gap if gap > max(TS_PACKETS) else 0
+        return Packets(True, skipped)
+
+
+def _synchronise(data: Bytes, at: int) -> tuple[int, int]:
+    """Where packets begin again, and how far they are apart; 0 if they do not."""
+    while at < data.length:
+        chunk = data.read(READ, at)
+        for first in _marks(chunk):
+            for size in TS_PACKETS:
+                begins = chunk[first : first + MARKS * size : size]
+                if len(begins) == MARKS and not begins.strip(b"G"):
+                    return at + first, size
+        at += max(len(chunk) - MARKS * max(TS_PACKETS), 1)
+        if len(chunk) < READ:
+            break
+    return data.length, 0
+
+
+def _marks(chunk: bytes) -> Iterator[int]:
+    at = chunk.find(b"G")
+    while at >= 0:
+        yield at
+        at = chunk.find(b"G", at + 1)
+
+
+def _follow(data: Bytes, at: int, size: int) -> int:
+    """Where the first packet without its mark is, or behind the end."""
+    while at < data.length:
+        begins = data.read(READ // size * size, at)[::size]
+        good = len(begins) - len(begins.lstrip(b"G"))
+        at += good * size
+        if good < len(begins):
+            return at
+    return data.length
+
+
+def _step(head: bytes) -> Step | None:
+    if head[4:8] in BOXES | OTHER_BOXES:
+        return _box
+    if head[:4] in (b"RIFF", b"FORM"):
+        return _riff
+    if head[:4] == b"\x1aE\xdf\xa3":
+        return _element
+    if head[:3] == b"FLV":
+        return _tag
+    if head[:4] == b"OggS":
+        return _page
+    if head[:4] == b"\x30\x26\xb2\x75":
+        return _object
+    if head[:4] == b"\x06\x0e\x2b\x34":
+        return _triplet
+    return None
+
+
+def _walk(step: Step, data: Bytes) -> int:
+    at = 0
+    for _ in range(UNITS):
+        end = step(data, at) if at < data.length else None
+        if end is None:
+            return at
+        at = end
+    return 0
+
+
+def _box(data: Bytes, at: int) -> int | None:
+    """ISO/IEC 14496-12, section 4.2."""
+    head = data.read(16, at)
+    length, header, name = int.from_bytes(head[:4], "big"), 8, head[4:8]
+    if name not in BOXES | OTHER_BOXES:
+        return None
+    if length == 0:
+        # "if size is 0, then this box is the last one in the file"
+        return data.length
+    if length == 1:
+        length, header = int.from_bytes(head[8:16], "big"), 16
+    end = at + length
+    if name not in BOXES:
+        end = min(end, data.length)
+    return end if length >= header else None
+
+
+def _riff(data: Bytes, at: int) -> int | None:
+    name = data.read(4, at)
+    size = data.number(4, at + 4, "little" if name == b"RIFF" else "big")
+    # Who writes to a pipe does not know the size and says 0, or as much as there can be.
+    if name not in (b"RIFF", b"FORM") or size in (0, 0x7FFFFFFF) or size >= 0xFFFFFF00:
+        return None
+    return at + 8 + size
+
+
+def _element(data: Bytes, at: int) -> int | None:
+    """RFC 8794: an identifier and a size, each of as many bytes as its first one says."""
+    head = data.read(16, at)
+    if not head or not head[0]:
+        return None
+    width = 9 - head[0].bit_length()
+    if width > 4 or len(head) <= width or not head[width]:
+        return None
+    identifier = int.from_bytes(head[:width], "big")
+    size_width = 9 - head[width].bit_length()
+    unknown = (1 << 7 * size_width) - 1
+    size = int.from_bytes(head[width : width + size_width], "big") & unknown
+    begin = at + width + size_width
+    if size != unknown:
+        return begin + size
+    # What is written as it is recorded has segments and clusters of unknown size.
+    return begin if identifier in (SEGMENT, CLUSTER) else None
+
+
+def _tag(data: Bytes, at: int) -> int | None:
+    if at == 0:
+        return data.number(4, 5) + 4
+    kind, size = data.read(1, at), data.number(3, at + 1)
+    if not kind or kind[0] & 0x1F not in (8, 9, 18):
+        return None
+    # Behind each tag stands its size once more; some recorders leave out the last one.
+    end = at + 11 + size
+    return end + 4 if end + 4 <= data.length else end
+
+
+def _page(data: Bytes, at: int) -> int | None:
+    """RFC 3533, section 6."""
+    head = data.read(27 + 255, at)
+    if len(head) < 27 or head[:4] != b"OggS":
+        return None
+    count = head[26]
+    return at + 27 + count + sum(head[27 : 27 + count])
+
+
+def _object(data: Bytes, at: int) -> int | None:
+    name, size = data.read(16, at), data.number(8, at + 16, "little")
+    if size < 24 or (at and name != DATA_OF_ASF and at + size > data.length):
+        return None
+    return at + size
+
+
+def _triplet(data: Bytes, at: int) -> int | None:
+    """SMPTE ST 336: a key of 16 bytes, a length, a value."""
+    if data.read(4, at) != b"\x06\x0e\x2b\x34":
+        return None
+    first = data.number(1, at + 16)
+    if first < 0x80:
+        return at + 17 + first
+    width = first & 0x7F
+    return at + 17 + width + data.number(width, at + 17) if 0 < width <= 8 else None
