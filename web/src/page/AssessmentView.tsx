@@ -37,7 +37,7 @@ function Watching(props: Props & { assessmentId: string }) {
   const { assessment, isForeign, problem } = useAssessment(session, assessmentId)
   const verdict = assessment?.report?.verdict
   useEffect(() => {
-    if (verdict) announce?.(`${filename}: assessed. ${VERDICTS[verdict].sentence}`)
+    if (verdict) announce?.(`${filename}: ${VERDICTS[verdict].word}. ${VERDICTS[verdict].sentence}`)
   }, [verdict, announce, filename])
 
   if (isForeign) {

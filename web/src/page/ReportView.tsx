@@ -10,6 +10,11 @@ export const VERDICTS = {
   pass: { mark: '✓', word: 'Pass', sentence: 'Nothing was found.' },
   warn: { mark: '!', word: 'Look at it', sentence: 'There are findings to look at.' },
   fail: { mark: '✕', word: 'Fail', sentence: 'Something is wrong with this file.' },
+  'not-assessed': {
+    mark: '–',
+    word: 'Not assessed',
+    sentence: 'The file is stored. It is not a video.',
+  },
 } as const
 
 const SEVERITIES = { info: 'Note', warn: 'Warning', fail: 'Failure' } as const

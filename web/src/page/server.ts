@@ -44,7 +44,7 @@ export interface Assessment {
 
 /** `assessment.v1`. */
 export interface Report {
-  verdict: 'pass' | 'warn' | 'fail'
+  verdict: 'pass' | 'warn' | 'fail' | 'not-assessed'
   policy: string
   findings: Finding[]
   artefacts: Artefact[]
