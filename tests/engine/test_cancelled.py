@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from pathlib import Path
 
@@ -230,18 +231,19 @@ async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
     # The process died between the rename and everything that follows it.
     place = world.storage.unfinished_path(upload.id)
     place.rename(world.storage.finished_path(upload.id, upload.suffix))
-    synced: list[Path] = []
+    synced: list[os.stat_result] = []
     from wherry.storage import disk
 
-    real = disk.sync_folder
+    real = disk.sync_file
 
-    def sync_folder(path: Path) -> None:
-        synced.append(path)
-        real(path)
+    def sync_file(fd: int) -> None:
+        synced.append(os.fstat(fd))
+        real(fd)
 
-    monkeypatch.setattr(disk, "sync_folder", sync_folder)
+    monkeypatch.setattr(disk, "sync_file", sync_file)
     assert (await engine.complete(ALICE, upload.id)).state is State.COMPLETE
-    assert world.settings.data / "files" in synced
+    files = (world.settings.data / "files").stat()
+    assert any(os.path.samestat(files, one) for one in synced)
     assert list((world.settings.data / "temp_chunks").iterdir()) == []
 
 

@@ -252,7 +252,7 @@ def test_a_writer_that_never_syncs_touches_its_folder_too(
     local: LocalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     local.reserve(UPLOAD, len(DATA))
-    monkeypatch.setattr("wherry.storage.local.TOUCH_EVERY", -1.0)
+    monkeypatch.setattr("wherry.storage.writer.TOUCH_EVERY", -1.0)
     with local.open(UPLOAD, Range(0, len(DATA))) as writer:
         for at in range(2):
             os.utime(folder_of(local), (1000, 1000))

@@ -13,12 +13,12 @@ class State(Enum):
     COMPLETE = "complete"  #: Handed over; will never change.
     CANCELLED = "cancelled"  #: The client gave up; the bytes are gone.
     EXPIRED = "expired"  #: The server gave up; the bytes are gone.
-    FAILED = "failed"  #: Refused for its content; the bytes are gone.
+    FAILED = "failed"  #: Refused for its content or its length; the bytes are gone.
 
 
 # The whole life of an upload.
 TRANSITIONS: Mapping[State, frozenset[State]] = {
-    State.WAITING: frozenset({State.RECEIVING, State.CANCELLED, State.EXPIRED}),
+    State.WAITING: frozenset({State.RECEIVING, State.CANCELLED, State.EXPIRED, State.FAILED}),
     State.RECEIVING: frozenset({State.COMPLETING, State.CANCELLED, State.EXPIRED, State.FAILED}),
     State.COMPLETING: frozenset({State.COMPLETE, State.CANCELLED, State.EXPIRED, State.FAILED}),
     State.COMPLETE: frozenset(),

@@ -12,7 +12,6 @@ owner check, a limit, a state rule is written once and holds for all.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -79,7 +78,7 @@ class Engine:
         self._writing = Writing(ground, self._content, self._admitting)
         self._completing = Completing(ground, self._content, hooks or Hooks())
         self._sweeping = Sweeping(ground, self._writing.end)
-        self._watching = Watching(ground)
+        self._watching = Watching(ground, self._admitting)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -97,12 +96,17 @@ class Engine:
             yield
 
     async def _watch(self) -> None:
+        apart = self._ground.apart
         if self.is_stopping:
             await self._writing.end_all()
-        await self._writing.end_superseded()
-        await self._writing.keep_active()
-        await self._completing.take_up()
-        await self.advance()
+        with apart("background-failed", task="end superseded requests"):
+            await self._writing.end_superseded()
+        with apart("background-failed", task="keep what is active"):
+            await self._writing.keep_active()
+        with apart("background-failed", task="take up completions"):
+            await self._completing.take_up()
+        with apart("background-failed", task="advance the line"):
+            await self.advance()
 
     # Verbs.
 
@@ -112,7 +116,7 @@ class Engine:
         The second value tells which: True for a new one. Where there is no room, it waits
         (`State.WAITING`): `with_position` tells its place in the line.
 
-        Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`.
+        Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`, `StorageFailed`.
         """
         return await self._create(self._ground.new_id(), caller, create, may_wait=True)
 
@@ -149,6 +153,7 @@ class Engine:
             )
         if upload.state is State.WAITING:
             upload = await self._admitting.enter(upload.id)
+            await self._check_place(caller, upload, is_new)
         if is_new and upload.state is State.WAITING:
             await self._check_line(caller, upload, limits.max_waiting if may_wait else 0)
         state, received = upload.state.value, upload.received.size
@@ -160,10 +165,23 @@ class Engine:
         position = await self._admitting.position(upload.id)
         if most is None or position is None or position <= most:
             return
+        await self._forget(caller, upload)
+        raise NoRoom
+
+    async def _check_place(self, caller: Caller, upload: Upload, is_new: bool) -> None:
+        """Raises what the disk said when a place was made; of a new one, nothing is left."""
+        try:
+            self._admitting.check_place(upload.id)
+        except UploadError:
+            if is_new:
+                await self._forget(caller, upload)
+            raise
+
+    async def _forget(self, caller: Caller, upload: Upload) -> None:
+        """A new one that nobody was told of is as if it had never been there."""
         with anyio.CancelScope(shield=True):
             await self.cancel(caller, upload.id)
             await self._ground.catalog.forget([upload.id])
-        raise NoRoom
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
         """Take in a body's bytes; the upload with them recorded.
@@ -293,10 +311,12 @@ class Engine:
     async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, Path]:
         """A complete upload and its file. Raises `NotThere`, also when it is deleted."""
         upload = await self._ground.load(caller, upload_id)
-        path = self._ground.storage.finished_path(upload.id, upload.suffix)
-        if not upload.is_complete() or not await self._ground.on_thread(path.is_file):
+        storage = self._ground.storage
+        if not upload.is_complete() or not await self._ground.on_thread(
+            storage.is_finished, upload.id, upload.suffix
+        ):
             raise NotThere
-        return upload, path
+        return upload, storage.finished_path(upload.id, upload.suffix)
 
     async def discard(self, caller: Caller, upload_id: str) -> None:
         """Delete a finished file; the record of it stays. Raises `UploadClosed`."""
@@ -313,6 +333,7 @@ class Engine:
         """A picture that an assessment made. Raises `NotThere`."""
         assessment = await self.assessment(caller, assessment_id)
         path = self.settings.pictures_of(assessment.id) / name
+        await self._ground.on_thread(self._ground.storage.present)
         if not await self._ground.on_thread(path.is_file):
             raise NotThere
         return path
@@ -362,10 +383,6 @@ class Engine:
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
         while True:
-            try:
+            with self._ground.apart("background-failed"):
                 await act()
-            except UploadError as error:
-                self._ground.say("background-failed", level=logging.ERROR, code=error.code)
-            except Exception:
-                self._ground.say("background-failed", level=logging.ERROR, trace=True)
             await anyio.sleep(seconds)

@@ -8,6 +8,9 @@ meanwhile, and the folder of an upload that waits is nobody else's.
 
 Rule 3: space before records. A place on disk is reserved before the record says that
 the upload has one.
+
+Rule 4: who waits, waits for room. A disk that gives another error than "full" is told
+to whoever asks, and what the volume cannot hold at all leaves the line.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from dataclasses import dataclass
 import anyio
 
 from wherry.core.admission import Line, Place, ask_again
-from wherry.core.errors import DiskFull, InLine, UploadError
+from wherry.core.errors import DiskFull, InLine, NeverFits, UploadError
 from wherry.core.upload import State, Upload
 from wherry.engine.ground import Ground
 
@@ -42,6 +45,17 @@ class Admitting:
         self._one_at_a_time = asyncio.Lock()
         self._looking = asyncio.Lock()
         self._seen: _Positions | None = None
+        self._trouble: dict[str, UploadError] = {}
+
+    @property
+    def trouble(self) -> str | None:
+        """What keeps those from coming in whose turn it is, if it is not a lack of room."""
+        return next((str(e) for e in self._trouble.values() if not isinstance(e, NeverFits)), None)
+
+    def check_place(self, upload_id: str) -> None:
+        """Raises why it got no place at its turn, where waiting alone does not help."""
+        if (error := self._trouble.get(upload_id)) is not None:
+            raise error
 
     async def enter(self, upload_id: str) -> Upload:
         """The upload, let in if it is its turn."""
@@ -81,10 +95,15 @@ class Admitting:
         ground, now = self._ground, self._ground.clock()
         limits = ground.settings.limits
         line = await ground.catalog.line(now)
+        there = {place.upload_id for place in line.places}
+        self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in there}
         if not line.places:
             return {}
+        # While the storage is away, nobody could have sent anything: nobody missed a turn.
+        await ground.on_thread(ground.storage.present)
         for upload_id in line.unused:
-            await self._forfeit(upload_id, now)
+            with ground.apart("background-failed", upload_id=upload_id):
+                await self._forfeit(upload_id, now)
         since = {place.upload_id: place.since for place in await self._reserve(line)}
         # A crash here: places on disk for some who wait. `_left_behind` finds them.
 
@@ -100,7 +119,8 @@ class Admitting:
                 ground.say("let-in", upload, waited=waited)
         changed = {upload.id: upload for upload in let_in}
         for upload_id in since.keys() - changed.keys():  # cancelled meanwhile
-            await self._delete(upload_id)
+            with ground.apart("background-failed", upload_id=upload_id):
+                await self._delete(upload_id)
         return changed
 
     async def _reserve(self, line: Line) -> list[Place]:
@@ -115,13 +135,27 @@ class Admitting:
             try:
                 if not place.comes_back:
                     await ground.on_thread(ground.storage.reserve, place.upload_id, place.bytes)
-            except UploadError as error:  # it keeps its place in the line, and stops nobody else
-                ground.say("not-reserved", upload_id=place.upload_id, code=error.code)
+                self._trouble.pop(place.upload_id, None)
+            except UploadError as error:  # it stops nobody else
+                await self._not_reserved(place, error)
                 is_full = isinstance(error, DiskFull)  # then nobody else who needs space has it
                 others = [p for p in line.places if p != place and (p.comes_back or not is_full)]
                 return await self._reserve(line.only({other.upload_id for other in others}))
             reserved.append(place)
         return reserved
+
+    async def _not_reserved(self, place: Place, error: UploadError) -> None:
+        """It keeps its place in the line, unless the volume cannot hold it at all."""
+        self._ground.tell("not-reserved", upload_id=place.upload_id, code=error.code)
+        if isinstance(error, DiskFull):
+            self._trouble.pop(place.upload_id, None)
+            return
+        self._trouble[place.upload_id] = error
+        if isinstance(error, NeverFits):
+            upload = await self._ground.catalog.update(
+                place.upload_id, lambda u: u.fail(error.code)
+            )
+            self._ground.say("failed", upload, code=error.code)
 
     async def _free(self) -> int:
         """Bytes of disk that may be promised."""
@@ -134,7 +168,8 @@ class Admitting:
         storage = self._ground.storage
         there = await self._ground.on_thread(lambda: dict(storage.unfinished()))
         for upload_id in waiting & there.keys():
-            await self._delete(upload_id)
+            with self._ground.apart("background-failed", upload_id=upload_id):
+                await self._delete(upload_id)
         return bool(waiting & there.keys())
 
     async def _delete(self, upload_id: str) -> None:
@@ -157,7 +192,8 @@ class Admitting:
             return await self._positions()
 
     async def position(self, upload_id: str) -> int | None:
-        """Its place; None if it stands in the line no more."""
+        """Its place; None if it stands in the line no more. Raises as `check_place` does."""
+        self.check_place(upload_id)
         async with self._looking:
             return (await self._positions(upload_id)).get(upload_id)
 

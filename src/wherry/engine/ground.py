@@ -12,8 +12,8 @@ from __future__ import annotations
 import errno
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar
@@ -40,6 +40,11 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+#: A trouble that goes on is told again after this time, in seconds.
+TELL_AGAIN = 60.0
+#: How many troubles are remembered at most.
+REMEMBERED = 1000
+
 
 @dataclass
 class Ground:
@@ -55,6 +60,7 @@ class Ground:
     new_id: Callable[[], str]
     metrics: Metrics = field(default_factory=Metrics)
     is_stopping: Callable[[], bool] = lambda: False
+    _told: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     def say(
         self,
@@ -66,6 +72,26 @@ class Ground:
     ) -> None:
         """Count and log an event, as `say` does."""
         say(self.metrics, event, upload, level, trace, **facts)
+
+    def tell(self, event: str, trace: bool = False, **facts: object) -> None:
+        """Say a trouble that may come back every second; the same one at most once a minute."""
+        now, key = self.clock(), (event, *facts.values())
+        if abs(now - self._told.get(key, float("-inf"))) < TELL_AGAIN:
+            return
+        if len(self._told) >= REMEMBERED:
+            self._told.clear()
+        self._told[key] = now
+        self.say(event, None, logging.ERROR, trace, **facts)
+
+    @contextmanager
+    def apart(self, event: str, **facts: object) -> Iterator[None]:
+        """One item of a loop: what it fails of is told as `event`, and the loop goes on."""
+        try:
+            yield
+        except UploadError as error:
+            self.tell(event, False, **facts, code=error.code, problem=str(error))
+        except Exception as error:
+            self.tell(event, True, **facts, problem=repr(error))
 
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`call(...)` on a thread; disk errors come out as `DiskFull` or `StorageFailed`."""
@@ -110,9 +136,11 @@ class Ground:
 
     def as_upload_error(self, error: OSError) -> UploadError:
         """What a disk's error is to a client; the log has the rest."""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno == errno.ENOSPC:
             return DiskFull()
-        self.say("storage-failed", level=logging.ERROR, problem=str(error))
+        self.tell("storage-failed", problem=str(error))
+        if error.errno == errno.EFBIG:  # its own words are those of a refusal for size
+            return StorageFailed("the volume takes no file of this length")
         return StorageFailed(error.strerror or type(error).__name__)
 
     async def vanished(self, upload_id: str, token: str | None = None) -> UploadError:

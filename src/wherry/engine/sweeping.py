@@ -6,18 +6,22 @@ bytes that are deleted.
 
 Rule 2: bytes without a record are given an hour: they may be younger than the
 record that a restored backup has.
+
+Rule 3: one thing that cannot be swept is told, and keeps nothing else from being swept.
+
+Rule 4: while the storage or the catalog is away, nothing is decided.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from shutil import rmtree
 
 from wherry.core.assessment import Assessment, AssessmentState
-from wherry.core.errors import NotThere, UploadError, UploadNotFound
+from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine.ground import Ground
 
@@ -43,17 +47,27 @@ class Sweeping:
         self._end = end
 
     async def sweep(self, dry_run: bool) -> list[Swept]:
-        """Everything that is due; with `dry_run`, only said."""
+        """Everything that is due; with `dry_run`, only said.
+
+        Raises `StorageFailed` while the storage is away.
+        """
+        await self._ground.on_thread(self._ground.storage.present)
         # Finished ones are many, and only looked at where they are deleted one day.
         states = set(State) if self._ground.settings.keep_files else set(State) - {State.COMPLETE}
         listed = self._ground.every(partial(self._ground.catalog.uploads, states, None))
         records = {upload.id: upload async for upload in listed}
         swept: list[Swept] = []
         for upload in records.values():
-            swept += await self._sweep_upload(upload, dry_run)
-        swept += await self._sweep_orphans(records, dry_run)
-        swept += await self._forget(records, dry_run)
+            with self._apart(upload.id):
+                swept += await self._sweep_upload(upload, dry_run)
+        with self._apart():
+            swept += await self._sweep_orphans(records, dry_run)
+        with self._apart():
+            swept += await self._forget(records, dry_run)
         return swept
+
+    def _apart(self, upload_id: str = "-") -> AbstractContextManager[None]:
+        return self._ground.apart("sweep-failed", upload_id=upload_id)
 
     async def _sweep_upload(self, upload: Upload, dry_run: bool) -> list[Swept]:
         ground, now = self._ground, self._ground.clock()
@@ -117,16 +131,17 @@ class Sweeping:
         for upload_id, changed_at in await ground.on_thread(
             lambda: list(ground.storage.unfinished())
         ):
-            upload = records.get(upload_id) or await self._find(upload_id)
-            if upload is None and changed_at > due:
-                continue
-            # Of one that waits, too: somebody may be letting it in at this moment.
-            if upload is not None and upload.state in UNFINISHED:
-                continue
-            swept.append(Swept("orphan", upload_id, upload.limit if upload else 0))
-            if not dry_run:
-                await ground.on_thread(ground.storage.delete, upload_id)
-                self._ground.say("orphan-deleted", upload_id=upload_id)
+            with self._apart(upload_id):
+                upload = records.get(upload_id) or await self._find(upload_id)
+                if upload is None and changed_at > due:
+                    continue
+                # Of one that waits, too: somebody may be letting it in at this moment.
+                if upload is not None and upload.state in UNFINISHED:
+                    continue
+                if not dry_run:
+                    await ground.on_thread(ground.storage.delete, upload_id)
+                    self._ground.say("orphan-deleted", upload_id=upload_id)
+                swept.append(Swept("orphan", upload_id, upload.limit if upload else 0))
         return swept
 
     async def _find(self, upload_id: str) -> Upload | None:
@@ -138,16 +153,19 @@ class Sweeping:
     async def _forget(self, records: dict[str, Upload], dry_run: bool) -> list[Swept]:
         due = self._ground.clock() - self._ground.settings.keep_records
         old = [u for u in records.values() if u.state in GONE and u.active_at < due]
-        if old and not dry_run:
-            for upload in old:  # a crash may have left what completion had named already
+        if dry_run:
+            return [Swept("forget", upload.id, 0) for upload in old]
+        freed = []
+        for upload in old:  # a crash may have left what completion had named already
+            with self._apart(upload.id):
                 discard = self._ground.storage.discard
                 await self._ground.on_thread(discard, upload.id, upload.suffix)
-            await self._ground.catalog.forget([upload.id for upload in old])
-        return [Swept("forget", upload.id, 0) for upload in old]
+                freed.append(upload.id)
+        if freed:
+            await self._ground.catalog.forget(freed)
+        return [Swept("forget", upload_id, 0) for upload_id in freed]
 
     async def tidy(self) -> None:
         """One sweep that never raises; what fails is tried again at the next."""
-        try:
+        with self._apart():
             await self.sweep(dry_run=False)
-        except UploadError as error:
-            self._ground.say("sweep-failed", level=logging.ERROR, code=error.code)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from wherry.core.errors import UploadError
+from wherry.engine.admitting import Admitting
 from wherry.engine.ground import Ground
 from wherry.metrics import Reading
 
@@ -17,8 +18,9 @@ LOOK_EVERY = 1.0
 
 
 class Watching:
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: Ground, admitting: Admitting) -> None:
         self._ground = ground
+        self._admitting = admitting
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")
         self._found: tuple[str, ...] = ()
@@ -60,5 +62,7 @@ class Watching:
             await ground.on_thread(ground.storage.check)
         except UploadError as error:
             return f"The storage cannot be written: {error}"
+        if (trouble := self._admitting.trouble) is not None:
+            return f"The storage gives no place to the next upload: {trouble}"
         # A disk without space for new uploads is no reason: open ones have theirs, others wait.
         return None

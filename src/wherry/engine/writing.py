@@ -295,10 +295,11 @@ class Writing:
         """End requests whose range a request in another process has taken."""
         leased = [write for write in self._open if write.leased]
         for upload_id in {write.upload_id for write in leased}:
-            tokens = await self._ground.catalog.tokens(upload_id)
-            for write in leased:
-                if write.upload_id == upload_id and write.token not in tokens:
-                    write.scope.cancel()
+            with self._ground.apart("background-failed", upload_id=upload_id):
+                tokens = await self._ground.catalog.tokens(upload_id)
+                for write in leased:
+                    if write.upload_id == upload_id and write.token not in tokens:
+                        write.scope.cancel()
 
 
 def _sync(writer: Writer) -> None:

@@ -68,6 +68,12 @@ class Storage(Protocol):
     def check(self) -> list[str]:
         """Sentences an operator should read at start. Raises `OSError` if unusable."""
 
+    def present(self) -> None:
+        """Raises `OSError` while what was opened is away, or something else is in its place.
+
+        Every other method does so too: absent means removed, and never "not mounted".
+        """
+
     def space(self) -> Space:
         """The volume's bytes in all, and those still free."""
 
@@ -85,7 +91,9 @@ class Storage(Protocol):
         """
 
     def reserve(self, upload_id: str, length: int) -> None:
-        """Make a place of `length` bytes. Raises `DiskFull`, and leaves nothing behind."""
+        """Make a place of `length` bytes. Raises `DiskFull`, or `NeverFits` for a file
+        larger than the volume takes, whatever is free; and leaves nothing behind.
+        """
 
     def open(self, upload_id: str, within: Range) -> Writer:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`."""

@@ -13,6 +13,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import resource
 import struct
 import sys
 from pathlib import Path
@@ -20,8 +21,8 @@ from typing import ClassVar, Self
 
 from wherry.core.ranges import Range
 
-#: The disk, or what this user may take of it, is full.
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+#: The disk is full: there is room again when something is deleted, whoever deletes it.
+FULL = frozenset({errno.ENOSPC})
 #: The answers of a system that knows the call but cannot do it here.
 CANNOT = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.ENOLCK})
 
@@ -94,17 +95,17 @@ else:  # macOS, for development.
         os.fsync(fd)
 
 
+def largest_below(length: int) -> int:
+    """What is known of the largest file, in bytes, where one of `length` was refused (EFBIG).
+
+    The process's own limit (ulimit -f); else only that it is less.
+    """
+    of_process, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return of_process if 0 <= of_process < length else length - 1
+
+
 #: Whether ranges can be locked on this system at all.
 LOCKS = sys.platform == "linux"
-
-
-def sync_folder(path: Path) -> None:
-    """Return once the names in this folder are safe. Raises `OSError`."""
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        sync_file(folder)
-    finally:
-        os.close(folder)
 
 
 class FileLock:

@@ -9,9 +9,12 @@ Rule 2: a name is safe only when its folder is synced, so every change of names
 ends with that. Syncs are left out when the operator chose so (`durable`).
 
 Rule 3: the folder of an upload that receives bytes is never older than
-`TOUCH_EVERY`, nor is `temp_chunks`, so operators can remove old ones by their age.
+`TOUCH_EVERY` (writer.py), nor is `temp_chunks`, so operators can remove old ones by their age.
 
 Rule 4: no symbolic link is followed below `temp_chunks`.
+
+Rule 5: what is not found is not there only while the paths lead to the folders that were
+opened (folders.py). Else every method raises `OSError`.
 """
 
 from __future__ import annotations
@@ -21,27 +24,24 @@ import os
 import stat
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
-from typing import Self
+from shutil import rmtree
 
 from wherry.core.admission import Space
-from wherry.core.errors import DiskFull
+from wherry.core.errors import DiskFull, NeverFits
 from wherry.core.ranges import Range
 from wherry.storage import Capabilities, RangeLocked, Vanished, Writer, disk
+from wherry.storage.folders import Folders
 from wherry.storage.names import check_suffix, check_upload_id
 from wherry.storage.volumes import check_volume, mount_of, parse_mountinfo
-
-#: A folder is touched at least this often while bytes arrive, in seconds.
-TOUCH_EVERY = 60.0
+from wherry.storage.writer import LocalWriter
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_DATA = "data"
+_CHUNKS, _FILES, _DATA = "temp_chunks", "files", "data"
 _PROBE_BYTES = 1 << 16
 _MOUNTS = Path("/proc/self/mountinfo")
 
@@ -51,9 +51,8 @@ class LocalStorage:
 
     def __init__(self, root: Path, durable: bool = True) -> None:
         self._root = root.absolute()
-        self._temp_chunks = self._root / "temp_chunks"
-        self._files = self._root / "files"
         self._durable = durable
+        self._folders = Folders(self._root, (_CHUNKS, _FILES), durable)
         self._capabilities = Capabilities(
             reserves=sys.platform == "linux", locks_ranges=disk.LOCKS, durable=durable
         )
@@ -72,20 +71,32 @@ class LocalStorage:
         volumes, a folder that may not be written.
         """
         warnings = self._check_mount()
-        for folder in (self._temp_chunks, self._files):
-            self._make_folder(folder)
-        if self._temp_chunks.stat().st_dev != self._files.stat().st_dev:
+        self._folders.make()
+        chunks, files = (os.fstat(self._folders.at(name)) for name in (_CHUNKS, _FILES))
+        if chunks.st_dev != files.st_dev:
             raise OSError(
                 errno.EXDEV,
-                f"{self._temp_chunks} and {self._files} are on two volumes, and a finished file "
-                "cannot be renamed from one to the other. Put both on one volume",
+                f"{self._root / _CHUNKS} and {self._root / _FILES} are on two volumes, and a "
+                "finished file cannot be renamed from one to the other. Put both on one volume",
             )
         return warnings + self._probe()
+
+    def present(self) -> None:
+        """Raises `OSError` while a folder that was opened is away, or another in its place."""
+        self._folders.verify()
+
+    def _chunks(self) -> int:
+        self._folders.verify()
+        return self._folders.at(_CHUNKS)
+
+    def _files(self) -> int:
+        self._folders.verify()
+        return self._folders.at(_FILES)
 
     def _probe(self) -> list[str]:
         """Find out what the volume can do, by doing it."""
         try:
-            with tempfile.TemporaryFile(dir=self._temp_chunks) as probe:
+            with tempfile.TemporaryFile(dir=self._root / _CHUNKS) as probe:
                 self._capabilities = replace(
                     self._capabilities,
                     reserves=_really_reserves(probe.fileno()),
@@ -114,7 +125,8 @@ class LocalStorage:
 
     def space(self) -> Space:
         """Bytes of the volume that Wherry's user can ever have, and those free now."""
-        volume = os.statvfs(self._root)
+        self._folders.verify()
+        volume = os.fstatvfs(self._folders.at(""))
         taken = volume.f_blocks - volume.f_bfree
         free = volume.f_bavail * volume.f_frsize
         if not self._capabilities.reserves:
@@ -124,13 +136,14 @@ class LocalStorage:
     def _promised(self, upload_id: str) -> int:
         """Bytes of a place that the volume still counts as free."""
         try:
-            place = self.unfinished_path(upload_id).lstat()
-        except FileNotFoundError:
+            place = _look(f"{upload_id}/{_DATA}", self._folders.at(_CHUNKS))
+        except (FileNotFoundError, NotADirectoryError):
             return 0
         return max(place.st_size - place.st_blocks * 512, 0)
 
     def exclude(self) -> AbstractContextManager[object] | None:
         """The right to promise space, of one process at a time; None while another has it."""
+        self._folders.verify()  # a file made in another folder would be no lock
         return disk.FileLock.take(self._root / "line.lock")
 
     def claim(self, upload_id: str) -> AbstractContextManager[object] | None:
@@ -140,6 +153,7 @@ class LocalStorage:
         """
         if not self._capabilities.locks_ranges:
             return nullcontext()
+        self._folders.verify()
         at = int.from_bytes(sha256(check_upload_id(upload_id).encode()).digest()[:7])
         return disk.FileLock.take(self._root / "completing.lock", Range(at, at + 1))
 
@@ -148,15 +162,19 @@ class LocalStorage:
     def reserve(self, upload_id: str, length: int) -> None:
         """Make a place of `length` bytes; called again, keep what is in it.
 
-        Raises `DiskFull` and other `OSError`s, and leaves nothing behind.
+        Raises `DiskFull`, `NeverFits` and other `OSError`s, and leaves nothing behind.
         """
-        folder = self._folder(upload_id)
-        is_new = self._reserved(folder / _DATA) < length
+        chunks = self._chunks()
+        check_upload_id(upload_id)
+        is_new = self._reserved(upload_id, chunks) < length
         try:
-            self._make_folder(folder)
+            self._make_folder(upload_id, chunks)
             # A crash here leaves a folder without a place; called again goes on,
             # and `unfinished` shows it to whoever sweeps.
-            with _opened(folder, _FOLDER) as at, _opened(_DATA, os.O_RDWR | os.O_CREAT, at) as data:
+            with (
+                _opened(upload_id, _FOLDER, chunks) as at,
+                _opened(_DATA, os.O_RDWR | os.O_CREAT, at) as data,
+            ):
                 if not (self._capabilities.reserves and disk.allocate(data, length)) and is_new:
                     os.ftruncate(data, length)
                 # A crash here leaves the place unsynced; called again syncs it.
@@ -167,15 +185,24 @@ class LocalStorage:
                 self.delete(upload_id)
             if error.errno in disk.FULL:
                 raise DiskFull from error
+            if error.errno == errno.EFBIG:
+                raise NeverFits(disk.largest_below(length), length) from error
             raise
 
     @staticmethod
-    def _reserved(place: Path) -> int:
+    def _reserved(upload_id: str, chunks: int) -> int:
         """How long the place is, in bytes; -1 where there is none."""
         try:
-            return place.lstat().st_size
+            return _look(f"{upload_id}/{_DATA}", chunks).st_size
         except FileNotFoundError:
             return -1
+
+    def _make_folder(self, upload_id: str, chunks: int) -> None:
+        """Make it for this user alone, and sync its name."""
+        with suppress(FileExistsError):
+            os.mkdir(upload_id, 0o700, dir_fd=chunks)
+        # Also when it was there: who made it may have died before this line.
+        self._sync(chunks)
 
     def open(self, upload_id: str, within: Range) -> Writer:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`, `OSError`."""
@@ -187,11 +214,11 @@ class LocalStorage:
             os.close(data)
             os.close(folder)
             raise
-        return _Writer(folder, data, within, self._durable)
+        return LocalWriter(folder, data, within, self._durable)
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`, `OSError`."""
-        folder, data = self._open_place(upload_id)
+        folder, data = self._open_place(upload_id, os.O_RDONLY)
         try:
             return os.pread(data, size, 0)
         finally:
@@ -200,14 +227,15 @@ class LocalStorage:
 
     def unfinished_path(self, upload_id: str) -> Path:
         """Where the bytes lie until `finish`."""
-        return self._folder(upload_id) / _DATA
+        return self._root / _CHUNKS / check_upload_id(upload_id) / _DATA
 
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload that has a folder, and when bytes last came (Unix seconds).
 
         Whatever else somebody put into `temp_chunks` is left alone.
         """
-        with suppress(FileNotFoundError), os.scandir(self._temp_chunks) as entries:
+        # Opened anew: threads that list by one descriptor take each other's names.
+        with _opened(".", _FOLDER, self._chunks()) as chunks, os.scandir(chunks) as entries:
             for entry in entries:
                 with suppress(ValueError, FileNotFoundError):
                     upload_id = check_upload_id(entry.name)
@@ -215,18 +243,17 @@ class LocalStorage:
                         yield upload_id, entry.stat(follow_symlinks=False).st_mtime
 
     def delete(self, upload_id: str) -> None:
-        """Remove the unfinished bytes; without effect if there are none."""
-        folder = self._folder(upload_id)
-        with suppress(FileNotFoundError), _opened(folder, _FOLDER) as at:
-            for name in os.listdir(at):  # noqa: PTH208 - a descriptor has no Path
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=at)
-            # A crash here leaves an empty folder, which opens as `Vanished`;
-            # called again removes it.
-            folder.rmdir()
-        # Also when it was gone already: who removed it may have died before this line.
+        """Remove the unfinished bytes, with all else in their folder; if there are any.
+
+        Raises `OSError` for what cannot be removed.
+        """
+        chunks = self._chunks()
+        # A crash in here leaves an empty folder, which opens as `Vanished`;
+        # called again removes it.
         with suppress(FileNotFoundError):
-            self._sync_folder(self._temp_chunks)
+            rmtree(check_upload_id(upload_id), dir_fd=chunks)
+        # Also when it was gone already: who removed it may have died before this line.
+        self._sync(chunks)
 
     # Finished files.
 
@@ -237,21 +264,26 @@ class LocalStorage:
         the place is shorter than `length`.
         """
         target = self.finished_path(upload_id, suffix)
+        files = self._files()
         # What has its name already is never replaced, whatever lies in its old place.
-        if not _is_file(target):
+        if not _is_file(target.name, files):
             folder, data = self._open_place(upload_id)
             try:
                 self._cut(data, length, upload_id)
                 # A crash here leaves the whole file in its old place; called again moves it.
-                os.rename(_DATA, target, src_dir_fd=folder)
+                os.rename(_DATA, target.name, src_dir_fd=folder, dst_dir_fd=files)
             finally:
                 os.close(data)
                 os.close(folder)
         # A crash here leaves the file in its new place and an empty folder, neither
         # of them synced; called again finds `target` and goes on here.
-        self._sync_folder(self._files)
-        # A crash here leaves the empty folder; called again, or a sweep, removes it.
-        self.delete(upload_id)
+        self._sync(files)
+        # What is left of the folder, by a crash here or because something in it cannot
+        # be removed, is the sweep's: the file is finished.
+        chunks = self._chunks()
+        with suppress(OSError):
+            rmtree(upload_id, dir_fd=chunks)
+        self._sync(chunks)
         return target
 
     def _cut(self, data: int, length: int, upload_id: str) -> None:
@@ -268,44 +300,27 @@ class LocalStorage:
 
     def finished_path(self, upload_id: str, suffix: str) -> Path:
         """Where `finish` puts the file."""
-        return self._files / f"{check_upload_id(upload_id)}{check_suffix(suffix)}"
+        return self._root / _FILES / f"{check_upload_id(upload_id)}{check_suffix(suffix)}"
 
     def is_finished(self, upload_id: str, suffix: str) -> bool:
         """Whether the finished file is there. Raises `OSError` where that cannot be known."""
-        if _is_file(self.finished_path(upload_id, suffix)):
-            return True
-        self._files.stat()
-        return False
+        return _is_file(self.finished_path(upload_id, suffix).name, self._files())
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; without effect if there is none."""
-        self.finished_path(upload_id, suffix).unlink(missing_ok=True)
+        name, files = self.finished_path(upload_id, suffix).name, self._files()
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=files)
         # A crash here leaves the removal unsynced; called again syncs it.
-        self._sync_folder(self._files)
+        self._sync(files)
 
-    # Folders and syncs.
-
-    def _folder(self, upload_id: str) -> Path:
-        return self._temp_chunks / check_upload_id(upload_id)
-
-    def _make_folder(self, folder: Path) -> None:
-        """Make it and what lies above it, for this user alone, and sync its name.
-
-        Above, because an operator who removes old folders with `find` may have
-        removed `temp_chunks` too, after a day without uploads.
-        """
-        if not folder.parent.is_dir():
-            self._make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-        # Also when it was there: who made it may have died before this line.
-        self._sync_folder(folder.parent)
-
-    def _open_place(self, upload_id: str) -> tuple[int, int]:
+    def _open_place(self, upload_id: str, how: int = os.O_RDWR) -> tuple[int, int]:
         """Descriptors of the folder and of the data in it. Raises `Vanished`, `OSError`."""
+        chunks = self._chunks()
         try:
-            folder = os.open(self._folder(upload_id), _FOLDER)
+            folder = os.open(check_upload_id(upload_id), _FOLDER, dir_fd=chunks)
             try:
-                return folder, os.open(_DATA, os.O_RDWR | os.O_NOFOLLOW, dir_fd=folder)
+                return folder, os.open(_DATA, how | os.O_NOFOLLOW, dir_fd=folder)
             except BaseException:
                 os.close(folder)
                 raise
@@ -316,82 +331,23 @@ class LocalStorage:
         if self._durable:
             disk.sync_file(fd)
 
-    def _sync_folder(self, folder: Path) -> None:
-        if self._durable:
-            disk.sync_folder(folder)
-
-
-class _Writer:
-    """An open range; owns the descriptors of the folder and of the data."""
-
-    def __init__(self, folder: int, data: int, within: Range, durable: bool) -> None:
-        self._folder = folder
-        self._data = data
-        self._within = within
-        self._durable = durable
-        self._touched = float("-inf")
-        self._has_failed = False
-
-    def write(self, at: int, data: memoryview) -> None:
-        """Put all of `data` at byte `at`. Raises `OSError`, `ValueError` outside the range."""
-        if at < self._within.start or at + len(data) > self._within.end:
-            raise ValueError(f"{len(data)} bytes at {at} are outside of {self._within}")
-        self._check_sound()
-        if time.monotonic() - self._touched > TOUCH_EVERY:
-            self._touch()
-        while data:
-            written = os.pwrite(self._data, data, at)
-            at, data = at + written, data[written:]
-
-    def sync(self) -> None:
-        """Make what was written safe. Raises `OSError`, and from then on always."""
-        self._check_sound()
-        self._touch()
-        try:
-            if self._durable:
-                disk.sync_data(self._data)
-            if os.fstat(self._data).st_nlink == 0:
-                raise FileNotFoundError(errno.ENOENT, "the upload was removed while it was written")
-        except OSError:
-            self._has_failed = True
-            raise
-
-    def _touch(self) -> None:
-        os.utime(self._folder)
-        # And the one above: removed for its age, it would take this one along.
-        with suppress(FileNotFoundError):  # which has been removed itself
-            os.utime("..", dir_fd=self._folder)
-        self._touched = time.monotonic()
-
-    def _check_sound(self) -> None:
-        if self._has_failed:
-            raise OSError(errno.EIO, "an earlier sync failed; what was written is lost")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        os.close(self._data)
-        os.close(self._folder)
-
 
 @contextmanager
-def _opened(path: Path | str, flags: int, folder: int | None = None) -> Iterator[int]:
-    fd = os.open(path, flags | os.O_NOFOLLOW, mode=0o600, dir_fd=folder)
+def _opened(name: str, flags: int, folder: int) -> Iterator[int]:
+    fd = os.open(name, flags | os.O_NOFOLLOW, mode=0o600, dir_fd=folder)
     try:
         yield fd
     finally:
         os.close(fd)
 
 
-def _is_file(path: Path) -> bool:
+def _look(name: str, folder: int) -> os.stat_result:
+    return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+
+def _is_file(name: str, folder: int) -> bool:
     try:
-        return stat.S_ISREG(path.lstat().st_mode)
+        return stat.S_ISREG(_look(name, folder).st_mode)
     except FileNotFoundError:
         return False
 

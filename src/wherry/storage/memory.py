@@ -62,6 +62,9 @@ class MemoryStorage:
         self._folder.mkdir(parents=True, exist_ok=True)
         return ["Uploads are kept in memory: a restart loses them."]
 
+    def present(self) -> None:
+        """Nothing: memory is never away."""
+
     def space(self) -> Space:
         """`capacity`, and what neither places nor finished files take of it."""
         with self._lock:

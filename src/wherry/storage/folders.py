@@ -1,0 +1,124 @@
+"""The data folder and the two folders in it, held open, so that "away" is told from "deleted".
+
+Rule 1: each folder is held by a descriptor. As long as it is, the kernel gives its inode
+number to no other folder. So device and inode say for certain whether a path still leads
+to the folder that was opened, and a link count of 0 says that the folder was deleted.
+
+Rule 2: what is inside is reached through the descriptor. A name that is not found there
+is not in *this* folder; what lies at the same path by now says nothing.
+
+Rule 3: a folder in the data folder that was deleted is made again. A folder that was
+renamed, unmounted or covered by another is an error until it is back.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from threading import RLock
+
+from wherry.storage import disk
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY
+
+
+class FolderAway(OSError):
+    """The path does not lead to the folder that Wherry opened: it is away, or is another one."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            errno.ESTALE,
+            "the folder is away, or another one is in its place; nothing is deleted meanwhile",
+            str(path),
+        )
+
+
+class Folders:
+    """`root` and the folders `names` in it; with `durable` False, no name is synced."""
+
+    def __init__(self, root: Path, names: tuple[str, ...], durable: bool) -> None:
+        self.root = root
+        self._names = names
+        self._durable = durable
+        self._lock = RLock()
+        self._held: dict[str, int] = {}
+        # A replaced descriptor stays open: another thread may be about to use it.
+        self._descriptors: list[int] = []
+        weakref.finalize(self, _close_all, self._descriptors)
+
+    def make(self) -> None:
+        """Make what is not there yet, and hold it. Raises `OSError`."""
+        with self._lock:
+            if not self._held:
+                self._make_path(self.root)
+                self._hold("", os.open(self.root, _FOLDER))
+            for name in self._names:
+                if name not in self._held:
+                    self._make(name)
+        self.verify()
+
+    def at(self, name: str) -> int:
+        """The descriptor of this folder, `""` for the root. Raises `OSError`."""
+        with self._lock:
+            if name not in self._held:
+                # Nobody has called `make`: what is there is taken, and nothing is made.
+                above = self.at("") if name else None
+                self._hold(name, os.open(name or self.root, _FOLDER, dir_fd=above))
+            return self._held[name]
+
+    def verify(self) -> None:
+        """Raises `FolderAway` unless each path leads to the folder that is held."""
+        with self._lock:
+            if not self._leads_to("", self.at("")):
+                raise FolderAway(self.root)
+            for name in self._names:
+                held = self.at(name)
+                if self._leads_to(name, held):
+                    continue
+                if os.fstat(held).st_nlink:
+                    raise FolderAway(self.root / name)
+                self._make(name)
+
+    def _leads_to(self, name: str, held: int) -> bool:
+        try:
+            there = (self.root / name).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return os.path.samestat(there, os.fstat(held)) and stat.S_ISDIR(there.st_mode)
+
+    def _make(self, name: str) -> None:
+        root = self.at("")
+        with suppress(FileExistsError):  # made by another process, or a link to a folder
+            os.mkdir(name, 0o700, dir_fd=root)
+        # Also when it was there: who made it may have died before this line.
+        self._sync(root)
+        self._hold(name, os.open(name, _FOLDER, dir_fd=root))
+
+    def _hold(self, name: str, fd: int) -> None:
+        self._held[name] = fd
+        self._descriptors.append(fd)
+
+    def _sync(self, fd: int) -> None:
+        if self._durable:
+            disk.sync_file(fd)
+
+    def _make_path(self, path: Path) -> None:
+        """Make it and what lies above it, for this user alone, and sync its name."""
+        if not path.parent.is_dir():
+            self._make_path(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+        # Also when it was there: who made it may have died before this line.
+        fd = os.open(path.parent, _FOLDER)
+        try:
+            self._sync(fd)
+        finally:
+            os.close(fd)
+
+
+def _close_all(descriptors: list[int]) -> None:
+    for fd in descriptors:
+        os.close(fd)
