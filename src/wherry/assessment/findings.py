@@ -24,6 +24,9 @@ from wherry.assessment.schema import (
     Visual,
 )
 
+#: What is left of a stretch is not worth telling if it is shorter, in seconds.
+MOMENT = 0.1
+
 
 def _judged(
     policy: Policy,
@@ -178,14 +181,17 @@ def _gaps(found: Integrity, policy: Policy) -> Iterator[Finding]:
             yield from _judged(policy, measure, length, "INT-GAP", message, start, end)
 
 
-def find_in_visual(found: Visual, policy: Policy) -> Iterator[Finding]:
+def find_in_visual(
+    found: Visual, policy: Policy, integrity: Integrity | None = None
+) -> Iterator[Finding]:
     """What a viewer sees."""
     if found.black is not None:
         yield from _stretches(policy, "black", "VIS-BLACK", "is black", found.black)
     if found.freeze is not None:
-        # What is black stands still, too; told once is enough.
-        black = found.black.ranges if found.black is not None else []
-        ranges = [r for r in found.freeze.ranges if not any(_covers(b, r) for b in black)]
+        # What is black stands still, too, and so does a picture while none comes: told once.
+        told = [*_told_gaps(found.freeze, integrity, policy)]
+        told += found.black.ranges if found.black is not None else []
+        ranges = [rest for stretch in found.freeze.ranges for rest in _without(stretch, told)]
         moving = found.freeze.model_copy(update={"ranges": ranges})
         yield from _stretches(policy, "freeze", "VIS-FREEZE", "stands still", moving)
     if found.blur is not None:
@@ -196,8 +202,23 @@ def find_in_visual(found: Visual, policy: Policy) -> Iterator[Finding]:
         yield from _interlace(found.interlace, policy)
 
 
-def _covers(outer: Span, inner: Span) -> bool:
-    return outer[0] - 0.1 <= inner[0] and inner[1] <= outer[1] + 0.1
+def _told_gaps(found: Stretches, integrity: Integrity | None, policy: Policy) -> Iterator[Span]:
+    """Where no pictures come in the stream that was looked at, as far as that is a finding."""
+    for stream in integrity.streams if integrity is not None else ():
+        if stream.index == found.stream:
+            yield from (g for g in stream.gaps if policy.judge("gap", g[1] - g[0]) is not None)
+
+
+def _without(stretch: Span, told: Sequence[Span]) -> Iterator[Span]:
+    """What is left of a stretch without these; a moment is nothing."""
+    at, end = stretch
+    for start, stop in sorted(told):
+        if start < end and at < stop:
+            if start - at > MOMENT:
+                yield at, start
+            at = max(at, stop)
+    if end - at > MOMENT:
+        yield at, end
 
 
 def _stretches(
@@ -205,8 +226,11 @@ def _stretches(
 ) -> Iterator[Finding]:
     """Each stretch, or one finding for a video that is hardly anything else."""
     if f"{measure}_share" in policy.limits:
-        message = f"{found.share:.0%} of the video {what}."
-        whole = list(_judged(policy, f"{measure}_share", found.share, code, message))
+        # Pictures that each stand for a while are a slide show; one that stands is a fault.
+        longest = found.share if found.longest_share is None else found.longest_share
+        share = longest if measure == "freeze" else found.share
+        message = f"{share:.0%} of the video {what}."
+        whole = list(_judged(policy, f"{measure}_share", share, code, message))
         if whole:
             yield from whole
             return

@@ -176,7 +176,7 @@ def when(stamp: int | None, time_base: Any, zero: float) -> float | None:
 def duration_of(frame: VideoFrame | AudioFrame) -> float:
     """How long a frame is shown or heard, in seconds; zero if it does not say."""
     if isinstance(frame, AudioFrame):
-        return frame.samples / frame.sample_rate
+        return frame.samples / frame.sample_rate if frame.sample_rate else 0.0
     return float(frame.duration * (frame.time_base or 0)) if frame.duration else 0.0
 
 
@@ -269,6 +269,6 @@ def stamps(container: InputContainer, stream: Stream) -> Stamps:
 
 
 def frames(container: InputContainer, stream: Stream) -> Iterator[Any]:
-    """The frames of one stream that could be decoded and say when they are shown."""
+    """The frames of one stream that could be decoded."""
     for decoded in decode(container, stream):
-        yield from (frame for frame in decoded.frames if frame.pts is not None)
+        yield from decoded.frames

@@ -76,7 +76,7 @@ MEASURES: Mapping[str, Measure] = {
     "black": Measure(Sense.FROM, "seconds of black at a stretch"),
     "black_share": Measure(Sense.ABOVE, "how much of the video is black"),
     "freeze": Measure(Sense.FROM, "seconds at a stretch in which the picture stands still"),
-    "freeze_share": Measure(Sense.ABOVE, "how much of the video stands still"),
+    "freeze_share": Measure(Sense.ABOVE, "how much of the video its longest still is"),
     "blur": Measure(Sense.FROM, "seconds at a stretch in which the picture is blurred"),
     "luma": Measure(Sense.ABOVE, "the share of pixels that stray beyond black or white"),
     "interlaced": Measure(Sense.ABOVE, "how many pictures show lines of two moments, as a share"),

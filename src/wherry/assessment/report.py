@@ -223,7 +223,7 @@ def find(
         yield from find_in_probe(found.probe, policy)
     if found.integrity is not None:
         yield from find_in_integrity(found.integrity, policy)
-    yield from find_in_visual(found.visual, policy)
+    yield from find_in_visual(found.visual, policy, found.integrity)
     yield from find_in_audio(found.audio, policy)
     yield from found.findings
 

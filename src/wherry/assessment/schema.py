@@ -162,6 +162,7 @@ class Stretches(Model):
     count: Count = 0
     seconds: Seconds = 0.0
     share: Share
+    longest_share: Share | None = Field(None, description="of the longest stretch alone")
 
 
 class Scenes(Model):

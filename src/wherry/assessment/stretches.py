@@ -1,8 +1,11 @@
 """Stretches of time in which something is so, put together from what single frames say.
 
-Rule 1: a stretch that is still going on where the stream ends, ends there.
+Rule 1: whatever the frames say, stretches come in order, do not overlap, and lie
+between the beginning and the end of their stream.
 
-Rule 2: memory does not grow with the number of stretches: so many are listed,
+Rule 2: a stretch that is still going on where the stream ends, ends there.
+
+Rule 3: memory does not grow with the number of stretches: so many are listed,
 all are counted.
 """
 
@@ -13,86 +16,85 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from av.audio.frame import AudioFrame
-from av.video.frame import VideoFrame
-
-from wherry.assessment.media import duration_of, seconds
+from wherry.assessment.media import seconds
+from wherry.assessment.timeline import Timeline
 
 #: How many stretches are listed; `count` has them all.
 LISTED = 200
+#: Reports have milliseconds: what is shorter cannot be told, and times may differ by as much.
+SHORTEST = 1e-3
 
 
 @dataclass(slots=True)
 class Stretches:
-    """What has been found so far; times as the stream counts them, in seconds."""
+    """What has been found so far, in seconds on the file's time line."""
 
     #: A stretch that is shorter is none, in seconds.
     at_least: float = 0.0
-    count: int = 0
-    total: float = 0.0
     _listed: list[tuple[float, float]] = field(default_factory=list)
+    _count: int = 0
+    _total: float = 0.0
+    _longest: float = 0.0
     _begun: float | None = None
+    #: The last stretch that has ended, and whether the next one may be its continuation.
+    _last: tuple[float, float] | None = None
+    _may_go_on: bool = False
 
     def begin(self, at: float) -> None:
         """It is so from now on, or has been for a while."""
-        if self._begun is None:
-            self._begun = at
+        if self._begun is not None:
+            return
+        last_end = self._last[1] if self._last else 0.0
+        self._begun = max(at, last_end)
+        if self._last and self._may_go_on and at - last_end < SHORTEST:
+            self._begun, self._last = self._last[0], None
 
-    def end(self, at: float) -> None:
-        """It is no longer so."""
-        if self._begun is not None and at > self._begun and at - self._begun >= self.at_least:
-            self.count += 1
-            self.total += at - self._begun
-            if len(self._listed) < LISTED:
-                self._listed.append((self._begun, at))
-        self._begun = None
+    def end(self, at: float, may_go_on: bool = False) -> None:
+        """It is no longer so; if it `may_go_on`, a stretch that begins right here continues it."""
+        if self._begun is None:
+            return
+        start, self._begun = self._begun, None
+        if at - start >= max(self.at_least - SHORTEST, SHORTEST):
+            self._settle()
+            self._last, self._may_go_on = (start, at), may_go_on
 
     def mark(self, is_so: bool, at: float) -> None:
         """Whether it is so of the frame that begins now."""
         (self.begin if is_so else self.end)(at)
 
-    def render(self, index: int, clock: Clock) -> dict[str, Any]:
-        """The stretches as a report has them, of the stream with this index."""
-        if clock.end is not None:
-            self.end(clock.end)
-        length = clock.length
+    def _settle(self) -> None:
+        if self._last is None:
+            return
+        length = self._last[1] - self._last[0]
+        self._count += 1
+        self._total += length
+        self._longest = max(self._longest, length)
+        if len(self._listed) < LISTED:
+            self._listed.append(self._last)
+        self._last = None
+
+    def render(self, index: int, line: Timeline) -> dict[str, Any]:
+        """The stretches as a report has them, of the stream with this index and time line."""
+        self.end(line.end)
+        self._settle()
         return {
             "stream": index,
-            "ranges": [[clock.shown(start), clock.shown(end)] for start, end in self._listed],
-            "count": self.count,
-            "seconds": seconds(self.total),
-            "share": round(min(self.total / length, 1.0), 4) if length > 0 else 0.0,
+            "ranges": [[seconds(start), seconds(end)] for start, end in self._listed],
+            "count": self._count,
+            "seconds": seconds(self._total),
+            "share": _share(self._total, line.length),
+            "longest_share": _share(self._longest, line.length),
         }
+
+
+def _share(part: float, whole: float) -> float:
+    return round(min(part / whole, 1.0), 4) if whole > 0 else 0.0
 
 
 def no_stretches() -> dict[str, Any]:
     """What a file without such a stream has."""
-    return {"stream": None, "ranges": [], "count": 0, "seconds": 0.0, "share": 0.0}
-
-
-@dataclass(slots=True)
-class Clock:
-    """Where a stream begins and ends, and what a player shows as zero, in seconds."""
-
-    zero: float
-    start: float | None = None
-    end: float | None = None
-    #: When the last frame is shown.
-    latest: float = 0.0
-
-    def take(self, frame: VideoFrame | AudioFrame) -> None:
-        """A frame of the stream, which says when it is shown."""
-        self.latest = at = float((frame.pts or 0) * (frame.time_base or 0))
-        self.start = at if self.start is None else min(self.start, at)
-        self.end = max(self.end or at, at + duration_of(frame))
-
-    @property
-    def length(self) -> float:
-        return (self.end or 0.0) - (self.start or 0.0)
-
-    def shown(self, at: float) -> float | None:
-        """A time of the stream as a player shows it."""
-        return seconds(at - self.zero)
+    none = {"count": 0, "seconds": 0.0, "share": 0.0, "longest_share": 0.0}
+    return {"stream": None, "ranges": [], **none}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +104,25 @@ class Marks:
     start: str
     end: str
 
-    def read(self, told: Mapping[str, str], into: Stretches) -> None:
-        """Take what the filter wrote to one frame. An end comes before the next beginning."""
-        if (end := finite(told.get(self.end))) is not None:
-            into.end(end)
-        if (start := finite(told.get(self.start))) is not None:
+    def read(self, told: Mapping[str, str]) -> tuple[float | None, float | None]:
+        """Where a stretch begins and where one ends, as the filter wrote it to one frame."""
+        return finite(told.get(self.start)), finite(told.get(self.end))
+
+    def take(self, told: Mapping[str, str], into: Stretches, may_go_on: bool = False) -> None:
+        """Take what the filter wrote to one frame; `may_go_on` as in `Stretches.end`.
+
+        A filter may find out on the frame behind a stretch that there was one, and so
+        write both marks of it to this frame. Where the end is not behind the beginning,
+        one stretch ends and another one begins.
+        """
+        start, end = self.read(told)
+        if start is not None and end is not None and start < end:
+            into.begin(start)
+            into.end(end, may_go_on)
+            return
+        if end is not None:
+            into.end(end, may_go_on)
+        if start is not None:
             into.begin(start)
 
 

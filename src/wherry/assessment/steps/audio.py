@@ -20,13 +20,14 @@ from av.audio.resampler import AudioResampler
 from av.filter import Graph
 
 from wherry.assessment.context import Context
-from wherry.assessment.media import frames, length, main_sound, open_media, origin
+from wherry.assessment.media import frames, length, main_sound, open_media
 from wherry.assessment.pictures import waveform
 from wherry.assessment.steps.visual import pulled
-from wherry.assessment.stretches import Clock, Marks, Stretches, finite, no_stretches
+from wherry.assessment.stretches import Marks, Stretches, finite, no_stretches
+from wherry.assessment.timeline import TICK, Timeline, stamp, timeline_of
 
 #: Every channel below -60 dBFS, for a third of a second at least.
-SILENCE = Marks("lavfi.silence_start", "lavfi.silence_end")
+SILENCE, SHORTEST_SILENCE = Marks("lavfi.silence_start", "lavfi.silence_end"), 0.33
 #: A channel that never gets louder is silent, in dBFS.
 SILENT = -60.0
 #: Clipped is what reaches full scale in 16 bits, and stays there for two samples on average.
@@ -66,7 +67,7 @@ def find(file: str) -> Heard:
         stream = main_sound(container)
         if stream is None:
             return Heard({"silence": no_stretches()})
-        sound = _Sound(Clock(origin(container)), length(container) or 0.0)
+        sound = _Sound(timeline_of(container, stream), length(container) or 0.0)
         for frame in frames(container, stream):
             sound.take(frame)
         return Heard(sound.render(stream.index), sound.peaks)
@@ -76,9 +77,9 @@ def find(file: str) -> Heard:
 class _Sound:
     """The chain of filters, and what they have said so far."""
 
-    clock: Clock
+    line: Timeline
     claimed: float
-    silence: Stretches = field(default_factory=Stretches)
+    silence: Stretches = field(default_factory=lambda: Stretches(SHORTEST_SILENCE))
     clipping: Stretches = field(default_factory=Stretches)
     loudness: dict[str, float] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
@@ -92,11 +93,12 @@ class _Sound:
 
     def take(self, frame: AudioFrame) -> None:
         """Listen to the next samples."""
-        self.clock.take(frame)
+        self.line.take(frame)
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._graph is None:
             self._shape, self._graph = shape, self._chain(frame)
         for like in self._alike(frame) if shape != self._shape else (frame,):
+            stamp(like)
             self._push(self._graph, like)
 
     def _alike(self, frame: AudioFrame) -> list[AudioFrame]:
@@ -118,7 +120,7 @@ class _Sound:
             sample_rate=frame.sample_rate,
             format=frame.format,
             layout=frame.layout,
-            time_base=frame.time_base,
+            time_base=TICK,
         )
         # As many looks as the waveform is wide, but no more than a hundred, nor less than ten,
         # a second. The file may lie about its length.
@@ -146,7 +148,7 @@ class _Sound:
 
     def _note(self, at: float, told: Mapping[str, str]) -> None:
         """Take what the filters wrote to a stretch of samples."""
-        SILENCE.read(told, self.silence)
+        SILENCE.take(told, self.silence)
         for name in ("I", "LRA", "true_peak"):
             value = finite(told.get(f"lavfi.r128.{name}"))
             if value is not None:
@@ -181,14 +183,14 @@ class _Sound:
         return {
             "stream": index,
             "loudness": self._render_loudness(),
-            "silence": self.silence.render(index, self.clock),
-            "clipping": self.clipping.render(index, self.clock),
+            "silence": self.silence.render(index, self.line),
+            "clipping": self.clipping.render(index, self.line),
             "channels": list(self._render_channels()),
         }
 
     def _render_loudness(self) -> dict[str, float | None]:
         integrated, peak = self.loudness.get("I", NOTHING), self.loudness.get("true_peak", 0.0)
-        audible, is_long = integrated > NOTHING, self.clock.length >= RANGE_FROM
+        audible, is_long = integrated > NOTHING, self.line.length >= RANGE_FROM
         return {
             "integrated": round(integrated, 2) if audible else None,
             "range": round(self.loudness.get("LRA", 0.0), 2) if audible and is_long else None,

@@ -1,10 +1,15 @@
-"""A picture that stands for the video: the most typical one of its first key frames."""
+"""A picture that stands for the video: the most typical one of its first key frames.
+
+Rule 1: a file in which nothing can be looked up, or that has no key frame further
+on, is read from its beginning.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, islice
-from typing import Any, SupportsFloat
+from typing import Any, SupportsFloat, TypeAlias
 
 import av
 from av.container import InputContainer
@@ -19,41 +24,81 @@ from wherry.assessment.media import (
     moving_picture,
     open_media,
     origin,
+    seconds,
+    stamps,
     when,
 )
 from wherry.assessment.pictures import choose, fit, jpeg, shape
+from wherry.assessment.timeline import TICK, timeline_of
 
 NAME = "poster.jpg"
 #: The longer side, in pixels.
 LARGEST = 1280
-#: How many key frames are looked at, from a tenth of the video on.
-CANDIDATES = 24
+#: How many pictures are looked at: key frames, or every so many of all pictures.
+CANDIDATES, EVERY = 24, 5
+
+#: Pictures, each with the time at which it is shown, if that is known.
+Pictures: TypeAlias = Iterator[tuple[float | None, VideoFrame]]
 
 
 def measure(context: Context) -> dict[str, Any]:
     """Write the picture. Raises `Unreadable`."""
-    with open_media(context.file) as container:
-        stream = moving_picture(container)
-        if stream is None:
-            return {"stream": None}
-        pictures = _shaped(_key_frames(container, stream), stream.sample_aspect_ratio)
-        frame = _typical(pictures)
-        if frame is not None:
-            time = when(frame.pts, frame.time_base, origin(container))
-            width, height = frame.width, frame.height
-            context.write(NAME, jpeg(frame), kind="poster", width=width, height=height, time=time)
-        return {"stream": stream.index}
+    index = None
+    for way in (_later_key_frames, _key_frames, _all_frames):
+        # Opened anew: after a search that failed, reading may go on anywhere.
+        with open_media(context.file) as container:
+            stream = moving_picture(container)
+            if stream is None:
+                break
+            index = stream.index
+            if _draw(context, way(container, stream), stream.sample_aspect_ratio):
+                break
+    return {"stream": index}
 
 
-def _key_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Key frames from a tenth of the video on, or from its beginning if there are none."""
-    stream.codec_context.skip_frame = "NONKEY"
+def _draw(context: Context, pictures: Pictures, aspect: SupportsFloat | None) -> bool:
+    """Write the most typical of the pictures; False if there is none."""
+    times: list[float | None] = []
+    frame = _typical(_shaped(_numbered(pictures, times), aspect))
+    if frame is None:
+        return False
+    time = seconds(times[frame.pts or 0])
+    width, height = frame.width, frame.height
+    context.write(NAME, jpeg(frame), kind="poster", width=width, height=height, time=time)
+    return True
+
+
+def _later_key_frames(container: InputContainer, stream: VideoStream) -> Pictures:
+    """Key frames from a tenth of the video on; none if the file cannot be searched."""
     later = (length(container) or 0.0) / 10
-    try:
+    with suppress(FFmpegError):
         container.seek(int((later + origin(container)) * av.time_base))
-    except FFmpegError:
-        container.seek(0)
-    yield from islice(frames(container, stream), CANDIDATES)
+        yield from _key_frames(container, stream)
+
+
+def _key_frames(container: InputContainer, stream: VideoStream) -> Pictures:
+    """The next key frames."""
+    stream.codec_context.skip_frame = "NONKEY"
+    # Where the container has no stamps, it takes all frames to know when one is shown.
+    is_timed = container.start_time is not None and not stamps(container, stream).unstamped
+    for frame in islice(frames(container, stream), CANDIDATES):
+        at = when(frame.pts, frame.time_base, origin(container)) if is_timed else None
+        yield None if at is None else max(at, 0.0), frame
+
+
+def _all_frames(container: InputContainer, stream: VideoStream) -> Pictures:
+    """Every fifth of the first pictures."""
+    line = timeline_of(container, stream)
+    timed = ((line.take(frame), frame) for frame in frames(container, stream))
+    yield from islice(timed, 0, CANDIDATES * EVERY, EVERY)
+
+
+def _numbered(pictures: Pictures, times: list[float | None]) -> Iterator[VideoFrame]:
+    """The pictures with their number as their time stamp; their times go to `times`."""
+    for time, picture in pictures:
+        picture.pts, picture.time_base = len(times), TICK
+        times.append(time)
+        yield picture
 
 
 def _shaped(pictures: Iterator[VideoFrame], aspect: SupportsFloat | None) -> Iterator[VideoFrame]:

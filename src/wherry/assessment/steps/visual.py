@@ -5,14 +5,18 @@ down. Interlace is looked for in a strip of full height: scaling would mend it.
 
 Rule 2: the filters see pictures of one shape. A file may change its shape
 half-way.
+
+Rule 3: a picture that is shown as long as pictures of this video usually are does
+not stand still, even at one picture a second.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
 from av.filter import Graph
@@ -21,9 +25,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from wherry.assessment.context import Context
-from wherry.assessment.media import frames, moving_picture, open_media, origin
+from wherry.assessment.media import frames, moving_picture, open_media
 from wherry.assessment.sheets import Samples, write_sheets
-from wherry.assessment.stretches import Clock, Marks, Stretches, finite, no_stretches
+from wherry.assessment.stretches import SHORTEST, Marks, Stretches, finite, no_stretches
+from wherry.assessment.timeline import TICK, Timeline, shown, timeline_of
 
 #: The width at which pictures are looked at; smaller details do not matter.
 WIDTH = 320
@@ -34,10 +39,20 @@ LISTED = 500
 #: FFmpeg's measure of blur, at that width, from which on a picture counts as blurred.
 BLURRED = 8.0
 
-#: Dark below a tenth of the range of brightness, for a tenth of a second at least.
-BLACK = Marks("lavfi.black_start", "lavfi.black_end")
+#: Dark below a tenth of the range of brightness, for a tenth of a second at least. The filter
+#: also marks what is shorter.
+BLACK, SHORTEST_BLACK = Marks("lavfi.black_start", "lavfi.black_end"), 0.1
 #: Pictures that differ by less than -60 dB, for half a second at least.
-FREEZE = Marks("lavfi.freezedetect.freeze_start", "lavfi.freezedetect.freeze_end")
+FREEZE, SHORTEST_FREEZE = (
+    Marks("lavfi.freezedetect.freeze_start", "lavfi.freezedetect.freeze_end"),
+    0.5,
+)
+#: A key frame that differs by less, on average and in percent, is the same still, coded anew.
+SAME = 1.0
+#: A single picture stands still if it is shown so many times as long as usual.
+STAYS = 2.0
+#: How many distances between pictures tell what is usual, and how many it takes at least.
+DISTANCES, ENOUGH = 31, 3
 EVERY_PICTURE = (
     ("blackdetect", "d=0.1:pic_th=0.98:pix_th=0.10"),
     ("freezedetect", "n=0.001:d=0.5"),
@@ -79,18 +94,18 @@ def find(file: str) -> Seen:
         stream = moving_picture(container)
         if stream is None:
             return Seen({"black": no_stretches(), "freeze": no_stretches()})
-        clock, samples = Clock(origin(container)), Samples()
-        picture, interlace = _Picture(clock), _Interlace()
+        line, samples = timeline_of(container, stream), Samples()
+        picture, interlace = _Picture(line), _Interlace()
         size, rotation = None, 0
         for frame in frames(container, stream):
             if size is None:
                 aspect = float(stream.sample_aspect_ratio or 1)
                 size, rotation = (frame.width * aspect, float(frame.height)), int(frame.rotation)
             small = picture.take(frame)
-            samples.take(clock.latest - clock.zero, small)
+            samples.take(line.latest, small)
             interlace.take(frame)
         facts = {**picture.render(stream.index), "interlace": interlace.render()}
-        return Seen(facts, samples, size, rotation % 360, (clock.end or clock.zero) - clock.zero)
+        return Seen(facts, samples, size, rotation % 360, line.end)
 
 
 @dataclass(slots=True)
@@ -113,9 +128,9 @@ class _Average:
 class _Picture:
     """The chain of filters, and what they have said so far."""
 
-    clock: Clock
-    black: Stretches = field(default_factory=Stretches)
-    freeze: Stretches = field(default_factory=Stretches)
+    line: Timeline
+    black: Stretches = field(default_factory=lambda: Stretches(SHORTEST_BLACK))
+    freeze: Stretches = field(default_factory=lambda: Stretches(SHORTEST_FREEZE))
     blur: Stretches = field(default_factory=lambda: Stretches(at_least=0.5))
     cuts: list[float | None] = field(default_factory=list)
     cut_count: int = 0
@@ -125,18 +140,24 @@ class _Picture:
     _every: Graph | None = None
     _sampled: Graph | None = None
     _next: float = -math.inf
+    _last: VideoFrame | None = None
+    #: When the last picture that came out of the filters is shown, and how far apart pictures are.
+    _at: float | None = None
+    _early: list[tuple[float, Mapping[str, str], bool, bool]] | None = field(default_factory=list)
+    _before: float | None = None
+    _distances: deque[float] = field(default_factory=lambda: deque(maxlen=DISTANCES))
     _size: tuple[int, int] = (0, 0)
     # One for all pictures: to prepare for a shape takes longer than to scale.
     _scale: VideoReformatter = field(default_factory=VideoReformatter)
 
     def take(self, frame: VideoFrame) -> VideoFrame:
         """Look at the next picture; returns it scaled down."""
-        self.clock.take(frame)
+        at = self.line.take(frame)
         if self._every is None or self._sampled is None:
             height = round(frame.height * WIDTH / frame.width / 2) * 2
             self._size = (WIDTH, min(max(height, 16), 4 * WIDTH))
             self._every, self._sampled = (
-                _chain(frame, self._size, filters) for filters in (EVERY_PICTURE, NOW_AND_THEN)
+                _chain(self._size, filters) for filters in (EVERY_PICTURE, NOW_AND_THEN)
             )
         # One thread: starting more for every picture costs more than they save.
         small = self._scale.reformat(
@@ -145,26 +166,56 @@ class _Picture:
         small.pts, small.time_base = frame.pts, frame.time_base
         self._every.push(small)
         self._note(self._every)
-        at = self.clock.latest
+        self._last = small
         if not self._next - PACE <= at < self._next:
             self._next = at + PACE - 1e-3
             self._sampled.push(small)
             self._note_sample(self._sampled)
         return small
 
-    def _note(self, chain: Graph) -> None:
+    def _note(self, chain: Graph, is_last: bool = False) -> None:
         for frame in pulled(chain):
-            told = frame.metadata
-            BLACK.read(told, self.black)
-            FREEZE.read(told, self.freeze)
+            told, at = frame.metadata, float(frame.pts * TICK)
+            BLACK.take(told, self.black)
+            if self._early is None:
+                self._note_freeze(at, told, bool(frame.key_frame), is_last)
+            else:
+                self._early.append((at, told, bool(frame.key_frame), is_last))
             if "lavfi.scd.time" in told:
                 self.cut_count += 1
                 if len(self.cuts) < LISTED:
-                    self.cuts.append(self.clock.shown(float(frame.pts * frame.time_base)))
+                    self.cuts.append(shown(at))
+            if self._at is not None:
+                self._distances.append(at - self._at)
+            self._at = at
+            if len(self._distances) >= ENOUGH or is_last:
+                self._note_early()
+
+    def _note_early(self) -> None:
+        """What the first pictures said, now that it is known how far they are apart."""
+        early, self._early = self._early or [], None
+        for each in early:
+            self._note_freeze(*each)
+
+    def _note_freeze(self, at: float, told: Mapping[str, str], is_key: bool, is_last: bool) -> None:
+        start, end = FREEZE.read(told)
+        before, self._before = self._before, at
+        if start is not None and before is not None and (end is not None or is_last):
+            # Not several pictures that are alike, but one that was shown for long.
+            is_single = abs(start - before) < SHORTEST
+            if is_single and at - start <= STAYS * self._usual():
+                return
+        change = finite(told.get("lavfi.scd.mafd"))
+        FREEZE.take(told, self.freeze, is_key and change is not None and change < SAME)
+
+    def _usual(self) -> float:
+        """How far pictures are apart; of a few pictures nobody can know but by their header."""
+        known = len(self._distances) >= ENOUGH
+        return median(self._distances) if known else self.line.usual
 
     def _note_sample(self, chain: Graph) -> None:
         for frame in pulled(chain):
-            told, at = frame.metadata, float(frame.pts * frame.time_base)
+            told, at = frame.metadata, float(frame.pts * TICK)
             blur = finite(told.get("lavfi.blur"))
             self.blurs.take(blur)
             self.blur.mark(blur is not None and blur >= BLURRED, at)
@@ -176,28 +227,36 @@ class _Picture:
     def render(self, index: int) -> dict[str, Any]:
         """Everything, once there is no further picture."""
         if self._every is not None and self._sampled is not None:
+            self._show_to_the_end(self._every)
             self._every.push(None)
             self._note(self._every)
             self._sampled.push(None)
             self._note_sample(self._sampled)
         worst, at = self.worst or (None, None)
         return {
-            "black": self.black.render(index, self.clock),
-            "freeze": self.freeze.render(index, self.clock),
+            "black": self.black.render(index, self.line),
+            "freeze": self.freeze.render(index, self.line),
             "scenes": {"count": self.cut_count, "cuts": self.cuts},
-            "blur": {**self.blur.render(index, self.clock), "mean": self.blurs.render()},
+            "blur": {**self.blur.render(index, self.line), "mean": self.blurs.render()},
             "luma": {
                 "outside": self.outside.render(),
                 "worst": None if worst is None else round(worst, 4),
-                "worst_time": None if at is None else self.clock.shown(at),
+                "worst_time": None if at is None else shown(at),
             },
         }
 
+    def _show_to_the_end(self, chain: Graph) -> None:
+        """Push the last picture once more where it ends: the filters then know how long it was."""
+        if self._last is not None:
+            self._last.pts = round(self.line.end / TICK)
+            chain.push(self._last)
+            self._note(chain, is_last=True)
 
-def _chain(frame: VideoFrame, size: tuple[int, int], filters: Sequence[tuple[str, str]]) -> Graph:
+
+def _chain(size: tuple[int, int], filters: Sequence[tuple[str, str]]) -> Graph:
     graph = Graph()
     source = graph.add_buffer(
-        width=size[0], height=size[1], format=VideoFormat("yuv420p"), time_base=frame.time_base
+        width=size[0], height=size[1], format=VideoFormat("yuv420p"), time_base=TICK
     )
     nodes = [graph.add(*what) for what in filters]
     graph.link_nodes(source, *nodes, graph.add("buffersink")).configure()
