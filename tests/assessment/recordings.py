@@ -46,6 +46,7 @@ def record(
     start: float = 0.0,
     sound_start: float | None = None,
     sound: str | None = "aac",
+    sounds: int = 1,
     codec: str = "libx264",
     codec_options: Mapping[str, str] = USUAL,
     pixels: str = "yuv420p",
@@ -67,12 +68,13 @@ def record(
         assert isinstance(picture, VideoStream)
         picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, pixels
         picture.codec_context.time_base = Fraction(1, clock)
-        heard = out.add_stream(sound, rate=SOUND_RATE) if sound else None
+        heard = [out.add_stream(sound, rate=SOUND_RATE) for _ in range(sounds) if sound]
         moments = [round((start + time) * clock) for time in times]
         packets = keep(_pictures(picture, moments, Fraction(1, clock), pixels))
-        if isinstance(heard, AudioStream):
-            heard.layout = "mono"
-            packets += _tone(heard, seconds, start if sound_start is None else sound_start)
+        for stream in heard:
+            assert isinstance(stream, AudioStream)
+            stream.layout = "mono"
+            packets += _tone(stream, seconds, start if sound_start is None else sound_start)
         mux(out, packets)
     return path
 
@@ -225,4 +227,101 @@ def cut(path: Path, begin: float = 0.0, end: float = 1.0, unit: int = 1) -> Path
     data = path.read_bytes()
     first, last = (int(len(data) * share) // unit * unit for share in (begin, end))
     path.write_bytes(data[first:last])
+    return path
+
+
+#: Apple's SAMPLE-AES has stream types of its own for H.264 and AAC.
+SAMPLE_AES = {0x1B: 0xDB, 0x0F: 0xCF}
+
+
+def said_to_be_encrypted(path: Path) -> Path:
+    """A transport stream whose tables say SAMPLE-AES; what is in it is as it was."""
+    data = bytearray(path.read_bytes())
+    for at in range(0, len(data), 188):
+        if data[at + 1] & 0x40 and data[at + 4 : at + 6] == b"\0\2":
+            begin = at + 5
+            end = begin + 3 + (data[begin + 1] << 8 & 0xF00 | data[begin + 2])
+            entry = begin + 12 + (data[begin + 10] << 8 & 0xF00 | data[begin + 11])
+            while entry < end - 4:
+                data[entry] = SAMPLE_AES[data[entry]]
+                entry += 5 + (data[entry + 3] << 8 & 0xF00 | data[entry + 4])
+            data[end - 4 : end] = struct.pack(">I", _crc(data[begin : end - 4]))
+    path.write_bytes(data)
+    return path
+
+
+def _crc(data: bytearray) -> int:
+    """ISO/IEC 13818-1, annex A."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte << 24
+        for _ in range(8):
+            value = (value << 1 ^ (0x04C11DB7 if value >> 31 else 0)) & 0xFFFFFFFF
+    return value
+
+
+def scrambled(path: Path) -> Path:
+    """A transport stream whose packets of picture and sound say that they are scrambled."""
+    data = bytearray(path.read_bytes())
+    for at in range(0, len(data), 188):
+        if (data[at + 1] & 0x1F) << 8 | data[at + 2] in (256, 257):
+            data[at + 3] |= 0x80
+            data[at + 4 + 20 : at + 188] = bytes(164)
+    path.write_bytes(data)
+    return path
+
+
+def renamed(path: Path, old: bytes, new: bytes, *, last: bool = False) -> Path:
+    """Give a box or a sample entry another name: the first of this name, or the last."""
+    data = bytearray(path.read_bytes())
+    at = data.rfind(old) if last else data.find(old)
+    data[at : at + 4] = new
+    path.write_bytes(data)
+    return path
+
+
+def without_decoder(path: Path) -> Path:
+    """Make the last sound track of an MP4 file one in a format that nothing here decodes."""
+    data = bytearray(path.read_bytes())
+    entry = data.rfind(b"mp4a\0\0\0\0\0\0\0\1")
+    description = data.find(b"esds", entry)
+    # As telephones write it for sound in space.
+    data[entry : entry + 4], data[description : description + 4] = b"apac", b"dapa"
+    path.write_bytes(data)
+    return path
+
+
+def _element(identifier: int, content: bytes) -> bytes:
+    name = identifier.to_bytes((identifier.bit_length() + 7) // 8, "big")
+    return name + (len(content) | 1 << 56).to_bytes(8, "big") + content
+
+
+def _elements(data: bytes) -> Iterator[tuple[int, bytes, int]]:
+    """The elements of Matroska that follow each other: identifier, content, length of all."""
+    at = 0
+    while at < len(data):
+        begin, numbers = at, []
+        for keep_mark in (True, False):
+            width = 9 - data[at].bit_length()
+            value = int.from_bytes(data[at : at + width], "big")
+            numbers.append(value if keep_mark else value & ((1 << 7 * width) - 1))
+            at += width
+        yield numbers[0], data[at : at + numbers[1]], at + numbers[1] - begin
+        at += numbers[1]
+
+
+def with_key(path: Path) -> Path:
+    """Say of the first track of a live Matroska file that it is encrypted, as in WebM."""
+    data = path.read_bytes()
+    at = data.rindex(b"\x16\x54\xae\x6b", 0, data.index(b"\x1f\x43\xb6\x75"))
+    _, tracks, length = next(_elements(data[at:]))
+    entries = [(name, content) for name, content, _ in _elements(tracks) if name == 0xAE]
+    algorithm = _element(0x47E1, b"\5") + _element(0x47E2, bytes(range(16)))
+    settings = _element(0x47E7, _element(0x47E8, b"\1"))
+    encryption = _element(0x5035, algorithm + settings)
+    kind = _element(0x5031, b"\0") + _element(0x5032, b"\1") + _element(0x5033, b"\1")
+    encoding = _element(0x6D80, _element(0x6240, kind + encryption))
+    entries[0] = (0xAE, entries[0][1] + encoding)
+    rebuilt = _element(0x1654AE6B, b"".join(_element(*entry) for entry in entries))
+    path.write_bytes(data[:at] + rebuilt + data[at + length :])
     return path

@@ -248,6 +248,19 @@ def test_a_file_that_lost_its_end_fails(tmp_path: Path, case: str) -> None:
     assert facts["missing_bytes"] > 0
 
 
+def test_an_flv_file_cut_between_two_tags_is_missed_by_the_size_that_it_says(
+    tmp_path: Path,
+) -> None:
+    path = record(tmp_path / "a.flv")
+    data, at = path.read_bytes(), 13
+    while at < len(data) * 0.6:
+        at += 11 + int.from_bytes(data[at + 1 : at + 4], "big") + 4
+    path.write_bytes(data[:at])
+    facts, found = examine(path, tmp_path)
+    assert found == [("INT-TRUNCATED", "fail")]
+    assert facts["missing_bytes"] == len(data) - at
+
+
 def test_a_file_cut_between_two_fragments_is_missed_by_its_segment_index(tmp_path: Path) -> None:
     options = {"movflags": "frag_keyframe+empty_moov+dash+global_sidx"}
     path = record(tmp_path / "a.mp4", options=options)

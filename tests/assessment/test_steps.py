@@ -145,10 +145,10 @@ def test_the_probe_tells_colours_languages_and_the_clock_of_the_recording(tmp_pa
 def test_frames_out_of_order_and_without_a_time_are_counted(tmp_path: Path, video: Path) -> None:
     with open_media(str(video)) as container:
         tally = Tally(container.streams.audio[0], 0.0)
-    for stamp in (0, 2048, 1024, None, 3072):
-        frame = AudioFrame("fltp", "stereo", 1024)
-        frame.sample_rate, frame.pts, frame.time_base = 48_000, stamp, Fraction(1, 48_000)
-        tally.take_frame(frame)
+        for stamp in (0, 2048, 1024, None, 3072):
+            frame = AudioFrame("fltp", "stereo", 1024)
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, stamp, Fraction(1, 48_000)
+            tally.take_frame(frame)
     assert (tally.unordered, tally.untimed) == (1, 1)
 
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from av.container import InputContainer
 from av.stream import Stream
 
+from wherry.assessment.codecs import codec_tag
 from wherry.assessment.mp4 import read_movie, reading
 
 #: Stream types of H.264, AAC, AC-3 and E-AC-3 under SAMPLE-AES.
-SAMPLE_AES = frozenset((0xDB, 0xCF, 0xC1, 0xC2))
+SAMPLE_AES = frozenset((b"\xdb", b"\xcf", b"\xc1", b"\xc2"))
 #: How many bytes of a transport stream are looked at, and its packets' size.
 LOOKED_AT, PACKET = 1 << 20, 188
 
@@ -29,8 +30,8 @@ def encrypted_streams(container: InputContainer, file: str) -> Iterator[Stream]:
     for stream in container.streams:
         in_movie = movie is not None and stream.id in movie.encrypted
         in_matroska = "enc_key_id" in stream.metadata
-        tag = str(stream.codec_tag) if "mpegts" in names and stream.codec_context else ""
-        if in_movie or in_matroska or stream.id in scrambled or ord(tag[:1] or "\0") in SAMPLE_AES:
+        in_transport = "mpegts" in names and codec_tag(stream)[:1] in SAMPLE_AES
+        if in_movie or in_matroska or in_transport or stream.id in scrambled:
             yield stream
 
 

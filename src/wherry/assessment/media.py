@@ -25,6 +25,7 @@ from av.stream import Discard, Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from wherry.assessment.codecs import codec_tag
 from wherry.assessment.encryption import encrypted_streams
 from wherry.assessment.kinds import CREDULOUS, Kind, kind_of
 from wherry.assessment.mp4 import boxes, is_without_index
@@ -143,11 +144,6 @@ def is_encrypted(stream: Stream) -> bool:
     return stream.discard == Discard.all
 
 
-def codec_name(stream: Stream) -> str | None:
-    """How it is coded, whatever decodes it here; None if nothing does."""
-    return stream.codec_context.codec.canonical_name if stream.codec_context else None
-
-
 def origin(container: InputContainer) -> float:
     """The time stamp that a player shows as zero, in seconds."""
     return (container.start_time or 0) / av.time_base
@@ -263,7 +259,7 @@ def stamps(container: InputContainer, stream: Stream) -> Stamps:
     names = container.format.name.split(",")
     # Matroska has such streams, too: those in the manner of Video for Windows.
     in_vfw = "matroska" in names and stream.type == "video" and stream.codec_context is not None
-    tag = str(stream.codec_tag).strip("\0") if in_vfw else ""
+    tag = codec_tag(stream).strip(b"\0") if in_vfw else b""
     unstamped = stream.type == "video" and (not UNSTAMPED.isdisjoint(names) or bool(tag))
     return Stamps(stream, unstamped, not RESET.isdisjoint(names))
 

@@ -9,6 +9,7 @@ Rule 2: reading stops after a number of units; a hostile file may have any numbe
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -57,6 +58,8 @@ def missing_bytes(file: str) -> int:
         ends = [0 if step is None else _walk(step, data)]
         if step is _box:
             ends.append(read_movie(file).announced)
+        elif step is _tag:
+            ends.append(_written(data))
         return max(*ends, data.length) - data.length
 
 
@@ -200,6 +203,15 @@ def _tag(data: Bytes, at: int) -> int | None:
     # Behind each tag stands its size once more; some recorders leave out the last one.
     end = at + 11 + size
     return end + 4 if end + 4 <= data.length else end
+
+
+def _written(data: Bytes) -> int:
+    """The size that the first tag of an FLV file says the whole has; 0 without one."""
+    first = data.read(READ, 0)
+    at = first.find(b"\x08filesize\0")
+    value = first[at + 10 : at + 18] if at >= 0 else b""
+    size = struct.unpack(">d", value)[0] if len(value) == 8 else 0.0
+    return int(size) if 0 < size < 1 << 53 else 0
 
 
 def _page(data: Bytes, at: int) -> int | None:

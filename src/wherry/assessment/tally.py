@@ -19,8 +19,9 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.frame import VideoFrame
 
+from wherry.assessment.codecs import codec_name
 from wherry.assessment.declared import Basis
-from wherry.assessment.media import Decoded, codec_name, duration_of, is_cover, seconds
+from wherry.assessment.media import Decoded, duration_of, is_cover, seconds
 from wherry.assessment.stamps import BACK
 
 #: How many errors and gaps are listed for a stream; the counts have them all.

@@ -16,10 +16,10 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
+from wherry.assessment.codecs import codec_name, codec_tag
 from wherry.assessment.context import Context
 from wherry.assessment.declared import Declared, read_declared
 from wherry.assessment.media import (
-    codec_name,
     frames,
     is_cover,
     is_encrypted,
@@ -36,7 +36,7 @@ from wherry.assessment.plain import plain_text
 #: How much text of the file is told, in letters.
 TEXT = 200
 TAGS = ("title", "encoder", "creation_time", "timecode", "major_brand", "com.apple.quicktime.model")
-DOLBY_VISION = dict.fromkeys(("dvh1", "dvhe", "dvav", "dva1", "dav1"), "Dolby Vision")
+DOLBY_VISION = dict.fromkeys((b"dvh1", b"dvhe", b"dvav", b"dva1", b"dav1"), "Dolby Vision")
 HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 
 
@@ -113,7 +113,7 @@ def _video(stream: Any) -> dict[str, Any]:
         "colour_transfer": _name(ColorTrc, context.color_trc),
         "colour_matrix": _name(Colorspace, context.colorspace),
         "bit_depth": _bit_depth(context),
-        "hdr": DOLBY_VISION.get(context.codec_tag) or HDR.get(context.color_trc),
+        "hdr": DOLBY_VISION.get(codec_tag(stream)) or HDR.get(context.color_trc),
         "cover": is_cover(stream),
     }
 
