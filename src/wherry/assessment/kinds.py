@@ -71,8 +71,10 @@ def kind_of(file: str) -> Kind:
 
 def is_called_media(filename: str, content_type: str | None) -> bool:
     """Whether who sent it calls it a video or sound."""
-    suffix = filename.rpartition(".")[2].lower()
-    return suffix in CALLED or (content_type or "").lower().startswith(("video/", "audio/"))
+    _, dot, suffix = filename.rpartition(".")
+    return (bool(dot) and suffix.lower() in CALLED) or (content_type or "").lower().startswith(
+        ("video/", "audio/")
+    )
 
 
 def _is_synchronous(head: bytes) -> bool:

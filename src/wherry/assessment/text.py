@@ -72,6 +72,8 @@ def _probe(probe: Mapping[str, Any]) -> Iterator[str]:
     if "streams" not in probe:
         return
     length = "unknown length" if probe["duration"] is None else _time(probe["duration"])
+    if probe.get("duration_basis"):
+        length += f" ({probe['duration_basis']})"
     yield f"container  {probe['container']}, {length}"
     for stream in probe["streams"]:
         yield f"{stream['type']:<10} {', '.join(_stream(stream))}"
