@@ -6,6 +6,8 @@ threads apart, so that nobody who sends a chunk waits behind them.
 
 Rule 2: several processes may have the same file open. Nothing is kept in
 memory that another process could make untrue unnoticed.
+
+Rule 3: while the file is away or replaced, every question and change raises `StorageFailed`.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from wherry.catalog import Change, Choice, lists, queries, sqlite
+from wherry.catalog.anchor import Anchor
 from wherry.catalog.census import Census, census
 from wherry.catalog.migrations import migrate
 from wherry.catalog.operations import Advance, Claim, Create, Forget, Update, UpdateAssessment
@@ -53,15 +56,21 @@ class SqlCatalog:
         Wherry, `DiskFull` or `StorageFailed` for one that cannot be used.
         """
         # The writer has one connection for long, and its checkpoint one for a moment.
-        self._engine = sqlite.open_engine(sqlite.parse_url(where), READERS + LISTERS + 2)
+        url = sqlite.parse_url(where)
+        self._anchor: Anchor | None = None
+        self._engine = sqlite.open_engine(
+            url, READERS + LISTERS + 2, may_create=lambda: self._anchor is None
+        )
         try:
             migrate(self._engine)
+            if (path := sqlite.path_of(url)) is not None:
+                self._anchor = Anchor(path.absolute(), sqlite.connect(url, may_create=False))
         except BaseException as error:
             self._engine.dispose()
             raise sqlite.failure(error) or error from error
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wherry-catalog-reader")
         self._listers = ThreadPoolExecutor(LISTERS, thread_name_prefix="wherry-catalog-lister")
-        self._writer = Writer(self._engine)
+        self._writer = Writer(self._engine, self._check_present)
 
     async def create(self, upload: Upload) -> Upload:
         return await _wait(self._writer.submit(Create(upload)))
@@ -149,6 +158,12 @@ class SqlCatalog:
         self._readers.shutdown()
         self._listers.shutdown()
         self._engine.dispose()
+        if self._anchor is not None:
+            self._anchor.close()
+
+    def _check_present(self) -> None:
+        if self._anchor is not None:
+            self._anchor.check()
 
     async def _read(self, ask: Callable[[Connection], T]) -> T:
         """Of one upload, or of what is open: an answer that somebody waits for."""
@@ -159,6 +174,7 @@ class SqlCatalog:
 
     async def _ask(self, threads: ThreadPoolExecutor, ask: Callable[[Connection], T]) -> T:
         def answer() -> T:
+            self._check_present()
             try:
                 with self._engine.connect() as connection:
                     return ask(connection)

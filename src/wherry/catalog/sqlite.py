@@ -3,7 +3,10 @@
 Rule 1: every connection has WAL and `synchronous=FULL`; if it does not get
 them, it is not opened.
 
-Rule 2: the log is written back (checkpoint) only while one of our own
+Rule 2: only the first connection may make the file. A later one that did would make an
+empty database where the catalog was a moment ago.
+
+Rule 3: the log is written back (checkpoint) only while one of our own
 transactions keeps every other writer out. Before 3.51.3, SQLite can lose
 committed pages when a commit begins the log anew during a checkpoint.
 """
@@ -13,7 +16,9 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -41,22 +46,43 @@ def parse_url(where: str | Path) -> URL:
     return url
 
 
-def open_engine(url: URL, connections: int) -> Engine:
+def open_engine(
+    url: URL, connections: int, may_create: Callable[[], bool] = lambda: True
+) -> Engine:
     """An engine for at most so many connections at once.
 
-    Connecting raises `RuntimeError` where the database cannot keep what it is told.
+    `may_create`: whether connecting may make the file. Connecting raises `RuntimeError`
+    where the database cannot keep what it is told.
     """
     engine = create_engine(
         url,
+        creator=lambda: connect(url, may_create()),
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
-        # None: sqlite3 begins no transactions of its own accord.
-        connect_args={"timeout": PATIENCE, "isolation_level": None},
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def connect(url: URL, may_create: bool) -> sqlite3.Connection:
+    """Raises `sqlite3.OperationalError` where the file is not there and may not be made."""
+    path, name = path_of(url), ":memory:"
+    if path is not None:
+        name = f"file:{quote(str(path))}?mode={'rwc' if may_create else 'rw'}"
+    return sqlite3.connect(
+        name,
+        uri=path is not None,
+        timeout=PATIENCE,
+        isolation_level=None,  # sqlite3 begins no transactions of its own accord
+        check_same_thread=False,
+    )
+
+
+def path_of(url: URL) -> Path | None:
+    """The database's file; None for one in memory."""
+    return Path(url.database) if url.database and url.database != ":memory:" else None
 
 
 def writing(engine: Engine) -> Connection:
@@ -66,6 +92,8 @@ def writing(engine: Engine) -> Connection:
 
 def failure(error: BaseException) -> UploadError | None:
     """What the disk did to us, as the error to raise; None: it was not the disk."""
+    if isinstance(error, StorageFailed):
+        return error
     if not isinstance(error, DatabaseError):
         return None
     code = getattr(error.orig, "sqlite_errorcode", None)
@@ -101,7 +129,7 @@ def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
     try:
         _make_durable(cursor)
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA wal_autocheckpoint=0")  # Rule 2
+        cursor.execute("PRAGMA wal_autocheckpoint=0")  # Rule 3
         cursor.close()
     except BaseException:
         connection.close()

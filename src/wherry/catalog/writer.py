@@ -6,14 +6,16 @@ before. A crash at any line leaves a group recorded whole or not at all.
 Rule 2: an operation that raises fails alone. A transaction that fails takes
 its whole group with it, and the writer goes on with the next.
 
-Rule 3: whoever stops waiting changes nothing for the others: an operation that
+Rule 3: nothing is acknowledged that went into a file which is not in its place any more.
+
+Rule 4: whoever stops waiting changes nothing for the others: an operation that
 is cancelled before its turn is left out, later it is carried out.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -47,8 +49,10 @@ class _Waiting:
 
 
 class Writer:
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, check_present: Callable[[], None]) -> None:
+        """`check_present` raises `StorageFailed` while the database's files are not in place."""
         self._engine = engine
+        self._check_present = check_present
         self._connection: Connection | None = None
         self._line: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock = Lock()
@@ -123,6 +127,7 @@ class Writer:
     ) -> list[tuple[Any, BaseException | None]]:
         """What each came to: its result or its exception."""
         outcomes: list[tuple[Any, BaseException | None]] = []
+        self._check_present()
         if self._connection is None:
             self._connection = sqlite.writing(self._engine)
         with self._connection.begin():
@@ -140,6 +145,7 @@ class Writer:
             draft.flush()
             # A crash here leaves nothing of the group; nobody was told of it.
         # A crash here leaves all of it; whoever was not told will ask again.
+        self._check_present()  # else it was committed to a file that nobody will find
         self._remember(draft, version)
         return outcomes
 
@@ -169,6 +175,7 @@ class Writer:
         if self._connection is None:
             return
         try:
+            self._check_present()
             sqlite.checkpoint(self._engine, self._connection)
         except Exception as error:
             # What is committed stays safe in the log, which grows until the next one succeeds.
