@@ -71,6 +71,8 @@ class App:
 
         Raises `PolicyError` for a policy that is wrong.
         """
+        for sentence in Settings.unknown_variables(os.environ):
+            log.warning(sentence)
         self._hooks = hooks or Hooks()
         assesses = self._hooks.on_complete is None and can_assess(settings.assessment)
         if assesses:

@@ -86,20 +86,22 @@ class Keys:
     def add(self, owner: str, operator: bool = False) -> str:
         """A new key for `owner`, in clear: nobody can read it again later.
 
-        Raises `KeysProblem` for a file that is there and cannot be read.
+        Raises `KeysProblem` for a file that is there and cannot be read, `ValueError` for a
+        name that nobody could read in a list.
         """
+        if not owner.strip() or owner != owner.strip() or not owner.isprintable():
+            raise ValueError("the name must be text, without blanks around it")
         key = f"wherry_{secrets.token_urlsafe(32)}"
         known = self.all() if self.are_there() else []
         self._write([*known, Key(owner, _sha256(key), operator)])
         return key
 
-    def remove(self, owner: str) -> int:
-        """Take all keys of `owner` away; how many there were."""
-        if not self.are_there():
-            return 0
-        known = self.all()
-        kept = [key for key in known if key.owner != owner]
-        self._write(kept)
+    def remove(self, owner: str, begins: str = "") -> int:
+        """Take the keys of `owner` away whose SHA-256 begins so; how many there were."""
+        known = self.all() if self.are_there() else []
+        kept = [key for key in known if key.owner != owner or not key.sha256.startswith(begins)]
+        if len(kept) < len(known):
+            self._write(kept)
         return len(known) - len(kept)
 
     def find(self, key: str) -> Caller | None:

@@ -6,6 +6,9 @@ Each can be given as an argument of `chunked_upload_router` or of
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -13,6 +16,11 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wherry.core.limits import KiB, Limits, MiB, parse_size
+
+#: Variables of ours that are not settings.
+OTHER_VARIABLES = frozenset({"WHERRY_API_KEY"})
+#: What Kubernetes adds to the environment for a service named `wherry`, or `wherry-…`.
+OF_KUBERNETES = re.compile(r"WHERRY_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT(_\d+_\w+)?)")
 
 
 def _parse_size(value: object) -> object:
@@ -121,6 +129,21 @@ class Settings(BaseSettings):
         description="What judges assessments: `web`, `archive`, `broadcast`, `audio`, `pictures`, "
         "or the path of a file named *.toml.",
     )
+
+    @classmethod
+    def unknown_variables(cls, environment: Iterable[str]) -> list[str]:
+        """A sentence for each variable that looks like a setting and is none."""
+        prefix = cls.model_config["env_prefix"]
+        known = {prefix + name.upper() for name in cls.model_fields} | OTHER_VARIABLES
+        sentences = []
+        for variable in sorted(environment):
+            upper = variable.upper()
+            if not upper.startswith(prefix) or upper in known or OF_KUBERNETES.fullmatch(upper):
+                continue
+            near = get_close_matches(upper, known, 1)
+            meant = f" Did you mean {near[0]}?" if near else ""
+            sentences.append(f"{variable} is not a setting and has no effect.{meant}")
+        return sentences
 
     @model_validator(mode="before")
     @classmethod

@@ -67,10 +67,11 @@ def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
         AsyncClient(address)
 
 
-async def test_json_of_a_name_that_is_no_text_still_reaches_the_server(
+async def test_a_name_that_is_not_utf8_is_the_same_in_one_request_and_in_chunks(
     client: AsyncClient, server: FakeServer, file: File
 ) -> None:
-    server.trouble = lambda asked: problem(400, "bad-request")
-    with pytest.raises(Refused):
-        await client.upload(file(6 * MiB), filename="a\udcffb")
-    assert json.loads(server.asked[0].body)["filename"] == "a\udcffb"
+    for smart in (True, False):
+        await client.upload(file(1000), filename="caf\udce9.mp4", smart=smart)
+    whole, init = server.asked[0], server.asked[1]
+    assert "caf%EF%BF%BD.mp4" in whole.headers["content-disposition"]
+    assert json.loads(init.body)["filename"] == "caf\ufffd.mp4"

@@ -1,4 +1,7 @@
-"""How a command ends when something is wrong: one sentence, exit code 1, no traceback."""
+"""How a command ends when something is wrong: one sentence, exit code 1, no traceback.
+
+Ctrl-C ends it with 130, as shells report it.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ EXTRAS = "this command needs more than the client: pip install 'wherry[server,as
 def failing() -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
     except ModuleNotFoundError as error:
         raise _exit(f"{EXTRAS} (there is no {error.name})") from error
     except (OSError, ValueError, RuntimeError) as error:

@@ -142,12 +142,23 @@ def list_keys(data: Data = DATA) -> None:
 
 
 @keys.command("remove")
-def remove_key(name: str, data: Data = DATA) -> None:
-    """Take all keys of NAME away, at once."""
+def remove_key(
+    name: str,
+    data: Data = DATA,
+    begins: Annotated[
+        str,
+        typer.Option("--hash", metavar="HASH", help="Only the key that `keys list` shows so."),
+    ] = "",
+) -> None:
+    """Take all keys of NAME away, at once, or one of them."""
     with failing():
         from wherry.auth import Keys, keys_file  # noqa: PLC0415
 
-        typer.echo(f"removed {Keys(keys_file(data)).remove(name)}")
+        removed = Keys(keys_file(data)).remove(name, begins.lower())
+        if not removed:
+            which = f" whose hash begins with {begins}" if begins else ""
+            raise ValueError(f"{name} has no key{which}; `wherry keys list` shows all there are")
+        typer.echo(f"removed {removed}")
 
 
 def size(count: int) -> str:

@@ -89,10 +89,15 @@ def upload(
     metadata: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the upload.")
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="The file's name on the server, if it is another one.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Upload files; an upload that was broken off goes on where it was."""
     about = parse_metadata(metadata or [])
+    if name is not None and len(files) > 1:
+        raise typer.BadParameter("--name is for one file, and there are several")
     with failing():
         client = Client(url, key=key, concurrency=parallel, chunk_size=chunk_size)
     screen = Screen()
@@ -101,7 +106,9 @@ def upload(
         result = assessed = None
         try:
             with screen.following(file.name):
-                result = client.upload(file, metadata=about, on_progress=screen.show, smart=smart)
+                result = client.upload(
+                    file, filename=name, metadata=about, on_progress=screen.show, smart=smart
+                )
             if wait and result.assessment_id:
                 assessed = wait_for(client, result.assessment_id, screen)
         except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from wherry import __version__
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.plan import ChunkSize
 from wherry.client.progress import OnProgress, Result, Teller
+from wherry.client.proxies import proxy_for
 from wherry.client.retrying import Retrying
 from wherry.client.run import Options, Run
 from wherry.client.source import Source
@@ -42,7 +43,11 @@ class AsyncClient:
     the largest request that passes is kept for all uploads of one client, and may be
     handed to another one as `size`.
 
-    Raises `ValueError` for an address that is not http or https.
+    Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), but for an
+    address of this machine.
+
+    Raises `ValueError` for an address that is not http or https, for one that holds
+    credentials beside a `key`, and for a proxy that cannot be used.
     """
 
     def __init__(
@@ -59,13 +64,21 @@ class AsyncClient:
         size: ChunkSize | None = None,
     ) -> None:
         self._base = parse_base_url(base_url)
+        address = httpx.URL(self._base)
+        if address.userinfo and key:
+            raise ValueError(
+                "the address holds a user name or password, which would be sent in place of the "
+                "key; leave one of them out"
+            )
+        self._via = None if transport else proxy_for(address)
         self._login = Login(headers, key)
         self._options = Options(chunk_size, concurrency, patience)
         self._size = size or ChunkSize(chunk_size or 5 * MiB)
+        limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE)
+        proxy = self._via.proxy if self._via else None
         self._http = httpx.AsyncClient(
-            transport=transport,
+            transport=transport or httpx.AsyncHTTPTransport(limits=limits, proxy=proxy),
             timeout=httpx.Timeout(idle_timeout, connect=min(CONNECT_TIMEOUT, idle_timeout)),
-            limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE),
             headers={"user-agent": f"wherry/{__version__}", "accept": "application/json"},
         )
 
@@ -150,7 +163,7 @@ class AsyncClient:
             await anyio.sleep(LOOK_EVERY)
 
     def _wire(self) -> Wire:
-        return Wire(self._http, self._base, self._login)
+        return Wire(self._http, self._base, self._login, str(self._via) if self._via else None)
 
 
 def parse_base_url(text: str) -> str:

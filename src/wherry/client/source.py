@@ -16,6 +16,7 @@ import hashlib
 import io
 import mimetypes
 import os
+import stat
 import threading
 from pathlib import Path
 from typing import BinaryIO
@@ -41,6 +42,7 @@ class Source:
         self._own = isinstance(file, str | os.PathLike)
         self._file = _opened(file)
         try:
+            _check_kind(self._file)
             if not self._file.seekable():
                 raise ValueError(
                     "the file must be seekable: a part of it may have to be sent again"
@@ -51,7 +53,9 @@ class Source:
             self.close()
             raise
         name = getattr(self._file, "name", None)
-        self.name = filename or (Path(name).name if isinstance(name, str) else "upload.bin")
+        self.name = _readable(
+            filename or (Path(name).name if isinstance(name, str) else "upload.bin")
+        )
         self.content_type = mimetypes.guess_type(self.name)[0]
 
     def close(self) -> None:
@@ -102,6 +106,25 @@ class Source:
             return size, os.fstat(self._file.fileno()).st_mtime_ns
         except (OSError, AttributeError):  # an object in memory has no descriptor
             return size, None
+
+
+def _readable(name: str) -> str:
+    """Bytes that are not UTF-8, which a name on Linux may have, become U+FFFD."""
+    return name.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def _check_kind(file: BinaryIO) -> None:
+    """Raises `ValueError` for what has no length: devices, and files that are made when read."""
+    try:
+        facts = os.fstat(file.fileno())
+    except (OSError, AttributeError):
+        return  # an object in memory
+    if stat.S_ISCHR(facts.st_mode):
+        raise ValueError("this is a device without a length, not a file")
+    if stat.S_ISREG(facts.st_mode) and facts.st_size == 0 and file.seekable() and file.read(1):
+        raise ValueError(
+            "the file has content but no length, as those in /proc have; copy it first"
+        )
 
 
 def _opened(file: str | os.PathLike[str] | BinaryIO) -> BinaryIO:

@@ -82,10 +82,16 @@ class Login:
 
 
 class Wire:
-    """The requests of one upload. `base` is the address before `/chunked-upload`."""
+    """The requests of one upload. `base` is the address before `/chunked-upload`.
 
-    def __init__(self, http: httpx.AsyncClient, base: str, login: Login) -> None:
+    `via`: the proxy that they go through, for messages.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, base: str, login: Login, via: str | None = None
+    ) -> None:
         self._http = http
+        self._via = via
         self._base = base
         self._login = login
         self.requests = 0  #: How many were made.
@@ -156,11 +162,33 @@ class Wire:
             answer = await self._once(method, path, {**login, **(headers or {})}, body, sent)
             if answer.status < 300:
                 return answer
+            if answer.status < 400:
+                raise self._redirected(answer, path)
             error = parse_error(answer)
             stale = answer.status == 401 and isinstance(error, Unauthorized)
             if last_try or not stale or not await self._login.refresh(version):
                 break
         raise error
+
+    def _redirected(self, answer: Answer, path: str) -> UnexpectedAnswer:
+        """Tells the address to use: what the server names, without this request's own path."""
+        try:
+            url = httpx.URL(self._base + path).join(answer.headers.get("location", ""))
+        except httpx.InvalidURL:
+            url = httpx.URL(self._base)
+        own = path.partition("?")[0]
+        there = str(url.copy_with(query=None, fragment=None, username=None, password=None))
+        if not there.rstrip("/").endswith(own.rstrip("/")):
+            hint = "That is not this API: a login page, perhaps. Check the address and the key."
+            return UnexpectedAnswer(
+                f"The server sends us on to {there}.", hint, status=answer.status
+            )
+        base = there.rstrip("/").removesuffix(own.rstrip("/"))
+        return UnexpectedAnswer(
+            f"The server sends us on to another address: {base}",
+            "Nothing was lost. Use that address.",
+            status=answer.status,
+        )
 
     async def _once(
         self,
@@ -180,7 +208,12 @@ class Wire:
                 method, self._base + path, headers=headers, content=content
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise _not_connected(error) from error
+            raise _not_connected(error, self._via) from error
+        except httpx.ProxyError as error:
+            raise NotConnected(
+                f"The proxy {self._via} refuses the connection ({_words(error)}).",
+                "Nothing was sent. Correct the proxy, or name the server in NO_PROXY.",
+            ) from error
         except httpx.TimeoutException as error:
             detail = "The server took or said nothing for the whole idle timeout."
             raise TimedOut(detail, retryable=True) from error
@@ -212,14 +245,28 @@ def _not_assessed(error: NotFound) -> NotAssessed:
     )
 
 
-def _not_connected(error: httpx.HTTPError) -> NotConnected:
+def _not_connected(error: httpx.HTTPError, via: str | None) -> NotConnected:
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+    while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return NotConnected(
+            f"The server's certificate is not trusted ({cause.verify_message}).",
+            "Nothing was sent. Name the authority that signed it in SSL_CERT_FILE, or use the "
+            "name that the certificate is for.",
+        )
+    if cause is not None:
+        return NotConnected(
+            f"The server does not speak TLS as we do ({cause.reason or cause}).",
+            "Nothing was sent. Check whether the address begins with http:// or https://, and "
+            "its port.",
+        )
+    through = f" through the proxy {via}" if via else ""
     return NotConnected(
-        f"There is no connection to the server ({_words(error)}).",
-        "Nothing was sent. Check the address and that the server runs.",
-        retryable=cause is None,
+        f"There is no connection to the server{through} ({_words(error)}).",
+        "Nothing was sent. Check the address and that the server runs"
+        + (", or name the server in NO_PROXY." if via else "."),
+        retryable=True,
     )
 
 
