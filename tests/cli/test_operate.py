@@ -210,3 +210,44 @@ def test_all_uploads_are_listed_and_a_limit_bounds_them(tmp_path: Path) -> None:
 
 def test_a_list_of_no_uploads_is_empty_json(tmp_path: Path) -> None:
     assert wherry("uploads", "--data", tmp_path, "--json").stdout == "[]\n"
+
+
+def test_a_key_is_rotated_without_a_moment_in_which_nobody_gets_in(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    wherry("keys", "add", "alice", "--data", data)
+    [line] = wherry("keys", "list", "--data", data).stdout.splitlines()
+    old = line.split()[-1]
+    wherry("keys", "add", "alice", "--data", data)
+    removed = wherry("keys", "remove", "alice", "--hash", old, "--data", data)
+    assert removed.stdout == "removed 1\n"
+    [left] = wherry("keys", "list", "--data", data).stdout.splitlines()
+    assert left.startswith("alice ")
+    assert not left.endswith(old)
+
+
+def test_removing_a_key_that_is_not_there_is_no_success(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    wherry("keys", "add", "alice", "--data", data)
+    nobody = wherry("keys", "remove", "bob", "--data", data, code=1)
+    assert "bob has no key" in nobody.stderr
+    wherry("keys", "remove", "alice", "--hash", "zz", "--data", data, code=1)
+    assert "alice" in wherry("keys", "list", "--data", data).stdout
+
+
+@pytest.mark.parametrize("name", ["", " ", " a", "a\n", "\x1b[2J"])
+def test_a_key_has_a_name_that_people_can_read(tmp_path: Path, name: str) -> None:
+    assert "the name must be text" in wherry("keys", "add", name, "--data", tmp_path, code=1).stderr
+    assert not (tmp_path / "keys.json").exists()
+
+
+def test_a_misspelt_variable_is_told(tmp_path: Path) -> None:
+    environment = {
+        "WHERRY_MAX_SIZ": "5MiB",
+        "WHERRY_PORT_8000_TCP_ADDR": "10.0.0.7",  # as Kubernetes sets it for a service `wherry`
+        "WHERRY_SERVICE_HOST": "10.0.0.7",
+        "WHERRY_API_KEY": "k",
+    }
+    said = wherry("storage", "--data", tmp_path, environment=environment).stderr
+    assert said == (
+        "WHERRY_MAX_SIZ is not a setting and has no effect. Did you mean WHERRY_MAX_SIZE?\n"
+    )

@@ -163,6 +163,10 @@ class FakeServer:
         if asked.verb == "cancel":
             self.uploads[asked.json["upload_id"]].state = "cancelled"
             return reply(200, {})
+        if asked.method == "GET" and "fingerprint" in asked.query:
+            print_ = asked.query["fingerprint"]
+            alike = [u for u in self.uploads.values() if u.fingerprint == print_]
+            return reply(200, {"uploads": [self._facts(u) for u in reversed(alike)]})
         if asked.method == "GET" and asked.verb in self.uploads:
             return reply(200, self._facts(self.uploads[asked.verb]))
         return problem(404, "upload-not-found")
@@ -187,6 +191,8 @@ class FakeServer:
             "upload_id": upload.id,
             "state": upload.state,
             "filename": upload.filename,
+            "fingerprint": upload.fingerprint,
+            "digest": _digest(upload.data),
             "size": len(upload.data),
             "chunk_size": self.chunk_size,
             "limits": {"max_size": None, "min_chunk": self.min_chunk, "max_chunk": 64 * MiB},
@@ -228,7 +234,7 @@ class FakeServer:
 
     def _whole(self, asked: Asked) -> Reply:
         name = unquote(asked.headers["content-disposition"].partition("''")[2])
-        upload = self._new(name, len(asked.body), None)
+        upload = self._new(name, len(asked.body), asked.query.get("fingerprint"))
         upload.data[:] = asked.body
         upload.state = "complete"
         return reply(201, self._done(upload))

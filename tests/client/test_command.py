@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.client.conftest import File
-from tests.client.fake import Asked, FakeServer, Reply, problem, reply, serving
+from tests.client.fake import Asked, FakeServer, Reply, page, problem, reply, serving
 from typer.testing import CliRunner, Result
 
 from wherry.cli import app
@@ -244,3 +246,91 @@ def test_nothing_that_a_server_says_controls_the_terminal(
 ) -> None:
     Screen().say("a\x1b[2Jb\nc")
     assert capsys.readouterr().err == "a\ufffd[2Jb\ufffdc\n"
+
+
+def test_the_same_command_again_sends_only_what_is_new(
+    server: FakeServer, url: str, file: File
+) -> None:
+    first, second, third = file(10), file(6 * MiB), file(20)
+    assert run("upload", first, second, url).exit_code == 0
+    again = run("upload", first, second, third, url)
+    assert again.exit_code == 0
+    assert [line.split(": ")[1].split(",")[0] for line in again.stdout.splitlines()] == [
+        "already uploaded",
+        "already uploaded",
+        "complete",
+    ]
+    assert len(server.uploads) == 3
+    assert run("upload", first, second, third, url, "--again").exit_code == 0
+    assert len(server.uploads) == 6
+
+
+def test_a_file_has_the_name_that_is_given_to_it(server: FakeServer, url: str, file: File) -> None:
+    assert run("upload", file(10), url, "--name", "Vorlesung 1.mp4").exit_code == 0
+    assert server.uploads["upload-0"].filename == "Vorlesung 1.mp4"
+    several = run("upload", file(10), file(20), url, "--name", "a.mp4")
+    assert several.exit_code == 2
+    assert "one file" in several.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs bytes that are no text in a name")
+def test_a_name_that_is_not_utf8_can_be_sent(server: FakeServer, url: str, tmp_path: Path) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4")
+    Path(path).write_bytes(b"film")
+    for option in ("--smart", "--no-smart"):
+        command = [sys.executable, "-m", "wherry", "upload", path, url, option, "--again"]
+        done = subprocess.run(command, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert {upload.filename for upload in server.uploads.values()} == {"caf\ufffd.mp4"}
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/proc/cpuinfo"])
+def test_what_has_no_length_is_refused_in_a_sentence(url: str, path: str) -> None:
+    if not Path(path).exists():
+        pytest.skip(f"there is no {path}")
+    result = run("upload", path, url)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "length" in result.stderr
+
+
+def test_a_key_and_credentials_in_the_address_are_one_too_many(url: str, file: File) -> None:
+    result = run("upload", file(10), url.replace("http://", "http://me:secret@"), "--key", "k")
+    assert result.exit_code == 1
+    assert "in place of the key" in result.stderr
+    assert "secret" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        (
+            "https://uploads.example.org/v2/api/chunked-upload/upload",
+            "https://uploads.example.org/v2/api",
+        ),
+        ("/v2/api/chunked-upload/upload?x=1", "/v2/api"),
+    ],
+)
+def test_a_redirect_tells_the_address_to_use(
+    server: FakeServer, url: str, file: File, location: str, told: str
+) -> None:
+    server.trouble = lambda asked: page(307, location=location)
+    result = run("upload", file(10), url, "--again")
+    assert result.exit_code == 1
+    assert f"{told} Nothing was lost. Use that address." in result.stderr.replace("\n", " ")
+
+
+def test_a_redirect_to_a_login_page_is_told_as_one(
+    server: FakeServer, url: str, file: File
+) -> None:
+    server.trouble = lambda asked: page(302, location="/login?next=x")
+    result = run("upload", file(10), url)
+    assert result.exit_code == 1
+    assert "/login" in result.stderr
+    assert "login page" in result.stderr
+
+
+def test_https_to_a_server_without_tls_is_told_at_once(url: str, file: File) -> None:
+    result = run("upload", file(10), url.replace("http://", "https://"))
+    assert result.exit_code == 1
+    assert "does not speak TLS" in result.stderr
+    assert "retrying" not in result.stderr

@@ -46,7 +46,9 @@ def test_this_machine_is_never_asked_through_a_proxy(
     assert proxy_for(httpx.URL(url)) is None
 
 
-@pytest.mark.parametrize("exceptions", ["uploads.example.org", ".example.org", "*", "[::1],uploads.example.org"])
+@pytest.mark.parametrize(
+    "exceptions", ["uploads.example.org", ".example.org", "*", "[::1],uploads.example.org"]
+)
 def test_what_no_proxy_names_is_asked_directly(
     monkeypatch: pytest.MonkeyPatch, exceptions: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -143,3 +144,47 @@ def test_a_cancelled_upload_is_gone(tmp_path: Path, file: File) -> None:
         assert client.status(made["upload_id"]).state == "cancelled"
         with pytest.raises(UploadGone):
             client.status("0" * 32)
+
+
+def test_a_file_that_was_uploaded_whole_is_found_and_not_sent_again(
+    tmp_path: Path, file: File
+) -> None:
+    small, large = file(1000), file(9 * MiB)
+    with door(tmp_path) as proxy:
+        client = Client(f"{proxy.url}/api")
+        for path in (small, large):
+            first = client.upload(path, again=False)
+            assert not first.was_there
+            second = client.upload(path, again=False)
+            assert (second.was_there, second.bytes_sent) == (True, 0)
+            assert second.upload_id == first.upload_id
+            assert client.upload(path).upload_id != first.upload_id
+
+
+def test_a_file_that_was_changed_without_a_trace_is_sent_again(tmp_path: Path, file: File) -> None:
+    path = file(9 * MiB)
+    before = path.stat()
+    with door(tmp_path) as proxy:
+        client = Client(f"{proxy.url}/api")
+        first = client.upload(path, again=False)
+        with path.open("r+b") as content:  # one byte, where no sample is taken
+            content.seek(MiB)
+            old = content.read(1)[0]
+            content.seek(MiB)
+            content.write(bytes([old ^ 1]))
+        # Its time of change is put back, as copying tools do.
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        second = client.upload(path, again=False)
+        assert not second.was_there
+        assert second.upload_id != first.upload_id
+        assert finished(proxy, second.upload_id) == path.read_bytes()
+
+
+def test_a_finished_file_that_was_deleted_since_is_told_so(tmp_path: Path, file: File) -> None:
+    path = file(1000)
+    with door(tmp_path) as proxy:
+        client = Client(f"{proxy.url}/api")
+        first = client.upload(path, again=False)
+        assert httpx.delete(f"{proxy.url}/api/files/{first.upload_id}").is_success
+        second = client.upload(path, again=False)
+        assert (second.was_there, bool(second.deleted_at)) == (True, True)

@@ -86,6 +86,7 @@ ALWAYS = [
     *(Action("interrupted", (token,)) for token in TOKENS),
     *(Action("calling", (token, 3.0, is_named)) for token in TOKENS for is_named in (False, True)),
     Action("call_ended"),
+    Action("announce_fingerprint", (None,)),
     *(Action("completed", (token, f"assessment-{token}")) for token in TOKENS),
     *(Action("announce_digest", (digest,)) for digest in (None, RIGHT, WRONG)),
     *(Action("cancel", (now,)) for now in (*COMPLETED_AT, MUCH_LATER)),

@@ -67,6 +67,9 @@ class Catalog(Protocol):
     ) -> Page[Upload]:
         """Some of these uploads, oldest first if not said otherwise."""
 
+    async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
+        """The owner's newest uploads with this fingerprint, `PAGE` at most; newest first."""
+
     async def ids(self, states: Collection[State]) -> frozenset[str]:
         """The identifiers of all uploads in these states, which should be few."""
 

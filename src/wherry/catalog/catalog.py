@@ -107,6 +107,9 @@ class SqlCatalog:
     ) -> Page[Upload]:
         return await self._list(lambda c: lists.uploads_page(c, states, owner, part))
 
+    async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
+        return await self._list(lambda c: lists.alike(c, owner, fingerprint))
+
     async def ids(self, states: Collection[State]) -> frozenset[str]:
         return await self._list(lambda c: lists.ids(c, states))
 

@@ -35,7 +35,7 @@ from wherry.catalog.queries import MANY, uploads_by_id
 from wherry.catalog.rows import assessment_of
 from wherry.catalog.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
 from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
-from wherry.core.pages import PARTS_ON_PAGE, Mark, Page, Slice
+from wherry.core.pages import PAGE, PARTS_ON_PAGE, Mark, Page, Slice
 from wherry.core.upload import State, Upload
 
 Statement = Select[Any]
@@ -124,6 +124,22 @@ def uploads_page(
         return Page()
     statement = _of_states(_Way.of(part), len(wanted), owner is not None)
     return _page(connection, statement, wanted | {"owner": owner}, part)
+
+
+def alike(connection: Connection, owner: str, fingerprint: str) -> list[Upload]:
+    found = connection.execute(_ALIKE, {"owner": owner, "fingerprint": fingerprint})
+    ids = list(found.scalars())
+    uploads_found = uploads_by_id(connection, ids)
+    return [uploads_found[id_] for id_ in ids]
+
+
+_ALIKE = (
+    select(uploads.c.id)
+    .where(uploads.c.owner == bindparam("owner"))
+    .where(uploads.c.fingerprint == bindparam("fingerprint"))
+    .order_by(uploads.c.created_at.desc(), uploads.c.id.desc())
+    .limit(PAGE)
+)
 
 
 def due(

@@ -17,7 +17,7 @@ from wherry.catalog.census import Census, census_of
 from wherry.core.admission import Line, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
-from wherry.core.pages import FIRST, PARTS_ON_PAGE, Mark, Page, Slice
+from wherry.core.pages import FIRST, PAGE, PARTS_ON_PAGE, Mark, Page, Slice
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, State, Upload
 
 R = TypeVar("R", bound=Upload | Assessment)
@@ -135,6 +135,14 @@ class MemoryCatalog:
             if (states is None or upload.state in states) and owner in (None, upload.owner)
         ]
         return _page(found, _age, part)
+
+    async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
+        found = [
+            upload
+            for upload in self._records.uploads.values()
+            if (upload.owner, upload.fingerprint) == (owner, fingerprint)
+        ]
+        return sorted(found, key=_age, reverse=True)[:PAGE]
 
     async def ids(self, states: Collection[State]) -> frozenset[str]:
         return frozenset(u.id for u in self._records.uploads.values() if u.state in states)

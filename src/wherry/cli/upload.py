@@ -92,9 +92,15 @@ def upload(
     name: Annotated[
         str | None, typer.Option(help="The file's name on the server, if it is another one.")
     ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send files that were uploaded whole before, too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Upload files; an upload that was broken off goes on where it was."""
+    """Upload files; an upload that was broken off goes on where it was.
+
+    A file that was uploaded whole before is not sent again.
+    """
     about = parse_metadata(metadata or [])
     if name is not None and len(files) > 1:
         raise typer.BadParameter("--name is for one file, and there are several")
@@ -107,7 +113,12 @@ def upload(
         try:
             with screen.following(file.name):
                 result = client.upload(
-                    file, filename=name, metadata=about, on_progress=screen.show, smart=smart
+                    file,
+                    filename=name,
+                    metadata=about,
+                    on_progress=screen.show,
+                    smart=smart,
+                    again=again,
                 )
             if wait and result.assessment_id:
                 assessed = wait_for(client, result.assessment_id, screen)
@@ -276,9 +287,12 @@ def _print_outcome(
         typer.echo(json.dumps(facts))
         return
     if result is not None:
-        line = f"{file}: complete, {size(result.size)}, upload {result.upload_id}"
+        how = "already uploaded" if result.was_there else "complete"
+        line = f"{file}: {how}, {size(result.size)}, upload {result.upload_id}"
         if result.assessment_id is not None:
             line += f", assessment {result.assessment_id}"
+        if result.deleted_at is not None:
+            line += f"; deleted or moved away on {result.deleted_at}, --again sends it again"
         typer.echo(_plain(line))
     if assessed is not None:
         typer.echo(render_assessment(assessed))

@@ -61,6 +61,9 @@ class UploadStatus:
     chunk_size: int | None = None
     min_chunk: int | None = None
     concurrency: int | None = None
+    fingerprint: str | None = None
+    digest: str | None = None
+    deleted_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,18 @@ class Assessment:
 
 def parse_upload(answer: Answer) -> UploadStatus:
     """Raises `UnexpectedAnswer`."""
-    data = _parse_object(answer)
+    return _upload_of(_parse_object(answer), answer)
+
+
+def parse_uploads(answer: Answer) -> list[UploadStatus]:
+    """The uploads of a list. Raises `UnexpectedAnswer`."""
+    listed = _parse_object(answer).get("uploads")
+    if not isinstance(listed, list):
+        raise _unexpected(answer)
+    return [_upload_of(item, answer) for item in listed]
+
+
+def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
     try:
         limits = data.get("limits") or {}
         return UploadStatus(
@@ -99,6 +113,9 @@ def parse_upload(answer: Answer) -> UploadStatus:
             chunk_size=_number(data, "chunk_size"),
             min_chunk=_number(limits, "min_chunk"),
             concurrency=_number(data, "concurrency"),
+            fingerprint=data.get("fingerprint"),
+            digest=data.get("digest"),
+            deleted_at=data.get("deleted_at"),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise _unexpected(answer) from error

@@ -105,12 +105,15 @@ class AsyncClient:
         metadata: Mapping[str, str] | None = None,
         on_progress: OnProgress | None = None,
         smart: bool = True,
+        again: bool = True,
     ) -> Result:
         """Send a file; an upload of the same file that was broken off goes on.
 
         `smart`: what is small enough goes as one ordinary request, and in chunks only if
         that is refused for its size; such a request carries no metadata, so with metadata
-        it is chunks at once. Cancelling leaves the upload to go on with.
+        it is chunks at once. `again` False: a file of which there is a complete upload of the
+        same caller is not sent, and the result says `was_there`. Cancelling leaves the upload
+        to go on with.
 
         Raises `ClientError`; `OSError` for a file that cannot be read, `TypeError` or
         `ValueError` for a file object that is not binary or cannot seek.
@@ -121,7 +124,9 @@ class AsyncClient:
             run = Run(
                 self._wire(), source, self._size, teller, options=self._options, metadata=metadata
             )
-            result = None
+            result = None if again else await run.from_before()
+            if result is not None:
+                return result
             if smart and not metadata and source.size <= max(self._size.now, self._size.passed):
                 result = await run.in_one_request()
             return result or await run.in_chunks()

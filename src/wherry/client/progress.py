@@ -41,7 +41,9 @@ class Result:
     """A finished upload, and what it cost. Sizes in bytes, times in seconds.
 
     `bytes_sent_twice`: sent, and of no use: refused, lost, or known already.
-    `complete_seconds`: from asking for completion to its answer.
+    `complete_seconds`: from asking for completion to its answer. `was_there`: an earlier
+    upload of the same file was found complete, and nothing was sent; `deleted_at` says when
+    its file was deleted or moved away since (RFC 3339).
     """
 
     upload_id: str
@@ -56,6 +58,8 @@ class Result:
     chunk_size: int | None
     complete_seconds: float
     seconds: float
+    was_there: bool = False
+    deleted_at: str | None = None
 
 
 OnProgress = Callable[[Progress], None]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -31,6 +31,7 @@ from wherry.client.errors import (
     FileChanged,
     NoRoom,
     NotConnected,
+    NotFound,
     Refused,
     ServerFailed,
     TimedOut,
@@ -86,6 +87,29 @@ class Run:
         self._began = time.monotonic()
         self._resumed = 0
 
+    async def from_before(self) -> Result | None:
+        """An earlier upload of this very file that is complete; None if there is none.
+
+        The fingerprint finds it, and the digest of the whole file decides.
+        """
+        self._tell("starting")
+        source = self._source
+        fingerprint = await to_thread.run_sync(source.fingerprint)
+        try:
+            found = await self._retrying.ask(self._wire.alike, fingerprint)
+        except NotFound:  # an application with a list of its own there, or no Wherry at all
+            return None
+        whole = [u for u in found if u.state == "complete" and u.size == source.size]
+        if not whole:
+            return None
+        await self._digest([Range(0, source.size)] if source.size else [])
+        digest = str(Digest.of_crc(self._parts.crc))
+        earlier = next((upload for upload in whole if upload.digest == digest), None)
+        if earlier is None:
+            return None
+        result = self._finish(earlier, time.monotonic())
+        return replace(result, was_there=True, deleted_at=earlier.deleted_at)
+
     async def in_one_request(self) -> Result | None:
         """Send the whole file at once; None if it did not get through and chunks may.
 
@@ -94,12 +118,15 @@ class Run:
         """
         self._tell("starting")
         source, data = self._source, b""
+        fingerprint = await to_thread.run_sync(source.fingerprint)
         if source.size:
             data, part = await to_thread.run_sync(source.take, Range(0, source.size))
             self._parts = self._parts.add(part)
         began = time.monotonic()
         try:
-            done = await self._wire.whole(source.name, source.content_type, data, self._note_sent)
+            done = await self._wire.whole(
+                source.name, source.content_type, fingerprint, data, self._note_sent
+            )
         except TooLarge as error:
             if error.facts.get("scope") == "file":
                 raise

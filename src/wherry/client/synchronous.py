@@ -66,6 +66,7 @@ class Client:
         metadata: Mapping[str, str] | None = None,
         on_progress: OnProgress | None = None,
         smart: bool = True,
+        again: bool = True,
     ) -> Result:
         """See `AsyncClient.upload`."""
         return self._run(
@@ -75,6 +76,7 @@ class Client:
                 metadata=metadata,
                 on_progress=on_progress,
                 smart=smart,
+                again=again,
             )
         )
 

@@ -27,6 +27,7 @@ from wherry.client.answers import (
     parse_error,
     parse_received,
     parse_upload,
+    parse_uploads,
 )
 from wherry.client.errors import (
     ConnectionLost,
@@ -116,8 +117,19 @@ class Wire:
         asked = {"upload_id": upload_id, **({"digest": str(digest)} if digest else {})}
         return parse_upload(await self._json("POST", "/chunked-upload/complete", asked))
 
+    async def alike(self, fingerprint: str) -> list[UploadStatus]:
+        """This caller's uploads of the file with this fingerprint, newest first."""
+        query = httpx.QueryParams(fingerprint=fingerprint)
+        found = parse_uploads(await self._request("GET", f"/chunked-upload/?{query}"))
+        return [upload for upload in found if upload.fingerprint == fingerprint]
+
     async def whole(
-        self, filename: str, content_type: str | None, data: bytes, sent: Sent
+        self,
+        filename: str,
+        content_type: str | None,
+        fingerprint: str,
+        data: bytes,
+        sent: Sent,
     ) -> UploadStatus:
         """The whole file in one ordinary request."""
         headers = {
@@ -125,9 +137,8 @@ class Wire:
             "content-disposition": "attachment; filename*=UTF-8''"
             + quote(filename, safe="", errors="replace"),
         }
-        return parse_upload(
-            await self._request("POST", "/chunked-upload/upload", headers, data, sent)
-        )
+        path = f"/chunked-upload/upload?{httpx.QueryParams(fingerprint=fingerprint)}"
+        return parse_upload(await self._request("POST", path, headers, data, sent))
 
     async def status(self, upload_id: str) -> UploadStatus:
         return parse_upload(await self._request("GET", f"/chunked-upload/{_segment(upload_id)}"))

@@ -297,6 +297,11 @@ class Upload:
             raise TooLarge(self.limit, length)
         return replace(self, length=length)
 
+    def announce_fingerprint(self, fingerprint: str | None) -> Upload:
+        """By what its client finds it again, where that came with the bytes."""
+        self.check_receiving()
+        return self if fingerprint is None else replace(self, fingerprint=fingerprint)
+
     def completing(self, token: str, now: float, until: float) -> Upload:
         """Begin completion, or take it over from somebody whose time is up.
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import anyio
@@ -276,15 +276,20 @@ class Engine:
     async def receive(self, caller: Caller, create: Create, body: Body) -> Upload:
         """One whole file in one request; if that fails, nothing of it is kept.
 
-        `create.at_most` bounds it; how long it is, its end tells.
+        `create.at_most` bounds it; how long it is, its end tells. It never goes on with an
+        open upload of the same fingerprint.
         """
-        upload_id = self._ground.new_id()
+        upload_id, fingerprint = self._ground.new_id(), create.fingerprint
+        create = replace(create, fingerprint=None)
         try:
             upload, _ = await self._create(upload_id, caller, create, may_wait=False)
             if body.remaining:
                 upload = await self.write(caller, Write(upload_id, 0, is_chunk=False), body)
             length = upload.offset
-            await self._ground.catalog.update(upload_id, lambda u: u.declare_length(length))
+            await self._ground.catalog.update(
+                upload_id,
+                lambda u: u.declare_length(length).announce_fingerprint(fingerprint),
+            )
         except BaseException:
             # Nobody has been told its id, so nobody could go on with it.
             with anyio.CancelScope(shield=True), suppress(UploadError):
@@ -307,6 +312,10 @@ class Engine:
             raise NotThere
         owner = None if everybody else caller.owner
         return await self._ground.catalog.uploads(states, owner, part)
+
+    async def alike(self, caller: Caller, fingerprint: str) -> list[Upload]:
+        """The caller's newest uploads of the file with this fingerprint; newest first."""
+        return await self._ground.catalog.alike(caller.owner, fingerprint)
 
     async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, Path]:
         """A complete upload and its file. Raises `NotThere`, also when it is deleted."""

@@ -164,6 +164,8 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
 
 
 async def listing(request: Request, caller: Caller, engine: Engine) -> Response:
+    if (fingerprint := request.query_params.get("fingerprint")) is not None:
+        return await _list(Page(await engine.alike(caller, fingerprint)), engine)
     states, part = parse_part(request.query_params)
     return await _list(await engine.uploads(caller, states, part), engine)
 
@@ -288,6 +290,7 @@ def render_status(upload: Upload, position: int | None, settings: Settings) -> d
         "state": upload.state.value,
         "filename": upload.filename,
         "content_type": upload.content_type,
+        "fingerprint": upload.fingerprint,
         "chunk_size": upload.chunk_size,
         "received": [[part.start, part.end] for part in upload.received.parts],
         "digest": str(upload.digest_now) if upload.is_complete() else None,

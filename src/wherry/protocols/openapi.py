@@ -44,6 +44,7 @@ UPLOAD = {
     "state": {"type": "string", "enum": STATES},
     "filename": {"type": "string"},
     "content_type": {"type": ["string", "null"]},
+    "fingerprint": {"type": ["string", "null"], "description": "As the client gave it."},
     "chunk_size": {"type": "integer"},
     "received": RANGES,
     "digest": {"type": ["string", "null"], "description": "The file's, crc64nvme (RFC 9530)."},
@@ -157,6 +158,11 @@ _LISTING = [
         "Which uploads come first.",
     ),
 ]
+_FINGERPRINT = _query(
+    "fingerprint",
+    {"type": "string", "minLength": 1},
+    "What the client knows the file by. It finds the upload again, in a list.",
+)
 _OFFSET = {"type": "integer", "minimum": 0}
 _GONE = (errors.UploadNotFound, errors.UploadGone)
 _OPEN = (errors.BadRequest, errors.TooLarge, errors.NeverFits, errors.NoRoom, errors.DiskFull)
@@ -272,7 +278,7 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
         "The caller's own uploads",
         {200: ("A page of the list.", _object(LIST))},
         (errors.BadRequest,),
-        parameters=_LISTING,
+        parameters=[*_LISTING, _FINGERPRINT],
     ),
     chunked.everybodys: _verb(
         "Everybody's uploads, for operators",
@@ -307,7 +313,8 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
                 "in": "header",
                 "schema": {"type": "string"},
                 "description": "With a raw body: names the file (RFC 6266).",
-            }
+            },
+            _FINGERPRINT,
         ],
     ),
     files.get_file: _verb(
