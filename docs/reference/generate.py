@@ -32,7 +32,14 @@ HERE = Path(__file__).parent
 GROUPS = {
     "Where, and how safe": ("data", "durability"),
     "What is taken": ("max_size", "allowed_types"),
-    "How it is sent": ("chunk_size", "min_chunk", "max_chunk", "chunk_timeout", "concurrency"),
+    "How it is sent": (
+        "chunk_size",
+        "min_chunk",
+        "max_chunk",
+        "max_body",
+        "chunk_timeout",
+        "concurrency",
+    ),
     "Who may begin now": (
         "max_open",
         "max_open_per_owner",

@@ -11,7 +11,7 @@ Rule 2: every route lies under `/chunked-upload`, and so in no way of the applic
 # No `from __future__ import annotations`: FastAPI could not see the dependencies then,
 # which are local names here.
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -20,15 +20,17 @@ from fastapi import APIRouter, Depends
 from fastapi import Request as FastAPIRequest
 from pydantic import ValidationError
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 
 from wherry.app import App
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, Engine, FinishedFile, Hooks, OnComplete
 from wherry.protocols import chunked, files, form, watching
+from wherry.protocols.nowhere import Nowhere
 from wherry.protocols.openapi import describe
 from wherry.protocols.page import page_router
-from wherry.protocols.route import route_class
+from wherry.protocols.route import UploadRoute, route_class
 from wherry.settings import Settings
 
 __all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router", "page_router"]
@@ -92,8 +94,7 @@ def parse_settings(given: dict[str, Any]) -> Settings:
 
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:
-    counting = route_class(app.metrics)
-    router = APIRouter(prefix="/chunked-upload", route_class=counting, lifespan=app.lifespan)
+    router = APIRouter(prefix="/chunked-upload", route_class=routes_of(app), lifespan=app.lifespan)
     add = partial(_add, router, app)
     add("POST", "/init", chunked.init, caller)
     add("POST", "/chunk", chunked.chunk, caller)
@@ -107,12 +108,35 @@ def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRoute
     add("GET", "/{upload_id}", chunked.status, caller)
     add("DELETE", "/{upload_id}", chunked.delete, caller)
     add("GET", "/{upload_id}/events", chunked.events, caller)
+    _add(router, app, "GET", "", chunked.listing, caller, is_shown=False)
+    add_nowhere(router, router.routes)
     return router
+
+
+def routes_of(app: App) -> type[UploadRoute]:
+    return route_class(app.metrics, app.settings.max_body)
+
+
+def add_nowhere(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
+    """A last route, which takes what none of `routes` does."""
+    nowhere = Nowhere(routes, router.prefix)
+
+    async def endpoint(request: FastAPIRequest) -> Response:
+        return await nowhere(request)
+
+    router.add_api_route(
+        "/{rest:path}",
+        endpoint,
+        methods=[],  # any
+        operation_id="wherry_nowhere",
+        include_in_schema=False,
+        response_class=Response,
+    )
 
 
 def short_router(app: App, caller: Dependency) -> APIRouter:
     """Whole files and assessments without `/chunked-upload`, for a server that is all ours."""
-    router = APIRouter(route_class=route_class(app.metrics))
+    router = APIRouter(route_class=routes_of(app))
     _add_whole(router, app, caller)
     return router
 
@@ -128,18 +152,21 @@ def _add_whole(router: APIRouter, app: App, caller: Dependency) -> None:
 
 
 def _add(  # noqa: PLR0917 - it is read as a table
-    router: APIRouter, app: App, method: str, path: str, verb: Verb, who: Dependency
+    router: APIRouter,
+    app: App,
+    method: str,
+    path: str,
+    verb: Verb,
+    who: Dependency,
+    is_shown: bool = True,
 ) -> None:
     async def endpoint(
         request: FastAPIRequest, caller: Annotated[Caller, Depends(who)]
     ) -> Response:
         return await verb(request, caller, await app.engine())
 
-    router.add_api_route(
-        path,
-        endpoint,
-        methods=[method],
-        name=f"wherry_{verb.__name__}",
-        response_class=Response,
-        **describe(verb, path),
-    )
+    add = partial(router.add_api_route, path, endpoint, response_class=Response)
+    described = describe(verb, path) | {"include_in_schema": is_shown}
+    add(methods=[method], name=f"wherry_{verb.__name__}", **described)
+    if method == "GET":  # RFC 9110, section 9.3.2: HEAD is GET without the content
+        add(methods=["HEAD"], name=f"wherry_{verb.__name__}_head", include_in_schema=False)

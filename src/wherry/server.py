@@ -23,7 +23,7 @@ from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
 from wherry.protocols.draining import Drained
 from wherry.protocols.route import route_class
-from wherry.router import build_router, page_router, short_router
+from wherry.router import add_nowhere, build_router, page_router, routes_of, short_router
 from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
@@ -63,6 +63,9 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api.include_router(short_router(app, access.caller), prefix="/api")
     api.include_router(page_router(asks_for_key=True))
     api.include_router(watched(app, operator, access))
+    rest = APIRouter(route_class=routes_of(app))
+    add_nowhere(rest, api.router.routes)
+    api.include_router(rest)
     api.add_middleware(Drained)
     return api
 
@@ -87,17 +90,17 @@ def watched(app: App, operator: Callable[[Request], Caller], access: Access) -> 
     """What monitoring asks: `/healthz` and `/readyz` of anybody's, `/metrics` of an operator's."""
     router = APIRouter(route_class=route_class(app.metrics), include_in_schema=False)
 
-    @router.get("/healthz")
+    @router.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> Response:
         await app.engine()
         return JSONResponse({"status": "ok", "version": __version__})
 
-    @router.get("/readyz")
+    @router.api_route("/readyz", methods=["GET", "HEAD"])
     async def readyz() -> Response:
         problem = access.problem()
         return await watching.ready(await app.engine(), () if problem is None else (problem,))
 
-    @router.get("/metrics")
+    @router.api_route("/metrics", methods=["GET", "HEAD"])
     async def metrics(request: Request, caller: Caller = Depends(operator)) -> Response:  # noqa: B008
         return await watching.metrics(request, caller, await app.engine())
 

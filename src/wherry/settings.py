@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from wherry.core.limits import KiB, Limits, MiB, parse_size
+from wherry.core.limits import ENVELOPE, LARGEST, KiB, Limits, MiB, parse_size
 
 #: Variables of ours that are not settings.
 OTHER_VARIABLES = frozenset({"WHERRY_API_KEY"})
@@ -28,8 +28,15 @@ def _parse_size(value: object) -> object:
 
 
 #: A number of bytes; in text also with a unit: `5MiB`.
-Bytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=0)]
-Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=0, le=LARGEST)]
+#: A hundred years: whatever is added to them is still a date. "Never" is None, where that is
+#: possible, and no infinite number.
+LONGEST = 100 * 365 * 24 * 3600.0
+#: No number of uploads or requests is larger.
+MANY = 1_000_000_000
+#: Less is a loop that never rests.
+SHORTEST = 0.001
+Seconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -57,19 +64,28 @@ class Settings(BaseSettings):
         default=64 * KiB, description="The smallest chunk; the last may be smaller."
     )
     max_chunk: Bytes = Field(default=64 * MiB, description="The largest chunk.")
+    max_body: Bytes | Literal["host"] | None = Field(
+        default=None,
+        description="The largest body of one request, and what is offered as chunk size fits it. "
+        "None: as large as a chunk or a file may be, whatever limit the application around has; "
+        "`host`: that limit (FastAPI's `max_body_size`).",
+    )
     chunk_timeout: Seconds = Field(
         default=60.0, description="A request that brings less than 64 KiB in this time is ended."
     )
-    concurrency: int = Field(default=4, ge=1, description="Chunks a client may send at once.")
+    concurrency: int = Field(
+        default=4, ge=1, le=MANY, description="Chunks a client may send at once."
+    )
 
     max_open: int | None = Field(
         default=10,
         ge=1,
+        le=MANY,
         description="Uploads open at once, in all; one whose client is gone counts for "
         "`slot_idle` longer.",
     )
     max_open_per_owner: int | None = Field(
-        default=None, ge=1, description="The same for one owner."
+        default=None, ge=1, le=MANY, description="The same for one owner."
     )
     max_reserved: Bytes | None = Field(
         default=None,
@@ -84,6 +100,7 @@ class Settings(BaseSettings):
     max_waiting: int | None = Field(
         default=1000,
         ge=0,
+        le=MANY,
         description="Uploads that may wait in the line for a place; more are refused.",
     )
     turn: Seconds = Field(
@@ -162,6 +179,8 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
         _ = self.limits
+        if isinstance(self.max_body, int) and self.max_body < self.min_chunk + ENVELOPE:
+            raise ValueError("max_body must have room for a form of 64 KiB around min_chunk")
         return self
 
     @property

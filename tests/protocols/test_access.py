@@ -149,3 +149,20 @@ async def test_an_optional_user_that_is_not_there_owns_nothing(
     ):
         wanted = {"filename": "a", "size": 1}
         problem(await client.post("/chunked-upload/init", json=wanted), 401, "unauthorized")
+
+
+async def test_a_client_that_goes_away_or_cancels_is_no_warning(
+    upload: Uploading, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wherry")
+    upload_id = await upload.begin(len(DATA) * 2)
+    answer = await upload.chunk(upload_id, 0, DATA, Content_Length=str(len(DATA) * 2))
+    problem(answer, 400, "body-cut")
+    await upload.cancel(upload_id)
+    problem(await upload.chunk(upload_id, 0, DATA), 410, "upload-gone")
+    assert [r.getMessage() for r in caplog.records if r.levelname != "INFO"] == []
+    assert caplog.text.count("refused code=") == 2
+    problem(
+        await upload.chunk(upload_id, 0, DATA, Authorization="Bearer bob"), 404, "upload-not-found"
+    )
+    assert caplog.records[-1].levelname == "WARNING"

@@ -111,6 +111,18 @@ class NotThere(UploadError):
 
 
 @dataclass
+class WrongMethod(UploadError):
+    """There is something at this address, but not for this method."""
+
+    code: ClassVar[str] = "method-not-allowed"
+    hint: ClassVar[str] = "Use one of the allowed methods."
+    allowed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"This address takes {', '.join(self.allowed)}."
+
+
+@dataclass
 class UploadClosed(UploadError):
     """The upload is in a state that does not allow this verb any more."""
 

@@ -13,6 +13,8 @@ GiB = 1 << 30
 
 #: Nothing on earth is larger, and every sum of two such numbers fits 64 bits.
 LARGEST = (1 << 62) - 1
+#: What a form may have around its file, in bytes.
+ENVELOPE = 64 * KiB
 
 
 def parse_size(text: str) -> int:
@@ -64,6 +66,10 @@ class Limits:
         if len(chunk) < self.min_chunk and chunk.end != length:
             raise ChunkTooSmall(self.min_chunk, len(chunk))
 
-    def cut(self, wanted: int | None) -> int:
-        """The chunk size, in bytes, that a client who wants `wanted` is given."""
-        return min(max(wanted or self.chunk_size, self.min_chunk), self.max_chunk)
+    def cut(self, wanted: int | None, most: int | None = None) -> int:
+        """The chunk size, in bytes, that a client who wants `wanted` is given.
+
+        `most`: what has room in one request, where that is limited too.
+        """
+        most = self.max_chunk if most is None else min(most, self.max_chunk)
+        return max(min(wanted or self.chunk_size, most), self.min_chunk)

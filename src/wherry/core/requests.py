@@ -19,13 +19,17 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes)."""
+    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes).
+
+    `chunk_size`: what the client would like; `most_chunk`: what has room in one request.
+    """
 
     filename: str
     length: int | None
     at_most: int | None = None
     content_type: str | None = None
     chunk_size: int | None = None
+    most_chunk: int | None = None
     fingerprint: str | None = None
     digest: Digest | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -135,7 +135,7 @@ class Engine:
             filename=create.filename,
             limit=limit,
             length=create.length,
-            chunk_size=limits.cut(create.chunk_size),
+            chunk_size=limits.cut(create.chunk_size, create.most_chunk),
             created_at=now,
             content_type=create.content_type,
             fingerprint=create.fingerprint,

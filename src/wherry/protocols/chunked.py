@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -27,6 +28,7 @@ from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
 from wherry.protocols.bodies import AsgiBody
+from wherry.protocols.bodylimit import most_chunk
 from wherry.protocols.formbody import FormBody
 from wherry.protocols.parsing import (
     media_type,
@@ -86,9 +88,10 @@ class CancelRequest(BaseModel):
 
 async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     wanted = await read_model(request, InitRequest, engine.settings.chunk_timeout)
-    upload, is_new = await engine.create(caller, parse_init(wanted))
+    create = replace(parse_init(wanted), most_chunk=most_chunk(request.scope))
+    upload, is_new = await engine.create(caller, create)
     upload, position = await engine.with_position(upload)
-    content = render_init(upload, position, engine.settings)
+    content = render_init(upload, position, engine.settings, create.most_chunk)
     if upload.state is State.WAITING:
         return JSONResponse(content, 202, {"Retry-After": str(content["retry_after"])})
     return JSONResponse(content, 201 if is_new else 200)
@@ -141,11 +144,10 @@ async def status(request: Request, caller: Caller, engine: Engine) -> Response:
 
 async def events(request: Request, caller: Caller, engine: Engine) -> Response:
     upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
-    return StreamingResponse(
-        _changes(upload, caller, engine),
-        media_type="text/event-stream",
-        headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
-    )
+    kind, headers = "text/event-stream", {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    if request.method == "HEAD":  # it would wait for nothing
+        return Response(media_type=kind, headers=headers)
+    return StreamingResponse(_changes(upload, caller, engine), media_type=kind, headers=headers)
 
 
 async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncIterator[str]:
@@ -253,13 +255,16 @@ def parse_mark(text: str) -> Mark:
 # ...and back.
 
 
-def render_init(upload: Upload, position: int | None, settings: Settings) -> dict[str, Any]:
+def render_init(
+    upload: Upload, position: int | None, settings: Settings, most_chunk: int | None = None
+) -> dict[str, Any]:
+    """`most_chunk`: the largest that has room in one request, where that is limited too."""
     return render_status(upload, position, settings) | {
         "total_chunks": upload.total_chunks,
         "limits": {
             "max_size": settings.max_size,
             "min_chunk": settings.min_chunk,
-            "max_chunk": settings.max_chunk,
+            "max_chunk": min(settings.max_chunk, most_chunk or settings.max_chunk),
         },
         "concurrency": settings.concurrency,
     }

@@ -30,6 +30,9 @@ DRAINS = 64
 _OF_PROXIES = ("via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
+_SEEN = "wherry.drained"
+
+
 class Drained:
     """An application whose answers come when the body of their request is out of the way."""
 
@@ -37,9 +40,10 @@ class Drained:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not has_body(scope):
+        if scope["type"] != "http" or not has_body(scope) or _SEEN in scope:
             await self._app(scope, receive, send)
             return
+        scope[_SEEN] = True
         exchange = Exchange(scope, receive, send)
         await self._app(scope, exchange.receive, exchange.send)
 

@@ -17,12 +17,12 @@ from starlette.types import Receive
 
 from wherry.body import Ended, Sink
 from wherry.core.errors import BadRequest, BodyCut, BodyStalled
-from wherry.core.limits import KiB
+from wherry.core.limits import ENVELOPE
 from wherry.protocols.bodies import AsgiBody
 from wherry.protocols.parsing import parse_filename, parse_header
 
 #: What all fields before the file may have together, in bytes; and what may come behind it.
-FIELDS_LIMIT = 64 * KiB
+FIELDS_LIMIT = ENVELOPE
 
 
 def parse_boundary(content_type: str) -> bytes:

@@ -21,6 +21,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.ForeignOrigin: 403,
     errors.UploadNotFound: 404,
     errors.NotThere: 404,
+    errors.WrongMethod: 405,
     errors.UploadClosed: 409,
     errors.UploadGone: 410,
     errors.RangeOutside: 400,
@@ -70,6 +71,8 @@ def render_problem(error: UploadError) -> ProblemResponse:
     headers = {"Cache-Control": "no-store"}
     if "retry_after" in facts:
         headers["Retry-After"] = str(facts["retry_after"])
+    if isinstance(error, errors.WrongMethod):
+        headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     return ProblemResponse(facts | content, status, headers)

@@ -16,16 +16,28 @@ from typing import Any, ClassVar
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wherry.core.errors import UploadError
+from wherry.core.errors import BodyCut, InLine, Superseded, UploadError, UploadGone
 from wherry.engine import request_id, say
 from wherry.metrics import Metrics
+from wherry.protocols.bodylimit import (
+    MaxBody,
+    Refusal,
+    check_body,
+    note_limit,
+    route_options,
+    unlimited,
+)
 from wherry.protocols.draining import Drained
 from wherry.protocols.parsing import named
 from wherry.protocols.problem import STATUS, render_problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+#: What clients bring about in the ordinary course, by going away, cancelling, sending a part
+#: again, or asking when it is their turn.
+ORDINARY = (BodyCut, InLine, Superseded, UploadGone)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
@@ -35,9 +47,14 @@ class UploadRoute(APIRoute):
 
     #: Where `route_class` has named no other; nobody reads them.
     metrics: ClassVar[Metrics] = Metrics()
+    max_body: ClassVar[MaxBody] = None
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options | route_options(self.max_body))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Drained(super().handle)(scope, receive, send)
+        app: ASGIApp = Drained(super().handle)
+        await (app if self.max_body == "host" else unlimited(app))(scope, receive, send)
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
@@ -48,21 +65,24 @@ class UploadRoute(APIRoute):
             token = request_id.set(current)
             named.set("-")
             begun = time.monotonic()
+            length = request.headers.get("content-length", "0")
             try:
+                note_limit(request.scope, self.max_body)
+                check_body(request.scope, length)
                 response = await handle(request)
             except UploadError as error:
                 say(
                     self.metrics,
                     "refused",
-                    level=logging.WARNING,
+                    level=logging.INFO if isinstance(error, ORDINARY) else logging.WARNING,
                     code=error.code,
                     status=STATUS[type(error)],
                     method=request.method,
                     upload_id=named.get(),
-                    bytes=request.headers.get("content-length", "0"),
+                    bytes=length,
                     seconds=time.monotonic() - begun,
                 )
-                response = render_problem(error)
+                response = Refusal(render_problem(error))
             finally:
                 request_id.reset(token)
             response.headers.setdefault("X-Request-ID", current)
@@ -71,6 +91,6 @@ class UploadRoute(APIRoute):
         return handle_and_explain
 
 
-def route_class(metrics: Metrics) -> type[UploadRoute]:
+def route_class(metrics: Metrics, max_body: MaxBody = None) -> type[UploadRoute]:
     """The class of routes that count in `metrics`. FastAPI makes them, so the class must know."""
-    return type("UploadRoute", (UploadRoute,), {"metrics": metrics})
+    return type("UploadRoute", (UploadRoute,), {"metrics": metrics, "max_body": max_body})

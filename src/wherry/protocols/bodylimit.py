@@ -1,0 +1,75 @@
+"""The largest body that a route of ours takes, where the application around has a limit too.
+
+FastAPI (since 0.164) and Starlette (since 1.6) have `max_body_size` on application, router and
+route; the innermost counts, and what is larger is answered 413 in plain text.
+
+Rule 1: our routes have no such limit but the one that `max_body` names. How long each kind of
+body may be, its verb knows.
+
+Rule 2: whatever limit is in force, a refusal for it is ours, as problem+json.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Literal
+
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from wherry.core.errors import TooLarge
+from wherry.core.limits import ENVELOPE, LARGEST
+
+try:
+    from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+except ImportError:  # Starlette before 1.6
+    RequestBodyLimitMiddleware = None  # type: ignore[assignment,misc]
+
+#: None: no limit but the verbs' own. `host`: that of the application around.
+MaxBody = int | Literal["host"] | None
+
+_STARLETTES = "starlette.max_body_size"
+_OURS = "wherry.max_body"
+_FASTAPI_HAS_ONE = "max_body_size" in inspect.signature(APIRoute.__init__).parameters
+
+
+def route_options(max_body: MaxBody) -> dict[str, Any]:
+    """What to give `APIRoute`, so that no limit of the application's reaches the route."""
+    return {"max_body_size": LARGEST} if _FASTAPI_HAS_ONE and max_body != "host" else {}
+
+
+def unlimited(app: ASGIApp) -> ASGIApp:
+    """The application without a limit of Starlette's from here on."""
+    if RequestBodyLimitMiddleware is None:
+        return app
+    return RequestBodyLimitMiddleware(app, max_body_size=LARGEST)
+
+
+def note_limit(scope: Scope, max_body: MaxBody) -> None:
+    """Remember the limit in force for `check_body` and `most_chunk`."""
+    scope[_OURS] = scope.get(_STARLETTES) if max_body == "host" else max_body
+
+
+def check_body(scope: Scope, length: str) -> None:
+    """Raises `TooLarge` for a body longer than the limit in force."""
+    limit = scope.get(_OURS)
+    if limit is not None and length.isdigit() and int(length) > limit:
+        raise TooLarge(limit, int(length), scope="request")
+
+
+def most_chunk(scope: Scope) -> int | None:
+    """The largest chunk whose request has room in the limit in force, form and all."""
+    limit = scope.get(_OURS)
+    return None if limit is None else max(limit - ENVELOPE, 1)
+
+
+class Refusal(Response):
+    """A refusal of ours, where Starlette would put its own in the place of it."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.body, response.status_code)
+        self.raw_headers = response.raw_headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await unlimited(super().__call__)(scope, receive, send)

@@ -1,0 +1,42 @@
+"""Addresses that are none of ours, and methods that an address does not take.
+
+Without this, the application around would answer them, in a form of its own and without an
+`X-Request-ID`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
+
+from wherry.core.errors import NotThere, WrongMethod
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def allowed(routes: Sequence[BaseRoute], path: str) -> tuple[str, ...]:
+    """The methods that some route takes at this path."""
+
+    def is_taken(method: str) -> bool:
+        scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    return tuple(method for method in METHODS if is_taken(method))
+
+
+class Nowhere:
+    """The endpoint of a last route `{rest:path}`, behind all others below `prefix`."""
+
+    def __init__(self, routes: Sequence[BaseRoute], prefix: str) -> None:
+        self._routes = tuple(routes)
+        self._prefix = prefix
+
+    async def __call__(self, request: Request) -> Response:
+        """Raises `NotThere` or `WrongMethod`."""
+        path = f"{self._prefix}/{request.path_params['rest']}"
+        if methods := allowed(self._routes, path):
+            raise WrongMethod(methods)
+        raise NotThere
