@@ -54,6 +54,13 @@ def test_a_pause_before_the_end_does_not_lengthen_the_last_picture(
     assert found[-1][1] - found[0][0] == pytest.approx(10, abs=0.1)
 
 
+def test_a_pause_behind_the_first_picture_does_not_lengthen_the_last_one(tmp_path: Path) -> None:
+    # With B-frames, decoding then begins three seconds before the first picture is shown.
+    times = [0.0, *(3 + n / 25 for n in range(1, 48))]
+    found = shown(record(tmp_path / "a.mp4", times=times, seconds=4.92))
+    assert found[-1][1] == pytest.approx(4.92, abs=0.01)
+
+
 def test_a_long_last_picture_that_the_container_declares_is_kept(tmp_path: Path) -> None:
     def lengthen(packets: Packets) -> Packets:
         packets[-1].duration = 90_000 * 3

@@ -21,7 +21,7 @@ from tests.assessment.conftest import look
 from tests.assessment.recordings import NO_B_FRAMES, USUAL, record
 
 from wherry.assessment.media import Decoded, open_media
-from wherry.assessment.stamps import Stamps
+from wherry.assessment.stamps import AHEAD, BACK, Stamps
 from wherry.assessment.tally import Tally
 
 CLOCK = Fraction(1, 90_000)
@@ -50,12 +50,12 @@ class Line:
     @property
     def stamped(self) -> list[float]:
         """What the recorder wrote."""
-        times, moved, before = [], self.offset, 0.0
+        times: list[float] = []
+        moved = self.offset
         for number, time in enumerate(self.shown):
-            if number in self.resets:
-                moved = self.resets[number] - before - self.steps[number - 1]
+            if number in self.resets and not -BACK <= self.resets[number] - times[-1] <= AHEAD:
+                moved = self.resets[number] - time
             times.append(time + moved)
-            before = time
         return times
 
 

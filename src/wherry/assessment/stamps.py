@@ -46,6 +46,7 @@ class Stamps:
     _waiting: list[int] = field(default_factory=list)
     _packets: int = 0
     _lasting: int = 0
+    #: When the first packet is decoded.
     _first: int | None = None
     _latest: int | None = None
     _nearest: int | None = None
@@ -53,6 +54,8 @@ class Stamps:
     def take(self, packet: Packet[Any]) -> None:
         """A packet goes into the decoder."""
         self._lasting += packet.duration or 0
+        begins = packet.pts if packet.dts is None else packet.dts
+        self._first = begins if self._first is None else self._first
         if not self.unstamped or not packet.size:
             return
         stamp = packet.dts if packet.dts is not None else self._counted()
@@ -111,12 +114,12 @@ class Stamps:
         if self._latest is not None and frame.pts > self._latest:
             near = frame.pts - self._latest
             self._nearest = near if self._nearest is None else min(self._nearest, near)
-        self._first = frame.pts if self._first is None else self._first
         lasting = frame.duration or usual
         if self.unstamped:
             # One number more is not one frame more where a container skips numbers.
             lasting = self._nearest or usual
-        elif self._lasting:
+        elif self._lasting and self._first is not None:
             room = self._first + self._lasting - frame.pts
-            lasting = max(min(lasting, room), min(lasting, self._nearest or usual))
+            least = min(self._nearest or usual, usual or lasting)
+            lasting = max(min(lasting, room), min(lasting, least))
         frame.duration = lasting
