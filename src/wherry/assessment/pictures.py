@@ -1,6 +1,7 @@
 """How pictures are shaped, turned upright, laid side by side, and written.
 
-Rule 1: what is drawn has square pixels and stands upright, as a player shows it.
+Rule 1: what is drawn has square pixels, stands upright, and has the colours of an
+ordinary screen (`colours`), as a player shows it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,10 @@ from av.filter import Graph
 from av.video.codeccontext import VideoCodecContext
 from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
+
+from wherry.assessment.colours import as_shown
+from wherry.assessment.timeline import TICK
 
 #: FFmpeg's filters that turn a picture by so many degrees counterclockwise.
 TURNS = {
@@ -34,10 +39,28 @@ def _even(side: float) -> int:
 
 
 def shape(frame: VideoFrame, size: tuple[int, int]) -> VideoFrame:
-    """The picture in this size, for a JPEG."""
-    shaped = frame.reformat(*size, FORMAT, dst_color_range="JPEG", threads=1)
-    shaped.pts, shaped.time_base = frame.pts, frame.time_base
+    """The picture in this size, for a JPEG: full range, and the matrix of BT.601."""
+    shown = as_shown(frame, size)
+    shaped = shown.reformat(
+        *size, FORMAT, dst_colorspace=Colorspace.ITU601, dst_color_range="JPEG", threads=1
+    )
+    shaped.pts, shaped.time_base = frame.pts, frame.time_base or TICK
     return shaped
+
+
+def upper_lines(frame: VideoFrame) -> VideoFrame:
+    """Every other line of an interlaced picture: the lines of one moment."""
+    graph = Graph()
+    graph.threads = 1
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=TICK
+    )
+    graph.link_nodes(source, graph.add("field", "top"), graph.add("buffersink")).configure()
+    graph.vpush(frame)
+    lines = graph.vpull()
+    lines.colorspace, lines.color_range = frame.colorspace, frame.color_range
+    lines.color_trc, lines.color_primaries = frame.color_trc, frame.color_primaries
+    return lines
 
 
 def choose(frames: Iterable[VideoFrame], rotation: int, *chain: tuple[str, str]) -> VideoFrame:
@@ -49,6 +72,7 @@ def choose(frames: Iterable[VideoFrame], rotation: int, *chain: tuple[str, str])
     for frame in frames:
         if graph is None:
             graph = Graph()
+            graph.threads = 1
             source = graph.add_buffer(
                 width=frame.width,
                 height=frame.height,

@@ -116,6 +116,7 @@ class _Sound:
         self.names = [str(number) if name == "NONE" else name for number, name in names]
         self.loudest = [None] * len(self.names)
         graph = Graph()
+        graph.threads = 1
         source = graph.add_abuffer(
             sample_rate=frame.sample_rate,
             format=frame.format,

@@ -28,7 +28,7 @@ from wherry.assessment.media import (
     stamps,
     when,
 )
-from wherry.assessment.pictures import choose, fit, jpeg, shape
+from wherry.assessment.pictures import choose, fit, jpeg, shape, upper_lines
 from wherry.assessment.timeline import TICK, timeline_of
 
 NAME = "poster.jpg"
@@ -59,7 +59,7 @@ def measure(context: Context) -> dict[str, Any]:
 def _draw(context: Context, pictures: Pictures, aspect: SupportsFloat | None) -> bool:
     """Write the most typical of the pictures; False if there is none."""
     times: list[float | None] = []
-    frame = _typical(_shaped(_numbered(pictures, times), aspect))
+    frame = _typical(_numbered(pictures, times), aspect)
     if frame is None:
         return False
     time = seconds(times[frame.pts or 0])
@@ -101,23 +101,20 @@ def _numbered(pictures: Pictures, times: list[float | None]) -> Iterator[VideoFr
         yield picture
 
 
-def _shaped(pictures: Iterator[VideoFrame], aspect: SupportsFloat | None) -> Iterator[VideoFrame]:
-    """The pictures with square pixels, not too large, all of the first one's size."""
-    size = None
+def _shaped(pictures: Iterator[VideoFrame], size: tuple[int, int]) -> Iterator[VideoFrame]:
+    """The pictures as a player shows them, all in this size; of interlaced ones one moment."""
     for picture in pictures:
-        if size is None:
-            size = fit(picture.width * float(aspect or 1), float(picture.height), LARGEST)
-        yield shape(picture, size)
+        yield shape(upper_lines(picture) if picture.interlaced_frame else picture, size)
 
 
-def _typical(pictures: Iterator[VideoFrame]) -> VideoFrame | None:
-    """The picture nearest to the average of all, turned upright."""
+def _typical(pictures: Iterator[VideoFrame], aspect: SupportsFloat | None) -> VideoFrame | None:
+    """The picture nearest to the average of all, with square pixels, not too large, upright."""
     first = next(pictures, None)
     if first is None:
         return None
+    size = fit(first.width * float(aspect or 1), float(first.height), LARGEST)
+    every = _shaped(chain([first], pictures), size)
     try:
-        return choose(
-            chain([first], pictures), int(first.rotation), ("thumbnail", f"n={CANDIDATES}")
-        )
+        return choose(every, int(first.rotation), ("thumbnail", f"n={CANDIDATES}"))
     except (BlockingIOError, EOFError):
         return None

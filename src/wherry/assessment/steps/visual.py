@@ -24,6 +24,7 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from wherry.assessment.colours import know_matrix
 from wherry.assessment.context import Context
 from wherry.assessment.media import frames, moving_picture, open_media
 from wherry.assessment.sheets import Samples, write_sheets
@@ -160,6 +161,7 @@ class _Picture:
                 _chain(self._size, filters) for filters in (EVERY_PICTURE, NOW_AND_THEN)
             )
         # One thread: starting more for every picture costs more than they save.
+        know_matrix(frame)
         small = self._scale.reformat(
             frame, *self._size, "yuv420p", interpolation="AREA", dst_color_range="MPEG", threads=1
         )
@@ -255,6 +257,7 @@ class _Picture:
 
 def _chain(size: tuple[int, int], filters: Sequence[tuple[str, str]]) -> Graph:
     graph = Graph()
+    graph.threads = 1
     source = graph.add_buffer(
         width=size[0], height=size[1], format=VideoFormat("yuv420p"), time_base=TICK
     )
@@ -303,6 +306,7 @@ class _Interlace:
 
 def _strip(frame: VideoFrame) -> Graph:
     graph = Graph()
+    graph.threads = 1
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
     )
