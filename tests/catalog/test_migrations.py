@@ -59,7 +59,7 @@ def test_migrations_and_tables_make_the_same_schema(path: Path, tmp_path: Path) 
     assert len(schema(path)) > len(metadata.tables)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
 async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revision: str) -> None:
     engine = open_engine(parse_url(path), 2)
     migrate(engine, revision)
@@ -68,7 +68,7 @@ async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revis
     with sqlite3.connect(path) as connection:
         connection.execute(
             'INSERT INTO uploads (id, owner, filename, "limit", length, chunk_size, created_at,'
-            " metadata, state, slot_until) VALUES ('old', 'o', 'film.mp4', 100, 100, 10, 0.0,"
+            " metadata, state, slot_until) VALUES ('old', 'o', 'film.mp4', 100, 100, 10, 5.0,"
             " '{}', 'complete', 0.0)"
         )
         connection.execute("INSERT INTO parts VALUES ('old', 0, 100, 7, 1.0)")
@@ -80,6 +80,7 @@ async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revis
     catalog = SqlCatalog(path)
     upload = await catalog.load("old")
     assert await catalog.uploads({State.COMPLETE}, "o") == [upload]
+    assert (upload.created_at, upload.began_at) == (5.0, 5.0)
     assert upload.received.parts == (Part(0, 100, 7, 1.0),)
     assert [found.id for found in await catalog.assessments()] == ["of-old"]
     await catalog.close()

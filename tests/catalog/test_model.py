@@ -40,7 +40,9 @@ Step = Callable[[Catalog], Awaitable[object]]
 
 def create(name: str, fingerprint: str | None, now: float, queued_at: float | None) -> Step:
     state = State.RECEIVING if queued_at is None else State.WAITING
-    new = Upload(name, "o", "f", LENGTH, LENGTH, created_at=now, fingerprint=fingerprint)
+    new = Upload(
+        name, "o", "f", LENGTH, LENGTH, created_at=now, began_at=now, fingerprint=fingerprint
+    )
     return lambda catalog: catalog.create(replace(new, state=state, queued_at=queued_at))
 
 
@@ -48,7 +50,7 @@ def advance(now: float) -> Step:
     def choose(line: Line) -> list[str]:
         return [place.upload_id for place in line.turns(Limits(max_open=2))]
 
-    return lambda catalog: catalog.advance(now, choose, lambda u: u.let_in(now + 5))
+    return lambda catalog: catalog.advance(now, choose, lambda u: u.let_in(now, now + 5))
 
 
 def lease(name: str, want: Range, token: str, now: float) -> Step:

@@ -18,6 +18,7 @@ from sqlalchemy import event
 from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.tables import metadata
 from wherry.core.assessment import AssessmentState
+from wherry.core.limits import Limits
 from wherry.core.pages import Mark, Slice
 from wherry.core.upload import GONE, UNFINISHED, State
 from wherry.testing.catalog.many import fill
@@ -50,7 +51,7 @@ ASKED: dict[str, Ask] = {
     "tokens": lambda c: c.tokens("open"),
     "the line": lambda c: c.line(NOW),
     "census": lambda c: c.census(NOW),
-    "a change": lambda c: c.update("open", lambda u: u.keep_slot(NOW)),
+    "a change": lambda c: c.update("open", lambda u: u.keep_slot(NOW, Limits())),
     "the same file again": lambda c: c.create(replace(new_upload("open"), fingerprint="f")),
     "a claim": lambda c: c.claim_assessment(NOW, lambda a: a),
 }

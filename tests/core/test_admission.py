@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from wherry.core.admission import (
     ASK_AGAIN_AT_MOST,
+    HELD_AT_LEAST,
+    HELD_AT_MOST,
     Line,
+    Opened,
     Place,
     Space,
     Taken,
     ask_again,
     check_fits_ever,
+    held_since,
 )
 from wherry.core.errors import NeverFits, TooLarge, UploadError
 from wherry.core.limits import Limits
@@ -30,7 +34,11 @@ OPEN = Limits(
 #: Far more than anything here asks for.
 VAST = Space(total=1 << 60, free=1 << 60)
 
+#: A moment in which nobody holds up anybody.
+ALL_GO_FIRST = 128 * 60.0 - 30.0
+
 numbers = st.integers(0, 20)
+moments = st.sampled_from([30.0, 90.0, 1000.0, 5000.0, ALL_GO_FIRST])
 bounds = st.none() | numbers
 limits = st.builds(
     Limits,
@@ -51,7 +59,13 @@ def lines(draw: st.DrawFn) -> Line:
         Place(str(number), draw(owners), float(draw(numbers)), 0 if back else draw(numbers), back)
         for number, back in enumerate(draw(st.lists(st.booleans(), max_size=8)))
     ]
-    return Line(tuple(places), draw(taken))
+    opened = draw(st.lists(st.builds(Opened, owners, numbers, numbers.map(float)), max_size=4))
+    return Line(tuple(places), draw(taken), (), tuple(opened))
+
+
+def another_has(bytes_: int) -> tuple[dict[str, Taken], tuple[str, ...], tuple[Opened, ...]]:
+    """Somebody has so much open."""
+    return {"o": Taken(1, bytes_)}, (), (Opened("o", bytes_, 0.0),)
 
 
 def place(name: str, since: float, bytes_: int = 1, owner: str | None = None) -> Place:
@@ -132,17 +146,83 @@ def test_whoever_is_let_in_leaves_every_limit_kept(
             assert is_within(reserved, limits.max_reserved_per_owner)
 
 
-@given(lines(), limits, st.none() | numbers)
-def test_nobody_is_let_in_past_somebody_whom_a_common_limit_holds_up(
-    line: Line, limits: Limits, free: int | None
+def in_order_of_coming(line: Line, free: int) -> list[Place]:
+    """Who gets in where nobody holds up anybody: each in turn, if there is room for it."""
+    found = []
+    for place in line.in_order():
+        if not place.bytes or place.bytes <= free:
+            found.append(place)
+            free -= place.bytes
+    return found
+
+
+@given(lines(), st.integers(-5, 30))
+def test_in_the_periods_of_the_others_whoever_fits_gets_in_in_order(line: Line, free: int) -> None:
+    assert list(line.turns(OPEN, free, ALL_GO_FIRST)) == in_order_of_coming(line, free)
+
+
+@given(lines(), st.integers(-5, 30), moments)
+def test_what_is_abandoned_is_not_awaited(line: Line, free: int, now: float) -> None:
+    strangers = tuple(replace(p, owner=p.upload_id) for p in line.places)
+    abandoned = replace(line, places=strangers, opened=())
+    fitting = replace(abandoned, places=tuple(p for p in strangers if p.bytes <= max(free, 0)))
+    assert abandoned.turns(OPEN, free, now) == fitting.turns(OPEN, free, now)
+
+
+@given(lines(), st.integers(-5, 30), moments)
+def test_nobody_waits_for_what_its_own_owner_has_open_while_others_wait(
+    line: Line, free: int, now: float
 ) -> None:
-    common = replace(limits, max_open_per_owner=None, max_reserved_per_owner=None)
-    in_reach = [p for p in line.in_order() if free is None or p.bytes <= free + line.reserved]
-    turns = list(line.turns(common, free))
-    assert [p for p in in_reach if p.bytes][: sum(1 for p in turns if p.bytes)] == [
-        p for p in turns if p.bytes
-    ]
-    assert turns == [p for p in in_reach if p in turns]
+    alone = replace(line, places=tuple(replace(p, owner="a") for p in line.places))
+    alone = replace(alone, opened=tuple(replace(o, owner="a") for o in line.opened))
+    assert list(alone.turns(OPEN, free, now)) == in_order_of_coming(alone, free)
+
+
+@given(lines(), st.integers(-5, 30), moments)
+def test_who_waits_for_others_to_end_has_its_bytes_when_they_have_ended(
+    line: Line, free: int, now: float
+) -> None:
+    turns, left = line.turns(OPEN, free, now), free
+    for number, place in enumerate(line.in_order()):
+        if place in turns:
+            left -= place.bytes
+            continue
+        begun = held_since(place.since, now)
+        others = [o for o in line.opened if o.owner != place.owner]
+        before = [p for p in line.in_order()[:number] if p in turns]
+        earlier = sum(p.bytes for p in before if p.owner != place.owner)
+        if place.bytes > left + sum(o.bytes for o in others) + earlier:
+            continue
+        if begun is not None:
+            passed = sum(p.bytes for p in turns if p not in before)
+            late = sum(o.bytes for o in others if o.since > begun) + earlier
+            awaited = sum(o.bytes for o in others) + earlier - late
+            assert not passed or passed + place.bytes <= left + awaited
+        break  # the first decides
+
+
+def test_the_periods_grow_with_the_waiting_and_are_shared_fairly() -> None:
+    for since in (0.0, 12345.0):
+        for age in range(0, 6 * 3600, 20):
+            now = since + age
+            begun = held_since(since, now)
+            if begun is not None:
+                assert 0 <= now - begun <= max(age / 2, HELD_AT_LEAST)
+                assert now - begun < HELD_AT_MOST
+    for k in range(7):  # a period of its own for whoever has to wait for so long
+        length = HELD_AT_LEAST * 2**k
+        held = [held_since(0.0, 1_024_000 * 60.0 + t) for t in range(0, 7680, 15)]
+        assert held.count(None) == len(held) / 2
+        young = [held_since(128 * 60.0 - 2 * length, 128 * 60.0 + t) for t in range(0, 30, 5)]
+        assert young == [128 * 60.0] * 6
+
+
+@given(numbers)
+def test_there_is_a_minute_in_which_nobody_holds_up_anybody(since: int) -> None:
+    for cycle in range(1, 20):
+        end = cycle * 2 * HELD_AT_MOST
+        for back in (59.0, 30.0, 1.0):
+            assert held_since(float(since), end - back) is None
 
 
 @given(lines(), limits)
@@ -165,13 +245,29 @@ def test_who_is_held_up_by_a_limit_of_its_owner_holds_up_nobody_else() -> None:
 
 
 def test_a_large_one_that_is_next_is_not_starved_by_small_ones() -> None:
-    line = Line((place("large", 1.0, 8), place("small", 2.0, 1)), {"o": Taken(1, 5)})
-    assert line.turns(OPEN, 5) == ()
-    assert [p.upload_id for p in line.turns(OPEN, 9)] == ["large", "small"]
+    line = Line((place("large", 1.0, 8), place("small", 2.0, 3)), *another_has(5))
+    assert line.turns(OPEN, 5, now=10.0) == ()
+    assert [p.upload_id for p in line.turns(OPEN, 11, now=10.0)] == ["large", "small"]
+
+
+def test_what_fits_beside_a_large_one_that_waits_is_not_held_up() -> None:
+    line = Line((place("large", 1.0, 8), place("a", 2.0, 1), place("b", 3.0, 1)), *another_has(5))
+    assert names(line.turns(OPEN, 5, now=10.0)) == "ab"
+    # Those two stay: whoever comes then would take what the large one waits for.
+    late = (*line.opened, Opened("a", 1, 10.0), Opened("b", 1, 10.0))
+    after = Line((place("large", 1.0, 8), place("c", 4.0, 1)), line.taken, (), late)
+    assert after.turns(OPEN, 3, now=20.0) == ()
+    assert names(after.turns(OPEN, 3, now=70.0)) == "c"  # its minute is over
+
+
+def test_a_large_one_behind_an_abandoned_one_of_its_owner_stops_nobody() -> None:
+    line = Line((place("large", 1.0, 80, "o"), place("a", 2.0, 30)), {"o": Taken(0, 61)})
+    for now in (2.0, 10.0, 3600.0, 86400.0):
+        assert names(line.turns(OPEN, 39, now)) == "a"
 
 
 def test_one_that_fits_only_if_finished_files_go_holds_up_nobody() -> None:
-    line = Line((place("huge", 1.0, 8), place("small", 2.0, 1)), {"o": Taken(1, 2)})
+    line = Line((place("huge", 1.0, 8), place("small", 2.0, 1)), *another_has(2))
     assert names(line.turns(OPEN, 5)) == "small"
 
 

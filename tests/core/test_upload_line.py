@@ -25,7 +25,7 @@ def test_being_let_in_gives_a_slot_to_who_waits_and_changes_nobody_else() -> Non
     for step in steps("let_in"):
         waits, after = step.before.queued_at is not None, step.after
         assert (after is step.before) == (not waits)
-        assert not waits or (after.state, after.slot_until) == (State.RECEIVING, step.args[0])
+        assert not waits or (after.state, after.slot_until) == (State.RECEIVING, step.args[1])
 
 
 def test_only_who_sent_nothing_in_its_time_forfeits_its_turn() -> None:

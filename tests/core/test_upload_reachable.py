@@ -29,6 +29,7 @@ from wherry.core.errors import (
     UploadError,
     UploadGone,
 )
+from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import (
     ACCEPTS,
@@ -93,11 +94,11 @@ ALWAYS = [
     *(Action("expire", (now, EXPIRES_AFTER)) for now in (0.0, 1.0, 2.0, 3.0)),
     *(Action("discard", (now,)) for now in (5.0, 6.0)),
     Action("stand_in_line", (1.0,)),
-    Action("let_in", (1.0,)),
+    Action("let_in", (0.0, 1.0)),
     *(Action("forfeit", (now,)) for now in (0.0, 1.0)),
     *(Action("vanish", (token,)) for token in (None, *TOKENS)),
     *(Action("fail", ("type-refused", token)) for token in (None, *TOKENS)),
-    Action("keep_slot", (1.0,)),
+    Action("keep_slot", (0.0, Limits(slot_idle=1.0, turn=1.0))),
 ]
 
 
@@ -173,7 +174,7 @@ def test_only_the_transitions_of_the_table_happen_and_each_of_them_does() -> Non
 
 
 def test_what_an_upload_is_never_changes() -> None:
-    fixed = ("id", "owner", "filename", "limit", "chunk_size", "created_at", "metadata")
+    fixed = ("id", "owner", "filename", "limit", "chunk_size", "created_at", "began_at", "metadata")
     for step in steps():
         assert all(getattr(step.before, name) == getattr(step.after, name) for name in fixed)
 
@@ -229,7 +230,7 @@ def test_an_upload_expires_when_its_last_byte_is_too_old_and_not_before() -> Non
         before, now = step.before, step.args[0]
         times = [lease.at for lease in before.leases] + [p.at for p in before.received.parts]
         turn = 0 if before.received.parts else before.slot_until
-        is_due = now >= max([before.created_at, turn, *times]) + EXPIRES_AFTER
+        is_due = now >= max([before.began_at, turn, *times]) + EXPIRES_AFTER
         if before.state in ACCEPTS:
             assert (step.after.state is State.EXPIRED) == is_due
         else:

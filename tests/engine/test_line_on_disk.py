@@ -89,6 +89,49 @@ async def test_a_file_that_does_not_fit_beside_the_finished_ones_stops_nobody(
     assert small.state is State.RECEIVING
 
 
+async def test_an_abandoned_upload_and_a_large_one_behind_it_stop_nobody(world: World) -> None:
+    engine = world.engine(Disk(world, 1000))
+    abandoned, _ = await engine.create(ALICE, Create("gone.mp4", 610))
+    await engine.write(ALICE, Write(abandoned.id, 0), Bytes(b"x"))
+    world.now += world.settings.slot_idle
+    large, _ = await engine.create(ALICE, Create("large.mp4", 800))
+    for size in (200, 150, 30):
+        small, _ = await engine.create(BOB, Create("small.mp4", size))
+        assert small.state is State.RECEIVING
+    assert await state(engine, large) is State.WAITING
+
+
+async def test_one_that_the_disk_has_no_room_for_stops_nobody_who_needs_less(world: World) -> None:
+    """The disk says that there is room, and refuses all the same."""
+
+    class Refusing(Disk):
+        def reserve(self, upload_id: str, length: int) -> None:
+            if length > 100:
+                raise DiskFull
+            super().reserve(upload_id, length)
+
+    engine = world.engine(Refusing(world, 10_000))
+    large = [await created(engine, size) for size in (500, 101, 300)]
+    small, _ = await engine.create(BOB, Create("small.mp4", 100))
+    assert small.state is State.RECEIVING
+    assert {await state(engine, upload) for upload in large} == {State.WAITING}
+
+
+async def test_a_slot_in_a_future_that_no_setting_allows_is_over(world: World) -> None:
+    """The clock was set back, or `slot_idle` was made smaller."""
+    world.settings = settings_in(world.settings.data, max_open=1)
+    engine = world.engine()
+    first = await created(engine, 100)
+    await written(engine, first, 0, b"x" * 10)
+    world.now -= 3600.0
+    other, _ = await engine.create(BOB, Create("film.mp4", 100))
+    assert other.state is State.RECEIVING
+    await engine.cancel(BOB, other.id)
+    await written(engine, first, 10, b"x" * 90)  # it asks for its slot again, and keeps it
+    assert (await world.catalog.load(first.id)).slot_until <= world.now + world.settings.slot_idle
+    assert (await engine.complete(ALICE, first.id)).is_complete()
+
+
 async def test_a_disk_error_for_one_upload_stops_nobody_else(world: World) -> None:
     disk = Disk(world, 10_000)
     world.settings = settings_in(world.settings.data, max_open=1)

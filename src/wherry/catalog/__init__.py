@@ -12,6 +12,7 @@ list. Lists come in pages, and a page takes as long however many records there a
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from math import inf
 from typing import Protocol
 
 from wherry.catalog.census import Census
@@ -32,10 +33,15 @@ class Catalog(Protocol):
         (not None), limit and length, that one is returned instead.
         """
 
-    async def line(self, now: float) -> Line:
-        """Who waits, and what is taken at `now`: slots whose time is not up, reserved bytes."""
+    async def line(self, now: float, latest: float = inf) -> Line:
+        """Who waits, and what is taken at `now`: slots that end after it, reserved bytes.
 
-    async def advance(self, now: float, choose: Choice, change: Change) -> list[Upload]:
+        A slot that ends after `latest` is over, as `Upload.is_open` says.
+        """
+
+    async def advance(
+        self, now: float, choose: Choice, change: Change, latest: float = inf
+    ) -> list[Upload]:
         """Apply `change` to the uploads that `choose` names of the line, in one transaction.
 
         Raises `UploadNotFound`, and what `choose` and `change` raise.
@@ -90,7 +96,7 @@ class Catalog(Protocol):
     async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
         """Uploads whose file was discarded at `before` or earlier, in the order of that."""
 
-    async def census(self, now: float) -> Census:
+    async def census(self, now: float, latest: float = inf) -> Census:
         """How many there are of what is unfinished, at `now`; never looks at the rest."""
 
     async def forget(self, upload_ids: Collection[str]) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 from typing import TypeVar
 
@@ -75,11 +76,13 @@ class SqlCatalog:
     async def create(self, upload: Upload) -> Upload:
         return await _wait(self._writer.submit(Create(upload)))
 
-    async def line(self, now: float) -> Line:
-        return await self._read(lambda c: queries.line(c, now))
+    async def line(self, now: float, latest: float = inf) -> Line:
+        return await self._read(lambda c: queries.line(c, now, latest))
 
-    async def advance(self, now: float, choose: Choice, change: Change) -> list[Upload]:
-        return await _wait(self._writer.submit(Advance(now, choose, change)))
+    async def advance(
+        self, now: float, choose: Choice, change: Change, latest: float = inf
+    ) -> list[Upload]:
+        return await _wait(self._writer.submit(Advance(now, choose, change, latest)))
 
     async def load(self, upload_id: str) -> Upload:
         found = await self._read(lambda c: queries.uploads_by_id(c, [upload_id]))
@@ -124,8 +127,8 @@ class SqlCatalog:
     async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
         return await self._list(lambda c: lists.due_records(c, before, part))
 
-    async def census(self, now: float) -> Census:
-        return await self._read(lambda c: census(c, now))
+    async def census(self, now: float, latest: float = inf) -> Census:
+        return await self._read(lambda c: census(c, now, latest))
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         await _wait(self._writer.submit(Forget(tuple(upload_ids))))

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from wherry.catalog.tables import IS_IN_LINE, assessments, uploads
 from wherry.core.assessment import Assessment, AssessmentState
@@ -38,9 +39,9 @@ class Census:
     queued_since: float | None = None
 
 
-def census(connection: Connection, now: float) -> Census:
-    """As it is at `now`, in the caller's transaction."""
-    is_open = case((uploads.c.slot_until > now, 1), else_=0)
+def census(connection: Connection, now: float, latest: float = inf) -> Census:
+    """As it is at `now`, in the caller's transaction; `latest` as in `Upload.is_open`."""
+    is_open = case((and_(uploads.c.slot_until > now, uploads.c.slot_until <= latest), 1), else_=0)
     by_state = (
         select(uploads.c.state, func.count(), func.sum(is_open), func.sum(uploads.c.limit))
         .where(uploads.c.state.in_([state.value for state in UNFINISHED]))
@@ -68,7 +69,9 @@ def census(connection: Connection, now: float) -> Census:
     )
 
 
-def census_of(found: Iterable[Upload], assessed: Iterable[Assessment], now: float) -> Census:
+def census_of(
+    found: Iterable[Upload], assessed: Iterable[Assessment], now: float, latest: float = inf
+) -> Census:
     """The same, of records that are at hand."""
     kept = [upload for upload in found if upload.state in UNFINISHED]
     holding = [upload for upload in kept if upload.state in HOLDS_SPACE]
@@ -77,7 +80,7 @@ def census_of(found: Iterable[Upload], assessed: Iterable[Assessment], now: floa
     queued = [a.created_at for a in counted if a.state is AssessmentState.QUEUED]
     return Census(
         uploads=Counter(upload.state for upload in kept),
-        open=sum(upload.slot_until > now for upload in holding),
+        open=sum(upload.is_open(now, latest) for upload in holding),
         reserved=sum(upload.limit for upload in holding),
         waiting=len(line),
         waiting_since=min(line, default=None),

@@ -82,9 +82,9 @@ class Draft:
         found = queries.same_upload(self._connection, new)
         return None if found is None else self.upload(found)
 
-    def line(self, now: float) -> Line:
+    def line(self, now: float, latest: float) -> Line:
         self.flush()
-        return queries.line(self._connection, now)
+        return queries.line(self._connection, now, latest)
 
     def forget(self, upload_ids: Collection[str]) -> None:
         self.flush()

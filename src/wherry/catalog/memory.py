@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from math import inf
 from threading import Lock
 from typing import TypeVar
 
 from wherry.catalog import Change, Choice
 from wherry.catalog.census import Census, census_of
-from wherry.core.admission import Line, Place, Taken
+from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST, PAGE, PARTS_ON_PAGE, Mark, Page, Slice
@@ -44,17 +45,23 @@ class _Records:
     def with_assessment(self, assessment: Assessment) -> _Records:
         return replace(self, assessments={**self.assessments, assessment.id: assessment})
 
-    def line(self, now: float) -> Line:
+    def line(self, now: float, latest: float) -> Line:
         places = tuple(_place_of(u) for u in self.uploads.values() if u.queued_at is not None)
         unused = tuple(u.id for u in self.uploads.values() if u.forfeit(now) is not u)
-        return Line(places, self._taken(now), unused if places else ())
+        opened = tuple(
+            Opened(u.owner, u.limit, u.began_at)
+            for u in self.uploads.values()
+            if u.is_open(now, latest)
+        )
+        taken = self._taken(now, latest)
+        return Line(places, taken, unused, opened) if places else Line((), taken)
 
-    def _taken(self, now: float) -> dict[str, Taken]:
+    def _taken(self, now: float, latest: float) -> dict[str, Taken]:
         taken: dict[str, Taken] = {}
         for upload in self.uploads.values():
             if upload.state in HOLDS_SPACE:
                 before = taken.get(upload.owner, Taken())
-                is_open = upload.slot_until > now
+                is_open = upload.is_open(now, latest)
                 taken[upload.owner] = Taken(before.open + is_open, before.reserved + upload.limit)
         return taken
 
@@ -86,13 +93,15 @@ class MemoryCatalog:
             self._records = self._records.with_upload(upload)
             return upload
 
-    async def line(self, now: float) -> Line:
-        return self._records.line(now)
+    async def line(self, now: float, latest: float = inf) -> Line:
+        return self._records.line(now, latest)
 
-    async def advance(self, now: float, choose: Choice, change: Change) -> list[Upload]:
+    async def advance(
+        self, now: float, choose: Choice, change: Change, latest: float = inf
+    ) -> list[Upload]:
         with self._changing:
             records = self._records
-            changed = [change(records.upload(id_)) for id_ in choose(records.line(now))]
+            changed = [change(records.upload(id_)) for id_ in choose(records.line(now, latest))]
             for upload in changed:
                 records = records.with_upload(upload)
             self._records = records
@@ -171,9 +180,9 @@ class MemoryCatalog:
         gone = [u for u in self._records.uploads.values() if u.discarded_at is not None]
         return _page([u for u in gone if _discarded(u).at <= before], _discarded, part)
 
-    async def census(self, now: float) -> Census:
+    async def census(self, now: float, latest: float = inf) -> Census:
         records = self._records
-        return census_of(records.uploads.values(), records.assessments.values(), now)
+        return census_of(records.uploads.values(), records.assessments.values(), now, latest)
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         with self._changing:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol, TypeVar
 
 from wherry.catalog import Change, Choice
@@ -53,13 +54,14 @@ class Advance:
     now: float
     choose: Choice
     change: Change
+    latest: float = inf
 
     @property
     def concerns(self) -> tuple[str, ...]:
         return ()
 
     def apply(self, draft: Draft) -> list[Upload]:
-        chosen = self.choose(draft.line(self.now))
+        chosen = self.choose(draft.line(self.now, self.latest))
         draft.fetch(chosen)
         changed = [self.change(draft.upload(upload_id)) for upload_id in chosen]
         for upload in changed:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from sqlalchemy import BindParameter, Connection, bindparam, case, exists, func, select
+from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists, func, select
 from sqlalchemy.sql import ColumnElement
 
 from wherry.catalog.rows import assessment_of, lease_of, upload_of
 from wherry.catalog.tables import IS_IN_LINE, assessments, leases, parts, uploads
-from wherry.core.admission import Line, Place, Taken
+from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, Lease, State, Upload
@@ -77,25 +77,33 @@ def same_upload(connection: Connection, new: Upload) -> str | None:
     return connection.execute(same).scalar()
 
 
-def line(connection: Connection, now: float) -> Line:
+def line(connection: Connection, now: float, latest: float) -> Line:
     """Who waits, what is taken at `now`, and who has let its turn pass."""
+    at = {"now": now, "latest": latest}
     places = connection.execute(_PLACES).all()
-    is_open = case((uploads.c.slot_until > now, 1), else_=0)
-    counted = (
-        select(uploads.c.owner, func.sum(is_open), func.sum(uploads.c.limit))
-        .where(uploads.c.state.in_([state.value for state in HOLDS_SPACE]))
-        .group_by(uploads.c.owner)
-    )
-    taken = {row[0]: Taken(int(row[1]), int(row[2])) for row in connection.execute(counted)}
-    unused: tuple[str, ...] = ()
-    if places:  # nobody minds as long as nobody waits
-        unused = tuple(connection.execute(_UNUSED, {"now": now}).scalars())
-    return Line(tuple(_place_of(*row) for row in places), taken, unused)
+    taken = {row[0]: Taken(int(row[1]), int(row[2])) for row in connection.execute(_TAKEN, at)}
+    if not places:  # nobody minds what is open or unused as long as nobody waits
+        return Line((), taken)
+    unused = tuple(connection.execute(_UNUSED, at).scalars())
+    opened = tuple(Opened(*row) for row in connection.execute(_OPENED, at))
+    return Line(tuple(_place_of(*row) for row in places), taken, unused, opened)
 
 
 _PLACES = select(
     uploads.c.id, uploads.c.owner, uploads.c.queued_at, uploads.c.limit, uploads.c.state
 ).where(IS_IN_LINE)
+
+#: As `Upload.is_open` says.
+_HOLDS_SPACE = uploads.c.state.in_([state.value for state in HOLDS_SPACE])
+_IS_OPEN = and_(
+    uploads.c.slot_until > bindparam("now"), uploads.c.slot_until <= bindparam("latest")
+)
+_TAKEN = (
+    select(uploads.c.owner, func.sum(case((_IS_OPEN, 1), else_=0)), func.sum(uploads.c.limit))
+    .where(_HOLDS_SPACE)
+    .group_by(uploads.c.owner)
+)
+_OPENED = select(uploads.c.owner, uploads.c.limit, uploads.c.began_at).where(_HOLDS_SPACE, _IS_OPEN)
 
 _UNUSED = select(uploads.c.id).where(
     uploads.c.state == State.RECEIVING.value,

@@ -89,6 +89,7 @@ uploads = Table(
     Column("calls_lost", Integer, nullable=False, server_default="0"),
     Column("called_at", Double, nullable=False, server_default="0"),
     Column("is_named", Boolean, nullable=False, server_default=false()),
+    Column("began_at", Double, nullable=False, server_default="0"),
     # The line, and nobody else: whether a column is NULL, a whole index would not tell at once.
     Index(None, "queued_at", sqlite_where=IS_IN_LINE),
     Index(None, "owner", "fingerprint"),

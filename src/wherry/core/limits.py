@@ -54,6 +54,10 @@ class Limits:
         if not 1 <= self.min_chunk <= self.chunk_size <= self.max_chunk:
             raise ValueError("the chunk sizes must be 1 <= min_chunk <= chunk_size <= max_chunk")
 
+    def latest(self, now: float) -> float:
+        """Until when a slot may be promised at `now`: what ends later is over already."""
+        return now + max(self.turn, self.slot_idle)
+
     def check_length(self, length: int) -> None:
         """Raises `TooLarge` for a file that is never accepted."""
         if self.max_size is not None and length > self.max_size:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from wherry.core.digests import Digest
 from wherry.core.errors import (
@@ -35,9 +36,10 @@ from wherry.core.errors import (
     UploadGone,
     UploadNotFound,
 )
-from wherry.core.limits import LARGEST
+from wherry.core.limits import LARGEST, Limits
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
+from wherry.core.rights import Calls, Completion, Lease
 from wherry.core.states import ACCEPTS, GONE, HOLDS_SPACE, TRANSITIONS, UNFINISHED, State
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "HOLDS_SPACE",
     "TRANSITIONS",
     "UNFINISHED",
+    "Calls",
     "Completion",
     "Lease",
     "State",
@@ -64,38 +67,15 @@ MOST_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """The right of one open request to a range; `at`: when it was taken."""
-
-    token: str
-    range: Range
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """Who is completing, and until when nobody else may."""
-
-    token: str
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """Calls of the application's hooks whose end no process has recorded; `at`: the last one's."""
-
-    lost: int = 0
-    at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
 class Upload:
-    """One file on its way in. Sizes in bytes, times in Unix seconds.
+    """One file on its way in. Sizes in bytes, times in seconds of the clock of deadlines.
 
+    Dates that people read are Unix seconds: `created_at`, and `discarded_at`, when its
+    finished file was deleted or moved away.
     `limit` is the most that is accepted and what space is reserved for;
     `length` is the declared total, None until it is known.
-    `queued_at`: since when it stands in the line; `slot_until`: until when it counts
-    as open; `discarded_at`: when its finished file was deleted, or moved away.
+    `began_at`: when it came, or was let in last; `queued_at`: since when it stands in the
+    line; `slot_until`: until when it counts as open.
     `is_named`: the file has its final name, and the application has been told of it, so
     the application may have moved it since.
     """
@@ -117,6 +97,7 @@ class Upload:
     completion: Completion | None = None
     calls: Calls = Calls()
     is_named: bool = False
+    began_at: float = 0.0
     queued_at: float | None = None
     slot_until: float = 0.0
     assessment_id: str | None = None
@@ -154,11 +135,19 @@ class Upload:
     @property
     def active_at(self) -> float:
         """When a byte last came or a request last began; before, until when its turn was."""
-        times = [self.created_at, *(lease.at for lease in self.leases)]
+        times = [self.began_at, *(lease.at for lease in self.leases)]
         return max([*times, self.received.last_at or self.slot_until])
 
     def expires_at(self, expires_after: float) -> float:
         return self.active_at + expires_after
+
+    def is_open(self, now: float, latest: float = inf) -> bool:
+        """Whether it has a slot; one that ends after `latest` was promised by no setting of now."""
+        return self.state in HOLDS_SPACE and now < self.slot_until <= latest
+
+    def is_being_completed(self, now: float, latest: float = inf) -> bool:
+        """Whether somebody has the right to complete it; one that ends after `latest` is over."""
+        return self.completion is not None and now < self.completion.until <= latest
 
     def is_complete(self) -> bool:
         return self.state is State.COMPLETE
@@ -267,12 +256,12 @@ class Upload:
             self.check_receiving()
         return self if self.queued_at is not None else replace(self, queued_at=now)
 
-    def let_in(self, until: float) -> Upload:
+    def let_in(self, now: float, until: float) -> Upload:
         """Its turn: it has space, and a slot until then. Unchanged if it does not wait."""
         if self.queued_at is None:
             return self
         after = self._move(State.RECEIVING) if self.state is State.WAITING else self
-        return replace(after, queued_at=None, slot_until=until)
+        return replace(after, queued_at=None, began_at=now, slot_until=until)
 
     def forfeit(self, now: float) -> Upload:
         """It was let in and let its time pass; unchanged if a byte came, or will."""
@@ -281,10 +270,12 @@ class Upload:
             return self
         return self._end(State.EXPIRED, "it was let in and sent nothing")
 
-    def keep_slot(self, until: float) -> Upload:
-        if self.state not in HOLDS_SPACE:
+    def keep_slot(self, now: float, limits: Limits) -> Upload:
+        """Bytes come; recorded not at every chunk, for that rewrites the upload's row."""
+        is_long = self.slot_until - now > limits.slot_idle / 2
+        if self.state not in HOLDS_SPACE or (is_long and self.is_open(now, limits.latest(now))):
             return self
-        return replace(self, slot_until=max(until, self.slot_until))
+        return replace(self, slot_until=now + limits.slot_idle)
 
     def declare_length(self, length: int) -> Upload:
         """Fix the length, which a client may learn late but never change."""
@@ -308,7 +299,7 @@ class Upload:
         Raises `BytesMissing`, `FileDigestMismatch`, `Busy`, `UploadClosed`, `UploadGone`.
         """
         self.check_exists()
-        if self.state is State.COMPLETING and self.completion and self.completion.until > now:
+        if self.is_being_completed(now, until):
             raise Busy("completing this upload")
         if self.state is not State.COMPLETING:
             self.check_receiving()
@@ -388,14 +379,15 @@ class Upload:
             raise BadRequest("digest", "is another than was announced before")
         return replace(self, digest=digest)
 
-    def cancel(self, now: float) -> Upload:
+    def cancel(self, now: float, latest: float = inf) -> Upload:
         """The client gives up; asked again, nothing changes.
 
+        `latest`: when the right of somebody who completes it would end, taken now.
         Raises `Busy` while it is being completed, `UploadClosed` when it is complete.
         """
         if self.state in GONE:
             return self
-        if self.state is State.COMPLETING and self.completion and self.completion.until > now:
+        if self.is_being_completed(now, latest):
             raise Busy("completing this upload")
         return self._end(State.CANCELLED, None)
 

@@ -143,6 +143,7 @@ class Engine:
             metadata=create.metadata,
             state=State.WAITING,
             queued_at=now,
+            began_at=now,
         )
         # A crash from here on: it stands in the line, and is let in or not as any other.
         upload = await ground.catalog.create(wanted)
@@ -264,7 +265,8 @@ class Engine:
 
     async def _cancel(self, before: Upload) -> Upload:
         ground, now, upload_id = self._ground, self._ground.clock(), before.id
-        upload = await ground.catalog.update(upload_id, lambda u: u.cancel(now))
+        latest = now + self.settings.completion_lease
+        upload = await ground.catalog.update(upload_id, lambda u: u.cancel(now, latest))
         await self._writing.end(upload_id)
         # A crash here leaves the folder of a cancelled upload: the sweep deletes it.
         await ground.on_thread(ground.storage.delete, upload_id)
@@ -353,7 +355,8 @@ class Engine:
             raise NotThere
         ground = self._ground
         space: Space = await ground.on_thread(ground.storage.space)
-        census = await ground.catalog.census(ground.clock())
+        now, limits = ground.clock(), ground.settings.limits
+        census = await ground.catalog.census(now, limits.latest(now))
         uploads = await ground.catalog.uploads({State.COMPLETE, State.RECEIVING, State.COMPLETING})
         used = sum(u.received.size for u in uploads if u.discarded_at is None)
         return StorageFacts(

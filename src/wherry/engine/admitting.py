@@ -94,7 +94,7 @@ class Admitting:
     async def _advance(self, entering: str | None = None) -> dict[str, Upload]:
         ground, now = self._ground, self._ground.clock()
         limits = ground.settings.limits
-        line = await ground.catalog.line(now)
+        line = await ground.catalog.line(now, limits.latest(now))
         there = {place.upload_id for place in line.places}
         self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in there}
         if not line.places:
@@ -104,15 +104,17 @@ class Admitting:
         for upload_id in line.unused:
             with ground.apart("background-failed", upload_id=upload_id):
                 await self._forfeit(upload_id, now)
-        since = {place.upload_id: place.since for place in await self._reserve(line)}
+        since = {place.upload_id: place.since for place in await self._reserve(line, now)}
         # A crash here: places on disk for some who wait. `_left_behind` finds them.
 
         def choose(line: Line) -> list[str]:
-            return [place.upload_id for place in line.only(since.keys()).turns(limits)]
+            turns = line.only(since.keys()).turns(limits, now=now)
+            return [place.upload_id for place in turns]
 
         if not since:
             return {}
-        let_in = await ground.catalog.advance(now, choose, lambda u: u.let_in(now + limits.turn))
+        until, latest = now + limits.turn, limits.latest(now)
+        let_in = await ground.catalog.advance(now, choose, lambda u: u.let_in(now, until), latest)
         for upload in let_in:
             waited = max(now - since[upload.id], 0.0)
             if upload.id != entering or waited > 1:  # else it has only just asked
@@ -123,26 +125,40 @@ class Admitting:
                 await self._delete(upload_id)
         return changed
 
-    async def _reserve(self, line: Line) -> list[Place]:
+    async def _reserve(self, line: Line, now: float) -> tuple[Place, ...]:
         """Those whose turn it is, with their place on disk."""
-        ground, limits = self._ground, self._ground.settings.limits
-        turns = line.turns(limits, await self._free())
-        lack_space = set(line.turns(limits)) - set(turns)
+        limits = self._ground.settings.limits
+        turns = line.turns(limits, await self._free(), now)
+        lack_space = set(line.turns(limits, now=now)) - set(turns)
         if lack_space and await self._left_behind(line):
-            turns = line.turns(limits, await self._free())
-        reserved = []
-        for place in turns:
-            try:
-                if not place.comes_back:
-                    await ground.on_thread(ground.storage.reserve, place.upload_id, place.bytes)
-                self._trouble.pop(place.upload_id, None)
-            except UploadError as error:  # it stops nobody else
-                await self._not_reserved(place, error)
-                is_full = isinstance(error, DiskFull)  # then nobody else who needs space has it
-                others = [p for p in line.places if p != place and (p.comes_back or not is_full)]
-                return await self._reserve(line.only({other.upload_id for other in others}))
-            reserved.append(place)
-        return reserved
+            turns = line.turns(limits, await self._free(), now)
+        reserved: dict[str, Place] = {}
+        while todo := [place for place in turns if place.upload_id not in reserved]:
+            place = todo[0]
+            error = await self._reserve_one(place)
+            if error is None:
+                reserved[place.upload_id] = place
+                continue
+            # It keeps its place in the line, and stops nobody who could do with less.
+            left = [p for p in line.places if p != place]
+            if isinstance(error, DiskFull):
+                left = [p for p in left if p.upload_id in reserved or p.bytes < place.bytes]
+            line = line.only({p.upload_id for p in left})
+            free = await self._free() + sum(p.bytes for p in reserved.values())
+            turns = line.turns(limits, free, now)
+        return turns
+
+    async def _reserve_one(self, place: Place) -> UploadError | None:
+        """A place on disk for one; why there is none, if so."""
+        ground = self._ground
+        try:
+            if not place.comes_back:
+                await ground.on_thread(ground.storage.reserve, place.upload_id, place.bytes)
+        except UploadError as error:
+            await self._not_reserved(place, error)
+            return error
+        self._trouble.pop(place.upload_id, None)
+        return None
 
     async def _not_reserved(self, place: Place, error: UploadError) -> None:
         """It keeps its place in the line, unless the volume cannot hold it at all."""
@@ -201,7 +217,8 @@ class Admitting:
         now, seen = anyio.current_time(), self._seen
         is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
         if seen is None or not is_good or (wanted is not None and wanted not in seen.by_upload):
-            line = await self._ground.catalog.line(self._ground.clock())
+            at, limits = self._ground.clock(), self._ground.settings.limits
+            line = await self._ground.catalog.line(at, limits.latest(at))
             self._seen = seen = _Positions(now, line.positions())
         return seen.by_upload
 

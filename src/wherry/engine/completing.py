@@ -297,9 +297,10 @@ class Completing:
     async def take_up(self) -> None:
         """Begin every completion that a process has left behind."""
         now = self._ground.clock()
+        latest = now + self._ground.settings.completion_lease
         completing = partial(self._ground.catalog.uploads, {State.COMPLETING}, None)
         async for upload in self._ground.every(completing):
-            if upload.completion is not None and upload.completion.until <= now:
+            if upload.completion is not None and not upload.is_being_completed(now, latest):
                 self._ground.say("taken-up", upload)
                 self.begin(upload.id)
 

@@ -30,7 +30,7 @@ class Watching:
         ground, now = self._ground, self._ground.clock()
         reading = Reading(
             at=now,
-            census=await ground.catalog.census(now),
+            census=await ground.catalog.census(now, ground.settings.limits.latest(now)),
             space=await ground.on_thread(ground.storage.space),
             min_free=ground.settings.min_free,
             max_open=ground.settings.max_open,

@@ -137,7 +137,8 @@ class Writing:
             with anyio.CancelScope(shield=True):
                 try:
                     upload = await ground.catalog.update(
-                        upload.id, lambda u: self._with_slot(u.record(token, parts), now)
+                        upload.id,
+                        lambda u: u.record(token, parts).keep_slot(now, ground.settings.limits),
                     )
                 except UploadError:
                     await self._release(write.upload_id, token)
@@ -200,11 +201,11 @@ class Writing:
                 raise Superseded
             if write.is_chunk:
                 limits.check_chunk(whole, upload.length)
-            return self._with_slot(upload, now).lease(mine.range, mine.token, now)
+            return upload.keep_slot(now, limits).lease(mine.range, mine.token, now)
 
         def lease_with_slot(upload: Upload) -> Upload:
             after = lease(upload)
-            if upload.slot_until <= now:
+            if not upload.is_open(now, limits.latest(now)):
                 raise _Idle
             return after
 
@@ -218,11 +219,6 @@ class Writing:
         mine.leased, mine.kept_at = True, now
         return upload
 
-    def _with_slot(self, upload: Upload, now: float) -> Upload:
-        """Its slot kept; not at every chunk, for that rewrites the upload's row."""
-        idle = self._ground.settings.slot_idle
-        return upload.keep_slot(now + idle) if upload.slot_until - now <= idle / 2 else upload
-
     async def keep_active(self) -> None:
         """Bytes on their way are activity, however slowly they come: slots and uploads live on."""
         now, settings = self._ground.clock(), self._ground.settings
@@ -233,7 +229,8 @@ class Writing:
                 await self._ground.catalog.update(write.upload_id, self._kept(write.token, now))
 
     def _kept(self, token: str, now: float) -> Change:
-        return lambda upload: self._with_slot(upload.touch(token, now), now)
+        limits = self._ground.settings.limits
+        return lambda upload: upload.touch(token, now).keep_slot(now, limits)
 
     async def _writer(self, upload_id: str, within: Range) -> Writer:
         """Another process may be at its last write in this range: its end is near."""

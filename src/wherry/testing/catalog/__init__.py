@@ -46,6 +46,8 @@ CHECKS: tuple[Check, ...] = (
     changes.a_caller_that_goes_away_harms_nobody,
     changes.reading_does_not_wait_for_a_change,
     admission.the_line_counts_what_is_open_and_reserved,
+    admission.a_slot_that_no_setting_allows_is_over,
+    admission.who_is_open_is_named_to_those_who_wait,
     admission.who_waits_stands_in_the_line_until_let_in,
     admission.unused_are_those_who_were_let_in_and_sent_nothing,
     admission.no_two_take_the_last_place,

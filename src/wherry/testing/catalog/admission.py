@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from wherry.catalog import Catalog
-from wherry.core.admission import Line, Place, Taken
+from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.errors import UploadNotFound
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
@@ -39,6 +39,32 @@ async def the_line_counts_what_is_open_and_reserved(catalog: Catalog) -> None:
     assert (await catalog.line(20.0)).taken["b"] == Taken(0, 100)
 
 
+async def a_slot_that_no_setting_allows_is_over(catalog: Catalog) -> None:
+    """A clock that was set back, or a setting that was made smaller, leaves such slots."""
+    for name, until in (("within", 15.0), ("beyond", 15.5)):
+        await catalog.create(replace(new_upload(name), slot_until=until))
+    for at, latest, count in ((10.0, 15.0, 1), (10.0, 16.0, 2), (15.0, 20.0, 1)):
+        assert (await catalog.line(at, latest)).open == count
+        assert (await catalog.census(at, latest)).open == count
+        counted: list[int] = []
+
+        def look(line: Line, counted: list[int] = counted) -> list[str]:
+            counted.append(line.open)
+            return []
+
+        await catalog.advance(at, look, lambda u: u, latest)
+        assert counted == [count]
+
+
+async def who_is_open_is_named_to_those_who_wait(catalog: Catalog) -> None:
+    for name, until in (("open", 20.0), ("abandoned", 10.0), ("beyond", 31.0)):
+        new = replace(new_upload(name, owner="p"), slot_until=until, began_at=4.0)
+        await catalog.create(new)
+    assert (await catalog.line(10.0, 30.0)).opened == ()  # nobody minds while nobody waits
+    await catalog.create(waiting("next", 2.0))
+    assert (await catalog.line(10.0, 30.0)).opened == (Opened("p", 100, 4.0),)
+
+
 async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
     await whole_upload(catalog, "back")
     await catalog.update("back", lambda u: u.stand_in_line(1.5))
@@ -50,7 +76,7 @@ async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
         Place("back", "o", 1.5, 0, comes_back=True),
         Place("late", "o", 2.0, 100),
     }
-    changed = await catalog.advance(5.0, lambda line: ["first"], lambda u: u.let_in(65.0))
+    changed = await catalog.advance(5.0, lambda line: ["first"], lambda u: u.let_in(5.0, 65.0))
     assert changed == [await catalog.load("first")]
     assert changed[0].state is State.RECEIVING
     await catalog.update("late", lambda u: u.cancel(6.0))
@@ -65,7 +91,7 @@ async def unused_are_those_who_were_let_in_and_sent_nothing(catalog: Catalog) ->
     await catalog.update("quick", lambda u: u.lease(Range(0, 1), "t", 1.0))
     await catalog.update("quick", lambda u: u.record("t", (Part(0, 1, 7, 1.0),)))
     await catalog.update("leased", lambda u: u.lease(Range(0, 1), "t", 1.0))
-    await catalog.update("asking", lambda u: u.keep_slot(20.0))
+    await catalog.update("asking", lambda u: u.keep_slot(10.0, Limits(slot_idle=10.0)))
     assert (await catalog.line(15.0)).unused == ()  # nobody minds while nobody waits
     await catalog.create(waiting("next", 2.0))
     assert (await catalog.line(9.0)).unused == ()
@@ -80,7 +106,7 @@ async def no_two_take_the_last_place(catalog: Catalog) -> None:
 
     async def one(number: int) -> None:
         await catalog.create(waiting(f"u{number}", float(number), f"o{number % 3}"))
-        await catalog.advance(0.0, choose, lambda u: u.let_in(10.0))
+        await catalog.advance(0.0, choose, lambda u: u.let_in(0.0, 10.0))
 
     await together(*(partial(one, number) for number in range(50)))
     line = await catalog.line(0.0)
@@ -97,7 +123,7 @@ async def an_advance_that_raises_lets_nobody_in(catalog: Catalog) -> None:
     before = await catalog.uploads()
 
     def change(upload: Upload) -> Upload:
-        return upload.let_in(1 / (upload.id != "b"))
+        return upload.let_in(0.0, 1 / (upload.id != "b"))
 
     await refused(ZeroDivisionError, lambda: catalog.advance(0.0, lambda _: ["a", "b"], change))
     await refused(UploadNotFound, lambda: catalog.advance(0.0, lambda _: ["a", "c"], change))

@@ -21,6 +21,7 @@ async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
         new_upload("full"),
         filename="Ünïcode 🎬.mp4",
         created_at=0.5,
+        began_at=0.75,
         limit=LARGEST,
         length=LARGEST,
         content_type="video/mp4",
