@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -175,8 +174,6 @@ def test_a_setting_that_does_not_exist_is_one_sentence() -> None:
 
 
 def test_sigterm_ends_the_server_in_time_whatever_is_open(tmp_path: Path) -> None:
-    import time
-
     server = Server(tmp_path / "data")
     server.start()
     try:
@@ -185,12 +182,11 @@ def test_sigterm_ends_the_server_in_time_whatever_is_open(tmp_path: Path) -> Non
             url = f"/chunked-upload/{upload_id}/events"
             with api.http.stream("GET", url) as stream:
                 next(stream.iter_lines())
-                begun = time.monotonic()
                 server.stop()
-                assert time.monotonic() - begun < 8  # 10 is when it would be killed
     finally:
         server.kill()
-    assert re.search(r"shut", server.log.read_text(), re.IGNORECASE)
+    # It was not killed, as it is after 10 s.
+    assert "Finished server process" in server.log.read_text()
 
 
 def test_all_uploads_are_listed_and_a_limit_bounds_them(tmp_path: Path) -> None:
