@@ -10,6 +10,7 @@ import struct
 import sys
 import zipfile
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,9 @@ def picture(codec: str, pixels: str) -> bytes:
 
 
 def database() -> bytes:
-    connection = sqlite3.connect(":memory:")
-    connection.execute("create table notes (text)")
-    return bytes(connection.serialize())
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("create table notes (text)")
+        return bytes(connection.serialize())
 
 
 def heic() -> bytes:
@@ -163,6 +164,25 @@ def test_what_an_earlier_version_found_unreadable_stays_a_failure() -> None:
     assert judged({"unreadable": "it ends"})["verdict"] == "fail"
     (finding,) = find(10, POLICIES["web"], [StepResult("probe", "done", 0.0, NO_MEDIA)])
     assert finding.code == "FILE-UNREADABLE"
+
+
+@pytest.mark.parametrize("suffix", ["aac", "mp3", "h264", "mpg"])
+def test_a_recording_that_was_cut_anywhere_is_known_by_its_name(
+    assess_here: Assess, tmp_path: Path, suffix: str
+) -> None:
+    how: dict[str, Any] = {"sound": None}
+    if suffix == "mpg":
+        how = {"codec": "mpeg2video", "codec_options": {}, "clock": 25, "sound": "mp2"}
+    if suffix in ("aac", "mp3"):
+        path = make_video(
+            tmp_path / f"a.{suffix}", seconds=6, video=False, silence=None, codec=suffix
+        )
+    else:
+        path = record(tmp_path / f"a.{suffix}", seconds=6, **how)
+    path.write_bytes(path.read_bytes()[1001:-99])
+    assert assess_here(path)["verdict"] in ("pass", "warn")
+    nameless = path.rename(tmp_path / "data")
+    assert assess_here(nameless)["verdict"] == "not-assessed"
 
 
 @pytest.mark.parametrize(

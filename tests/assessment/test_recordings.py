@@ -24,6 +24,7 @@ from tests.assessment.recordings import (
 from wherry.assessment.policy import POLICIES
 from wherry.assessment.progress import StepResult
 from wherry.assessment.report import find
+from wherry.testing.video import make_video
 
 Facts = dict[str, Any]
 Found = list[tuple[str, str]]
@@ -79,6 +80,35 @@ def trimmed_at_the_beginning(path: Path) -> Path:
     return patched(path, (b"elst", 20, lambda begin: begin + next(rates) * 3 // 2))
 
 
+def song(path: Path, codec: str = "mp3") -> Path:
+    return make_video(path, seconds=4, video=False, silence=None, codec=codec)
+
+
+def twice(path: Path) -> Path:
+    path.write_bytes(path.read_bytes() * 2)
+    return path
+
+
+def unsized(path: Path) -> Path:
+    """As written to a pipe, and longer than a number of whole packets."""
+    data = bytearray(song(path, "pcm_s16le").read_bytes())
+    data[4:8] = b"\xff" * 4
+    at = data.index(b"data")
+    data[at + 4 : at + 8] = b"\xff" * 4
+    path.write_bytes(data[:-2048])
+    return path
+
+
+def uncounted(path: Path) -> Path:
+    """As written to a pipe: the header has numbers that were to be filled in later."""
+    data = bytearray(path.read_bytes())
+    data[4:8] = bytes(4)
+    at = data.index(b"vids")
+    data[at + 32 : at + 36] = b"\0\0\0\x40"
+    path.write_bytes(data)
+    return path
+
+
 GOOD: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "plain": ("mp4", record),
     "trimmed at the end": ("mp4", trimmed),
@@ -113,6 +143,10 @@ GOOD: dict[str, tuple[str, Callable[[Path], Path]]] = {
     ),
     "flv": ("flv", record),
     "flv that is live": ("flv", lambda path: record(path, start=10.0)),
+    "asf with B-frames": ("asf", lambda path: record(path, sound="mp3")),
+    "wav of unknown size": ("wav", lambda path: unsized(path)),
+    "songs that were joined": ("mp3", lambda path: twice(song(path))),
+    "avi of unknown size": ("avi", lambda path: uncounted(record(path, sound="mp3"))),
     "raw H.264": ("h264", lambda path: record(path, sound=None)),
     "raw HEVC": (
         "hevc",
@@ -269,6 +303,14 @@ def test_a_file_cut_between_two_fragments_is_missed_by_its_segment_index(tmp_pat
     facts, found = examine(path, tmp_path)
     assert found[0] == ("INT-TRUNCATED", "fail")
     assert facts["streams"][0]["missing_end"] == pytest.approx(2.0, abs=0.5)
+
+
+def test_a_file_that_ends_behind_its_header_is_empty(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.mp4", options=FRAGMENTED)
+    first = next(at for name, at, _ in boxes(path.read_bytes()) if name == b"moof")
+    path.write_bytes(path.read_bytes()[:first])
+    _, found = examine(path, tmp_path)
+    assert found == [("INT-EMPTY", "fail"), ("INT-EMPTY", "warn")]
 
 
 def test_a_file_cut_between_two_fragments_is_missed_by_nobody_else(tmp_path: Path) -> None:

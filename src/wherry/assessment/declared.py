@@ -25,7 +25,7 @@ Basis = Literal["declared", "estimated", "counted"]
 #: Containers whose header has a length for each track, by FFmpeg's names.
 OF_TRACKS = frozenset(("mov", "flac", "wav", "w64", "aiff", "caf", "mxf", "gxf"))
 #: Those whose header has one for the whole.
-OF_ALL = frozenset(("mov", "matroska", "flv", "asf", "avi"))
+OF_ALL = frozenset(("mov", "matroska", "flv", "asf"))
 #: How far a track's length may go beyond the container's, in seconds, and still be its own: tools
 #: that cut Matroska files may leave the tags of the whole.
 CLOSE = 0.1
@@ -65,6 +65,8 @@ def read_declared(container: InputContainer, file: str) -> Declared:
 
 def _ends(container: InputContainer, names: frozenset[str], movie: Movie, file: str) -> Any:
     zero = (container.start_time or 0) / av.time_base
+    # Each frame of AVI has a header of eight bytes. Who does not know how many says anything.
+    most = container.size // 8
     by_track = bool(names & OF_TRACKS) or ("mp3" in names and _counts_frames(file))
     for stream in container.streams:
         if not _is_timed(stream):
@@ -83,7 +85,7 @@ def _ends(container: InputContainer, names: frozenset[str], movie: Movie, file: 
         elif own is not None and by_track:
             indexed = _indexed(stream) if "mov" in names else None
             yield stream.index, begin + (own if indexed is None else min(own, indexed))
-        elif "avi" in names and stream.type == "video" and stream.frames:
+        elif "avi" in names and stream.type == "video" and 0 < stream.frames <= most:
             # Of sound it is often wrong; and what FFmpeg tells as its length is mended by it.
             yield stream.index, float(stream.frames * base)
 

@@ -108,6 +108,7 @@ def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
     skipped = found.skipped_bytes
     message = f"{skipped} bytes within the file make no sense."
     yield from _judged(policy, "skipped_bytes", skipped, "INT-SKIPPED", message)
+    yield from _nothing(found, policy)
     yield from _missing_frames(found, policy)
     yield from _missing_end(found, policy)
     yield from _gaps(found, policy)
@@ -122,6 +123,15 @@ def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
         later, earlier = ("video", "sound") if apart > 0 else ("sound", "video")
         message = f"The {later} ends {abs(apart):.2f} s after the {earlier}."
         yield from _judged(policy, "uneven", abs(apart), "AV-UNEVEN", message)
+
+
+def _nothing(found: Integrity, policy: Policy) -> Iterator[Finding]:
+    """Tracks of which nothing came, though there is a decoder for them."""
+    for kind, word in (("video", "video"), ("audio", "sound")):
+        tracks = [s for s in found.streams if s.type == kind and s.codec and not s.encrypted]
+        if tracks and not any(track.frames for track in tracks):
+            message = f"There is nothing in the {word} track."
+            yield from _so(policy, f"empty_{kind}", "INT-EMPTY", message, "counted")
 
 
 def _missing_end(found: Integrity, policy: Policy) -> Iterator[Finding]:

@@ -32,7 +32,10 @@ MEDIA = (
     *((4, name) for name in (b"ftyp", b"moov", b"mdat", b"wide", b"styp", b"moof", b"sidx")),
     *((8, name) for name in (b"AVI ", b"WAVE", b"AIFF", b"AIFC")),
     *((0, name) for name in (b"\x1aE\xdf\xa3", b"FLV", b"OggS", b"fLaC", b"ID3", b"caff")),
-    *((0, name) for name in (b"DKIF", b"#!AMR", b"RF64", b"riff", b"\x06\x0e\x2b\x34")),
+    *(
+        (0, name)
+        for name in (b"DKIF", b"#!AMR", b"\x1f\x07\0", b"RF64", b"riff", b"\x06\x0e\x2b\x34")
+    ),
     *(
         (0, name)
         for name in (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\0\0\1", b"\0\0\0\1", b"\x0bw")

@@ -58,6 +58,11 @@ REASONS = {
 }
 
 
+#: FFmpeg's decoders of MP3, and how tags begin that stand between its frames.
+MP3 = frozenset(("mp3", "mp3float"))
+TAGGED = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+
+
 class Unreadable(Exception):
     """The file cannot be assessed; the text says why. `is_media`: it is a video or sound."""
 
@@ -93,8 +98,6 @@ def open_media(file: str) -> InputContainer:
         reason = REASONS.get(type(error).__name__, error.strerror or "")
         raise Unreadable(reason, is_media=kind is Kind.MEDIA) from None
     try:
-        if kind is Kind.UNKNOWN and container.format.name in CREDULOUS:
-            raise Unreadable(REASONS["InvalidDataError"], is_media=False)
         _check_bounds(container)
     except Unreadable:
         container.close()
@@ -103,6 +106,11 @@ def open_media(file: str) -> InputContainer:
         # Without a key there is nothing to decode, and nothing to be told as damaged.
         stream.discard = Discard.all
     return container
+
+
+def is_guessed(container: InputContainer, file: str) -> bool:
+    """Whether FFmpeg opened `file` as what it may be by accident: it begins like nothing known."""
+    return container.format.name in CREDULOUS and kind_of(file) is Kind.UNKNOWN
 
 
 def _check_bounds(container: InputContainer) -> None:
@@ -246,10 +254,13 @@ def _decoded(packet: Packet[Any], clock: Stamps) -> Decoded:
         if not packet.size and isinstance(error, EOFError):
             # The decoder was at its end before: a stream that was not announced came between.
             return Decoded(packet, shift=clock.shift)
+        if packet.stream.codec_context.name in MP3 and bytes(packet).startswith(TAGGED):
+            # Songs that were joined have their tags in the middle.
+            return Decoded(packet, shift=clock.shift)
         clock.drop()
         message = error.strerror or "cannot be decoded"
         return Decoded(packet, error=message, shift=clock.shift)
-    clock.place(frames)
+    clock.place(frames, last=not packet.size)
     heard = tuple(without_padding(frame, packet.stream) for frame in frames)
     return Decoded(packet, heard, shift=clock.shift)
 

@@ -93,6 +93,8 @@ CONDITIONS: Mapping[str, str] = {
     "silent_channel": "one channel is silent and another is not",
     "cut_off": "a stream ends in the middle of a frame, as a recording does that was cut",
     "encrypted": "picture or sound is encrypted, and cannot be looked at",
+    "empty_video": "there is a video track, and nothing in it",
+    "empty_audio": "there is a sound track, and nothing in it",
     "unknown_track": "there is no decoder for a track beside one that can be played",
     "not_media": "the file is neither video nor sound",
 }

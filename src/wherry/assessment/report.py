@@ -81,20 +81,28 @@ def parse_results(results: Sequence[StepResult], *, called_media: bool = True) -
     `called_media`: whoever sent it calls it a video or sound.
     """
     found = Found()
+    if not called_media and any(_is_no_media(result) for result in results):
+        found.not_media = True
+        return found
     for result in results:
         if result.facts is None:
             continue
         try:
             if "unreadable" in result.facts:
                 found.unreadable[result.name] = str(result.facts["unreadable"])[:500]
-                if result.name == "probe" and result.facts.get("is_media") is False:
-                    found.not_media = not called_media
             else:
                 _take(found, result.name, result.facts)
         except (ValidationError, RecursionError):
             # A decoder that was taken over may say anything, in any shape.
             found.senseless.append(result.name)
     return found
+
+
+def _is_no_media(result: StepResult) -> bool:
+    """Whether the probe knows it as something else, or has only guessed that it is media."""
+    if result.name != "probe" or result.facts is None:
+        return False
+    return result.facts.get("is_media") is False or result.facts.get("guessed") is True
 
 
 def _take(found: Found, step: str, facts: Mapping[str, Any]) -> None:
@@ -205,7 +213,8 @@ def find(
     found = found or parse_results(results)
     if found.not_media:
         yield from find_no_media(policy)
-    elif length == 0:
+        return
+    if length == 0:
         yield _fail("FILE-EMPTY", "The file is empty.")
     elif "probe" in found.unreadable:
         yield _fail("FILE-UNREADABLE", f"The file cannot be read: {found.unreadable['probe']}.")

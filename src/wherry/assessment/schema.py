@@ -77,6 +77,9 @@ class Probe(Model):
     container: str
     duration: Seconds | None
     duration_basis: Basis | None = Field(None, description="null: a report of an earlier version")
+    guessed: bool = Field(
+        False, description="it begins like nothing known, and may be what it was opened as"
+    )
     start: Seconds | None = None
     bit_rate: int | None = None
     faststart: bool | None = Field(
@@ -103,6 +106,7 @@ class Decoded(Model):
     index: int
     type: str
     codec: str | None = None
+    encrypted: bool = False
     packets: Count = 0
     frames: Count
     leading: Count = Field(

@@ -24,7 +24,7 @@ from av.stream import Stream
 from av.video.frame import VideoFrame
 
 #: Containers whose packets do not say when they are shown, by FFmpeg's names.
-UNSTAMPED = frozenset(("avi", "h264", "hevc", "m4v", "mpegvideo"))
+UNSTAMPED = frozenset(("avi", "asf", "h264", "hevc", "m4v", "mpegvideo"))
 #: Those in which a clock may be set anew.
 RESET = frozenset(("mpegts", "mpeg"))
 #: A clock that goes back by more, or ahead by more, was set anew; in seconds.
@@ -75,14 +75,20 @@ class Stamps:
         if self._waiting:
             heappop(self._waiting)
 
-    def place(self, frames: Iterable[Any]) -> None:
-        """Give these frames their time and duration, in the stream's time base."""
+    def place(self, frames: Iterable[Any], *, last: bool = False) -> None:
+        """Give these frames their time and duration, in the stream's time base.
+
+        `last`: they were in the decoder when the packets ended.
+        """
         for frame in frames:
             if not isinstance(frame, (VideoFrame, AudioFrame)):
                 continue
             if self._waiting:
                 frame.pts = heappop(self._waiting)
-            base = frame.time_base
+            base = frame.time_base or self.stream.time_base
+            if last and frame.pts is None and self._latest is not None and base:
+                frame.time_base = base
+                frame.pts = self._latest + self._usual(frame, base)
             if frame.pts is None or not base:
                 continue
             if self.resets:

@@ -21,7 +21,7 @@ from av.video.frame import VideoFrame
 
 from wherry.assessment.codecs import codec_name
 from wherry.assessment.declared import Basis
-from wherry.assessment.media import Decoded, duration_of, is_cover, seconds
+from wherry.assessment.media import Decoded, duration_of, is_cover, is_encrypted, seconds
 from wherry.assessment.stamps import BACK
 
 #: How many errors and gaps are listed for a stream; the counts have them all.
@@ -39,6 +39,8 @@ DISTANCES, PLACES = 4096, 10_000
 NEAR = 0.5
 #: How many packets are looked at for those that are shown before the first frame.
 EARLY = 1000
+#: How many frames may be shown behind the one that is decoded last.
+REORDERED = 3
 #: Codecs in which a packet may rightly bring no frame of its own.
 UNCOUNTED = frozenset(("vp8", "vp9", "mpeg4", "msmpeg4v3", "vc1", "wmv3"))
 
@@ -146,6 +148,7 @@ class Tally:
             self._remember(place)
         elif packet.is_corrupt:
             self.damaged += 1
+            self._tail["short"] += 1
             self._note(place, "the container marks this packet as damaged")
         for frame in decoded.frames:
             self.take_frame(frame)
@@ -165,7 +168,10 @@ class Tally:
 
     def _is_back(self, before: float | None, now: float) -> bool:
         """Whether time goes back; where a clock was set anew is told in another way."""
-        return before is not None and now < before and not (self.streamed and before - now > BACK)
+        if before is None or now >= before:
+            return False
+        # Nor does it matter before the first frame of a recording that was cut.
+        return not self.streamed or (self.frames > 0 and before - now <= BACK)
 
     def _is_before_the_first(self) -> bool:
         """Whether a recording that was begun between key frames has not come to one yet."""
@@ -185,7 +191,9 @@ class Tally:
         if isinstance(frame, VideoFrame):
             self.interlaced |= frame.interlaced_frame
             self._lead.show(frame.pts, bool(self.errors))
-        if frame.is_corrupt:
+        if frame.is_corrupt and self.streamed and self.frames == 1:
+            self._lead.failed += 1
+        elif frame.is_corrupt:
             self.damaged += 1
             self._last_damaged = self.frames
             is_last = self._last_place is not None and abs(shown - self._last_place) < 1e-3
@@ -238,15 +246,19 @@ class Tally:
         before = self._steps[0]
         if self._shown is not None and before and last - before > GAP and last > PAUSE * before:
             self._pause(self._shown - last + before, self._shown)
-        if self._last_damaged == self.frames and self.frames:
+        # Without a time, a packet cannot be told from those that are shown behind it.
+        behind = 0 if self._last_place is not None else REORDERED
+        if self._last_damaged and self.frames - self._last_damaged <= behind:
             self._tail["frames"] = max(self._tail["frames"], 1)
-        if not self.streamed or not self._tail.total():
-            return False
-        self.errors -= self._tail["errors"]
-        self.damaged -= self._tail["frames"]
+        # Where the size of the whole is not known, the last packet is what was left.
+        self.damaged -= self._tail["short"]
+        cut = self.streamed and self._tail.total() > 0
+        if cut:
+            self.errors -= self._tail["errors"]
+            self.damaged -= self._tail["frames"]
         if self.errors + self.damaged < len(self.first_errors):
             del self.first_errors[self.errors + self.damaged :]
-        return True
+        return cut
 
     @property
     def leading(self) -> int:
@@ -290,6 +302,7 @@ class Tally:
             "index": self.stream.index,
             "type": self.stream.type,
             "codec": codec_name(self.stream),
+            "encrypted": is_encrypted(self.stream),
             "packets": self.packets,
             "frames": self.frames,
             "leading": self.leading,

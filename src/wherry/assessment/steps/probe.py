@@ -23,6 +23,7 @@ from wherry.assessment.media import (
     frames,
     is_cover,
     is_encrypted,
+    is_guessed,
     main_sound,
     moving_picture,
     open_media,
@@ -54,6 +55,7 @@ def measure(context: Context) -> dict[str, Any]:
             streams[picture.index] |= _display(picture, rotation or 0)
         return {
             "container": container.format.name,
+            "guessed": is_guessed(container, context.file),
             "duration": seconds(declared.length),
             "duration_basis": declared.basis,
             "start": seconds(origin(container)),
@@ -80,7 +82,7 @@ def _stream(stream: Any, declared: Declared) -> dict[str, Any]:
         "profile": text(stream.profile) if context and stream.profile else None,
         "encrypted": is_encrypted(stream),
         "duration": when(stream.duration, stream.time_base, 0.0),
-        "duration_basis": stream.duration and ("declared" if own else "estimated"),
+        "duration_basis": _basis(stream, own),
         "frames": stream.frames or None,
         "language": text(stream.metadata.get("language")),
     }
@@ -96,6 +98,12 @@ def _stream(stream: Any, declared: Declared) -> dict[str, Any]:
             "layout": context.layout.name,
         }
     return facts
+
+
+def _basis(stream: Any, own: bool) -> str | None:
+    if stream.duration is None:
+        return None
+    return "declared" if own else "estimated"
 
 
 def _video(stream: Any) -> dict[str, Any]:
