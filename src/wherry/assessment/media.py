@@ -11,7 +11,7 @@ read to its end.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,13 +129,41 @@ def _check_bounds(container: InputContainer) -> None:
 
 def moving_picture(container: InputContainer) -> VideoStream | None:
     """The video a viewer sees; a cover picture is none."""
-    shown = (s for s in container.streams.video if not is_cover(s) and is_playable(s))
-    return next(shown, None)
+    shown: VideoStream | None = _played(s for s in container.streams.video if not is_cover(s))
+    return shown
 
 
 def main_sound(container: InputContainer) -> AudioStream | None:
     """The audio a viewer hears."""
-    return next((s for s in container.streams.audio if is_playable(s)), None)
+    heard: AudioStream | None = _played(container.streams.audio)
+    return heard
+
+
+#: A track with one of these is for somebody, or for something, else.
+SIDE = (
+    Disposition.comment
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired
+    | Disposition.descriptions
+    | Disposition.clean_effects
+    | Disposition.dependent
+    | Disposition.karaoke
+)
+
+
+def _played(streams: Iterable[Any]) -> Any:
+    """The track that a player chooses by itself: the first that is marked as default, or the first.
+
+    FFmpeg's own choice, the one with most pixels or channels, is no player's.
+    """
+    playable = (stream for stream in streams if is_playable(stream))
+    return min(playable, key=_rank, default=None)
+
+
+def _rank(stream: Stream) -> tuple[bool, bool, int]:
+    """The lower, the sooner it is played."""
+    marks = stream.disposition
+    return bool(marks & SIDE), not marks & Disposition.default, stream.index
 
 
 def is_playable(stream: Stream) -> bool:
@@ -144,7 +172,8 @@ def is_playable(stream: Stream) -> bool:
 
 
 def is_cover(stream: Stream) -> bool:
-    return bool(stream.disposition & Disposition.attached_pic)
+    """Whether it is a cover, or thumbnails to search by."""
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
 def is_encrypted(stream: Stream) -> bool:

@@ -50,6 +50,7 @@ class Stream(Model):
     duration_basis: Basis | None = None
     frames: int | None = Field(None, description="as declared")
     language: str | None = None
+    default: bool | None = Field(None, description="marked to be played unless somebody chooses")
     bit_rate: int | None = None
     width: int | None = None
     height: int | None = None
@@ -197,6 +198,7 @@ class Interlace(Model):
 
 
 class Visual(Model):
+    stream: int | None = Field(default=None, description="the video that is played, and looked at")
     black: Stretches | None = None
     freeze: Stretches | None = None
     scenes: Scenes | None = None
@@ -219,12 +221,21 @@ class Channel(Model):
     silent: bool
 
 
+class Track(Model):
+    """A sound track that is not played unless somebody chooses it."""
+
+    stream: int
+    loudness: Loudness
+    silent: bool = Field(description="nothing can be heard in any channel")
+
+
 class Audio(Model):
-    stream: int | None = None
+    stream: int | None = Field(default=None, description="the track that is played, and looked at")
     loudness: Loudness | None = None
     silence: Stretches | None = None
     clipping: Stretches | None = None
     channels: list[Channel] | None = None
+    others: list[Track] | None = Field(default=None, description="7 at most")
 
 
 class Artefact(Model):

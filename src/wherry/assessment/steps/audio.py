@@ -1,6 +1,7 @@
 """What can be heard: loudness, peaks, silence, clipping, silent channels; and a waveform.
 
-Rule 1: the sound is decoded once, and one chain of filters listens to it.
+Rule 1: the sound is decoded once, and one chain of filters listens to it. Of several
+tracks, the one that is played is reported in full, the others shortly.
 
 Rule 2: the filters hear one kind of sound. Where a file changes its rate or its
 channels half-way, what follows is converted to what came first.
@@ -20,7 +21,7 @@ from av.audio.resampler import AudioResampler
 from av.filter import Graph
 
 from wherry.assessment.context import Context
-from wherry.assessment.media import frames, length, main_sound, open_media
+from wherry.assessment.media import decode, is_playable, length, main_sound, open_media
 from wherry.assessment.pictures import waveform
 from wherry.assessment.steps.visual import pulled
 from wherry.assessment.stretches import Marks, Stretches, finite, no_stretches
@@ -39,6 +40,8 @@ NOTHING = -70.0
 #: In fewer seconds there is no range of loudness to speak of.
 RANGE_FROM = 10.0
 
+#: How many tracks are listened to.
+TRACKS = 8
 WIDTH, HEIGHT = 1200, 200
 #: How many of the loudest samples are kept for the waveform; pairs are joined beyond.
 MOST = 4 * WIDTH
@@ -64,13 +67,21 @@ class Heard:
 def find(file: str) -> Heard:
     """Listen to everything. Raises `Unreadable`."""
     with open_media(file) as container:
-        stream = main_sound(container)
-        if stream is None:
-            return Heard({"silence": no_stretches()})
-        sound = _Sound(timeline_of(container, stream), length(container) or 0.0)
-        for frame in frames(container, stream):
-            sound.take(frame)
-        return Heard(sound.render(stream.index), sound.peaks)
+        main = main_sound(container)
+        if main is None:
+            return Heard({"silence": no_stretches(), "others": []})
+        others = [s for s in container.streams.audio if s is not main and is_playable(s)]
+        streams = [main, *others[: TRACKS - 1]]
+        claimed = length(container) or 0.0
+        sounds = {s.index: _Sound(timeline_of(container, s), claimed) for s in streams}
+        for decoded in decode(container, *streams):
+            if decoded.packet is not None:
+                sound = sounds[decoded.packet.stream.index]
+                for frame in decoded.frames:
+                    sound.take(frame)
+        sound = sounds.pop(main.index)
+        told = [other.render_shortly(index) for index, other in sounds.items()]
+        return Heard({**sound.render(main.index), "others": told}, sound.peaks)
 
 
 @dataclass(slots=True)
@@ -177,10 +188,20 @@ class _Sound:
             self.peaks = [max(pair) for pair in zip(*[iter(self.peaks)] * 2, strict=True)]
             self._join *= 2
 
-    def render(self, index: int) -> dict[str, Any]:
-        """Everything, once there is nothing more to hear."""
+    def render_shortly(self, index: int) -> dict[str, Any]:
+        """What there is to know of a track that is not played."""
+        self._finish()
+        channels = list(self._render_channels())
+        silent = all(channel["silent"] for channel in channels)
+        return {"stream": index, "loudness": self._render_loudness(), "silent": silent}
+
+    def _finish(self) -> None:
         if self._graph is not None:
             self._push(self._graph, None)
+
+    def render(self, index: int) -> dict[str, Any]:
+        """Everything, once there is nothing more to hear."""
+        self._finish()
         return {
             "stream": index,
             "loudness": self._render_loudness(),

@@ -12,6 +12,7 @@ from typing import Any
 
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
@@ -85,6 +86,7 @@ def _stream(stream: Any, declared: Declared) -> dict[str, Any]:
         "duration_basis": _basis(stream, own),
         "frames": stream.frames or None,
         "language": text(stream.metadata.get("language")),
+        "default": bool(stream.disposition & Disposition.default),
     }
     if context is None:
         return facts

@@ -105,7 +105,11 @@ def find(file: str) -> Seen:
             small = picture.take(frame)
             samples.take(line.latest, small)
             interlace.take(frame)
-        facts = {**picture.render(stream.index), "interlace": interlace.render()}
+        facts = {
+            "stream": stream.index,
+            **picture.render(stream.index),
+            "interlace": interlace.render(),
+        }
         return Seen(facts, samples, size, rotation % 360, line.end)
 
 
