@@ -11,9 +11,9 @@ read to its end.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 from av.audio.frame import AudioFrame
@@ -61,6 +61,7 @@ REASONS = {
 #: FFmpeg's decoders of MP3, and how tags begin that stand between its frames.
 MP3 = frozenset(("mp3", "mp3float"))
 TAGGED = (b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+Measured = TypeVar("Measured")
 
 
 class Unreadable(Exception):
@@ -304,7 +305,25 @@ def stamps(container: InputContainer, stream: Stream) -> Stamps:
     return Stamps(stream, unstamped, not RESET.isdisjoint(names))
 
 
-def frames(container: InputContainer, stream: Stream) -> Iterator[Any]:
-    """The frames of one stream that could be decoded."""
-    for decoded in decode(container, stream):
+class Unsteady(Exception):
+    """Something is damaged, and what several threads make of it depends on their luck."""
+
+
+def steadily(measure: Callable[[int], Measured]) -> Measured:
+    """What `measure` finds, given a number of threads: many, or one where it raises `Unsteady`."""
+    try:
+        return measure(THREADS)
+    except Unsteady:
+        return measure(1)
+
+
+def frames(container: InputContainer, stream: Stream, threads: int = 1) -> Iterator[Any]:
+    """The frames of one stream that could be decoded.
+
+    Raises `Unsteady` for the first damage if there are several threads.
+    """
+    for decoded in decode(container, stream, threads=threads):
+        is_damaged = decoded.error or any(frame.is_corrupt for frame in decoded.frames)
+        if threads > 1 and is_damaged:
+            raise Unsteady
         yield from decoded.frames

@@ -74,7 +74,7 @@ def find(file: str) -> Heard:
         streams = [main, *others[: TRACKS - 1]]
         claimed = length(container) or 0.0
         sounds = {s.index: _Sound(timeline_of(container, s), claimed) for s in streams}
-        for decoded in decode(container, *streams):
+        for decoded in decode(container, *streams, threads=1):
             if decoded.packet is not None:
                 sound = sounds[decoded.packet.stream.index]
                 for frame in decoded.frames:

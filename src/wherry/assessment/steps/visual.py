@@ -26,7 +26,7 @@ from av.video.reformatter import VideoReformatter
 
 from wherry.assessment.colours import know_matrix
 from wherry.assessment.context import Context
-from wherry.assessment.media import frames, moving_picture, open_media
+from wherry.assessment.media import frames, moving_picture, open_media, steadily
 from wherry.assessment.sheets import Samples, write_sheets
 from wherry.assessment.stretches import SHORTEST, Marks, Stretches, finite, no_stretches
 from wherry.assessment.timeline import TICK, Timeline, shown, timeline_of
@@ -91,6 +91,10 @@ class Seen:
 
 def find(file: str) -> Seen:
     """Look at every picture. Raises `Unreadable`."""
+    return steadily(lambda threads: _look(file, threads))
+
+
+def _look(file: str, threads: int) -> Seen:
     with open_media(file) as container:
         stream = moving_picture(container)
         if stream is None:
@@ -98,7 +102,7 @@ def find(file: str) -> Seen:
         line, samples = timeline_of(container, stream), Samples()
         picture, interlace = _Picture(line), _Interlace()
         size, rotation = None, 0
-        for frame in frames(container, stream):
+        for frame in frames(container, stream, threads):
             if size is None:
                 aspect = float(stream.sample_aspect_ratio or 1)
                 size, rotation = (frame.width * aspect, float(frame.height)), int(frame.rotation)
