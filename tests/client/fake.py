@@ -218,7 +218,8 @@ class FakeServer:
             if first < last:
                 upload.data[first:last] = asked.body[first - start : last - start]
         upload.received = merge([*upload.received, Range(start, end)])
-        return reply(200, {"received_bytes": upload.received_bytes, "size": len(upload.data)})
+        missing = [[gap.start, gap.end] for gap in gaps(upload.received, len(upload.data))]
+        return reply(200, {"received_bytes": upload.received_bytes, "missing": missing[:100]})
 
     def _complete(self, asked: Asked) -> Reply:
         upload = self.uploads[asked.json["upload_id"]]

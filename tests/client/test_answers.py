@@ -16,7 +16,7 @@ from wherry.client.answers import (
     Answer,
     parse_assessment,
     parse_error,
-    parse_received,
+    parse_missing,
     parse_retry_after,
     parse_upload,
 )
@@ -56,7 +56,7 @@ def page(status: int, body: bytes = b"<html>", **headers: str) -> ClientError:
 @settings(deadline=None)
 @given(json_values.map(json.dumps).map(str.encode) | st.binary(max_size=50))
 def test_any_body_is_a_value_or_an_unexpected_answer(body: bytes) -> None:
-    for parse in (parse_upload, parse_received, parse_assessment):
+    for parse in (parse_upload, parse_missing, parse_assessment):
         with suppress(UnexpectedAnswer):
             parse(Answer(200, {}, body, NOW))
 
@@ -168,11 +168,11 @@ def test_retry_after_is_seconds_or_a_date() -> None:
     assert parse_retry_after("-1", NOW) is None
 
 
-def test_retry_after_is_read_from_the_header_before_the_body() -> None:
+def test_retry_after_is_read_from_the_body_before_the_header() -> None:
     body = json.dumps({"code": "no-room", "retry_after": 5}).encode()
     assert parse_error(Answer(503, PROBLEM, body, NOW)).retry_after == 5
     with_header = PROBLEM | {"retry-after": "9"}
-    assert parse_error(Answer(503, with_header, body, NOW)).retry_after == 9
+    assert parse_error(Answer(503, with_header, body, NOW)).retry_after == 5
 
 
 def test_an_init_answer_is_read_in_full() -> None:

@@ -12,7 +12,7 @@ from wherry.client.errors import (
     ServerFailed,
 )
 from wherry.client.plan import FLOOR, ChunkSize, Patience
-from wherry.core.limits import MiB
+from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
 
@@ -21,6 +21,7 @@ def test_retry_after_is_waited_for() -> None:
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, ServerFailed("no", retryable=True, retry_after=17.0), 1.0, 0.0)
+    plan.looked([])
     assert plan.next(17.9) is None
     assert plan.next(18.0) is not None
 
@@ -33,7 +34,7 @@ def test_pauses_double_and_progress_forgets_them() -> None:
         now = patience.until
     assert pauses[:5] == [0.1, 0.2, 0.4, 0.8, 1.6]
     assert pauses[-2:] == [30.0, 30.0]
-    patience.progressed()
+    patience.progressed(now)
     patience.failed(FAILED, now, now, jitter=1.0)
     assert patience.until - now == pytest.approx(0.1)
 
@@ -47,7 +48,7 @@ def test_what_fails_together_counts_once() -> None:
 
 def test_the_budget_counts_from_the_first_failure_not_from_the_last_progress() -> None:
     patience = Patience(10)
-    patience.progressed()
+    patience.progressed(0.0)
     patience.failed(FAILED, 0.0, 500.0, jitter=0.0)  # one request took its time
     patience.failed(FAILED, 505.0, 509.0, jitter=0.0)
     with pytest.raises(GaveUp) as gave_up:
@@ -55,9 +56,28 @@ def test_the_budget_counts_from_the_first_failure_not_from_the_last_progress() -
     assert gave_up.value.__cause__ is FAILED
 
 
-def test_a_pause_beyond_the_budget_is_not_waited_for() -> None:
+def test_no_answer_makes_a_pause_longer_than_the_longest_nor_ends_the_patience() -> None:
+    patience = Patience(300)
+    patience.failed(ServerFailed("no", retry_after=86400.0), 0.0, 1.0, jitter=0.0)
+    assert patience.until == 31.0
+
+
+def test_what_was_on_its_way_before_a_failure_does_not_end_the_trouble() -> None:
+    patience = Patience(300)
+    patience.failed(FAILED, 0.0, 2.0, jitter=1.0)
+    patience.progressed(began=1.0)
+    assert patience.in_trouble
+    patience.progressed(began=2.5)
+    assert not patience.in_trouble
+
+
+def test_patience_is_not_spent_while_the_computer_is_asleep() -> None:
+    patience = Patience(60)
+    patience.failed(FAILED, 0.0, 1.0, jitter=1.0)
+    patience.failed(FAILED, 3600.0, 3601.0, jitter=1.0)
+    patience.failed(FAILED, 3601.2, 3602.0, jitter=1.0)
     with pytest.raises(GaveUp):
-        Patience(300).failed(ServerFailed("no", retry_after=86400.0), 0.0, 1.0, jitter=0.0)
+        patience.failed(FAILED, 3603.0, 3663.0, jitter=1.0)
 
 
 def test_after_a_failure_one_request_alone_tries_the_way() -> None:
@@ -70,6 +90,8 @@ def test_after_a_failure_one_request_alone_tries_the_way() -> None:
     assert third is not None
     for chunk in (first, second, third):
         plan.failed(chunk, FAILED, 1.0, 0.0)
+    assert plan.next(1.0) is None, "the status comes first"
+    plan.looked([])
     alone = plan.next(1.0)
     assert alone is not None
     assert plan.next(1.0) is None
@@ -83,16 +105,18 @@ def test_whether_the_server_is_back_is_found_out_with_the_smallest_chunk() -> No
     assert chunk is not None
     plan.failed(chunk, FAILED, 1.0, jitter=0.0)
     for now in (2.0, 3.0):
+        plan.looked([])
         probe = plan.next(now)
         assert probe is not None
         assert len(probe.range) == FLOOR
         plan.failed(probe, NotConnected("no", retryable=True), now, jitter=0.0)
+    plan.looked([])
     probe = plan.next(4.0)
     assert probe is not None
     plan.passed(probe, 4.0)
     chunk = plan.next(4.0)
     assert chunk is not None
-    assert chunk.range == Range(FLOOR, FLOOR + 1 * MiB)
+    assert chunk.range == Range(FLOOR, FLOOR + 512 * KiB)
 
 
 def test_no_room_is_waited_for_however_long_it_takes() -> None:

@@ -77,6 +77,10 @@ def play(plan: Plan, network: Network, seconds: Callable[[], float] = lambda: 1.
             order += 1
             heapq.heappush(flying, (now + seconds(), order, chunk))
             check_flight([flown.range for _, _, flown in flying], plan.size)
+        if not flying and plan.must_look:
+            now = max(now, plan.patience.until)
+            plan.looked(network.arrived)
+            continue
         if not flying:
             assert plan.patience.until > now, "nothing flies, and nothing is waited for"
             now = plan.patience.until
@@ -212,8 +216,20 @@ def test_a_reset_of_a_size_that_never_passed_is_a_refusal() -> None:
     plan = a_plan(20 * MiB, size := ChunkSize())
     chunk = plan.next(0.0)
     assert chunk is not None
-    assert plan.failed(chunk, RESET, 1.0, 1.0)
+    plan.failed(chunk, RESET, 1.0, 1.0)
+    assert plan.looked([]) == 5 * MiB
     assert size.now == 2560 * KiB
+
+
+@pytest.mark.parametrize("error", [RESET, FAILED])
+def test_while_the_server_is_away_sizes_are_not_blamed(error: ClientError) -> None:
+    plan = a_plan(20 * MiB, size := ChunkSize())
+    chunk = plan.next(0.0)
+    assert chunk is not None
+    plan.failed(chunk, error, 1.0, 1.0)
+    plan.patience.failed(FAILED, 2.0, 3.0, 1.0)  # the status did not get through at first
+    assert plan.looked([]) is None
+    assert size.now == 5 * MiB
 
 
 def test_a_reset_of_a_size_that_has_passed_is_tried_again_at_that_size() -> None:
@@ -222,7 +238,8 @@ def test_a_reset_of_a_size_that_has_passed_is_tried_again_at_that_size() -> None
     plan = a_plan(20 * MiB, size)
     chunk = plan.next(0.0)
     assert chunk is not None
-    assert not plan.failed(chunk, RESET, 1.0, 1.0)
+    plan.failed(chunk, RESET, 1.0, 1.0)
+    assert plan.looked([]) is None
     assert size.now == 5 * MiB
 
 
@@ -231,6 +248,7 @@ def test_no_connection_says_nothing_about_sizes() -> None:
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, NotConnected("no", retryable=True), 1.0, 1.0)
+    assert plan.looked([]) is None
     assert size.now == 5 * MiB
 
 

@@ -7,6 +7,8 @@ address) is an error of its own, never a value with holes.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -65,6 +67,26 @@ class UploadStatus:
     digest: str | None = None
     deleted_at: str | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """In the waiting line, whatever its state is."""
+        return self.state == "waiting" or (self.state == "receiving" and self.position is not None)
+
+    @property
+    def is_brought(self) -> bool:
+        """All of it has come, whoever brought it: `init` would begin a second one."""
+        return self.state in ("completing", "complete")
+
+    def check_not_gone(self) -> None:
+        """Raises `UploadGone`."""
+        if self.state in ("cancelled", "expired", "failed"):
+            raise UploadGone(
+                f"The upload is {self.state}.",
+                "Its bytes are deleted.",
+                "upload-gone",
+                facts={"state": self.state},
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
@@ -98,14 +120,14 @@ def parse_uploads(answer: Answer) -> list[UploadStatus]:
 
 def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
     try:
-        limits = data.get("limits") or {}
+        limits = {} if data.get("limits") is None else data["limits"]
         return UploadStatus(
             upload_id=_text(data, "upload_id"),
             state=_text(data, "state"),
             filename=data.get("filename"),
             size=_number(data, "size"),
             received_bytes=_number(data, "received_bytes") or 0,
-            received=tuple(Range(int(a), int(b)) for a, b in data.get("received") or ()),
+            received=_ranges(data["received"]) if data.get("received") is not None else (),
             position=_number(data, "position"),
             retry_after=_retry_after(answer, data),
             assessment_id=data.get("assessment_id"),
@@ -121,12 +143,18 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
         raise _unexpected(answer) from error
 
 
-def parse_received(answer: Answer) -> int:
-    """The bytes safe in all, from the answer to a chunk. Raises `UnexpectedAnswer`."""
-    received = _parse_object(answer).get("received_bytes")
-    if not isinstance(received, int):
-        raise _unexpected(answer)
-    return received
+def parse_missing(answer: Answer) -> tuple[Range, ...]:
+    """What the server still misses, from its answer to a chunk: its first hundred gaps.
+
+    Raises `UnexpectedAnswer`.
+    """
+    data = _parse_object(answer)
+    try:
+        if _number(data, "received_bytes") is None:
+            raise TypeError("received_bytes")
+        return _ranges(data.get("missing"))
+    except (TypeError, ValueError) as error:
+        raise _unexpected(answer) from error
 
 
 def parse_assessment(answer: Answer) -> Assessment:
@@ -154,13 +182,27 @@ _TYPES: Mapping[int, type[ClientError]] = {
     401: Unauthorized,
     403: Unauthorized,
     404: NotFound,
-    410: UploadGone,
+    410: NotFound,
     413: TooLarge,
     507: NoSpace,
 }
 
+#: The type of an error, by Wherry's own word for it.
+_CODES: Mapping[str, type[ClientError]] = {
+    "upload-not-found": UploadGone,
+    "upload-gone": UploadGone,
+    "no-room": NoRoom,
+    "waiting": NoRoom,
+    "disk-full": NoRoom,
+    "busy": Busy,
+    "bytes-missing": BytesMissing,
+}
+
 #: What may succeed later, where no problem document says so; 52x are Cloudflare's.
 _RETRYABLE = {408, 425, 429, 500, 502, 503, 504, *range(520, 530)}
+
+#: Said by a proxy, with a time to come back, these mean: there will be room later.
+_FULL = (429, 503)
 
 
 def parse_error(answer: Answer) -> ClientError:
@@ -169,25 +211,29 @@ def parse_error(answer: Answer) -> ClientError:
     status = answer.status
     if facts is None:
         return _foreign_error(answer)
-    code = str(facts.get("code", ""))
-    kind = _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
-    if code in ("upload-not-found", "upload-gone"):
-        kind = UploadGone
-    elif code in ("no-room", "waiting"):
-        kind = NoRoom
-    elif code == "busy":
-        kind = Busy
-    elif status == 409 and "missing" in facts:
-        kind = BytesMissing
-    return kind(
-        str(facts.get("detail") or facts.get("title") or f"HTTP status {status}."),
-        str(facts.get("hint") or ""),
+    code = _said(facts, "code")
+    said = facts.get("retryable")
+    retryable = said if isinstance(said, bool) else status in _RETRYABLE
+    retry_after = _retry_after(answer, facts)
+    return _type_of(status, code, retryable, retry_after)(
+        _said(facts, "detail") or _said(facts, "title") or f"HTTP status {status}.",
+        _said(facts, "hint"),
         code,
         status,
-        bool(facts.get("retryable", status in _RETRYABLE)),
-        _retry_after(answer, facts),
+        retryable,
+        retry_after,
         facts,
     )
+
+
+def _type_of(
+    status: int, code: str, retryable: bool, retry_after: float | None
+) -> type[ClientError]:
+    if kind := _CODES.get(code):
+        return kind
+    if not code and status in _FULL and retryable and retry_after is not None:
+        return NoRoom
+    return _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
 
 
 def _foreign_error(answer: Answer) -> ClientError:
@@ -196,18 +242,17 @@ def _foreign_error(answer: Answer) -> ClientError:
     if 300 <= status < 400:
         where = answer.headers.get("location", "another address")
         return UnexpectedAnswer(
-            f"The server sends us on to {where}.", "Use that address.", status=status
+            f"The server redirects to {where}.", "Use that address.", "unexpected-answer", status
         )
     # IIS refuses by size with 404 and this number in its page.
-    if status == 413 or (status == 404 and b"404.13" in answer.body):
+    if status == 413 or (status == 404 and re.search(rb"\b404\.13\b", answer.body)):
         return TooLarge(
             "The request is too large for a proxy in front of the server.",
             "Upload in smaller chunks, or have the proxy's body limit raised.",
             status=413,
         )
-    kind = _TYPES.get(status) or (Refused if status < 500 else ServerFailed)
-    if kind is UploadGone:
-        kind = NotFound  # Only Wherry itself knows that an upload is gone.
+    retryable, retry_after = status in _RETRYABLE, _retry_after(answer, {})
+    kind = _type_of(status, "", retryable, retry_after)
     detail = f"The answer is HTTP status {status}, and it is not Wherry's."
     hint = "It comes from a proxy in front of the server, or from the application itself."
     if status == 401:
@@ -222,18 +267,15 @@ def _foreign_error(answer: Answer) -> ClientError:
         f"{detail} It says: {said}" if said and _is_sayable(said) else detail,
         hint,
         status=status,
-        retryable=status in _RETRYABLE,
-        retry_after=_retry_after(answer, {}),
+        retryable=retryable,
+        retry_after=retry_after,
         facts={"detail": said} if said else {},
     )
 
 
 def _hosts_detail(answer: Answer) -> str | None:
     """What an application says of its own refusal, as FastAPI does: `{"detail": "..."}`."""
-    try:
-        found = json.loads(answer.body)
-    except ValueError:
-        return None
+    found = _json(answer)
     said = found.get("detail") if isinstance(found, dict) else None
     return said if isinstance(said, str) and said else None
 
@@ -245,38 +287,48 @@ def _is_sayable(words: str) -> bool:
 
 def parse_retry_after(value: str, at: float) -> float | None:
     """RFC 9110 section 10.2.3: seconds, or a date (seen `at` Unix seconds); else None."""
-    if value.isascii() and value.strip().isdigit():
-        return float(value)
-    try:
-        return max(parsedate_to_datetime(value).timestamp() - at, 0.0)
-    except ValueError:
-        return None
+    value = value.strip()
+    seconds = math.inf
+    if value.isascii() and value.isdigit():
+        seconds = float(value)
+    elif value.endswith(" GMT"):
+        try:
+            seconds = max(parsedate_to_datetime(value).timestamp() - at, 0.0)
+        except (ValueError, OverflowError):
+            return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _retry_after(answer: Answer, facts: Mapping[str, Any]) -> float | None:
-    if "retry-after" in answer.headers:
-        return parse_retry_after(answer.headers["retry-after"], answer.at)
-    seconds = facts.get("retry_after")
-    return float(seconds) if isinstance(seconds, int | float) and seconds >= 0 else None
+    """The body's own word comes before the header, which proxies change and browsers hide."""
+    said = facts.get("retry_after")
+    if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said < math.inf:
+        return float(said)
+    header = answer.headers.get("retry-after")
+    return None if header is None else parse_retry_after(header, answer.at)
 
 
 def _problem(answer: Answer) -> Mapping[str, Any] | None:
     """The problem document (RFC 9457), or None if this is somebody else's page."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/problem+json":
-        return None
-    try:
-        facts = json.loads(answer.body)
-    except ValueError:
-        return None
+    facts = _json(answer) if kind == "application/problem+json" else None
     return facts if isinstance(facts, dict) else None
 
 
-def _parse_object(answer: Answer) -> Mapping[str, Any]:
+def _json(answer: Answer) -> Any:
+    """None where it is no JSON."""
     try:
-        data = json.loads(answer.body)
-    except ValueError:
-        raise _unexpected(answer) from None
+        return json.loads(answer.body.decode(errors="replace"), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
+
+
+def _parse_object(answer: Answer) -> Mapping[str, Any]:
+    data = _json(answer)
     if not isinstance(data, dict):
         raise _unexpected(answer)
     return data
@@ -287,9 +339,15 @@ def _unexpected(answer: Answer) -> UnexpectedAnswer:
     return UnexpectedAnswer(
         f"The answer (status {answer.status}, {kind}) is not one of Wherry's.",
         "Check the address: it ends where /chunked-upload begins.",
-        status=answer.status,
+        "unexpected-answer",
+        answer.status,
         retryable=True,
     )
+
+
+def _said(facts: Mapping[str, Any], name: str) -> str:
+    value = facts.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
@@ -301,6 +359,16 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 def _number(data: Mapping[str, Any], name: str) -> int | None:
     value = data.get(name)
-    if value is not None and (not isinstance(value, int) or value < 0):
-        raise TypeError(name)
+    return None if value is None else _count(value)
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise TypeError(value)
     return value
+
+
+def _ranges(value: Any) -> tuple[Range, ...]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return tuple(Range(_count(start), _count(end)) for start, end in value)

@@ -159,7 +159,7 @@ class AsyncClient:
         retrying = Retrying(self._options.patience, lambda error, pause: None)
         wire, before = self._wire(), None
         while True:
-            assessment = await retrying.ask(wire.assessment, assessment_id)
+            assessment = await retrying.ask("status", wire.assessment, assessment_id)
             if assessment != before and on_change is not None:
                 on_change(assessment)
             if assessment.is_finished:

@@ -67,7 +67,15 @@ class Unauthorized(ClientError):
     """401, also with fresh headers, or 403."""
 
 
-class NotFound(ClientError):
+class Refused(ClientError):
+    """Any other 4xx: the request, its content or its type is not wanted."""
+
+
+class ServerFailed(ClientError):
+    """5xx: the server, or a proxy that did not reach it."""
+
+
+class NotFound(Refused):
     """There is nothing at this address, or it belongs to somebody else."""
 
 
@@ -79,7 +87,7 @@ class UploadGone(ClientError):
     """The upload was cancelled, has expired or has failed: its bytes are deleted."""
 
 
-class BytesMissing(ClientError):
+class BytesMissing(Refused):
     """Completion was asked for too early."""
 
 
@@ -88,23 +96,15 @@ class TooLarge(ClientError):
 
 
 class NoSpace(ClientError):
-    """507: the disk is full, or the file can never fit."""
+    """507: the file can never fit into the space that the server has."""
 
 
 class NoRoom(ClientError):
-    """The server is full at the moment; whoever waits gets in."""
+    """The server is full at the moment; whoever waits gets in. It is waited for, not raised."""
 
 
-class Busy(ClientError):
+class Busy(ServerFailed):
     """Somebody else is completing the upload at the moment."""
-
-
-class Refused(ClientError):
-    """Any other 4xx: the request, its content or its type is not wanted."""
-
-
-class ServerFailed(ClientError):
-    """5xx: the server, or a proxy that did not reach it."""
 
 
 class UnexpectedAnswer(ClientError):

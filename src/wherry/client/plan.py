@@ -15,10 +15,11 @@ Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wherry.client.errors import ClientError, ConnectionLost, GaveUp, NoRoom, TooLarge
+from wherry.client.decisions import Next, what_next
+from wherry.client.errors import ClientError, ConnectionLost, GaveUp, NoRoom, ServerFailed
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
@@ -33,6 +34,15 @@ BACKOFF, LONGEST_BACKOFF = 0.1, 30.0
 #: Seconds between two questions to a server that is full or at work, where it does not say.
 #: A place that comes up in the waiting line is kept for a minute, so none waits longer.
 POLL, LONGEST_WAIT = 1.0, 30.0
+#: Who comes back so many seconds after the end of a pause begins to count failures anew.
+ASLEEP = 60.0
+#: So many gaps the server lists in its answer to a chunk.
+LISTED = 100
+
+
+def pause_of(retry_after: float | None) -> float:
+    """Seconds to wait for room or for an end, whatever the answer says."""
+    return min(retry_after or POLL, LONGEST_WAIT)
 
 
 class ChunkSize:
@@ -75,14 +85,18 @@ class ChunkSize:
         self._halve(size)
         return size > self.floor
 
-    def note_failed(self, size: int, seconds: float, reset: bool) -> bool:
-        """A `reset` of a size that never passed is a refusal in disguise: True."""
-        if reset and not self.is_proven(size) and size > self.floor:
-            self._halve(size)
-            return True
+    def note_failed(self, size: int, seconds: float) -> None:
         if seconds > TIMER:
             self.pace = self._on_grid(size // 2)
-        return False
+
+    def note_suspected(self, size: int) -> bool:
+        """What failed though the server is there: of a size that never passed, it was
+        refused: True.
+        """
+        refused = not self.is_proven(size) and size > self.floor
+        if refused:
+            self._halve(size)
+        return refused
 
     def _halve(self, size: int) -> None:
         half = self._on_grid(size // 2)
@@ -99,17 +113,20 @@ class Patience:
         self.budget = budget  #: Seconds without progress, counted from the first failure.
         self.until = 0.0  #: Nothing is sent before this time.
         self.in_trouble = False  #: Nothing got through since the last error.
-        self._failures = 0
+        self.failures = 0  #: Without progress since.
         self._failing_since = 0.0
         self._failed_at = 0.0
 
-    def progressed(self) -> None:
-        self._failures, self.in_trouble = 0, False
+    def progressed(self, began: float) -> None:
+        """What `began` before the last failure says nothing of what is now."""
+        if began >= self._failed_at:
+            self.failures, self.in_trouble = 0, False
 
-    def waits(self, error: NoRoom, now: float) -> None:
+    def waits(self, error: ClientError, now: float) -> None:
         """There will be room later: that is not a failure, however long it takes."""
         self.in_trouble = True
-        self.until = max(self.until, now + min(error.retry_after or POLL, LONGEST_WAIT))
+        self._failed_at = now
+        self.until = max(self.until, now + pause_of(error.retry_after))
 
     def failed(self, error: ClientError, began: float, now: float, jitter: float) -> None:
         """Set the next pause. Raises `GaveUp` when that would exceed the budget.
@@ -117,14 +134,18 @@ class Patience:
         `began`: when the failed request was started. Those that were in flight
         together fail together, and count once.
         """
-        self.in_trouble = True
-        if self._failures == 0:
+        if began > self.until + ASLEEP:
+            self.failures = 0  # The computer was asleep meanwhile.
+        # Whoever lost a range to another client is not in trouble: the server is there.
+        self.in_trouble = self.in_trouble or error.code != "superseded"
+        if self.failures == 0:
             self._failing_since = now
-        if self._failures == 0 or began >= self._failed_at:
-            self._failures += 1
+        if self.failures == 0 or began >= self._failed_at:
+            self.failures += 1
             self._failed_at = now
-        pause = jitter * min(LONGEST_BACKOFF, BACKOFF * 2.0 ** (self._failures - 1))
-        self.until = max(self.until, now + max(pause, error.retry_after or 0.0))
+        pause = jitter * min(LONGEST_BACKOFF, BACKOFF * 2.0 ** (self.failures - 1))
+        said = min(error.retry_after or 0.0, LONGEST_WAIT)
+        self.until = max(self.until, now + max(pause, said))
         if self.until - self._failing_since > self.budget:
             raise GaveUp(
                 f"No progress for {now - self._failing_since:.0f} s: {error.detail}",
@@ -156,13 +177,24 @@ class Plan:
     ) -> None:
         self.patience = patience
         self.size = size
+        self.must_look = False  #: The status is to be asked for before anything more is sent.
+        self._length = length
         self._concurrency = concurrency
-        self._to_send = merge(_on_grid(gap, size.floor, length) for gap in missing)
+        self._to_send = self._on_grid(missing)
         self._flying: set[Chunk] = set()
+        self._from_end = False
+        self._turned_at = 0.0
+        self._lasted = 0.0  # seconds that the last chunk took
+        # What may have been refused in disguise, and the failures until then.
+        self._suspected: tuple[Range, int] | None = None
 
     @property
     def is_done(self) -> bool:
         return not self._to_send and not self._flying
+
+    @property
+    def is_flying(self) -> bool:
+        return bool(self._flying)
 
     @property
     def left(self) -> int:
@@ -176,28 +208,45 @@ class Plan:
 
     def next(self, now: float) -> Chunk | None:
         """The chunk to send now; None while something in flight or a pause has to end first."""
-        if not self._to_send or now < self.patience.until:
+        if not self._to_send or self.must_look or now < self.patience.until:
             return None
-        first = self._to_send[0]
         # Whether the server is back, the smallest chunk finds out as well.
-        size = self.size.floor if self.patience.in_trouble else self.size.now
-        end = min(first.end, first.start + size)
-        proven = self.size.is_proven(end - first.start) and all(
-            self.size.is_proven(len(chunk.range)) for chunk in self._flying
-        )
-        is_clear = proven and not self.patience.in_trouble
+        cut = self._cut(self.size.floor if self.patience.in_trouble else self.size.now)
+        sizes = [len(cut), *(len(chunk.range) for chunk in self._flying)]
+        is_clear = not self.patience.in_trouble and all(map(self.size.is_proven, sizes))
         if len(self._flying) >= (self._concurrency if is_clear else 1):
             return None
-        self._to_send[:1] = [Range(end, first.end)] if end < first.end else []
-        chunk = Chunk(Range(first.start, end), now)
+        chunk = Chunk(cut, now)
         self._flying.add(chunk)
+        self._to_send = overlap(self._to_send, gaps([cut], self._length))
         return chunk
 
     def passed(self, chunk: Chunk, now: float) -> None:
         """Its bytes are acknowledged."""
         self._flying.remove(chunk)
-        self.size.note_passed(len(chunk.range), now - chunk.began)
-        self.patience.progressed()
+        self._lasted = now - chunk.began
+        self.size.note_passed(len(chunk.range), self._lasted)
+        self.patience.progressed(chunk.began)
+
+    def learned(self, missing: Sequence[Range]) -> None:
+        """The server's list of what it misses: another client may have brought some of it."""
+        unlisted = missing[-1].end if len(missing) >= LISTED else self._length
+        rest = [Range(unlisted, self._length)] if unlisted < self._length else []
+        self._to_send = overlap(self._to_send, self._on_grid([*missing, *rest]))
+
+    def looked(self, received: Iterable[Range]) -> int | None:
+        """The status that was asked for says what is `received`.
+
+        The size that was refused in disguise, if one was: the server was there all the time.
+        """
+        missing = gaps(received, self._length)
+        suspected, self._suspected, self.must_look = self._suspected, None, False
+        self._to_send = overlap(self._to_send, self._on_grid(missing))
+        if suspected is None or suspected[1] != self.patience.failures:
+            return None
+        lost = suspected[0]
+        is_refused = bool(overlap([lost], missing)) and self.size.note_suspected(len(lost))
+        return len(lost) if is_refused else None
 
     def took_back(self, chunk: Chunk) -> None:
         """It was not sent: its range is cut anew, and nothing is concluded from it."""
@@ -210,20 +259,46 @@ class Plan:
         Raises what trying again cannot mend: `error` itself, or `GaveUp`.
         """
         self.took_back(chunk)
-        size = len(chunk.range)
-        if isinstance(error, TooLarge) and error.facts.get("scope") != "file":
+        size, after = len(chunk.range), what_next(error, "chunk")
+        if after is Next.SMALLER:
             if not self.size.note_refused(size):
                 raise error
             return True
-        if isinstance(error, NoRoom):
-            self.patience.waits(error, now)
-            return False
         if not error.retryable:
             raise error
-        reset = isinstance(error, ConnectionLost)
-        refused = self.size.note_failed(size, now - chunk.began, reset)
+        if after in (Next.LOOK, Next.LINE):
+            self.must_look = True
+        if isinstance(error, NoRoom) or after is Next.WAIT:
+            self.patience.waits(error, now)
+            return False
+        if error.code == "superseded" and chunk.began >= self._turned_at:
+            # Another client sends the same file: each goes on from another end of what is left.
+            self._from_end = not self._from_end
+            self._turned_at = now
+            # Where they meet, it gets the time to bring what it has begun.
+            pause = (1 + jitter) * self._lasted
+            self.patience.until = max(self.patience.until, now + pause)
+        self.size.note_failed(size, now - chunk.began)
         self.patience.failed(error, chunk.began, now, jitter)
-        return refused
+        foreign = after is Next.LOOK and isinstance(error, ServerFailed)
+        if foreign or isinstance(error, ConnectionLost):
+            self._suspected = (chunk.range, self.patience.failures)
+        return False
+
+    def _cut(self, size: int) -> Range:
+        if not self._from_end:
+            first = self._to_send[0]
+            return Range(first.start, min(first.end, first.start + size))
+        last, floor = self._to_send[-1], self.size.floor
+        return Range(max(last.start, -(-(last.end - size) // floor) * floor), last.end)
+
+    def _on_grid(self, ranges: Iterable[Range]) -> list[Range]:
+        """Widened to multiples of the floor. The server skips what it already has."""
+        floor = self.size.floor
+        return merge(
+            Range(r.start // floor * floor, min(-(-r.end // floor) * floor, self._length))
+            for r in ranges
+        )
 
 
 def gaps(ranges: Iterable[Range], length: int) -> list[Range]:
@@ -236,6 +311,14 @@ def gaps(ranges: Iterable[Range], length: int) -> list[Range]:
     return [*found, Range(at, length)] if at < length else found
 
 
+def overlap(some: Iterable[Range], others: Sequence[Range]) -> list[Range]:
+    """The bytes that lie in both; each of them sorted and without overlap."""
+    both = (
+        (max(one.start, other.start), min(one.end, other.end)) for one in some for other in others
+    )
+    return [Range(start, end) for start, end in both if start < end]
+
+
 def merge(ranges: Iterable[Range]) -> list[Range]:
     """The same bytes as sorted ranges that neither overlap nor touch."""
     merged: list[Range] = []
@@ -244,8 +327,3 @@ def merge(ranges: Iterable[Range]) -> list[Range]:
             new = Range(merged[-1].start, max(merged.pop().end, new.end))  # noqa: PLW2901
         merged.append(new)
     return merged
-
-
-def _on_grid(gap: Range, floor: int, length: int) -> Range:
-    """`gap` widened to multiples of `floor`. The server skips what it already has."""
-    return Range(gap.start // floor * floor, min(-(-gap.end // floor) * floor, length))

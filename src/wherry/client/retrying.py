@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 import anyio
 
-from wherry.client.errors import Busy, ClientError, NoRoom, UnexpectedAnswer
+from wherry.client.decisions import Next, Verb, what_next
+from wherry.client.errors import Busy, ClientError, UnexpectedAnswer
 from wherry.client.plan import Patience
 
 #: Seconds of trying to reach a server that has not answered yet: the address may be wrong.
@@ -27,31 +28,45 @@ class Retrying:
         self._on_trouble = on_trouble
         self._is_known = False  # whether it is Wherry that answers at this address
 
-    async def ask(self, call: Callable[..., Awaitable[T]], *args: Any) -> T:
-        """What `call(*args)` gives. Raises what repeating cannot mend, and `Busy`."""
+    @property
+    def pause(self) -> float:
+        """Seconds until something may be sent."""
+        return max(self.patience.until - time.monotonic(), 0.0)
+
+    async def ask(
+        self,
+        verb: Verb,
+        call: Callable[..., Awaitable[T]],
+        *args: Any,
+        is_progress: bool = True,
+    ) -> T:
+        """What `call(*args)` gives. Raises what repeating cannot mend.
+
+        `is_progress`: that it gets through ends the trouble.
+        """
         while True:
+            await anyio.sleep(self.pause)
             began = time.monotonic()
             try:
                 answer = await call(*args)
-            except NoRoom as full:
-                self.patience.waits(full, time.monotonic())
-                await self.pause(full)
             except ClientError as error:
+                after = what_next(error, verb)
                 wrong_address = isinstance(error, UnexpectedAnswer) and not self._is_known
-                if wrong_address or isinstance(error, Busy) or not error.retryable:
+                if wrong_address or after not in (Next.WAIT, Next.RETRY):
                     raise
-                self.patience.failed(error, began, time.monotonic(), jitter())
-                await self.pause(error)
+                if after is Next.WAIT:
+                    self.patience.waits(error, time.monotonic())
+                else:
+                    self.patience.failed(error, began, time.monotonic(), jitter())
+                # Somebody else is completing it: that takes its time, and is no trouble.
+                if not isinstance(error, Busy):
+                    self._on_trouble(error, self.pause)
             else:
                 self._is_known = True
                 self.patience.budget = self._budget
-                self.patience.progressed()
+                if is_progress:
+                    self.patience.progressed(began)
                 return answer
-
-    async def pause(self, error: ClientError) -> None:
-        seconds = max(self.patience.until - time.monotonic(), 0.0)
-        self._on_trouble(error, seconds)
-        await anyio.sleep(seconds)
 
 
 def jitter() -> float:

@@ -22,9 +22,9 @@ import anyio
 from anyio import to_thread
 
 from wherry.client.answers import UploadStatus
+from wherry.client.decisions import Next, what_next
 from wherry.client.errors import (
     AnswerLost,
-    Busy,
     BytesMissing,
     ClientError,
     ConnectionLost,
@@ -32,13 +32,12 @@ from wherry.client.errors import (
     NoRoom,
     NotConnected,
     NotFound,
-    Refused,
     ServerFailed,
     TimedOut,
     TooLarge,
     UploadGone,
 )
-from wherry.client.plan import FLOOR, LONGEST_WAIT, POLL, Chunk, ChunkSize, Plan, gaps
+from wherry.client.plan import FLOOR, Chunk, ChunkSize, Plan, gaps, pause_of
 from wherry.client.progress import Result, Teller
 from wherry.client.retrying import Retrying, jitter
 from wherry.client.source import Source
@@ -96,7 +95,7 @@ class Run:
         source = self._source
         fingerprint = await to_thread.run_sync(source.fingerprint)
         try:
-            found = await self._retrying.ask(self._wire.alike, fingerprint)
+            found = await self._retrying.ask("status", self._wire.alike, fingerprint)
         except NotFound:  # an application with a list of its own there, or no Wherry at all
             return None
         whole = [u for u in found if u.state == "complete" and u.size == source.size]
@@ -121,35 +120,35 @@ class Run:
         fingerprint = await to_thread.run_sync(source.fingerprint)
         if source.size:
             data, part = await to_thread.run_sync(source.take, Range(0, source.size))
-            self._parts = self._parts.add(part)
+            self._parts = PartSet().add(part)
         began = time.monotonic()
         try:
             done = await self._wire.whole(
                 source.name, source.content_type, fingerprint, data, self._note_sent
             )
-        except TooLarge as error:
-            if error.facts.get("scope") == "file":
-                raise
-            self._size.note_refused(len(data))
-            self._note_refused(len(data))
-            return None
-        except ServerFailed as error:
-            upload_id = error.facts.get("upload_id")
-            if error.code != "hook-failed" or not isinstance(upload_id, str):
-                raise
-            # Every byte is kept; only the hand-over is to be asked for again.
-            self._teller.note_answered(0, len(data))
-            done = await self._complete(upload_id, Digest.of_crc(self._parts.crc))
-        except (NoRoom, NotConnected):
-            return None  # Nothing was kept, and what sends chunks knows how to wait.
         except (ConnectionLost, TimedOut) as error:
             if self._teller.sent >= len(data):
                 raise _answer_lost(source.name) from error
             # The server drops a body that is not whole, so this cannot make two uploads.
-            reset = isinstance(error, ConnectionLost)
-            if self._size.note_failed(len(data), time.monotonic() - began, reset):
+            self._size.note_failed(len(data), time.monotonic() - began)
+            if isinstance(error, ConnectionLost) and self._size.note_suspected(len(data)):
                 self._note_refused(len(data))
             return None
+        except NotConnected:
+            return None  # Nothing was sent, and what sends chunks knows how to wait.
+        except ClientError as error:
+            after = what_next(error, "upload")
+            if after is Next.COMPLETE:
+                self._teller.note_answered(0, len(data))
+                upload_id = str(error.facts["upload_id"])
+                done = await self._complete(upload_id, Digest.of_crc(self._parts.crc))
+            elif after is Next.SMALLER:
+                if isinstance(error, TooLarge):
+                    self._size.note_refused(len(data))
+                    self._note_refused(len(data))
+                return None
+            else:
+                raise
         finally:
             self._teller.note_answered(self._teller.flying, 0)
         self._size.note_passed(len(data), time.monotonic() - began)
@@ -165,8 +164,7 @@ class Run:
         try:
             return await self._bring(await self._open(fingerprint))
         except UploadGone as gone:
-            # It was left alone for too long. If it was cancelled or refused, that is meant.
-            if gone.facts.get("state") != "expired":
+            if what_next(gone, "chunk") is not Next.ANEW:
                 raise
         return await self._bring(await self._open(fingerprint))
 
@@ -180,7 +178,8 @@ class Run:
                 try:
                     done = await self._complete(opened.upload_id, digest)
                 except BytesMissing:
-                    opened = await self._retrying.ask(self._wire.status, opened.upload_id)
+                    seen = await self._status(opened.upload_id)
+                    opened = replace(opened, state=seen.state, received=seen.received)
                 else:
                     return self._finish(done, began)
         except FileChanged:
@@ -201,19 +200,31 @@ class Run:
             "fingerprint": fingerprint,
             "metadata": self._metadata,
         }
-        opened = await self._retrying.ask(self._wire.init, wanted)
-        while opened.state == "waiting":
-            while opened.state == "waiting":
-                pause = min(opened.retry_after or POLL, LONGEST_WAIT)
-                self._tell("waiting", pause, position=opened.position)
-                await anyio.sleep(pause)
-                opened = await self._retrying.ask(self._wire.status, opened.upload_id)
-            if opened.state in ("completing", "complete"):
-                return opened  # another client has brought the rest of it meanwhile
-            opened = await self._retrying.ask(self._wire.init, wanted)  # our turn: now it says all
+        opened = await self._retrying.ask("init", self._wire.init, wanted)
+        while opened.is_waiting:
+            seen = await self._stand_in_line(opened)
+            if seen.is_brought:
+                return seen  # by another client, meanwhile
+            # Our turn: now it says all.
+            opened = await self._retrying.ask("init", self._wire.init, wanted)
         preferred = opened.chunk_size or self._size.preferred
         self._size.offered(preferred, max(FLOOR, opened.min_chunk or 0))
         return opened
+
+    async def _status(self, upload_id: str, *, is_progress: bool = True) -> UploadStatus:
+        return await self._retrying.ask(
+            "status", self._wire.status, upload_id, is_progress=is_progress
+        )
+
+    async def _stand_in_line(self, seen: UploadStatus) -> UploadStatus:
+        """The upload as it is when it waits no more. Raises `UploadGone`."""
+        while seen.is_waiting:
+            pause = pause_of(seen.retry_after)
+            self._tell("waiting", pause, position=seen.position)
+            await anyio.sleep(pause)
+            seen = await self._status(seen.upload_id)
+        seen.check_not_gone()
+        return seen
 
     async def _send(self, opened: UploadStatus) -> Digest | None:
         """The whole file's digest; None where another client has brought the rest of it."""
@@ -231,6 +242,11 @@ class Run:
                 tasks.start_soon(self._digest, gaps(plan.to_send, length))
                 while not plan.is_done:
                     self._changed = anyio.Event()
+                    if plan.must_look and not plan.is_flying:
+                        seen = await self._look(plan, opened.upload_id)
+                        if seen.is_brought:
+                            tasks.cancel_scope.cancel()
+                            return None
                     now = time.monotonic()
                     chunk = plan.next(now)
                     if chunk is not None:
@@ -241,10 +257,20 @@ class Run:
                         await self._changed.wait()
         except ExceptionGroup as group:
             error = group.exceptions[0]
-            if isinstance(error, Refused) and error.code == "upload-closed":
+            if isinstance(error, ClientError) and what_next(error, "chunk") is Next.COMPLETE:
                 return None
             raise error from error.__cause__
+        if length:
+            await self._digest([Range(0, length)])  # what arrived though its answer was lost
         return Digest.of_crc(self._parts.crc)
+
+    async def _look(self, plan: Plan, upload_id: str) -> UploadStatus:
+        """Find out what became of chunks whose answer did not come from Wherry."""
+        seen = await self._stand_in_line(await self._status(upload_id, is_progress=False))
+        if refused := plan.looked(seen.received):
+            self._note_refused(refused)
+        self._teller.note_answered(0, self._source.size - plan.left)
+        return seen
 
     async def _send_chunk(self, plan: Plan, upload_id: str, chunk: Chunk) -> None:
         flown = 0
@@ -261,13 +287,14 @@ class Run:
             self._changed.set()
             return
         try:
-            await self._wire.chunk(upload_id, chunk.range.start, data, digest, note_sent)
+            missing = await self._wire.chunk(upload_id, chunk.range.start, data, digest, note_sent)
         except ClientError as error:
             if plan.failed(chunk, error, time.monotonic(), jitter()):
                 self._note_refused(len(data))
-            self._tell_trouble(error, self._retrying.patience.until - time.monotonic())
+            self._tell_trouble(error, self._retrying.pause)
         else:
             plan.passed(chunk, time.monotonic())
+            plan.learned(missing)
             if self._parts.missing(chunk.range):  # the server may have lost it since
                 self._parts = self._parts.add(part)
         finally:
@@ -276,7 +303,7 @@ class Run:
             self._changed.set()
 
     async def _digest(self, known: Sequence[Range]) -> None:
-        """Read what an earlier run has sent, so that the whole file is checked in the end."""
+        """Read what this run has not sent itself, so that the whole file is checked in the end."""
         for gap in [gap for known_range in known for gap in self._parts.missing(known_range)]:
             for start in range(gap.start, gap.end, READ_SIZE):
                 step = Range(start, min(start + READ_SIZE, gap.end))
@@ -286,16 +313,11 @@ class Run:
     async def _complete(self, upload_id: str, digest: Digest | None) -> UploadStatus:
         self._tell("completing")
         while True:
-            try:
-                done = await self._retrying.ask(self._wire.complete, upload_id, digest)
-            except Busy as busy:
-                pause = busy.retry_after
-            else:
-                if done.state == "complete":
-                    return done
-                pause = done.retry_after
+            done = await self._retrying.ask("complete", self._wire.complete, upload_id, digest)
+            if done.state == "complete":
+                return done
             # It goes on without us. Asked again, the server waits for its end, or takes it up.
-            await anyio.sleep(min(pause or POLL, LONGEST_WAIT))
+            await anyio.sleep(pause_of(done.retry_after))
 
     # What the caller learns.
 

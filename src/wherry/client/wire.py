@@ -25,7 +25,7 @@ from wherry.client.answers import (
     UploadStatus,
     parse_assessment,
     parse_error,
-    parse_received,
+    parse_missing,
     parse_upload,
     parse_uploads,
 )
@@ -39,6 +39,7 @@ from wherry.client.errors import (
     UnexpectedAnswer,
 )
 from wherry.core.digests import Digest
+from wherry.core.ranges import Range
 
 #: Header fields, or a function that gives them, plain (called on a thread) or async.
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
@@ -103,15 +104,15 @@ class Wire:
 
     async def chunk(
         self, upload_id: str, offset: int, data: bytes, digest: Digest, sent: Sent
-    ) -> int:
-        """Returns how many bytes of the upload are safe in all."""
+    ) -> tuple[Range, ...]:
+        """What the server still misses."""
         query = httpx.QueryParams(upload_id=upload_id, offset=offset)
         headers = {
             "content-type": "application/octet-stream",
             "content-digest": str(digest),
         }
         path = f"/chunked-upload/chunk?{query}"
-        return parse_received(await self._request("POST", path, headers, data, sent))
+        return parse_missing(await self._request("POST", path, headers, data, sent))
 
     async def complete(self, upload_id: str, digest: Digest | None) -> UploadStatus:
         asked = {"upload_id": upload_id, **({"digest": str(digest)} if digest else {})}

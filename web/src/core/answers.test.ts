@@ -15,7 +15,7 @@ describe('an error', () => {
     [page(503, { 'retry-after': '5' }), 'NoRoom', true],
     [page(504), 'ServerFailed', true],
     [page(520), 'ServerFailed', true],
-    [page(302), 'UnexpectedAnswer', true],
+    [page(302), 'UnexpectedAnswer', false],
     [problem(410, 'upload-gone'), 'UploadGone', false],
     [problem(404, 'upload-not-found'), 'UploadGone', false],
     [problem(404, 'not-found'), 'Refused', false],

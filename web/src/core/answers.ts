@@ -40,20 +40,26 @@ export interface Status {
 /** Throws `UnexpectedAnswer`. */
 export function parseUpload(answer: Answer): Status {
   const data = parseObject(answer)
-  const { upload_id: uploadId, state, received } = data
-  if (typeof uploadId !== 'string' || typeof state !== 'string') throw unexpected(answer)
-  const limits = isObject(data['limits']) ? data['limits'] : {}
-  const position = number(data['position'])
+  const { upload_id: uploadId, state } = data
+  const limits = data['limits'] ?? {}
+  if (typeof uploadId !== 'string' || typeof state !== 'string' || !isObject(limits)) {
+    throw unexpected(answer)
+  }
+  const count = (value: unknown): number | null => {
+    if (value == null || isCount(value)) return value ?? null
+    throw unexpected(answer)
+  }
+  const position = count(data['position'])
   return {
     uploadId,
     state,
     isWaiting: state === 'waiting' || (state === 'receiving' && position !== null),
-    received: ranges(received),
+    received: ranges(answer, data['received'] ?? []),
     position,
     retryAfter: retryAfter(answer, data),
-    chunkSize: number(data['chunk_size']),
-    minChunk: number(limits['min_chunk']),
-    concurrency: number(data['concurrency']),
+    chunkSize: count(data['chunk_size']),
+    minChunk: count(limits['min_chunk']),
+    concurrency: count(data['concurrency']),
     result: { assessment_id: null, ...data } as UploadResult,
   }
 }
@@ -61,8 +67,8 @@ export function parseUpload(answer: Answer): Status {
 /** What the server still misses, from its answer to a chunk. Throws `UnexpectedAnswer`. */
 export function parseMissing(answer: Answer): Range[] {
   const data = parseObject(answer)
-  if (number(data['received_bytes']) === null) throw unexpected(answer)
-  return ranges(data['missing'])
+  if (!isCount(data['received_bytes'])) throw unexpected(answer)
+  return ranges(answer, data['missing'])
 }
 
 /** What may succeed later, where no problem document says so; 52x are Cloudflare's. */
@@ -86,7 +92,7 @@ export function parseError(answer: Answer): UploadFailure {
     facts,
   }
   // IIS refuses by size with 404 and this number in its page.
-  if (status === 413 || (status === 404 && !data && answer.text.includes('404.13'))) {
+  if (status === 413 || (status === 404 && !data && /\b404\.13\b/.test(answer.text))) {
     return new TooLarge(
       facts['scope'] === 'file'
         ? 'The file is too large for the server.'
@@ -98,7 +104,7 @@ export function parseError(answer: Answer): UploadFailure {
       },
     )
   }
-  if (status < 400) return unexpected(answer)
+  if (status < 400) return unexpected(answer, false)
   const said = text(facts['detail']) || text(facts['title'])
   const is = (kind: typeof UploadFailure, message: string, hint = ''): UploadFailure =>
     new kind(said || message, { ...more, hint: more.hint || hint })
@@ -107,8 +113,10 @@ export function parseError(answer: Answer): UploadFailure {
   if (status === 403) return is(Unauthorized, 'The server refuses this to who is logged in.', login)
   if (code === 'upload-gone' || code === 'upload-not-found')
     return is(UploadGone, 'The upload is gone.')
-  const mayHaveRoomLater = [429, 503, 507].includes(status) && wait !== null && more.retryable
-  if (code === 'no-room' || code === 'waiting' || (mayHaveRoomLater && code !== 'busy')) {
+  const isFull = code
+    ? ['no-room', 'waiting', 'disk-full'].includes(code)
+    : [429, 503].includes(status) && wait !== null && more.retryable
+  if (isFull) {
     return is(NoRoom, 'There is no room at the moment.')
   }
   if (status === 507) return is(NoSpace, 'The server has no space for this file.')
@@ -123,27 +131,20 @@ export function parseError(answer: Answer): UploadFailure {
   return is(ServerFailed, 'The server, or a proxy in front of it, failed.')
 }
 
-/** Whether completion was asked for too early. */
-export function isBytesMissing(error: unknown): boolean {
-  return (
-    error instanceof UploadFailure && error.status === 409 && Array.isArray(error.facts['missing'])
-  )
-}
-
 /** Whether all of it has come, whoever brought it: `init` would begin a second one. */
 export function isBrought({ state }: Status): boolean {
   return state === 'completing' || state === 'complete'
 }
 
-/** Throws `UploadGone`, unless it only has expired. */
+/** Throws `UploadGone`. */
 export function checkNotGone({ state, result }: Status): void {
-  if (state === 'cancelled' || state === 'failed') {
+  if (['cancelled', 'expired', 'failed'].includes(state)) {
     throw new UploadGone(`The upload is ${state}.`, { code: 'upload-gone', facts: result })
   }
 }
 
 function parseProblem(answer: Answer): Record<string, unknown> | null {
-  if (!/^application\/problem\+json\b/i.test(answer.headers['content-type'] ?? '')) return null
+  if (!/^application\/problem\+json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) return null
   try {
     return parseObject(answer)
   } catch {
@@ -162,11 +163,11 @@ function parseObject(answer: Answer): Record<string, unknown> {
   return data
 }
 
-function unexpected(answer: Answer): UnexpectedAnswer {
+function unexpected(answer: Answer, retryable = true): UnexpectedAnswer {
   return new UnexpectedAnswer("The answer is not one of Wherry's.", {
     code: 'unexpected-answer',
     status: answer.status,
-    retryable: true,
+    retryable,
     hint: 'Check the endpoint, and whether the login has expired: a page may have come instead.',
   })
 }
@@ -179,22 +180,32 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-function number(value: unknown): number | null {
-  return typeof value === 'number' && value >= 0 ? value : null
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function ranges(value: unknown): Range[] {
+function ranges(answer: Answer, value: unknown): Range[] {
   const isRange = (pair: unknown): pair is Range =>
-    Array.isArray(pair) && number(pair[0]) !== null && number(pair[1]) !== null
-  return Array.isArray(value) ? value.filter(isRange) : []
+    Array.isArray(pair) &&
+    pair.length === 2 &&
+    pair.every(isCount) &&
+    (pair[0] as number) < (pair[1] as number)
+  if (Array.isArray(value) && value.every(isRange)) return value
+  throw unexpected(answer)
 }
 
-/** RFC 9110 section 10.2.3: seconds, or a date; the body's own word comes first. */
+/**
+ * RFC 9110 section 10.2.3: seconds, or a date. The body's own word comes before the header,
+ * which proxies change and browsers hide.
+ */
 function retryAfter(answer: Answer, facts: Record<string, unknown>): number | null {
-  const said = number(facts['retry_after'])
-  if (said !== null) return said
+  const said = facts['retry_after']
+  if (typeof said === 'number' && said >= 0 && said < Infinity) return said
   const header = answer.headers['retry-after'] ?? ''
-  if (/^\d+$/.test(header)) return Number(header)
-  const date = Date.parse(header)
-  return Number.isNaN(date) ? null : Math.max((date - Date.now()) / 1000, 0)
+  const seconds = /^\d+$/.test(header)
+    ? Number(header)
+    : / GMT$/.test(header)
+      ? Math.max((Date.parse(header) - Date.now()) / 1000, 0)
+      : NaN
+  return Number.isFinite(seconds) ? seconds : null
 }

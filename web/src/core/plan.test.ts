@@ -30,6 +30,8 @@ interface Network {
   /** What happens to the next requests; null: nothing, and 'lost': only the answer is lost. */
   troubles?: (UploadFailure | 'lost' | null)[]
   seconds?: () => number
+  /** What had arrived before. */
+  had?: Range[]
 }
 
 interface Story {
@@ -39,7 +41,8 @@ interface Story {
   ended: number
 }
 
-function play(plan: Plan, { limit, resets, troubles = [], seconds = () => 1 }: Network): Story {
+function play(plan: Plan, network: Network): Story {
+  const { limit, resets, troubles = [], seconds = () => 1, had = [] } = network
   const story: Story = { arrived: [], tried: [], refusals: [], ended: 0 }
   const flying: { at: number; chunk: Chunk }[] = []
   let now = 0
@@ -50,6 +53,11 @@ function play(plan: Plan, { limit, resets, troubles = [], seconds = () => 1 }: N
         flying.map(({ chunk }) => chunk.range),
         plan,
       )
+    }
+    if (!flying.length && plan.mustLook) {
+      now = Math.max(now, plan.patience.until)
+      plan.looked(merge([...had, ...story.arrived]))
+      continue
     }
     if (!flying.length) {
       expect(plan.patience.until, 'nothing flies, and nothing is waited for').toBeGreaterThan(now)
@@ -130,7 +138,7 @@ describe('whatever happens on the way', () => {
     const troubles = Array.from({ length: upTo(12) }, () => kinds[upTo(kinds.length)]!)
     const plan = aPlan(length, { size, missing: gaps(had, length), patience: Infinity })
     const seconds = (): number => random() * 90
-    const story = play(plan, { limit, resets: random() < 0.5, troubles, seconds })
+    const story = play(plan, { limit, resets: random() < 0.5, troubles, seconds, had })
     expect(gaps([...had, ...story.arrived], length)).toEqual([])
     expect(plan.bytesSafe).toBe(length)
     for (const [start, end] of story.tried) {
@@ -181,7 +189,8 @@ describe('a slow way', () => {
   test('with a timer on it gets smaller chunks', () => {
     const size = new ChunkSize()
     size.notePassed(5 * MiB, 1)
-    expect(size.noteFailed(5 * MiB, 30, true)).toBe(false)
+    size.noteFailed(5 * MiB, 30)
+    expect(size.noteSuspected(5 * MiB)).toBe(false)
     expect(size.now).toBe(2.5 * MiB)
   })
 })

@@ -14,7 +14,8 @@
  * Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
  */
 
-import { ConnectionLost, GaveUp, NoRoom, TooLarge, UploadFailure } from './errors'
+import { whatNext } from './decisions'
+import { ConnectionLost, GaveUp, NoRoom, ServerFailed, type UploadFailure } from './errors'
 import { bytesIn, gaps, merge, overlap } from './ranges'
 import type { Range } from './types'
 
@@ -34,8 +35,11 @@ const LONGEST_BACKOFF = 30
  * Seconds between two questions to a server that is full or at work, where it does not say.
  * A place that comes up in the waiting line is kept for a minute, so none waits longer.
  */
-export const POLL = 1
-export const LONGEST_WAIT = 30
+const POLL = 1
+const LONGEST_WAIT = 30
+/** How long to wait where there will be room or an end later, whatever the answer says. */
+export const pauseOf = ({ retryAfter }: { retryAfter: number | null }): number =>
+  Math.min(retryAfter || POLL, LONGEST_WAIT)
 /** Who comes back so many seconds after the end of a pause begins to count failures anew. */
 const ASLEEP = 60
 /** So many gaps the server lists in its answer to a chunk. */
@@ -97,14 +101,15 @@ export class ChunkSize {
     return size > this.floor
   }
 
-  /** A `reset` of a size that never passed is a refusal in disguise: true. */
-  noteFailed(size: number, seconds: number, reset: boolean): boolean {
-    if (reset && !this.isProven(size) && size > this.floor) {
-      this.halve(size)
-      return true
-    }
+  noteFailed(size: number, seconds: number): void {
     if (seconds > TIMER) this.way.pace = this.onGrid(size / 2)
-    return false
+  }
+
+  /** What failed though the server is there: of a size that never passed, it was refused: true. */
+  noteSuspected(size: number): boolean {
+    const isRefused = !this.isProven(size) && size > this.floor
+    if (isRefused) this.halve(size)
+    return isRefused
   }
 
   private halve(size: number): void {
@@ -122,14 +127,17 @@ export class Patience {
   until = 0
   /** Nothing got through since the last error. */
   inTrouble = false
-  private failures = 0
+  /** Without progress since. */
+  failures = 0
   private failingSince = 0
   private failedAt = 0
 
   /** `budget`: seconds without progress, counted from the first failure. */
   constructor(public budget: number) {}
 
-  progressed(): void {
+  /** What `began` before the last failure says nothing of what is now. */
+  progressed(began: number): void {
+    if (began < this.failedAt) return
     this.failures = 0
     this.inTrouble = false
   }
@@ -137,13 +145,15 @@ export class Patience {
   /** There will be room later: that is not a failure, however long it takes. */
   waits(error: UploadFailure, now: number): void {
     this.inTrouble = true
-    this.until = Math.max(this.until, now + Math.min(error.retryAfter || POLL, LONGEST_WAIT))
+    this.failedAt = now
+    this.until = Math.max(this.until, now + pauseOf(error))
   }
 
   /** The browser is offline, which says nothing about the server. */
   offline(now: number): void {
     this.failures = 0
     this.inTrouble = true
+    this.failedAt = now
     this.until = now + LONGEST_WAIT
   }
 
@@ -170,7 +180,8 @@ export class Patience {
       this.failedAt = now
     }
     const pause = jitter * Math.min(LONGEST_BACKOFF, BACKOFF * 2 ** (this.failures - 1))
-    this.until = Math.max(this.until, now + Math.max(pause, error.retryAfter ?? 0))
+    const said = Math.min(error.retryAfter ?? 0, LONGEST_WAIT)
+    this.until = Math.max(this.until, now + Math.max(pause, said))
     if (this.until - this.failingSince > this.budget) {
       throw new GaveUp(`There was no progress for too long. ${error.message}`, {
         code: error.code,
@@ -198,6 +209,10 @@ export class Plan {
   private turnedAt = 0
   /** Seconds that the last chunk took. */
   private lasted = 0
+  /** The status is to be asked for before anything more is sent. */
+  mustLook = false
+  /** What may have been refused in disguise, and the failures until then. */
+  private suspected: { range: Range; failures: number } | null = null
 
   /** `missing`: what is to be sent, sorted or not. */
   constructor(
@@ -232,7 +247,7 @@ export class Plan {
   /** The chunk to send now; null while something in flight or a pause has to end first. */
   next(now: number): Chunk | null {
     const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0]
-    if (!gap || now < this.patience.until) return null
+    if (!gap || this.mustLook || now < this.patience.until) return null
     // Whether the server is back, the smallest chunk finds out as well.
     const range = this.cut(gap, this.patience.inTrouble ? this.size.floor : this.size.now)
     const isClear =
@@ -250,7 +265,7 @@ export class Plan {
     this.flying.delete(chunk)
     this.lasted = now - chunk.began
     this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted)
-    this.patience.progressed()
+    this.patience.progressed(chunk.began)
   }
 
   /** The server's list of what it misses: another tab may have brought some of it. */
@@ -266,33 +281,55 @@ export class Plan {
   }
 
   /**
+   * The status that was asked for says what is `received`. The size that was refused in
+   * disguise, if one was: the server was there all the time.
+   */
+  looked(received: Range[]): number | null {
+    const { suspected } = this
+    const missing = gaps(received, this.length)
+    this.mustLook = false
+    this.suspected = null
+    this.toSend = overlap(this.toSend, this.onGrid(missing))
+    if (suspected?.failures !== this.patience.failures) return null
+    const [start, end] = suspected.range
+    const isLost = overlap([suspected.range], missing).length > 0
+    return isLost && this.size.noteSuspected(end - start) ? end - start : null
+  }
+
+  /**
    * Take its range back, to be cut anew. True if it was refused for its size.
    *
    * Throws what trying again cannot mend: `error` itself, or `GaveUp`.
    */
   failed(chunk: Chunk, error: UploadFailure, now: number, jitter: number): boolean {
     this.tookBack(chunk)
+    const { patience } = this
     const size = chunk.range[1] - chunk.range[0]
-    if (error instanceof TooLarge && error.facts['scope'] !== 'file') {
+    const next = whatNext(error, 'chunk')
+    if (next === 'smaller') {
       if (!this.size.noteRefused(size)) throw error
       return true
     }
-    if (error instanceof NoRoom) {
-      this.patience.waits(error, now)
+    if (!error.retryable) throw error
+    if (next === 'look' || next === 'line') this.mustLook = true
+    if (error instanceof NoRoom || next === 'wait') {
+      patience.waits(error, now)
       return false
     }
-    if (!error.retryable) throw error
     if (error.code === 'superseded' && chunk.began >= this.turnedAt) {
       // Another tab sends the same file: each goes on from another end of what is left.
       this.fromEnd = !this.fromEnd
       this.turnedAt = now
       // Where they meet, it gets the time to bring what it has begun.
-      this.patience.until = Math.max(this.patience.until, now + (1 + jitter) * this.lasted)
+      patience.until = Math.max(patience.until, now + (1 + jitter) * this.lasted)
     }
-    const reset = error instanceof ConnectionLost && error.code === 'connection-lost'
-    const refused = this.size.noteFailed(size, now - chunk.began, reset)
-    this.patience.failed(error, chunk.began, now, jitter)
-    return refused
+    this.size.noteFailed(size, now - chunk.began)
+    patience.failed(error, chunk.began, now, jitter)
+    const isReset = error instanceof ConnectionLost && error.code === 'connection-lost'
+    if (isReset || (next === 'look' && error instanceof ServerFailed)) {
+      this.suspected = { range: chunk.range, failures: patience.failures }
+    }
+    return false
   }
 
   private cut([start, end]: Range, size: number): Range {

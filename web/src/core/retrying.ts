@@ -1,7 +1,8 @@
 /** A small request, repeated until it is answered. */
 
 import type { Control } from './control'
-import { NoRoom, UnexpectedAnswer, UploadFailure } from './errors'
+import { whatNext, type Verb } from './decisions'
+import { UnexpectedAnswer, UploadFailure } from './errors'
 import { Patience } from './plan'
 import type { World } from './world'
 
@@ -28,8 +29,12 @@ export class Retrying {
     return Math.max(this.patience.until - this.world.now(), 0)
   }
 
-  /** What `call` gives. Throws what repeating cannot mend, `Aborted` and `Paused`. */
-  async ask<T>(call: () => Promise<T>): Promise<T> {
+  /**
+   * What `call` gives. Throws what repeating cannot mend, `Aborted` and `Paused`.
+   *
+   * `isProgress`: that it gets through ends the trouble.
+   */
+  async ask<T>(verb: Verb, call: () => Promise<T>, isProgress = true): Promise<T> {
     const { patience, control, world } = this
     for (;;) {
       await control.sleep(this.pause, () => this.pause === 0)
@@ -38,18 +43,18 @@ export class Retrying {
         const answer = await call()
         this.isKnown = true
         patience.budget = this.budget
-        patience.progressed()
+        if (isProgress) patience.progressed(began)
         return answer
       } catch (error) {
         control.check()
         if (!(error instanceof UploadFailure)) throw error
+        const next = whatNext(error, verb)
         const isWrongAddress = error instanceof UnexpectedAnswer && !this.isKnown
-        if (isWrongAddress || !error.retryable) throw error
-        // Somebody else is completing it: that takes its time, and is no trouble.
-        const isBusy = error.code === 'busy'
-        if (isBusy || error instanceof NoRoom) patience.waits(error, world.now())
+        if (isWrongAddress || (next !== 'wait' && next !== 'retry')) throw error
+        if (next === 'wait') patience.waits(error, world.now())
         else patience.failed(error, began, world.now(), world.jitter())
-        if (!isBusy) this.onTrouble(error)
+        // Somebody else is completing it: that takes its time, and is no trouble.
+        if (error.code !== 'busy') this.onTrouble(error)
       }
     }
   }

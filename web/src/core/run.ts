@@ -7,8 +7,9 @@
  * acknowledged: `init` with the same fingerprint finds the upload again.
  */
 
-import { checkNotGone, isBrought, isBytesMissing, type Status } from './answers'
+import { checkNotGone, isBrought, type Status } from './answers'
 import type { Control } from './control'
+import { whatNext, type Next, type Verb } from './decisions'
 import { Parts } from './digest'
 import {
   Aborted,
@@ -20,7 +21,7 @@ import {
   UploadFailure,
   UploadGone,
 } from './errors'
-import { FLOOR, LONGEST_WAIT, Plan, POLL, type Chunk, type ChunkSize } from './plan'
+import { FLOOR, pauseOf, Plan, type Chunk, type ChunkSize } from './plan'
 import { bytesIn, gaps, overlap } from './ranges'
 import { Retrying } from './retrying'
 import type { Source } from './source'
@@ -41,8 +42,6 @@ export class Run {
   private isOpened = false
   /** What was read of the file. */
   private readonly parts = new Parts()
-  /** The server has put us back into the waiting line. */
-  private isOutOfTurn = false
 
   constructor(
     private readonly world: World,
@@ -96,29 +95,27 @@ export class Run {
       done = await this.wire.whole(source, control.halt, onSent)
     } catch (error) {
       control.check()
-      const uploadId = error instanceof UploadFailure ? error.facts['upload_id'] : null
-      if (
-        error instanceof UploadFailure &&
-        error.code === 'hook-failed' &&
-        typeof uploadId === 'string'
-      ) {
-        // Every byte is kept; only the hand-over is to be asked for again.
-        this.uploadId = uploadId
-        return this.finish(await this.complete(uploadId, null))
+      const next = nextAfter(error, 'upload')
+      if (next === 'complete') {
+        this.uploadId = String((error as UploadFailure).facts['upload_id'])
+        return this.finish(await this.complete(this.uploadId, null))
       }
       if (error instanceof ConnectionLost) {
         await source.checkReadable()
         if (isOut) throw new AnswerLost(error)
-        const reset = error.code === 'connection-lost'
         // The server drops a body that is not whole, so this cannot make two uploads.
-        const isRefused = size.noteFailed(source.size, world.now() - began, reset)
-        if (isRefused) teller.refusedSize = source.size
-      } else if (error instanceof TooLarge && error.facts['scope'] !== 'file') {
-        size.noteRefused(source.size)
-        teller.refusedSize = source.size
-      } else if (!(error instanceof NoRoom)) throw error
+        size.noteFailed(source.size, world.now() - began)
+        if (error.code === 'connection-lost' && size.noteSuspected(source.size)) {
+          this.noteRefused(source.size)
+        }
+      } else if (next === 'smaller') {
+        if (error instanceof TooLarge) {
+          size.noteRefused(source.size)
+          this.noteRefused(source.size)
+        }
+      } else throw error
       if (!mayBeCut) throw error
-      return null // Nothing was kept, and what sends chunks knows how to wait.
+      return null
     } finally {
       teller.noteAnswered(flown)
     }
@@ -145,8 +142,7 @@ export class Run {
     try {
       return await this.bring(fingerprint)
     } catch (error) {
-      // It was left alone for too long. If it was cancelled or refused, that is meant.
-      if (!(error instanceof UploadGone) || error.facts['state'] !== 'expired') throw error
+      if (nextAfter(error, 'chunk') !== 'anew') throw error
       this.uploadId = null
     }
     return this.bring(fingerprint)
@@ -161,7 +157,7 @@ export class Run {
       try {
         return this.finish(await this.complete(opened.uploadId, crc))
       } catch (error) {
-        if (!isBytesMissing(error)) throw error
+        if (nextAfter(error, 'complete') !== 'missing') throw error
       }
       const seen = await this.status(opened.uploadId)
       opened = { ...opened, state: seen.state, received: seen.received }
@@ -183,7 +179,7 @@ export class Run {
       metadata: options.metadata,
       fingerprint,
     }
-    const opened = await this.retrying.ask(() => this.wire.init(facts, this.control.end))
+    const opened = await this.retrying.ask('init', () => this.wire.init(facts, this.control.end))
     this.uploadId = opened.uploadId
     this.isOpened = true
     this.control.check()
@@ -197,18 +193,19 @@ export class Run {
     try {
       const seen = await this.status(uploadId)
       checkNotGone(seen)
-      if (seen.state === 'expired') return null
       this.isOpened = true
       return seen
     } catch (error) {
       // Who starts again what is gone wants a new one.
-      if (error instanceof UploadGone && !this.isOpened) return null
+      if (error instanceof UploadGone && (!this.isOpened || nextAfter(error, 'status') === 'anew'))
+        return null
       throw error
     }
   }
 
-  private status(uploadId: string): Promise<Status> {
-    return this.retrying.ask(() => this.wire.status(uploadId, this.control.end))
+  private status(uploadId: string, isProgress = true): Promise<Status> {
+    const call = (): Promise<Status> => this.wire.status(uploadId, this.control.end)
+    return this.retrying.ask('status', call, isProgress)
   }
 
   private async open(fingerprint: string): Promise<Status> {
@@ -231,7 +228,7 @@ export class Run {
   private async standInLine(seen: Status): Promise<Status> {
     const { uploadId } = seen
     while (seen.isWaiting) {
-      const pause = Math.min(seen.retryAfter || POLL, LONGEST_WAIT)
+      const pause = pauseOf(seen)
       this.tell('waiting', { position: seen.position, retryAfter: pause })
       await this.control.sleep(pause)
       seen = await this.status(uploadId)
@@ -270,12 +267,14 @@ export class Run {
       while (!plan.isDone) {
         if (failure) throw failure
         check()
-        if (this.isOutOfTurn && !flying.size) {
-          this.isOutOfTurn = false
-          await this.standInLine(await this.status(opened.uploadId))
+        if (plan.mustLook && !flying.size) {
+          const seen = await this.standInLine(await this.status(opened.uploadId, false))
+          if (isBrought(seen)) return null
+          const refused = plan.looked(seen.received)
+          if (refused) this.noteRefused(refused)
         }
         const now = world.now()
-        const chunk = this.isOutOfTurn ? null : plan.next(now)
+        const chunk = plan.next(now)
         const pause = retrying.patience.until - now
         if (chunk) fly(chunk)
         else if (!plan.isDone) await control.rest(pause > 0 ? pause : Infinity)
@@ -285,7 +284,7 @@ export class Run {
       control.endChunks()
       await Promise.all(flying)
       control.check()
-      if (error instanceof UploadFailure && error.code === 'upload-closed') return null
+      if (nextAfter(error, 'chunk') === 'complete') return null
       throw error
     }
     await reading
@@ -318,7 +317,8 @@ export class Run {
       plan.passed(chunk, world.now())
       plan.learned(missing)
       this.parts.add(part)
-      this.tell('sending')
+      // What was on its way before the trouble does not end it.
+      if (!this.retrying.patience.inTrouble) this.tell('sending')
     } catch (error) {
       await this.chunkFailed(plan, chunk, error)
     } finally {
@@ -333,10 +333,8 @@ export class Run {
     if (error instanceof Aborted) return
     // To the browser, a file that cannot be read any more is a connection that broke.
     if (error instanceof ConnectionLost) await this.source.checkReadable()
-    if (error.code === 'waiting') this.isOutOfTurn = true
     if (plan.failed(chunk, error, this.world.now(), this.world.jitter())) {
-      this.teller.refusedSize = chunk.range[1] - chunk.range[0]
-      this.world.limits.set(this.wire.endpoint, plan.size.now)
+      this.noteRefused(chunk.range[1] - chunk.range[0])
     }
     // Finding out what gets through is the normal course of things.
     if (!(error instanceof TooLarge)) this.tellTrouble(error)
@@ -345,12 +343,12 @@ export class Run {
   private async complete(uploadId: string, crc: bigint | null): Promise<Status> {
     for (;;) {
       this.tell('completing')
-      const done = await this.retrying.ask(() =>
+      const done = await this.retrying.ask('complete', () =>
         this.wire.complete(uploadId, crc, this.control.end),
       )
       if (done.state === 'complete') return done
       // It goes on without us. Asked again, the server waits for its end, or takes it up.
-      await this.control.sleep(Math.min(done.retryAfter || POLL, LONGEST_WAIT))
+      await this.control.sleep(pauseOf(done))
     }
   }
 
@@ -368,7 +366,7 @@ export class Run {
       if (seen.isWaiting) this.tell('waiting', { position: seen.position, problem })
       else this.tell(seen.state === 'completing' ? 'completing' : 'sending', { problem })
       if (isOurTurn()) return null
-      await this.control.sleep(Math.min(seen.retryAfter || POLL, LONGEST_WAIT), isOurTurn)
+      await this.control.sleep(pauseOf(seen), isOurTurn)
     }
   }
 
@@ -379,6 +377,12 @@ export class Run {
     this.teller.where = { safe: size ? [[0, size]] : [], sending: [], bytesSafe: size }
     this.tell('done')
     return done.result
+  }
+
+  /** What is known of the way is kept, whichever request has found it out. */
+  private noteRefused(size: number): void {
+    this.teller.refusedSize = size
+    this.world.limits.set(this.wire.endpoint, this.size.now)
   }
 
   private tell(state: UploadState, news: Parameters<Teller['tell']>[1] = {}): void {
@@ -393,4 +397,9 @@ export class Run {
       problem: error.message,
     })
   }
+}
+
+/** Null where it is not the server's, nor the way's. */
+function nextAfter(error: unknown, verb: Verb): Next | null {
+  return error instanceof UploadFailure ? whatNext(error, verb) : null
 }

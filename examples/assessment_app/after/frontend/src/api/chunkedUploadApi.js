@@ -211,6 +211,33 @@ var Control = class {
 		});
 	}
 };
+// src/core/decisions.ts
+/**
+ * What an error means for what is done next: one pure function, the twin of decisions.py.
+ *
+ * Rule 1: `tests/vectors` says for every answer what follows from it, and both clients
+ * are held to that.
+ */
+/** What is to be done after `error` has come instead of the answer to `verb`. */
+function whatNext(error, verb) {
+	const { code, facts } = error;
+	const isChunk = verb === "chunk";
+	if (error instanceof TooLarge && facts["scope"] !== "file" && (isChunk || verb === "upload")) return "smaller";
+	if (verb === "upload") {
+		if (error instanceof NoRoom) return "smaller";
+		return code === "hook-failed" && typeof facts["upload_id"] === "string" ? "complete" : "stop";
+	}
+	if (code === "upload-closed" && isChunk) return "complete";
+	if (code === "bytes-missing" && verb === "complete") return "missing";
+	if (error instanceof UploadGone && facts["state"] === "expired") return "anew";
+	if (!error.retryable) return "stop";
+	if (isChunk) {
+		if (code === "waiting") return "line";
+		const isNobodys = error instanceof ConnectionLost || error instanceof UnexpectedAnswer;
+		if (!code || isNobodys) return "look";
+	}
+	return error instanceof NoRoom || code === "busy" ? "wait" : "retry";
+}
 // src/core/ranges.ts
 /** The same bytes as sorted ranges that neither overlap nor touch. */
 function merge(ranges) {
@@ -274,6 +301,14 @@ var TIMER = 20;
 /** Back-off: the first pause is at most `BACKOFF` seconds, each further one twice as long. */
 var BACKOFF = .1;
 var LONGEST_BACKOFF = 30;
+/**
+ * Seconds between two questions to a server that is full or at work, where it does not say.
+ * A place that comes up in the waiting line is kept for a minute, so none waits longer.
+ */
+var POLL = 1;
+var LONGEST_WAIT = 30;
+/** How long to wait where there will be room or an end later, whatever the answer says. */
+var pauseOf = ({ retryAfter }) => Math.min(retryAfter || POLL, LONGEST_WAIT);
 /** Who comes back so many seconds after the end of a pause begins to count failures anew. */
 var ASLEEP = 60;
 /** So many gaps the server lists in its answer to a chunk. */
@@ -321,14 +356,14 @@ var ChunkSize = class {
 		this.halve(size);
 		return size > this.floor;
 	}
-	/** A `reset` of a size that never passed is a refusal in disguise: true. */
-	noteFailed(size, seconds, reset) {
-		if (reset && !this.isProven(size) && size > this.floor) {
-			this.halve(size);
-			return true;
-		}
+	noteFailed(size, seconds) {
 		if (seconds > TIMER) this.way.pace = this.onGrid(size / 2);
-		return false;
+	}
+	/** What failed though the server is there: of a size that never passed, it was refused: true. */
+	noteSuspected(size) {
+		const isRefused = !this.isProven(size) && size > this.floor;
+		if (isRefused) this.halve(size);
+		return isRefused;
 	}
 	halve(size) {
 		this.way.limit = Math.min(this.way.limit, this.onGrid(size / 2));
@@ -344,6 +379,7 @@ var Patience = class {
 	until = 0;
 	/** Nothing got through since the last error. */
 	inTrouble = false;
+	/** Without progress since. */
 	failures = 0;
 	failingSince = 0;
 	failedAt = 0;
@@ -351,20 +387,24 @@ var Patience = class {
 	constructor(budget) {
 		this.budget = budget;
 	}
-	progressed() {
+	/** What `began` before the last failure says nothing of what is now. */
+	progressed(began) {
+		if (began < this.failedAt) return;
 		this.failures = 0;
 		this.inTrouble = false;
 	}
 	/** There will be room later: that is not a failure, however long it takes. */
 	waits(error, now) {
 		this.inTrouble = true;
-		this.until = Math.max(this.until, now + Math.min(error.retryAfter || 1, 30));
+		this.failedAt = now;
+		this.until = Math.max(this.until, now + pauseOf(error));
 	}
 	/** The browser is offline, which says nothing about the server. */
 	offline(now) {
 		this.failures = 0;
 		this.inTrouble = true;
-		this.until = now + 30;
+		this.failedAt = now;
+		this.until = now + LONGEST_WAIT;
 	}
 	/** It is online again. */
 	online() {
@@ -386,7 +426,8 @@ var Patience = class {
 			this.failedAt = now;
 		}
 		const pause = jitter * Math.min(LONGEST_BACKOFF, BACKOFF * 2 ** (this.failures - 1));
-		this.until = Math.max(this.until, now + Math.max(pause, error.retryAfter ?? 0));
+		const said = Math.min(error.retryAfter ?? 0, LONGEST_WAIT);
+		this.until = Math.max(this.until, now + Math.max(pause, said));
 		if (this.until - this.failingSince > this.budget) throw new GaveUp(`There was no progress for too long. ${error.message}`, {
 			code: error.code,
 			status: error.status,
@@ -409,6 +450,10 @@ var Plan = class {
 	turnedAt = 0;
 	/** Seconds that the last chunk took. */
 	lasted = 0;
+	/** The status is to be asked for before anything more is sent. */
+	mustLook = false;
+	/** What may have been refused in disguise, and the failures until then. */
+	suspected = null;
 	/** `missing`: what is to be sent, sorted or not. */
 	constructor(length, missing, size, concurrency, patience) {
 		this.length = length;
@@ -435,7 +480,7 @@ var Plan = class {
 	/** The chunk to send now; null while something in flight or a pause has to end first. */
 	next(now) {
 		const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0];
-		if (!gap || now < this.patience.until) return null;
+		if (!gap || this.mustLook || now < this.patience.until) return null;
 		const range = this.cut(gap, this.patience.inTrouble ? this.size.floor : this.size.now);
 		const isClear = !this.patience.inTrouble && [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start));
 		if (this.flying.size >= (isClear ? this.concurrency : 1)) return null;
@@ -452,7 +497,7 @@ var Plan = class {
 		this.flying.delete(chunk);
 		this.lasted = now - chunk.began;
 		this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted);
-		this.patience.progressed();
+		this.patience.progressed(chunk.began);
 	}
 	/** The server's list of what it misses: another tab may have brought some of it. */
 	learned(missing) {
@@ -465,31 +510,51 @@ var Plan = class {
 		this.toSend = merge([...this.toSend, chunk.range]);
 	}
 	/**
+	 * The status that was asked for says what is `received`. The size that was refused in
+	 * disguise, if one was: the server was there all the time.
+	 */
+	looked(received) {
+		const { suspected } = this;
+		const missing = gaps(received, this.length);
+		this.mustLook = false;
+		this.suspected = null;
+		this.toSend = overlap(this.toSend, this.onGrid(missing));
+		if (suspected?.failures !== this.patience.failures) return null;
+		const [start, end] = suspected.range;
+		return overlap([suspected.range], missing).length > 0 && this.size.noteSuspected(end - start) ? end - start : null;
+	}
+	/**
 	 * Take its range back, to be cut anew. True if it was refused for its size.
 	 *
 	 * Throws what trying again cannot mend: `error` itself, or `GaveUp`.
 	 */
 	failed(chunk, error, now, jitter) {
 		this.tookBack(chunk);
+		const { patience } = this;
 		const size = chunk.range[1] - chunk.range[0];
-		if (error instanceof TooLarge && error.facts["scope"] !== "file") {
+		const next = whatNext(error, "chunk");
+		if (next === "smaller") {
 			if (!this.size.noteRefused(size)) throw error;
 			return true;
 		}
-		if (error instanceof NoRoom) {
-			this.patience.waits(error, now);
+		if (!error.retryable) throw error;
+		if (next === "look" || next === "line") this.mustLook = true;
+		if (error instanceof NoRoom || next === "wait") {
+			patience.waits(error, now);
 			return false;
 		}
-		if (!error.retryable) throw error;
 		if (error.code === "superseded" && chunk.began >= this.turnedAt) {
 			this.fromEnd = !this.fromEnd;
 			this.turnedAt = now;
-			this.patience.until = Math.max(this.patience.until, now + (1 + jitter) * this.lasted);
+			patience.until = Math.max(patience.until, now + (1 + jitter) * this.lasted);
 		}
-		const reset = error instanceof ConnectionLost && error.code === "connection-lost";
-		const refused = this.size.noteFailed(size, now - chunk.began, reset);
-		this.patience.failed(error, chunk.began, now, jitter);
-		return refused;
+		this.size.noteFailed(size, now - chunk.began);
+		patience.failed(error, chunk.began, now, jitter);
+		if (error instanceof ConnectionLost && error.code === "connection-lost" || next === "look" && error instanceof ServerFailed) this.suspected = {
+			range: chunk.range,
+			failures: patience.failures
+		};
+		return false;
 	}
 	cut([start, end], size) {
 		if (!this.fromEnd) return [start, Math.min(end, start + size)];
@@ -514,20 +579,24 @@ var Plan = class {
 /** Throws `UnexpectedAnswer`. */
 function parseUpload(answer) {
 	const data = parseObject(answer);
-	const { upload_id: uploadId, state, received } = data;
-	if (typeof uploadId !== "string" || typeof state !== "string") throw unexpected(answer);
-	const limits = isObject(data["limits"]) ? data["limits"] : {};
-	const position = number(data["position"]);
+	const { upload_id: uploadId, state } = data;
+	const limits = data["limits"] ?? {};
+	if (typeof uploadId !== "string" || typeof state !== "string" || !isObject(limits)) throw unexpected(answer);
+	const count = (value) => {
+		if (value == null || isCount(value)) return value ?? null;
+		throw unexpected(answer);
+	};
+	const position = count(data["position"]);
 	return {
 		uploadId,
 		state,
 		isWaiting: state === "waiting" || state === "receiving" && position !== null,
-		received: ranges(received),
+		received: ranges(answer, data["received"] ?? []),
 		position,
 		retryAfter: retryAfter(answer, data),
-		chunkSize: number(data["chunk_size"]),
-		minChunk: number(limits["min_chunk"]),
-		concurrency: number(data["concurrency"]),
+		chunkSize: count(data["chunk_size"]),
+		minChunk: count(limits["min_chunk"]),
+		concurrency: count(data["concurrency"]),
 		result: {
 			assessment_id: null,
 			...data
@@ -537,8 +606,8 @@ function parseUpload(answer) {
 /** What the server still misses, from its answer to a chunk. Throws `UnexpectedAnswer`. */
 function parseMissing(answer) {
 	const data = parseObject(answer);
-	if (number(data["received_bytes"]) === null) throw unexpected(answer);
-	return ranges(data["missing"]);
+	if (!isCount(data["received_bytes"])) throw unexpected(answer);
+	return ranges(answer, data["missing"]);
 }
 /** What may succeed later, where no problem document says so; 52x are Cloudflare's. */
 function isRetryable(status) {
@@ -567,12 +636,12 @@ function parseError(answer) {
 		retryAfter: wait,
 		facts
 	};
-	if (status === 413 || status === 404 && !data && answer.text.includes("404.13")) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server, or for a proxy in front of it.", {
+	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server, or for a proxy in front of it.", {
 		...more,
 		status: 413,
 		hint: more.hint || "Upload in smaller chunks, or have the proxy's body limit raised."
 	});
-	if (status < 400) return unexpected(answer);
+	if (status < 400) return unexpected(answer, false);
 	const said = text(facts["detail"]) || text(facts["title"]);
 	const is = (kind, message, hint = "") => new kind(said || message, {
 		...more,
@@ -582,34 +651,33 @@ function parseError(answer) {
 	if (status === 401) return is(Unauthorized, "The server wants another login.", login);
 	if (status === 403) return is(Unauthorized, "The server refuses this to who is logged in.", login);
 	if (code === "upload-gone" || code === "upload-not-found") return is(UploadGone, "The upload is gone.");
-	const mayHaveRoomLater = [
-		429,
-		503,
-		507
-	].includes(status) && wait !== null && more.retryable;
-	if (code === "no-room" || code === "waiting" || mayHaveRoomLater && code !== "busy") return is(NoRoom, "There is no room at the moment.");
+	if (code ? [
+		"no-room",
+		"waiting",
+		"disk-full"
+	].includes(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "There is no room at the moment.");
 	if (status === 507) return is(NoSpace, "The server has no space for this file.");
 	if (status === 404 || status === 405) return is(Refused, "There is no upload server at this address.", "Check the endpoint: it ends where /chunked-upload begins, most often in /api.");
 	if (status < 500) return is(Refused, "The server refused the request.");
 	return is(ServerFailed, "The server, or a proxy in front of it, failed.");
 }
-/** Whether completion was asked for too early. */
-function isBytesMissing(error) {
-	return error instanceof UploadFailure && error.status === 409 && Array.isArray(error.facts["missing"]);
-}
 /** Whether all of it has come, whoever brought it: `init` would begin a second one. */
 function isBrought({ state }) {
 	return state === "completing" || state === "complete";
 }
-/** Throws `UploadGone`, unless it only has expired. */
+/** Throws `UploadGone`. */
 function checkNotGone({ state, result }) {
-	if (state === "cancelled" || state === "failed") throw new UploadGone(`The upload is ${state}.`, {
+	if ([
+		"cancelled",
+		"expired",
+		"failed"
+	].includes(state)) throw new UploadGone(`The upload is ${state}.`, {
 		code: "upload-gone",
 		facts: result
 	});
 }
 function parseProblem(answer) {
-	if (!/^application\/problem\+json\b/i.test(answer.headers["content-type"] ?? "")) return null;
+	if (!/^application\/problem\+json\s*(;|$)/i.test(answer.headers["content-type"] ?? "")) return null;
 	try {
 		return parseObject(answer);
 	} catch {
@@ -624,11 +692,11 @@ function parseObject(answer) {
 	if (!isObject(data)) throw unexpected(answer);
 	return data;
 }
-function unexpected(answer) {
+function unexpected(answer, retryable = true) {
 	return new UnexpectedAnswer("The answer is not one of Wherry's.", {
 		code: "unexpected-answer",
 		status: answer.status,
-		retryable: true,
+		retryable,
 		hint: "Check the endpoint, and whether the login has expired: a page may have come instead."
 	});
 }
@@ -638,21 +706,24 @@ function isObject(value) {
 function text(value) {
 	return typeof value === "string" ? value : "";
 }
-function number(value) {
-	return typeof value === "number" && value >= 0 ? value : null;
+function isCount(value) {
+	return Number.isSafeInteger(value) && value >= 0;
 }
-function ranges(value) {
-	const isRange = (pair) => Array.isArray(pair) && number(pair[0]) !== null && number(pair[1]) !== null;
-	return Array.isArray(value) ? value.filter(isRange) : [];
+function ranges(answer, value) {
+	const isRange = (pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isCount) && pair[0] < pair[1];
+	if (Array.isArray(value) && value.every(isRange)) return value;
+	throw unexpected(answer);
 }
-/** RFC 9110 section 10.2.3: seconds, or a date; the body's own word comes first. */
+/**
+ * RFC 9110 section 10.2.3: seconds, or a date. The body's own word comes before the header,
+ * which proxies change and browsers hide.
+ */
 function retryAfter(answer, facts) {
-	const said = number(facts["retry_after"]);
-	if (said !== null) return said;
+	const said = facts["retry_after"];
+	if (typeof said === "number" && said >= 0 && said < Infinity) return said;
 	const header = answer.headers["retry-after"] ?? "";
-	if (/^\d+$/.test(header)) return Number(header);
-	const date = Date.parse(header);
-	return Number.isNaN(date) ? null : Math.max((date - Date.now()) / 1e3, 0);
+	const seconds = /^\d+$/.test(header) ? Number(header) : / GMT$/.test(header) ? Math.max((Date.parse(header) - Date.now()) / 1e3, 0) : NaN;
+	return Number.isFinite(seconds) ? seconds : null;
 }
 // src/core/digest.ts
 /**
@@ -788,8 +859,12 @@ var Retrying = class {
 	get pause() {
 		return Math.max(this.patience.until - this.world.now(), 0);
 	}
-	/** What `call` gives. Throws what repeating cannot mend, `Aborted` and `Paused`. */
-	async ask(call) {
+	/**
+	 * What `call` gives. Throws what repeating cannot mend, `Aborted` and `Paused`.
+	 *
+	 * `isProgress`: that it gets through ends the trouble.
+	 */
+	async ask(verb, call, isProgress = true) {
 		const { patience, control, world } = this;
 		for (;;) {
 			await control.sleep(this.pause, () => this.pause === 0);
@@ -798,16 +873,16 @@ var Retrying = class {
 				const answer = await call();
 				this.isKnown = true;
 				patience.budget = this.budget;
-				patience.progressed();
+				if (isProgress) patience.progressed(began);
 				return answer;
 			} catch (error) {
 				control.check();
 				if (!(error instanceof UploadFailure)) throw error;
-				if (error instanceof UnexpectedAnswer && !this.isKnown || !error.retryable) throw error;
-				const isBusy = error.code === "busy";
-				if (isBusy || error instanceof NoRoom) patience.waits(error, world.now());
+				const next = whatNext(error, verb);
+				if (error instanceof UnexpectedAnswer && !this.isKnown || next !== "wait" && next !== "retry") throw error;
+				if (next === "wait") patience.waits(error, world.now());
 				else patience.failed(error, began, world.now(), world.jitter());
-				if (!isBusy) this.onTrouble(error);
+				if (error.code !== "busy") this.onTrouble(error);
 			}
 		}
 	}
@@ -879,8 +954,6 @@ var Run = class {
 	isOpened = false;
 	/** What was read of the file. */
 	parts = new Parts();
-	/** The server has put us back into the waiting line. */
-	isOutOfTurn = false;
 	constructor(world, wire, source, size, options, teller, control) {
 		this.world = world;
 		this.wire = wire;
@@ -926,20 +999,22 @@ var Run = class {
 			done = await this.wire.whole(source, control.halt, onSent);
 		} catch (error) {
 			control.check();
-			const uploadId = error instanceof UploadFailure ? error.facts["upload_id"] : null;
-			if (error instanceof UploadFailure && error.code === "hook-failed" && typeof uploadId === "string") {
-				this.uploadId = uploadId;
-				return this.finish(await this.complete(uploadId, null));
+			const next = nextAfter(error, "upload");
+			if (next === "complete") {
+				this.uploadId = String(error.facts["upload_id"]);
+				return this.finish(await this.complete(this.uploadId, null));
 			}
 			if (error instanceof ConnectionLost) {
 				await source.checkReadable();
 				if (isOut) throw new AnswerLost(error);
-				const reset = error.code === "connection-lost";
-				if (size.noteFailed(source.size, world.now() - began, reset)) teller.refusedSize = source.size;
-			} else if (error instanceof TooLarge && error.facts["scope"] !== "file") {
-				size.noteRefused(source.size);
-				teller.refusedSize = source.size;
-			} else if (!(error instanceof NoRoom)) throw error;
+				size.noteFailed(source.size, world.now() - began);
+				if (error.code === "connection-lost" && size.noteSuspected(source.size)) this.noteRefused(source.size);
+			} else if (next === "smaller") {
+				if (error instanceof TooLarge) {
+					size.noteRefused(source.size);
+					this.noteRefused(source.size);
+				}
+			} else throw error;
 			if (!mayBeCut) throw error;
 			return null;
 		} finally {
@@ -964,7 +1039,7 @@ var Run = class {
 		try {
 			return await this.bring(fingerprint);
 		} catch (error) {
-			if (!(error instanceof UploadGone) || error.facts["state"] !== "expired") throw error;
+			if (nextAfter(error, "chunk") !== "anew") throw error;
 			this.uploadId = null;
 		}
 		return this.bring(fingerprint);
@@ -978,7 +1053,7 @@ var Run = class {
 			try {
 				return this.finish(await this.complete(opened.uploadId, crc));
 			} catch (error) {
-				if (!isBytesMissing(error)) throw error;
+				if (nextAfter(error, "complete") !== "missing") throw error;
 			}
 			const seen = await this.status(opened.uploadId);
 			opened = {
@@ -999,7 +1074,7 @@ var Run = class {
 			metadata: options.metadata,
 			fingerprint
 		};
-		const opened = await this.retrying.ask(() => this.wire.init(facts, this.control.end));
+		const opened = await this.retrying.ask("init", () => this.wire.init(facts, this.control.end));
 		this.uploadId = opened.uploadId;
 		this.isOpened = true;
 		this.control.check();
@@ -1012,16 +1087,16 @@ var Run = class {
 		try {
 			const seen = await this.status(uploadId);
 			checkNotGone(seen);
-			if (seen.state === "expired") return null;
 			this.isOpened = true;
 			return seen;
 		} catch (error) {
-			if (error instanceof UploadGone && !this.isOpened) return null;
+			if (error instanceof UploadGone && (!this.isOpened || nextAfter(error, "status") === "anew")) return null;
 			throw error;
 		}
 	}
-	status(uploadId) {
-		return this.retrying.ask(() => this.wire.status(uploadId, this.control.end));
+	status(uploadId, isProgress = true) {
+		const call = () => this.wire.status(uploadId, this.control.end);
+		return this.retrying.ask("status", call, isProgress);
 	}
 	async open(fingerprint) {
 		const known = await this.known();
@@ -1039,7 +1114,7 @@ var Run = class {
 	async standInLine(seen) {
 		const { uploadId } = seen;
 		while (seen.isWaiting) {
-			const pause = Math.min(seen.retryAfter || 1, 30);
+			const pause = pauseOf(seen);
 			this.tell("waiting", {
 				position: seen.position,
 				retryAfter: pause
@@ -1078,12 +1153,14 @@ var Run = class {
 			while (!plan.isDone) {
 				if (failure) throw failure;
 				check();
-				if (this.isOutOfTurn && !flying.size) {
-					this.isOutOfTurn = false;
-					await this.standInLine(await this.status(opened.uploadId));
+				if (plan.mustLook && !flying.size) {
+					const seen = await this.standInLine(await this.status(opened.uploadId, false));
+					if (isBrought(seen)) return null;
+					const refused = plan.looked(seen.received);
+					if (refused) this.noteRefused(refused);
 				}
 				const now = world.now();
-				const chunk = this.isOutOfTurn ? null : plan.next(now);
+				const chunk = plan.next(now);
 				const pause = retrying.patience.until - now;
 				if (chunk) fly(chunk);
 				else if (!plan.isDone) await control.rest(pause > 0 ? pause : Infinity);
@@ -1093,7 +1170,7 @@ var Run = class {
 			control.endChunks();
 			await Promise.all(flying);
 			control.check();
-			if (error instanceof UploadFailure && error.code === "upload-closed") return null;
+			if (nextAfter(error, "chunk") === "complete") return null;
 			throw error;
 		}
 		await reading;
@@ -1120,7 +1197,7 @@ var Run = class {
 			plan.passed(chunk, world.now());
 			plan.learned(missing);
 			this.parts.add(part);
-			this.tell("sending");
+			if (!this.retrying.patience.inTrouble) this.tell("sending");
 		} catch (error) {
 			await this.chunkFailed(plan, chunk, error);
 		} finally {
@@ -1133,19 +1210,15 @@ var Run = class {
 		plan.tookBack(chunk);
 		if (error instanceof Aborted) return;
 		if (error instanceof ConnectionLost) await this.source.checkReadable();
-		if (error.code === "waiting") this.isOutOfTurn = true;
-		if (plan.failed(chunk, error, this.world.now(), this.world.jitter())) {
-			this.teller.refusedSize = chunk.range[1] - chunk.range[0];
-			this.world.limits.set(this.wire.endpoint, plan.size.now);
-		}
+		if (plan.failed(chunk, error, this.world.now(), this.world.jitter())) this.noteRefused(chunk.range[1] - chunk.range[0]);
 		if (!(error instanceof TooLarge)) this.tellTrouble(error);
 	}
 	async complete(uploadId, crc) {
 		for (;;) {
 			this.tell("completing");
-			const done = await this.retrying.ask(() => this.wire.complete(uploadId, crc, this.control.end));
+			const done = await this.retrying.ask("complete", () => this.wire.complete(uploadId, crc, this.control.end));
 			if (done.state === "complete") return done;
-			await this.control.sleep(Math.min(done.retryAfter || 1, 30));
+			await this.control.sleep(pauseOf(done));
 		}
 	}
 	/** Another tab sends this file: show how far it is. Null when it is our turn to go on. */
@@ -1168,7 +1241,7 @@ var Run = class {
 			});
 			else this.tell(seen.state === "completing" ? "completing" : "sending", { problem });
 			if (isOurTurn()) return null;
-			await this.control.sleep(Math.min(seen.retryAfter || 1, 30), isOurTurn);
+			await this.control.sleep(pauseOf(seen), isOurTurn);
 		}
 	}
 	finish(done) {
@@ -1180,6 +1253,11 @@ var Run = class {
 		};
 		this.tell("done");
 		return done.result;
+	}
+	/** What is known of the way is kept, whichever request has found it out. */
+	noteRefused(size) {
+		this.teller.refusedSize = size;
+		this.world.limits.set(this.wire.endpoint, this.size.now);
 	}
 	tell(state, news = {}) {
 		if (this.control.isCancelled && state !== "done") return;
@@ -1193,6 +1271,10 @@ var Run = class {
 		});
 	}
 };
+/** Null where it is not the server's, nor the way's. */
+function nextAfter(error, verb) {
+	return error instanceof UploadFailure ? whatNext(error, verb) : null;
+}
 // src/core/source.ts
 /**
  * The file that is being sent.

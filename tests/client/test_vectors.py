@@ -1,0 +1,186 @@
+"""The decisions of the client, as the vectors say them: see tests/vectors/README.md."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wherry.client import errors
+from wherry.client.answers import Answer, UploadStatus, parse_error, parse_missing, parse_upload
+from wherry.client.decisions import Next, Verb, what_next
+from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
+from wherry.client.plan import Chunk, ChunkSize, Patience, Plan, gaps
+from wherry.core.ranges import Range
+from wherry.protocols.problem import STATUS
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+NOW = "2026-11-27T12:00:00Z"
+
+
+def load(name: str) -> list[dict[str, Any]]:
+    file = json.loads((VECTORS / f"{name}.json").read_text())
+    assert file.get("at", NOW) == NOW
+    vectors: list[dict[str, Any]] = file["vectors"]
+    names = [vector["name"] for vector in vectors]
+    assert len(set(names)) == len(names), "each name is there once"
+    return vectors
+
+
+def named(vectors: list[dict[str, Any]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("vector", vectors, ids=[vector["name"] for vector in vectors])
+
+
+ANSWERS, VALUES, PLANS, RESUME = map(load, ("answers", "values", "plans", "resume"))
+BY_NAME = {vector["name"]: vector["answer"] for vector in ANSWERS}
+
+
+def answer(given: dict[str, Any]) -> Answer:
+    headers, body = given.get("headers", {}), given.get("body", "")
+    if "problem" in given:
+        headers = {"content-type": "application/problem+json"} | headers
+        body = json.dumps(given["problem"])
+    return Answer(given["status"], headers, body.encode(), datetime.fromisoformat(NOW).timestamp())
+
+
+@named(ANSWERS)
+def test_an_answer_is_the_error_that_the_vectors_say(vector: dict[str, Any]) -> None:
+    error = parse_error(answer(vector["answer"]))
+    assert isinstance(error, getattr(errors, vector["error"]))
+    found = (error.status, error.code, error.retryable, error.retry_after)
+    assert found == tuple(vector[name] for name in ("status", "code", "retryable", "retry_after"))
+    verbs: tuple[Verb, ...] = ("init", "status", "chunk", "complete", "upload")
+    assert {verb: what_next(error, verb).value for verb in verbs} == vector["next"]
+
+
+@named(VALUES)
+def test_an_answer_is_the_value_that_the_vectors_say(vector: dict[str, Any]) -> None:
+    parse = parse_upload if vector["kind"] == "upload" else parse_missing
+    if vector["value"] is None:
+        with pytest.raises(UnexpectedAnswer) as unexpected:
+            parse(answer(vector["answer"]))
+        assert what_next(unexpected.value, "chunk") is Next.LOOK
+        return
+    found = parse(answer(vector["answer"]))
+    if isinstance(found, UploadStatus):
+        value = {name: getattr(found, name) for name in vector["value"]}
+        assert value | {"received": pairs(found.received)} == vector["value"]
+    else:
+        assert pairs(found) == vector["value"]
+
+
+def pairs(ranges: Any) -> list[list[int]]:
+    return [[one.start, one.end] for one in ranges]
+
+
+def ranges(given: list[list[int]]) -> list[Range]:
+    return [Range(start, end) for start, end in given]
+
+
+def error_of(outcome: str) -> ClientError:
+    if outcome == "lost":
+        return ConnectionLost("lost", retryable=True)
+    if outcome == "timed-out":
+        return TimedOut("timed out", retryable=True)
+    return parse_error(answer(BY_NAME[outcome]))
+
+
+class Played:
+    """A plan to which the steps of a vector happen."""
+
+    def __init__(self, vector: dict[str, Any]) -> None:
+        size = ChunkSize()
+        size.offered(vector["preferred"], vector["floor"])
+        way = vector["way"]
+        size.limit, size.pace, size.passed = way["limit"], way["pace"], way["passed"]
+        patience = Patience(vector["patience"])
+        missing = ranges(vector["missing"])
+        self.plan = Plan(vector["length"], missing, size, vector["concurrency"], patience)
+        self._flying: dict[tuple[int, int], Chunk] = {}
+
+    def step(self, step: dict[str, Any]) -> dict[str, Any]:
+        """The step as it comes out."""
+        at, plan = step["at"], self.plan
+        found: dict[str, Any] = {name: step[name] for name in ("at", "answers") if name in step}
+        for one in step.get("answers", ()):
+            try:
+                self._answer(one, at)
+            except ClientError as error:
+                return found | {"ends": type(error).__name__}
+        if "looked" in step:
+            received = step["looked"]["received"]
+            refused = plan.looked(ranges(received))
+            found["looked"] = {"received": received, "refused": refused}
+        found["sends"] = []
+        while (chunk := plan.next(at)) is not None:
+            found["sends"].append([chunk.range.start, chunk.range.end])
+            self._flying[chunk.range.start, chunk.range.end] = chunk
+        if plan.must_look:
+            found["must_look"] = True
+        if plan.is_done:
+            found["done"] = True
+        elif not plan.is_flying:
+            found["until"] = pytest.approx(plan.patience.until, abs=1e-6)
+        return found
+
+    def _answer(self, one: dict[str, Any], at: float) -> None:
+        start, end = one["to"]
+        chunk = self._flying.pop((start, end))
+        if one["with"] != "ok":
+            self.plan.failed(chunk, error_of(one["with"]), at, jitter=1.0)
+            return
+        self.plan.passed(chunk, at)
+        if "missing" in one:
+            self.plan.learned(ranges(one["missing"]))
+
+
+@named(PLANS)
+def test_a_plan_goes_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    played = Played(vector)
+    assert [played.step(step) for step in vector["steps"]] == vector["steps"]
+
+
+@named(RESUME)
+def test_an_upload_goes_on_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    seen = parse_upload(answer(vector["answer"]))
+    assert then(seen) == vector["then"]
+    if vector["sends"] is not None:
+        missing = gaps(seen.received, vector["size"])
+        plan = Plan(vector["size"], missing, ChunkSize(), 4, Patience(300))
+        assert pairs(plan.to_send) == vector["sends"]
+
+
+def then(seen: UploadStatus) -> str:
+    if seen.is_waiting:
+        return "line"
+    if seen.is_brought:
+        return "complete"
+    try:
+        seen.check_not_gone()
+    except ClientError as gone:
+        return what_next(gone, "status").value
+    return "send"
+
+
+def test_every_error_of_the_server_has_its_vector() -> None:
+    for kind, status in STATUS.items():
+        problems = [vector["answer"].get("problem", {}) for vector in ANSWERS]
+        mine = [
+            problem
+            for problem, vector in zip(problems, ANSWERS, strict=True)
+            if problem.get("code") == kind.code and vector["answer"]["status"] == status
+        ]
+        assert mine, f"tests/vectors/answers.json says nothing of {kind.code} ({status})"
+        waits = "retry_after" in {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        assert waits is any("retry_after" in problem for problem in mine), kind.code
+        for problem in mine:
+            assert problem["retryable"] is kind.retryable, kind.code
+
+
+def test_every_decision_is_in_the_vectors() -> None:
+    decided = {after for vector in ANSWERS for after in vector["next"].values()}
+    assert decided == {after.value for after in Next}

@@ -1,0 +1,220 @@
+/** The decisions of the client, as the vectors say them: see tests/vectors/README.md. */
+
+import { readFileSync } from 'node:fs'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { checkNotGone, isBrought, parseError, parseMissing, parseUpload } from './answers'
+import { whatNext, type Next, type Verb } from './decisions'
+import { ConnectionLost, UploadFailure } from './errors'
+import { ChunkSize, Patience, Plan, unknownWay, type Chunk, type Way } from './plan'
+import { gaps } from './ranges'
+import type { Answer } from './transport'
+import type { Range } from './types'
+
+interface Given {
+  status: number
+  headers?: Record<string, string>
+  body?: string
+  problem?: object
+}
+
+interface AnswerVector {
+  name: string
+  answer: Given
+  error: string
+  status: number
+  code: string
+  retryable: boolean
+  retry_after: number | null
+  next: Record<Verb, Next>
+}
+
+interface ValueVector {
+  name: string
+  kind: 'upload' | 'chunk'
+  answer: Given
+  value: object | null
+}
+
+interface Step {
+  at: number
+  answers?: { to: Range; with: string; missing?: Range[] }[]
+  ends?: string
+  looked?: { received: Range[]; refused: number | null }
+  sends?: Range[]
+  must_look?: true
+  until?: unknown
+  done?: true
+}
+
+interface PlanVector {
+  name: string
+  length: number
+  missing: Range[]
+  preferred: number
+  floor: number
+  concurrency: number
+  patience: number
+  way: { [name in keyof Way]: number | null }
+  steps: Step[]
+}
+
+interface ResumeVector {
+  name: string
+  size: number
+  answer: Given
+  then: string
+  sends: Range[] | null
+}
+
+const NOW = '2026-11-27T12:00:00Z'
+
+function load<T>(name: string): T[] {
+  const path = new URL(`../../../tests/vectors/${name}.json`, import.meta.url)
+  return (JSON.parse(readFileSync(path, 'utf8')) as { vectors: T[] }).vectors
+}
+
+const answers = load<AnswerVector>('answers')
+const byName = new Map(answers.map(({ name, answer }) => [name, answer]))
+
+function answer({ status, headers = {}, body = '', problem }: Given): Answer {
+  if (!problem) return { status, headers, text: body }
+  const own = { 'content-type': 'application/problem+json', ...headers }
+  return { status, headers: own, text: JSON.stringify(problem) }
+}
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: new Date(NOW) }))
+afterEach(() => void vi.useRealTimers())
+
+describe('an answer is the error that the vectors say', () => {
+  test.each(answers.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    const { name, status, code, retryable, retryAfter } = parseError(answer(vector.answer))
+    expect({ error: name, status, code, retryable, retry_after: retryAfter }).toEqual({
+      error: vector.error,
+      status: vector.status,
+      code: vector.code,
+      retryable: vector.retryable,
+      retry_after: vector.retry_after,
+    })
+    const error = parseError(answer(vector.answer))
+    const verbs = Object.keys(vector.next) as Verb[]
+    expect(Object.fromEntries(verbs.map((verb) => [verb, whatNext(error, verb)]))).toEqual(
+      vector.next,
+    )
+    expect(verbs).toEqual(['init', 'status', 'chunk', 'complete', 'upload'])
+  })
+})
+
+describe('an answer is the value that the vectors say', () => {
+  const values = load<ValueVector>('values')
+  test.each(values.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    const parse = (): unknown => {
+      if (vector.kind === 'chunk') return parseMissing(answer(vector.answer))
+      const seen = parseUpload(answer(vector.answer))
+      return {
+        upload_id: seen.uploadId,
+        state: seen.state,
+        is_waiting: seen.isWaiting,
+        received: seen.received,
+        position: seen.position,
+        retry_after: seen.retryAfter,
+        chunk_size: seen.chunkSize,
+        min_chunk: seen.minChunk,
+        concurrency: seen.concurrency,
+      }
+    }
+    if (vector.value) return expect(parse()).toEqual(vector.value)
+    expect(parse).toThrow(expect.objectContaining({ name: 'UnexpectedAnswer' }) as Error)
+    try {
+      parse()
+    } catch (error) {
+      expect(whatNext(error as UploadFailure, 'chunk')).toBe('look')
+    }
+  })
+})
+
+function errorOf(outcome: string): UploadFailure {
+  if (outcome === 'lost' || outcome === 'timed-out') {
+    const code = outcome === 'lost' ? 'connection-lost' : outcome
+    return new ConnectionLost(outcome, { code, retryable: true })
+  }
+  return parseError(answer(byName.get(outcome)!))
+}
+
+/** A plan to which the steps of a vector happen. */
+class Played {
+  private readonly plan: Plan
+  private readonly flying = new Map<string, Chunk>()
+
+  constructor(vector: PlanVector) {
+    const { limit, pace, passed } = vector.way
+    const unknown = unknownWay()
+    const way = { limit: limit ?? unknown.limit, pace: pace ?? unknown.pace, passed: passed ?? 0 }
+    const size = new ChunkSize(way)
+    size.offered(vector.preferred, vector.floor)
+    const { length, missing, concurrency, patience } = vector
+    this.plan = new Plan(length, missing, size, concurrency, new Patience(patience))
+  }
+
+  /** The step as it comes out. */
+  step(step: Step): Step {
+    const { plan } = this
+    const found: Step = { at: step.at }
+    if (step.answers) found.answers = step.answers
+    try {
+      for (const one of step.answers ?? []) this.answer(one, step.at)
+    } catch (error) {
+      return { ...found, ends: (error as Error).name }
+    }
+    if (step.looked) {
+      const { received } = step.looked
+      found.looked = { received, refused: plan.looked(received) }
+    }
+    found.sends = []
+    for (let chunk = plan.next(step.at); chunk; chunk = plan.next(step.at)) {
+      found.sends.push(chunk.range)
+      this.flying.set(String(chunk.range), chunk)
+    }
+    if (plan.mustLook) found.must_look = true
+    if (plan.isDone) found.done = true
+    else if (!plan.sending.length) found.until = expect.closeTo(plan.patience.until, 5)
+    return found
+  }
+
+  private answer(one: NonNullable<Step['answers']>[number], at: number): void {
+    const chunk = this.flying.get(String(one.to))!
+    this.flying.delete(String(one.to))
+    if (one.with !== 'ok') return void this.plan.failed(chunk, errorOf(one.with), at, 1)
+    this.plan.passed(chunk, at)
+    if (one.missing) this.plan.learned(one.missing)
+  }
+}
+
+describe('a plan goes as the vectors say', () => {
+  const plans = load<PlanVector>('plans')
+  test.each(plans.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    const played = new Played(vector)
+    for (const step of vector.steps) expect(step).toEqual(played.step(step))
+  })
+})
+
+describe('an upload goes on as the vectors say', () => {
+  const then = (given: Given): string => {
+    const seen = parseUpload(answer(given))
+    if (seen.isWaiting) return 'line'
+    if (isBrought(seen)) return 'complete'
+    try {
+      checkNotGone(seen)
+    } catch (error) {
+      return whatNext(error as UploadFailure, 'status')
+    }
+    return 'send'
+  }
+  const resumed = load<ResumeVector>('resume')
+  test.each(resumed.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    expect(then(vector.answer)).toBe(vector.then)
+    if (!vector.sends) return
+    const missing = gaps(parseUpload(answer(vector.answer)).received, vector.size)
+    const plan = new Plan(vector.size, missing, new ChunkSize(), 4, new Patience(300))
+    expect(gaps(plan.safe, vector.size)).toEqual(vector.sends)
+  })
+})
