@@ -271,7 +271,48 @@ BAD: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "media recorder": ("mkv", cut_at(0.6, options={"live": "1"})),
     "avi": ("avi", cut_at(0.6, sound="mp3")),
     "flv": ("flv", cut_at(0.6)),
+    "ivf": (
+        "ivf",
+        cut_at(
+            0.6,
+            sound=None,
+            codec="libvpx",
+            codec_options={"deadline": "realtime", "cpu-used": "8"},
+        ),
+    ),
+    "ogg": ("ogg", lambda path: cut(song(path, "libopus"), 0.0, 0.6)),
+    "wav": ("wav", lambda path: cut(song(path, "pcm_s16le"), 0.0, 0.6)),
+    "wave64": ("w64", lambda path: cut(song(path, "pcm_s16le"), 0.0, 0.6)),
+    "core audio": ("caf", lambda path: cut(song(path, "pcm_s16be"), 0.0, 0.6)),
+    "aiff": ("aiff", lambda path: cut(song(path, "pcm_s16be"), 0.0, 0.6)),
+    "mxf": (
+        "mxf",
+        cut_at(0.6, codec="mpeg2video", codec_options={}, clock=25, sound="pcm_s16le"),
+    ),
+    "asf": ("asf", cut_at(0.6, sound="mp3")),
 }
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "unit"), [("ogg", "libopus", 1), ("ts", "aac", 188), ("ts", "aac", 1)]
+)
+def test_bytes_in_the_middle_that_make_no_sense_are_told(
+    tmp_path: Path, suffix: str, codec: str, unit: int
+) -> None:
+    path = song(tmp_path / f"a.{suffix}", codec)
+    data = path.read_bytes()
+    middle = len(data) // 2 // unit * unit
+    path.write_bytes(data[:middle] + bytes(9000 // unit * unit) + data[middle + 9000 :])
+    facts, found = examine(path, tmp_path)
+    assert ("INT-SKIPPED", "fail") in found
+    assert facts["skipped_bytes"] >= 8000
+
+
+def test_room_that_a_recorder_had_taken_is_no_damage(tmp_path: Path) -> None:
+    path = record(tmp_path / "a.ts")
+    path.write_bytes(path.read_bytes() + b"\xff" * 50_000)
+    facts, found = examine(path, tmp_path)
+    assert (facts["skipped_bytes"], found) == (0, [("INT-CUT-OFF", "warn")])
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -63,7 +63,9 @@ MEASURES: Mapping[str, Measure] = {
         Sense.ABOVE, "seconds that all tracks end earlier than the container declares"
     ),
     "missing_bytes": Measure(Sense.ABOVE, "bytes that the container announces and are not there"),
-    "skipped_bytes": Measure(Sense.ABOVE, "bytes within a transport stream that make no sense"),
+    "skipped_bytes": Measure(
+        Sense.ABOVE, "bytes within a transport stream or Ogg that make no sense"
+    ),
     "leading": Measure(Sense.ABOVE, "pictures at the beginning that need earlier ones"),
     "resets": Measure(Sense.ABOVE, "times that the clock of the recording was set anew"),
     "timestamps": Measure(Sense.ABOVE, "packets and frames out of order, or without a time"),

@@ -150,7 +150,7 @@ class Integrity(Model):
         None, description="that the container announces behind the file's end"
     )
     skipped_bytes: Count | None = Field(
-        None, description="of a transport stream: within the file, and in no packet"
+        None, description="of a transport stream or Ogg: within the file, and in no packet"
     )
     cut_off: bool | None = Field(None, description="a stream ends in the middle of a frame")
     video_longer_by: Seconds | None = Field(description="than the sound; negative: shorter")

@@ -65,27 +65,64 @@ def missing_bytes(file: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Packets:
-    """Of a transport stream: whether its last packet is cut off, and bytes that are in none."""
+    """Whether the last packet is cut off, and how many bytes are in none."""
 
     cut_off: bool = False
     skipped: int = 0
 
 
 def read_packets(file: str) -> Packets:
-    """Follow the packets of `file`, a path or `fd:N`, which is a transport stream."""
+    """Follow the packets of `file`, a path or `fd:N`, if it is a transport stream, or Ogg."""
     with reading(file) as descriptor:
         data = Bytes(descriptor, os.fstat(descriptor).st_size)
-        at, size = _synchronise(data, 0)
-        skipped = 0
-        while size:
-            lost = _follow(data, at, size)
-            if lost >= data.length:
-                return Packets((data.length - at + (4 if size == 192 else 0)) % size != 0, skipped)
-            at, size = _synchronise(data, lost)
-            # Less is what a recording was cut in, that another one was joined to.
-            gap = (at if size else data.length) - lost
-            skipped += gap if gap > max(TS_PACKETS) else 0
-        return Packets(True, skipped)
+        return _read_pages(data) if data.read(4, 0) == b"OggS" else _read_transport(data)
+
+
+def _read_transport(data: Bytes) -> Packets:
+    at, size = _synchronise(data, 0)
+    skipped = 0
+    while size:
+        lost = _follow(data, at, size)
+        if lost >= data.length:
+            return Packets((data.length - at + (4 if size == 192 else 0)) % size != 0, skipped)
+        at, size = _synchronise(data, lost)
+        # Less is what a recording was cut in, that another one was joined to.
+        gap = (at if size else data.length) - lost
+        if gap > max(TS_PACKETS) and (size or not _is_padding(data, lost)):
+            skipped += gap
+    return Packets(at > 0 and data.length > MARKS * max(TS_PACKETS), skipped)
+
+
+def _is_padding(data: Bytes, at: int) -> bool:
+    """Whether nothing but one byte comes from here on: the room that a recorder had taken."""
+    one = data.read(1, at)
+    while chunk := data.read(READ, at):
+        if chunk.strip(one):
+            return False
+        at += len(chunk)
+    return True
+
+
+def _read_pages(data: Bytes) -> Packets:
+    at = skipped = 0
+    for _ in range(UNITS):
+        end = _page(data, at) if at < data.length else data.length
+        if end is None:
+            end = _find(data, b"OggS", at)
+            skipped += end - at
+        if end >= data.length:
+            break
+        at = end
+    return Packets(skipped=skipped)
+
+
+def _find(data: Bytes, mark: bytes, at: int) -> int:
+    while chunk := data.read(READ, at):
+        found = chunk.find(mark)
+        if found >= 0:
+            return at + found
+        at += max(len(chunk) - len(mark) + 1, 1)
+    return data.length
 
 
 def _synchronise(data: Bytes, at: int) -> tuple[int, int]:
@@ -136,7 +173,7 @@ def _step(head: bytes) -> Step | None:
         return _object
     if head[:4] == b"\x06\x0e\x2b\x34":
         return _triplet
-    return None
+    return OTHER_STEPS.get(head[:4])
 
 
 def _walk(step: Step, data: Bytes) -> int:
@@ -239,3 +276,26 @@ def _triplet(data: Bytes, at: int) -> int | None:
         return at + 17 + first
     width = first & 0x7F
     return at + 17 + width + data.number(width, at + 17) if 0 < width <= 8 else None
+
+
+def _chunk(data: Bytes, at: int) -> int | None:
+    """Apple's Core Audio Format."""
+    if at == 0:
+        return 8
+    size = data.number(8, at + 4)
+    # -1 is the last chunk of who did not know its size.
+    return at + 12 + size if size < 1 << 63 and data.read(4, at).isalnum() else None
+
+
+def _whole(data: Bytes, at: int) -> int | None:
+    """Wave64: the size of all stands behind its name of sixteen bytes."""
+    size = data.number(8, 16, "little")
+    return size if at == 0 and 40 < size < 1 << 62 else None
+
+
+def _picture(data: Bytes, at: int) -> int | None:
+    """IVF: a header of 32 bytes, then pictures with 12 bytes before each."""
+    return 32 if at == 0 else at + 12 + data.number(4, at, "little")
+
+
+OTHER_STEPS = {b"caff": _chunk, b"riff": _whole, b"DKIF": _picture}

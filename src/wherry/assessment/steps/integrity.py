@@ -37,6 +37,8 @@ from wherry.assessment.tally import Tally
 STREAMED = frozenset(("mpegts", "mpeg", "h264", "hevc", "m4v", "mpegvideo", "mp3", "aac"))
 STREAMED |= frozenset(("ac3", "eac3", "dv", "amr"))
 
+#: Those whose packets can be followed without knowing what is in them.
+FOLLOWED = frozenset(("mpegts", "ogg"))
 #: Containers in which each packet lies behind the one before; between them is little else.
 IN_ORDER = frozenset(("matroska", "flv"))
 #: More bytes between two packets than these were skipped: they made no sense.
@@ -77,7 +79,7 @@ def _measure(file: str, threads: int) -> _Found:
                 if in_order and behind and packet.pos - behind > SKIPPED:
                     tally.skip()
                 behind = packet.pos + packet.size
-        packets = read_packets(file) if "mpegts" in names else Packets()
+        packets = read_packets(file) if not FOLLOWED.isdisjoint(names) else Packets()
         facts = _sum_up(container, tallies, declared)
         facts["errors"] += lost is not None
         facts["cut_off"] |= packets.cut_off
