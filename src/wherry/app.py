@@ -17,10 +17,11 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import Context
 from importlib.util import find_spec
+from pathlib import Path
 
 from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
@@ -28,6 +29,7 @@ from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
 from wherry.engine import Engine, Ground, Hooks, say
 from wherry.metrics import Metrics
+from wherry.served import BEAT_EVERY, ServedClock
 from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.storage.disk import FileLock
@@ -63,6 +65,10 @@ def open_catalog(settings: Settings) -> Catalog:
     return SqlCatalog(path)
 
 
+def clock_file(settings: Settings) -> Path:
+    return settings.data / "served.clock"
+
+
 class App:
     """The engine and what must run beside it."""
 
@@ -96,17 +102,21 @@ class App:
     async def beside(self) -> AsyncIterator[Engine]:
         """An engine for a command: nothing runs beside it, a server may run elsewhere."""
         catalog = open_catalog(self.settings)
+        clock = ServedClock.look(clock_file(self.settings))
         try:
-            yield self._build(open_storage(self.settings), catalog)
+            clock.start(await catalog.newest(), time.time())
+            yield self._build(open_storage(self.settings), catalog, clock)
         finally:
+            clock.close()
             await catalog.close()
 
-    def _build(self, storage: Storage, catalog: Catalog) -> Engine:
+    def _build(self, storage: Storage, catalog: Catalog, clock: Callable[[], float]) -> Engine:
         ground = Ground(
             storage,
             catalog,
             self.settings,
-            clock=time.time,
+            clock=clock,
+            calendar=time.time,
             new_id=new_id,
             metrics=self.metrics,
             is_stopping=is_server_stopping,
@@ -117,7 +127,13 @@ class App:
         storage = await asyncio.to_thread(open_storage, self.settings)
         catalog = await asyncio.to_thread(open_catalog, self.settings)
         self._running.push_async_callback(catalog.close)
-        engine = self._build(storage, catalog)
+        clock = await asyncio.to_thread(ServedClock.open, clock_file(self.settings))
+        self._running.callback(clock.close)
+        clock.start(await catalog.newest(), time.time())
+        # Before anything runs by this clock: from now on it goes.
+        await asyncio.to_thread(clock.beat)
+        self._running.push_async_callback(_end, asyncio.create_task(_beat(clock)))
+        engine = self._build(storage, catalog, clock)
         await self._running.enter_async_context(engine.running())
         leading = asyncio.create_task(self._lead(engine))
         self._running.push_async_callback(_end, leading)
@@ -153,6 +169,13 @@ class App:
             yield
         finally:
             await self.stop()
+
+
+async def _beat(clock: ServedClock) -> None:
+    """For as long as this process serves."""
+    while True:
+        await asyncio.sleep(BEAT_EVERY)
+        await asyncio.to_thread(clock.beat)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -194,6 +217,17 @@ def log_to_stderr() -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
 
+def _date_of(settings: Settings, moment: float) -> float:
+    """Unix seconds of a moment of the clock of deadlines, in a process that does not serve."""
+    clock = ServedClock.look(clock_file(settings))
+    try:
+        now = time.time()
+        clock.start(None, now)
+        return now - clock() + moment
+    finally:
+        clock.close()
+
+
 def work(settings: Settings, until_stdin_closes: bool) -> None:
     """Process finished uploads until SIGTERM, or until the process that started this one ends."""
     from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
@@ -204,6 +238,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
     site = worker.Site(
         catalog=open_catalog(settings),
         locate=lambda upload: storage.finished_path(upload.id, upload.suffix),
+        date_of=lambda moment: _date_of(settings, moment),
         pictures_of=settings.pictures_of,
         data=settings.data,
     )

@@ -2,6 +2,10 @@
 
 Rule 1: every write is fenced: it happens only while the row still has this
 lease's token. Without it, `LeaseLost` is raised and nothing is written.
+
+Rule 2: its time is that of the machine's steady clock, which nobody can set, and
+which all workers over one data folder share. One from before a restart of the
+machine ends at once, or within the length of a lease.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ import logging
 import time
 import uuid
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 from wherry.catalog import Catalog
@@ -21,6 +25,8 @@ from wherry.core.errors import NotThere
 log = logging.getLogger("wherry.assessment")
 
 T = TypeVar("T")
+
+steady = time.monotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,12 @@ class Lease:
         token = uuid.uuid4().hex
 
         def change(assessment: Assessment) -> Assessment:
-            now = time.time()
-            return assessment.claim(token, now, now + seconds)
+            now = steady()
+            after = assessment.claim(token, now, now + seconds)
+            ended = after.state is AssessmentState.FAILED
+            return replace(after, finished_at=time.time()) if ended else after
 
-        claimed = await catalog.claim_assessment(time.time(), change)
+        claimed = await catalog.claim_assessment(steady(), change)
         if claimed is None:
             return None
         lease = cls(catalog, claimed, token, seconds)
@@ -72,10 +80,10 @@ class Lease:
     async def _keep(self) -> None:
         """Renew until the lease is lost."""
         until = self.assessment.leased_until
-        while time.time() < until:
+        while steady() < until:
             await asyncio.sleep(self.seconds / 4)
             try:
-                until = await self._renew(time.time() + self.seconds)
+                until = await self._renew(steady() + self.seconds)
             except (LeaseLost, NotThere):
                 return
             except Exception:  # the database may be back before the time is up

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -71,6 +71,7 @@ class Assessing:
 class Site:
     """Where a worker finds what it needs.
 
+    `date_of(moment)` gives the Unix seconds of a moment of the clock of deadlines.
     `locate(upload)` says where a finished file lies, `pictures_of(assessment_id)` the folder
     for what is drawn. `data` is the folder for the lock and, unless `database_url` says
     otherwise, for the workflows' own database.
@@ -81,6 +82,7 @@ class Site:
     pictures_of: Callable[[str], Path]
     data: Path
     database_url: str | None = None
+    date_of: Callable[[float], float] = lambda moment: moment
 
     @property
     def workflows_url(self) -> str:
@@ -192,8 +194,9 @@ class Worker:
             log.error("workflow-failed %s problem=%s", lease.named, progress.failure)
             await sleep_or(stop, self._pace.lease)
         else:
+            dated = replace(upload, created_at=self._site.date_of(upload.created_at))
             # A crash here leaves the results with DBOS; the report is made from them again.
-            await lease.finish(render_report(upload, assessment_id, self._policy, progress.results))
+            await lease.finish(render_report(dated, assessment_id, self._policy, progress.results))
             # A crash here leaves a workflow that nobody asks for any more.
             await asyncio.to_thread(self._workflows.forget, assessment_id)
             await asyncio.to_thread(remove_scratch, artefacts)

@@ -99,6 +99,10 @@ class Catalog(Protocol):
     async def census(self, now: float, latest: float = inf) -> Census:
         """How many there are of what is unfinished, at `now`; never looks at the rest."""
 
+    async def newest(self) -> float | None:
+        """The latest moment at which anything unfinished came, was leased or recorded, and at
+        which any upload was created; None: there is none. By the clock of deadlines."""
+
     async def forget(self, upload_ids: Collection[str]) -> None:
         """Delete these records, with their parts and assessments."""
 

@@ -130,6 +130,9 @@ class SqlCatalog:
     async def census(self, now: float, latest: float = inf) -> Census:
         return await self._read(lambda c: census(c, now, latest))
 
+    async def newest(self) -> float | None:
+        return await self._read(queries.newest)
+
     async def forget(self, upload_ids: Collection[str]) -> None:
         await _wait(self._writer.submit(Forget(tuple(upload_ids))))
 

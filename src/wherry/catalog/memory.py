@@ -19,7 +19,7 @@ from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST, PAGE, PARTS_ON_PAGE, Mark, Page, Slice
-from wherry.core.upload import ACCEPTS, HOLDS_SPACE, State, Upload
+from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, State, Upload
 
 R = TypeVar("R", bound=Upload | Assessment)
 
@@ -183,6 +183,15 @@ class MemoryCatalog:
     async def census(self, now: float, latest: float = inf) -> Census:
         records = self._records
         return census_of(records.uploads.values(), records.assessments.values(), now, latest)
+
+    async def newest(self) -> float | None:
+        uploads = self._records.uploads.values()
+        unfinished = [u for u in uploads if u.state in UNFINISHED]
+        times = [u.created_at for u in uploads]
+        times += [max(u.began_at, u.queued_at or u.began_at) for u in unfinished]
+        times += [part.at for u in unfinished for part in u.received.parts]
+        times += [lease.at for u in unfinished for lease in u.leases]
+        return max(times, default=None)
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         with self._changing:

@@ -17,7 +17,7 @@ from wherry.catalog.tables import IS_IN_LINE, assessments, leases, parts, upload
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part
-from wherry.core.upload import ACCEPTS, HOLDS_SPACE, Lease, State, Upload
+from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, Lease, State, Upload
 
 #: How many identifiers one statement names at most.
 MANY = 500
@@ -158,3 +158,25 @@ _TOKENS = select(leases.c.token).where(leases.c.upload_id == bindparam("this"))
 
 def tokens(connection: Connection, upload_id: str) -> frozenset[str]:
     return frozenset(connection.execute(_TOKENS, {"this": upload_id}).scalars())
+
+
+def newest(connection: Connection) -> float | None:
+    """The latest moment that is recorded, as `Catalog.newest` says."""
+    return max(
+        (at for ask in _NEWEST for at in connection.execute(ask).scalars() if at is not None),
+        default=None,
+    )
+
+
+_UNFINISHED = uploads.c.state.in_([state.value for state in UNFINISHED])
+_NEWEST = (
+    # State by state: each has its newest at the end of an index.
+    *(
+        select(func.max(uploads.c.created_at)).where(uploads.c.state == state.value)
+        for state in State
+    ),
+    select(func.max(uploads.c.began_at)).where(_UNFINISHED),
+    select(func.max(uploads.c.queued_at)).where(_UNFINISHED),
+    select(func.max(parts.c.at)).join_from(parts, uploads).where(_UNFINISHED),
+    select(func.max(leases.c.at)).join_from(leases, uploads).where(_UNFINISHED),
+)

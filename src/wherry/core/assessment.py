@@ -16,6 +16,8 @@ from enum import Enum
 from typing import Any
 
 MAX_ATTEMPTS = 20
+#: No lease is longer, in seconds: one that ends later was taken before the machine started anew.
+LONGEST_LEASE = 60.0
 
 
 class AssessmentState(Enum):
@@ -44,7 +46,11 @@ class LeaseLost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Times in Unix seconds. `report` is an `assessment.v1` document."""
+    """`report` is an `assessment.v1` document.
+
+    `leased_until` is a moment of the machine's steady clock, which all of its processes share;
+    `created_at` of the clock of deadlines.
+    """
 
     id: str
     upload_id: str
@@ -61,8 +67,8 @@ class Assessment:
 
     def is_claimable(self, now: float) -> bool:
         queued = self.state is AssessmentState.QUEUED
-        orphaned = self.state is AssessmentState.RUNNING and self.leased_until <= now
-        return queued or orphaned
+        is_leased = now < self.leased_until <= now + LONGEST_LEASE
+        return queued or (self.state is AssessmentState.RUNNING and not is_leased)
 
     def needs_file(self) -> bool:
         """Whether there is still something to be read of the upload's file."""

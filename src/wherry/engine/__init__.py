@@ -373,6 +373,10 @@ class Engine:
         """What keeps uploads from being taken now, a sentence each."""
         return await self._watching.unready()
 
+    def date_of(self, moment: float) -> float:
+        """Unix seconds of a moment of the clock of deadlines, as far as can be told now."""
+        return self._ground.date_of(moment)
+
     @property
     def is_stopping(self) -> bool:
         """Whether the server has been told to end: streams without an end should."""

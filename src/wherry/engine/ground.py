@@ -48,7 +48,10 @@ REMEMBERED = 1000
 
 @dataclass
 class Ground:
-    """`clock` gives Unix seconds, `new_id` an identifier nobody can guess.
+    """`clock` is that of all deadlines, in seconds; `new_id` gives what nobody can guess.
+
+    `calendar` gives the date, in Unix seconds, for what people read and for the ages of
+    files; None: the clock of deadlines shows it.
 
     `is_stopping` says whether the server that all this runs in has been told to end.
     """
@@ -60,7 +63,16 @@ class Ground:
     new_id: Callable[[], str]
     metrics: Metrics = field(default_factory=Metrics)
     is_stopping: Callable[[], bool] = lambda: False
+    calendar: Callable[[], float] | None = None
     _told: dict[tuple[object, ...], float] = field(default_factory=dict)
+
+    def date(self) -> float:
+        return (self.calendar or self.clock)()
+
+    def date_of(self, moment: float) -> float:
+        """When a moment of the clock of deadlines is, or was, if it goes and went on as now."""
+        lag = self.date() - self.clock()
+        return 2 * round(lag / 2) + moment  # whole, else it would differ each time it is asked
 
     def say(
         self,

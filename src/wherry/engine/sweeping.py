@@ -45,9 +45,10 @@ class Sweeping:
         """`end(upload_id)` ends the requests of this process that write into it."""
         self._ground = ground
         self._end = end
+        self._orphans: dict[str, float] = {}  # since when a process that goes on sweeping sees them
 
-    async def sweep(self, dry_run: bool) -> list[Swept]:
-        """Everything that is due; with `dry_run`, only said.
+    async def sweep(self, dry_run: bool, goes_on: bool = False) -> list[Swept]:
+        """Everything that is due; with `dry_run`, only said. `goes_on`: it is done regularly.
 
         Raises `StorageFailed` while the storage is away.
         """
@@ -61,7 +62,7 @@ class Sweeping:
             with self._apart(upload.id):
                 swept += await self._sweep_upload(upload, dry_run)
         with self._apart():
-            swept += await self._sweep_orphans(records, dry_run)
+            swept += await self._sweep_orphans(records, dry_run, goes_on)
         with self._apart():
             swept += await self._forget(records, dry_run)
         return swept
@@ -125,15 +126,16 @@ class Sweeping:
         await ground.catalog.update(upload.id, lambda u: u.discard(now))
         self._ground.say("discarded", upload)
 
-    async def _sweep_orphans(self, records: dict[str, Upload], dry_run: bool) -> list[Swept]:
+    async def _sweep_orphans(
+        self, records: dict[str, Upload], dry_run: bool, goes_on: bool
+    ) -> list[Swept]:
         ground, swept = self._ground, []
-        due = ground.clock() - ORPHAN_GRACE
-        for upload_id, changed_at in await ground.on_thread(
-            lambda: list(ground.storage.unfinished())
-        ):
+        found = await ground.on_thread(lambda: dict(ground.storage.unfinished()))
+        self._orphans = {id_: at for id_, at in self._orphans.items() if id_ in found}
+        for upload_id, changed_at in found.items():
             with self._apart(upload_id):
                 upload = records.get(upload_id) or await self._find(upload_id)
-                if upload is None and changed_at > due:
+                if upload is None and not self._is_orphan(upload_id, changed_at, goes_on):
                     continue
                 # Of one that waits, too: somebody may be letting it in at this moment.
                 if upload is not None and upload.state in UNFINISHED:
@@ -143,6 +145,17 @@ class Sweeping:
                     self._ground.say("orphan-deleted", upload_id=upload_id)
                 swept.append(Swept("orphan", upload_id, upload.limit if upload else 0))
         return swept
+
+    def _is_orphan(self, upload_id: str, changed_at: float, goes_on: bool) -> bool:
+        """Whether the hour is over in which somebody may restore the record of a folder.
+
+        Its age alone does not tell: the system's clock may have been set forward, or no
+        server have run meanwhile. Who sweeps only once has nothing else.
+        """
+        now = self._ground.clock()
+        seen_at = self._orphans.setdefault(upload_id, now)
+        is_old = changed_at <= self._ground.date() - ORPHAN_GRACE
+        return is_old and (not goes_on or now - seen_at >= ORPHAN_GRACE)
 
     async def _find(self, upload_id: str) -> Upload | None:
         try:
@@ -168,4 +181,4 @@ class Sweeping:
     async def tidy(self) -> None:
         """One sweep that never raises; what fails is tried again at the next."""
         with self._apart():
-            await self.sweep(dry_run=False)
+            await self.sweep(dry_run=False, goes_on=True)

@@ -37,7 +37,6 @@ from wherry.protocols.parsing import (
     parse_number,
     read_model,
 )
-from wherry.settings import Settings
 
 #: A stream of events ends after this time, in seconds; the client opens the next.
 EVENTS_END = 25.0
@@ -91,7 +90,7 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     create = replace(parse_init(wanted), most_chunk=most_chunk(request.scope))
     upload, is_new = await engine.create(caller, create)
     upload, position = await engine.with_position(upload)
-    content = render_init(upload, position, engine.settings, create.most_chunk)
+    content = render_init(upload, position, engine, create.most_chunk)
     if upload.state is State.WAITING:
         return JSONResponse(content, 202, {"Retry-After": str(content["retry_after"])})
     return JSONResponse(content, 201 if is_new else 200)
@@ -138,7 +137,7 @@ async def delete(request: Request, caller: Caller, engine: Engine) -> Response:
 
 async def status(request: Request, caller: Caller, engine: Engine) -> Response:
     upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
-    content = render_status(*await engine.with_position(upload), engine.settings)
+    content = render_status(*await engine.with_position(upload), engine)
     return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
 
@@ -155,7 +154,7 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
     end, said = loop.time() + EVENTS_END, ""
     while loop.time() < end and not engine.is_stopping:
         upload, position = await engine.with_position(upload)
-        now = json.dumps(render_status(upload, position, engine.settings))
+        now = json.dumps(render_status(upload, position, engine))
         if now != said:
             yield f"event: status\ndata: {now}\n\n"
             said = now
@@ -181,7 +180,7 @@ async def _list(page: Page[Upload], engine: Engine) -> Response:
     positions = await engine.positions(page)
     texts = []
     for upload in page:
-        content = render_status(upload, positions.get(upload.id), engine.settings)
+        content = render_status(upload, positions.get(upload.id), engine)
         texts.append(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
         if len(texts) % RENDERED_AT_ONCE == 0:
             await asyncio.sleep(0)  # a chunk may be waiting
@@ -256,10 +255,11 @@ def parse_mark(text: str) -> Mark:
 
 
 def render_init(
-    upload: Upload, position: int | None, settings: Settings, most_chunk: int | None = None
+    upload: Upload, position: int | None, engine: Engine, most_chunk: int | None = None
 ) -> dict[str, Any]:
     """`most_chunk`: the largest that has room in one request, where that is limited too."""
-    return render_status(upload, position, settings) | {
+    settings = engine.settings
+    return render_status(upload, position, engine) | {
         "total_chunks": upload.total_chunks,
         "limits": {
             "max_size": settings.max_size,
@@ -287,9 +287,10 @@ def render_complete(upload: Upload) -> dict[str, Any]:
     }
 
 
-def render_status(upload: Upload, position: int | None, settings: Settings) -> dict[str, Any]:
+def render_status(upload: Upload, position: int | None, engine: Engine) -> dict[str, Any]:
     """`position`: its place in the line, where it stands in it."""
-    expires_at = upload.expires_at(settings.expires_after)
+    settings, deleted_at = engine.settings, upload.discarded_at
+    expires_at = engine.date_of(upload.expires_at(settings.expires_after))
     return {
         "upload_id": upload.id,
         "state": upload.state.value,
@@ -304,7 +305,7 @@ def render_status(upload: Upload, position: int | None, settings: Settings) -> d
         "position": position,
         "retry_after": None if upload.queued_at is None else ask_again(position, settings.turn),
         "expires_at": render_time(expires_at) if upload.state in UNFINISHED else None,
-        "deleted_at": render_time(upload.discarded_at) if upload.discarded_at else None,
+        "deleted_at": render_time(engine.date_of(deleted_at)) if deleted_at else None,
         **render_received(upload),
     }
 

@@ -26,6 +26,7 @@ from wherry.testing.catalog.scene import PATIENCE
 Check = Callable[[Catalog], Awaitable[None]]
 
 CHECKS: tuple[Check, ...] = (
+    records.the_newest_moment_is_known,
     records.what_is_recorded_is_what_is_loaded,
     records.what_is_recorded_of_an_assessment_is_what_is_loaded,
     records.what_is_unknown_is_said_to_be,

@@ -15,6 +15,24 @@ from wherry.core.upload import Calls, Completion, Lease, State, Upload
 from wherry.testing.catalog.scene import check_full, new_upload, refused, whole_upload
 
 
+async def the_newest_moment_is_known(catalog: Catalog) -> None:
+    """So that the clock of deadlines never begins before it."""
+    assert await catalog.newest() is None
+    complete = replace(new_upload("complete"), created_at=5.0, state=State.COMPLETE)
+    await catalog.create(complete)
+    assert await catalog.newest() == 5.0
+    await catalog.create(replace(new_upload("u"), created_at=6.0, began_at=7.0))
+    assert await catalog.newest() == 7.0
+    await catalog.update("u", lambda u: u.lease(Range(0, 1), "t", 8.0))
+    assert await catalog.newest() == 8.0
+    await catalog.update("u", lambda u: u.record("t", (Part(0, 1, 7, 9.0),)))
+    assert await catalog.newest() == 9.0
+    await catalog.update("u", lambda u: u.stand_in_line(10.0))
+    assert await catalog.newest() == 10.0
+    await catalog.update("u", lambda u: u.cancel(11.0))
+    assert await catalog.newest() == 6.0  # what has ended waits for nothing any more
+
+
 async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
     parts = (Part(0, 3, (1 << 64) - 1, 5.25), Part(7, LARGEST, 1 << 63, 6.5))
     full = replace(

@@ -1,0 +1,45 @@
+"""Time in which no server runs counts against nobody: with real processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.e2e.conftest import Api
+
+from wherry.testing.server import serving
+
+CHUNK = 64 << 10
+SHORT = {"turn": 4.0, "slot_idle": 4.0, "expires_after": 5.0, "sweep_every": 0.5, "max_open": 1}
+#: Longer than each of them together with the next.
+AWAY = 10.0
+PATIENCE = 120.0
+
+
+@pytest.mark.slow
+def test_uploads_outlive_an_outage_longer_than_all_their_deadlines(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(data, assessment=False, **SHORT) as server:
+        with Api(server.url) as api:
+            mine = api.init(2 * CHUNK)["upload_id"]
+            others = api.init(2 * CHUNK)["upload_id"]
+        server.kill()
+        begun = time.monotonic()
+        sweep = [sys.executable, "-m", "wherry", "sweep", "--data", str(data)]
+        subprocess.run([*sweep, "--expires-after", "5"], check=True, capture_output=True)
+        time.sleep(max(AWAY - (time.monotonic() - begun), 0))  # the outage itself
+        subprocess.run([*sweep, "--expires-after", "5"], check=True, capture_output=True)
+        server.start()
+        with Api(server.url) as api:
+            assert api.status(mine)["state"] == "receiving"
+            assert api.chunk(mine, 0, b"x" * CHUNK).status_code == httpx.codes.OK
+            assert api.status(others)["state"] == "waiting"
+            # While somebody is there to be asked, all of it goes on.
+            end = time.monotonic() + PATIENCE
+            while api.status(mine)["state"] != "expired":
+                assert time.monotonic() < end
+                time.sleep(0.2)
