@@ -19,18 +19,19 @@ from math import inf
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from wherry.catalog import Change, Choice, lists, queries, sqlite
 from wherry.catalog.anchor import Anchor
+from wherry.catalog.ballast import Ballast
 from wherry.catalog.census import Census, census
 from wherry.catalog.migrations import migrate
 from wherry.catalog.operations import Advance, Claim, Create, Forget, Update, UpdateAssessment
 from wherry.catalog.writer import Writer
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
-from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.errors import DiskFull, NotThere, UploadNotFound
 from wherry.core.pages import FIRST, Page, Slice
 from wherry.core.upload import State, Upload
 
@@ -62,16 +63,34 @@ class SqlCatalog:
         self._engine = sqlite.open_engine(
             url, READERS + LISTERS + 2, may_create=lambda: self._anchor is None
         )
+        self._ballast: Ballast | None = None
         try:
-            migrate(self._engine)
-            if (path := sqlite.path_of(url)) is not None:
-                self._anchor = Anchor(path.absolute(), sqlite.connect(url, may_create=False))
+            self._open(url)
         except BaseException as error:
             self._engine.dispose()
             raise sqlite.failure(error) or error from error
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wherry-catalog-reader")
         self._listers = ThreadPoolExecutor(LISTERS, thread_name_prefix="wherry-catalog-lister")
-        self._writer = Writer(self._engine, self._check_present)
+        self._writer = Writer(self._engine, self._check_present, self._ballast)
+
+    def _open(self, url: URL) -> None:
+        if (path := sqlite.path_of(url)) is None:
+            migrate(self._engine)
+            return
+        beside = path.absolute().with_name(f"{path.name}-ballast")
+        try:
+            migrate(self._engine)
+        except SQLAlchemyError as error:
+            # On a full disk, even opening needs some room; what an earlier run kept is there.
+            is_full = isinstance(sqlite.failure(error), DiskFull)
+            if not (is_full and beside.exists() and (ballast := Ballast(beside)).give_up()):
+                raise
+            self._ballast = ballast
+            self._engine.dispose()
+            migrate(self._engine)
+        self._anchor = Anchor(path.absolute(), sqlite.connect(url, may_create=False))
+        self._ballast = self._ballast or Ballast(beside)
+        self._ballast.fill()
 
     async def create(self, upload: Upload) -> Upload:
         return await _wait(self._writer.submit(Create(upload)))
@@ -169,6 +188,8 @@ class SqlCatalog:
         self._engine.dispose()
         if self._anchor is not None:
             self._anchor.close()
+        if self._ballast is not None:
+            self._ballast.close()
 
     def _check_present(self) -> None:
         if self._anchor is not None:

@@ -20,7 +20,7 @@ from wherry.catalog.rows import Values, assessment_row, lease_row, part_row, upl
 from wherry.catalog.tables import assessments, leases, parts, uploads
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
-from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.errors import DiskFull, NotThere, UploadNotFound
 from wherry.core.upload import Upload
 
 T = TypeVar("T")
@@ -45,13 +45,24 @@ _ADD_ASSESSMENT, _REWRITE_ASSESSMENT = insert(assessments), _rewrite(assessments
 
 
 class Draft:
-    """One group's work in one open transaction. `known`: uploads as they are recorded."""
+    """One group's work in one open transaction.
 
-    def __init__(self, connection: Connection, known: Mapping[str, Upload]) -> None:
+    `known`: uploads as they are recorded; `is_full`: there is room only for what frees some.
+    """
+
+    def __init__(
+        self, connection: Connection, known: Mapping[str, Upload], is_full: bool = False
+    ) -> None:
         self._connection = connection
+        self._is_full = is_full
         self._recorded: dict[str, Upload | None] = dict(known)
         self._changed: dict[str, Upload] = {}
         self.rows_written = 0
+
+    def check_takes_more(self) -> None:
+        """Raises `DiskFull` where only what frees space may be recorded."""
+        if self._is_full:
+            raise DiskFull
 
     def fetch(self, upload_ids: Iterable[str]) -> None:
         """Read these together, so that they need not be read one by one."""

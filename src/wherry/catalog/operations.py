@@ -3,7 +3,9 @@
 Rule 1: `apply` writes nothing before the last thing that may raise, so an
 operation that raises leaves nothing behind in its group's transaction.
 
-Rule 2: `apply` may be run again: when a group fails for one operation's sake,
+Rule 2: on a full disk, only what frees space or ends an upload is applied.
+
+Rule 3: `apply` may be run again: when a group fails for one operation's sake,
 the others are applied once more without it.
 """
 
@@ -17,9 +19,17 @@ from typing import Protocol, TypeVar
 from wherry.catalog import Change, Choice
 from wherry.catalog.draft import Draft
 from wherry.core.assessment import Assessment
-from wherry.core.upload import Upload
+from wherry.core.upload import GONE, State, Upload
 
 T_co = TypeVar("T_co", covariant=True)
+
+
+def is_freeing(before: Upload, after: Upload) -> bool:
+    """Whether recording this helps to empty a full disk: an upload ends, or its file went."""
+    is_ending = after.state is not before.state or before.state is State.COMPLETING
+    return (is_ending and before.state is not State.WAITING) or (
+        after.state in GONE or after.discarded_at != before.discarded_at
+    )
 
 
 class Operation(Protocol[T_co]):
@@ -39,6 +49,7 @@ class Create:
         return (self.upload.id,)
 
     def apply(self, draft: Draft) -> Upload:
+        draft.check_takes_more()
         new = self.upload
         same = None if new.fingerprint is None else draft.same_upload(new)
         if same is not None:
@@ -61,6 +72,7 @@ class Advance:
         return ()
 
     def apply(self, draft: Draft) -> list[Upload]:
+        draft.check_takes_more()
         chosen = self.choose(draft.line(self.now, self.latest))
         draft.fetch(chosen)
         changed = [self.change(draft.upload(upload_id)) for upload_id in chosen]
@@ -80,7 +92,10 @@ class Update:
         return (self.upload_id,)
 
     def apply(self, draft: Draft) -> Upload:
-        changed = self.change(draft.upload(self.upload_id))
+        before = draft.upload(self.upload_id)
+        changed = self.change(before)
+        if not is_freeing(before, changed):
+            draft.check_takes_more()
         draft.put(changed)
         if self.queue is not None:
             draft.queue(self.queue)
@@ -109,6 +124,7 @@ class UpdateAssessment:
         return ()
 
     def apply(self, draft: Draft) -> Assessment:
+        draft.check_takes_more()
         before = draft.assessment(self.assessment_id)
         after = self.change(before)
         draft.rewrite_assessment(before, after)
@@ -125,6 +141,7 @@ class Claim:
         return ()
 
     def apply(self, draft: Draft) -> Assessment | None:
+        draft.check_takes_more()
         before = draft.claimable_assessment(self.now)
         if before is None:
             return None

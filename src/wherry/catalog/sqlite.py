@@ -100,7 +100,9 @@ def failure(error: BaseException) -> UploadError | None:
     if code is None or not _is_the_disks(error):
         return None
     primary = code & 0xFF
-    return DiskFull() if primary == sqlite3.SQLITE_FULL else StorageFailed(str(error.orig))
+    # The index of the log has an error of its own for a full disk.
+    is_full = primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
+    return DiskFull() if is_full else StorageFailed(str(error.orig))
 
 
 def checkpoint(engine: Engine, writer: Connection) -> None:

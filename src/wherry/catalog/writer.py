@@ -15,6 +15,7 @@ is cancelled before its turn is left out, later it is carried out.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -26,8 +27,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from wherry.catalog import sqlite
+from wherry.catalog.ballast import Ballast
 from wherry.catalog.draft import Draft
 from wherry.catalog.operations import Operation
+from wherry.core.errors import DiskFull
 from wherry.core.upload import Upload
 
 log = logging.getLogger("wherry.catalog")
@@ -38,6 +41,8 @@ T = TypeVar("T")
 GROUP = 128
 #: After how many rows written the log is written back; about as many pages.
 CHECKPOINT_AFTER = 1000
+#: How often is looked whether a full disk has room again, in seconds.
+LOOK_EVERY = 1.0
 #: How many uploads, and parts of them, are remembered from one group to the next.
 KNOWN_UPLOADS, KNOWN_PARTS = 256, 50_000
 
@@ -49,9 +54,14 @@ class _Waiting:
 
 
 class Writer:
-    def __init__(self, engine: Engine, check_present: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: Engine, check_present: Callable[[], None], ballast: Ballast | None
+    ) -> None:
         """`check_present` raises `StorageFailed` while the database's files are not in place."""
         self._engine = engine
+        self._ballast = ballast
+        self._is_full = False  # only what frees space is recorded
+        self._look_after = 0.0  # for room, by the monotonic clock
         self._check_present = check_present
         self._connection: Connection | None = None
         self._line: SimpleQueue[_Waiting | None] = SimpleQueue()
@@ -86,6 +96,7 @@ class Writer:
         is_last = False
         while not is_last:
             group, is_last = self._take()
+            self._look_for_room()
             self._carry_out(group)
             del group
             if self._rows >= CHECKPOINT_AFTER:
@@ -93,9 +104,12 @@ class Writer:
         self._let_go()
 
     def _take(self) -> tuple[list[_Waiting], bool]:
-        """All that wait, at least one; and whether nothing will come after."""
+        """All that wait, at least one while nothing else is due; whether nothing comes after."""
         group: list[_Waiting] = []
-        waiting = self._line.get()
+        try:
+            waiting = self._line.get(timeout=LOOK_EVERY if self._is_full else None)
+        except Empty:
+            return group, False
         while waiting is not None:
             if waiting.future.set_running_or_notify_cancel():
                 group.append(waiting)
@@ -114,7 +128,14 @@ class Writer:
             outcomes = self._transact([waiting.operation for waiting in group])
         except BaseException as error:
             self._let_go()
-            self._fail(group, error)
+            if not self._make_room(error):
+                self._fail(group, error)
+                return
+            for waiting in group:
+                self._carry_out([waiting])
+            if self._ballast is not None:
+                self._checkpoint()  # then the next changes need no new room in the log
+                self._ballast.fill()
             return
         for waiting, (result, problem) in zip(group, outcomes, strict=True):
             if problem is not None:
@@ -132,7 +153,8 @@ class Writer:
             self._connection = sqlite.writing(self._engine)
         with self._connection.begin():
             version = sqlite.data_version(self._connection)
-            draft = Draft(self._connection, self._known if version == self._known_at else {})
+            known = self._known if version == self._known_at else {}
+            draft = Draft(self._connection, known, self._is_full)
             draft.fetch(id_ for operation in operations for id_ in operation.concerns)
             for operation in operations:
                 try:
@@ -156,6 +178,25 @@ class Writer:
             parts -= len(known.pop(next(iter(known))).received.parts)
         self._known, self._known_at = known, version
         self._rows += draft.rows_written
+
+    def _make_room(self, error: BaseException) -> bool:
+        """Whether to try again: with what frees space alone, and then in the ballast's place."""
+        if self._ballast is None or not isinstance(sqlite.failure(error), DiskFull):
+            return False
+        if self._is_full:
+            return self._ballast.give_up()
+        log.error("the disk is full: only what frees space is recorded until there is room")
+        self._is_full, self._look_after = True, 0.0
+        return True
+
+    def _look_for_room(self) -> None:
+        if self._ballast is None or not self._is_full or time.monotonic() < self._look_after:
+            return
+        self._look_after = time.monotonic() + LOOK_EVERY
+        self._ballast.fill()
+        if self._ballast.has_room():
+            self._is_full = False
+            log.warning("the disk has room again: all is recorded")
 
     def _fail(self, group: Sequence[_Waiting], error: BaseException) -> None:
         if sqlite.failure(error) is not None:
