@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI, HTTPException
 
 from wherry.auth import Keys, keys_file
+from wherry.listening import listening, resolve
+from wherry.router import chunked_upload_router
 from wherry.testing.apache import apache, require_apache
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.server import Server, serving
@@ -87,3 +92,37 @@ def test_a_refusal_reaches_curl_that_waits_for_100_continue(
         command += ["-H", f"Expect: {expect}", "--data-binary", f"@{file}", url + CHUNK]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout == "401 application/problem+json"
+
+
+def nobody() -> str:
+    raise HTTPException(401, "log in first")
+
+
+@contextmanager
+def host_application(data: Path) -> Iterator[int]:
+    """An application of somebody else's, with uvicorn as it comes; the port."""
+    host = FastAPI()
+    host.include_router(
+        chunked_upload_router(owner=nobody, data=data, assessment=False), prefix="/api"
+    )
+    server = uvicorn.Server(uvicorn.Config(host, log_config=None))
+    with listening(resolve("127.0.0.1", 0)) as listeners:
+        thread = threading.Thread(target=server.run, args=(listeners,))
+        thread.start()
+        try:
+            yield listeners[0].getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(60)
+
+
+def test_a_login_of_the_applications_own_is_asked_for_through_nginx_too(tmp_path: Path) -> None:
+    require_nginx()
+    seen: Counter[object] = Counter()
+    with host_application(tmp_path) as port:
+        for buffers in (True, False):
+            with nginx(port, "0", buffers=buffers) as through:
+                for _ in range(TRIES):
+                    answer = httpx.post(through.url + CHUNK, content=BODY)
+                    seen[answer.json()["detail"] if answer.status_code == 401 else answer.text] += 1
+    assert seen == {"log in first": 2 * TRIES}

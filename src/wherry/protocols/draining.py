@@ -84,8 +84,8 @@ class Exchange:
             if self._is_short:
                 await self._drain(WAIT_SECONDS)
             if not self._is_over and self._is_http1:
-                headers = [*message.get("headers", ()), (b"connection", b"close")]
-                message = {**message, "headers": headers}
+                headers = [h for h in message.get("headers", ()) if h[0].lower() != b"connection"]
+                message = {**message, "headers": [*headers, (b"connection", b"close")]}
             await self._send(message)
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
