@@ -1,8 +1,11 @@
 """Every upload that can be reached keeps the promises of the waiting line."""
 
+from dataclasses import replace
+
 from tests.core.test_upload_reachable import states, steps
 
-from wherry.core.upload import GONE, State
+from wherry.core.limits import Limits
+from wherry.core.upload import GONE, HOLDS_SPACE, State
 
 
 def test_what_waits_stands_in_the_line_with_nothing_and_only_the_unfinished_does() -> None:
@@ -36,3 +39,24 @@ def test_only_who_sent_nothing_in_its_time_forfeits_its_turn() -> None:
         goes = before.state is State.RECEIVING and not busy and before.slot_until <= now
         assert (step.after.state is State.EXPIRED) == goes or before.state in GONE
         assert goes or step.after is before
+
+
+def test_a_slot_ends_with_its_time_and_at_once_where_no_setting_allows_it() -> None:
+    for upload in states():
+        for now in (0.0, 0.5, 1.0, 5.0):
+            assert upload.is_open(now) == (upload.state in HOLDS_SPACE and upload.slot_until > now)
+            assert not upload.is_open(now, upload.slot_until - 0.1)
+
+
+def test_traffic_gives_a_slot_of_the_length_that_the_settings_say() -> None:
+    limits = Limits(slot_idle=10.0, turn=5.0)
+    for upload in states():
+        for until, kept in ((106.0, 106.0), (104.0, 110.0), (90.0, 110.0), (5000.0, 110.0)):
+            if upload.state in HOLDS_SPACE:
+                after = replace(upload, slot_until=until).keep_slot(100.0, limits)
+                assert (after.slot_until, after.is_open(100.0, limits.latest(100.0))) == (
+                    kept,
+                    True,
+                )
+            else:
+                assert upload.keep_slot(100.0, limits) is upload
