@@ -13,6 +13,7 @@ never synced: what a power cut takes of it was the last half minute, in favour o
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
@@ -61,8 +62,16 @@ class ServedClock:
 
     @classmethod
     def open(cls, path: Path, steady: Callable[[], float] = time.monotonic) -> Self:
-        """The clock in this file, to be beaten too. Raises `OSError`."""
-        return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), steady)
+        """The clock in this file, to be beaten too. Raises `OSError`.
+
+        Where the disk has no room even for that, this process goes on by what it remembers.
+        """
+        try:
+            return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), steady)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return cls(None, steady)
 
     @classmethod
     def look(cls, path: Path, steady: Callable[[], float] = time.monotonic) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -115,6 +117,20 @@ def test_a_full_disk_does_not_stop_it(machine: Machine) -> None:
     looks.start(None, START)
     machine.serve(looks, 100)
     assert looks() == START + 100
+
+
+def test_a_disk_without_room_for_the_file_keeps_nobody_from_starting(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    clock = machine.process(newest=START)
+    monkeypatch.undo()
+    machine.serve(clock, 50)
+    assert clock() == START + 50
+    assert not machine.path.exists()
 
 
 @settings(max_examples=60)
