@@ -82,6 +82,20 @@ async def test_who_writes_is_told_that_the_folder_was_removed(world: World) -> N
     assert answer == UploadGone("expired", "its folder was removed")
 
 
+async def test_who_writes_is_told_of_the_removal_though_nobody_asks_for_the_state(
+    world: World,
+) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+
+    async def remove() -> None:
+        rmtree(world.storage.unfinished_path(upload.id).parent)
+
+    async with engine.running():
+        answer = await told(engine, upload, Held(DATA), remove)
+    assert answer == UploadGone("expired", "its folder was removed")
+
+
 async def test_bytes_written_into_a_removed_folder_are_not_acknowledged(world: World) -> None:
     engine = world.engine()
     upload = await created(engine, len(DATA))

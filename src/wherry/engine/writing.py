@@ -289,11 +289,16 @@ class Writing:
             await write.over.wait()
 
     async def end_superseded(self) -> None:
-        """End requests whose range a request in another process has taken."""
-        leased = [write for write in self._open if write.leased]
+        """End requests whose range another process has taken, or whose upload is gone."""
+        ground, leased = self._ground, [write for write in self._open if write.leased]
         for upload_id in {write.upload_id for write in leased}:
-            with self._ground.apart("background-failed", upload_id=upload_id):
-                tokens = await self._ground.catalog.tokens(upload_id)
+            with ground.apart("background-failed", upload_id=upload_id):
+                tokens = await ground.catalog.tokens(upload_id)
+                try:
+                    await ground.on_thread(ground.storage.head, upload_id, 0)
+                except Vanished:  # somebody has removed it by hand
+                    await ground.vanished(upload_id)
+                    tokens = frozenset()
                 for write in leased:
                     if write.upload_id == upload_id and write.token not in tokens:
                         write.scope.cancel()
