@@ -109,7 +109,6 @@ def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRoute
     add("DELETE", "/{upload_id}", chunked.delete, caller)
     add("GET", "/{upload_id}/events", chunked.events, caller)
     _add(router, app, "GET", "", chunked.listing, caller, is_shown=False)
-    add_nowhere(router, router.routes)
     return router
 
 
@@ -118,8 +117,12 @@ def routes_of(app: App) -> type[UploadRoute]:
 
 
 def add_nowhere(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
-    """A last route, which takes what none of `routes` does."""
-    nowhere = Nowhere(routes, router.prefix)
+    """A last route, which takes what none of `routes` does.
+
+    For an application that is all ours: in another one it would take addresses of the
+    application's own, which may be added below our prefix at any time.
+    """
+    nowhere = Nowhere(routes)
 
     async def endpoint(request: FastAPIRequest) -> Response:
         return await nowhere(request)

@@ -181,7 +181,8 @@ def test_a_setting_that_there_is_not_is_named() -> None:
 
 def test_routes_of_the_application_and_ours_do_not_meet(tmp_path: Path) -> None:
     routes: list[Any] = list(router_in(tmp_path).routes)
-    assert all(route.path.startswith("/chunked-upload/") for route in routes)
+    paths = {route.path for route in routes}
+    assert all(path.startswith("/chunked-upload/") for path in paths - {"/chunked-upload"})
     assert not any("assessments" in route.path for route in routes)  # they are the application's
 
 

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import APIRouter, FastAPI
 from tests.protocols.conftest import Uploading
 from tests.protocols.problems import problem
 from tests.server.test_access import server
+
+from wherry.router import chunked_upload_router
 
 pytestmark = pytest.mark.anyio
 
@@ -68,11 +71,15 @@ async def test_head_is_served_beside_the_api_too(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PROPFIND"])
 async def test_an_address_that_is_none_is_a_problem_with_a_request_id(
-    client: httpx.AsyncClient, path: str, method: str
+    tmp_path: Path, path: str, method: str
 ) -> None:
-    answer = await client.request(
-        method, f"/chunked-upload/{path}", headers={"X-Request-ID": "abc"}, content=b"x" * 1000
-    )
+    async with server(tmp_path) as client:
+        answer = await client.request(
+            method,
+            f"/api/chunked-upload/{path}",
+            headers={"X-Request-ID": "abc"},
+            content=b"x" * 1000,
+        )
     assert answer.status_code in (404, 405)
     problem(answer, answer.status_code, answer.json()["code"])
     assert answer.headers["x-request-id"] == "abc"
@@ -90,13 +97,29 @@ async def test_an_address_that_is_none_is_a_problem_with_a_request_id(
     ],
 )
 async def test_a_method_that_an_address_does_not_take_is_told_those_that_it_takes(
-    client: httpx.AsyncClient, method: str, path: str, allowed: str
+    tmp_path: Path, method: str, path: str, allowed: str
 ) -> None:
-    answer = await client.request(method, f"/chunked-upload/{path}")
+    async with server(tmp_path) as client:
+        answer = await client.request(method, f"/api/chunked-upload/{path}")
     found = problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == allowed
     assert found["allowed"] == allowed.split(", ")
     assert answer.headers["x-request-id"]
+
+
+async def test_addresses_of_the_application_below_our_prefix_are_its_own(tmp_path: Path) -> None:
+    router = chunked_upload_router(owner=lambda: "alice", data=tmp_path, min_free=0)
+    theirs = APIRouter()
+    theirs.add_api_route("/help/page", lambda: "help")
+    router.include_router(theirs)
+    host = FastAPI()
+    host.include_router(router, prefix="/api")
+    host.add_api_route("/api/chunked-upload/later/page", lambda: "later", methods=["PUT"])
+    transport = httpx.ASGITransport(host)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test/api") as client:
+        assert (await client.get("/chunked-upload/help/page")).json() == "help"
+        assert (await client.put("/chunked-upload/later/page")).json() == "later"
+        assert (await client.get("/chunked-upload/later/page")).status_code == 405
 
 
 async def test_the_standalone_server_answers_so_everywhere(tmp_path: Path) -> None:

@@ -28,15 +28,14 @@ def allowed(routes: Sequence[BaseRoute], path: str) -> tuple[str, ...]:
 
 
 class Nowhere:
-    """The endpoint of a last route `{rest:path}`, behind all others below `prefix`."""
+    """The endpoint of a last route `/{rest:path}`, behind all others."""
 
-    def __init__(self, routes: Sequence[BaseRoute], prefix: str) -> None:
+    def __init__(self, routes: Sequence[BaseRoute]) -> None:
         self._routes = tuple(routes)
-        self._prefix = prefix
 
     async def __call__(self, request: Request) -> Response:
         """Raises `NotThere` or `WrongMethod`."""
-        path = f"{self._prefix}/{request.path_params['rest']}"
+        path = f"/{request.path_params['rest']}"
         if methods := allowed(self._routes, path):
             raise WrongMethod(methods)
         raise NotThere
