@@ -14,7 +14,6 @@ import asyncio
 import logging
 import os
 import secrets
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -28,6 +27,7 @@ from wherry.assessment.supervisor import Supervisor
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
 from wherry.engine import Engine, Ground, Hooks, say
+from wherry.engine.stopping import is_server_stopping
 from wherry.metrics import Metrics
 from wherry.served import BEAT_EVERY, ServedClock
 from wherry.settings import Settings
@@ -181,16 +181,6 @@ async def _beat(clock: ServedClock) -> None:
 async def _end(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def is_server_stopping() -> bool:
-    """Whether uvicorn, where that is what runs us, has been told to end.
-
-    It waits for every open answer before it tells the application, and by default for as
-    long as they take: a stream of events that waits to be told would wait for itself.
-    """
-    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    return getattr(server, "should_exit", None) is True
 
 
 def can_assess(wanted: bool | None) -> bool:

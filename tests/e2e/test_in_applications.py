@@ -25,9 +25,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from tests.e2e.conftest import make_file
 
-from wherry.app import App, is_server_stopping
+from wherry.app import App
 from wherry.client import AsyncClient
 from wherry.core.limits import MiB
+from wherry.engine.stopping import is_server_stopping
 from wherry.router import chunked_upload_router
 from wherry.settings import Settings
 from wherry.storage.disk import FileLock

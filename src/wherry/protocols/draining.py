@@ -18,6 +18,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wherry.core.limits import MiB
+from wherry.engine.stopping import is_server_stopping
 
 #: The most that is read of one unwanted body, and for how long in all.
 DRAIN_BYTES, DRAIN_SECONDS = 256 * MiB, 20.0
@@ -100,7 +101,7 @@ class Exchange:
         Exchange._now += 1
         try:
             end = anyio.current_time() + seconds
-            while not self._is_over and self._left > 0:
+            while not self._is_over and self._left > 0 and not is_server_stopping():
                 patience = min(end - anyio.current_time(), WAIT_SECONDS)
                 with anyio.move_on_after(patience) as silence:
                     message = await self.receive()
