@@ -14,6 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from tests.assessment.conftest import Assess, codes, look
 from tests.assessment.recordings import NO_B_FRAMES, joined, record
+from tests.assessment.test_stretches import check_stretches
 
 from wherry.assessment.findings import find_in_integrity, find_in_visual
 from wherry.assessment.policy import POLICIES
@@ -150,6 +151,41 @@ def test_times_count_from_the_beginning_whatever_the_clock_says(
     assert stills(path, tmp_path) == near((1.96, 4.0), within=0.1)
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "flv", "avi"])
+@pytest.mark.parametrize("rate", [25, 1])
+@pytest.mark.parametrize("start", [0.0, 10.0])
+def test_nothing_in_a_report_is_longer_than_its_file(
+    assess_here: Assess, tmp_path: Path, suffix: str, rate: int, start: float
+) -> None:
+    times, now = [], 0.0
+    for number in range(40):
+        now += {0: 0.0, 10: 3.0, 30: 0.6}.get(number, 1 / rate)
+        times.append(now)
+    sound = "mp3" if suffix in ("avi", "flv") else "aac"
+    report = assess_here(
+        record(
+            tmp_path / f"a.{suffix}",
+            seconds=now,
+            times=times,
+            start=start,
+            sound=sound,
+            rate=rate,
+        )
+    )
+    found = report["integrity"]
+    end = max(found["declared_seconds"] or 0.0, found["decoded_seconds"]) + 0.05
+    seen, heard = report["visual"], report["audio"]
+    for part in (seen["black"], seen["freeze"], seen["blur"], heard["silence"], heard["clipping"]):
+        check_stretches(part, 0.0, end)
+    for stream in found["streams"]:
+        for gap_start, gap_end in stream["gaps"]:
+            assert 0 <= gap_start < gap_end <= end
+    for picture in report["artefacts"]:
+        assert 0 <= (picture["time"] or 0.0) <= end
+    for finding in report["findings"]:
+        assert 0 <= (finding["start"] or 0.0) <= (finding["end"] or end) <= end
+
+
 GAP = {
     "index": 0,
     "type": "video",
@@ -220,6 +256,14 @@ def test_every_video_has_its_pictures(assess_here: Assess, tmp_path: Path, name:
     assert "STEP-FAILED" not in codes(report)
     kinds = {picture["kind"] for picture in report["artefacts"]}
     assert kinds >= {"poster", "contact-sheet", "storyboard"}
+
+
+def test_raw_video_is_looked_at_in_the_sandbox(assess: Assess, tmp_path: Path) -> None:
+    path = tmp_path / "camera.h264"
+    moving(path, "libx264", {"preset": "ultrafast"})
+    report = assess(path)
+    assert "fail" not in report["verdict"]
+    assert len(report["artefacts"]) == 4
 
 
 def moving(path: Path, codec: str, options: dict[str, str]) -> None:
