@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp
 
 from wherry import __version__
 from wherry.app import App, check_storage, log_to_stderr
@@ -132,7 +133,7 @@ def run(api: FastAPI, listeners: list[socket.socket]) -> None:
         raise RuntimeError("the server did not start; the log says why") from failed
 
 
-def configuration(api: FastAPI) -> uvicorn.Config:
+def configuration(api: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         api,
         log_config=None,

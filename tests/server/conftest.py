@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from starlette.types import ASGIApp
 
 from wherry.listening import listening, resolve
 from wherry.server import configuration, create_app
@@ -22,8 +23,15 @@ PATIENCE = 60.0
 
 @contextmanager
 def running(data: Path) -> Iterator[Connect]:
-    api = create_app(Settings(data=data, assessment=False, min_free=0), "127.0.0.1")
-    server = uvicorn.Server(configuration(api))
+    settings = Settings(data=data, assessment=False, min_free=0)
+    with serving(create_app(settings, "127.0.0.1")) as connect:
+        yield connect
+
+
+@contextmanager
+def serving(app: ASGIApp) -> Iterator[Connect]:
+    """Any application, under the protocol of `wherry serve`."""
+    server = uvicorn.Server(configuration(app))
     with listening(resolve("127.0.0.1", 0)) as listeners, ExitStack() as stack:
         thread = threading.Thread(target=server.run, args=(listeners,))
         thread.start()

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
+from tests.server.conftest import answer, serving
 
 from wherry.auth import Keys, is_loopback, keys_file
 from wherry.server import NoKeys, create_app
@@ -146,3 +149,19 @@ def test_adding_a_key_never_writes_over_keys_that_cannot_be_read(tmp_path: Path)
 def test_names_and_addresses_of_this_machine_are_told_from_others() -> None:
     assert all(map(is_loopback, ["localhost", "a.localhost", "127.3.2.1", "::1"]))
     assert not any(map(is_loopback, ["", "localhost.example", "0.0.0.0", "::", "10.0.0.1"]))
+
+
+def test_whose_address_a_peer_has_no_header_says(tmp_path: Path) -> None:
+    """uvicorn would take it from `X-Forwarded-For`, and then a header would decide."""
+    seen: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            seen.append(scope["client"][0])
+            await PlainTextResponse("hello")(scope, receive, send)
+
+    with serving(app) as connect:
+        connection = connect()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n")
+        answer(connection)
+    assert seen == ["127.0.0.1"]

@@ -27,10 +27,6 @@ WAIT_SECONDS = 2.0
 #: So many unwanted bodies are read at once, in one process.
 DRAINS = 64
 
-#: What proxies add to a request that they forward.
-_OF_PROXIES = ("via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-
-
 _SEEN = "wherry.drained"
 
 
@@ -63,17 +59,16 @@ class Exchange:
         headers = Headers(scope=scope)
         self._receive, self._send = receive, send
         self._is_http1 = scope.get("http_version", "1.1").startswith("1")
-        # Who waits for "100 Continue" has sent nothing, and need not be asked to. A proxy
-        # that forwards such a request may not understand an answer instead.
-        waits = headers.get("expect", "").lower() == "100-continue"
-        self._may_ask = not waits or any(name in headers for name in _OF_PROXIES)
+        # Who waits for "100 Continue" has sent nothing, and is answered without its body. That
+        # must say "close": Apache makes a 500 of its own out of any other such answer.
+        self._waits = headers.get("expect", "").lower() == "100-continue"
         length = headers.get("content-length", "")
         self._is_short = not length.isdigit() or int(length) <= DRAIN_BYTES
         self._is_over = False
         self._left = DRAIN_BYTES
 
     async def receive(self) -> Message:
-        self._may_ask = True
+        self._waits = False
         message = await self._receive()
         self._is_over = not message.get("more_body", False)
         return message
@@ -82,7 +77,7 @@ class Exchange:
         if self._is_over:
             await self._send(message)
         elif message["type"] == "http.response.start":
-            if self._is_short:
+            if self._is_short and not self._waits:
                 await self._drain(WAIT_SECONDS)
             if not self._is_over and self._is_http1:
                 headers = [h for h in message.get("headers", ()) if h[0].lower() != b"connection"]
@@ -96,7 +91,7 @@ class Exchange:
             await self._send(message)
 
     async def _drain(self, seconds: float) -> None:
-        if not self._may_ask or Exchange._now >= DRAINS:
+        if Exchange._now >= DRAINS:
             return
         Exchange._now += 1
         try:
