@@ -11,6 +11,7 @@ dies, another takes that over within a second or two.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import secrets
@@ -56,10 +57,26 @@ def open_storage(settings: Settings) -> Storage:
 
 def check_storage(settings: Settings) -> None:
     """Raises `OSError` where the folder cannot hold uploads, before anything is started."""
+    _check_catalog(settings)
     LocalStorage(settings.data).check()
 
 
+def _check_catalog(settings: Settings) -> None:
+    """Raises `OSError` where there are uploads, and no catalog that knows of them."""
+    path = settings.data / "catalog.sqlite"
+    folders = [settings.data / name for name in ("temp_chunks", "files")]
+    if not path.exists() and any(f.is_dir() and any(f.iterdir()) for f in folders):
+        sentence = (
+            "the catalog is missing, and there are uploads in temp_chunks or files. Bring it back. "
+            "A new one would know of none of them, and unfinished ones would be deleted after an "
+            "hour. To begin anew, move both folders away"
+        )
+        raise FileNotFoundError(errno.ENOENT, sentence, str(path))
+
+
 def open_catalog(settings: Settings) -> Catalog:
+    """Raises `OSError` as `_check_catalog` does."""
+    _check_catalog(settings)
     path = settings.data / "catalog.sqlite"
     path.touch(mode=0o600)  # the log beside it will have the same
     return SqlCatalog(path)
@@ -231,6 +248,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
         date_of=lambda moment: _date_of(settings, moment),
         pictures_of=settings.pictures_of,
         data=settings.data,
+        check=storage.present,
     )
     assessing = worker.Assessing(policy=load_policy(settings.policy))
     worker.work(site, until_stdin_closes=until_stdin_closes, assessing=assessing)

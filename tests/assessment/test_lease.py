@@ -179,3 +179,34 @@ async def test_an_assessment_whose_workflow_failed_is_begun_anew(
     await lane
     assert workflows.begun == ["a", "a"]
     assert (await catalog.load_assessment("a")).attempts == 2
+
+
+async def test_a_file_is_not_missing_while_the_storage_is_away(
+    catalog: MemoryCatalog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No attempt is counted, nothing is given up, and it is told once."""
+    file, looks = tmp_path / "v.mp4", 0
+
+    def check() -> None:
+        nonlocal looks
+        looks += 1
+        if not file.exists():
+            raise OSError("the folder is away")
+
+    site = Site(catalog, lambda upload: file, lambda assessment_id: tmp_path, tmp_path, check=check)
+    workflows, stop = Failing(), asyncio.Event()
+    workflows.begun.append("before")  # so that the first one succeeds
+    assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
+    worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
+    lane = asyncio.create_task(worker.lane(stop))
+    while looks < 20:
+        await asyncio.sleep(0.01)
+    waiting = await catalog.load_assessment("a")
+    assert (waiting.state, waiting.attempts) == (AssessmentState.QUEUED, 0)
+    assert caplog.text.count("storage-failed") == 1
+    file.write_bytes(b"?")
+    while (await catalog.load_assessment("a")).state is not AssessmentState.DONE:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await lane
+    assert (await catalog.load_assessment("a")).attempts == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
 
+from wherry.app import check_storage, open_catalog
 from wherry.core.errors import NotThere, StorageFailed
 from wherry.core.requests import Write
 from wherry.core.upload import State
@@ -133,3 +134,25 @@ async def test_a_finished_file_that_was_deleted_is_gone(world: World) -> None:
     with pytest.raises(NotThere):
         await engine.finished(ALICE, upload.id)
     assert await engine.unready() == ()
+
+
+@pytest.mark.parametrize("is_finished", [False, True], ids=["unfinished", "finished"])
+async def test_no_new_catalog_is_made_beside_uploads_that_it_would_not_know(
+    world: World, is_finished: bool
+) -> None:
+    """Their bytes would be orphans, and deleted after an hour."""
+    engine = world.engine()
+    upload = await created(engine, 4)
+    await written(engine, upload, 0, b"film")
+    if is_finished:
+        await engine.complete(ALICE, upload.id)
+    await world.catalog.close()
+    path = world.settings.data / "catalog.sqlite"
+    with away(path, is_replaced=False):
+        for start in (open_catalog, check_storage):
+            with pytest.raises(FileNotFoundError, match="catalog is missing"):
+                start(world.settings)
+        assert not path.exists()
+    again = open_catalog(world.settings)
+    assert (await again.load(upload.id)).received.size == 4
+    await again.close()

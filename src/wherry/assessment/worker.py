@@ -72,6 +72,7 @@ class Site:
     """Where a worker finds what it needs.
 
     `date_of(moment)` gives the Unix seconds of a moment of the clock of deadlines.
+    `check()` raises `OSError` while the storage is away: then no file counts as missing.
     `locate(upload)` says where a finished file lies, `pictures_of(assessment_id)` the folder
     for what is drawn. `data` is the folder for the lock and, unless `database_url` says
     otherwise, for the workflows' own database.
@@ -83,6 +84,7 @@ class Site:
     data: Path
     database_url: str | None = None
     date_of: Callable[[float], float] = lambda moment: moment
+    check: Callable[[], None] = lambda: None
 
     @property
     def workflows_url(self) -> str:
@@ -151,12 +153,17 @@ class Worker:
     ) -> None:
         self._site, self._workflows, self._sandbox = site, workflows, sandbox
         self._policy, self._pace = assessing.policy, assessing.pace
+        self._is_away = False
 
     async def lane(self, stop: asyncio.Event) -> None:
         """Claim and assess until `stop` is set."""
         while not stop.is_set():
             try:
-                lease = await Lease.claim(self._site.catalog, self._pace.lease)
+                # Nothing is claimed in vain: a claim is an attempt, and attempts are counted.
+                is_present = await self._is_present()
+                lease = (
+                    await Lease.claim(self._site.catalog, self._pace.lease) if is_present else None
+                )
                 if lease is not None:
                     await self._assess(lease, stop)
                     continue
@@ -165,6 +172,17 @@ class Worker:
             except Exception:  # Rule 3
                 log.exception("worker-failed")
             await sleep_or(stop, self._pace.look)
+
+    async def _is_present(self) -> bool:
+        """Whether the storage is there; that it is away is told once."""
+        was_away, self._is_away = self._is_away, False
+        try:
+            await asyncio.to_thread(self._site.check)
+        except OSError as error:
+            self._is_away = True
+            if not was_away:
+                log.error("storage-failed problem=%s", error)
+        return not self._is_away
 
     async def _assess(self, lease: Lease, stop: asyncio.Event) -> None:
         """Have it done while the lease can be kept. Raises `LeaseLost`, `NotThere`."""
@@ -175,7 +193,11 @@ class Worker:
         except UploadNotFound:
             await self._give_up(lease, "its upload is not known any more")
             return
-        if upload.discarded_at is not None or not await asyncio.to_thread(path.is_file):
+        is_there = await asyncio.to_thread(path.is_file)
+        if not is_there and not await self._is_present():
+            await lease.release()
+            return
+        if upload.discarded_at is not None or not is_there:
             await self._give_up(lease, "its file is not there any more")
             return
         artefacts = self._site.pictures_of(assessment_id)
