@@ -155,8 +155,10 @@ def test_a_file_that_was_uploaded_whole_is_found_and_not_sent_again(
         for path in (small, large):
             first = client.upload(path, again=False)
             assert not first.was_there
-            second = client.upload(path, again=False)
+            seen: list[Progress] = []
+            second = client.upload(path, again=False, on_progress=seen.append)
             assert (second.was_there, second.bytes_sent) == (True, 0)
+            assert (seen[-1].state, seen[-1].bytes_safe) == ("done", path.stat().st_size)
             assert second.upload_id == first.upload_id
             assert client.upload(path).upload_id != first.upload_id
 
