@@ -8,7 +8,7 @@ Rule 2: one request at a time. What a client sends behind a request that is stil
 answered is not parsed but held, `HELD_BYTES` at most.
 
 Rule 3: a body that nobody reads any more, because its request is answered, is read to its
-end within `DRAIN_BYTES` and `DRAIN_SECONDS`; else the connection is closed. Bodies that
+end within `STRANGERS_BYTES` and `DRAIN_SECONDS`; else the connection is closed. Bodies that
 are being read are bounded by who reads them (`protocols/bodies.py`).
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from wherry.core.limits import KiB
-from wherry.protocols.draining import DRAIN_BYTES, DRAIN_SECONDS
+from wherry.protocols.draining import DRAIN_SECONDS, STRANGERS_BYTES
 
 HEAD_BYTES, HEAD_LINES, HEAD_SECONDS = 128 * KiB, 256, 10.0
 #: A connection on which nothing comes is closed after this time, in seconds.
@@ -91,7 +91,7 @@ class BoundedConnection(HttpToolsProtocol):
     def _skip(self, size: int) -> None:
         """Bytes that nobody reads."""
         self._unread += size
-        if self._unread > DRAIN_BYTES:
+        if self._unread > STRANGERS_BYTES:
             self.transport.close()
 
     # What uvicorn is told by its parser.

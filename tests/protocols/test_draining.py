@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    await PlainTextResponse("no", 401)(scope, receive, send)
+    await PlainTextResponse("no", scope["status"])(scope, receive, send)
 
 
 class Server:
@@ -43,9 +43,10 @@ class Server:
         else:
             self.seen.append("more" if message.get("more_body") else "end")
 
-    async def ask(self, version: str = "1.1", **headers: str) -> list[str]:
+    async def ask(self, version: str = "1.1", status: int = 401, **headers: str) -> list[str]:
         names = [(n.replace("_", "-").encode(), v.encode()) for n, v in headers.items()]
-        scope = {"type": "http", "method": "POST", "headers": names, "http_version": version}
+        scope: Scope = {"type": "http", "method": "POST", "headers": names}
+        scope.update(http_version=version, status=status)
         await Drained(refuse)(scope, self.receive, self.send)
         return self.seen
 
@@ -88,15 +89,24 @@ async def test_a_body_that_does_not_come_is_waited_for_a_while(
 
 
 async def test_a_long_body_is_answered_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draining, "DRAIN_BYTES", 2000)
+    monkeypatch.setattr(draining, "STRANGERS_BYTES", 2000)
     server = Server(99)
     seen = await server.ask(content_length="99000")
     assert seen == ["head", "more", "read", "read", "end"]
     assert server.headers[b"connection"] == b"close"
 
 
+async def test_of_somebody_who_is_known_more_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "STRANGERS_BYTES", 2000)
+    monkeypatch.setattr(draining, "DRAIN_BYTES", 4000)
+    for status, reads in ((403, 2), (404, 4), (413, 4)):
+        seen = await Server(99).ask(status=status, content_length="99000")
+        assert seen == ["head", "more", *["read"] * reads, "end"]
+    assert await Server(4).ask(status=413, content_length="4000") == ["read"] * 4 + ["head", "end"]
+
+
 async def test_http2_has_no_connection_header(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(draining, "DRAIN_BYTES", 2000)
+    monkeypatch.setattr(draining, "STRANGERS_BYTES", 2000)
     server = Server(99)
     await server.ask("2", content_length="99000")
     assert b"connection" not in server.headers

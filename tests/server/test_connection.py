@@ -34,8 +34,9 @@ def chunk(data: bytes, extension: bytes = b"") -> bytes:
 
 @pytest.fixture
 def few_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "DRAIN_BYTES", 1 * MiB)
     for module in (draining, bounds):
-        monkeypatch.setattr(module, "DRAIN_BYTES", 1 * MiB)
+        monkeypatch.setattr(module, "STRANGERS_BYTES", 1 * MiB)
 
 
 @pytest.fixture

@@ -17,11 +17,12 @@ import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wherry.core.limits import MiB
+from wherry.core.limits import GiB, MiB
 from wherry.engine.stopping import is_server_stopping
 
-#: The most that is read of one unwanted body, and for how long in all.
-DRAIN_BYTES, DRAIN_SECONDS = 256 * MiB, 20.0
+#: The most that is read of one unwanted body, and for how long in all. Of somebody who is not
+#: known, no more than a chunk and what is around it.
+DRAIN_BYTES, STRANGERS_BYTES, DRAIN_SECONDS = 1 * GiB, 65 * MiB, 20.0
 #: How long the answer waits for the end of the body; behind the answer, how long for a byte.
 WAIT_SECONDS = 2.0
 #: So many unwanted bodies are read at once, in one process.
@@ -63,9 +64,9 @@ class Exchange:
         # must say "close": Apache makes a 500 of its own out of any other such answer.
         self._waits = headers.get("expect", "").lower() == "100-continue"
         length = headers.get("content-length", "")
-        self._is_short = not length.isdigit() or int(length) <= DRAIN_BYTES
+        self._length = int(length) if length.isdigit() else 0  # 0: nobody knows
         self._is_over = False
-        self._left = DRAIN_BYTES
+        self._left = 0
 
     async def receive(self) -> Message:
         self._waits = False
@@ -77,7 +78,8 @@ class Exchange:
         if self._is_over:
             await self._send(message)
         elif message["type"] == "http.response.start":
-            if self._is_short and not self._waits:
+            self._left = STRANGERS_BYTES if message["status"] in (401, 403) else DRAIN_BYTES
+            if self._length <= self._left and not self._waits:
                 await self._drain(WAIT_SECONDS)
             if not self._is_over and self._is_http1:
                 headers = [h for h in message.get("headers", ()) if h[0].lower() != b"connection"]
@@ -85,7 +87,7 @@ class Exchange:
             await self._send(message)
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
-            await self._drain(DRAIN_SECONDS if self._is_short else WAIT_SECONDS)
+            await self._drain(DRAIN_SECONDS)
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
             await self._send(message)
