@@ -24,6 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wherry.assessment.policy import load_policy
+from wherry.assessment.standing import Standing, last_words
 from wherry.assessment.supervisor import Supervisor
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
@@ -102,6 +103,7 @@ class App:
             load_policy(settings.policy)
         self.settings = settings.model_copy(update={"assessment": assesses})
         self.metrics = Metrics()
+        self._standing = Standing(settings.data)
         self._engine: Engine | None = None
         self._starting = asyncio.Lock()
         self._running = AsyncExitStack()
@@ -137,6 +139,7 @@ class App:
             new_id=new_id,
             metrics=self.metrics,
             is_stopping=is_server_stopping,
+            worker=self._standing.read if self.settings.assessment else None,
         )
         return Engine(ground, self._hooks)
 
@@ -171,7 +174,9 @@ class App:
                 async with AsyncExitStack() as stack:
                     await stack.enter_async_context(engine.sweeping())
                     if self.settings.assessment:
-                        await stack.enter_async_context(Supervisor(worker_command(self.settings)))
+                        command = worker_command(self.settings)
+                        keeper = Supervisor(command, self._standing.write, self.metrics)
+                        await stack.enter_async_context(keeper)
                     await asyncio.Event().wait()
 
     async def stop(self) -> None:
@@ -237,18 +242,19 @@ def _date_of(settings: Settings, moment: float) -> float:
 
 def work(settings: Settings, until_stdin_closes: bool) -> None:
     """Process finished uploads until SIGTERM, or until the process that started this one ends."""
-    from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
+    with last_words(until_stdin_closes):
+        from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
 
-    log_to_stderr()
-    os.umask(0o077)
-    storage = LocalStorage(settings.data)
-    site = worker.Site(
-        catalog=open_catalog(settings),
-        locate=lambda upload: storage.finished_path(upload.id, upload.suffix),
-        date_of=lambda moment: _date_of(settings, moment),
-        pictures_of=settings.pictures_of,
-        data=settings.data,
-        check=storage.present,
-    )
-    assessing = worker.Assessing(policy=load_policy(settings.policy))
-    worker.work(site, until_stdin_closes=until_stdin_closes, assessing=assessing)
+        log_to_stderr()
+        os.umask(0o077)
+        storage = LocalStorage(settings.data)
+        site = worker.Site(
+            catalog=open_catalog(settings),
+            locate=lambda upload: storage.finished_path(upload.id, upload.suffix),
+            date_of=lambda moment: _date_of(settings, moment),
+            pictures_of=settings.pictures_of,
+            data=settings.data,
+            check=storage.present,
+        )
+        assessing = worker.Assessing(policy=load_policy(settings.policy))
+        worker.work(site, until_stdin_closes=until_stdin_closes, assessing=assessing)

@@ -27,6 +27,7 @@ from wherry.core.admission import Space
 from wherry.core.errors import every_error
 from wherry.core.limits import KiB, MiB
 from wherry.core.upload import UNFINISHED, State
+from wherry.core.worker import Worker, WorkerState
 
 #: What `Metrics.render` gives.
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -79,6 +80,7 @@ class Reading:
     space: Space
     min_free: int
     max_open: int | None
+    worker: Worker | None = None
 
 
 class Metrics:
@@ -221,6 +223,16 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         "assessments",
         "Assessments that are to be done, and those that failed.",
         {state.value: census.assessments.get(state, 0) for state in COUNTED},
+        "state",
+    )
+    yield _gauge(
+        "worker",
+        "Whether the worker that assesses is starting, working or failing: 1 for its state. "
+        "All 0 where nothing is assessed.",
+        {
+            state.value: reading.worker is not None and reading.worker.state is state
+            for state in WorkerState
+        },
         "state",
     )
     yield _gauge(

@@ -13,6 +13,8 @@ import pytest
 
 from wherry.assessment import supervisor
 from wherry.assessment.supervisor import Supervisor
+from wherry.core.worker import Worker, WorkerState
+from wherry.metrics import Metrics
 
 pytestmark = pytest.mark.anyio
 
@@ -79,3 +81,123 @@ async def test_workers_that_die_at_once_are_started_ever_more_slowly(
     async with Supervisor([sys.executable, "-c", ""]):
         await enough.wait()
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+
+
+# How it is.
+
+
+def worker_that(*lines: str, then: str = "sys.stdin.read()") -> list[str]:
+    """A command that prints these lines, and then does something."""
+    said = "\n".join(lines)
+    return [sys.executable, "-c", f"import os, sys; print({said!r}, flush=True); {then}"]
+
+
+WORKS, CANNOT = '{"problem": null}', '{"problem": "no such file"}'
+
+
+async def told(keeper: Supervisor, state: WorkerState) -> Worker:
+    """Wait until the worker is in this state."""
+    deadline = time.monotonic() + 30
+    while keeper.worker.state is not state:
+        assert time.monotonic() < deadline, keeper.worker
+        await asyncio.sleep(0.01)
+    return keeper.worker
+
+
+async def test_a_worker_that_says_so_is_working() -> None:
+    heard: list[Worker] = []
+    async with Supervisor(worker_that("something else", "{", WORKS), heard.append) as keeper:
+        await told(keeper, WorkerState.WORKING)
+    assert [worker.state.value for worker in heard] == ["starting", "working", "starting"]
+
+
+async def test_a_worker_that_cannot_start_is_told_with_its_own_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    metrics = Metrics()
+    command = worker_that(CANNOT, then="sys.exit(1)")
+    async with Supervisor(command, metrics=metrics) as keeper:
+        failing = await told(keeper, WorkerState.FAILING)
+    assert failing.problem == "The worker cannot start: no such file."
+    assert 'worker-failing problem="The worker cannot start: no such file."' in caplog.text
+    assert "worker-died code=1" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("then", "cause"),
+    [
+        ("sys.exit(3)", "it ended with code 3; what it said stands in the server's log"),
+        ("raise ImportError", "it ended with code 1; what it said stands in the server's log"),
+    ],
+)
+async def test_one_that_said_nothing_is_told_by_how_it_ended(then: str, cause: str) -> None:
+    async with Supervisor(worker_that(then=then)) as keeper:
+        failing = await told(keeper, WorkerState.FAILING)
+    assert failing.problem == f"The worker cannot start: {cause}."
+
+
+async def test_a_program_that_is_not_there_is_told() -> None:
+    async with Supervisor(["/nonexistent/program"]) as keeper:
+        failing = await told(keeper, WorkerState.FAILING)
+    assert failing.problem == "The worker cannot start: No such file or directory."
+
+
+async def test_a_worker_that_is_killed_again_and_again_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Worker, "pause", 0.01)
+    suicide = worker_that(WORKS, then="os.kill(os.getpid(), 9)")
+    async with Supervisor(suicide) as keeper:
+        failing = await told(keeper, WorkerState.FAILING)
+    assert failing.problem is not None
+    assert failing.problem.endswith("times in a row: it was ended by SIGKILL.")
+
+
+async def test_a_worker_that_cannot_work_any_more_says_so_and_when_that_is_over() -> None:
+    command = worker_that(
+        WORKS, CANNOT, then=f"sys.stdin.readline(); print({WORKS!r}, flush=True); sys.stdin.read()"
+    )
+    async with Supervisor(command) as keeper:
+        failing = await told(keeper, WorkerState.FAILING)
+        assert failing.problem == "The worker cannot assess: no such file."
+        assert keeper._process is not None
+        assert keeper._process.stdin is not None
+        keeper._process.stdin.write(b"\n")
+        await told(keeper, WorkerState.WORKING)
+
+
+async def test_one_that_does_not_begin_to_work_in_time_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "START_WITHIN", 0.01)
+    async with Supervisor(OBEDIENT) as keeper:
+        failing = await told(keeper, WorkerState.FAILING)
+    assert failing.problem is not None
+    assert "has not begun to work" in failing.problem
+
+
+async def test_after_three_deaths_a_worker_that_lives_is_believed_in_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervisor, "STEADY", 0.01)
+    async with Supervisor(worker_that(WORKS)) as keeper:
+        keeper.worker = Worker(WorkerState.FAILING, problem="The worker ended.", deaths=3)
+        await told(keeper, WorkerState.WORKING)
+
+
+async def test_a_worker_that_floods_its_output_is_kept_and_heard() -> None:
+    flood = f"sys.stdout.write('x' * 1_000_000 + chr(10) + {WORKS!r} + chr(10)); "
+    command = worker_that(then=f"{flood} sys.stdout.flush(); sys.stdin.read()")
+    async with Supervisor(command) as keeper:
+        await told(keeper, WorkerState.WORKING)
+
+
+async def test_where_nobody_can_be_told_the_worker_is_kept_all_the_same(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def tell(worker: Worker) -> None:
+        raise OSError(28, "No space left on device")
+
+    async with Supervisor(worker_that(WORKS), tell) as keeper:
+        await told(keeper, WorkerState.WORKING)
+    assert "background-failed" in caplog.text

@@ -7,7 +7,8 @@ Rule 2: the lease is the reaper. What a dead worker left is claimed like what is
 queued, by whoever looks next; nothing has to happen at a start.
 
 Rule 3: no file and no database stops the loop. What cannot be done now is tried
-again when its lease has run out, and given up after `MAX_ATTEMPTS` claims.
+again when its lease has run out, and given up after `MAX_ATTEMPTS` claims. A worker
+that cannot do anything says so (`standing.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +37,7 @@ from wherry.assessment.policy import POLICIES, Policy
 from wherry.assessment.progress import Allowance, Progress, Work, allow
 from wherry.assessment.report import render_report
 from wherry.assessment.sandbox import Sandbox, remove_scratch
+from wherry.assessment.standing import ByHand, Say, cause_of, say_to_supervisor
 from wherry.assessment.steps import current_plan
 from wherry.catalog import Catalog
 from wherry.core.assessment import LeaseLost
@@ -45,6 +48,9 @@ if TYPE_CHECKING:
     from wherry.assessment.workflow import Workflows
 
 log = logging.getLogger("wherry.assessment")
+
+#: So many failures in a row are told, and no longer once it was quiet for so many leases.
+IN_VAIN, QUIET = 3, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +122,21 @@ async def _work(site: Site, until_stdin_closes: bool, assessing: Assessing) -> N
             stop_when_closed(0, stop)
             async with only_one(site.data / "worker.lock", stop) as is_the_one:
                 if is_the_one:
-                    await run_worker(site, stop, assessing)
+                    await run_worker(site, stop, assessing, say_to_supervisor)
         else:
-            await run_worker(site, stop, assessing)
+            await run_worker(site, stop, assessing, ByHand(site.data))
     finally:
         await site.catalog.close()
         ending.cancel()
 
 
-async def run_worker(site: Site, stop: asyncio.Event, assessing: Assessing = Assessing()) -> None:
-    """Process assessments until `stop` is set. One in a process: DBOS is."""
+async def run_worker(
+    site: Site, stop: asyncio.Event, assessing: Assessing = Assessing(), tell: Say = lambda _: None
+) -> None:
+    """Process assessments until `stop` is set. One in a process: DBOS is.
+
+    `tell` hears when it begins to work, and when it cannot.
+    """
     # Only now: a worker that waits for its turn needs neither DBOS nor its memory.
     from wherry.assessment.workflow import Workflows  # noqa: PLC0415
 
@@ -134,7 +145,8 @@ async def run_worker(site: Site, stop: asyncio.Event, assessing: Assessing = Ass
         Workflows, site.workflows_url, sandbox, assessing.plan, assessing.allowance
     )
     log.info("worker-started executor=%s pid=%s", workflows.executor, os.getpid())
-    worker = Worker(site, assessing, workflows, sandbox)
+    worker = Worker(site, assessing, workflows, sandbox, tell)
+    tell(None)
     try:
         async with asyncio.TaskGroup() as lanes:
             for _ in range(assessing.concurrency):
@@ -149,10 +161,16 @@ class Worker:
     """One claimed assessment after the other, in as many lanes as wanted."""
 
     def __init__(
-        self, site: Site, assessing: Assessing, workflows: Workflows, sandbox: Sandbox
+        self,
+        site: Site,
+        assessing: Assessing,
+        workflows: Workflows,
+        sandbox: Sandbox,
+        tell: Say = lambda _: None,
     ) -> None:
         self._site, self._workflows, self._sandbox = site, workflows, sandbox
-        self._policy, self._pace = assessing.policy, assessing.pace
+        self._policy, self._pace, self._tell = assessing.policy, assessing.pace, tell
+        self._failures, self._failed_at = 0, 0.0
         self._is_away = False
 
     async def lane(self, stop: asyncio.Event) -> None:
@@ -167,10 +185,12 @@ class Worker:
                 if lease is not None:
                     await self._assess(lease, stop)
                     continue
+                self._be_well(time.monotonic() - self._failed_at > QUIET * self._pace.lease)
             except (LeaseLost, NotThere):
                 log.warning("lease-lost")
-            except Exception:  # Rule 3
+            except Exception as error:  # Rule 3
                 log.exception("worker-failed")
+                self._fail(cause_of(error))
             await sleep_or(stop, self._pace.look)
 
     async def _is_present(self) -> bool:
@@ -183,6 +203,17 @@ class Worker:
             if not was_away:
                 log.error("storage-failed problem=%s", error)
         return not self._is_away
+
+    def _fail(self, cause: str, times: int = 1) -> None:
+        """It could not do what it is for; once may be nothing."""
+        self._failures, self._failed_at = self._failures + times, time.monotonic()
+        if self._failures >= IN_VAIN:
+            self._tell(cause)
+
+    def _be_well(self, is_well: bool = True) -> None:
+        if is_well and self._failures:
+            self._failures = 0
+            self._tell(None)
 
     async def _assess(self, lease: Lease, stop: asyncio.Event) -> None:
         """Have it done while the lease can be kept. Raises `LeaseLost`, `NotThere`."""
@@ -214,6 +245,7 @@ class Worker:
             # Steps do not raise, so it was DBOS or its database: begin anew, as Rule 3 says.
             await asyncio.to_thread(self._workflows.forget, assessment_id)
             log.error("workflow-failed %s problem=%s", lease.named, progress.failure)
+            self._fail(f"its workflow failed: {progress.failure}", IN_VAIN)
             await sleep_or(stop, self._pace.lease)
         else:
             dated = replace(upload, created_at=self._site.date_of(upload.created_at))
@@ -222,6 +254,7 @@ class Worker:
             # A crash here leaves a workflow that nobody asks for any more.
             await asyncio.to_thread(self._workflows.forget, assessment_id)
             await asyncio.to_thread(remove_scratch, artefacts)
+            self._be_well()
 
     async def _give_up(self, lease: Lease, problem: str) -> None:
         await lease.give_up(problem)

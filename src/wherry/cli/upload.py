@@ -268,7 +268,8 @@ def render_assessment(assessed: Assessment) -> str:
 
         return render_report_text(assessed.report).rstrip()
     steps = ", ".join(f"{step.name} {step.state}" for step in assessed.steps)
-    return ": ".join(part for part in (assessed.state, assessed.problem, steps) if part)
+    problem = assessed.problem or assessed.worker_problem
+    return ": ".join(part for part in (assessed.state, problem, steps) if part)
 
 
 def _print_outcome(

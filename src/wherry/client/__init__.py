@@ -26,6 +26,7 @@ from wherry.client.errors import (
     Unauthorized,
     UnexpectedAnswer,
     UploadGone,
+    WorkerFails,
 )
 from wherry.client.progress import Progress, Result
 from wherry.client.synchronous import Client
@@ -56,4 +57,5 @@ __all__ = [
     "UnexpectedAnswer",
     "UploadGone",
     "UploadStatus",
+    "WorkerFails",
 ]

@@ -90,7 +90,10 @@ class UploadStatus:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`state`: queued, running, done (there is a `report`) or failed (there is a `problem`)."""
+    """`state`: queued, running, done (there is a `report`) or failed (there is a `problem`).
+
+    `worker_problem`: why nobody can do it at the moment, while it is not finished.
+    """
 
     assessment_id: str
     upload_id: str
@@ -99,6 +102,7 @@ class Assessment:
     report: Mapping[str, Any] | None = None
     problem: str | None = None
     pictures: tuple[str, ...] = ()
+    worker_problem: str | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -172,6 +176,7 @@ def parse_assessment(answer: Answer) -> Assessment:
             report=data.get("report"),
             problem=data.get("problem"),
             pictures=tuple(str(name) for name in data.get("pictures") or ()),
+            worker_problem=(data.get("worker") or {}).get("problem"),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise _unexpected(answer) from error

@@ -13,6 +13,7 @@ from anyio import to_thread
 
 from wherry import __version__
 from wherry.client.answers import Assessment, UploadStatus
+from wherry.client.errors import WorkerFails
 from wherry.client.plan import ChunkSize
 from wherry.client.progress import OnProgress, Result, Teller
 from wherry.client.proxies import proxy_for
@@ -154,7 +155,8 @@ class AsyncClient:
         """The assessment when it is done or failed; `on_change` hears of each step.
 
         Waits as long as it takes; the server may be away for `patience` seconds.
-        Raises `ClientError`; `NotAssessed` where the application processes uploads itself.
+        Raises `ClientError`; `NotAssessed` where the application processes uploads itself,
+        `WorkerFails` as soon as the server says that it has no worker that works.
         """
         retrying = Retrying(self._options.patience, lambda error, pause: None)
         wire, before = self._wire(), None
@@ -164,6 +166,12 @@ class AsyncClient:
                 on_change(assessment)
             if assessment.is_finished:
                 return assessment
+            if assessment.worker_problem is not None:
+                raise WorkerFails(
+                    f"Nothing is assessed at the moment. {assessment.worker_problem}",
+                    "The upload is complete and safe. It is assessed as soon as a worker runs: "
+                    f"ask again for the assessment {assessment.assessment_id}.",
+                )
             before = assessment
             await anyio.sleep(LOOK_EVERY)
 

@@ -83,6 +83,10 @@ class NotAssessed(NotFound):
     """Wherry assesses nothing here: the application processes its uploads itself."""
 
 
+class WorkerFails(ClientError):
+    """The upload is complete and safe, but nobody assesses at the moment, and why."""
+
+
 class UploadGone(ClientError):
     """The upload was cancelled, has expired or has failed: its bytes are deleted."""
 

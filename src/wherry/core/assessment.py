@@ -65,6 +65,11 @@ class Assessment:
     report: Mapping[str, Any] | None = None
     problem: str | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no worker has anything to do with it any more."""
+        return self.state in (AssessmentState.DONE, AssessmentState.FAILED)
+
     def is_claimable(self, now: float) -> bool:
         queued = self.state is AssessmentState.QUEUED
         is_leased = now < self.leased_until <= now + LONGEST_LEASE

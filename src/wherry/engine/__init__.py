@@ -27,6 +27,7 @@ from wherry.core.errors import InLine, NoRoom, NotThere, TypeRefused, UploadErro
 from wherry.core.pages import FIRST, Page, Slice
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
+from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
 from wherry.engine.completing import Completing
 from wherry.engine.content import Content
@@ -369,8 +370,12 @@ class Engine:
             raise NotThere
         return await self._watching.metrics()
 
+    async def worker(self) -> Worker | None:
+        """How the worker is that assesses; None where nothing is assessed."""
+        return await self._watching.worker()
+
     async def unready(self) -> tuple[str, ...]:
-        """What keeps uploads from being taken now, a sentence each."""
+        """What keeps uploads from being taken or assessed now, a sentence each."""
         return await self._watching.unready()
 
     def date_of(self, moment: float) -> float:

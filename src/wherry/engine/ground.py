@@ -24,6 +24,7 @@ from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, Uploa
 from wherry.core.pages import Mark, Page, Slice
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
+from wherry.core.worker import Worker
 from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
@@ -54,6 +55,7 @@ class Ground:
     files; None: the clock of deadlines shows it.
 
     `is_stopping` says whether the server that all this runs in has been told to end.
+    `worker` says how the worker is, and blocks; None where nothing is assessed.
     """
 
     storage: Storage
@@ -64,6 +66,7 @@ class Ground:
     metrics: Metrics = field(default_factory=Metrics)
     is_stopping: Callable[[], bool] = lambda: False
     calendar: Callable[[], float] | None = None
+    worker: Callable[[], Worker] | None = None
     _told: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     def date(self) -> float:

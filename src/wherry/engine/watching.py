@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from wherry.core.errors import UploadError
+from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
 from wherry.engine.ground import Ground
 from wherry.metrics import Reading
@@ -34,19 +35,32 @@ class Watching:
             space=await ground.on_thread(ground.storage.space),
             min_free=ground.settings.min_free,
             max_open=ground.settings.max_open,
+            worker=await self.worker(),
         )
         return ground.metrics.render(reading)
 
     async def unready(self) -> tuple[str, ...]:
-        """What keeps uploads from being taken now, a sentence each; nothing if it is ready."""
+        """What keeps uploads from being taken or assessed now, a sentence each."""
         if self._ground.is_stopping():
             return ("The server is stopping.",)
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if now - self._looked_at >= LOOK_EVERY:
-                self._found = tuple([s for s in (await self._catalog(), await self._disk()) if s])
+                found = (await self._catalog(), await self._disk(), await self._worker())
+                self._found = tuple(sentence for sentence in found if sentence)
                 self._looked_at = now
             return self._found
+
+    async def worker(self) -> Worker | None:
+        """How the worker is; None where nothing is assessed."""
+        ask = self._ground.worker
+        return None if ask is None else await self._ground.on_thread(ask)
+
+    async def _worker(self) -> str | None:
+        worker = await self.worker()
+        if worker is None or worker.problem is None:
+            return None
+        return f"Nothing is assessed. {worker.problem}"
 
     async def _catalog(self) -> str | None:
         try:

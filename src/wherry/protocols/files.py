@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from wherry.core.assessment import Assessment, Step
 from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
+from wherry.core.worker import Worker
 from wherry.engine import Engine
 from wherry.protocols.parsing import parse_id
 
@@ -51,7 +52,9 @@ async def delete_file(request: Request, caller: Caller, engine: Engine) -> Respo
 
 async def get_assessment(request: Request, caller: Caller, engine: Engine) -> Response:
     assessment = await engine.assessment(caller, parse_id(request.path_params["assessment_id"]))
-    return JSONResponse(render_assessment(assessment), headers={"Cache-Control": "no-store"})
+    worker = None if assessment.is_over else await engine.worker()
+    content = render_assessment(assessment, worker)
+    return JSONResponse(content, headers={"Cache-Control": "no-store"})
 
 
 async def get_picture(request: Request, caller: Caller, engine: Engine) -> Response:
@@ -62,7 +65,8 @@ async def get_picture(request: Request, caller: Caller, engine: Engine) -> Respo
     return FileResponse(path, headers=SAFE_HEADERS)
 
 
-def render_assessment(assessment: Assessment) -> dict[str, Any]:
+def render_assessment(assessment: Assessment, worker: Worker | None) -> dict[str, Any]:
+    """`worker`: how the one is that has to do it, while it is not over."""
     return {
         "assessment_id": assessment.id,
         "upload_id": assessment.upload_id,
@@ -70,6 +74,7 @@ def render_assessment(assessment: Assessment) -> dict[str, Any]:
         "steps": [render_step(step) for step in assessment.steps],
         "report": assessment.report,
         "problem": assessment.problem,
+        "worker": worker and {"state": worker.state.value, "problem": worker.problem},
     }
 
 

@@ -109,6 +109,14 @@ ASSESSMENT = {
     "steps": {"type": "array", "items": STEP},
     "report": {"type": ["object", "null"]},
     "problem": {"type": ["string", "null"]},
+    "worker": {
+        "type": ["object", "null"],
+        "properties": {
+            "state": {"type": "string", "enum": ["starting", "working", "failing"]},
+            "problem": {"type": ["string", "null"]},
+        },
+        "required": ["state", "problem"],
+    },
 }
 STORAGE = {
     name: {"type": "integer"}

@@ -1,0 +1,87 @@
+"""When a worker counts as failing, and when that is over."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wherry.core.worker import DIED, LONGEST_PAUSE, Worker, WorkerState
+
+STARTING, WORKING, FAILING = WorkerState
+
+
+def test_one_that_ends_by_itself_before_it_works_cannot_start() -> None:
+    dead = Worker().die("no such file", 5.0)
+    assert (dead.state, dead.since) == (FAILING, 5.0)
+    assert dead.problem == "The worker cannot start: no such file."
+
+
+def test_one_that_was_killed_is_started_again_and_nothing_is_told() -> None:
+    for worker in (Worker(), Worker().work(1.0)):
+        dead = worker.die("it was ended by SIGKILL", 5.0, by_itself=False)
+        assert (dead.state, dead.problem) == (STARTING, None)
+
+
+def test_one_that_dies_again_and_again_is_failing_though_it_starts_each_time() -> None:
+    worker = Worker()
+    states = []
+    for now in range(DIED + 1):
+        worker = worker.work(now).die("it was ended by SIGSEGV", now, by_itself=False)
+        states.append(worker.state)
+    assert states == [STARTING, STARTING, FAILING, FAILING]
+    assert worker.problem == "The worker ended 4 times in a row: it was ended by SIGSEGV."
+    assert worker.since == 2
+
+
+def test_failing_is_over_when_one_works() -> None:
+    worker = Worker().die("no such file", 1.0).work(2.0)
+    assert (worker.state, worker.since, worker.problem) == (WORKING, 2.0, None)
+
+
+def test_after_three_deaths_a_worker_has_to_work_for_a_while_first() -> None:
+    worker = Worker()
+    for now in range(DIED):
+        worker = worker.work(now).die("it was ended by SIGKILL", now, by_itself=False)
+    again = worker.work(10.0)
+    assert again.state is FAILING
+    assert again.recover(15.0).state is WORKING
+    assert again.recover(15.0).die("killed", 16.0, by_itself=False).state is FAILING
+    well = again.recover(15.0).prosper()
+    assert well.die("killed", 90.0, by_itself=False).state is STARTING
+
+
+def test_one_that_lives_and_cannot_work_says_so_and_its_death_does_not_end_that() -> None:
+    worker = Worker().work(1.0).struggle("the disk is full", 2.0)
+    assert worker.problem == "The worker cannot assess: the disk is full."
+    assert worker.work(3.0).state is WORKING
+    dead = worker.die("killed", 4.0, by_itself=False)
+    assert (dead.state, dead.since, dead.problem) == (FAILING, 2.0, worker.problem)
+
+
+def test_deaths_in_a_row_are_followed_by_ever_longer_pauses() -> None:
+    worker, pauses = Worker(), []
+    for now in range(8):
+        worker = worker.die("", now)
+        pauses.append(worker.pause)
+    assert pauses == [0.5, 1, 2, 4, 8, 16, LONGEST_PAUSE, LONGEST_PAUSE]
+    assert worker.work(9.0).prosper().die("", 99.0).pause == 0.5
+
+
+EVENTS = st.sampled_from(["work", "recover", "prosper", "struggle", "die", "killed"])
+
+
+@given(st.lists(EVENTS, max_size=30))
+def test_whatever_happens_there_is_a_problem_exactly_while_it_is_failing(events: list[str]) -> None:
+    worker = Worker()
+    for now, event in enumerate(events):
+        match event:
+            case "struggle":
+                worker = worker.struggle("why", now)
+            case "die" | "killed":
+                worker = worker.die("why", now, by_itself=event == "die")
+            case "prosper":
+                worker = worker.prosper()
+            case _:
+                worker = getattr(worker, event)(now)
+        assert (worker.problem is not None) == (worker.state is FAILING)
+        assert 0 <= worker.pause <= LONGEST_PAUSE
