@@ -137,6 +137,7 @@ def test_another_file_than_the_unfinished_one_is_told_so(page: Page, tmp_path: P
         assert stored(server) == [sha256(file)]
 
         page.get_by_role("button", name="Delete it").click()
+        page.get_by_role("button", name="Yes, delete it").click()
         page.get_by_text("Not finished yet").wait_for(state="detached")
         status = httpx.get(f"{server.url}/api/chunked-upload/{begun['upload_id']}").json()
         assert status["state"] == "cancelled"

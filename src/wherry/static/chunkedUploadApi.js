@@ -1362,6 +1362,8 @@ function unreadable(cause) {
 /** Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`. */
 var WINDOW = 10;
 var SHORTEST = .2;
+/** So many seconds in which nothing moves are part of the speed. */
+var STILL = 2;
 /** Progress is told at every change of state, and else at most so often (seconds). */
 var TELL_EVERY = .05;
 var Teller = class {
@@ -1377,6 +1379,8 @@ var Teller = class {
 	refusedSize = null;
 	state = "starting";
 	news = {};
+	/** When the next try is due. */
+	dueAt = null;
 	/** Sent and not answered yet, and sent in all: whatever becomes of it. */
 	flying = 0;
 	sent = 0;
@@ -1400,6 +1404,10 @@ var Teller = class {
 		if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= TELL_EVERY) this.noted.push([now, this.sent]);
 		while (this.noted[0] && this.noted[0][0] < now - WINDOW) this.noted.shift();
 	}
+	/** Time has passed: what is counted down, or stands still, is to be seen. */
+	tick() {
+		this.tell(this.state, this.news);
+	}
 	/** So many of the bytes on their way have their answer, whatever it is. */
 	noteAnswered(bytes) {
 		this.flying -= bytes;
@@ -1408,6 +1416,7 @@ var Teller = class {
 		const now = this.now();
 		const isNew = state !== this.state || this.toldAt === -Infinity;
 		this.state = state;
+		if (news !== this.news) this.dueAt = news.retryAfter == null ? null : now + news.retryAfter;
 		this.news = news;
 		if (!isNew && now - this.toldAt < TELL_EVERY) return;
 		this.toldAt = now;
@@ -1425,7 +1434,7 @@ var Teller = class {
 	get details() {
 		const { safe, sending, bytesSafe } = this.where;
 		const bytesSent = Math.min(bytesSafe + this.flying, this.total);
-		const speed = this.speed();
+		const speed = this.isMoving ? this.speed() : null;
 		const size = this.chunkSize;
 		return {
 			state: this.state,
@@ -1440,16 +1449,26 @@ var Teller = class {
 			speed,
 			secondsLeft: speed ? (this.total - bytesSent) / speed : null,
 			position: this.news.position ?? null,
-			retryAfter: this.news.retryAfter ?? null,
+			retryAfter: this.dueAt === null ? null : Math.max(this.dueAt - this.now(), 0),
 			refusedSize: this.refusedSize,
 			problem: this.news.problem ?? null
 		};
 	}
+	/** Whoever waits has no speed, and nothing is known of the time that is left. */
+	get isMoving() {
+		return [
+			"sending",
+			"completing",
+			"done"
+		].includes(this.state);
+	}
 	speed() {
-		const first = this.noted[0];
+		const now = this.now();
+		const first = this.noted.find(([at]) => at >= now - WINDOW);
 		const last = this.noted.at(-1);
 		if (!first || !last || last[0] - first[0] <= SHORTEST) return null;
-		return (last[1] - first[1]) / (last[0] - first[0]);
+		const until = now - last[0] > STILL ? now : last[0];
+		return (last[1] - first[1]) / (until - first[0]);
 	}
 };
 // src/core/transport.ts
@@ -1475,6 +1494,7 @@ function sendByXhr(asked) {
 		const aborted = () => end(new Aborted("The request was aborted."));
 		const end = (error) => {
 			clearTimeout(timer);
+			xhr.upload.onprogress = xhr.onprogress = null;
 			asked.signal?.removeEventListener("abort", aborted);
 			if (!error) return resolve({
 				status: xhr.status,
@@ -1617,7 +1637,7 @@ var Wire = class {
 	constructor(world, options) {
 		this.world = world;
 		this.options = options;
-		this.endpoint = (options.endpoint ?? "/api").replace(/\/+$/, "");
+		this.endpoint = resolved((options.endpoint ?? "/api").replace(/\/+$/, ""));
 		this.isSameOrigin = isSameOrigin(this.endpoint);
 		this.login = new Login(options.headers);
 	}
@@ -1698,9 +1718,26 @@ var Wire = class {
 		}
 	}
 };
+/** The endpoint as an absolute address. Throws `UploadFailure` where a browser has none. */
+function resolved(endpoint) {
+	if (typeof location === "undefined") return endpoint;
+	const bases = [
+		globalThis.document?.baseURI,
+		location.href,
+		globalThis.origin
+	];
+	for (const base of bases) try {
+		const { protocol, href } = new URL(endpoint, base);
+		if (/^https?:$/.test(protocol)) return href.replace(/\/+$/, "");
+	} catch {}
+	throw new UploadFailure("There is no upload server at this address.", {
+		code: "bad-endpoint",
+		hint: "Give the option `endpoint` as a whole address, like https://example.org/api."
+	});
+}
 function isSameOrigin(endpoint) {
 	if (typeof location === "undefined") return true;
-	return new URL(endpoint, location.href).origin === location.origin;
+	return new URL(endpoint).origin === globalThis.origin;
 }
 // src/core/world.ts
 var KEPT = "wherry-limit:";
@@ -1710,6 +1747,10 @@ var browser = {
 	after(seconds, act) {
 		const timer = setTimeout(act, seconds * 1e3);
 		return () => clearTimeout(timer);
+	},
+	every(seconds, act) {
+		const timer = setInterval(act, seconds * 1e3);
+		return () => clearInterval(timer);
 	},
 	jitter: Math.random,
 	isOnline: () => typeof navigator === "undefined" || navigator.onLine !== false,
@@ -1867,6 +1908,7 @@ var OneUpload = class {
 	async send(run) {
 		for (;;) {
 			const stopListening = this.world.onOnline(() => run.online());
+			const stopTicking = this.world.every(1, () => this.teller.tick());
 			try {
 				if (this.how === "whole" || this.how === "smart" && run.isSmall) {
 					const done = await run.inOneRequest(this.how === "smart");
@@ -1876,6 +1918,7 @@ var OneUpload = class {
 			} catch (error) {
 				if (!(error instanceof Paused)) throw error;
 			} finally {
+				stopTicking();
 				stopListening();
 			}
 			await this.control.resumed();

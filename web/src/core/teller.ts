@@ -9,6 +9,8 @@ import type { OnProgress, Range, UploadDetails, UploadState } from './types'
 /** Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`. */
 const WINDOW = 10
 const SHORTEST = 0.2
+/** So many seconds in which nothing moves are part of the speed. */
+const STILL = 2
 /** Progress is told at every change of state, and else at most so often (seconds). */
 const TELL_EVERY = 0.05
 
@@ -27,6 +29,8 @@ export class Teller {
   refusedSize: number | null = null
   state: UploadState = 'starting'
   news: News = {}
+  /** When the next try is due. */
+  private dueAt: number | null = null
   /** Sent and not answered yet, and sent in all: whatever becomes of it. */
   private flying = 0
   private sent = 0
@@ -54,6 +58,11 @@ export class Teller {
     while (this.noted[0] && this.noted[0][0] < now - WINDOW) this.noted.shift()
   }
 
+  /** Time has passed: what is counted down, or stands still, is to be seen. */
+  tick(): void {
+    this.tell(this.state, this.news)
+  }
+
   /** So many of the bytes on their way have their answer, whatever it is. */
   noteAnswered(bytes: number): void {
     this.flying -= bytes
@@ -63,6 +72,7 @@ export class Teller {
     const now = this.now()
     const isNew = state !== this.state || this.toldAt === -Infinity
     this.state = state
+    if (news !== this.news) this.dueAt = news.retryAfter == null ? null : now + news.retryAfter
     this.news = news
     if (!isNew && now - this.toldAt < TELL_EVERY) return
     this.toldAt = now
@@ -82,7 +92,7 @@ export class Teller {
   get details(): UploadDetails {
     const { safe, sending, bytesSafe } = this.where
     const bytesSent = Math.min(bytesSafe + this.flying, this.total)
-    const speed = this.speed()
+    const speed = this.isMoving ? this.speed() : null
     const size = this.chunkSize
     return {
       state: this.state,
@@ -97,16 +107,24 @@ export class Teller {
       speed,
       secondsLeft: speed ? (this.total - bytesSent) / speed : null,
       position: this.news.position ?? null,
-      retryAfter: this.news.retryAfter ?? null,
+      retryAfter: this.dueAt === null ? null : Math.max(this.dueAt - this.now(), 0),
       refusedSize: this.refusedSize,
       problem: this.news.problem ?? null,
     }
   }
 
+  /** Whoever waits has no speed, and nothing is known of the time that is left. */
+  private get isMoving(): boolean {
+    return ['sending', 'completing', 'done'].includes(this.state)
+  }
+
   private speed(): number | null {
-    const first = this.noted[0]
+    const now = this.now()
+    const first = this.noted.find(([at]) => at >= now - WINDOW)
     const last = this.noted.at(-1)
     if (!first || !last || last[0] - first[0] <= SHORTEST) return null
-    return (last[1] - first[1]) / (last[0] - first[0])
+    // Where nothing has moved for a while, it counts.
+    const until = now - last[0] > STILL ? now : last[0]
+    return (last[1] - first[1]) / (until - first[0])
   }
 }

@@ -49,6 +49,8 @@ function sendByXhr(asked: Asked): Promise<Answer> {
     const aborted = (): void => end(new Aborted('The request was aborted.'))
     const end = (error: Error | null): void => {
       clearTimeout(timer)
+      // Whatever comes of it now is nobody's any more.
+      xhr.upload.onprogress = xhr.onprogress = null
       asked.signal?.removeEventListener('abort', aborted)
       if (!error)
         return resolve({ status: xhr.status, text: xhr.responseText, headers: fields(xhr) })

@@ -175,6 +175,7 @@ export class OneUpload implements Upload {
   private async send(run: Run): Promise<UploadResult> {
     for (;;) {
       const stopListening = this.world.onOnline(() => run.online())
+      const stopTicking = this.world.every(1, () => this.teller.tick())
       try {
         if (this.how === 'whole' || (this.how === 'smart' && run.isSmall)) {
           const done = await run.inOneRequest(this.how === 'smart')
@@ -184,6 +185,7 @@ export class OneUpload implements Upload {
       } catch (error) {
         if (!(error instanceof Paused)) throw error
       } finally {
+        stopTicking()
         stopListening() // A paused upload that its page forgets is not to be held by the window.
       }
       await this.control.resumed()

@@ -6,7 +6,7 @@
  */
 
 import { parseError, parseMissing, parseUpload, type Status } from './answers'
-import { ConnectionLost, Unauthorized } from './errors'
+import { ConnectionLost, Unauthorized, UploadFailure } from './errors'
 import { renderDigest, type Part } from './digest'
 import type { Source } from './source'
 import { unlessAborted, type Answer, type Asked } from './transport'
@@ -61,7 +61,7 @@ export class Wire {
     private readonly world: World,
     private readonly options: UploadOptions,
   ) {
-    this.endpoint = (options.endpoint ?? '/api').replace(/\/+$/, '')
+    this.endpoint = resolved((options.endpoint ?? '/api').replace(/\/+$/, ''))
     this.isSameOrigin = isSameOrigin(this.endpoint)
     this.login = new Login(options.headers)
   }
@@ -164,7 +164,27 @@ export class Wire {
   }
 }
 
+/** The endpoint as an absolute address. Throws `UploadFailure` where a browser has none. */
+function resolved(endpoint: string): string {
+  if (typeof location === 'undefined') return endpoint
+  // What a blob: or data: worker, or the document of a frame, is called is no base of an address.
+  const bases = [globalThis.document?.baseURI, location.href, globalThis.origin]
+  for (const base of bases) {
+    try {
+      const { protocol, href } = new URL(endpoint, base)
+      if (/^https?:$/.test(protocol)) return href.replace(/\/+$/, '')
+    } catch {
+      // The next one.
+    }
+  }
+  throw new UploadFailure('There is no upload server at this address.', {
+    code: 'bad-endpoint',
+    hint: 'Give the option `endpoint` as a whole address, like https://example.org/api.',
+  })
+}
+
 function isSameOrigin(endpoint: string): boolean {
   if (typeof location === 'undefined') return true
-  return new URL(endpoint, location.href).origin === location.origin
+  // In a sandboxed frame the address has an origin, and the page has not: its `origin` is "null".
+  return new URL(endpoint).origin === globalThis.origin
 }

@@ -9,6 +9,8 @@ export interface World {
   now(): number
   /** Calls `act` after `seconds`; what it returns ends that. */
   after(seconds: number, act: () => void): () => void
+  /** Calls `act` again and again; what it returns ends that. */
+  every(seconds: number, act: () => void): () => void
   /** From 0 to 1, to keep tabs and users from coming back all at once. */
   jitter(): number
   isOnline(): boolean
@@ -31,6 +33,10 @@ export const browser: World = {
   after(seconds, act) {
     const timer = setTimeout(act, seconds * 1000)
     return () => clearTimeout(timer)
+  },
+  every(seconds, act) {
+    const timer = setInterval(act, seconds * 1000)
+    return () => clearInterval(timer)
   },
   jitter: Math.random,
   isOnline: () => typeof navigator === 'undefined' || navigator.onLine !== false,

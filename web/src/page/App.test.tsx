@@ -267,14 +267,66 @@ test('another file than the unfinished one is told so, and is an upload of its o
   )
 })
 
-test('an unfinished upload can be deleted', async () => {
+test('an unfinished upload can be deleted, and that is asked for twice', async () => {
   list({ json: { uploads: [known()] } })
   answers.set('DELETE /chunked-upload/known', {})
   const page = await open()
   list({ json: { uploads: [] } })
   await after(() => button(page, 'Delete it').click())
+  expect(page.textContent).toContain('It cannot be brought back.')
+  await after(() => button(page, 'Keep it').click())
+  await after(() => button(page, 'Delete it').click())
+  expect(asked.map((one) => one.method)).not.toContain('DELETE')
+  await after(() => button(page, 'Yes, delete it').click())
   expect(asked.map((one) => `${one.method} ${one.path}`)).toContain('DELETE /chunked-upload/known')
   expect(page.textContent).not.toContain('Not finished yet')
+})
+
+test('an upload of another tab is shown as under way, and not offered for deletion', async () => {
+  const names = ['wherry http://here/api j1-film']
+  const query = async () => ({ held: names.map((name) => ({ name })) })
+  vi.stubGlobal('navigator', { ...navigator, locks: { query } })
+  list({ json: { uploads: [known({ fingerprint: 'j1-film' })] } })
+  const page = await open()
+  expect(page.textContent).toContain('Another tab or program is sending these files.')
+  expect(page.textContent).not.toContain('Not finished yet')
+  expect(page.textContent).not.toContain('Delete it')
+})
+
+test('an upload that grows between two looks is under way elsewhere, without any locks', async () => {
+  vi.stubGlobal('navigator', { ...navigator, locks: undefined })
+  list({ json: { uploads: [known()] } })
+  const page = await open()
+  expect(page.textContent).toContain('Not finished yet')
+  list({ json: { uploads: [known({ received_bytes: 9 * MiB })] } })
+  await after(() => window.dispatchEvent(new Event('focus')))
+  expect(page.textContent).toContain('On their way elsewhere')
+  expect(page.textContent).not.toContain('Delete it')
+})
+
+async function drop(items: object[]): Promise<void> {
+  const event = new Event('drop', { cancelable: true })
+  Object.assign(event, { dataTransfer: { types: ['Files'], items } })
+  await after(() => window.dispatchEvent(event))
+}
+
+const dropped = (name: string, isDirectory: boolean) => ({
+  kind: 'file',
+  getAsFile: () => fileOf(name),
+  webkitGetAsEntry: () => ({ name, isDirectory }),
+})
+
+test('a folder that is dropped is left out with a sentence, and the file beside it is taken', async () => {
+  const page = await open()
+  await drop([dropped('holiday', true), dropped('talk.mp4', false)])
+  expect(page.textContent).toContain('The folder “holiday” was left out: choose the files in it.')
+  expect(cards(page).map((card) => card.getAttribute('aria-label'))).toEqual(['talk.mp4'])
+  await drop([dropped('a', true), dropped('b', true)])
+  expect(page.textContent).toContain('2 folders were left out: choose the files in them.')
+  await drop([dropped('cat.mp4', false)])
+  expect(page.textContent).not.toContain('left out')
+  await drop([])
+  expect(page.textContent).toContain('There was no file in what was dropped.')
 })
 
 function assessment(more: Partial<Assessment>): Assessment {

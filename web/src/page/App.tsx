@@ -15,6 +15,7 @@ import type { Session } from './session'
 import { UploadCard } from './UploadCard'
 import type { CardState, Item } from './UploadCard'
 import { useAccess } from './useAccess'
+import { useElsewhere } from './useElsewhere'
 import { useKnownUploads } from './useKnownUploads'
 import { plural } from './words'
 
@@ -35,6 +36,7 @@ export function App({ session }: { session: Session }) {
   const [seen, setSeen] = useState<ReadonlyMap<number, Seen>>(new Map())
   const [said, announce] = useState('')
   const [meant, setMeant] = useState<KnownUpload | null>(null)
+  const [notice, setNotice] = useState<string | null>(null)
   const nextId = useRef(1)
   const again = useRef<HTMLInputElement>(null)
   const heading = useRef<HTMLHeadingElement>(null)
@@ -43,7 +45,13 @@ export function App({ session }: { session: Session }) {
     const more = files.map((file) => ({ id: nextId.current++, file, meant }))
     setItems((before) => [...before, ...more])
   }, [])
-  const onFiles = useCallback((files: File[]) => add(files), [add])
+  const onFiles = useCallback(
+    (files: File[], folders: string[]) => {
+      add(files)
+      setNotice(leftOut(files, folders))
+    },
+    [add],
+  )
 
   const onChange = useCallback(
     (item: Item, state: CardState, uploadId: string | null) => {
@@ -77,6 +85,8 @@ export function App({ session }: { session: Session }) {
   const mayStart = admit(states)
   const mine = new Set([...seen.values()].map((one) => one.uploadId))
   const others = uploads.filter((upload) => !mine.has(upload.upload_id))
+  const unfinished = others.filter(isUnfinished)
+  const elsewhere = useElsewhere(session.place.api, uploads, unfinished, refresh)
   const moving = states.filter((state) => MOVING.includes(state)).length
   useLeavingWarning(moving > 0)
   useTitle(states, moving)
@@ -105,6 +115,11 @@ export function App({ session }: { session: Session }) {
           </div>
         )}
         <Chooser onFiles={onFiles} isFirst={items.length === 0} />
+        {notice !== null && (
+          <p className="notice" role="alert">
+            {notice}
+          </p>
+        )}
         {items.length > 0 && (
           <section aria-labelledby="files-title">
             <h2 id="files-title" className="unseen">
@@ -125,7 +140,8 @@ export function App({ session }: { session: Session }) {
           </section>
         )}
         <Unfinished
-          uploads={others.filter(isUnfinished)}
+          uploads={unfinished}
+          elsewhere={elsewhere}
           onChoose={(upload) => {
             setMeant(upload)
             again.current?.click()
@@ -149,6 +165,15 @@ export function App({ session }: { session: Session }) {
       </p>
     </>
   )
+}
+
+/** What becomes of a drop that is not only files; null where all of it was taken. */
+export function leftOut(files: readonly File[], folders: readonly string[]): string | null {
+  if (folders.length === 1) {
+    return `The folder “${folders[0]}” was left out: choose the files in it.`
+  }
+  if (folders.length > 1) return `${folders.length} folders were left out: choose the files in them.`
+  return files.length === 0 ? 'There was no file in what was dropped.' : null
 }
 
 /** Who may start: in the order of the list, as long as not too many are under way. */

@@ -3,7 +3,8 @@
 import { useEffect, useRef, useState } from 'react'
 
 interface Props {
-  onFiles(files: File[]): void
+  /** `folders`: the names of those that were dropped among them. */
+  onFiles(files: File[], folders: string[]): void
   /** Nothing was chosen yet: say what this is. */
   isFirst: boolean
 }
@@ -32,7 +33,7 @@ export function Chooser({ onFiles, isFirst }: Props) {
         hidden
         aria-label="Files"
         onChange={(event) => {
-          onFiles([...(event.target.files ?? [])])
+          onFiles([...(event.target.files ?? [])], [])
           event.target.value = '' // the same file may be chosen again
         }}
       />
@@ -64,7 +65,8 @@ function useDrop(onFiles: Props['onFiles']): boolean {
       if (!hasFiles(event)) return
       event.preventDefault()
       end()
-      onFiles(filesOf(event.dataTransfer))
+      const { files, folders } = partsOf(event.dataTransfer)
+      onFiles(files, folders)
     }
     const end = () => {
       depth = 0
@@ -84,9 +86,16 @@ function useDrop(onFiles: Props['onFiles']): boolean {
   return isOver
 }
 
-/** A folder looks like a file that cannot be read; it is left out. */
-function filesOf(transfer: DataTransfer | null): File[] {
-  const items = [...(transfer?.items ?? [])].filter((item) => item.kind === 'file')
-  const isFolder = (item: DataTransferItem) => item.webkitGetAsEntry?.()?.isDirectory ?? false
-  return items.flatMap((item) => (isFolder(item) ? [] : (item.getAsFile() ?? [])))
+/** A folder looks like a file that cannot be read. */
+function partsOf(transfer: DataTransfer | null): { files: File[]; folders: string[] } {
+  const files: File[] = []
+  const folders: string[] = []
+  for (const item of transfer?.items ?? []) {
+    if (item.kind !== 'file') continue
+    const entry = item.webkitGetAsEntry?.()
+    const file = item.getAsFile()
+    if (entry?.isDirectory) folders.push(entry.name)
+    else if (file) files.push(file)
+  }
+  return { files, folders }
 }

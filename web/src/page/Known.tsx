@@ -1,6 +1,7 @@
 /** What the server has already: uploads that wait for the rest of their file, and finished ones. */
 
 import { useState } from 'react'
+import type { ReactNode } from 'react'
 import { AssessmentView } from './AssessmentView'
 import { ChunkMap } from './ChunkMap'
 import type { KnownUpload } from './server'
@@ -9,52 +10,106 @@ import { ordinal, size } from './words'
 
 interface UnfinishedProps {
   uploads: readonly KnownUpload[]
+  /** Those of them that another tab or program is sending at this moment. */
+  elsewhere: ReadonlySet<string>
   onChoose(upload: KnownUpload): void
   onCancel(upload: KnownUpload): void
 }
 
-export function Unfinished({ uploads, onChoose, onCancel }: UnfinishedProps) {
-  if (uploads.length === 0) return null
+export function Unfinished({ uploads, elsewhere, onChoose, onCancel }: UnfinishedProps) {
+  const moving = uploads.filter((upload) => elsewhere.has(upload.upload_id))
+  const left = uploads.filter((upload) => !elsewhere.has(upload.upload_id))
   return (
-    <section aria-labelledby="unfinished-title">
-      <h2 id="unfinished-title">Not finished yet</h2>
-      <p className="hint">
-        The browser has forgotten these files, the server has kept what arrived. Choose the file
-        again to go on; only the rest is sent.
-      </p>
-      {uploads.map((upload) => (
-        <article key={upload.upload_id} className="card upload" aria-label={upload.filename}>
-          <header>
-            <h3>{upload.filename}</h3>
-            <p className="size">{upload.size === null ? '' : size(upload.size)}</p>
-          </header>
-          <ChunkMap
-            total={upload.size ?? 0}
-            safe={upload.received}
-            chunkSize={null}
-            label={`${safeOf(upload)} on the server`}
-          />
-          <p className="state">
-            <strong>{inLine(upload) ?? safeOf(upload)}</strong>
-            <span>{keptUntil(upload)}</span>
+    <>
+      {moving.length > 0 && (
+        <section aria-labelledby="elsewhere-title">
+          <h2 id="elsewhere-title">On their way elsewhere</h2>
+          <p className="hint">Another tab or program is sending these files.</p>
+          {moving.map((upload) => (
+            <UnfinishedOne key={upload.upload_id} upload={upload} />
+          ))}
+        </section>
+      )}
+      {left.length > 0 && (
+        <section aria-labelledby="unfinished-title">
+          <h2 id="unfinished-title">Not finished yet</h2>
+          <p className="hint">
+            The browser has forgotten these files, the server has kept what arrived. Choose the file
+            again to go on; only the rest is sent.
           </p>
-          {upload.state === 'completing' ? (
-            <p>Every byte has arrived; the server is finishing it.</p>
-          ) : (
-            <div className="buttons">
-              <button type="button" className="primary" onClick={() => onChoose(upload)}>
-                Choose the file again to go on
-                <span className="unseen">: {upload.filename}</span>
-              </button>
-              <button type="button" onClick={() => onCancel(upload)}>
-                Delete it
-                <span className="unseen">: {upload.filename}</span>
-              </button>
-            </div>
-          )}
-        </article>
-      ))}
-    </section>
+          {left.map((upload) => (
+            <UnfinishedOne key={upload.upload_id} upload={upload}>
+              {upload.state === 'completing' ? (
+                <p>Every byte has arrived; the server is finishing it.</p>
+              ) : (
+                <GoOnOrDelete upload={upload} onChoose={onChoose} onCancel={onCancel} />
+              )}
+            </UnfinishedOne>
+          ))}
+        </section>
+      )}
+    </>
+  )
+}
+
+function UnfinishedOne({ upload, children }: { upload: KnownUpload; children?: ReactNode }) {
+  return (
+    <article className="card upload" aria-label={upload.filename}>
+      <header>
+        <h3>{upload.filename}</h3>
+        <p className="size">{upload.size === null ? '' : size(upload.size)}</p>
+      </header>
+      <ChunkMap
+        total={upload.size ?? 0}
+        safe={upload.received}
+        chunkSize={null}
+        label={`${safeOf(upload)} on the server`}
+      />
+      <p className="state">
+        <strong>{inLine(upload) ?? safeOf(upload)}</strong>
+        <span>{keptUntil(upload)}</span>
+      </p>
+      {children}
+    </article>
+  )
+}
+
+/** What is deleted cannot be brought back, so it is asked for twice. */
+function GoOnOrDelete({
+  upload,
+  onChoose,
+  onCancel,
+}: Pick<UnfinishedProps, 'onChoose' | 'onCancel'> & { upload: KnownUpload }) {
+  const [isAsking, setAsking] = useState(false)
+  const name = <span className="unseen">: {upload.filename}</span>
+  if (isAsking) {
+    return (
+      <>
+        <p role="alert">Delete what has arrived? It cannot be brought back.</p>
+        <div className="buttons">
+          <button type="button" className="primary" autoFocus onClick={() => setAsking(false)}>
+            Keep it
+            {name}
+          </button>
+          <button type="button" onClick={() => onCancel(upload)}>
+            Yes, delete it
+            {name}
+          </button>
+        </div>
+      </>
+    )
+  }
+  return (
+    <div className="buttons">
+      <button type="button" className="primary" onClick={() => onChoose(upload)}>
+        Choose the file again to go on
+        {name}
+      </button>
+      <button type="button" onClick={() => setAsking(true)}>
+        Delete it
+        {name}
+      </button>
+    </div>
   )
 }
 

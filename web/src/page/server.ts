@@ -20,6 +20,7 @@ export interface KnownUpload {
   size: number | null
   received_bytes: number
   received: Range[]
+  fingerprint?: string | null
   assessment_id: string | null
   /** Place in the waiting line: 1 is next. */
   position?: number | null

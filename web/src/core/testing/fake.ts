@@ -68,6 +68,7 @@ export class FakeWorld implements World {
   online = true
   lockManager: LockManager | null = null
   private listeners = new Set<() => void>()
+  private tickers = new Set<() => void>()
 
   constructor(
     readonly server: FakeServer,
@@ -80,6 +81,10 @@ export class FakeWorld implements World {
     this.online ? this.server.answer(asked) : Promise.reject(lost())
   now = (): number => this.clock.now
   after = (seconds: number, act: () => void): (() => void) => this.clock.after(seconds, act)
+  every = (_: number, act: () => void): (() => void) => {
+    this.tickers.add(act)
+    return () => this.tickers.delete(act)
+  }
   jitter = (): number => 1
   isOnline = (): boolean => this.online
   onOnline = (act: () => void): (() => void) => {
@@ -91,6 +96,11 @@ export class FakeWorld implements World {
   /** How many uploads wait for the network. */
   get listening(): number {
     return this.listeners.size
+  }
+
+  /** What a browser does once a second. */
+  tick(): void {
+    for (const act of this.tickers) act()
   }
 
   comeBack(): void {
