@@ -59,7 +59,7 @@ def test_migrations_and_tables_make_the_same_schema(path: Path, tmp_path: Path) 
     assert len(schema(path)) > len(metadata.tables)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
 async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revision: str) -> None:
     engine = open_engine(parse_url(path), 2)
     migrate(engine, revision)
@@ -83,6 +83,7 @@ async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revis
     assert (upload.created_at, upload.began_at) == (5.0, 5.0)
     assert upload.received.parts == (Part(0, 100, 7, 1.0),)
     assert [found.id for found in await catalog.assessments()] == ["of-old"]
+    assert await catalog.used() == 100
     await catalog.close()
     assert schema(path) != before
 

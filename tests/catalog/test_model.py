@@ -79,6 +79,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(complete, names, times),
     st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.cancel(now)), names, times),
     st.builds(advance, times),
+    st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.discard(now)), names, times),
     st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.stand_in_line(now)), names, times),
     st.builds(lambda n: lambda c: c.forget([n]), names),
     st.builds(
@@ -100,6 +101,7 @@ async def everything(catalog: Catalog) -> list[Any]:
         [upload.id for upload in await catalog.uploads({State.RECEIVING}, "o")],
         await catalog.assessments(),
         line_in_order(await catalog.line(5.0)),
+        await catalog.used(),
     ]
 
 

@@ -103,6 +103,9 @@ class Catalog(Protocol):
         """The latest moment at which anything unfinished came, was leased or recorded, and at
         which any upload was created; None: there is none. By the clock of deadlines."""
 
+    async def used(self) -> int:
+        """Bytes of all files that are there: what came of the unfinished, and finished ones."""
+
     async def forget(self, upload_ids: Collection[str]) -> None:
         """Delete these records, with their parts and assessments."""
 

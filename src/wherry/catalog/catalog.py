@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from wherry.catalog import Change, Choice, lists, queries, sqlite
 from wherry.catalog.anchor import Anchor
 from wherry.catalog.ballast import Ballast
-from wherry.catalog.census import Census, census
+from wherry.catalog.census import Census, census, used
 from wherry.catalog.migrations import migrate
 from wherry.catalog.operations import Advance, Claim, Create, Forget, Update, UpdateAssessment
 from wherry.catalog.writer import Writer
@@ -151,6 +151,9 @@ class SqlCatalog:
 
     async def newest(self) -> float | None:
         return await self._read(queries.newest)
+
+    async def used(self) -> int:
+        return await self._read(used)
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         await _wait(self._writer.submit(Forget(tuple(upload_ids))))

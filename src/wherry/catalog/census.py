@@ -14,7 +14,7 @@ from math import inf
 
 from sqlalchemy import Connection, and_, case, func, select
 
-from wherry.catalog.tables import IS_IN_LINE, assessments, uploads
+from wherry.catalog.tables import IS_IN_LINE, assessments, parts, totals, uploads
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.upload import HOLDS_SPACE, UNFINISHED, State, Upload
 
@@ -67,6 +67,25 @@ def census(connection: Connection, now: float, latest: float = inf) -> Census:
         assessments={state: int(count) for state, (count, _) in assessed.items()},
         queued_since=queued_since,
     )
+
+
+def used(connection: Connection) -> int:
+    """Bytes of all files that are there, unfinished and finished."""
+    size = func.coalesce(func.sum(parts.c.end - parts.c.start), 0)
+    unfinished = (
+        select(size)
+        .join_from(uploads, parts)
+        .where(uploads.c.state.in_([state.value for state in HOLDS_SPACE]))
+    )
+    kept = select(totals.c.bytes).where(totals.c.name == "kept")
+    return int(connection.execute(unfinished).scalar_one() + connection.execute(kept).scalar_one())
+
+
+def used_by(upload: Upload) -> int:
+    """The same of one upload."""
+    if upload.is_complete():
+        return 0 if upload.discarded_at is not None else upload.length or 0
+    return upload.received.size if upload.state in HOLDS_SPACE else 0
 
 
 def census_of(

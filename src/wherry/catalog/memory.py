@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TypeVar
 
 from wherry.catalog import Change, Choice
-from wherry.catalog.census import Census, census_of
+from wherry.catalog.census import Census, census_of, used_by
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
@@ -192,6 +192,9 @@ class MemoryCatalog:
         times += [part.at for u in unfinished for part in u.received.parts]
         times += [lease.at for u in unfinished for lease in u.leases]
         return max(times, default=None)
+
+    async def used(self) -> int:
+        return sum(used_by(upload) for upload in self._records.uploads.values())
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         with self._changing:

@@ -8,11 +8,13 @@ Rule 2: what is here and what the migrations make is the same; a test compares.
     uploads 1 ──── n parts         [start, end) and its CRC, neighbours merged
        │    1 ──── n leases        [start, end) and the request that has it
        └──  1 ── 0..1 assessments  the hand-off to the worker, and its report
+    totals                         sums that would take long to add up
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
+    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -25,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    event,
     false,
     text,
 )
@@ -148,3 +151,40 @@ assessments = Table(
     Index(None, "upload_id", unique=True),
     Index(None, "state", "created_at", "id"),
 )
+
+totals = Table(
+    "totals",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+)
+
+# The bytes of all files that are kept would have to be added up from everything there ever
+# was. SQLite keeps their sum itself, in the transaction that changes it: nobody who writes
+# can forget it.
+for statement in (
+    "INSERT INTO totals (name, bytes) VALUES ('kept', 0)",
+    """
+    CREATE TRIGGER kept_added AFTER INSERT ON uploads
+    WHEN new.state = 'complete' AND new.discarded_at IS NULL BEGIN
+        UPDATE totals SET bytes = bytes + coalesce(new.length, 0) WHERE name = 'kept';
+    END
+    """,
+    """
+    CREATE TRIGGER kept_removed AFTER DELETE ON uploads
+    WHEN old.state = 'complete' AND old.discarded_at IS NULL BEGIN
+        UPDATE totals SET bytes = bytes - coalesce(old.length, 0) WHERE name = 'kept';
+    END
+    """,
+    """
+    CREATE TRIGGER kept_changed AFTER UPDATE OF state, discarded_at, length ON uploads
+    WHEN old.state = 'complete' OR new.state = 'complete' BEGIN
+        UPDATE totals SET bytes = bytes
+            + coalesce(new.length, 0) * (new.state = 'complete' AND new.discarded_at IS NULL)
+            - coalesce(old.length, 0) * (old.state = 'complete' AND old.discarded_at IS NULL)
+        WHERE name = 'kept';
+    END
+    """,
+):
+    made = DDL(statement).execute_if(dialect="sqlite")  # type: ignore[no-untyped-call]
+    event.listen(metadata, "after_create", made)

@@ -358,8 +358,7 @@ class Engine:
         space: Space = await ground.on_thread(ground.storage.space)
         now, limits = ground.clock(), ground.settings.limits
         census = await ground.catalog.census(now, limits.latest(now))
-        uploads = await ground.catalog.uploads({State.COMPLETE, State.RECEIVING, State.COMPLETING})
-        used = sum(u.received.size for u in uploads if u.discarded_at is None)
+        used = await ground.catalog.used()
         return StorageFacts(
             space.total, space.free, census.reserved, used, census.open, census.waiting
         )

@@ -32,6 +32,8 @@ CHECKS: tuple[Check, ...] = (
     records.what_is_unknown_is_said_to_be,
     records.uploads_are_listed_oldest_first,
     records.what_is_forgotten_is_gone_with_all_it_had,
+    records.used_are_the_files_that_are_there,
+    records.used_counts_what_was_moved_away_by_completion_as_gone,
     lists.pages_join_to_the_whole_list,
     lists.a_page_begins_where_the_last_one_ended_whatever_came_and_went,
     lists.a_page_with_many_parts_ends_early,

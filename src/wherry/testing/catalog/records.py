@@ -140,3 +140,31 @@ async def what_is_forgotten_is_gone_with_all_it_had(catalog: Catalog) -> None:
     assert [found.id for found in await catalog.assessments()] == ["of-b"]
     again = await catalog.create(new_upload("a"))
     assert (await catalog.load("a")).received == again.received == PartSet()
+
+
+async def used_are_the_files_that_are_there(catalog: Catalog) -> None:
+    assert await catalog.used() == 0
+    for name in ("a", "b", "c"):
+        await whole_upload(catalog, name)
+    await catalog.create(new_upload("begun"))
+    await catalog.update("begun", lambda u: u.lease(Range(0, 7), "t", 1.0))
+    await catalog.update("begun", lambda u: u.record("t", (Part(0, 7, 7, 1.0),)))
+    await catalog.create(replace(new_upload("full", length=1000), state=State.COMPLETE))
+    assert await catalog.used() == 1307
+    for name in ("a", "b"):
+        await catalog.update(name, lambda u: u.completing("c", 1.0, 2.0))
+        await catalog.update(name, lambda u: u.completed("c", None))
+    assert await catalog.used() == 1307
+    await catalog.update("a", lambda u: u.discard(3.0))
+    assert await catalog.used() == 1207
+    await catalog.update("c", lambda u: u.cancel(3.0))
+    assert await catalog.used() == 1107
+    await catalog.forget(["a", "b", "full", "begun"])
+    assert await catalog.used() == 0
+
+
+async def used_counts_what_was_moved_away_by_completion_as_gone(catalog: Catalog) -> None:
+    await whole_upload(catalog, "moved")
+    await catalog.update("moved", lambda u: u.completing("c", 1.0, 2.0))
+    await catalog.update("moved", lambda u: u.completed("c", None).discard(2.0))
+    assert await catalog.used() == 0
