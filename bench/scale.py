@@ -1,0 +1,167 @@
+"""What becomes slower with 100,000 records: lists, storage, the sweep, and who is beside them.
+
+    .venv/bin/python bench/scale.py [RECORDS]
+
+The records are complete uploads of ten owners with their assessments, written straight into
+the catalog of a new folder; a server runs over it. Requests are timed one by one, first
+alone, then while four clients walk everybody's list and one sends chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from wherry.app import App
+from wherry.auth import Keys, keys_file
+from wherry.settings import Settings
+from wherry.testing.catalog.many import fill
+from wherry.testing.server import Server, serving
+
+KiB, MiB = 1 << 10, 1 << 20
+OWNERS = 10
+TIMES = 20
+#: How long the walkers walk, in seconds.
+BUSY = 20.0
+WALKERS = 4
+CHUNK = bytes(64 * KiB)
+PATH = "/api/chunked-upload"
+
+
+class Caller:
+    """One client with one connection."""
+
+    def __init__(self, server: Server, key: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes:
+        self._connection.request(method, path, body, self._headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status >= http.client.BAD_REQUEST:
+            raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]!r}")
+        return text
+
+    def following(self, path: str) -> str | None:
+        """Ask for a page of a list; the address of the next one."""
+        mark = json.loads(b'{"next":' + self.ask(path).rpartition(b'"next":')[2])["next"]
+        return None if mark is None else f"{path.partition('&after')[0]}&after={mark}"
+
+
+def timed(act: Callable[[], object]) -> float:
+    """Milliseconds."""
+    begun = time.perf_counter()
+    act()
+    return (time.perf_counter() - begun) * 1000
+
+
+def tell(what: str, took: list[float]) -> None:
+    took.sort()
+    worst = took[-1] if len(took) < 100 else took[int(len(took) * 0.99)]
+    name = "most" if len(took) < 100 else "99 %"
+    print(f"| {what} | {statistics.median(took):.1f} ms | {name} {worst:.1f} ms | {len(took)} |")
+
+
+def memory_of(pid: int, what: str) -> float:
+    """MiB that a process has (VmRSS), or had at most (VmHWM)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition(f"{what}:")[2].split()[0]) * KiB / MiB
+
+
+async def sweeps(folder: Path) -> list[float]:
+    """Of a process of its own, where nothing is due; also where files are deleted one day."""
+    took = []
+    async with App(Settings(data=folder, keep_files=1e9)).beside() as engine:
+        for _ in range(TIMES):
+            begun = time.perf_counter()
+            await engine.sweep()
+            took.append((time.perf_counter() - begun) * 1000)
+    return took
+
+
+def alone(server: Server, key: str) -> None:
+    caller = Caller(server, key)
+    second = caller.following(f"{PATH}/all?limit=100")
+    for what, path in (
+        ("everybody's list, first page", f"{PATH}/all"),
+        ("everybody's list, second page", second),
+        ("everybody's list, newest page", f"{PATH}/all?order=newest"),
+        ("everybody's list, 1,000 at once", f"{PATH}/all?limit=1000"),
+        ("an owner's list, first page", f"{PATH}/"),
+        ("an owner's unfinished", f"{PATH}/?state=waiting,receiving,completing"),
+        ("storage", f"{PATH}/storage"),
+        ("metrics", f"{PATH}/metrics"),
+        ("status of one upload", f"{PATH}/{0:032x}"),
+        ("/healthz", "/healthz"),
+    ):
+        tell(what, [timed(lambda path=path: caller.ask(path)) for _ in range(TIMES)])
+
+
+def together(server: Server, key: str) -> None:
+    end = time.monotonic() + BUSY
+    took: dict[str, list[float]] = {"/healthz": [], "a chunk of 64 KiB": [], "a page of 1,000": []}
+
+    def walk() -> None:
+        caller, path = Caller(server, key), f"{PATH}/all?limit=1000"
+        while time.monotonic() < end:
+            here: str | None = path
+            while here is not None and time.monotonic() < end:
+                begun = time.perf_counter()
+                here = caller.following(here)
+                took["a page of 1,000"].append((time.perf_counter() - begun) * 1000)
+
+    def send() -> None:
+        caller, offset = Caller(server, key), 0
+        wanted = json.dumps({"filename": "film.mp4", "size": 1 << 30}).encode()
+        upload_id = json.loads(caller.ask(f"{PATH}/init", "POST", wanted))["upload_id"]
+        while time.monotonic() < end:
+            path = f"{PATH}/chunk?upload_id={upload_id}&offset={offset}"
+            took["a chunk of 64 KiB"].append(timed(lambda p=path: caller.ask(p, "POST", CHUNK)))
+            offset += len(CHUNK)
+        caller.ask(f"{PATH}/{upload_id}", "DELETE")
+
+    def look() -> None:
+        caller = Caller(server, key)
+        while time.monotonic() < end:
+            took["/healthz"].append(timed(lambda: caller.ask("/healthz")))
+            time.sleep(0.02)
+
+    threads = [threading.Thread(target=act) for act in (*[walk] * WALKERS, send, look)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for what, times in took.items():
+        tell(f"{what}, beside {WALKERS} walkers and a sender", times)
+
+
+def main() -> None:
+    records = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    with tempfile.TemporaryDirectory(prefix="wherry-bench-") as name:
+        folder = Path(name) / "data"
+        folder.mkdir()
+        key = Keys(keys_file(folder)).add("owner-0", operator=True)
+        seconds = timed(lambda: fill(folder / "catalog.sqlite", records, OWNERS)) / 1000
+        print(f"{records:,} records in {seconds:.1f} s\n")
+        print("| what | median | worst | times |")
+        print("|---|---|---|---|")
+        with serving(folder, assessment=False) as server:
+            alone(server, key)
+            begun = memory_of(server.pid, "VmRSS")
+            together(server, key)
+            tell("a sweep", asyncio.run(sweeps(folder)))
+            most = memory_of(server.pid, "VmHWM")
+            print(f"\nthe server's memory: {begun:.0f} MiB before, {most:.0f} MiB at most")
+
+
+if __name__ == "__main__":
+    main()
