@@ -48,7 +48,13 @@ GROUPS = {
         "min_free",
         "slot_idle",
     ),
-    "What is kept how long": ("keep_files", "expires_after", "keep_records", "sweep_every"),
+    "What is kept how long": (
+        "keep_files",
+        "expires_after",
+        "keep_records",
+        "keep_complete_records",
+        "sweep_every",
+    ),
     "What happens in the end": ("completion_lease", "answer_within", "assessment", "policy"),
 }
 

@@ -122,6 +122,11 @@ class Settings(BaseSettings):
         description="How long it is remembered that an upload was cancelled, "
         "has expired or has failed.",
     )
+    keep_complete_records: Seconds | None = Field(
+        default=None,
+        description="How long a complete upload is remembered, with its report, after its file "
+        "was deleted or moved away. While its file is there it is never forgotten.",
+    )
     sweep_every: Seconds = Field(
         default=60.0, description="How often is looked for what to delete."
     )

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+from itertools import count
 from pathlib import Path
+from shutil import rmtree
+from typing import Any
 
 import pytest
-from tests.engine.conftest import ALICE, World, created, written
+from tests.engine.conftest import ALICE, World, created, settings_in, written
 
-from wherry.core.errors import UploadNotFound
-from wherry.core.upload import State
-from wherry.engine import Hooks
+from wherry.app import open_catalog, open_storage
+from wherry.catalog import queries
+from wherry.catalog.rows import upload_of
+from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.upload import State, Upload
+from wherry.engine import Hooks, Swept, ground
 from wherry.engine.sweeping import ORPHAN_GRACE
+from wherry.testing.catalog.many import fill
 
 pytestmark = pytest.mark.anyio
 
@@ -102,3 +109,110 @@ async def test_the_pictures_of_a_deleted_file_are_deleted_with_it(world: World) 
     (pictures / "poster.jpg").write_bytes(b"picture")
     await engine.discard(ALICE, upload.id)
     assert not pictures.exists()
+
+
+async def test_what_is_due_is_found_on_every_page(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ground, "BATCH", 2)
+    engine = world.engine()
+    uploads = [await created(engine, 2) for _ in range(8)]
+    for upload in uploads:
+        await written(engine, upload, 0, b"x")
+    expired, cancelled = [u.id for u in uploads[:3]], [u.id for u in uploads[3:]]
+    for upload_id in cancelled:
+        await engine.cancel(ALICE, upload_id)
+    world.now += world.settings.keep_records + 1
+    young = await created(engine, 1)
+    swept = [(found.action, found.upload_id) for found in await engine.sweep()]
+    assert swept[:3] == [("expire", upload_id) for upload_id in expired]
+    assert sorted(swept[3:]) == [("forget", upload_id) for upload_id in sorted(cancelled + expired)]
+    assert [upload.id for upload in await world.catalog.uploads()] == [young.id]
+
+
+async def test_a_sweep_reads_no_record_that_is_not_due(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "catalog.sqlite"
+    fill(path, 300, ended=1_000_000.0)
+    settings = settings_in(tmp_path, keep_files=DAY, keep_complete_records=DAY)
+    catalog = open_catalog(settings)
+    world = World(open_storage(settings), catalog, settings, ids=count(300))
+    engine = world.engine()
+    fresh = await created(engine, 10)
+    await written(engine, fresh, 0, b"12345")
+    await catalog.update(f"{0:032x}", lambda u: u.discard(world.now - DAY))
+    read: list[str] = []
+
+    def noted(row: Any, *more: Any) -> Upload:
+        read.append(row.id)
+        return upload_of(row, *more)
+
+    monkeypatch.setattr(queries, "upload_of", noted)
+    assert [(s.action, s.upload_id) for s in await engine.sweep()] == [("forget", f"{0:032x}")]
+    assert set(read) <= {f"{0:032x}"}
+    await catalog.close()
+
+
+async def test_a_removed_folder_is_found_by_the_sweep(world: World) -> None:
+    engine = world.engine()
+    kept, removed, emptied, empty = [await created(engine, 10) for _ in range(4)]
+    for upload in (kept, removed, emptied):
+        await written(engine, upload, 0, b"12345")
+    places = world.settings.data / "temp_chunks"
+    rmtree(places / removed.id)
+    (places / emptied.id / "data").unlink()
+    rmtree(places / empty.id)  # it had no byte to lose
+    swept = {(s.action, s.upload_id) for s in await engine.sweep()}
+    assert ("vanish", removed.id) in swept
+    assert ("vanish", emptied.id) in swept
+    assert not [s for s in swept if s[1] in (kept.id, empty.id)]
+
+
+async def completed(world: World, **changes: Any) -> tuple[World, Upload]:
+    """A complete upload with a finished assessment, in a world with these settings."""
+    settings = world.settings.model_copy(update=changes)
+    mine = World(world.storage, world.catalog, settings, world.now, world.ids)
+    engine = mine.engine()
+    upload = await created(engine, 4)
+    await written(engine, upload, 0, b"film")
+    done = await engine.complete(ALICE, upload.id)
+    await mine.catalog.claim_assessment(mine.now, lambda a: a.claim("w", mine.now, mine.now + 9))
+    await mine.catalog.update_assessment(
+        done.assessment_id or "", lambda a: a.finish("w", mine.now, {"verdict": "pass"})
+    )
+    return mine, done
+
+
+async def test_a_complete_upload_is_remembered_for_ever_by_default(world: World) -> None:
+    mine, upload = await completed(world, keep_files=DAY)
+    mine.now += DAY
+    assert [swept.action for swept in await mine.engine().sweep()] == ["discard"]
+    mine.now += 10_000 * DAY
+    assert await mine.engine().sweep() == []
+    assert (await mine.engine().complete(ALICE, upload.id)).assessment_id == upload.assessment_id
+
+
+async def test_a_complete_upload_is_forgotten_some_time_after_its_file(world: World) -> None:
+    mine, upload = await completed(world, keep_files=DAY, keep_complete_records=2 * DAY)
+    engine = mine.engine()
+    mine.now += DAY
+    assert [swept.action for swept in await engine.sweep()] == ["discard"]
+    mine.now += 2 * DAY - 1
+    assert await engine.sweep() == []
+    assert (await engine.complete(ALICE, upload.id)).is_complete()  # asked again, the same
+    mine.now += 1
+    would = await engine.sweep(dry_run=True)
+    assert (await engine.status(ALICE, upload.id)).is_complete()
+    assert await engine.sweep() == would == [Swept("forget", upload.id, 0)]
+    with pytest.raises(UploadNotFound):
+        await engine.complete(ALICE, upload.id)
+    with pytest.raises(NotThere):
+        await engine.assessment(ALICE, upload.assessment_id or "")
+
+
+async def test_a_complete_upload_is_never_forgotten_while_its_file_is_there(world: World) -> None:
+    mine, upload = await completed(world, keep_complete_records=1.0)
+    mine.now += 10_000 * DAY
+    assert await mine.engine().sweep() == []
+    assert (await mine.engine().finished(ALICE, upload.id))[1].read_bytes() == b"film"

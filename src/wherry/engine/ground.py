@@ -137,17 +137,20 @@ class Ground:
         upload.check_owner(caller)
         return upload
 
-    async def every(
-        self, ask: Callable[[Slice], Awaitable[Page[R]]], batch: int = BATCH
-    ) -> AsyncIterator[R]:
-        """All records of a list, a page at a time. What comes behind meanwhile is met, too."""
+    async def pages(self, ask: Callable[[Slice], Awaitable[Page[R]]]) -> AsyncIterator[Page[R]]:
+        """A list from its beginning to its end. What comes behind meanwhile is met, too."""
         after: Mark | None = None
         while True:
-            page = await ask(Slice(after, batch))
-            for record in page:
-                yield record
+            page = await ask(Slice(after, BATCH))
+            yield page
             if (after := page.rest) is None:
                 return
+
+    async def every(self, ask: Callable[[Slice], Awaitable[Page[R]]]) -> AsyncIterator[R]:
+        """All records of a list, of which only a page is held at a time."""
+        async for page in self.pages(ask):
+            for record in page:
+                yield record
 
     def as_upload_error(self, error: OSError) -> UploadError:
         """What a disk's error is to a client; the log has the rest."""

@@ -10,23 +10,25 @@ record that a restored backup has.
 Rule 3: one thing that cannot be swept is told, and keeps nothing else from being swept.
 
 Rule 4: while the storage or the catalog is away, nothing is decided.
+
+Rule 5: only what is due is asked for, a page at a time. What the catalog calls due may
+turn out not to be; the upload itself decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import dataclass
 from functools import partial
 from shutil import rmtree
 
-from wherry.core.assessment import Assessment, AssessmentState
+from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine.ground import Ground
+from wherry.storage import Vanished
 
-#: An assessment in one of these states needs its file no more.
-ENDED = (AssessmentState.DONE, AssessmentState.FAILED)
 #: How long a folder without a record is left alone, in seconds.
 ORPHAN_GRACE = 3600.0
 
@@ -46,70 +48,129 @@ class Sweeping:
         self._ground = ground
         self._end = end
         self._orphans: dict[str, float] = {}  # since when a process that goes on sweeping sees them
+        self._goes_on = False
 
-    async def sweep(self, dry_run: bool, goes_on: bool = False) -> list[Swept]:
-        """Everything that is due; with `dry_run`, only said. `goes_on`: it is done regularly.
+    async def sweep(self, dry_run: bool) -> list[Swept]:
+        """Everything that is due; with `dry_run`, only said.
 
         Raises `StorageFailed` while the storage is away.
         """
+        return [swept async for swept in self._sweep(dry_run)]
+
+    async def _sweep(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         await self._ground.on_thread(self._ground.storage.present)
-        # Finished ones are many, and only looked at where they are deleted one day.
-        states = set(State) if self._ground.settings.keep_files else set(State) - {State.COMPLETE}
-        listed = self._ground.every(partial(self._ground.catalog.uploads, states, None))
-        records = {upload.id: upload async for upload in listed}
-        swept: list[Swept] = []
-        for upload in records.values():
-            with self._apart(upload.id):
-                swept += await self._sweep_upload(upload, dry_run)
-        with self._apart():
-            swept += await self._sweep_orphans(records, dry_run, goes_on)
-        with self._apart():
-            swept += await self._forget(records, dry_run)
-        return swept
+        stages = (
+            self._sweep_unfinished,
+            self._sweep_removed,
+            self._sweep_orphans,
+            self._sweep_files,
+            self._forget_gone,
+            self._forget_complete,
+        )
+        for stage in stages:
+            with self._apart():
+                async with aclosing(stage(dry_run)) as found:
+                    async for swept in found:
+                        yield swept
 
     def _apart(self, upload_id: str = "-") -> AbstractContextManager[None]:
         return self._ground.apart("sweep-failed", upload_id=upload_id)
 
-    async def _sweep_upload(self, upload: Upload, dry_run: bool) -> list[Swept]:
+    async def _sweep_unfinished(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
+        """Those that nobody goes on with."""
         ground, now = self._ground, self._ground.clock()
         after = ground.settings.expires_after
-        if upload.expire(now, after) is not upload:
-            if not dry_run:
-                ended = await ground.catalog.update(upload.id, lambda u: u.expire(now, after))
-                if ended.state is not State.EXPIRED:
-                    return []
-                await self._end(upload.id)
-                # A crash here leaves a folder of an expired upload: the next sweep deletes it.
-                await ground.on_thread(ground.storage.delete, upload.id)
-                await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
-                self._ground.say("expired", ended)
-            return [Swept("expire", upload.id, upload.limit)]
-        if await ground.is_removed(upload):
-            if not dry_run:
-                await ground.vanished(upload.id)
-                await self._end(upload.id)
-            return [Swept("vanish", upload.id, upload.limit)]
-        if await self._is_kept_long_enough(upload, now):
-            if not dry_run:
-                await self.discard(upload)
-            return [Swept("discard", upload.id, upload.received.size)]
-        return []
+        due = partial(ground.catalog.due, UNFINISHED, now - after, now)
+        async for upload in ground.every(due):
+            if upload.expire(now, after) is upload:
+                continue
+            with self._apart(upload.id):
+                if dry_run or await self._expire(upload.id, now):
+                    yield Swept("expire", upload.id, upload.limit)
 
-    async def _is_kept_long_enough(self, upload: Upload, now: float) -> bool:
-        keep = self._ground.settings.keep_files
-        if keep is None or not upload.is_complete() or upload.discarded_at is not None:
+    async def _expire(self, upload_id: str, now: float) -> bool:
+        """Whether it has expired; a byte may have come meanwhile."""
+        ground, after = self._ground, self._ground.settings.expires_after
+        ended = await ground.catalog.update(upload_id, lambda u: u.expire(now, after))
+        if ended.state is not State.EXPIRED:
             return False
-        if now < upload.active_at + keep:
-            return False
-        assessment = await self._assessment_of(upload)
-        return assessment is None or assessment.state in ENDED
+        await self._end(upload_id)
+        # A crash here leaves a folder of an expired upload: the next sweep deletes it.
+        await ground.on_thread(ground.storage.delete, upload_id)
+        await ground.on_thread(ground.storage.discard, upload_id, ended.suffix)
+        ground.say("expired", ended)
+        return True
 
-    async def _assessment_of(self, upload: Upload) -> Assessment | None:
-        """Ours; None where the upload has none, or one of the host application's."""
-        try:
-            return await self._ground.catalog.load_assessment(upload.assessment_id or "")
-        except NotThere:
-            return None
+    async def _sweep_removed(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
+        """Those whose folder somebody has removed."""
+        ground = self._ground
+        receiving = await ground.catalog.ids({State.RECEIVING})
+        for upload_id in await ground.on_thread(self._without_place, receiving):
+            with self._apart(upload_id):
+                upload = await self._find(upload_id)
+                if upload is None or not await ground.is_removed(upload):
+                    continue
+                if not dry_run:
+                    await ground.vanished(upload_id)
+                    await self._end(upload_id)
+                yield Swept("vanish", upload_id, upload.limit)
+
+    def _without_place(self, upload_ids: frozenset[str]) -> list[str]:
+        """Those whose bytes are not to be seen, for whatever reason."""
+
+        def is_there(upload_id: str) -> bool:
+            try:
+                self._ground.storage.head(upload_id, 0)
+            except (Vanished, OSError):
+                return False
+            return True
+
+        return sorted(id_ for id_ in upload_ids if not is_there(id_))
+
+    async def _sweep_orphans(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
+        """Folders of uploads that are over, or that nobody knows."""
+        ground = self._ground
+        there = await ground.on_thread(lambda: dict(ground.storage.unfinished()))
+        unfinished = await ground.catalog.ids(UNFINISHED)
+        self._orphans = {id_: at for id_, at in self._orphans.items() if id_ in there}
+        for upload_id, changed_at in there.items():
+            if upload_id in unfinished:
+                continue
+            with self._apart(upload_id):
+                upload = await self._find(upload_id)
+                if upload is None and not self._is_orphan(upload_id, changed_at):
+                    continue
+                # Of one that waits, too: somebody may be letting it in at this moment.
+                if upload is not None and upload.state in UNFINISHED:
+                    continue
+                if not dry_run:
+                    await ground.on_thread(ground.storage.delete, upload_id)
+                    ground.say("orphan-deleted", upload_id=upload_id)
+                yield Swept("orphan", upload_id, upload.limit if upload else 0)
+
+    def _is_orphan(self, upload_id: str, changed_at: float) -> bool:
+        """Whether the hour is over in which somebody may restore the record of a folder.
+
+        Its age alone does not tell: the system's clock may have been set forward, or no
+        server have run meanwhile. Who sweeps only once has nothing else.
+        """
+        now = self._ground.clock()
+        seen_at = self._orphans.setdefault(upload_id, now)
+        is_old = changed_at <= self._ground.date() - ORPHAN_GRACE
+        return is_old and (not self._goes_on or now - seen_at >= ORPHAN_GRACE)
+
+    async def _sweep_files(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
+        """Finished files that were kept long enough, and are assessed."""
+        ground, now, keep = self._ground, self._ground.clock(), self._ground.settings.keep_files
+        if keep is None:
+            return
+        async for upload in ground.every(partial(ground.catalog.due_files, now - keep)):
+            if now < upload.active_at + keep:
+                continue
+            with self._apart(upload.id):
+                if not dry_run:
+                    await self.discard(upload)
+                yield Swept("discard", upload.id, upload.received.size)
 
     async def discard(self, upload: Upload) -> None:
         """Delete a finished file and the pictures made of it; its report stays.
@@ -124,38 +185,14 @@ class Sweeping:
             await ground.on_thread(rmtree, pictures, ignore_errors=True)
         # A crash here: gone and not recorded so; the next sweep finds nothing and records it.
         await ground.catalog.update(upload.id, lambda u: u.discard(now))
-        self._ground.say("discarded", upload)
+        ground.say("discarded", upload)
 
-    async def _sweep_orphans(
-        self, records: dict[str, Upload], dry_run: bool, goes_on: bool
-    ) -> list[Swept]:
-        ground, swept = self._ground, []
-        found = await ground.on_thread(lambda: dict(ground.storage.unfinished()))
-        self._orphans = {id_: at for id_, at in self._orphans.items() if id_ in found}
-        for upload_id, changed_at in found.items():
-            with self._apart(upload_id):
-                upload = records.get(upload_id) or await self._find(upload_id)
-                if upload is None and not self._is_orphan(upload_id, changed_at, goes_on):
-                    continue
-                # Of one that waits, too: somebody may be letting it in at this moment.
-                if upload is not None and upload.state in UNFINISHED:
-                    continue
-                if not dry_run:
-                    await ground.on_thread(ground.storage.delete, upload_id)
-                    self._ground.say("orphan-deleted", upload_id=upload_id)
-                swept.append(Swept("orphan", upload_id, upload.limit if upload else 0))
-        return swept
-
-    def _is_orphan(self, upload_id: str, changed_at: float, goes_on: bool) -> bool:
-        """Whether the hour is over in which somebody may restore the record of a folder.
-
-        Its age alone does not tell: the system's clock may have been set forward, or no
-        server have run meanwhile. Who sweeps only once has nothing else.
-        """
-        now = self._ground.clock()
-        seen_at = self._orphans.setdefault(upload_id, now)
-        is_old = changed_at <= self._ground.date() - ORPHAN_GRACE
-        return is_old and (not goes_on or now - seen_at >= ORPHAN_GRACE)
+    async def _assessment_of(self, upload: Upload) -> Assessment | None:
+        """Ours; None where the upload has none, or one of the host application's."""
+        try:
+            return await self._ground.catalog.load_assessment(upload.assessment_id or "")
+        except NotThere:
+            return None
 
     async def _find(self, upload_id: str) -> Upload | None:
         try:
@@ -163,22 +200,41 @@ class Sweeping:
         except UploadNotFound:
             return None
 
-    async def _forget(self, records: dict[str, Upload], dry_run: bool) -> list[Swept]:
-        due = self._ground.clock() - self._ground.settings.keep_records
-        old = [u for u in records.values() if u.state in GONE and u.active_at < due]
-        if dry_run:
-            return [Swept("forget", upload.id, 0) for upload in old]
-        freed = []
-        for upload in old:  # a crash may have left what completion had named already
+    async def _forget_gone(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
+        """Records of uploads that ended without a file."""
+        ground, now = self._ground, self._ground.clock()
+        before = now - ground.settings.keep_records
+        async for page in ground.pages(partial(ground.catalog.due, GONE, before, now)):
+            old = [upload for upload in page if upload.active_at < before]
+            for upload in await self._forgotten(old, dry_run):
+                yield Swept("forget", upload.id, 0)
+
+    async def _forget_complete(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
+        """Records of complete uploads whose file is gone for long, with their reports."""
+        ground, keep = self._ground, self._ground.settings.keep_complete_records
+        if keep is None:
+            return
+        before = ground.clock() - keep
+        async for page in ground.pages(partial(ground.catalog.due_records, before)):
+            for upload in await self._forgotten(page, dry_run):
+                yield Swept("forget", upload.id, 0)
+
+    async def _forgotten(self, old: list[Upload], dry_run: bool) -> list[Upload]:
+        """Those of a page whose records are deleted now, or would be."""
+        ground, forgotten = self._ground, []
+        for upload in old:
             with self._apart(upload.id):
-                discard = self._ground.storage.discard
-                await self._ground.on_thread(discard, upload.id, upload.suffix)
-                freed.append(upload.id)
-        if freed:
-            await self._ground.catalog.forget(freed)
-        return [Swept("forget", upload_id, 0) for upload_id in freed]
+                if not dry_run:  # a crash may have left what completion had named already
+                    await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
+                forgotten.append(upload)
+        if forgotten and not dry_run:
+            await ground.catalog.forget([upload.id for upload in forgotten])
+        return forgotten
 
     async def tidy(self) -> None:
-        """One sweep that never raises; what fails is tried again at the next."""
+        """One sweep of many. It never raises; what fails is tried again at the next."""
+        self._goes_on = True
         with self._apart():
-            await self.sweep(dry_run=False, goes_on=True)
+            async with aclosing(self._sweep(dry_run=False)) as found:
+                async for _ in found:
+                    pass  # it is said already, and may be too much to keep
