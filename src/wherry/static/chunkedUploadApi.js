@@ -1634,6 +1634,8 @@ var Wire = class {
 	endpoint;
 	isSameOrigin;
 	login;
+	/** The last request was refused. */
+	wasRefused = false;
 	constructor(world, options) {
 		this.world = world;
 		this.options = options;
@@ -1705,9 +1707,14 @@ var Wire = class {
 		}
 	}
 	async send(asked) {
+		const wasRefused = this.wasRefused && !(asked.body instanceof FormData);
+		this.wasRefused = false;
 		try {
-			return await this.world.send(asked);
+			const answer = await this.world.send(asked);
+			this.wasRefused = answer.status >= 400;
+			return answer;
 		} catch (error) {
+			if (wasRefused && error instanceof ConnectionLost && error.code === "connection-lost") return this.send(asked);
 			if (error instanceof ConnectionLost && !this.world.isOnline()) throw new ConnectionLost("There is no network.", {
 				code: "offline",
 				retryable: true,

@@ -56,6 +56,8 @@ export class Wire {
   readonly endpoint: string
   readonly isSameOrigin: boolean
   private readonly login: Login
+  /** The last request was refused. */
+  private wasRefused = false
 
   constructor(
     private readonly world: World,
@@ -148,9 +150,18 @@ export class Wire {
   }
 
   private async send(asked: Asked): Promise<Answer> {
+    // A proxy that refuses before it has read a body closes the connection that it promised to
+    // keep: the next request that is lost says nothing of the way. What is idempotent goes again.
+    const wasRefused = this.wasRefused && !(asked.body instanceof FormData)
+    this.wasRefused = false
     try {
-      return await this.world.send(asked)
+      const answer = await this.world.send(asked)
+      this.wasRefused = answer.status >= 400
+      return answer
     } catch (error) {
+      if (wasRefused && error instanceof ConnectionLost && error.code === 'connection-lost') {
+        return this.send(asked)
+      }
       if (error instanceof ConnectionLost && !this.world.isOnline()) {
         throw new ConnectionLost('There is no network.', {
           code: 'offline',
