@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 from tests.client.conftest import File
 from tests.client.fake import BASE, Asked, Broken, FakeServer, Reply, nth, page, problem, reply
@@ -134,3 +135,20 @@ async def test_a_full_disk_is_waited_for_whatever_the_patience(
     async with AsyncClient(BASE, transport=transport, patience=0.01) as client:
         await client.upload(path)
     assert bytes(server.only.data) == path.read_bytes()
+
+
+async def test_a_connection_that_is_lost_right_after_a_refusal_says_nothing_of_the_way(
+    client: AsyncClient, server: FakeServer, transport: Broken, file: File
+) -> None:
+    server.max_body = 3 * MiB
+    lost = iter([True])
+
+    def lose(request: httpx.Request) -> Exception | None:
+        refused = 413 in server.statuses("chunk")
+        return httpx.ReadError("gone") if refused and next(lost, False) else None
+
+    transport.before = lose
+    path = file(11 * MiB)
+    done = await client.upload(path)
+    assert bytes(server.only.data) == path.read_bytes()
+    assert (done.refused, server.verbs(server.only.id)) == (1, [])

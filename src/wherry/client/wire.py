@@ -97,6 +97,7 @@ class Wire:
         self._base = base
         self._login = login
         self.requests = 0  #: How many were made.
+        self._was_refused = False  # the last request
 
     async def init(self, facts: Mapping[str, Any]) -> UploadStatus:
         given = {name: value for name, value in facts.items() if value is not None}
@@ -171,7 +172,18 @@ class Wire:
         for last_try in (False, True):
             login = await self._login.headers()
             version = self._login.version
-            answer = await self._once(method, path, {**login, **(headers or {})}, body, sent)
+            fields = {**login, **(headers or {})}
+            # A proxy that refuses before it has read a body closes the connection that it
+            # promised to keep: the next one that breaks says nothing of the way.
+            again = self._was_refused and path != "/chunked-upload/upload"
+            self._was_refused = False
+            try:
+                answer = await self._once(method, path, fields, body, sent)
+            except ConnectionLost:
+                if not again:
+                    raise
+                answer = await self._once(method, path, fields, body, sent)
+            self._was_refused = answer.status >= 400
             if answer.status < 300:
                 return answer
             if answer.status < 400:
