@@ -208,7 +208,7 @@ def test_a_picture_too_large_is_refused_before_it_is_decoded(
     assert path.stat().st_size < 200_000
     report = assess(path)
     assert report["verdict"] == "fail"
-    assert codes(report, "fail") == ["INT-EMPTY", "INT-ERRORS"]
+    assert {"INT-EMPTY", "INT-ERRORS"} <= set(codes(report, "fail"))
     (stream,) = report["integrity"]["streams"]
     assert (stream["frames"], stream["errors"]) == (0, 1)
     assert report["artefacts"] == []
