@@ -51,6 +51,7 @@ ASKED: dict[str, Ask] = {
     "tokens": lambda c: c.tokens("open"),
     "the line": lambda c: c.line(NOW),
     "census": lambda c: c.census(NOW),
+    "the newest moment": lambda c: c.newest(),
     "the bytes used": lambda c: c.used(),
     "a change": lambda c: c.update("open", lambda u: u.keep_slot(NOW, Limits())),
     "the same file again": lambda c: c.create(replace(new_upload("open"), fingerprint="f")),
