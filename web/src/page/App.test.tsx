@@ -408,6 +408,23 @@ test('the assessment is followed to its verdict, findings and pictures', async (
   expect(asked).toHaveLength(before)
 })
 
+test('that nothing is assessed is said with its cause, until it is over', async () => {
+  vi.useFakeTimers()
+  const problem = 'The worker cannot start: no such file.'
+  const path = 'GET /chunked-upload/assessments/a1'
+  answers.set(path, { json: assessment({ worker: { state: 'failing', problem } }) })
+  const page = await open()
+  await choose(page, [fileOf('talk.mp4')])
+  await after(() => made[0]!.succeed({ upload_id: 'u1', assessment_id: 'a1' }))
+  expect(page.textContent).toContain('Nothing is assessed at the moment.')
+  expect(page.textContent).toContain(problem)
+  expect(page.textContent).toContain('The file is safe and whole.')
+
+  answers.set(path, { json: assessment({ worker: { state: 'working', problem: null } }) })
+  await after(() => vi.advanceTimersByTimeAsync(1000))
+  expect(page.textContent).not.toContain('Nothing is assessed')
+})
+
 test('an assessment of the application’s own is named', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])

@@ -50,6 +50,14 @@ function Watching(props: Props & { assessmentId: string }) {
   return (
     <>
       {problem && <p className="quiet">{problem}</p>}
+      {assessment?.worker?.state === 'failing' && (
+        <div className="trouble">
+          <p>
+            <strong>Nothing is assessed at the moment.</strong> {assessment.worker.problem}
+          </p>
+          <p>The file is safe and whole. It is assessed as soon as the server can.</p>
+        </div>
+      )}
       {assessment?.state === 'queued' && <p>The assessment is waiting for its turn.</p>}
       {assessment?.state === 'running' && <Steps steps={assessment.steps} />}
       {assessment?.state === 'failed' && (

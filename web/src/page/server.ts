@@ -41,6 +41,8 @@ export interface Assessment {
   steps: Step[]
   report: Report | null
   problem: string | null
+  /** How the one is that has to do it, while it is not over. */
+  worker?: { state: 'starting' | 'working' | 'failing'; problem: string | null } | null
 }
 
 /** `assessment.v1`. */
