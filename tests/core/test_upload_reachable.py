@@ -32,6 +32,7 @@ from wherry.core.errors import (
 )
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
+from wherry.core.rights import latest
 from wherry.core.upload import (
     ACCEPTS,
     GONE,
@@ -429,11 +430,12 @@ def test_asking_too_early_is_answered_with_gaps_that_are_there() -> None:
 def test_only_one_completes_at_a_time_until_its_time_is_up() -> None:
     for step in steps("completing"):
         token, now, until = step.args
-        assert not is_being_completed(step.before, now, until)
+        assert not is_being_completed(step.before, now, latest(now, until - now))
         assert step.after.completion == Completion(token, until)
     for refusal in refusals("completing"):
         if refusal.before.state is State.COMPLETING:
-            assert is_being_completed(refusal.before, *refusal.args[1:])
+            _, now, until = refusal.args
+            assert is_being_completed(refusal.before, now, latest(now, until - now))
 
 
 def test_only_the_one_who_completes_says_how_it_went() -> None:

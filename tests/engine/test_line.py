@@ -9,6 +9,7 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
 
+from wherry.core.admission import Line
 from wherry.core.errors import InLine, NoRoom, UploadGone
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
@@ -119,6 +120,23 @@ async def test_who_takes_its_turn_keeps_it(world: World) -> None:
         await engine.advance()
         await written(engine, first, 0, b"x")
     assert await state(engine, second) is State.WAITING
+
+
+async def test_a_slot_that_is_renewed_while_the_line_is_read_is_not_given_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, read = limited(world, max_open=1), world.catalog.line
+    first = await created(engine, 100)
+
+    async def line(now: float, latest: float) -> Line:
+        world.now += 1
+        await written(engine, first, 0, b"x")
+        return await read(now, latest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.catalog, "line", line)
+        second = await created(engine, 100)
+    assert second.state is State.WAITING
 
 
 async def test_nobody_loses_a_turn_while_nobody_waits_for_it(world: World) -> None:

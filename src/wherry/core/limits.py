@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from wherry.core.errors import ChunkTooSmall, TooLarge
 from wherry.core.ranges import Range
+from wherry.core.rights import latest
 
 KiB = 1 << 10
 MiB = 1 << 20
@@ -55,8 +56,8 @@ class Limits:
             raise ValueError("the chunk sizes must be 1 <= min_chunk <= chunk_size <= max_chunk")
 
     def latest(self, now: float) -> float:
-        """Until when a slot may be promised at `now`: what ends later is over already."""
-        return now + max(self.turn, self.slot_idle)
+        """Until when a slot may have been promised, as seen at `now`: what ends later is over."""
+        return latest(now, max(self.turn, self.slot_idle))
 
     def check_length(self, length: int) -> None:
         """Raises `TooLarge` for a file that is never accepted."""

@@ -1,10 +1,23 @@
-"""The rights that an open request, and whoever completes, have to an upload."""
+"""The rights that an open request, and whoever completes, have to an upload.
+
+Rule 1: a right that ends later than a setting allows was given by another clock or another
+setting, and is over. `latest` says from when on.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from wherry.core.ranges import Range
+
+#: How far the clock may have gone on for one request, in seconds, when another decides by a
+#: moment that it read before it waited for the disk or the database.
+APART = 30.0
+
+
+def latest(now: float, longest: float) -> float:
+    """Until when a right of `longest` seconds may have been given, as seen at `now`."""
+    return now + longest + APART
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from wherry.core.errors import (
 from wherry.core.limits import LARGEST, Limits
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
-from wherry.core.rights import Calls, Completion, Lease
+from wherry.core.rights import Calls, Completion, Lease, latest
 from wherry.core.states import ACCEPTS, GONE, HOLDS_SPACE, TRANSITIONS, UNFINISHED, State
 
 __all__ = [
@@ -299,7 +299,7 @@ class Upload:
         Raises `BytesMissing`, `FileDigestMismatch`, `Busy`, `UploadClosed`, `UploadGone`.
         """
         self.check_exists()
-        if self.is_being_completed(now, until):
+        if self.is_being_completed(now, latest(now, until - now)):
             raise Busy("completing this upload")
         if self.state is not State.COMPLETING:
             self.check_receiving()
@@ -382,7 +382,7 @@ class Upload:
     def cancel(self, now: float, latest: float = inf) -> Upload:
         """The client gives up; asked again, nothing changes.
 
-        `latest`: when the right of somebody who completes it would end, taken now.
+        `latest`: until when somebody may have the right to complete it.
         Raises `Busy` while it is being completed, `UploadClosed` when it is complete.
         """
         if self.state in GONE:

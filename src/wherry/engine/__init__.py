@@ -26,6 +26,7 @@ from wherry.core.digests import Digest
 from wherry.core.errors import InLine, NoRoom, NotThere, TypeRefused, UploadError
 from wherry.core.pages import FIRST, Page, Slice
 from wherry.core.requests import Caller, Create, Write
+from wherry.core.rights import latest
 from wherry.core.upload import State, Upload
 from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
@@ -266,8 +267,8 @@ class Engine:
 
     async def _cancel(self, before: Upload) -> Upload:
         ground, now, upload_id = self._ground, self._ground.clock(), before.id
-        latest = now + self.settings.completion_lease
-        upload = await ground.catalog.update(upload_id, lambda u: u.cancel(now, latest))
+        until = latest(now, self.settings.completion_lease)
+        upload = await ground.catalog.update(upload_id, lambda u: u.cancel(now, until))
         await self._writing.end(upload_id)
         # A crash here leaves the folder of a cancelled upload: the sweep deletes it.
         await ground.on_thread(ground.storage.delete, upload_id)

@@ -36,6 +36,7 @@ from wherry.core.errors import (
     UploadError,
 )
 from wherry.core.requests import Caller
+from wherry.core.rights import latest
 from wherry.core.upload import State, Upload
 from wherry.engine.content import Content
 from wherry.engine.ground import Ground
@@ -297,10 +298,12 @@ class Completing:
     async def take_up(self) -> None:
         """Begin every completion that a process has left behind."""
         now = self._ground.clock()
-        latest = now + self._ground.settings.completion_lease
+        until = latest(now, self._ground.settings.completion_lease)
         completing = partial(self._ground.catalog.uploads, {State.COMPLETING}, None)
         async for upload in self._ground.every(completing):
-            if upload.completion is not None and not upload.is_being_completed(now, latest):
+            if upload.completion is None or upload.is_being_completed(now, until):
+                continue
+            if upload.id not in self._tasks:  # else it waits for somebody who still has the lock
                 self._ground.say("taken-up", upload)
                 self.begin(upload.id)
 
