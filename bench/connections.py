@@ -15,7 +15,7 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from wherry.connection import HEAD_BYTES, HEAD_LINES, HELD_BYTES
 from wherry.testing.server import Server, serving
@@ -33,7 +33,7 @@ def resident(server: Server) -> int:
 
 def cases(server: Server) -> dict[str, bytes]:
     wanted = {"filename": "a.mp4", "size": 1000}
-    answer = httpx.post(f"{server.url}/api/chunked-upload/init", json=wanted)
+    answer = httpx2.post(f"{server.url}/api/chunked-upload/init", json=wanted)
     events = f"/api/chunked-upload/{answer.json()['upload_id']}/events".encode()
     stream = b"GET " + events + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
     room = HEAD_BYTES - 1000

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from tests.e2e.conftest import sha256
 from tests.examples.edits import APPLICATION, BUILT_CLIENT, CLIENT
 from tests.examples.running import PATIENCE, Example, running_example
@@ -109,7 +109,7 @@ def expire_logins(example: Example) -> None:
 def state_of(example: Example, upload_id: str) -> str:
     """As the server tells it to alice."""
     url = f"{example.url}/api/chunked-upload/{upload_id}"
-    found: str = httpx.get(url, cookies=example.sign_in("alice")).json()["state"]
+    found: str = httpx2.get(url, cookies=example.sign_in("alice")).json()["state"]
     return found
 
 
@@ -124,7 +124,7 @@ def faulty_door(
     example: Example, *faults: Fault, path: str = "", max_body: int | None = None
 ) -> Iterator[LimitingProxy]:
     """A proxy before the application's own door; the faults are for requests to `path`."""
-    address = httpx.URL(example.url)
+    address = httpx2.URL(example.url)
     faults = tuple(replace(fault, path=path) for fault in faults)
     proxy = LimitingProxy(address.host, address.port or 0, max_body, faults)
     with proxy.run_in_thread() as door:

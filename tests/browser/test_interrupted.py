@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.browser.application import (
     application,
@@ -84,7 +84,7 @@ def test_after_a_reload_only_what_is_missing_is_sent(
             tab.page.reload()
         [upload_id] = unfinished(example)
         url = f"{example.url}/api/chunked-upload/{upload_id}"
-        safe = httpx.get(url, cookies=example.sign_in("alice")).json()["received_bytes"]
+        safe = httpx2.get(url, cookies=example.sign_in("alice")).json()["received_bytes"]
         assert safe > size // 4
         before = door.bytes_in
         tab.choose(film)

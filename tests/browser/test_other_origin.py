@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.browser.application import application, check_arrived, refusals_of_nginx, replaced
 from tests.browser.conftest import OpenTab
@@ -39,7 +39,7 @@ def example() -> Iterator[Example]:
 def test_an_upload_to_another_origin_needs_no_header_that_browsers_hide(
     example: Example, open_tab: OpenTab, film: Path
 ) -> None:
-    port = httpx.URL(example.url).port
+    port = httpx2.URL(example.url).port
     pages, api = (f"http://{name}:{port}" for name in (PAGES, API))
     # For its own pages bob is signed in, for the API it is alice: whose video is it?
     tab = open_tab(example, "bob", url=pages)
@@ -51,6 +51,6 @@ def test_an_upload_to_another_origin_needs_no_header_that_browsers_hide(
     check_arrived(example, result, film)
     url = f"{example.url}/api/assessments/{result['assessment_id']}"
     for name, status in (("alice", 200), ("bob", 404)):
-        assert httpx.get(url, cookies=example.sign_in(name)).status_code == status
+        assert httpx2.get(url, cookies=example.sign_in(name)).status_code == status
     # The browser did not let the page see these refusals.
     assert refusals_of_nginx(example) > 0

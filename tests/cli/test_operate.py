@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from pydantic import ValidationError
 from tests.e2e.conftest import Api
@@ -38,7 +38,7 @@ def test_without_keys_the_server_stays_on_this_machine(tmp_path: Path) -> None:
     refused = wherry("serve", "--host", "0.0.0.0", "--port", 1, "--data", data, code=1)
     assert "wherry keys add" in refused.stderr
     with serving(data, assessment=False) as server:
-        assert httpx.get(f"{server.url}/healthz").json()["status"] == "ok"
+        assert httpx2.get(f"{server.url}/healthz").json()["status"] == "ok"
         assert "anonymous access" in server.log.read_text()
 
 
@@ -50,14 +50,14 @@ def test_with_keys_nobody_else_gets_in(tmp_path: Path) -> None:
     assert (data / "keys.json").stat().st_mode & 0o077 == 0
     with serving(data, assessment=False) as server:
         url = f"{server.url}/api/chunked-upload"
-        nobody = httpx.get(f"{url}/")
+        nobody = httpx2.get(f"{url}/")
         assert (nobody.status_code, nobody.json()["code"]) == (401, "unauthorized")
-        assert httpx.get(f"{url}/", headers=bearer("wrong")).status_code == 401
-        assert httpx.get(f"{url}/", headers=bearer(alice)).status_code == 200
-        assert httpx.get(f"{url}/storage", headers=bearer(alice)).status_code == 404
-        assert httpx.get(f"{url}/storage", headers=bearer(boss)).status_code == 200
+        assert httpx2.get(f"{url}/", headers=bearer("wrong")).status_code == 401
+        assert httpx2.get(f"{url}/", headers=bearer(alice)).status_code == 200
+        assert httpx2.get(f"{url}/storage", headers=bearer(alice)).status_code == 404
+        assert httpx2.get(f"{url}/storage", headers=bearer(boss)).status_code == 200
         assert wherry("keys", "remove", "alice", "--data", data).stdout == "removed 1\n"
-        assert httpx.get(f"{url}/", headers=bearer(alice)).status_code == 401
+        assert httpx2.get(f"{url}/", headers=bearer(alice)).status_code == 401
     assert "boss (operator)" in wherry("keys", "list", "--data", data).stdout
 
 
@@ -66,13 +66,13 @@ def test_the_first_key_takes_effect_at_once_and_removing_the_last_opens_nothing(
 ) -> None:
     with serving(tmp_path / "data", assessment=False) as server:
         url = f"{server.url}/api/chunked-upload/"
-        assert httpx.get(url).status_code == 200
+        assert httpx2.get(url).status_code == 200
         key = wherry("keys", "add", "alice", "--data", server.data).stdout.strip()
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers=bearer(key)).status_code == 200
+        assert httpx2.get(url).status_code == 401
+        assert httpx2.get(url, headers=bearer(key)).status_code == 200
         wherry("keys", "remove", "alice", "--data", server.data)
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers=bearer(key)).status_code == 401
+        assert httpx2.get(url).status_code == 401
+        assert httpx2.get(url, headers=bearer(key)).status_code == 401
     refused = wherry("serve", "--port", 1, "--data", tmp_path / "data", code=1)
     assert "wherry keys add" in refused.stderr
 
@@ -128,7 +128,7 @@ def test_anonymous_access_is_not_for_pages_of_others(
 ) -> None:
     with serving(tmp_path / "data", assessment=False) as server:
         url = f"{server.url}/api/chunked-upload/init"
-        answer = httpx.post(url, json={"filename": "a", "size": 1}, headers=headers)
+        answer = httpx2.post(url, json={"filename": "a", "size": 1}, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (403, "foreign-origin")
 
 

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import suppress
 
-import httpx
+import httpx2
 import pytest
 
 from wherry.testing.server import Server, serving
@@ -47,7 +47,7 @@ def test_endless_headers_are_not_read_to_their_end(server: Server) -> None:
                 connection.sendall(b"x" * 65536)
                 sent += 65536
         assert sent < 32 << 20  # what the kernel still takes after the end
-    assert httpx.get(f"{server.url}/healthz").status_code == 200
+    assert httpx2.get(f"{server.url}/healthz").status_code == 200
 
 
 @pytest.mark.slow
@@ -89,7 +89,7 @@ def test_a_json_body_that_does_not_come_is_ended(server: Server) -> None:
 def test_a_header_that_is_hard_to_take_apart_holds_nobody_up(
     server: Server, content_type: str
 ) -> None:
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{server.url}/api/upload",
         content=b"x",
         headers={"Content-Type": content_type},
@@ -101,5 +101,5 @@ def test_a_header_that_is_hard_to_take_apart_holds_nobody_up(
 @pytest.mark.parametrize("host", ["[", "[::1", "a]b", ""])
 def test_a_host_that_is_none_is_foreign(server: Server, host: str) -> None:
     url = f"{server.url}/api/chunked-upload/"
-    assert httpx.get(url, headers={"Host": host}).status_code in (400, 403)
-    assert httpx.get(url, headers={"Origin": f"http://{host}"}).status_code == 403
+    assert httpx2.get(url, headers={"Host": host}).status_code in (400, 403)
+    assert httpx2.get(url, headers={"Origin": f"http://{host}"}).status_code == 403

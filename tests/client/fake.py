@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-import httpx
+import httpx2
 import uvicorn
 
 from wherry.client.plan import gaps, merge
@@ -252,7 +252,7 @@ def _digest(data: bytes | bytearray) -> str:
     return f"crc64nvme=:{b64encode(crc64(bytes(data)).to_bytes(8, 'big')).decode()}:"
 
 
-class Broken(httpx.AsyncBaseTransport):
+class Broken(httpx2.AsyncBaseTransport):
     """Carries requests to a server in this process.
 
     `before` and `after` may give an error to raise instead of carrying the request, or
@@ -260,11 +260,11 @@ class Broken(httpx.AsyncBaseTransport):
     """
 
     def __init__(self, server: FakeServer) -> None:
-        self._inner = httpx.ASGITransport(server)
-        self.before: Callable[[httpx.Request], Exception | None] = lambda request: None
-        self.after: Callable[[httpx.Request], Exception | None] = lambda request: None
+        self._inner = httpx2.ASGITransport(server)
+        self.before: Callable[[httpx2.Request], Exception | None] = lambda request: None
+        self.after: Callable[[httpx2.Request], Exception | None] = lambda request: None
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         if error := self.before(request):
             raise error
         response = await self._inner.handle_async_request(request)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from tests.client.conftest import File
 from tests.client.fake import BASE, Asked, Broken, FakeServer, Reply, nth, page, problem, reply
@@ -143,9 +143,9 @@ async def test_a_connection_that_is_lost_right_after_a_refusal_says_nothing_of_t
     server.max_body = 3 * MiB
     lost = iter([True])
 
-    def lose(request: httpx.Request) -> Exception | None:
+    def lose(request: httpx2.Request) -> Exception | None:
         refused = 413 in server.statuses("chunk")
-        return httpx.ReadError("gone") if refused and next(lost, False) else None
+        return httpx2.ReadError("gone") if refused and next(lost, False) else None
 
     transport.before = lose
     path = file(11 * MiB)

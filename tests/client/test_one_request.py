@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+import httpx2
 import pytest
 from tests.client.conftest import File
 from tests.client.fake import Broken, FakeServer, Reply, nth, page, problem
@@ -85,7 +85,7 @@ async def test_any_other_refusal_of_the_one_request_is_raised(
 async def test_a_lost_answer_to_the_one_request_is_told_and_not_sent_twice(
     client: AsyncClient, server: FakeServer, transport: Broken, file: File
 ) -> None:
-    transport.after = lambda request: httpx.ReadError("gone")
+    transport.after = lambda request: httpx2.ReadError("gone")
     with pytest.raises(AnswerLost):
         await client.upload(file(3 * MiB))
     assert len(server.uploads) == 1
@@ -94,7 +94,7 @@ async def test_a_lost_answer_to_the_one_request_is_told_and_not_sent_twice(
 async def test_where_nothing_was_sent_chunks_may_follow(
     client: AsyncClient, server: FakeServer, transport: Broken, file: File
 ) -> None:
-    errors: list[Exception] = [httpx.ConnectError("no")]
+    errors: list[Exception] = [httpx2.ConnectError("no")]
     transport.before = lambda request: errors.pop() if errors else None
     await client.upload(file(3 * MiB))
     assert [asked.verb for asked in server.asked] == ["init", "chunk", "complete"]

@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from wherry.client import AsyncClient
 from wherry.client.proxies import proxy_for
 
-ELSEWHERE = httpx.URL("https://uploads.example.org/api")
+ELSEWHERE = httpx2.URL("https://uploads.example.org/api")
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +43,7 @@ def test_this_machine_is_never_asked_through_a_proxy(
     monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:1080/")
-    assert proxy_for(httpx.URL(url)) is None
+    assert proxy_for(httpx2.URL(url)) is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from tests.client.conftest import File
@@ -50,7 +50,7 @@ def door(tmp_path: Path, *faults: Fault, **settings: object) -> Iterator[Limitin
 
 
 def finished(proxy: LimitingProxy, upload_id: str) -> bytes:
-    answer = httpx.get(f"{proxy.url}/api/files/{upload_id}")
+    answer = httpx2.get(f"{proxy.url}/api/files/{upload_id}")
     assert answer.status_code == 200
     return answer.content
 
@@ -119,7 +119,7 @@ def test_two_clients_with_the_same_file_make_one_upload(tmp_path: Path, file: Fi
 def test_a_full_server_is_waited_for(tmp_path: Path, file: File) -> None:
     with door(tmp_path, max_open=1, turn=1.5) as proxy:
         url = f"{proxy.url}/api"
-        taken = httpx.post(f"{url}/chunked-upload/init", json={"filename": "a", "size": MiB})
+        taken = httpx2.post(f"{url}/chunked-upload/init", json={"filename": "a", "size": MiB})
         assert taken.status_code == 201
         told: list[Progress] = []
         Client(url).upload(file(2 * MiB), on_progress=told.append)
@@ -138,7 +138,7 @@ def test_a_cancelled_upload_is_gone(tmp_path: Path, file: File) -> None:
     with door(tmp_path) as proxy:
         url = f"{proxy.url}/api"
         asked = {"filename": "a", "size": MiB}
-        made = httpx.post(f"{url}/chunked-upload/init", json=asked).json()
+        made = httpx2.post(f"{url}/chunked-upload/init", json=asked).json()
         client = Client(url)
         client.cancel(made["upload_id"])
         assert client.status(made["upload_id"]).state == "cancelled"
@@ -187,6 +187,6 @@ def test_a_finished_file_that_was_deleted_since_is_told_so(tmp_path: Path, file:
     with door(tmp_path) as proxy:
         client = Client(f"{proxy.url}/api")
         first = client.upload(path, again=False)
-        assert httpx.delete(f"{proxy.url}/api/files/{first.upload_id}").is_success
+        assert httpx2.delete(f"{proxy.url}/api/files/{first.upload_id}").is_success
         second = client.upload(path, again=False)
         assert (second.was_there, bool(second.deleted_at)) == (True, True)

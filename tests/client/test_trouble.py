@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from tests.client.conftest import File
 from tests.client.fake import BASE, Asked, Broken, FakeServer, Reply, nth, page, problem, reply
@@ -43,9 +43,9 @@ async def test_every_tenth_chunk_failing_does_no_harm(
 async def test_a_lost_answer_costs_a_question_and_no_byte(
     client: AsyncClient, server: FakeServer, transport: Broken, file: File
 ) -> None:
-    errors: list[Exception] = [httpx.ReadError("gone")]
+    errors: list[Exception] = [httpx2.ReadError("gone")]
 
-    def lose(request: httpx.Request) -> Exception | None:
+    def lose(request: httpx2.Request) -> Exception | None:
         third = len(server.verbs("chunk")) == 3
         return errors.pop() if third and errors and "/chunk?" in str(request.url) else None
 
@@ -62,11 +62,11 @@ async def test_lost_answers_to_init_and_complete_make_no_second_upload(
 ) -> None:
     lost = {"init", "complete"}
 
-    def lose(request: httpx.Request) -> Exception | None:
+    def lose(request: httpx2.Request) -> Exception | None:
         verb = request.url.path.rsplit("/", 1)[-1]
         if verb in lost:
             lost.remove(verb)
-            return httpx.RemoteProtocolError("gone")
+            return httpx2.RemoteProtocolError("gone")
         return None
 
     transport.after = lose

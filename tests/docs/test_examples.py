@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, HTTPException, Request
 from tests.docs.pages import DOCS, blocks
@@ -34,12 +34,12 @@ def load(name: str) -> Any:
 
 
 @asynccontextmanager
-async def running(module: Any) -> AsyncIterator[httpx.ASGITransport]:
+async def running(module: Any) -> AsyncIterator[httpx2.ASGITransport]:
     async with module.app.router.lifespan_context(module.app):
-        yield httpx.ASGITransport(module.app)
+        yield httpx2.ASGITransport(module.app)
 
 
-def client_of(transport: httpx.ASGITransport, key: str | None = None) -> AsyncClient:
+def client_of(transport: httpx2.ASGITransport, key: str | None = None) -> AsyncClient:
     return AsyncClient("http://host/api", key=key, transport=transport, patience=0.5)
 
 
@@ -62,7 +62,7 @@ async def test_the_host_gets_the_file_and_its_own_job(host: Any, film: Path, sma
         async with client_of(transport, "alices-token") as client:
             done = await client.upload(film, smart=smart)
         assert done.assessment_id == done.upload_id
-        async with httpx.AsyncClient(transport=transport, base_url="http://host/api") as http:
+        async with httpx2.AsyncClient(transport=transport, base_url="http://host/api") as http:
             alice, bob = ({"Authorization": f"Bearer {name}s-token"} for name in ("alice", "bob"))
             job = (await http.get(f"/jobs/{done.assessment_id}", headers=alice)).json()
             assert Path(job["path"]).read_bytes() == film.read_bytes()
@@ -173,8 +173,8 @@ async def test_prometheus_gets_the_numbers_of_an_application_and_others_do_not(
         ({}, 401),
     ]
     async with app.router.lifespan_context(app):
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://host") as http:
+        transport = httpx2.ASGITransport(app)
+        async with httpx2.AsyncClient(transport=transport, base_url="http://host") as http:
             for headers, status in asked:
                 sent = {name.encode(): value.encode() for name, value in headers.items()}
                 answer = await http.get("/api/chunked-upload/metrics", headers=sent)

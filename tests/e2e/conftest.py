@@ -7,7 +7,7 @@ import random
 from pathlib import Path
 from typing import Self
 
-import httpx
+import httpx2
 
 
 def make_file(path: Path, size: int, seed: int = 1) -> Path:
@@ -29,7 +29,7 @@ class Api:
 
     def __init__(self, url: str, key: str | None = None) -> None:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.http = httpx.Client(base_url=f"{url}/api", headers=headers, timeout=60)
+        self.http = httpx2.Client(base_url=f"{url}/api", headers=headers, timeout=60)
 
     def __enter__(self) -> Self:
         return self
@@ -44,11 +44,11 @@ class Api:
         found: dict[str, object] = answer.json()
         return found
 
-    def chunk(self, upload_id: object, offset: int, data: bytes) -> httpx.Response:
+    def chunk(self, upload_id: object, offset: int, data: bytes) -> httpx2.Response:
         params: dict[str, str | int] = {"upload_id": str(upload_id), "offset": offset}
         return self.http.post("/chunked-upload/chunk", params=params, content=data)
 
-    def complete(self, upload_id: object) -> httpx.Response:
+    def complete(self, upload_id: object) -> httpx2.Response:
         return self.http.post("/chunked-upload/complete", json={"upload_id": upload_id})
 
     def status(self, upload_id: object) -> dict[str, object]:

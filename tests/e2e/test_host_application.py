@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 from tests.e2e.conftest import make_file
@@ -35,7 +35,7 @@ async def test_a_hand_over_that_fails_once_costs_no_second_upload(
     host.include_router(router, prefix="/api")
     async with (
         host.router.lifespan_context(host),
-        AsyncClient("http://host/api", transport=httpx.ASGITransport(host)) as client,
+        AsyncClient("http://host/api", transport=httpx2.ASGITransport(host)) as client,
     ):
         result = await client.upload(film)
     assert result.assessment_id == "theirs"

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
@@ -105,7 +105,7 @@ async def test_an_upload_arrives_in_every_kind_of_application(
         else:
             yield
 
-    transport = httpx.ASGITransport(app)
+    transport = httpx2.ASGITransport(app)
     async with lifespan(), AsyncClient("http://host/api", transport=transport) as client:
         result = await client.upload(film)
     assert result.assessment_id == result.upload_id
@@ -117,7 +117,7 @@ async def test_a_router_that_comes_when_the_application_runs_already_works(tmp_p
     app = FastAPI()
     async with app.router.lifespan_context(app):
         app.include_router(router_in(tmp_path), prefix="/api")
-        async with AsyncClient("http://host/api", transport=httpx.ASGITransport(app)) as client:
+        async with AsyncClient("http://host/api", transport=httpx2.ASGITransport(app)) as client:
             result = await client.upload(make_file(tmp_path / "film.mp4", 6 * MiB))
     assert result.assessment_id == result.upload_id
 
@@ -128,8 +128,8 @@ async def test_an_owner_that_is_no_id_is_said_to_be_none(tmp_path: Path) -> None
 
     app = FastAPI()
     app.include_router(chunked_upload_router(owner=User, data=tmp_path))
-    transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://host") as client:
         with pytest.raises(TypeError, match="must be an id"):
             await client.get("/chunked-upload/")
 
@@ -235,8 +235,8 @@ def until(condition: Callable[[], bool]) -> None:
 
 def answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/chunked-upload/").status_code == 200
-    except httpx.TransportError:
+        return httpx2.get(f"{url}/chunked-upload/").status_code == 200
+    except httpx2.TransportError:
         return False
 
 

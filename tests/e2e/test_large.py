@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import Api, make_file, sha256
 
@@ -38,7 +38,7 @@ def send(url: str, film: Path, upload_id: object, offsets: list[int], size: int)
             while True:
                 try:
                     answer = api.chunk(upload_id, offset, data)
-                except httpx.TransportError:
+                except httpx2.TransportError:
                     lost += 1
                     continue
                 if answer.status_code == 200:

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.parts import need
 
@@ -81,9 +81,9 @@ def application(tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
         url = f"http://127.0.0.1:{port}/api"
         for _ in range(300):
             try:
-                httpx.get(f"{url}/chunked-upload/", headers={"x-user": "a"})
+                httpx2.get(f"{url}/chunked-upload/", headers={"x-user": "a"})
                 break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 assert process.poll() is None, log.read_text()
                 time.sleep(0.1)
         yield url, elsewhere, log

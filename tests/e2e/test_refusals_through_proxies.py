@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI, HTTPException
@@ -57,14 +57,14 @@ def test_a_401_for_a_chunk_is_ours_each_time(server: Server, kind: str) -> None:
     seen: Counter[object] = Counter()
     with door(kind, server) as url:
         for _ in range(TRIES):
-            answer = httpx.post(url + CHUNK, content=BODY, headers={"Authorization": "Bearer x"})
+            answer = httpx2.post(url + CHUNK, content=BODY, headers={"Authorization": "Bearer x"})
             seen[answer.json()["code"] if answer.status_code == 401 else answer.status_code] += 1
     assert seen == {"unauthorized": TRIES}
 
 
 @DOORS
 def test_behind_a_refusal_the_connection_serves_the_next_request(server: Server, kind: str) -> None:
-    with door(kind, server) as url, httpx.Client(base_url=url) as client:
+    with door(kind, server) as url, httpx2.Client(base_url=url) as client:
         for _ in range(3):
             with client.stream("POST", CHUNK, content=BODY) as refused:
                 assert refused.status_code == 401
@@ -123,6 +123,6 @@ def test_a_login_of_the_applications_own_is_asked_for_through_nginx_too(tmp_path
         for buffers in (True, False):
             with nginx(port, "0", buffers=buffers) as through:
                 for _ in range(TRIES):
-                    answer = httpx.post(through.url + CHUNK, content=BODY)
+                    answer = httpx2.post(through.url + CHUNK, content=BODY)
                     seen[answer.json()["detail"] if answer.status_code == 401 else answer.text] += 1
     assert seen == {"log in first": 2 * TRIES}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import make_file, sha256
 
@@ -24,7 +24,7 @@ def test_a_large_file_gets_through_with_at_most_four_refusals(tmp_path: Path) ->
     file = make_file(tmp_path / "film.mp4", 30 * MiB)
     with serving(tmp_path / "data", assessment=False) as server, nginx(server.port) as door:
         with file.open("rb") as body:
-            plain = httpx.post(f"{door.url}/api/upload", files={"file": body})
+            plain = httpx2.post(f"{door.url}/api/upload", files={"file": body})
         assert plain.status_code == 413
         assert "problem" not in plain.headers["content-type"]
         before = door.refused()
@@ -63,6 +63,6 @@ def test_our_own_refusals_reach_the_client_through_the_door(tmp_path: Path) -> N
         serving(tmp_path / "data", assessment=False, max_size="2MiB") as server,
         nginx(server.port, "0") as door,
     ):
-        answer = httpx.post(f"{door.url}/api/upload", files={"file": ("a.mp4", bytes(3 * MiB))})
+        answer = httpx2.post(f"{door.url}/api/upload", files={"file": ("a.mp4", bytes(3 * MiB))})
         assert answer.status_code == 413
         assert answer.json()["code"] == "too-large"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 
@@ -52,8 +52,8 @@ def test_a_worker_that_cannot_start_is_told_and_what_was_uploaded_is_assessed_la
     in_the_way.mkdir(parents=True)
     with serving(tmp_path / "data") as server:
 
-        def ready() -> httpx.Response:
-            return httpx.get(f"{server.url}/readyz")
+        def ready() -> httpx2.Response:
+            return httpx2.get(f"{server.url}/readyz")
 
         waited = wherry("upload", video, f"{server.url}/api", "--wait")
         assert waited.returncode == 1
@@ -61,7 +61,7 @@ def test_a_worker_that_cannot_start_is_told_and_what_was_uploaded_is_assessed_la
         assert f"{CAUSE}(sqlite3.OperationalError) unable to open database" in waited.stderr
         until(lambda: ready().status_code == 503)
         assert CAUSE in ready().json()["detail"]
-        assert 'wherry_worker{state="failing"} 1.0' in httpx.get(f"{server.url}/metrics").text
+        assert 'wherry_worker{state="failing"} 1.0' in httpx2.get(f"{server.url}/metrics").text
         assert f'worker-failing problem="{CAUSE}' in server.log.read_text()
 
         assessment = waited.stdout.split("assessment ")[1].split()[0]
@@ -98,7 +98,7 @@ async def test_every_process_of_a_host_application_tells_it(
     )
     file = tmp_path / "file"
     file.write_bytes(b"x" * 1000)
-    transport = httpx.ASGITransport(host)
+    transport = httpx2.ASGITransport(host)
     async with (
         host.router.lifespan_context(host),
         AsyncClient("http://host/api", transport=transport) as client,

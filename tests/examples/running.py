@@ -2,7 +2,7 @@
 
     with running_example("after") as example:
         cookies = example.sign_in("alice")
-        httpx.get(f"{example.url}/api/me", cookies=cookies)
+        httpx2.get(f"{example.url}/api/me", cookies=cookies)
         example.supervisorctl("restart", "backend", "frontend")
 
 Rule 1: it runs in a folder of its own, from the example's own files; only ports
@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 from tests.examples.edits import APPLICATION, LEFT_BY_RUNNING, ROOT, tree
 from tests.parts import need
 
@@ -68,7 +68,7 @@ class Example:
     def sign_in(self, name: str) -> dict[str, str]:
         """The session cookie of `alice` or `bob`; the password is the name."""
         login = {"name": name, "password": name}
-        answer = httpx.post(f"{self.url}/api/login", json=login).raise_for_status()
+        answer = httpx2.post(f"{self.url}/api/login", json=login).raise_for_status()
         return dict(answer.cookies)
 
     def is_backend_up(self) -> bool:
@@ -149,13 +149,13 @@ def wait_until_up(root: Path, *urls: str) -> None:
 
 def is_answering(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).is_success
-    except httpx.TransportError:
+        return httpx2.get(url, timeout=5).is_success
+    except httpx2.TransportError:
         return False
 
 
 def is_listening(url: str) -> bool:
-    address = httpx.URL(url)
+    address = httpx2.URL(url)
     try:
         socket.create_connection((address.host, address.port or 80), timeout=5).close()
     except OSError:

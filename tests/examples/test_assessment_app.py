@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import make_file, sha256
 from tests.examples.edits import (
@@ -67,7 +67,7 @@ def processed(example: Example, name: str, assessment_id: str | None) -> dict[st
     deadline = time.monotonic() + PATIENCE
     while True:
         url = f"{example.url}/api/assessments/{assessment_id}"
-        found: dict[str, Any] = httpx.get(url, headers=cookie(example, name)).json()
+        found: dict[str, Any] = httpx2.get(url, headers=cookie(example, name)).json()
         if found.get("status") == "done" or time.monotonic() > deadline:
             return found
         time.sleep(LOOK_EVERY)
@@ -109,8 +109,8 @@ def test_no_lock_file_names_a_registry() -> None:
 
 @pytest.mark.slow
 def test_before_a_video_of_two_megabytes_is_refused_at_the_door(before: Example) -> None:
-    def upload(size: int) -> httpx.Response:
-        return httpx.post(
+    def upload(size: int) -> httpx2.Response:
+        return httpx2.post(
             f"{before.url}/api/assessments/upload",
             files={"file": ("talk.mp4", bytes(size))},
             headers=cookie(before, "alice"),
@@ -154,14 +154,14 @@ def test_what_one_user_uploads_does_not_exist_for_another(after: Example, tmp_pa
     result = client_of(after, "alice").upload(film)
     for path in (f"chunked-upload/{result.upload_id}", f"assessments/{result.assessment_id}"):
         for name, status in (("alice", 200), ("bob", 404)):
-            answer = httpx.get(f"{after.url}/api/{path}", headers=cookie(after, name))
+            answer = httpx2.get(f"{after.url}/api/{path}", headers=cookie(after, name))
             assert (answer.status_code, path) == (status, path)
 
 
 @pytest.mark.slow
 def test_who_is_not_signed_in_is_told_so_before_a_byte_is_read(after: Example) -> None:
     # At the backend itself: nginx would read the body first.
-    address = httpx.URL(after.backend_url)
+    address = httpx2.URL(after.backend_url)
     head = (
         "POST /api/chunked-upload/chunk?upload_id=0123456789abcdef&offset=0 HTTP/1.1\r\n"
         "Host: app\r\nContent-Length: 1048576\r\n\r\n"
@@ -173,14 +173,14 @@ def test_who_is_not_signed_in_is_told_so_before_a_byte_is_read(after: Example) -
 
 @pytest.mark.slow
 def test_a_page_to_try_it_with_comes_along(after: Example) -> None:
-    page = httpx.get(f"{after.url}/api/chunked-upload/page/")
+    page = httpx2.get(f"{after.url}/api/chunked-upload/page/")
     assert 'content="../../"' in page.text
     [script] = re.findall(r'src="\./(assets/[^"]+\.js)"', page.text)
-    assert httpx.get(f"{after.url}/api/chunked-upload/page/{script}").status_code == 200
+    assert httpx2.get(f"{after.url}/api/chunked-upload/page/{script}").status_code == 200
 
 
 def test_a_page_of_another_site_cannot_upload_with_the_users_cookie(after: Example) -> None:
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{after.url}/api/chunked-upload/init",
         json={"filename": "talk.mp4", "size": 1},
         headers=cookie(after, "alice") | {"Origin": "https://elsewhere.example"},
@@ -191,7 +191,7 @@ def test_a_page_of_another_site_cannot_upload_with_the_users_cookie(after: Examp
 
 def test_the_applications_own_page_can_whatever_host_a_proxy_passes_on(after: Example) -> None:
     # As behind a bare `proxy_pass`: the backend's own address in Host, the page's in Origin.
-    answer = httpx.post(
+    answer = httpx2.post(
         f"{after.backend_url}/api/chunked-upload/init",
         json={"filename": "talk.mp4", "size": 1},
         headers=cookie(after, "alice") | {"Origin": after.url},

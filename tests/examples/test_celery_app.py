@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import make_file, sha256
 from tests.examples.edits import LEFT_BY_RUNNING, ROOT
@@ -65,8 +65,8 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(LOOK_EVERY)
 
 
-def ask(url: str, who: str) -> httpx.Response:
-    return httpx.get(url, headers={"Authorization": f"Bearer {who}s-token"})
+def ask(url: str, who: str) -> httpx2.Response:
+    return httpx2.get(url, headers={"Authorization": f"Bearer {who}s-token"})
 
 
 @pytest.mark.slow

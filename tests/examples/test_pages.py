@@ -6,7 +6,7 @@ import re
 import subprocess
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import yaml  # type: ignore[import-untyped]
 from tests.docs.pages import ROOT, blocks
@@ -97,6 +97,6 @@ def test_the_letters_check_tells_a_narrow_door_from_a_wide_one(tmp_path: Path) -
     for limit in ("1m", "600m"):
         with running_example("after", limit=limit) as example:
             url = f"{example.url}/api/chunked-upload/chunk"
-            answers.append(httpx.post(url, content=(tmp_path / "test.bin").read_bytes()))
+            answers.append(httpx2.post(url, content=(tmp_path / "test.bin").read_bytes()))
     assert [answer.status_code for answer in answers] == [413, 401]
     assert re.search(r"<center>nginx[^<]*</center>", answers[0].text)

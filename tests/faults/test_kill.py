@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import Api
 
@@ -87,7 +87,7 @@ def trial(server: Server, seed: int) -> None:
     killer.start()
     try:
         client.run(rng)
-    except httpx.TransportError:
+    except httpx2.TransportError:
         killer.join()
     assert time.monotonic() - begun < 60
     killer.join()

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import Api
 
@@ -36,7 +36,7 @@ def test_uploads_outlive_an_outage_longer_than_all_their_deadlines(tmp_path: Pat
         server.start()
         with Api(server.url) as api:
             assert api.status(mine)["state"] == "receiving"
-            assert api.chunk(mine, 0, b"x" * CHUNK).status_code == httpx.codes.OK
+            assert api.chunk(mine, 0, b"x" * CHUNK).status_code == httpx2.codes.OK
             assert api.status(others)["state"] == "waiting"
             # While somebody is there to be asked, all of it goes on.
             end = time.monotonic() + PATIENCE

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import Api
 
@@ -39,8 +39,8 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/docs").is_success
-    except httpx.TransportError:
+        return httpx2.get(f"{url}/docs").is_success
+    except httpx2.TransportError:
         return False
 
 
@@ -84,12 +84,12 @@ def test_a_process_that_was_stopped_in_a_hook_is_alone_with_it_when_it_wakes_up(
     with host(tmp_path) as one, host(tmp_path) as other:
         with Api(one.url) as api:
             upload_id = received(api)
-            assert api.complete(upload_id).status_code == httpx.codes.ACCEPTED
+            assert api.complete(upload_id).status_code == httpx2.codes.ACCEPTED
         wait_for(lambda: calls(tmp_path) == ["begin"])
         one.process.send_signal(signal.SIGSTOP)
         try:
             with Api(other.url) as api:  # four leases long
-                assert api.complete(upload_id).status_code == httpx.codes.ACCEPTED
+                assert api.complete(upload_id).status_code == httpx2.codes.ACCEPTED
             assert calls(tmp_path) == ["begin"]
         finally:
             one.process.send_signal(signal.SIGCONT)
@@ -105,7 +105,7 @@ def test_a_hook_whose_process_was_killed_is_called_by_another_one(tmp_path: Path
     with host(tmp_path) as one, host(tmp_path) as other:
         with Api(one.url) as api:
             upload_id = received(api)
-            assert api.complete(upload_id).status_code == httpx.codes.ACCEPTED
+            assert api.complete(upload_id).status_code == httpx2.codes.ACCEPTED
         wait_for(lambda: calls(tmp_path) == ["begin"])
         one.process.kill()
         one.process.wait()
@@ -122,6 +122,6 @@ def test_hooks_that_hang_do_not_keep_a_server_from_ending(tmp_path: Path) -> Non
         uploads = [received(api) for _ in range(9)]
         with ThreadPoolExecutor(len(uploads)) as pool:
             answers = list(pool.map(api.complete, uploads))
-        assert {answer.status_code for answer in answers} == {httpx.codes.ACCEPTED}
+        assert {answer.status_code for answer in answers} == {httpx2.codes.ACCEPTED}
         one.process.terminate()
         one.process.wait(PATIENCE)

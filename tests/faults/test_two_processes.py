@@ -7,7 +7,7 @@ import random
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.e2e.conftest import Api
 
@@ -31,7 +31,7 @@ def race(servers: list[Server], upload_id: object, seed: int) -> None:
     def send(server: Server, at: int, data: bytes) -> None:
         with Api(server.url) as api:
             answer = api.chunk(upload_id, at, data)
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != httpx2.codes.OK:
             assert answer.json()["code"] in ("superseded", "busy"), answer.text
 
     with ThreadPoolExecutor(8) as pool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import httpx
+import httpx2
 import uvicorn
 from fastapi import APIRouter, Cookie, FastAPI, HTTPException
 from tests.e2e.conftest import make_file, sha256
@@ -124,7 +124,7 @@ def test_after_a_reload_the_same_file_goes_on_and_only_the_rest_is_sent(
 def test_another_file_than_the_unfinished_one_is_told_so(page: Page, tmp_path: Path) -> None:
     file = make_file(tmp_path / "cat.mp4", MiB)
     with serving(tmp_path / "data", **SMALL) as server:
-        begun = httpx.post(
+        begun = httpx2.post(
             f"{server.url}/api/chunked-upload/init",
             json={"filename": "talk.mp4", "size": MiB, "fingerprint": "something"},
         ).json()
@@ -139,7 +139,7 @@ def test_another_file_than_the_unfinished_one_is_told_so(page: Page, tmp_path: P
         page.get_by_role("button", name="Delete it").click()
         page.get_by_role("button", name="Yes, delete it").click()
         page.get_by_text("Not finished yet").wait_for(state="detached")
-        status = httpx.get(f"{server.url}/api/chunked-upload/{begun['upload_id']}").json()
+        status = httpx2.get(f"{server.url}/api/chunked-upload/{begun['upload_id']}").json()
         assert status["state"] == "cancelled"
 
 
@@ -298,7 +298,7 @@ def test_a_host_application_has_the_page_with_its_own_login(page: Page, tmp_path
 def test_who_comes_too_many_waits_in_line_and_gets_in_by_itself(page: Page, tmp_path: Path) -> None:
     file = make_file(tmp_path / "talk.mp4", MiB)
     with serving(tmp_path / "data", max_open=1, **SMALL) as server:
-        first = httpx.post(
+        first = httpx2.post(
             f"{server.url}/api/chunked-upload/init", json={"filename": "first.mp4", "size": MiB}
         ).json()
         page.goto(server.url)
@@ -307,6 +307,6 @@ def test_who_comes_too_many_waits_in_line_and_gets_in_by_itself(page: Page, tmp_
         waiting.get_by_text("1st in line").wait_for()
         waiting.get_by_text("Your place is kept; the upload starts by itself.").wait_for()
         cancel = {"upload_id": first["upload_id"]}
-        httpx.post(f"{server.url}/api/chunked-upload/cancel", json=cancel).raise_for_status()
+        httpx2.post(f"{server.url}/api/chunked-upload/cancel", json=cancel).raise_for_status()
         waiting.get_by_text("The file has arrived whole.").wait_for()
         assert stored(server) == [sha256(file)]

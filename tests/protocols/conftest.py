@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, Header, HTTPException
 from tests.protocols.described import Described
@@ -15,7 +15,7 @@ from tests.protocols.described import Described
 from wherry.router import chunked_upload_router
 
 KiB = 1024
-Serve = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 
 def owner_of_token(authorization: Annotated[str, Header()] = "") -> str:
@@ -31,16 +31,16 @@ def is_admin(authorization: Annotated[str, Header()] = "") -> bool:
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
     @asynccontextmanager
-    async def server(**options: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async def server(**options: Any) -> AsyncIterator[httpx2.AsyncClient]:
         settings: dict[str, Any] = {"data": tmp_path, "min_free": 0, "assessment": False}
         settings |= options
         host = FastAPI()
         router = chunked_upload_router(owner=owner_of_token, operator=is_admin, **settings)
         host.include_router(router, prefix="/api")
-        transport = httpx.ASGITransport(host)
+        transport = httpx2.ASGITransport(host)
         async with (
             host.router.lifespan_context(host),
-            httpx.AsyncClient(
+            httpx2.AsyncClient(
                 transport=transport,
                 base_url="http://test/api",
                 headers={"Authorization": "Bearer alice"},
@@ -53,7 +53,7 @@ def serve(tmp_path: Path) -> Serve:
 
 
 @pytest.fixture
-async def client(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
+async def client(serve: Serve) -> AsyncIterator[httpx2.AsyncClient]:
     async with serve() as client:
         yield client
 
@@ -61,10 +61,10 @@ async def client(serve: Serve) -> AsyncIterator[httpx.AsyncClient]:
 class Uploading:
     """The verbs of the chunked API as a client calls them."""
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         self.client = client
 
-    async def init(self, size: Any, filename: Any = "film.mp4", **more: Any) -> httpx.Response:
+    async def init(self, size: Any, filename: Any = "film.mp4", **more: Any) -> httpx2.Response:
         wanted = {"filename": filename, "size": size} | more
         return await self.client.post("/chunked-upload/init", json=wanted)
 
@@ -75,7 +75,7 @@ class Uploading:
 
     async def chunk(
         self, upload_id: str, offset: Any, data: bytes, **headers: str
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         return await self.client.post(
             "/chunked-upload/chunk",
             params={"upload_id": upload_id, "offset": offset},
@@ -83,15 +83,15 @@ class Uploading:
             headers={k.replace("_", "-"): v for k, v in headers.items()},
         )
 
-    async def complete(self, upload_id: str, **more: Any) -> httpx.Response:
+    async def complete(self, upload_id: str, **more: Any) -> httpx2.Response:
         return await self.client.post(
             "/chunked-upload/complete", json={"upload_id": upload_id} | more
         )
 
-    async def cancel(self, upload_id: str) -> httpx.Response:
+    async def cancel(self, upload_id: str) -> httpx2.Response:
         return await self.client.post("/chunked-upload/cancel", json={"upload_id": upload_id})
 
-    async def status(self, upload_id: str) -> httpx.Response:
+    async def status(self, upload_id: str) -> httpx2.Response:
         return await self.client.get(f"/chunked-upload/{upload_id}")
 
     async def file(self, upload_id: str) -> bytes:
@@ -101,5 +101,5 @@ class Uploading:
 
 
 @pytest.fixture
-def upload(client: httpx.AsyncClient) -> Uploading:
+def upload(client: httpx2.AsyncClient) -> Uploading:
     return Uploading(client)

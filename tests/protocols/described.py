@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-import httpx
+import httpx2
 from fastapi import FastAPI
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -28,7 +28,7 @@ class Described:
                 named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
                 assert named == set(re.findall(r"{(\w+)}", path)), path
 
-    async def __call__(self, answer: httpx.Response) -> None:
+    async def __call__(self, answer: httpx2.Response) -> None:
         """Raises `AssertionError` for an answer that the description does not have."""
         operation = self._operation(answer.request.method, answer.request.url.path)
         # The host's own answers are the host's to describe.

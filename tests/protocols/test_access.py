@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, HTTPException
 from tests.protocols.conftest import KiB, Serve, Uploading
@@ -89,8 +89,8 @@ async def test_no_byte_of_a_body_is_read_before_it_is_known_who_asks(tmp_path: P
 
     host = FastAPI()
     host.include_router(chunked_upload_router(owner=nobody, data=tmp_path, assessment=False))
-    transport = httpx.ASGITransport(host)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    transport = httpx2.ASGITransport(host)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
         for path in ("init", "chunk?upload_id=x&offset=0", "complete", "cancel", "upload"):
             read = 0
             answer = await client.post(f"/chunked-upload/{path}", content=body())
@@ -146,7 +146,7 @@ async def test_an_optional_user_that_is_not_there_owns_nothing(
     )
     async with (
         host.router.lifespan_context(host),
-        httpx.AsyncClient(transport=httpx.ASGITransport(host), base_url="http://host") as client,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(host), base_url="http://host") as client,
     ):
         wanted = {"filename": "a", "size": 1}
         problem(await client.post("/chunked-upload/init", json=wanted), 401, "unauthorized")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from pydantic import ValidationError
@@ -50,12 +50,12 @@ def application(data: Path, place: str, limit: int, **settings: Any) -> FastAPI:
 
 
 @asynccontextmanager
-async def client_of(host: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client_of(host: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     app: ASGIApp = host
     async with (
         host.router.lifespan_context(host),
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(app),
             base_url="http://test/api",
             headers={"Authorization": "Bearer alice"},
         ) as client,
@@ -63,7 +63,7 @@ async def client_of(host: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def begin(client: httpx.AsyncClient, size: int, **more: Any) -> dict[str, Any]:
+async def begin(client: httpx2.AsyncClient, size: int, **more: Any) -> dict[str, Any]:
     wanted = {"filename": "film.mp4", "size": size} | more
     answer = await client.post("/chunked-upload/init", json=wanted)
     assert answer.status_code == 201, answer.text
@@ -71,12 +71,12 @@ async def begin(client: httpx.AsyncClient, size: int, **more: Any) -> dict[str, 
     return found
 
 
-async def send(client: httpx.AsyncClient, upload_id: str, size: int) -> httpx.Response:
+async def send(client: httpx2.AsyncClient, upload_id: str, size: int) -> httpx2.Response:
     params: dict[str, Any] = {"upload_id": upload_id, "offset": 0}
     return await client.post("/chunked-upload/chunk", params=params, content=bytes(size))
 
 
-async def send_form(client: httpx.AsyncClient, upload_id: str, size: int) -> httpx.Response:
+async def send_form(client: httpx2.AsyncClient, upload_id: str, size: int) -> httpx2.Response:
     fields = {"upload_id": upload_id, "offset": "0", "note": "x" * 1000}
     files = {"chunk": ("film.mp4.part", bytes(size))}
     return await client.post("/chunked-upload/chunk", data=fields, files=files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from tests.protocols.conftest import Serve, Uploading
 from tests.protocols.problems import problem
@@ -136,14 +136,14 @@ async def test_a_form_may_end_in_any_way_the_standard_allows(
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"null", b"\xff", b"[" * 60_000])
 async def test_what_is_not_a_json_object_is_a_bad_request(
-    client: httpx.AsyncClient, body: bytes
+    client: httpx2.AsyncClient, body: bytes
 ) -> None:
     for verb in ("init", "complete", "cancel"):
         answer = await client.post(f"/chunked-upload/{verb}", content=body, headers=JSON)
         problem(answer, 400, "bad-request")
 
 
-async def test_a_huge_json_body_is_too_large(client: httpx.AsyncClient) -> None:
+async def test_a_huge_json_body_is_too_large(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/chunked-upload/init", content=b" " * 100_000, headers=JSON)
     problem(answer, 413, "too-large")
 
@@ -152,7 +152,7 @@ async def test_a_huge_json_body_is_too_large(client: httpx.AsyncClient) -> None:
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", ""]
 )
 async def test_what_another_sites_page_could_send_unasked_is_refused(
-    client: httpx.AsyncClient, kind: str
+    client: httpx2.AsyncClient, kind: str
 ) -> None:
     for verb in ("init", "complete", "cancel"):
         answer = await client.post(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from tests.protocols.conftest import Serve
 from tests.protocols.problems import problem
@@ -15,13 +15,13 @@ pytestmark = pytest.mark.anyio
 DATA = bytes(range(256)) * 16
 
 
-async def finished(client: httpx.AsyncClient, name: str = "film.mp4") -> str:
+async def finished(client: httpx2.AsyncClient, name: str = "film.mp4") -> str:
     answer = await client.post("/chunked-upload/upload", files={"file": (name, DATA)})
     assert answer.status_code == 200, answer.text
     return str(answer.json()["upload_id"])
 
 
-async def test_a_file_is_an_attachment_and_never_a_page(client: httpx.AsyncClient) -> None:
+async def test_a_file_is_an_attachment_and_never_a_page(client: httpx2.AsyncClient) -> None:
     answer = await client.get(f"/chunked-upload/files/{await finished(client, 'a page.html')}")
     assert answer.headers["content-disposition"].startswith("attachment")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -29,7 +29,7 @@ async def test_a_file_is_an_attachment_and_never_a_page(client: httpx.AsyncClien
     assert "sandbox" in answer.headers["content-security-policy"]
 
 
-async def test_a_range_is_served(client: httpx.AsyncClient) -> None:
+async def test_a_range_is_served(client: httpx2.AsyncClient) -> None:
     path = f"/chunked-upload/files/{await finished(client)}"
     answer = await client.get(path, headers={"Range": "bytes=10-19"})
     assert answer.status_code == 206
@@ -37,7 +37,7 @@ async def test_a_range_is_served(client: httpx.AsyncClient) -> None:
     assert answer.headers["content-range"] == f"bytes 10-19/{len(DATA)}"
 
 
-async def test_an_unfinished_file_is_not_served(client: httpx.AsyncClient) -> None:
+async def test_an_unfinished_file_is_not_served(client: httpx2.AsyncClient) -> None:
     answer = await client.post("/chunked-upload/init", json={"filename": "a", "size": 10})
     problem(
         await client.get(f"/chunked-upload/files/{answer.json()['upload_id']}"), 404, "not-found"
@@ -45,7 +45,7 @@ async def test_an_unfinished_file_is_not_served(client: httpx.AsyncClient) -> No
 
 
 async def test_a_deleted_file_is_gone_and_its_record_stays(
-    client: httpx.AsyncClient, tmp_path: Path
+    client: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     upload_id = await finished(client)
     for _ in range(2):
@@ -60,7 +60,7 @@ async def test_an_unknown_assessment_or_picture_is_not_there(serve: Serve) -> No
         await check_unknown(client)
 
 
-async def check_unknown(client: httpx.AsyncClient) -> None:
+async def check_unknown(client: httpx2.AsyncClient) -> None:
     unknown = "0" * 32
     problem(await client.get(f"/chunked-upload/assessments/{unknown}"), 404, "not-found")
     problem(

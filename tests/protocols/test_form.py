@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.protocols.conftest import KiB, Serve
 from tests.protocols.problems import problem
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 DATA = random.Random(3).randbytes(300 * KiB)
 
 
-async def stored(client: httpx.AsyncClient, answer: httpx.Response) -> bytes:
+async def stored(client: httpx2.AsyncClient, answer: httpx2.Response) -> bytes:
     assert answer.status_code == 200, answer.text
     assert answer.json()["state"] == "complete"
     assert answer.json()["size"] == len(
@@ -25,7 +25,7 @@ async def stored(client: httpx.AsyncClient, answer: httpx.Response) -> bytes:
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000, len(DATA)])
-async def test_a_form_brings_a_file_of_any_size(client: httpx.AsyncClient, size: int) -> None:
+async def test_a_form_brings_a_file_of_any_size(client: httpx2.AsyncClient, size: int) -> None:
     answer = await client.post(
         "/chunked-upload/upload", files={"file": ("film.mp4", DATA[:size], "video/mp4")}
     )
@@ -34,13 +34,13 @@ async def test_a_form_brings_a_file_of_any_size(client: httpx.AsyncClient, size:
 
 @pytest.mark.parametrize("data", [b"\r\n--", b"--b\r\n", b"\r\n" * 99, b"-" * 5000, DATA + b"\r"])
 async def test_a_file_may_look_like_the_end_of_a_form(
-    client: httpx.AsyncClient, data: bytes
+    client: httpx2.AsyncClient, data: bytes
 ) -> None:
     answer = await client.post("/chunked-upload/upload", files={"file": ("film.mp4", data)})
     assert await stored(client, answer) == data
 
 
-async def test_a_raw_body_brings_a_file_named_in_the_header(client: httpx.AsyncClient) -> None:
+async def test_a_raw_body_brings_a_file_named_in_the_header(client: httpx2.AsyncClient) -> None:
     answer = await client.post(
         "/chunked-upload/upload",
         content=DATA,
@@ -52,7 +52,7 @@ async def test_a_raw_body_brings_a_file_named_in_the_header(client: httpx.AsyncC
 
 
 async def test_a_form_reserves_no_more_than_it_brings(
-    client: httpx.AsyncClient, tmp_path: Path
+    client: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     answer = await client.post("/chunked-upload/upload", files={"file": ("film.mp4", DATA)})
     [file] = (tmp_path / "files").iterdir()
@@ -60,7 +60,7 @@ async def test_a_form_reserves_no_more_than_it_brings(
     assert list((tmp_path / "temp_chunks").iterdir()) == []
 
 
-async def test_a_form_without_the_file_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_form_without_the_file_is_refused(client: httpx2.AsyncClient) -> None:
     problem(
         await client.post("/chunked-upload/upload", files={"other": ("a.mp4", DATA)}),
         400,
@@ -78,7 +78,7 @@ async def test_a_form_without_the_file_is_refused(client: httpx.AsyncClient) -> 
     problem(answer, 400, "bad-request")
 
 
-async def test_a_raw_body_without_a_name_is_refused(client: httpx.AsyncClient) -> None:
+async def test_a_raw_body_without_a_name_is_refused(client: httpx2.AsyncClient) -> None:
     problem(await client.post("/chunked-upload/upload", content=DATA), 400, "bad-request")
 
 
@@ -98,7 +98,7 @@ async def test_a_refused_type_leaves_nothing(serve: Serve, tmp_path: Path) -> No
         assert list((tmp_path / "files").iterdir()) == []
 
 
-async def test_many_fields_before_the_file_are_too_much(client: httpx.AsyncClient) -> None:
+async def test_many_fields_before_the_file_are_too_much(client: httpx2.AsyncClient) -> None:
     answer = await client.post(
         "/chunked-upload/upload", data={"note": "x" * 70_000}, files={"file": ("film.mp4", DATA)}
     )
@@ -121,7 +121,7 @@ async def test_the_envelope_of_a_form_does_not_count_for_the_size_of_its_file(
 
 
 async def test_a_form_with_fields_behind_the_file_leaves_nothing(
-    client: httpx.AsyncClient, tmp_path: Path
+    client: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     late = '\r\n--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--\r\n'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.protocols.conftest import KiB, Serve, Uploading
 from tests.protocols.problems import problem
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 DATA = b"film" * 16 * KiB
 
 
-async def received(client: httpx.AsyncClient) -> str:
+async def received(client: httpx2.AsyncClient) -> str:
     upload = Uploading(client)
     upload_id = await upload.begin(len(DATA), metadata={"course": "7"})
     assert (await upload.chunk(upload_id, 0, DATA)).status_code == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from tests.protocols.conftest import Serve, Uploading
 from tests.protocols.problems import problem
@@ -18,13 +18,13 @@ pytestmark = pytest.mark.anyio
 ALL = {"Authorization": "Bearer admin"}
 
 
-async def listed(client: httpx.AsyncClient, path: str = "/", **wanted: Any) -> Any:
+async def listed(client: httpx2.AsyncClient, path: str = "/", **wanted: Any) -> Any:
     answer = await client.get(f"/chunked-upload{path}", params=wanted, headers=ALL)
     assert answer.status_code == 200, answer.text
     return answer.json()
 
 
-async def walked(client: httpx.AsyncClient, **wanted: Any) -> list[list[str]]:
+async def walked(client: httpx2.AsyncClient, **wanted: Any) -> list[list[str]]:
     """The names of the files on each page."""
     pages: list[list[str]] = []
     after: dict[str, str] = {}
@@ -100,7 +100,7 @@ async def test_without_a_limit_and_with_one_too_large_a_page_is_bounded(
 )
 @pytest.mark.parametrize("path", ["/", "/all"])
 async def test_what_cannot_be_listed_is_refused_by_name(
-    client: httpx.AsyncClient, path: str, wanted: dict[str, str], field: str
+    client: httpx2.AsyncClient, path: str, wanted: dict[str, str], field: str
 ) -> None:
     answer = await client.get(f"/chunked-upload{path}", params=wanted, headers=ALL)
     assert field in problem(answer, 400, "bad-request")["detail"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI
 from tests.protocols.conftest import Uploading
@@ -16,13 +16,13 @@ from wherry.router import chunked_upload_router
 pytestmark = pytest.mark.anyio
 
 
-async def finished(client: httpx.AsyncClient, api: str = "") -> str:
+async def finished(client: httpx2.AsyncClient, api: str = "") -> str:
     headers = {"Content-Disposition": 'attachment; filename="a.mp4"'}
     answer = await client.post(f"{api}/chunked-upload/upload", content=b"0123", headers=headers)
     return str(answer.json()["upload_id"])
 
 
-async def test_head_is_get_without_the_content(client: httpx.AsyncClient) -> None:
+async def test_head_is_get_without_the_content(client: httpx2.AsyncClient) -> None:
     upload_id = await finished(client)
     for path in (
         f"/chunked-upload/files/{upload_id}",
@@ -38,7 +38,7 @@ async def test_head_is_get_without_the_content(client: httpx.AsyncClient) -> Non
     assert events.headers["content-type"].startswith("text/event-stream")
 
 
-async def test_head_of_what_is_not_there_says_so(client: httpx.AsyncClient) -> None:
+async def test_head_of_what_is_not_there_says_so(client: httpx2.AsyncClient) -> None:
     unknown = "f" * 32
     for path in (f"/chunked-upload/files/{unknown}", f"/chunked-upload/{unknown}"):
         assert (await client.head(path)).status_code == 404
@@ -115,8 +115,8 @@ async def test_addresses_of_the_application_below_our_prefix_are_its_own(tmp_pat
     host = FastAPI()
     host.include_router(router, prefix="/api")
     host.add_api_route("/api/chunked-upload/later/page", lambda: "later", methods=["PUT"])
-    transport = httpx.ASGITransport(host)
-    async with httpx.AsyncClient(transport=transport, base_url="http://test/api") as client:
+    transport = httpx2.ASGITransport(host)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test/api") as client:
         assert (await client.get("/chunked-upload/help/page")).json() == "help"
         assert (await client.put("/chunked-upload/later/page")).json() == "later"
         assert (await client.get("/chunked-upload/later/page")).status_code == 405
@@ -135,7 +135,7 @@ async def test_the_standalone_server_answers_so_everywhere(tmp_path: Path) -> No
             assert answer.headers["x-request-id"]
 
 
-async def test_the_list_needs_no_slash_at_its_end(client: httpx.AsyncClient) -> None:
+async def test_the_list_needs_no_slash_at_its_end(client: httpx2.AsyncClient) -> None:
     """A redirect would name the address that the server knows, not the proxy's."""
     answer = await client.get("/chunked-upload")
     assert answer.status_code == 200
@@ -172,7 +172,7 @@ async def test_what_is_not_called_json_is_refused(upload: Uploading, kind: str) 
 @pytest.mark.parametrize(
     "kind", ["Multipart/Form-Data; boundary=b", "MULTIPART/FORM-DATA;boundary=b"]
 )
-async def test_a_form_is_a_form_in_any_case(client: httpx.AsyncClient, kind: str) -> None:
+async def test_a_form_is_a_form_in_any_case(client: httpx2.AsyncClient, kind: str) -> None:
     body = b'--b\r\nContent-Disposition: FORM-DATA; Name="file"; filename=a\r\n\r\n01\r\n--b--\r\n'
     headers = {"Content-Type": kind}
     answer = await client.post("/chunked-upload/upload", content=body, headers=headers)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -26,12 +26,12 @@ LIST = "/api/chunked-upload/"
 @asynccontextmanager
 async def server(
     data: Path, host: str = "127.0.0.1", peer: str = "127.0.0.1"
-) -> AsyncIterator[httpx.AsyncClient]:
+) -> AsyncIterator[httpx2.AsyncClient]:
     api = create_app(Settings(data=data, assessment=False, min_free=0), host)
-    transport = httpx.ASGITransport(api, client=(peer, 4000))
+    transport = httpx2.ASGITransport(api, client=(peer, 4000))
     async with (
         api.router.lifespan_context(api),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+        httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         yield client
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.cli.test_operate import wherry
 
@@ -59,4 +59,4 @@ def test_of_several_addresses_one_that_the_machine_lacks_is_left_out() -> None:
 def test_the_log_says_where_the_server_listens(tmp_path: Path) -> None:
     with serving(tmp_path / "data", assessment=False) as server:
         assert f"listening url={server.url}" in server.log.read_text()
-        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        assert httpx2.get(f"{server.url}/healthz").status_code == 200

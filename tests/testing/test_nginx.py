@@ -5,7 +5,7 @@ from __future__ import annotations
 import unittest
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from tests.testing.conftest import Upstream
 
@@ -26,7 +26,7 @@ async def test_nginx_and_our_proxy_refuse_the_same(
     with nginx(upstream.port, max_body) as door:
         async with (
             LimitingProxy("127.0.0.1", upstream.port, max_body=limit) as ours,
-            httpx.AsyncClient(timeout=10) as client,
+            httpx2.AsyncClient(timeout=10) as client,
         ):
             for size in (0, 1, limit - 1, limit, limit + 1, 3 * limit):
                 theirs = await client.post(door.url, content=bytes(size))
@@ -45,7 +45,7 @@ async def test_nginx_and_our_proxy_refuse_the_same(
 async def test_two_nginx_at_once_do_not_meet(upstream: Upstream) -> None:
     require_nginx()
     with nginx(upstream.port) as one, nginx(upstream.port, "2m") as two:
-        async with httpx.AsyncClient(timeout=10) as client:
+        async with httpx2.AsyncClient(timeout=10) as client:
             statuses = [
                 (await client.post(door.url, content=bytes(2 * MiB))).status_code
                 for door in (one, two)

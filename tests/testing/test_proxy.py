@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import httpx
+import httpx2
 import pytest
 from tests.testing.conftest import Upstream
 
@@ -20,10 +20,10 @@ pytestmark = pytest.mark.anyio
 @asynccontextmanager
 async def behind(
     upstream: Upstream, *faults: Fault, max_body: int | None = MiB
-) -> AsyncIterator[tuple[LimitingProxy, httpx.AsyncClient]]:
+) -> AsyncIterator[tuple[LimitingProxy, httpx2.AsyncClient]]:
     async with (
         LimitingProxy("127.0.0.1", upstream.port, max_body=max_body, faults=faults) as proxy,
-        httpx.AsyncClient(base_url=proxy.url, timeout=10) as client,
+        httpx2.AsyncClient(base_url=proxy.url, timeout=10) as client,
     ):
         yield proxy, client
 
@@ -201,7 +201,7 @@ async def test_a_dead_upstream_is_a_502(upstream: Upstream) -> None:
         assert (await client.post("/", content=bytes(MiB))).status_code == 200
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         port = nobody.getsockname()[1]
-    async with LimitingProxy("127.0.0.1", port) as proxy, httpx.AsyncClient() as client:
+    async with LimitingProxy("127.0.0.1", port) as proxy, httpx2.AsyncClient() as client:
         assert (await client.head(proxy.url)).status_code == 502
         assert (await client.post(proxy.url, content=bytes(MiB))).status_code == 502
 
@@ -209,8 +209,8 @@ async def test_a_dead_upstream_is_a_502(upstream: Upstream) -> None:
 async def test_the_proxy_runs_in_a_thread_for_clients_that_block(upstream: Upstream) -> None:
     def use() -> tuple[int, int]:
         with LimitingProxy("127.0.0.1", upstream.port).run_in_thread() as proxy:
-            httpx.post(proxy.url, content=b"abc")
-            return httpx.post(proxy.url, content=bytes(2 * MiB)).status_code, proxy.requests
+            httpx2.post(proxy.url, content=b"abc")
+            return httpx2.post(proxy.url, content=bytes(2 * MiB)).status_code, proxy.requests
 
     assert await asyncio.to_thread(use) == (413, 2)
 
@@ -221,7 +221,7 @@ async def test_the_proxy_runs_in_a_thread_for_clients_that_block(upstream: Upstr
 async def test_a_body_too_large_can_be_answered_by_a_reset(upstream: Upstream) -> None:
     fault = Fault(over=MiB, reset_at=64 * KiB)
     async with behind(upstream, fault) as (proxy, client):
-        with pytest.raises((httpx.WriteError, httpx.ReadError)):
+        with pytest.raises((httpx2.WriteError, httpx2.ReadError)):
             await client.post("/", content=bytes(8 * MiB))
         assert (await client.post("/", content=bytes(MiB))).status_code == 200
     assert proxy.refused == 0
@@ -241,7 +241,7 @@ async def test_a_reset_is_a_real_one(upstream: Upstream) -> None:
 @pytest.mark.parametrize("cut", [0, 1, 100_000, 999_999])
 async def test_a_body_is_cut_after_exactly_so_many_bytes(upstream: Upstream, cut: int) -> None:
     async with behind(upstream, Fault(cut_after=cut, times=1)) as (proxy, client):
-        with pytest.raises(httpx.TransportError):
+        with pytest.raises(httpx2.TransportError):
             await client.post("/", content=bytes(MiB))
         await upstream.until("heard and heard[0].is_cut")
         assert proxy.bytes_in == cut
@@ -253,7 +253,7 @@ async def test_a_body_is_cut_after_exactly_so_many_bytes(upstream: Upstream, cut
 
 async def test_a_dropped_answer_was_given(upstream: Upstream) -> None:
     async with behind(upstream, Fault(drops_answer=True, times=1)) as (_, client):
-        with pytest.raises(httpx.RemoteProtocolError):
+        with pytest.raises(httpx2.RemoteProtocolError):
             await client.post("/", content=b"abc")
         assert [heard.is_whole for heard in upstream.heard] == [True]
         assert (await client.post("/", content=b"abc")).status_code == 200

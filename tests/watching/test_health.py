@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from wherry import app as app_module
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def server(data: Path, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def server(data: Path, **options: Any) -> AsyncIterator[httpx2.AsyncClient]:
     settings = Settings(data=data, **({"assessment": False, "min_free": 0} | options))
     api = create_app(settings, "127.0.0.1")
-    transport = httpx.ASGITransport(api)
+    transport = httpx2.ASGITransport(api)
     async with (
         api.router.lifespan_context(api),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
+        httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
     ):
         yield client
 
@@ -36,7 +36,7 @@ def look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "LOOK_EVERY", 0.0)
 
 
-def check_unready(answer: httpx.Response, problem: str) -> None:
+def check_unready(answer: httpx2.Response, problem: str) -> None:
     assert answer.status_code == 503
     assert answer.headers["content-type"] == "application/problem+json"
     told = answer.json()

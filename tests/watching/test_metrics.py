@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI, Header
 from tests.watching.conftest import samples, value
@@ -37,21 +37,21 @@ def router(data: Path, **options: Any) -> Any:
 
 
 @asynccontextmanager
-async def hosting(**routers: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def hosting(**routers: Any) -> AsyncIterator[httpx2.AsyncClient]:
     host = FastAPI()
     for prefix, included in routers.items():
         host.include_router(included, prefix=f"/{prefix}")
-    transport = httpx.ASGITransport(host)
+    transport = httpx2.ASGITransport(host)
     async with (
         host.router.lifespan_context(host),
-        httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        httpx2.AsyncClient(transport=transport, base_url="http://test") as client,
     ):
         yield client
 
 
 async def upload(
-    client: httpx.AsyncClient, size: int, chunk: int, prefix: str = "api"
-) -> httpx.Response:
+    client: httpx2.AsyncClient, size: int, chunk: int, prefix: str = "api"
+) -> httpx2.Response:
     path = f"/{prefix}/chunked-upload"
     init = await client.post(f"{path}/init", json={"filename": "a.bin", "size": size})
     upload_id = init.json()["upload_id"]
@@ -62,7 +62,7 @@ async def upload(
     return await client.post(f"{path}/complete", json={"upload_id": upload_id})
 
 
-async def scrape(client: httpx.AsyncClient, prefix: str = "api") -> httpx.Response:
+async def scrape(client: httpx2.AsyncClient, prefix: str = "api") -> httpx2.Response:
     return await client.get(
         f"/{prefix}/chunked-upload/metrics", headers={"Authorization": "Bearer admin"}
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import typer
 
 from wherry.cli.failing import failing
@@ -85,12 +85,12 @@ class Demo:
     def _ask_in_one_request(self, door: str) -> None:
         say("One ordinary request is what the application sends today:")
         with self._video.open("rb") as file:
-            answer = httpx.post(f"{door}/api/upload", files={"file": (self._video.name, file)})
+            answer = httpx2.post(f"{door}/api/upload", files={"file": (self._video.name, file)})
         what = answer.headers.get("server", "the proxy")
         note(
             f"HTTP {answer.status_code} {answer.reason_phrase}, says {what}: the door is 1 MiB wide"
         )
-        if answer.status_code != httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        if answer.status_code != httpx2.codes.REQUEST_ENTITY_TOO_LARGE:
             raise RuntimeError(f"the door let it through: {answer.status_code}")
 
     def _upload(self, client: Client) -> tuple[Result, bool]:
@@ -110,7 +110,7 @@ class Demo:
         finally:
             self._half_way.set()
             killer.join()
-        again = httpx.post(
+        again = httpx2.post(
             f"{self._server.url}/api/chunked-upload/complete", json={"upload_id": result.upload_id}
         ).json()
         note(f"complete asked for again: the same answer, assessment {again['assessment_id']}")

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 import anyio
-import httpx
+import httpx2
 from anyio import to_thread
 
 from wherry import __version__
@@ -59,13 +59,13 @@ class AsyncClient:
         key: str | None = None,
         concurrency: int | None = None,
         chunk_size: int | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
         idle_timeout: float = 60.0,
         patience: float = 300.0,
         size: ChunkSize | None = None,
     ) -> None:
         self._base = parse_base_url(base_url)
-        address = httpx.URL(self._base)
+        address = httpx2.URL(self._base)
         if address.userinfo and key:
             raise ValueError(
                 "the address holds a user name or password, which would be sent in place of the "
@@ -75,11 +75,11 @@ class AsyncClient:
         self._login = Login(headers, key)
         self._options = Options(chunk_size, concurrency, patience)
         self._size = size or ChunkSize(chunk_size or 5 * MiB)
-        limits = httpx.Limits(keepalive_expiry=KEEP_ALIVE)
+        limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE)
         proxy = self._via.proxy if self._via else None
-        self._http = httpx.AsyncClient(
-            transport=transport or httpx.AsyncHTTPTransport(limits=limits, proxy=proxy),
-            timeout=httpx.Timeout(idle_timeout, connect=min(CONNECT_TIMEOUT, idle_timeout)),
+        self._http = httpx2.AsyncClient(
+            transport=transport or httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy),
+            timeout=httpx2.Timeout(idle_timeout, connect=min(CONNECT_TIMEOUT, idle_timeout)),
             headers={"user-agent": f"wherry/{__version__}", "accept": "application/json"},
         )
 
@@ -182,8 +182,8 @@ class AsyncClient:
 def parse_base_url(text: str) -> str:
     """Without a slash at the end. Raises `ValueError`."""
     try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL as error:
+        url = httpx2.URL(text)
+    except httpx2.InvalidURL as error:
         raise ValueError(f"{text!r} is not an address: {error}") from None
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
         raise ValueError(f"{text!r} is not a plain http or https address")

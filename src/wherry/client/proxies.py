@@ -12,21 +12,21 @@ import os
 from dataclasses import dataclass
 from urllib.request import getproxies, proxy_bypass
 
-import httpx
+import httpx2
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentProxy:
     """`source`: the variable that names it, or the system's settings."""
 
-    proxy: httpx.Proxy
+    proxy: httpx2.Proxy
     source: str
 
     def __str__(self) -> str:
         return f"{self.proxy.url.scheme}://{self.proxy.url.netloc.decode()} ({self.source})"
 
 
-def proxy_for(url: httpx.URL) -> EnvironmentProxy | None:
+def proxy_for(url: httpx2.URL) -> EnvironmentProxy | None:
     """None where a request goes there directly. Raises `ValueError` for one that cannot be used."""
     if is_this_machine(url.host):
         return None
@@ -38,8 +38,8 @@ def proxy_for(url: httpx.URL) -> EnvironmentProxy | None:
     variables = (each for each in os.environ if each.lower() == f"{name}_proxy")
     source = next(variables, "the system's settings")
     try:
-        proxy = httpx.Proxy(text if "://" in text else f"http://{text}")
-    except (ValueError, httpx.InvalidURL) as error:
+        proxy = httpx2.Proxy(text if "://" in text else f"http://{text}")
+    except (ValueError, httpx2.InvalidURL) as error:
         raise ValueError(
             f"The proxy that {source} names cannot be used: {error}. Write it as "
             f"http://HOST:PORT or socks5://HOST:PORT, or add {url.host} to NO_PROXY."

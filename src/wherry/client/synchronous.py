@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import TypeVar
 
-import httpx
+import httpx2
 from anyio.from_thread import start_blocking_portal
 
 from wherry.client.answers import Assessment, UploadStatus
@@ -40,7 +40,7 @@ class Client:
         key: str | None = None,
         concurrency: int | None = None,
         chunk_size: int | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
         idle_timeout: float = 60.0,
         patience: float = 300.0,
     ) -> None:

@@ -1,6 +1,6 @@
-"""One request each of the chunked API, over httpx: no retries, no decisions.
+"""One request each of the chunked API, over httpx2: no retries, no decisions.
 
-Rule 1: whatever goes wrong is a `ClientError`; httpx's own errors end here.
+Rule 1: whatever goes wrong is a `ClientError`; httpx2's own errors end here.
 
 Rule 2: a 401 makes the headers be asked for anew, once for each request. What
 was sent before stays valid.
@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 import anyio
-import httpx
+import httpx2
 
 from wherry.client.answers import (
     Answer,
@@ -90,7 +90,7 @@ class Wire:
     """
 
     def __init__(
-        self, http: httpx.AsyncClient, base: str, login: Login, via: str | None = None
+        self, http: httpx2.AsyncClient, base: str, login: Login, via: str | None = None
     ) -> None:
         self._http = http
         self._via = via
@@ -107,7 +107,7 @@ class Wire:
         self, upload_id: str, offset: int, data: bytes, digest: Digest, sent: Sent
     ) -> tuple[Range, ...]:
         """What the server still misses."""
-        query = httpx.QueryParams(upload_id=upload_id, offset=offset)
+        query = httpx2.QueryParams(upload_id=upload_id, offset=offset)
         headers = {
             "content-type": "application/octet-stream",
             "content-digest": str(digest),
@@ -121,7 +121,7 @@ class Wire:
 
     async def alike(self, fingerprint: str) -> list[UploadStatus]:
         """This caller's uploads of the file with this fingerprint, newest first."""
-        query = httpx.QueryParams(fingerprint=fingerprint)
+        query = httpx2.QueryParams(fingerprint=fingerprint)
         found = parse_uploads(await self._request("GET", f"/chunked-upload/?{query}"))
         return [upload for upload in found if upload.fingerprint == fingerprint]
 
@@ -139,7 +139,7 @@ class Wire:
             "content-disposition": "attachment; filename*=UTF-8''"
             + quote(filename, safe="", errors="replace"),
         }
-        path = f"/chunked-upload/upload?{httpx.QueryParams(fingerprint=fingerprint)}"
+        path = f"/chunked-upload/upload?{httpx2.QueryParams(fingerprint=fingerprint)}"
         return parse_upload(await self._request("POST", path, headers, data, sent))
 
     async def status(self, upload_id: str) -> UploadStatus:
@@ -197,9 +197,9 @@ class Wire:
     def _redirected(self, answer: Answer, path: str) -> UnexpectedAnswer:
         """Tells the address to use: what the server names, without this request's own path."""
         try:
-            url = httpx.URL(self._base + path).join(answer.headers.get("location", ""))
-        except httpx.InvalidURL:
-            url = httpx.URL(self._base)
+            url = httpx2.URL(self._base + path).join(answer.headers.get("location", ""))
+        except httpx2.InvalidURL:
+            url = httpx2.URL(self._base)
         own = path.partition("?")[0]
         there = str(url.copy_with(query=None, fragment=None, username=None, password=None))
         if not there.rstrip("/").endswith(own.rstrip("/")):
@@ -231,20 +231,20 @@ class Wire:
             answer = await self._http.request(
                 method, self._base + path, headers=headers, content=content
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise _not_connected(error, self._via) from error
-        except httpx.ProxyError as error:
+        except httpx2.ProxyError as error:
             raise NotConnected(
                 f"The proxy {self._via} refuses the connection ({_words(error)}).",
                 "Nothing was sent. Correct the proxy, or name the server in NO_PROXY.",
             ) from error
-        except httpx.TimeoutException as error:
+        except httpx2.TimeoutException as error:
             detail = "The server took or said nothing for the whole idle timeout."
             raise TimedOut(detail, retryable=True) from error
-        except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
             detail = f"The connection broke ({_words(error)})."
             raise ConnectionLost(detail, retryable=True) from error
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise UnexpectedAnswer(f"The request failed: {error}.") from error
         fields = {name.lower(): value for name, value in answer.headers.items()}
         return Answer(answer.status_code, fields, answer.content, time.time())
@@ -269,7 +269,7 @@ def _not_assessed(error: NotFound) -> NotAssessed:
     )
 
 
-def _not_connected(error: httpx.HTTPError, via: str | None) -> NotConnected:
+def _not_connected(error: httpx2.HTTPError, via: str | None) -> NotConnected:
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__

@@ -1,7 +1,7 @@
 """A real Apache httpd in front of a server, with a temporary configuration of its own.
 
     with apache(upstream_port) as door:
-        httpx.post(door.url + "/api/upload", ...)
+        httpx2.post(door.url + "/api/upload", ...)
 
 Rule 1: nothing of the machine's own Apache is used but the program and its modules: not its
 configuration, not its folders, not its user. It needs no privileges.

@@ -1,7 +1,7 @@
 """A real nginx in front of a server, with a temporary configuration of its own.
 
     with nginx(upstream_port) as door:
-        httpx.post(door.url + "/api/upload", ...)
+        httpx2.post(door.url + "/api/upload", ...)
     assert door.refused() == 1
 
 Rule 1: nothing of the machine's own nginx is used but the program: not its

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 
 #: How long a server may take to start, in seconds.
 PATIENCE = 120.0
@@ -53,9 +53,9 @@ class Server:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
-                if httpx.get(f"{self.url}/healthz").status_code == httpx.codes.OK:
+                if httpx2.get(f"{self.url}/healthz").status_code == httpx2.codes.OK:
                     return
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.02)
         self.kill()
         raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-2000:]}")
