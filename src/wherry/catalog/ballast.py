@@ -38,10 +38,11 @@ class Ballast:
 
     def fill(self) -> None:
         """Make it whole, as far as there is room."""
-        if os.fstat(self._fd).st_nlink == 0:  # somebody deleted it to make room
-            self._close()
-            self._fd = self._open()
         with suppress(OSError):
+            if os.fstat(self._fd).st_nlink == 0:  # somebody deleted it to make room
+                close_old = self._close
+                self._fd = self._open()
+                close_old()
             while (size := os.fstat(self._fd).st_size) < BALLAST:
                 os.pwrite(self._fd, os.urandom(min(_PIECE, BALLAST - size)), size)
 
@@ -52,10 +53,13 @@ class Ballast:
         return os.fstat(self._fd).st_size >= BALLAST and free >= BALLAST
 
     def give_up(self) -> bool:
-        """Free its space. False where there is nothing to free."""
-        if os.fstat(self._fd).st_size == 0:
+        """Free its space. False where there is nothing to free, or the disk refuses."""
+        try:
+            if os.fstat(self._fd).st_size == 0:
+                return False
+            os.ftruncate(self._fd, 0)
+        except OSError:
             return False
-        os.ftruncate(self._fd, 0)
         return True
 
     def close(self) -> None:
