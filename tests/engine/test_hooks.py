@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from tests.engine.conftest import ALICE, World, created, settings_in, written
 
+from wherry import engine as engine_module
 from wherry.app import open_catalog, open_storage
 from wherry.core.errors import HookEndsServer, HookFailed, UploadGone
 from wherry.core.upload import LOST_CALL_PAUSE, MOST_LOST_CALLS, State, Upload
@@ -301,3 +302,55 @@ async def test_whoever_completes_keeps_its_right_also_when_its_lease_has_run_out
     let_go.set()
     assert (await first).assessment_id == "one"
     assert (await second).assessment_id == "one"
+
+
+async def test_a_completion_that_waits_for_the_lock_is_said_to_be_taken_up_once(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wherry")
+    upload, engine = await whole(world.engine()), world.engine()
+    lease = world.settings.completion_lease
+    await world.catalog.update(
+        upload.id, lambda u: u.completing("stopped", world.now, world.now + lease)
+    )
+    right = world.storage.claim(upload.id)
+    assert right is not None
+    with right:
+        world.now += lease
+        for _ in range(3):
+            await engine._completing.take_up()
+    await engine._completing.begin(upload.id)
+    said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("taken-up")]
+    assert len(said) == 1
+
+
+async def test_what_is_given_back_at_the_end_is_not_taken_up_by_the_one_who_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "WATCH_EVERY", 0.001)
+    called, let_go, is_stuck = list[str](), threading.Event(), threading.Event()
+
+    async def waits(file: FinishedFile) -> str:
+        called.append(file.id)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    def blocks(file: FinishedFile) -> str:
+        is_stuck.set()
+        let_go.wait(60)
+        return "of-it"
+
+    def on_complete(file: FinishedFile) -> Awaitable[str] | str:
+        return blocks(file) if file.id == stuck.id else waits(file)
+
+    engine = world.engine(hooks=Hooks(on_complete=on_complete))
+    upload, stuck = await whole(engine), await whole(engine)
+    try:
+        async with engine.running():
+            engine._completing.begin(upload.id)
+            engine._completing.begin(stuck.id)
+            while not (called and is_stuck.is_set()):
+                await asyncio.sleep(0.001)
+    finally:
+        let_go.set()
+    assert (called, engine._completing._tasks) == ([upload.id], {})

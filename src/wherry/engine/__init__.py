@@ -85,11 +85,11 @@ class Engine:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """What every process does beside requests: watch leases, the line, completions."""
-        async with self._beside(WATCH_EVERY, self._watch):
-            try:
+        try:
+            async with self._beside(WATCH_EVERY, self._watch):
                 yield
-            finally:
-                await self._completing.stop()
+        finally:  # nobody takes up any more what this gives back
+            await self._completing.stop()
 
     @asynccontextmanager
     async def sweeping(self) -> AsyncIterator[None]:
