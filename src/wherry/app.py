@@ -26,6 +26,7 @@ from pathlib import Path
 from wherry.assessment.policy import load_policy
 from wherry.assessment.standing import Standing, last_words
 from wherry.assessment.supervisor import Supervisor
+from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
 from wherry.engine import Engine, Ground, Hooks, say
@@ -144,19 +145,20 @@ class App:
         return Engine(ground, self._hooks)
 
     async def _start(self) -> Engine:
-        storage = await asyncio.to_thread(open_storage, self.settings)
-        catalog = await asyncio.to_thread(open_catalog, self.settings)
-        self._running.push_async_callback(catalog.close)
-        clock = await asyncio.to_thread(ServedClock.open, clock_file(self.settings))
-        self._running.callback(clock.close)
-        clock.start(await catalog.newest(), time.time())
-        # Before anything runs by this clock: from now on it goes.
-        await asyncio.to_thread(clock.beat)
-        self._running.push_async_callback(_end, asyncio.create_task(_beat(clock)))
-        engine = self._build(storage, catalog, clock)
-        await self._running.enter_async_context(engine.running())
-        leading = asyncio.create_task(self._lead(engine))
-        self._running.push_async_callback(_end, leading)
+        async with AsyncExitStack() as running:  # a start that fails leaves nothing open
+            storage = await asyncio.to_thread(open_storage, self.settings)
+            catalog = await asyncio.to_thread(open_catalog, self.settings)
+            running.push_async_callback(catalog.close)
+            clock = await asyncio.to_thread(ServedClock.open, clock_file(self.settings))
+            running.callback(clock.close)
+            clock.start(await catalog.newest(), time.time())
+            # Before anything runs by this clock: from now on it goes.
+            await asyncio.to_thread(clock.beat)
+            running.push_async_callback(_end, asyncio.create_task(_beat(clock)))
+            engine = self._build(storage, catalog, clock)
+            await running.enter_async_context(engine.running())
+            running.push_async_callback(_end, asyncio.create_task(self._lead(engine)))
+            self._running = running.pop_all()
         return engine
 
     async def _lead(self, engine: Engine) -> None:
@@ -197,7 +199,7 @@ async def _beat(clock: ServedClock) -> None:
     """For as long as this process serves."""
     while True:
         await asyncio.sleep(BEAT_EVERY)
-        await asyncio.to_thread(clock.beat)
+        await until_returned(clock.beat)  # whoever ends this closes the clock next
 
 
 async def _end(task: asyncio.Task[None]) -> None:

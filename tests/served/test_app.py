@@ -1,0 +1,58 @@
+"""What an application starts, it lets go of: when it ends, and when the start fails."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+from wherry import app as app_module
+from wherry.app import App
+from wherry.served import ServedClock
+from wherry.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+def writers() -> int:
+    return sum(thread.name == "wherry-catalog-writer" for thread in threading.enumerate())
+
+
+async def test_starts_that_fail_leave_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "served.clock").mkdir()
+    app, before = App(Settings(data=tmp_path, assessment=False)), writers()
+    for _ in range(3):
+        with pytest.raises(IsADirectoryError):
+            await app.engine()
+        assert writers() == before
+    (tmp_path / "served.clock").rmdir()
+    await app.engine()
+    await app.stop()
+    assert writers() == before
+
+
+async def test_the_clock_is_closed_only_when_its_last_beat_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beating, go_on = threading.Event(), threading.Event()
+    told: list[str] = []
+
+    class Slow(ServedClock):
+        def beat(self) -> None:
+            beating.set()
+            go_on.wait(60)
+            told.append("beat")
+
+    monkeypatch.setattr(app_module, "BEAT_EVERY", 0.001)
+    task = asyncio.create_task(app_module._beat(Slow(None)))
+    while not beating.is_set():
+        await asyncio.sleep(0.001)
+    ending = asyncio.create_task(app_module._end(task))
+    for _ in range(20):
+        await asyncio.sleep(0.001)
+    assert not ending.done()
+    go_on.set()
+    await ending
+    assert told == ["beat"]
