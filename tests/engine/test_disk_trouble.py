@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
 
+from wherry.core.admission import Space
 from wherry.core.errors import NeverFits, StorageFailed, UploadGone
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State
@@ -257,3 +258,20 @@ async def test_what_fails_beside_the_requests_stops_nothing_else_of_it(
     await world.engine(catalog=Odd())._watch()
     assert len(lines(caplog, "background-failed")) == 1
     assert (await world.catalog.load(second.id)).state is State.RECEIVING
+
+
+async def test_an_error_is_told_no_longer_once_there_is_only_no_room(
+    world: World, disk_says: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.settings = settings_in(world.settings.data, max_open=1)
+    engine = world.engine()
+    first, second = await created(engine, 100), await created(engine, 100)
+    disk_says(errno.EIO)
+    await engine.cancel(ALICE, first.id)
+    await engine.advance()
+    assert "gives no place" in " ".join(await engine.unready())
+    disk_says(0)
+    monkeypatch.setattr(world.storage, "space", lambda: Space(1 << 30, 0))
+    await engine.advance()
+    assert await engine.unready() == ()
+    assert (await engine.with_position(second))[1] == 1

@@ -95,9 +95,8 @@ class Admitting:
         ground, now = self._ground, self._ground.clock()
         limits = ground.settings.limits
         line = await ground.catalog.line(now, limits.latest(now))
-        there = {place.upload_id for place in line.places}
-        self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in there}
         if not line.places:
+            self._trouble.clear()
             return {}
         # While the storage is away, nobody could have sent anything: nobody missed a turn.
         await ground.on_thread(ground.storage.present)
@@ -132,6 +131,9 @@ class Admitting:
         lack_space = set(line.turns(limits, now=now)) - set(turns)
         if lack_space and await self._left_behind(line):
             turns = line.turns(limits, await self._free(), now)
+        # What was wrong for others is not known any more: they left, or wait for room only.
+        tried = {place.upload_id for place in turns}
+        self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in tried}
         reserved: dict[str, Place] = {}
         while todo := [place for place in turns if place.upload_id not in reserved]:
             place = todo[0]
