@@ -73,7 +73,7 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read at a scrape. `at`: when, in Unix seconds; bytes; no limit is None."""
+    """What is read at a scrape. `at`: when, by the clock of deadlines; bytes; no limit is None."""
 
     at: float
     census: Census

@@ -100,8 +100,11 @@ class Catalog(Protocol):
         """How many there are of what is unfinished, at `now`; never looks at the rest."""
 
     async def newest(self) -> float | None:
-        """The latest moment at which anything unfinished came, was leased or recorded, and at
-        which any upload was created; None: there is none. By the clock of deadlines."""
+        """The latest moment, by the clock of deadlines; None: there is none.
+
+        Of all uploads: when one was created, or its file discarded. Of the unfinished: when
+        one came, was leased or recorded.
+        """
 
     async def used(self) -> int:
         """Bytes of all files that are there: what came of the unfinished, and finished ones."""

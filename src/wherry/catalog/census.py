@@ -26,8 +26,8 @@ COUNTED = (AssessmentState.QUEUED, AssessmentState.RUNNING, AssessmentState.FAIL
 class Census:
     """Unfinished uploads by state, with slots and bytes taken; the line; assessments by state.
 
-    `waiting_since`, `queued_since`: since when (Unix seconds) the first in the line
-    stands there, and the oldest assessment that nobody has begun; None: there is none.
+    `waiting_since`, `queued_since`: since when (by the clock of deadlines) the first in
+    the line stands there, and the oldest assessment that nobody has begun; None: there is none.
     """
 
     uploads: Mapping[State, int] = field(default_factory=dict, hash=False)

@@ -188,6 +188,7 @@ class MemoryCatalog:
         uploads = self._records.uploads.values()
         unfinished = [u for u in uploads if u.state in UNFINISHED]
         times = [u.created_at for u in uploads]
+        times += [u.discarded_at for u in uploads if u.discarded_at is not None]
         times += [max(u.began_at, u.queued_at or u.began_at) for u in unfinished]
         times += [part.at for u in unfinished for part in u.received.parts]
         times += [lease.at for u in unfinished for lease in u.leases]

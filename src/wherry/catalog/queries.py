@@ -13,7 +13,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists,
 from sqlalchemy.sql import ColumnElement
 
 from wherry.catalog.rows import assessment_of, lease_of, upload_of
-from wherry.catalog.tables import IS_IN_LINE, assessments, leases, parts, uploads
+from wherry.catalog.tables import IS_DISCARDED, IS_IN_LINE, assessments, leases, parts, uploads
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part
@@ -175,6 +175,7 @@ _NEWEST = (
         select(func.max(uploads.c.created_at)).where(uploads.c.state == state.value)
         for state in State
     ),
+    select(func.max(uploads.c.discarded_at)).where(IS_DISCARDED),
     select(func.max(uploads.c.began_at)).where(_UNFINISHED),
     select(func.max(uploads.c.queued_at)).where(_UNFINISHED),
     select(func.max(parts.c.at)).join_from(parts, uploads).where(_UNFINISHED),

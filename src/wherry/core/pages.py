@@ -24,7 +24,7 @@ _MARK = re.compile(r"(-?[0-9.e-]{1,30})_([A-Za-z0-9_-]{1,64})")
 
 @dataclass(frozen=True, order=True, slots=True)
 class Mark:
-    """Where a record stands in its list: `at` (Unix seconds), then its id.
+    """Where a record stands in its list: `at` (by the clock of deadlines), then its id.
 
     It means the same when the record is gone.
     """

@@ -31,6 +31,8 @@ async def the_newest_moment_is_known(catalog: Catalog) -> None:
     assert await catalog.newest() == 10.0
     await catalog.update("u", lambda u: u.cancel(11.0))
     assert await catalog.newest() == 6.0  # what has ended waits for nothing any more
+    await catalog.update("complete", lambda u: u.discard(12.0))
+    assert await catalog.newest() == 12.0  # else the day on which it went would be in the future
 
 
 async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
