@@ -152,7 +152,8 @@ async def test_killed_at_every_step_a_real_video_is_assessed_once(
     done = await stand.ended()
     assert done.report is not None
     assert codes(dict(done.report)) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
-    assert stand.said("assessment-done") == 1
+    # The line is written after the record.
+    await until(lambda: stand.said("assessment-done") == 1)
     for name in ("probe", "visual", "audio"):
         assert stand.said(f"step={name}") == 1
 

@@ -66,7 +66,7 @@ def read_declared(container: InputContainer, file: str) -> Declared:
 def _ends(container: InputContainer, names: frozenset[str], movie: Movie, file: str) -> Any:
     zero = (container.start_time or 0) / av.time_base
     # Each frame of AVI has a header of eight bytes. Who does not know how many says anything.
-    most = container.size // 8
+    most = (container.size or 0) // 8
     by_track = bool(names & OF_TRACKS) or ("mp3" in names and _counts_frames(file))
     for stream in container.streams:
         if not _is_timed(stream):

@@ -101,7 +101,7 @@ class Stamps:
                 self._bound(frame, base)
             self._latest = frame.pts
 
-    def _go_on(self, frame: Any, base: Fraction) -> None:
+    def _go_on(self, frame: Any, base: Any) -> None:
         frame.pts += round(self.shift / base)
         if self._latest is None:
             return
@@ -112,13 +112,14 @@ class Stamps:
             self.shift += float(usual * base) - step
             frame.pts = self._latest + usual
 
-    def _usual(self, frame: Any, base: Fraction) -> int:
+    def _usual(self, frame: Any, base: Any) -> int:
         if not isinstance(frame, VideoFrame):
-            return round(Fraction(frame.samples, frame.sample_rate) / base)
+            samples: int = round(Fraction(frame.samples, frame.sample_rate) / base)
+            return samples
         rate = self.stream.average_rate
         return frame.duration or (round(1 / rate / base) if rate else 0)
 
-    def _bound(self, frame: Any, base: Fraction) -> None:
+    def _bound(self, frame: Any, base: Any) -> None:
         rate = self.stream.average_rate
         usual = round(1 / rate / base) if rate else 0
         if self._latest is not None and frame.pts > self._latest:
