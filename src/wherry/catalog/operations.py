@@ -94,7 +94,7 @@ class Update:
     def apply(self, draft: Draft) -> Upload:
         before = draft.upload(self.upload_id)
         changed = self.change(before)
-        if not is_freeing(before, changed):
+        if changed is not before and not is_freeing(before, changed):
             draft.check_takes_more()
         draft.put(changed)
         if self.queue is not None:

@@ -156,29 +156,23 @@ class Engine:
             )
         if upload.state is State.WAITING:
             upload = await self._admitting.enter(upload.id)
-            await self._check_place(caller, upload, is_new)
-        if is_new and upload.state is State.WAITING:
-            await self._check_line(caller, upload, limits.max_waiting if may_wait else 0)
+            try:
+                self._admitting.check_place(upload.id)
+                if is_new and upload.state is State.WAITING:
+                    await self._check_line(upload, limits.max_waiting if may_wait else 0)
+            except UploadError:
+                if is_new:
+                    await self._forget(caller, upload)
+                raise
         state, received = upload.state.value, upload.received.size
         ground.say("created" if is_new else "resumed", upload, state=state, received=received)
         return upload, is_new
 
-    async def _check_line(self, caller: Caller, upload: Upload, most: int | None) -> None:
-        """Raises `NoRoom`, with nothing left of it, where the line is longer than `most`."""
+    async def _check_line(self, upload: Upload, most: int | None) -> None:
+        """Raises `NoRoom` where the line is longer than `most`."""
         position = await self._admitting.position(upload.id)
-        if most is None or position is None or position <= most:
-            return
-        await self._forget(caller, upload)
-        raise NoRoom
-
-    async def _check_place(self, caller: Caller, upload: Upload, is_new: bool) -> None:
-        """Raises what the disk said when a place was made; of a new one, nothing is left."""
-        try:
-            self._admitting.check_place(upload.id)
-        except UploadError:
-            if is_new:
-                await self._forget(caller, upload)
-            raise
+        if most is not None and position is not None and position > most:
+            raise NoRoom
 
     async def _forget(self, caller: Caller, upload: Upload) -> None:
         """A new one that nobody was told of is as if it had never been there."""

@@ -140,10 +140,12 @@ class Completing:
         except Vanished:
             raise await ground.vanished(upload_id, token) from None
         except asyncio.CancelledError:
-            # A hook that goes on keeps its lease: nobody may call it again beside it.
+            # It is the server that ends, and not the hook that ends it.
             if upload_id not in self._calls:
                 now = ground.clock()
                 await self._give_back(upload_id, lambda u: u.call_ended().renew(token, now))
+            else:  # it goes on, and keeps its lease: nobody may call it again beside it
+                await self._give_back(upload_id, lambda u: u.call_ended())
             raise
         except HookFailed:
             await self._give_back(upload_id, lambda u: u.call_ended().interrupted(token))
@@ -278,9 +280,7 @@ class Completing:
                 try:
                     ground.catalog.update_blocking(upload_id, renewed)
                 except Exception:  # the next try may succeed before the time is up
-                    ground.say(
-                        "lease-not-renewed", level=logging.ERROR, trace=True, upload_id=upload_id
-                    )
+                    ground.tell("lease-not-renewed", True, upload_id=upload_id)
 
         thread = threading.Thread(target=renew, name="wherry-lease", daemon=True)
         thread.start()
