@@ -145,6 +145,10 @@ def test_an_applications_own_words_are_passed_on() -> None:
     assert "wants another login" not in str(error)
     assert error.facts == {"detail": "this request comes from another site"}
     assert "sign in" in parse_error(answer(401, {"detail": "sign in"})).detail
+    assert "It says: Not Found. Check the address" in str(
+        parse_error(answer(404, {"detail": "Not Found"}))
+    )
+    assert "It says: who is it? The" in str(parse_error(answer(401, {"detail": "who is it?"})))
 
 
 @pytest.mark.parametrize(

@@ -232,6 +232,37 @@ def test_an_unknown_assessment_is_one_sentence(server: FakeServer, url: str) -> 
     assert "There is nothing here." in result.stderr
 
 
+def test_where_no_bar_is_drawn_each_place_in_the_line_is_told_once(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    screen = Screen()
+    with screen.following("talk.mp4"):
+        for place in (3, 3, 1):
+            screen.show(Progress("waiting", 10 * MiB, position=place, retry_after=5))
+        screen.show(Progress("sending", 10 * MiB))
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("waiting: ")]
+    assert told == ["waiting: place 3 in the line", "waiting: place 1 in the line"]
+
+
+def test_a_file_that_is_not_there_is_told_in_words(url: str, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.mp4"
+    result = run("upload", missing, url)
+    assert result.exit_code == 1
+    assert f"{missing}: No such file or directory" in result.stderr.splitlines()
+
+
+def test_with_wait_a_server_that_assesses_nothing_is_told(
+    server: FakeServer, url: str, file: File
+) -> None:
+    answer = {"upload_id": "upload-0", "assessment_id": None, "state": "complete", "size": 10}
+    done = reply(200, answer)
+    server.trouble = lambda asked: done if asked.path.endswith("/upload") else None
+    result = run("upload", file(10), url, "--wait")
+    assert result.exit_code == 0
+    assert "nothing is assessed" in result.stderr
+    assert "nothing is assessed" not in run("upload", file(10), url).stderr
+
+
 def test_what_stands_behind_the_bar() -> None:
     now = Progress("sending", 10 * MiB, 3 * MiB, 2 * MiB, speed=MiB, seconds_left=70)
     assert render_facts(now) == "2.0 MiB of 10.0 MiB safe, 1.0 MiB/s, 1:10 left"

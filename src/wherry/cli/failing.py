@@ -44,7 +44,8 @@ def _why(detail: dict[str, Any]) -> str:
         return "there is no such setting"
     if detail["type"] == "value_error":
         return str(detail["ctx"]["error"])
-    return str(detail["msg"]).replace("Input should be", f"{detail['input']!r} is not")
+    message = str(detail["msg"]).partition(", unable to parse")[0]
+    return message.replace("Input should be", f"{detail['input']!r} is not")
 
 
 def _exit(sentence: str) -> typer.Exit:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from wherry.cli.failing import failing
+from wherry.cli.failing import failing, sentence_of
 from wherry.cli.operate import size
 from wherry.client import (
     Assessment,
@@ -36,6 +36,10 @@ INTERRUPTED = (
 KEY_HINT = (
     "Give a key with --key or WHERRY_API_KEY. It is sent as Authorization: Bearer; "
     "the command line knows no other login."
+)
+NOT_ASSESSED = (
+    "not waiting: the server gave no assessment id, so nothing is assessed. "
+    "`wherry serve` assesses where wherry[assessment] is installed."
 )
 NOT_AWAITED = "stopped waiting; the upload is complete. `wherry report` tells what was found."
 
@@ -120,7 +124,7 @@ def upload(
                     smart=smart,
                     again=again,
                 )
-            if wait and result.assessment_id:
+            if wait:
                 assessed = wait_for(client, result.assessment_id, screen)
         except KeyboardInterrupt:
             screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
@@ -129,7 +133,7 @@ def upload(
         except (ClientError, OSError, ValueError) as error:
             failed = True
             hint_at_key(error, key)
-            screen.say(f"{file}: {error}")
+            screen.say(_sentence(file, error))
             _print_outcome(file, result, assessed, _facts(error), as_json)
         else:
             failed = failed or (assessed is not None and assessed.state == "failed")
@@ -160,8 +164,14 @@ def report(
     raise typer.Exit(1 if assessed.state == "failed" else 0)
 
 
-def wait_for(client: Client, assessment_id: str, screen: Screen) -> Assessment | None:
-    """None where the application processes its uploads itself. Raises `ClientError`."""
+def wait_for(client: Client, assessment_id: str | None, screen: Screen) -> Assessment | None:
+    """None where there is no assessment of Wherry's, and a line that says so.
+
+    Raises `ClientError`.
+    """
+    if assessment_id is None:
+        screen.say(NOT_ASSESSED)
+        return None
     try:
         return client.wait_for_assessment(assessment_id, screen.show_steps)
     except NotAssessed:
@@ -214,14 +224,22 @@ class Screen:
     def say(self, line: str) -> None:
         self._console.print(_plain(line), soft_wrap=True)
 
+    def _say_once(self, fact: str, line: str) -> None:
+        if fact not in self._said:
+            self._said.add(fact)
+            self.say(line)
+
     def show(self, now: Progress) -> None:
         """Called on the client's thread."""
         if now.refused_size not in (None, self._refused):
             self._refused = now.refused_size
             self.say(render_refusal(now))
-        if now.problem and now.problem not in self._said:
-            self._said.add(now.problem)
-            self.say(f"{now.state}: {now.problem}")
+        if now.problem:
+            self._say_once(now.problem, f"{now.state}: {now.problem}")
+        if now.position is not None and not self._console.is_terminal:
+            # No bar is drawn here, and the wait may be long.
+            place = f"place {now.position} in the line"
+            self._say_once(place, f"waiting: {place}")
         # An empty file is all there from the beginning.
         total, safe = now.bytes_total or 1, now.bytes_safe if now.bytes_total else 1
         self._bar.update(
@@ -302,6 +320,12 @@ def _print_outcome(
 def _plain(line: str) -> str:
     """File names and servers' sentences may hold anything, and a terminal obeys some of it."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
+
+
+def _sentence(file: Path, error: Exception) -> str:
+    """Python writes the number of a system's error and the name once more; people need neither."""
+    told = sentence_of(error)
+    return told if told.startswith(f"{file}: ") else f"{file}: {told}"
 
 
 def _facts(error: Exception) -> dict[str, Any]:

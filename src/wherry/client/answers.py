@@ -268,8 +268,10 @@ def _foreign_error(answer: Answer) -> ClientError:
     elif status in (404, 405):
         hint = "Check the address: it ends where /chunked-upload begins, most often in /api."
     said = _hosts_detail(answer)
+    if said and _is_sayable(said):
+        detail = f"{detail} It says: {said}" + ("" if said[-1] in ".!?" else ".")
     return kind(
-        f"{detail} It says: {said}" if said and _is_sayable(said) else detail,
+        detail,
         hint,
         status=status,
         retryable=retryable,

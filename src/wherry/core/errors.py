@@ -57,7 +57,7 @@ class Unauthorized(UploadError):
     )
 
     def __str__(self) -> str:
-        return "The request says of nobody we know."
+        return "The request comes without a login or a key that the server knows."
 
 
 @dataclass
