@@ -221,6 +221,7 @@ def sound(loud: bool, stamp: float | None, shape: tuple[int, str], samples: int)
     shape=st.sampled_from(SHAPES),
     until=st.sampled_from([0.0, math.inf]),
 )
+@example(first=0.0, parts=[(0.1, False)] * 3 + [(0.05, False)], shape=SHAPES[0], until=math.inf)
 def test_sound_of_any_time_line_has_stretches_in_order(
     first: float,
     parts: list[tuple[float | None, bool]],

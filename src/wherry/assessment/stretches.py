@@ -31,6 +31,8 @@ class Stretches:
 
     #: A stretch that is shorter is none, in seconds.
     at_least: float = 0.0
+    #: Where the stream begins: a filter that joins frames which overlap counts back beyond it.
+    not_before: float = 0.0
     _listed: list[tuple[float, float]] = field(default_factory=list)
     _count: int = 0
     _total: float = 0.0
@@ -44,7 +46,7 @@ class Stretches:
         """It is so from now on, or has been for a while."""
         if self._begun is not None:
             return
-        last_end = self._last[1] if self._last else 0.0
+        last_end = self._last[1] if self._last else self.not_before
         self._begun = max(at, last_end)
         if self._last and self._may_go_on and at - last_end < SHORTEST:
             self._begun, self._last = self._last[0], None

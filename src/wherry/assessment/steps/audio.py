@@ -105,6 +105,7 @@ class _Sound:
     def take(self, frame: AudioFrame) -> None:
         """Listen to the next samples."""
         self.line.take(frame)
+        self.silence.not_before = self.clipping.not_before = self.line.start or 0.0
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._graph is None:
             self._shape, self._graph = shape, self._chain(frame)
