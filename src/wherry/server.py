@@ -46,6 +46,8 @@ class NoKeys(Exception):
 def create_app(settings: Settings, host: str) -> FastAPI:
     """The server for this address. Raises `NoKeys` for one that others reach."""
     app = App(settings)
+    if settings.assessment is None and not app.settings.assessment:
+        log.info("finished files are not assessed: pip install 'wherry[assessment]' adds that")
     keys = Keys(keys_file(settings.data))
     access = Access(keys, is_loopback(host), app.metrics)
     if access.is_anonymous():

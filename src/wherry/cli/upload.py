@@ -7,7 +7,9 @@ one JSON object a line and nothing else.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Any, Self
@@ -110,35 +112,42 @@ def upload(
         raise typer.BadParameter("--name is for one file, and there are several")
     with failing():
         client = Client(url, key=key, concurrency=parallel, chunk_size=chunk_size)
-    screen = Screen()
-    failed = False
-    for file in files:
+    send = partial(client.upload, filename=name, metadata=about, smart=smart, again=again)
+    bringing = Bringing(client, send, Screen(), key, wait, as_json)
+    arrived = [bringing.bring(file) for file in files]
+    raise typer.Exit(0 if all(arrived) else 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Bringing:
+    """Several files, one after the other."""
+
+    client: Client
+    send: Callable[..., Result]
+    screen: Screen
+    key: str | None
+    wait: bool
+    as_json: bool
+
+    def bring(self, file: Path) -> bool:
+        """Send one file, wait for its assessment if that is wanted, and tell what became of it."""
         result = assessed = None
         try:
-            with screen.following(file.name):
-                result = client.upload(
-                    file,
-                    filename=name,
-                    metadata=about,
-                    on_progress=screen.show,
-                    smart=smart,
-                    again=again,
-                )
-            if wait:
-                assessed = wait_for(client, result.assessment_id, screen)
+            with self.screen.following(file.name):
+                result = self.send(file, on_progress=self.screen.show)
+            if self.wait:
+                assessed = wait_for(self.client, result.assessment_id, self.screen)
         except KeyboardInterrupt:
-            screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
-            _print_outcome(file, result, assessed, {"type": "Interrupted"}, as_json)
+            self.screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
+            _print_outcome(file, result, assessed, {"type": "Interrupted"}, self.as_json)
             raise typer.Exit(130) from None
         except (ClientError, OSError, ValueError) as error:
-            failed = True
-            hint_at_key(error, key)
-            screen.say(_sentence(file, error))
-            _print_outcome(file, result, assessed, _facts(error), as_json)
-        else:
-            failed = failed or (assessed is not None and assessed.state == "failed")
-            _print_outcome(file, result, assessed, None, as_json)
-    raise typer.Exit(1 if failed else 0)
+            hint_at_key(error, self.key)
+            self.screen.say(_sentence(file, error))
+            _print_outcome(file, result, assessed, _facts(error), self.as_json)
+            return False
+        _print_outcome(file, result, assessed, None, self.as_json)
+        return assessed is None or assessed.state != "failed"
 
 
 def report(
