@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from tests.client.conftest import File
@@ -64,6 +65,23 @@ async def test_bytes_that_arrived_behind_a_proxys_504_are_not_sent_again(
     done = await client.upload(path)
     assert bytes(server.only.data) == path.read_bytes()
     assert (done.bytes_sent_twice, done.refused) == (0, 0)
+
+
+async def test_when_only_the_last_answer_was_lost_nothing_is_left_to_wait_for(
+    client: AsyncClient, server: FakeServer, file: File
+) -> None:
+    path = file(11 * MiB)
+    call, lost = server._answer, iter([True])
+
+    def answer(asked: Asked) -> Reply:
+        done = call(asked)
+        is_last = asked.verb == "chunk" and server.only.received_bytes == path.stat().st_size
+        return page(504) if is_last and next(lost, False) else done
+
+    server._answer = answer  # type: ignore[method-assign]
+    with anyio.fail_after(30):
+        await client.upload(path)
+    assert bytes(server.only.data) == path.read_bytes()
 
 
 async def test_an_upload_that_another_client_has_brought_meanwhile_is_completed(

@@ -248,6 +248,7 @@ class Run:
                         if seen.is_brought:
                             tasks.cancel_scope.cancel()
                             return None
+                        continue  # all of it may be there
                     now = time.monotonic()
                     chunk = plan.next(now)
                     if chunk is not None:
