@@ -99,22 +99,12 @@ async def test_no_byte_of_a_body_is_read_before_it_is_known_who_asks(tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_foreign_chunk_is_refused_before_its_bytes_are_asked_for(
-    upload: Uploading,
-) -> None:
-    """With `Expect: 100-continue` the client sends nothing until the server reads."""
+async def test_nothing_of_a_foreign_chunk_is_kept(upload: Uploading) -> None:
+    """It is refused without being asked for its bytes: tests/server/test_connection.py."""
     upload_id = await upload.begin(len(DATA))
-
-    async def body() -> AsyncIterator[bytes]:
-        yield pytest.fail("the body was read")
-
-    answer = await upload.client.post(
-        "/chunked-upload/chunk",
-        params={"upload_id": upload_id, "offset": 0},
-        content=body(),
-        headers=BOB | {"Content-Length": str(len(DATA)), "Expect": "100-continue"},
-    )
+    answer = await upload.chunk(upload_id, 0, DATA, **BOB)
     problem(answer, 404, "upload-not-found")
+    assert (await upload.status(upload_id)).json()["received_bytes"] == 0
 
 
 async def test_what_a_client_calls_its_request_is_answered_and_logged(

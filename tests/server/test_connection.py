@@ -296,3 +296,16 @@ def test_only_so_many_unwanted_bodies_are_read_at_once(
     for connection in waiting:
         connection.sendall(bytes(1000))
         assert b"200 OK" in answer(connection)
+
+
+def test_who_waits_for_100_continue_is_refused_without_being_asked_for_the_body(
+    connect: Connect, little_time: None
+) -> None:
+    connection = connect()
+    connection.sendall(
+        b"POST /api/chunked-upload/chunk?upload_id=%s&offset=0 HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Length: 3000\r\nExpect: 100-continue\r\n\r\n" % (b"f" * 32)
+    )
+    got = rest(connection)
+    assert got.startswith(b"HTTP/1.1 404")
+    assert b"100 Continue" not in got
