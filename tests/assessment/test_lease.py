@@ -14,9 +14,9 @@ from wherry.assessment.lease import Lease
 from wherry.assessment.progress import Progress, StepResult, Work
 from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.worker import Assessing, Pace, Site, Worker
-from wherry.catalog.memory import MemoryCatalog
 from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.upload import State, Upload
+from wherry.testing.memory.catalog import MemoryCatalog
 
 if TYPE_CHECKING:
     from wherry.assessment.workflow import Workflows

@@ -9,9 +9,9 @@ import pytest
 
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
-from wherry.catalog.memory import MemoryCatalog
 from wherry.testing.catalog import CHECKS, Check, check_catalog
 from wherry.testing.catalog.scene import PATIENCE, new_upload
+from wherry.testing.memory.catalog import MemoryCatalog
 
 pytestmark = pytest.mark.anyio
 

@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
-from wherry.catalog.memory import MemoryCatalog
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment, LeaseLost
 from wherry.core.errors import UploadError
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
+from wherry.testing.memory.catalog import MemoryCatalog
 
 LENGTH = 6
 NAMES = ["a", "b", "c"]

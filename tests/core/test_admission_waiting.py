@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wherry.catalog.memory import MemoryCatalog
 from wherry.core.admission import AHEAD, HELD_AT_LEAST, HELD_AT_MOST, held_since
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import HOLDS_SPACE, UNFINISHED, State, Upload
+from wherry.testing.memory.catalog import MemoryCatalog
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ import pytest
 from wherry.core.limits import MiB
 from wherry.storage import Storage
 from wherry.storage.local import LocalStorage
-from wherry.storage.memory import MemoryStorage
+from wherry.testing.memory.storage import MemoryStorage
 from wherry.testing.storage import CHECKS, Check, check_storage
 
 MAKERS: dict[str, Callable[[Path], Storage]] = {

@@ -10,8 +10,8 @@ from types import TracebackType
 import pytest
 
 from wherry.core.ranges import Range
-from wherry.storage.memory import MemoryStorage
 from wherry.testing.faults import Crash, CrashPoint, crash_points, is_crash
+from wherry.testing.memory.storage import MemoryStorage
 
 UPLOAD = "u" * 22
 

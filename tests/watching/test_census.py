@@ -10,10 +10,10 @@ import pytest
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.census import Census
-from wherry.catalog.memory import MemoryCatalog
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
+from wherry.testing.memory.catalog import MemoryCatalog
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,8 @@
+"""A storage and a catalog in memory, for tests that need no disk.
+
+They keep every promise of the contract suites (`check_storage`, `check_catalog`), except
+that what they hold ends with the process.
+
+    from wherry.testing.memory.catalog import MemoryCatalog
+    from wherry.testing.memory.storage import MemoryStorage
+"""
