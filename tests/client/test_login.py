@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from tests.client.conftest import File
-from tests.client.fake import BASE, Asked, Broken, FakeServer, Reply, problem
+from tests.client.fake import BASE, Asked, Broken, FakeServer, Reply, page, problem, reply
 
 from wherry.client import (
     AsyncClient,
@@ -17,9 +17,11 @@ from wherry.core.limits import MiB
 pytestmark = pytest.mark.anyio
 
 
-def needs(token: str) -> Callable[[Asked], Reply | None]:
+UNAUTHORIZED = problem(401, "unauthorized")
+
+
+def needs(token: str, refusal: Reply = UNAUTHORIZED) -> Callable[[Asked], Reply | None]:
     expected = f"Bearer {token}"
-    refusal = problem(401, "unauthorized")
     return lambda asked: None if asked.headers.get("authorization") == expected else refusal
 
 
@@ -32,16 +34,26 @@ async def test_a_key_is_sent_as_a_bearer(transport: Broken, server: FakeServer, 
             await client.upload(file(6 * MiB))
 
 
+REFUSALS = {
+    "wherry": UNAUTHORIZED,
+    "fastapi": reply(401, {"detail": "Not authenticated"}),
+    "fastapi-403": reply(403, {"detail": "Not authenticated"}),
+    "proxy": page(403),
+}
+
+
 @pytest.mark.parametrize("is_async", [True, False])
-async def test_headers_are_asked_for_anew_after_a_401_and_the_upload_goes_on(
-    transport: Broken, server: FakeServer, file: File, is_async: bool
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_headers_are_asked_for_anew_after_a_401_or_403_and_the_upload_goes_on(
+    transport: Broken, server: FakeServer, file: File, refusal: Reply, is_async: bool
 ) -> None:
     server.chunk_size = MiB
     given = iter(["one", "two", "three"])
 
     def expire(asked: Asked) -> Reply | None:
         done = len([status for status in server.statuses("chunk") if status == 200])
-        return needs("one" if done < 3 else "two" if done < 9 else "three")(asked)
+        token = "one" if done < 3 else "two" if done < 9 else "three"
+        return needs(token, refusal)(asked)
 
     def headers() -> dict[str, str]:
         return {"authorization": f"Bearer {next(given)}"}
@@ -58,10 +70,11 @@ async def test_headers_are_asked_for_anew_after_a_401_and_the_upload_goes_on(
     assert next(given, None) is None, "asked for once for each expiry"
 
 
-async def test_a_401_with_fresh_headers_is_final(
-    transport: Broken, server: FakeServer, file: File
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_a_refusal_of_fresh_headers_is_final(
+    transport: Broken, server: FakeServer, file: File, refusal: Reply
 ) -> None:
-    server.trouble = needs("never")
+    server.trouble = needs("never", refusal)
     asked_for: list[str] = []
 
     def headers() -> dict[str, str]:

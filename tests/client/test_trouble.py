@@ -223,6 +223,27 @@ async def test_cancelling_the_task_leaves_the_upload_to_go_on_with(
     assert bytes(server.only.data) == path.read_bytes()
 
 
+@pytest.mark.parametrize("verb", ["init", "chunk", "complete", "upload"])
+async def test_after_its_task_is_cancelled_no_progress_is_reported(
+    client: AsyncClient, server: FakeServer, file: File, verb: str
+) -> None:
+    reported: list[Progress] = []
+    size = 10 if verb == "upload" else 30 * MiB
+    with anyio.CancelScope() as scope:
+
+        async def stop(asked: str) -> None:
+            if asked == verb:
+                scope.cancel()
+                reported.clear()
+                await anyio.sleep(0)
+
+        server.hold = stop
+        await client.upload(file(size), on_progress=reported.append)
+    assert scope.cancelled_caught
+    await anyio.wait_all_tasks_blocked()
+    assert reported == []
+
+
 async def test_an_error_of_the_callback_reaches_the_caller_as_it_is(
     client: AsyncClient, file: File
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from wherry.client import errors
 from wherry.client.answers import Answer, UploadStatus, parse_error, parse_missing, parse_upload
-from wherry.client.decisions import Next, Verb, what_next
+from wherry.client.decisions import Next, Verb, wants_fresh_headers, what_next
 from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
 from wherry.client.plan import Chunk, ChunkSize, Patience, Plan, gaps
 from wherry.core.ranges import Range
@@ -55,6 +55,7 @@ def test_an_answer_is_the_error_that_the_vectors_say(vector: dict[str, Any]) -> 
     assert found == tuple(vector[name] for name in ("status", "code", "retryable", "retry_after"))
     verbs: tuple[Verb, ...] = ("init", "status", "chunk", "complete", "upload")
     assert {verb: what_next(error, verb).value for verb in verbs} == vector["next"]
+    assert wants_fresh_headers(error) is vector.get("fresh_headers", False)
 
 
 @named(VALUES)

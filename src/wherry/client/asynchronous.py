@@ -37,7 +37,7 @@ class AsyncClient:
     """Uploads to the server at `base_url`, the address before `/chunked-upload`.
 
     `headers`: fields sent with every request, or a function that gives them, plain or
-    async; it is asked again after a 401. `key` is sent as `Authorization: Bearer`.
+    async; it is called again after a 401 or 403. `key` is sent as `Authorization: Bearer`.
     `chunk_size` (bytes) and `concurrency`: at most this; None: what the server offers.
     `idle_timeout`: seconds without a byte or an answer after which a request is given up;
     `patience`: seconds without progress after which an upload is. What is learned of

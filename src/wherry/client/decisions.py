@@ -17,6 +17,7 @@ from wherry.client.errors import (
     NoRoom,
     TimedOut,
     TooLarge,
+    Unauthorized,
     UnexpectedAnswer,
     UploadGone,
 )
@@ -44,6 +45,14 @@ class Next(Enum):
     """Ask for the status, and send what is missing."""
     ANEW = "anew"
     """Begin a new upload, once."""
+
+
+def wants_fresh_headers(error: ClientError) -> bool:
+    """Whether the request is sent again, once, with headers that its caller makes anew.
+
+    403 counts as well as 401: frameworks answer it to a token that is missing or has expired.
+    """
+    return isinstance(error, Unauthorized)
 
 
 def what_next(error: ClientError, verb: Verb) -> Next:

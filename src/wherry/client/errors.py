@@ -64,7 +64,7 @@ class GaveUp(ClientError):
 
 
 class Unauthorized(ClientError):
-    """401, also with fresh headers, or 403."""
+    """401 or 403, also with fresh headers."""
 
 
 class Refused(ClientError):

@@ -2,8 +2,8 @@
 
 Rule 1: whatever goes wrong is a `ClientError`; httpx2's own errors end here.
 
-Rule 2: a 401 makes the headers be asked for anew, once for each request. What
-was sent before stays valid.
+Rule 2: after a 401 or 403 the function `headers` is called again and the request is sent
+again, once. What was acknowledged before stays valid.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from wherry.client.answers import (
     parse_upload,
     parse_uploads,
 )
+from wherry.client.decisions import wants_fresh_headers
 from wherry.client.errors import (
     ConnectionLost,
     NotAssessed,
     NotConnected,
     NotFound,
     TimedOut,
-    Unauthorized,
     UnexpectedAnswer,
 )
 from wherry.core.digests import Digest
@@ -189,8 +189,7 @@ class Wire:
             if answer.status < 400:
                 raise self._redirected(answer, path)
             error = parse_error(answer)
-            stale = answer.status == 401 and isinstance(error, Unauthorized)
-            if last_try or not stale or not await self._login.refresh(version):
+            if last_try or not wants_fresh_headers(error) or not await self._login.refresh(version):
                 break
         raise error
 

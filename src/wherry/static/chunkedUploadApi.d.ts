@@ -44,7 +44,7 @@ export declare class TooLarge extends UploadFailure {
 export declare class Aborted extends UploadFailure {
     name: string;
 }
-/** 401, also with fresh headers, or 403. What was sent stays; log in and call again. */
+/** 401 or 403, also with fresh headers. What was sent stays; log in and call again. */
 export declare class Unauthorized extends UploadFailure {
     name: string;
 }
@@ -93,7 +93,7 @@ export declare class FileChanged extends UploadFailure {
     name: string;
 }
 /** What the callers of the browser client see. Sizes in bytes, times in seconds. */
-/** Sent with every request; a function is asked again after a 401. */
+/** Sent with every request; a function is called again after a 401 or 403. */
 export type Headers = Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
 export interface UploadOptions {
     /** The address before `/chunked-upload`. Default: `/api`. */

@@ -57,7 +57,7 @@ var TooLarge = class extends UploadFailure {
 var Aborted = class extends UploadFailure {
 	name = "AbortError";
 };
-/** 401, also with fresh headers, or 403. What was sent stays; log in and call again. */
+/** 401 or 403, also with fresh headers. What was sent stays; log in and call again. */
 var Unauthorized = class extends UploadFailure {
 	name = "Unauthorized";
 };
@@ -218,6 +218,12 @@ var Control = class {
  * Rule 1: `tests/vectors` says for every answer what follows from it, and both clients
  * are held to that.
  */
+/**
+ * Whether the request is sent again, once, with headers that its caller makes anew.
+ *
+ * 403 counts as well as 401: frameworks answer it to a token that is missing or has expired.
+ */
+var wantsFreshHeaders = (error) => error instanceof Unauthorized;
 /** What is to be done after `error` has come instead of the answer to `verb`. */
 function whatNext(error, verb) {
 	const { code, facts } = error;
@@ -1418,7 +1424,7 @@ var Teller = class {
 		this.state = state;
 		if (news !== this.news) this.dueAt = news.retryAfter == null ? null : now + news.retryAfter;
 		this.news = news;
-		if (!isNew && now - this.toldAt < TELL_EVERY) return;
+		if (!isNew && (state === "cancelled" || now - this.toldAt < TELL_EVERY)) return;
 		this.toldAt = now;
 		const { details } = this;
 		const { bytesSent } = details;
@@ -1590,10 +1596,10 @@ function fields(xhr) {
 /**
  * One request each of the chunked API: no retries, no decisions.
  *
- * Rule 1: a 401 makes the headers be asked for anew, once for each request. What was
- * sent before stays valid.
+ * Rule 1: after a 401 or 403 the function `headers` is called again and the request is sent
+ * again, once. What was acknowledged before stays valid.
  */
-/** The headers of every request, asked for once and again after a 401. */
+/** The headers of every request, asked for once and again after a 401 or 403. */
 var Login = class {
 	headers;
 	version = 0;
@@ -1702,8 +1708,7 @@ var Wire = class {
 			});
 			if (answer.status >= 200 && answer.status < 300) return answer;
 			const error = parseError(answer);
-			const isStale = error instanceof Unauthorized;
-			if (isLastTry || !isStale || !this.login.refresh(version)) throw error;
+			if (isLastTry || !wantsFreshHeaders(error) || !this.login.refresh(version)) throw error;
 		}
 	}
 	async send(asked) {

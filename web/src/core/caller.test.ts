@@ -29,6 +29,32 @@ describe('the caller', () => {
     expect(server.only.state).toBe('cancelled')
   })
 
+  test.each(['init', 'chunk', 'upload'])(
+    'gets no progress after an abort during %s, though requests still run',
+    async (at) => {
+      const abort = new AbortController()
+      const states: string[] = []
+      const onProgress = (_: number, { state }: UploadDetails): void => void states.push(state)
+      const aSecond = (): Promise<void> =>
+        new Promise((resolve) => {
+          world.after(1, () => {
+            world.tick()
+            resolve()
+          })
+        })
+      server.hold = async ({ verb }) => {
+        if (verb !== at || abort.signal.aborted) return
+        abort.abort()
+        await aSecond()
+      }
+      const how = at === 'upload' ? 'whole' : 'chunks'
+      const one = upload(someFile(9 * STEP), { signal: abort.signal, onProgress }, how)
+      expect(await failure(one.start())).toMatchObject({ name: 'AbortError' })
+      await aSecond()
+      expect(states.indexOf('cancelled')).toBe(states.length - 1)
+    },
+  )
+
   test('that has aborted before sends nothing', async () => {
     const error = await failure(upload(someFile(9), { signal: AbortSignal.abort() }).start())
     expect(error).toMatchObject({ name: 'AbortError' })

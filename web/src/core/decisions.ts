@@ -9,6 +9,7 @@ import {
   ConnectionLost,
   NoRoom,
   TooLarge,
+  Unauthorized,
   UnexpectedAnswer,
   UploadGone,
   type UploadFailure,
@@ -36,6 +37,13 @@ export type Next =
 
 /** Where in an upload the error came; `upload` is the whole file in one request. */
 export type Verb = 'init' | 'status' | 'chunk' | 'complete' | 'upload'
+
+/**
+ * Whether the request is sent again, once, with headers that its caller makes anew.
+ *
+ * 403 counts as well as 401: frameworks answer it to a token that is missing or has expired.
+ */
+export const wantsFreshHeaders = (error: UploadFailure): boolean => error instanceof Unauthorized
 
 /** What is to be done after `error` has come instead of the answer to `verb`. */
 export function whatNext(error: UploadFailure, verb: Verb): Next {

@@ -62,7 +62,7 @@ export class Aborted extends UploadFailure {
   override name = 'AbortError'
 }
 
-/** 401, also with fresh headers, or 403. What was sent stays; log in and call again. */
+/** 401 or 403, also with fresh headers. What was sent stays; log in and call again. */
 export class Unauthorized extends UploadFailure {
   override name = 'Unauthorized'
 }

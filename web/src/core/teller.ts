@@ -45,7 +45,7 @@ export class Teller {
   ) {}
 
   noteSent(bytes: number): void {
-    this.flying += bytes // Less, when the same request is sent again after a 401.
+    this.flying += bytes // Less, when the same request is sent again after a 401 or 403.
     this.noteSpeed(Math.max(bytes, 0))
     this.tell(this.state, this.news)
   }
@@ -74,7 +74,8 @@ export class Teller {
     this.state = state
     if (news !== this.news) this.dueAt = news.retryAfter == null ? null : now + news.retryAfter
     this.news = news
-    if (!isNew && now - this.toldAt < TELL_EVERY) return
+    // Requests that still run after a cancel are no news to its caller.
+    if (!isNew && (state === 'cancelled' || now - this.toldAt < TELL_EVERY)) return
     this.toldAt = now
     const { details } = this
     const { bytesSent } = details

@@ -1,6 +1,6 @@
 /** What the callers of the browser client see. Sizes in bytes, times in seconds. */
 
-/** Sent with every request; a function is asked again after a 401. */
+/** Sent with every request; a function is called again after a 401 or 403. */
 export type Headers =
   Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { checkNotGone, isBrought, parseError, parseMissing, parseUpload } from './answers'
-import { whatNext, type Next, type Verb } from './decisions'
+import { wantsFreshHeaders, whatNext, type Next, type Verb } from './decisions'
 import { ConnectionLost, UploadFailure } from './errors'
 import { ChunkSize, Patience, Plan, unknownWay, type Chunk, type Way } from './plan'
 import { gaps } from './ranges'
@@ -25,6 +25,7 @@ interface AnswerVector {
   code: string
   retryable: boolean
   retry_after: number | null
+  fresh_headers?: true
   next: Record<Verb, Next>
 }
 
@@ -100,6 +101,7 @@ describe('an answer is the error that the vectors say', () => {
     expect(Object.fromEntries(verbs.map((verb) => [verb, whatNext(error, verb)]))).toEqual(
       vector.next,
     )
+    expect(wantsFreshHeaders(error)).toBe(vector.fresh_headers ?? false)
     expect(verbs).toEqual(['init', 'status', 'chunk', 'complete', 'upload'])
   })
 })

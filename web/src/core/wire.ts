@@ -1,11 +1,12 @@
 /**
  * One request each of the chunked API: no retries, no decisions.
  *
- * Rule 1: a 401 makes the headers be asked for anew, once for each request. What was
- * sent before stays valid.
+ * Rule 1: after a 401 or 403 the function `headers` is called again and the request is sent
+ * again, once. What was acknowledged before stays valid.
  */
 
 import { parseError, parseMissing, parseUpload, type Status } from './answers'
+import { wantsFreshHeaders } from './decisions'
 import { ConnectionLost, Unauthorized, UploadFailure } from './errors'
 import { renderDigest, type Part } from './digest'
 import type { Source } from './source'
@@ -15,7 +16,7 @@ import type { World } from './world'
 
 type Sent = (loaded: number, total: number) => void
 
-/** The headers of every request, asked for once and again after a 401. */
+/** The headers of every request, asked for once and again after a 401 or 403. */
 class Login {
   version = 0
   private known: Promise<Record<string, string>> | null = null
@@ -144,8 +145,7 @@ export class Wire {
       })
       if (answer.status >= 200 && answer.status < 300) return answer
       const error = parseError(answer)
-      const isStale = error instanceof Unauthorized
-      if (isLastTry || !isStale || !this.login.refresh(version)) throw error
+      if (isLastTry || !wantsFreshHeaders(error) || !this.login.refresh(version)) throw error
     }
   }
 
