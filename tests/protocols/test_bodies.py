@@ -13,8 +13,9 @@ from starlette.types import Message
 
 from wherry.body import Ended
 from wherry.core.errors import BadRequest, UploadError
-from wherry.protocols.bodies import AsgiBody
-from wherry.protocols.formbody import FormBody
+from wherry.protocols.bodies.asgi import AsgiSource
+from wherry.protocols.bodies.form import FormFile
+from wherry.protocols.bodies.source import Form, SourceBody
 
 pytestmark = pytest.mark.anyio
 
@@ -36,10 +37,10 @@ def bringing(pieces: list[bytes], then: str = "end") -> Receive:
     return receive
 
 
-async def poured(body: AsgiBody, limit: int) -> tuple[bytes, Ended]:
+async def poured(source: AsgiSource, limit: int) -> tuple[bytes, Ended]:
     got = bytearray()
-    async with body:
-        ended = await body.pour(lambda data: got.extend(data), limit)
+    async with source:
+        ended = await SourceBody(source).pour(lambda data: got.extend(data), limit)
     return bytes(got), ended
 
 
@@ -51,7 +52,7 @@ def test_whatever_the_pieces_the_bytes_come_in_order(
     whole = b"".join(pieces)
 
     async def run() -> None:
-        body = AsgiBody(bringing(pieces or [b""]), len(whole), 5)
+        body = SourceBody(AsgiSource(bringing(pieces or [b""]), len(whole), 5))
         got = bytearray()
         for limit in limits:
             before = len(got)
@@ -66,14 +67,14 @@ def test_whatever_the_pieces_the_bytes_come_in_order(
 
 
 async def test_a_client_that_goes_away_has_been_cut() -> None:
-    body = AsgiBody(bringing([b"abc"], then="gone"), 10, 5)
-    assert await poured(body, 10) == (b"abc", Ended.CUT)
-    assert body.remaining == 0
+    source = AsgiSource(bringing([b"abc"], then="gone"), 10, 5)
+    assert await poured(source, 10) == (b"abc", Ended.CUT)
+    assert source.remaining == 0
 
 
 async def test_a_client_that_sends_nothing_more_has_stalled_and_what_came_is_kept() -> None:
-    body = AsgiBody(bringing([b"abc"], then="hang"), 10, 0.05)
-    assert await poured(body, 10) == (b"abc", Ended.STALLED)
+    source = AsgiSource(bringing([b"abc"], then="hang"), 10, 0.05)
+    assert await poured(source, 10) == (b"abc", Ended.STALLED)
 
 
 async def test_a_body_that_trickles_has_stalled_however_often_a_byte_comes() -> None:
@@ -81,7 +82,7 @@ async def test_a_body_that_trickles_has_stalled_however_often_a_byte_comes() -> 
         await asyncio.sleep(0.01)
         return {"type": "http.request", "body": b"x", "more_body": True}
 
-    got, ended = await poured(AsgiBody(receive, 1000, 0.1), 1000)
+    got, ended = await poured(AsgiSource(receive, 1000, 0.1), 1000)
     assert ended is Ended.STALLED
     assert 0 < len(got) < 100
 
@@ -90,14 +91,15 @@ async def test_a_slow_disk_is_not_the_clients_fault() -> None:
     """Each block takes longer to write than a client may be silent."""
     import time
 
-    body = AsgiBody(bringing([b"x" * 1000] * 5), 5000, 0.05)
+    source = AsgiSource(bringing([b"x" * 1000] * 5), 5000, 0.05)
+    body = SourceBody(source)
     got = bytearray()
 
     def slow(data: memoryview) -> None:
         time.sleep(0.06)
         got.extend(data)
 
-    async with body:
+    async with source:
         ended = Ended.WHOLE
         while body.remaining and ended is Ended.WHOLE:
             ended = await body.pour(slow, 1000)
@@ -116,8 +118,8 @@ async def test_a_cancelled_pour_returns_only_after_the_last_write() -> None:
         finish.wait(5)
         wrote = True
 
-    body = AsgiBody(bringing([b"abc"], then="hang"), 10, 5)
-    async with body:
+    source = AsgiSource(bringing([b"abc"], then="hang"), 10, 5)
+    async with source:
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
 
@@ -127,7 +129,7 @@ async def test_a_cancelled_pour_returns_only_after_the_last_write() -> None:
                     finish.set()
 
                 group.start_soon(cancel)
-                await body.pour(sink, 10)
+                await SourceBody(source).pour(sink, 10)
     assert wrote
 
 
@@ -151,11 +153,12 @@ def test_any_bytes_are_a_form_or_an_upload_error(
 
     async def run() -> None:
         content_type = "multipart/form-data; boundary=b"
-        async with FormBody(bringing(pieces), len(data), 5, content_type, "file") as form:
+        async with AsgiSource(bringing(pieces), len(data), 5) as source:
             try:
-                await form.fields()
-                while form.remaining:
-                    if await form.pour(lambda _: None, 100) is not Ended.WHOLE:
+                file = FormFile(source, content_type, "file")
+                body = SourceBody(file, await file.form())
+                while body.remaining:
+                    if await body.pour(lambda _: None, 100) is not Ended.WHOLE:
                         break
             except UploadError:
                 pass
@@ -169,4 +172,48 @@ def test_any_bytes_are_a_form_or_an_upload_error(
 )
 async def test_a_form_without_a_boundary_is_refused(content_type: str) -> None:
     with pytest.raises(BadRequest):
-        FormBody(bringing([b""]), 0, 1, content_type, "file")
+        FormFile(AsgiSource(bringing([b""]), 0, 1), content_type, "file")
+
+
+class Lane:
+    """A source that has nothing to do with ASGI: pieces of a buffer that is used again."""
+
+    timeout = 5.0
+    ended: Ended | None = None
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self.remaining = len(data)
+        self._pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        self._buffer = bytearray(size)
+
+    async def read(self) -> list[memoryview]:
+        if not self._pieces:
+            self.ended, self.remaining = Ended.WHOLE, 0
+            return []
+        piece = self._pieces.pop(0)
+        self._buffer[: len(piece)] = piece
+        self.remaining -= len(piece)
+        return [memoryview(self._buffer)[: len(piece)]]
+
+    async def is_ready(self) -> bool:
+        return False
+
+    def excuse(self, seconds: float) -> None:
+        assert seconds >= 0
+
+
+@pytest.mark.parametrize("size", [1, 7, 4096])
+async def test_a_form_is_read_from_any_source(size: int) -> None:
+    content = bytes(range(256)) * 9
+    data = (
+        b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.bin"\r\n'
+        b"Content-Type: video/mp4\r\n\r\n" + content + b"\r\n--b--\r\n"
+    )
+    file = FormFile(Lane(data, size), "multipart/form-data; boundary=b", "file")
+    form = await file.form()
+    assert form == Form({"note": "hello"}, "a.bin", "video/mp4")
+    body, got = SourceBody(file, form), bytearray()
+    assert body.remaining == len(content)
+    assert await body.pour(lambda piece: got.extend(piece), len(content)) is Ended.WHOLE
+    assert (bytes(got), body.remaining) == (content, 0)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wherry.core.errors import UploadError
 from wherry.core.limits import LARGEST
+from wherry.protocols.bodies.form import parse_boundary
 from wherry.protocols.chunked import (
     CancelRequest,
     CompleteRequest,
@@ -18,7 +19,6 @@ from wherry.protocols.chunked import (
     parse_init,
 )
 from wherry.protocols.form import parse_disposition
-from wherry.protocols.formbody import parse_boundary
 from wherry.protocols.parsing import parse_filename, parse_id, parse_model, parse_number
 
 anything = st.recursive(

@@ -27,16 +27,9 @@ from wherry.core.pages import LARGEST_PAGE, PAGE, Mark, Page, Slice
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
-from wherry.protocols.bodies import AsgiBody
+from wherry.protocols.bodies import body_of
 from wherry.protocols.bodylimit import most_chunk
-from wherry.protocols.formbody import FormBody
-from wherry.protocols.parsing import (
-    media_type,
-    parse_content_length,
-    parse_id,
-    parse_number,
-    read_model,
-)
+from wherry.protocols.parsing import parse_id, parse_number, read_model
 
 #: A stream of events ends after this time, in seconds; the client opens the next.
 EVENTS_END = 25.0
@@ -97,22 +90,12 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
 
 
 async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
-    if media_type(request) == "multipart/form-data":
-        return await _form_chunk(request, caller, engine, request.headers["content-type"])
-    write = parse_chunk(dict(request.query_params), request.headers.get("content-digest"))
-    length, timeout = parse_content_length(request), engine.settings.chunk_timeout
-    async with AsgiBody(request.receive, length, timeout) as body:
-        upload = await engine.write(caller, write, body)
-    return JSONResponse(render_received(upload))
-
-
-async def _form_chunk(
-    request: Request, caller: Caller, engine: Engine, content_type: str
-) -> Response:
-    length, timeout = parse_content_length(request), engine.settings.chunk_timeout
-    async with FormBody(request.receive, length, timeout, content_type, "chunk") as body:
-        fields = dict(request.query_params) | await body.fields()
-        digest = request.headers.get("content-digest") or fields.get("digest")
+    async with body_of(request, engine.settings.chunk_timeout, "chunk") as body:
+        fields = dict(request.query_params)
+        digest = request.headers.get("content-digest")
+        if body.form is not None:
+            fields |= body.form.fields
+            digest = digest or fields.get("digest")
         upload = await engine.write(caller, parse_chunk(fields, digest), body)
     return JSONResponse(render_received(upload))
 

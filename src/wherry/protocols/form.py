@@ -14,35 +14,37 @@ from wherry.core.names import LONGEST_TEXT
 from wherry.core.requests import Caller, Create
 from wherry.core.upload import Upload
 from wherry.engine import Engine
-from wherry.protocols.bodies import AsgiBody
-from wherry.protocols.formbody import FormBody
-from wherry.protocols.parsing import media_type, parse_content_length, parse_filename, raw_header
+from wherry.protocols.bodies import RequestBody, body_of
+from wherry.protocols.parsing import parse_filename, raw_header
 
 
 async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
-    content_type = request.headers.get("content-type", "")
-    length, timeout = parse_content_length(request), engine.settings.chunk_timeout
-    fingerprint = parse_fingerprint(request.query_params.get("fingerprint"))
-    if media_type(request) == "multipart/form-data":
-        async with FormBody(request.receive, length, timeout, content_type, "file") as form:
-            metadata = await form.fields()
-            create = Create(
-                form.named(),
-                length=None,
-                at_most=reckoned(form.remaining, engine.settings.max_size),
-                content_type=form.file_type,
-                fingerprint=fingerprint,
-                metadata=metadata,
-            )
-            done = await engine.receive(caller, create, form)
-    else:
-        name = parse_disposition(raw_header(request, "content-disposition"))
-        async with AsgiBody(request.receive, length, timeout) as body:
-            create = Create(
-                name, length, content_type=content_type or None, fingerprint=fingerprint
-            )
-            done = await engine.receive(caller, create, body)
+    async with body_of(request, engine.settings.chunk_timeout, "file") as body:
+        create = parse_upload(request, body, engine.settings.max_size)
+        done = await engine.receive(caller, create, body)
     return JSONResponse(render_upload(done), 200 if done.is_complete() else 202)
+
+
+def parse_upload(request: Request, body: RequestBody, max_size: int | None) -> Create:
+    """What the request says of its file. Raises `BadRequest`."""
+    fingerprint = parse_fingerprint(request.query_params.get("fingerprint"))
+    if body.form is None:
+        return Create(
+            parse_disposition(raw_header(request, "content-disposition")),
+            body.remaining,
+            content_type=request.headers.get("content-type") or None,
+            fingerprint=fingerprint,
+        )
+    if not body.form.filename:
+        raise BadRequest("filename", "is missing")
+    return Create(
+        body.form.filename,
+        length=None,
+        at_most=reckoned(body.remaining, max_size),
+        content_type=body.form.content_type,
+        fingerprint=fingerprint,
+        metadata=body.form.fields,
+    )
 
 
 def reckoned(length: int, max_size: int | None) -> int:
