@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from wherry.core.assessment import Assessment, AssessmentState, Step
-from wherry.core.digests import parse_digest
+from wherry.core.digests import Digest
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
 
@@ -63,7 +63,7 @@ def upload_of(row: Row[Any], parts: Iterable[Part], leases: Iterable[Lease]) -> 
         created_at=row.created_at,
         content_type=row.content_type,
         fingerprint=row.fingerprint,
-        digest=None if row.digest is None else parse_digest(row.digest, "digest"),
+        digest=None if row.digest is None else Digest.parse(row.digest),
         metadata=row.metadata,
         state=State(row.state),
         received=PartSet(tuple(parts)),

@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from wherry.core.admission import ask_again
-from wherry.core.digests import parse_digest, parse_file_digest
 from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST
 from wherry.core.names import LONGEST_TEXT, MOST_METADATA
@@ -29,6 +28,7 @@ from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
 from wherry.protocols.bodies import body_of
 from wherry.protocols.bodylimit import most_chunk
+from wherry.protocols.digests import parse_digest, parse_file_digest
 from wherry.protocols.parsing import parse_id, parse_number, read_model
 
 #: A stream of events ends after this time, in seconds; the client opens the next.
