@@ -19,7 +19,7 @@ from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.tables import metadata
 from wherry.core.assessment import AssessmentState
 from wherry.core.limits import Limits
-from wherry.core.pages import Mark, Slice
+from wherry.core.pages import Cursor, PageRequest
 from wherry.core.upload import GONE, UNFINISHED, State
 from wherry.testing.catalog.many import fill
 from wherry.testing.catalog.scene import new_upload
@@ -27,8 +27,8 @@ from wherry.testing.catalog.scene import new_upload
 pytestmark = pytest.mark.anyio
 
 NOW = 5000.0
-TEN = Slice(limit=10)
-NEXT = Slice(Mark(NOW - 5, "0"), 10, newest=True)
+TEN = PageRequest(limit=10)
+NEXT = PageRequest(Cursor(NOW - 5, "0"), 10, newest=True)
 
 Ask = Callable[[SqlCatalog], Awaitable[object]]
 ASKED: dict[str, Ask] = {

@@ -1,4 +1,4 @@
-"""A mark comes back from its text as it was, and nothing else is taken for one."""
+"""A cursor comes back from its text as it was, and nothing else is taken for one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wherry.core.pages import Mark
+from wherry.core.pages import Cursor
 
 
 @given(
@@ -14,7 +14,7 @@ from wherry.core.pages import Mark
     st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True),
 )
 def test_a_mark_comes_back_from_its_text(created_at: float, id_: str) -> None:
-    assert Mark.parse(str(Mark(created_at, id_))) == Mark(created_at, id_)
+    assert Cursor.parse(str(Cursor(created_at, id_))) == Cursor(created_at, id_)
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ def test_a_mark_comes_back_from_its_text(created_at: float, id_: str) -> None:
 )
 def test_what_is_no_mark_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        Mark.parse(text)
+        Cursor.parse(text)
 
 
 def test_marks_are_in_the_order_of_time_and_then_of_identifiers() -> None:
-    marks = [Mark(2.0, "a"), Mark(1.0, "b"), Mark(1.0, "a")]
-    assert sorted(marks) == [Mark(1.0, "a"), Mark(1.0, "b"), Mark(2.0, "a")]
+    cursors = [Cursor(2.0, "a"), Cursor(1.0, "b"), Cursor(1.0, "a")]
+    assert sorted(cursors) == [Cursor(1.0, "a"), Cursor(1.0, "b"), Cursor(2.0, "a")]

@@ -18,7 +18,7 @@ from typing import Protocol
 from wherry.catalog.census import Census
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
-from wherry.core.pages import FIRST, Page, Slice
+from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.upload import State, Upload
 
 Change = Callable[[Upload], Upload]
@@ -69,7 +69,7 @@ class Catalog(Protocol):
         self,
         states: Collection[State] | None = None,
         owner: str | None = None,
-        part: Slice = FIRST,
+        page: PageRequest = FIRST_PAGE,
     ) -> Page[Upload]:
         """Some of these uploads, oldest first if not said otherwise."""
 
@@ -80,20 +80,20 @@ class Catalog(Protocol):
         """The identifiers of all uploads in these states, which should be few."""
 
     async def due(
-        self, states: Collection[State], before: float, now: float, part: Slice = FIRST
+        self, states: Collection[State], before: float, now: float, page: PageRequest = FIRST_PAGE
     ) -> Page[Upload]:
         """Of these states those that were created at `before` or earlier.
 
         And those that seem to have been created after `now`: the clock was set back.
         """
 
-    async def due_files(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+    async def due_files(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         """Complete uploads created at `before` or earlier whose file is there.
 
         Without those whose assessment still needs it.
         """
 
-    async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+    async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         """Uploads whose file was discarded at `before` or earlier, in the order of that."""
 
     async def census(self, now: float, latest: float = inf) -> Census:
@@ -125,7 +125,7 @@ class Catalog(Protocol):
     ) -> Assessment | None:
         """Apply `change` to the oldest that is claimable at `now`; None if there is none."""
 
-    async def assessments(self, part: Slice = FIRST) -> Page[Assessment]:
+    async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         """Some of the assessments, oldest first if not said otherwise."""
 
     async def close(self) -> None:

@@ -32,7 +32,7 @@ from wherry.catalog.writer import Writer
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, UploadNotFound
-from wherry.core.pages import FIRST, Page, Slice
+from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.upload import State, Upload
 
 T = TypeVar("T")
@@ -125,9 +125,9 @@ class SqlCatalog:
         self,
         states: Collection[State] | None = None,
         owner: str | None = None,
-        part: Slice = FIRST,
+        page: PageRequest = FIRST_PAGE,
     ) -> Page[Upload]:
-        return await self._list(lambda c: lists.uploads_page(c, states, owner, part))
+        return await self._list(lambda c: lists.uploads_page(c, states, owner, page))
 
     async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
         return await self._list(lambda c: lists.alike(c, owner, fingerprint))
@@ -136,15 +136,15 @@ class SqlCatalog:
         return await self._list(lambda c: lists.ids(c, states))
 
     async def due(
-        self, states: Collection[State], before: float, now: float, part: Slice = FIRST
+        self, states: Collection[State], before: float, now: float, page: PageRequest = FIRST_PAGE
     ) -> Page[Upload]:
-        return await self._list(lambda c: lists.due(c, states, before, now, part))
+        return await self._list(lambda c: lists.due(c, states, before, now, page))
 
-    async def due_files(self, before: float, part: Slice = FIRST) -> Page[Upload]:
-        return await self._list(lambda c: lists.due_files(c, before, part))
+    async def due_files(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
+        return await self._list(lambda c: lists.due_files(c, before, page))
 
-    async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
-        return await self._list(lambda c: lists.due_records(c, before, part))
+    async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
+        return await self._list(lambda c: lists.due_records(c, before, page))
 
     async def census(self, now: float, latest: float = inf) -> Census:
         return await self._read(lambda c: census(c, now, latest))
@@ -177,8 +177,8 @@ class SqlCatalog:
             return None
         return await _wait(self._writer.submit(Claim(now, change)))
 
-    async def assessments(self, part: Slice = FIRST) -> Page[Assessment]:
-        return await self._list(lambda c: lists.assessments_page(c, part))
+    async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
+        return await self._list(lambda c: lists.assessments_page(c, page))
 
     async def close(self) -> None:
         """Carry out what waits, answer what was asked, let go of the files. Again: nothing."""

@@ -35,7 +35,7 @@ from wherry.catalog.queries import MANY, uploads_by_id
 from wherry.catalog.rows import assessment_of
 from wherry.catalog.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
 from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
-from wherry.core.pages import PAGE, PARTS_ON_PAGE, Mark, Page, Slice
+from wherry.core.pages import PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.upload import State, Upload
 
 Statement = Select[Any]
@@ -48,18 +48,18 @@ _MOST = bindparam("most", type_=Integer)
 class _Way:
     """The way along an index, so far as it shapes a statement."""
 
-    goes_on: bool  #: It begins behind a mark.
+    goes_on: bool  #: It begins behind a cursor.
     newest: bool
 
     @classmethod
-    def of(cls, part: Slice) -> _Way:
-        return cls(part.after is not None, part.newest)
+    def of(cls, page: PageRequest) -> _Way:
+        return cls(page.after is not None, page.newest)
 
     def walk(self, key: tuple[Column[Any], Column[Any]], *conditions: Any) -> Statement:
         """Where the records under these conditions stand, in order of `key`, at most `most`."""
         here = tuple_(*key)
-        rest = [here < _AFTER if self.newest else here > _AFTER] if self.goes_on else []
-        found = select(key[0].label("at"), key[1].label("id")).where(*conditions, *rest)
+        beyond = [here < _AFTER if self.newest else here > _AFTER] if self.goes_on else []
+        found = select(key[0].label("at"), key[1].label("id")).where(*conditions, *beyond)
         return found.order_by(*map(self._turned, key)).limit(_MOST)
 
     def merged(self, walks: Sequence[Statement]) -> Statement:
@@ -116,14 +116,14 @@ def _assessments(way: _Way) -> Statement:
 
 
 def uploads_page(
-    connection: Connection, states: Collection[State] | None, owner: str | None, part: Slice
+    connection: Connection, states: Collection[State] | None, owner: str | None, page: PageRequest
 ) -> Page[Upload]:
     """`states` None: of every state; `owner` None: of every owner."""
     wanted = _named(State if states is None else states)
     if not wanted:
         return Page()
-    statement = _of_states(_Way.of(part), len(wanted), owner is not None)
-    return _page(connection, statement, wanted | {"owner": owner}, part)
+    statement = _of_states(_Way.of(page), len(wanted), owner is not None)
+    return _page(connection, statement, wanted | {"owner": owner}, page)
 
 
 def alike(connection: Connection, owner: str, fingerprint: str) -> list[Upload]:
@@ -143,18 +143,18 @@ _ALIKE = (
 
 
 def due(
-    connection: Connection, states: Collection[State], before: float, now: float, part: Slice
+    connection: Connection, states: Collection[State], before: float, now: float, page: PageRequest
 ) -> Page[Upload]:
     wanted = _named(states) | {"before": before, "now": now}
-    return _page(connection, _due(_Way.of(part), len(states)), wanted, part)
+    return _page(connection, _due(_Way.of(page), len(states)), wanted, page)
 
 
-def due_files(connection: Connection, before: float, part: Slice) -> Page[Upload]:
-    return _page(connection, _due_files(_Way.of(part)), {"before": before}, part)
+def due_files(connection: Connection, before: float, page: PageRequest) -> Page[Upload]:
+    return _page(connection, _due_files(_Way.of(page)), {"before": before}, page)
 
 
-def due_records(connection: Connection, before: float, part: Slice) -> Page[Upload]:
-    return _page(connection, _due_records(_Way.of(part)), {"before": before}, part)
+def due_records(connection: Connection, before: float, page: PageRequest) -> Page[Upload]:
+    return _page(connection, _due_records(_Way.of(page)), {"before": before}, page)
 
 
 def ids(connection: Connection, states: Collection[State]) -> frozenset[str]:
@@ -163,15 +163,15 @@ def ids(connection: Connection, states: Collection[State]) -> frozenset[str]:
     return frozenset(connection.execute(found).scalars())
 
 
-def assessments_page(connection: Connection, part: Slice) -> Page[Assessment]:
-    marks = _marks(connection, _assessments(_Way.of(part)), {}, part)
-    shown = [mark.id for mark in marks[: part.limit]]
+def assessments_page(connection: Connection, page: PageRequest) -> Page[Assessment]:
+    cursors = _cursors(connection, _assessments(_Way.of(page)), {}, page)
+    shown = [cursor.id for cursor in cursors[: page.limit]]
     found: dict[str, Assessment] = {}
     for first in range(0, len(shown), MANY):
         some = select(assessments).where(assessments.c.id.in_(shown[first : first + MANY]))
         found |= {row.id: assessment_of(row) for row in connection.execute(some)}
-    rest = marks[part.limit - 1] if len(marks) > part.limit else None
-    return Page([found[id_] for id_ in shown], rest)
+    next_ = cursors[page.limit - 1] if len(cursors) > page.limit else None
+    return Page([found[id_] for id_ in shown], next_)
 
 
 def _named(states: Collection[State] | type[State]) -> dict[str, object]:
@@ -179,35 +179,35 @@ def _named(states: Collection[State] | type[State]) -> dict[str, object]:
 
 
 def _page(
-    connection: Connection, statement: Statement, given: Mapping[str, object], part: Slice
+    connection: Connection, statement: Statement, given: Mapping[str, object], page: PageRequest
 ) -> Page[Upload]:
-    marks = _marks(connection, statement, given, part)
-    shown = _with_few_parts(connection, marks[: part.limit])
-    found = uploads_by_id(connection, [mark.id for mark in shown])
-    rest = shown[-1] if len(shown) < len(marks) else None
-    return Page([found[mark.id] for mark in shown], rest)
+    cursors = _cursors(connection, statement, given, page)
+    shown = _with_few_parts(connection, cursors[: page.limit])
+    found = uploads_by_id(connection, [cursor.id for cursor in shown])
+    next_ = shown[-1] if len(shown) < len(cursors) else None
+    return Page([found[cursor.id] for cursor in shown], next_)
 
 
-def _marks(
-    connection: Connection, statement: Statement, given: Mapping[str, object], part: Slice
-) -> list[Mark]:
+def _cursors(
+    connection: Connection, statement: Statement, given: Mapping[str, object], page: PageRequest
+) -> list[Cursor]:
     """One more than the page has, if there is one more."""
-    after = part.after
+    after = page.after
     here = {} if after is None else {"after_at": after.at, "after_id": after.id}
-    found = connection.execute(statement, {**given, **here, "most": part.limit + 1})
-    return [Mark(row.at, row.id) for row in found]
+    found = connection.execute(statement, {**given, **here, "most": page.limit + 1})
+    return [Cursor(row.at, row.id) for row in found]
 
 
-def _with_few_parts(connection: Connection, marks: Sequence[Mark]) -> Sequence[Mark]:
+def _with_few_parts(connection: Connection, cursors: Sequence[Cursor]) -> Sequence[Cursor]:
     """As many of them as a page may have with all their parts, one at least."""
     counted: dict[str, int] = {}
-    for first in range(0, len(marks), MANY):
-        some = [mark.id for mark in marks[first : first + MANY]]
+    for first in range(0, len(cursors), MANY):
+        some = [cursor.id for cursor in cursors[first : first + MANY]]
         found = connection.execute(_COUNTED, {"ids": some})
         counted |= {row[0]: row[1] for row in found}
-    in_all = accumulate(counted.get(mark.id, 0) for mark in marks)
+    in_all = accumulate(counted.get(cursor.id, 0) for cursor in cursors)
     fitting = sum(count <= PARTS_ON_PAGE for count in in_all)
-    return marks[: max(fitting, 1)]
+    return cursors[: max(fitting, 1)]
 
 
 _COUNTED = (

@@ -91,17 +91,19 @@ def uploads(
 async def _every_upload(
     engine: "Engine", limit: int | None, newest: bool
 ) -> AsyncIterator["Upload"]:
-    from wherry.core.pages import LARGEST_PAGE, Mark, Slice  # noqa: PLC0415
+    from wherry.core.pages import LARGEST_PAGE, Cursor, PageRequest  # noqa: PLC0415
 
-    after: Mark | None = None
+    after: Cursor | None = None
     left = limit
     while left is None or left > 0:
         most = LARGEST_PAGE if left is None else min(left, LARGEST_PAGE)
-        page = await engine.uploads(OPERATOR, None, Slice(after, most, newest), everybody=True)
+        page = await engine.uploads(
+            OPERATOR, None, PageRequest(after, most, newest), everybody=True
+        )
         for upload in page:
             yield upload
         left = None if left is None else left - len(page)
-        if (after := page.rest) is None:
+        if (after := page.next) is None:
             return
 
 

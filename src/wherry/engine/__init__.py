@@ -24,7 +24,7 @@ from wherry.core.admission import Space, check_fits_ever
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
 from wherry.core.errors import InLine, NoRoom, NotThere, TypeRefused, UploadError
-from wherry.core.pages import FIRST, Page, Slice
+from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.rights import latest
 from wherry.core.upload import State, Upload
@@ -301,7 +301,7 @@ class Engine:
         self,
         caller: Caller,
         states: Collection[State] | None = None,
-        part: Slice = FIRST,
+        page: PageRequest = FIRST_PAGE,
         *,
         everybody: bool = False,
     ) -> Page[Upload]:
@@ -309,7 +309,7 @@ class Engine:
         if everybody and not caller.operator:
             raise NotThere
         owner = None if everybody else caller.owner
-        return await self._ground.catalog.uploads(states, owner, part)
+        return await self._ground.catalog.uploads(states, owner, page)
 
     async def alike(self, caller: Caller, fingerprint: str) -> list[Upload]:
         """The caller's newest uploads of the file with this fingerprint; newest first."""

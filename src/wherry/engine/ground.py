@@ -21,7 +21,7 @@ from typing import ParamSpec, TypeVar
 from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
-from wherry.core.pages import Mark, Page, Slice
+from wherry.core.pages import Cursor, Page, PageRequest
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.core.worker import Worker
@@ -137,16 +137,18 @@ class Ground:
         upload.check_owner(caller)
         return upload
 
-    async def pages(self, ask: Callable[[Slice], Awaitable[Page[R]]]) -> AsyncIterator[Page[R]]:
+    async def pages(
+        self, ask: Callable[[PageRequest], Awaitable[Page[R]]]
+    ) -> AsyncIterator[Page[R]]:
         """A list from its beginning to its end. What comes behind meanwhile is met, too."""
-        after: Mark | None = None
+        after: Cursor | None = None
         while True:
-            page = await ask(Slice(after, BATCH))
+            page = await ask(PageRequest(after, BATCH))
             yield page
-            if (after := page.rest) is None:
+            if (after := page.next) is None:
                 return
 
-    async def every(self, ask: Callable[[Slice], Awaitable[Page[R]]]) -> AsyncIterator[R]:
+    async def every(self, ask: Callable[[PageRequest], Awaitable[Page[R]]]) -> AsyncIterator[R]:
         """All records of a list, of which only a page is held at a time."""
         async for page in self.pages(ask):
             for record in page:

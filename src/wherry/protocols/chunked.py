@@ -22,7 +22,7 @@ from wherry.core.admission import ask_again
 from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST
 from wherry.core.names import LONGEST_TEXT, MOST_METADATA
-from wherry.core.pages import LARGEST_PAGE, PAGE, Mark, Page, Slice
+from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
@@ -150,13 +150,13 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
 async def listing(request: Request, caller: Caller, engine: Engine) -> Response:
     if (fingerprint := request.query_params.get("fingerprint")) is not None:
         return await _list(Page(await engine.alike(caller, fingerprint)), engine)
-    states, part = parse_part(request.query_params)
-    return await _list(await engine.uploads(caller, states, part), engine)
+    states, page = parse_page_request(request.query_params)
+    return await _list(await engine.uploads(caller, states, page), engine)
 
 
 async def everybodys(request: Request, caller: Caller, engine: Engine) -> Response:
-    states, part = parse_part(request.query_params)
-    return await _list(await engine.uploads(caller, states, part, everybody=True), engine)
+    states, page = parse_page_request(request.query_params)
+    return await _list(await engine.uploads(caller, states, page, everybody=True), engine)
 
 
 async def _list(page: Page[Upload], engine: Engine) -> Response:
@@ -167,8 +167,8 @@ async def _list(page: Page[Upload], engine: Engine) -> Response:
         texts.append(json.dumps(content, ensure_ascii=False, separators=(",", ":")))
         if len(texts) % RENDERED_AT_ONCE == 0:
             await asyncio.sleep(0)  # a chunk may be waiting
-    rest = json.dumps(None if page.rest is None else str(page.rest))
-    text = f'{{"uploads":[{",".join(texts)}],"next":{rest}}}'
+    following = json.dumps(None if page.next is None else str(page.next))
+    text = f'{{"uploads":[{",".join(texts)}],"next":{following}}}'
     return Response(text, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
@@ -212,8 +212,8 @@ def parse_chunk(fields: dict[str, str], digest: str | None) -> Write:
     )
 
 
-def parse_part(query: QueryParams) -> tuple[frozenset[State] | None, Slice]:
-    """Which uploads a list is of, and which part of it is wanted. Raises `BadRequest`."""
+def parse_page_request(query: QueryParams) -> tuple[frozenset[State] | None, PageRequest]:
+    """Which uploads a list is of, and which page of it is wanted. Raises `BadRequest`."""
     states = {name for text in query.getlist("state") for name in text.split(",")}
     if unknown := states - {state.value for state in State}:
         raise BadRequest("state", f"is none of an upload: {min(unknown)[:20]!r}")
@@ -222,14 +222,14 @@ def parse_part(query: QueryParams) -> tuple[frozenset[State] | None, Slice]:
         raise BadRequest("limit", "must be at least 1")
     if (order := query.get("order", "oldest")) not in ("oldest", "newest"):
         raise BadRequest("order", "must be oldest or newest")
-    after = None if "after" not in query else parse_mark(query["after"])
+    after = None if "after" not in query else parse_cursor(query["after"])
     wanted = frozenset(map(State, states)) or None
-    return wanted, Slice(after, min(limit, LARGEST_PAGE), newest=order == "newest")
+    return wanted, PageRequest(after, min(limit, LARGEST_PAGE), newest=order == "newest")
 
 
-def parse_mark(text: str) -> Mark:
+def parse_cursor(text: str) -> Cursor:
     try:
-        return Mark.parse(text)
+        return Cursor.parse(text)
     except ValueError:
         raise BadRequest("after", "must be the next of the page before") from None
 

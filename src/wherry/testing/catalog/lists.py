@@ -7,22 +7,22 @@ from dataclasses import replace
 
 from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment
-from wherry.core.pages import PARTS_ON_PAGE, Mark, Page, Slice
+from wherry.core.pages import PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.ranges import Part, PartSet
 from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.testing.catalog.scene import new_upload, whole_upload
 
-Ask = Callable[[Slice], Awaitable[Page[Upload]]]
+Ask = Callable[[PageRequest], Awaitable[Page[Upload]]]
 
 
 async def _walked(ask: Ask, limit: int, newest: bool = False) -> list[list[str]]:
     """The identifiers on each page, to the last."""
     pages: list[list[str]] = []
-    after: Mark | None = None
+    after: Cursor | None = None
     while not pages or after is not None:
-        page = await ask(Slice(after, limit, newest))
+        page = await ask(PageRequest(after, limit, newest))
         pages.append([upload.id for upload in page])
-        after = page.rest
+        after = page.next
     return pages
 
 
@@ -47,12 +47,12 @@ async def pages_join_to_the_whole_list(catalog: Catalog) -> None:
         (5, [["z", "a", "b", "c", "d"]]),
         (1, [["z"], ["a"], ["b"], ["c"], ["d"]]),
     ):
-        assert await _walked(lambda part: catalog.uploads(None, None, part), limit) == pages
+        assert await _walked(lambda page: catalog.uploads(None, None, page), limit) == pages
     some = {State.CANCELLED, State.RECEIVING}
-    assert await _walked(lambda part: catalog.uploads(some, "p", part), 2) == [["z", "b"], ["c"]]
+    assert await _walked(lambda page: catalog.uploads(some, "p", page), 2) == [["z", "b"], ["c"]]
     cancelled = {State.CANCELLED}
-    assert await _walked(lambda part: catalog.uploads(cancelled, None, part), 2) == [["b", "d"]]
-    newest = await _walked(lambda part: catalog.uploads(None, None, part), 2, newest=True)
+    assert await _walked(lambda page: catalog.uploads(cancelled, None, page), 2) == [["b", "d"]]
+    newest = await _walked(lambda page: catalog.uploads(None, None, page), 2, newest=True)
     assert newest == [["d", "c"], ["b", "a"], ["z"]]
     assert await catalog.uploads(set(), None) == []
 
@@ -60,14 +60,14 @@ async def pages_join_to_the_whole_list(catalog: Catalog) -> None:
 async def a_page_begins_where_the_last_one_ended_whatever_came_and_went(catalog: Catalog) -> None:
     for number in range(6):
         await catalog.create(at(f"u{number}", float(number)))
-    first = await catalog.uploads(None, None, Slice(limit=3))
-    assert first.rest == Mark(2.0, "u2")
+    first = await catalog.uploads(None, None, PageRequest(limit=3))
+    assert first.next == Cursor(2.0, "u2")
     await catalog.forget(["u1", "u2", "u3"])
     await catalog.create(at("old", 0.5))
     await catalog.create(at("new", 9.0))
-    rest = await catalog.uploads(None, None, Slice(first.rest, 3))
+    rest = await catalog.uploads(None, None, PageRequest(first.next, 3))
     assert [upload.id for upload in rest] == ["u4", "u5", "new"]
-    assert rest.rest is None
+    assert rest.next is None
 
 
 async def a_page_with_many_parts_ends_early(catalog: Catalog) -> None:
@@ -76,11 +76,11 @@ async def a_page_with_many_parts_ends_early(catalog: Catalog) -> None:
         new = replace(at(f"u{number}", float(number)), received=PartSet(many))
         await catalog.create(replace(new, limit=1 << 20, length=1 << 20))
     await catalog.create(at("u3", 3.0))
-    pages = await _walked(lambda part: catalog.uploads(None, None, part), 10)
+    pages = await _walked(lambda page: catalog.uploads(None, None, page), 10)
     assert pages == [["u0", "u1"], ["u2", "u3"]]
     huge = PartSet(tuple(Part(2 * n, 2 * n + 1, 7, 1.0) for n in range(PARTS_ON_PAGE + 1)))
     await catalog.update("u0", lambda u: replace(u, received=huge))
-    pages = await _walked(lambda part: catalog.uploads(None, None, part), 10)
+    pages = await _walked(lambda page: catalog.uploads(None, None, page), 10)
     assert pages == [["u0"], ["u1", "u2", "u3"]]
 
 
@@ -90,9 +90,9 @@ async def assessments_are_listed_in_pages(catalog: Catalog) -> None:
         queued = Assessment(f"of-{name}", name, "o", 9.0 - number)
         await catalog.update(name, lambda u: u, queued)
     await catalog.claim_assessment(10.0, lambda a: a.claim("w", 10.0, 20.0))
-    first = await catalog.assessments(Slice(limit=2))
+    first = await catalog.assessments(PageRequest(limit=2))
     assert [found.id for found in first] == ["of-c", "of-b"]
-    assert [found.id for found in await catalog.assessments(Slice(first.rest, 2))] == ["of-a"]
+    assert [found.id for found in await catalog.assessments(PageRequest(first.next, 2))] == ["of-a"]
 
 
 async def due_is_what_is_old_or_seems_to_come_from_the_future(catalog: Catalog) -> None:
@@ -100,11 +100,11 @@ async def due_is_what_is_old_or_seems_to_come_from_the_future(catalog: Catalog) 
         await catalog.create(at(f"u{number}", float(number)))
     await catalog.update("u1", lambda u: u.cancel(9.0))
 
-    def due(part: Slice) -> Awaitable[Page[Upload]]:
-        return catalog.due(UNFINISHED, 2.0, 4.0, part)
+    def due(page: PageRequest) -> Awaitable[Page[Upload]]:
+        return catalog.due(UNFINISHED, 2.0, 4.0, page)
 
     assert await _walked(due, 2) == [["u0", "u2"], ["u5"]]
-    assert await _walked(lambda part: catalog.due({State.CANCELLED}, 2.0, 4.0, part), 2) == [["u1"]]
+    assert await _walked(lambda page: catalog.due({State.CANCELLED}, 2.0, 4.0, page), 2) == [["u1"]]
     assert await catalog.ids({State.CANCELLED}) == {"u1"}
     assert await catalog.ids(UNFINISHED) == {"u0", "u2", "u3", "u4", "u5"}
 
@@ -121,12 +121,12 @@ async def due_files_are_there_and_needed_no_more(catalog: Catalog) -> None:
         await catalog.claim_assessment(10.0, lambda a: a.claim("w", 10.0, 20.0))
         await catalog.update_assessment(f"of-{name}", lambda a: a.finish("w", 11.0, {}))
     await catalog.update("gone", lambda u: u.discard(12.0))
-    assert await _walked(lambda part: catalog.due_files(3.0, part), 1) == [["done"], ["none"]]
-    assert await _walked(lambda part: catalog.due_files(4.0, part), 9) == [["done", "none", "new"]]
+    assert await _walked(lambda page: catalog.due_files(3.0, page), 1) == [["done"], ["none"]]
+    assert await _walked(lambda page: catalog.due_files(4.0, page), 9) == [["done", "none", "new"]]
 
 
 async def due_records_are_in_the_order_in_which_their_files_went(catalog: Catalog) -> None:
     for name, discarded_at in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("d", None), ("e", 9.0)):
         new = replace(at(name, 0.0), state=State.COMPLETE, discarded_at=discarded_at)
         await catalog.create(new)
-    assert await _walked(lambda part: catalog.due_records(3.0, part), 2) == [["b", "c"], ["a"]]
+    assert await _walked(lambda page: catalog.due_records(3.0, page), 2) == [["b", "c"], ["a"]]

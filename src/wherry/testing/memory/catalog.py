@@ -18,7 +18,7 @@ from wherry.catalog.census import Census, census_of, used_by
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
-from wherry.core.pages import FIRST, PAGE, PARTS_ON_PAGE, Mark, Page, Slice
+from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, State, Upload
 
 R = TypeVar("R", bound=Upload | Assessment)
@@ -136,14 +136,14 @@ class MemoryCatalog:
         self,
         states: Collection[State] | None = None,
         owner: str | None = None,
-        part: Slice = FIRST,
+        page: PageRequest = FIRST_PAGE,
     ) -> Page[Upload]:
         found = [
             upload
             for upload in self._records.uploads.values()
             if (states is None or upload.state in states) and owner in (None, upload.owner)
         ]
-        return _page(found, _age, part)
+        return _page(found, _age, page)
 
     async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
         found = [
@@ -157,13 +157,13 @@ class MemoryCatalog:
         return frozenset(u.id for u in self._records.uploads.values() if u.state in states)
 
     async def due(
-        self, states: Collection[State], before: float, now: float, part: Slice = FIRST
+        self, states: Collection[State], before: float, now: float, page: PageRequest = FIRST_PAGE
     ) -> Page[Upload]:
         found = [u for u in self._records.uploads.values() if u.state in states]
         found = [u for u in found if u.created_at <= before or u.created_at > now]
-        return _page(found, _age, part)
+        return _page(found, _age, page)
 
-    async def due_files(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+    async def due_files(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         records = self._records
         needed = {a.upload_id for a in records.assessments.values() if a.needs_file()}
         found = [
@@ -174,11 +174,11 @@ class MemoryCatalog:
             and upload.created_at <= before
             and upload.id not in needed
         ]
-        return _page(found, _age, part)
+        return _page(found, _age, page)
 
-    async def due_records(self, before: float, part: Slice = FIRST) -> Page[Upload]:
+    async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         gone = [u for u in self._records.uploads.values() if u.discarded_at is not None]
-        return _page([u for u in gone if _discarded(u).at <= before], _discarded, part)
+        return _page([u for u in gone if _discarded(u).at <= before], _discarded, page)
 
     async def census(self, now: float, latest: float = inf) -> Census:
         records = self._records
@@ -227,8 +227,8 @@ class MemoryCatalog:
             self._records = self._records.with_assessment(claimed)
             return claimed
 
-    async def assessments(self, part: Slice = FIRST) -> Page[Assessment]:
-        return _page(self._records.assessments.values(), _age, part)
+    async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
+        return _page(self._records.assessments.values(), _age, page)
 
     async def close(self) -> None:
         """There is nothing to let go of."""
@@ -239,22 +239,23 @@ def _place_of(upload: Upload) -> Place:
     return Place(upload.id, upload.owner, since, 0 if has_space else upload.limit, has_space)
 
 
-def _age(record: Upload | Assessment) -> Mark:
-    return Mark(record.created_at, record.id)
+def _age(record: Upload | Assessment) -> Cursor:
+    return Cursor(record.created_at, record.id)
 
 
-def _discarded(upload: Upload) -> Mark:
-    return Mark(upload.discarded_at or 0.0, upload.id)
+def _discarded(upload: Upload) -> Cursor:
+    return Cursor(upload.discarded_at or 0.0, upload.id)
 
 
-def _page(found: Iterable[R], mark: Callable[[R], Mark], part: Slice) -> Page[R]:
-    def is_behind(here: Mark, after: Mark | None = part.after) -> bool:
-        return after is None or (here < after if part.newest else here > after)
+def _page(found: Iterable[R], cursor: Callable[[R], Cursor], page: PageRequest) -> Page[R]:
+    def is_behind(here: Cursor, after: Cursor | None = page.after) -> bool:
+        return after is None or (here < after if page.newest else here > after)
 
-    rest = [record for record in found if is_behind(mark(record))]
-    rest.sort(key=mark, reverse=part.newest)
-    most = min(part.limit, _with_few_parts(rest))
-    return Page(rest[:most], mark(rest[most - 1]) if len(rest) > most else None)
+    following = [record for record in found if is_behind(cursor(record))]
+    following.sort(key=cursor, reverse=page.newest)
+    most = min(page.limit, _with_few_parts(following))
+    next_ = cursor(following[most - 1]) if len(following) > most else None
+    return Page(following[:most], next_)
 
 
 def _with_few_parts(records: Sequence[Upload | Assessment]) -> int:
