@@ -11,6 +11,7 @@ dies, another takes that over within a second or two.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import errno
 import logging
 import os
@@ -19,7 +20,6 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from contextvars import Context
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,8 +29,9 @@ from wherry.assessment.supervisor import Supervisor
 from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
-from wherry.engine import Engine, Ground, Hooks, say
+from wherry.engine import Context, Engine, Hooks
 from wherry.engine.stopping import is_server_stopping
+from wherry.events import Event, log_event
 from wherry.metrics import Metrics
 from wherry.served import BEAT_EVERY, ServedClock
 from wherry.settings import Settings
@@ -114,7 +115,7 @@ class App:
         async with self._starting:
             if self._engine is None:
                 # A fresh context: what runs beside requests is not part of the first of them.
-                starting = asyncio.create_task(self._start(), context=Context())
+                starting = asyncio.create_task(self._start(), context=contextvars.Context())
                 self._engine = await starting
             return self._engine
 
@@ -131,7 +132,7 @@ class App:
             await catalog.close()
 
     def _build(self, storage: Storage, catalog: Catalog, clock: Callable[[], float]) -> Engine:
-        ground = Ground(
+        context = Context(
             storage,
             catalog,
             self.settings,
@@ -142,7 +143,7 @@ class App:
             is_stopping=is_server_stopping,
             worker=self._standing.read if self.settings.assessment else None,
         )
-        return Engine(ground, self._hooks)
+        return Engine(context, self._hooks)
 
     async def _start(self) -> Engine:
         async with AsyncExitStack() as running:  # a start that fails leaves nothing open
@@ -168,7 +169,7 @@ class App:
                 lock = FileLock.take(self.settings.data / "leader.lock")
             except OSError:
                 lock = None
-                say(self.metrics, "background-failed", level=logging.ERROR, trace=True)
+                log_event(Event.BACKGROUND_FAILED, metrics=self.metrics, trace=True)
             if lock is None:
                 await asyncio.sleep(LOOK_EVERY)
                 continue

@@ -18,7 +18,6 @@ import hashlib
 import hmac
 import ipaddress
 import json
-import logging
 import os
 import secrets
 from dataclasses import asdict, dataclass
@@ -29,7 +28,7 @@ from starlette.requests import Request
 
 from wherry.core.errors import ForeignOrigin, KeysUnreadable, Unauthorized
 from wherry.core.requests import Caller
-from wherry.engine import say
+from wherry.events import Event, log_event
 from wherry.metrics import Metrics
 
 ANONYMOUS = Caller("anonymous", operator=True)
@@ -148,7 +147,7 @@ class Access:
         """Whether anybody on this machine is let in: until there is a file of keys."""
         if self._is_anonymous and self._keys.are_there():
             self._is_anonymous = False
-            say(self._metrics, "anonymous-access-ended", level=logging.WARNING)
+            log_event(Event.ANONYMOUS_ACCESS_ENDED, metrics=self._metrics)
         return self._is_anonymous
 
     def caller(self, request: Request) -> Caller:
@@ -184,9 +183,9 @@ class Access:
             return
         self._problem = problem
         if problem is None:
-            say(self._metrics, "keys-readable")
+            log_event(Event.KEYS_READABLE, metrics=self._metrics)
         else:
-            say(self._metrics, "keys-unreadable", level=logging.ERROR, problem=problem)
+            log_event(Event.KEYS_UNREADABLE, metrics=self._metrics, problem=problem)
 
 
 def anonymous(request: Request) -> Caller:

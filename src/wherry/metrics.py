@@ -3,8 +3,8 @@
 Rule 1: what is true of all processes together is read when it is asked for, and
 nothing of it is kept here.
 
-Rule 2: an event is counted by the call that writes it to the log (`say` in
-engine/ground.py). The two cannot disagree.
+Rule 2: an event is counted by the call that writes it to the log (`log_event` in
+events.py). The two cannot disagree.
 
 Rule 3: every router has a registry of its own. It meets neither the host
 application's nor another router's.
@@ -28,42 +28,26 @@ from wherry.core.errors import every_error
 from wherry.core.limits import KiB, MiB
 from wherry.core.upload import UNFINISHED, State
 from wherry.core.worker import Worker, WorkerState
+from wherry.events import Area, Event, Facts
 
 #: What `Metrics.render` gives.
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 #: Events that are counted from the first scrape on, so that an alert sees the first of them.
-EVENTS = (
-    "created",
-    "let-in",
-    "turn-missed",
-    "not-reserved",
-    "resumed",
-    "recorded",
-    "cut",
-    "complete",
-    "taken-up",
-    "cancelled",
-    "expired",
-    "failed",
-    "vanished",
-    "discarded",
-    "orphan-deleted",
-    "not-released",
-    "hook-returned",
-    "hook-failed",
-    "hook-overdue",
-    "hook-ends-server",
-    "storage-failed",
-    "lease-not-renewed",
-    "sweep-failed",
-    "background-failed",
-    "keys-unreadable",
-    "keys-readable",
-    "anonymous-access-ended",
+EVENTS: tuple[Event, ...] = tuple(
+    event
+    for event in Event
+    if event is not Event.REFUSED and event.value.area not in (Area.SERVER, Area.ASSESSMENTS)
 )
 #: Events after which an upload's bytes are deleted.
-FREEING = ("cancelled", "expired", "turn-missed", "failed", "vanished", "discarded")
+FREEING: tuple[Event, ...] = (
+    Event.CANCELLED,
+    Event.EXPIRED,
+    Event.TURN_MISSED,
+    Event.FAILED,
+    Event.VANISHED,
+    Event.DISCARDED,
+)
 
 SIZES = (64 * KiB, 256 * KiB, *(n * MiB for n in (1, 2, 4, 5, 8, 16, 32, 64)))
 #: Seconds in the line.
@@ -115,10 +99,10 @@ class Metrics:
         )
         for hook in ("before_complete", "on_complete"):
             self._hook_seconds.labels(hook)
-        for event in EVENTS:
-            self._events.labels(event)
-        for event in FREEING:
-            self._freed.labels(event)
+        for known in EVENTS:
+            self._events.labels(known.label)
+        for known in FREEING:
+            self._freed.labels(known.label)
         for error in every_error():
             self._refusals.labels(error.code)
 
@@ -134,24 +118,24 @@ class Metrics:
             buckets=tuple(buckets),
         )
 
-    def count(self, event: str, facts: Mapping[str, object]) -> None:
-        """Count an event that is being said. Never raises for a fact that is missing."""
+    def count(self, event: Event, facts: Facts) -> None:
+        """Count an event that is being logged. Never raises for a fact that is missing."""
         match event:
-            case "refused":
+            case Event.REFUSED:
                 self._refusals.labels(str(facts["code"])).inc()
                 return
-            case "recorded":
+            case Event.RECORDED:
                 self._part_bytes.observe(_number(facts, "received"))
                 self._part_seconds.observe(_number(facts, "seconds"))
-            case "let-in":
+            case Event.LET_IN:
                 self._waited_seconds.observe(_number(facts, "waited"))
-            case "complete":
+            case Event.COMPLETE:
                 self._complete_seconds.observe(_number(facts, "seconds"))
-            case "hook-returned":
+            case Event.HOOK_RETURNED:
                 self._hook_seconds.labels(str(facts.get("hook"))).observe(_number(facts, "seconds"))
             case _ if event in FREEING:
-                self._freed.labels(event).inc(_number(facts, "bytes"))
-        self._events.labels(event).inc()
+                self._freed.labels(event.label).inc(_number(facts, "bytes"))
+        self._events.labels(event.label).inc()
 
     def collect(self, reading: Reading) -> Iterator[Metric]:
         """Every family of metrics; what this process alone has counted names the process."""
@@ -183,7 +167,7 @@ def process_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
-def _number(facts: Mapping[str, object], name: str) -> float:
+def _number(facts: Facts, name: str) -> float:
     """A fact that is a number; clocks may have been set back meanwhile."""
     value = facts.get(name, 0)
     return max(float(value), 0.0) if isinstance(value, int | float) else 0.0

@@ -20,6 +20,7 @@ from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
 from wherry.connection import IDLE_SECONDS, BoundedConnection
 from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
+from wherry.events import Event, log_event
 from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
 from wherry.protocols.draining import Drained
@@ -119,9 +120,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
     api = create_app(settings, (reached or addresses)[0].address)
     with listening(addresses) as listeners:
         check_storage(settings)
-        log.info("serving data=%s", settings.data.absolute())
+        log_event(Event.SERVING, data=settings.data.absolute())
         for listener in listeners:
-            log.info("listening url=%s", url_of(listener))
+            log_event(Event.LISTENING, url=url_of(listener))
         run(api, listeners)
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.docs.pages import DOCS, ROOT
+from tests.docs.pages import DOCS
 
 from wherry.core.limits import Limits
 from wherry.core.upload import State
+from wherry.events import Event
 from wherry.router import chunked_upload_router
-
-SOURCE = ROOT / "src" / "wherry"
 
 
 def load_generator() -> Any:
@@ -70,57 +67,7 @@ def test_the_numbers_of_the_chunked_api_are_those_of_the_code() -> None:
     assert limits.expires_after == 24 * 3600  # "for a day"
 
 
-# The log.
-
-
-def logged(path: Path) -> Iterator[str]:
-    """The text of every log call in a module, and the event of every `say`."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.Call) or not node.args:
-            continue
-        function, said = node.func, node.args[0]
-        if isinstance(function, ast.Name) and function.id == "say":
-            said = node.args[1]  # after the metrics
-        is_say = "say" in (getattr(function, "id", ""), getattr(function, "attr", ""))
-        is_log = (
-            isinstance(function, ast.Attribute)
-            and isinstance(function.value, ast.Name)
-            and function.value.id == "log"
-        )
-        if is_say or is_log:
-            yield from (
-                part.value
-                for part in ast.walk(said)
-                if isinstance(part, ast.Constant) and isinstance(part.value, str)
-            )
-
-
-def modules() -> Iterator[Path]:
-    outside = (SOURCE / "cli", SOURCE / "testing", SOURCE / "client")
-    for path in sorted(SOURCE.rglob("*.py")):
-        if not any(path.is_relative_to(folder) for folder in outside):
-            yield path
-
-
-def event_of(text: str) -> str | None:
-    """The event of a line `event key=value ...`; None for a sentence."""
-    match = re.fullmatch(r"([a-z]+(-[a-z]+)*)( (%s|[a-z_]+=).*)?", text)
-    return match[1] if match else None
-
-
-def test_every_event_of_the_log_is_explained() -> None:
-    page = reference("log.md")
-    texts = {text for path in modules() for text in logged(path)} - {" ", "%s %s"}
-    events = {event for text in texts if (event := event_of(text))}
-    assert {"created", "refused", "hook-failed", "worker-died"} <= events
-    assert not {event for event in events if f"`{event}`" not in page}
-    sentences = [text.split("%")[0].strip() for text in texts if not event_of(text)]
-    assert not [sentence for sentence in sentences if sentence and sentence not in page]
-
-
-def test_no_event_is_explained_that_is_never_logged() -> None:
+def test_the_log_explains_every_event_and_no_other() -> None:
     rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", reference("log.md"), re.M)
     explained = {event for row in rows for event in re.findall(r"`([a-z-]+)`", row)}
-    source = "\n".join(path.read_text(encoding="utf-8") for path in modules())
-    states = {state.value for state in State}  # told by their own name
-    assert not {e for e in explained - states if f'"{e}' not in source}
+    assert explained == {event.label for event in Event}

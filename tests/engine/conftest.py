@@ -16,7 +16,7 @@ from wherry.body import Ended, Sink
 from wherry.catalog import Catalog
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import Upload
-from wherry.engine import Engine, Ground, Hooks
+from wherry.engine import Context, Engine, Hooks
 from wherry.settings import Settings
 from wherry.storage import Storage
 
@@ -73,7 +73,7 @@ class World:
     ) -> Engine:
         """A newly started process."""
         return Engine(
-            Ground(
+            Context(
                 storage or self.storage,
                 catalog or self.catalog,
                 self.settings,

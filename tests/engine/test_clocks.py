@@ -21,7 +21,7 @@ from wherry.core.errors import Busy
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
-from wherry.engine import Engine, Ground
+from wherry.engine import Context, Engine
 from wherry.engine.sweeping import ORPHAN_GRACE
 from wherry.served import MOST, ServedClock
 from wherry.settings import Settings
@@ -62,7 +62,7 @@ class Machine:
         self.clock.start(await self.catalog.newest(), self.wall)
         self.clock.beat()
         self.engine = Engine(
-            Ground(
+            Context(
                 self.storage,
                 self.catalog,
                 self.settings,

@@ -16,7 +16,7 @@ from wherry.catalog import queries
 from wherry.catalog.rows import upload_of
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import State, Upload
-from wherry.engine import Hooks, Swept, ground
+from wherry.engine import Hooks, Swept, context
 from wherry.engine.sweeping import ORPHAN_GRACE
 from wherry.testing.catalog.many import fill
 
@@ -114,7 +114,7 @@ async def test_the_pictures_of_a_deleted_file_are_deleted_with_it(world: World) 
 async def test_what_is_due_is_found_on_every_page(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ground, "BATCH", 2)
+    monkeypatch.setattr(context, "BATCH", 2)
     engine = world.engine()
     uploads = [await created(engine, 2) for _ in range(8)]
     for upload in uploads:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import logging
 import re
 from collections import Counter
@@ -16,14 +15,12 @@ import pytest
 from fastapi import FastAPI, Header
 from tests.watching.conftest import samples, value
 
-import wherry
 from wherry.core.errors import every_error
-from wherry.metrics import EVENTS, FREEING, Metrics
+from wherry.events import Event
+from wherry.metrics import EVENTS, Metrics
 from wherry.router import FinishedFile, chunked_upload_router
 
 pytestmark = pytest.mark.anyio
-
-ENGINE = Path(str(wherry.__file__)).parent / "engine"
 
 
 def is_admin(authorization: Annotated[str, Header()] = "") -> bool:
@@ -123,7 +120,7 @@ async def test_what_happened_is_counted(tmp_path: Path) -> None:
         found = samples((await scrape(client)).text)
     assert value(found, "part_bytes_count") == value(found, "part_seconds_count") == 4
     assert value(found, "part_bytes_sum") == 2507
-    events = {name: value(found, "events_total", event=name) for name in EVENTS}
+    events = {event.label: value(found, "events_total", event=event.label) for event in EVENTS}
     assert events["created"] == 3
     assert events["recorded"] == 4
     assert (events["complete"], events["hook-failed"], events["cancelled"]) == (1, 1, 1)
@@ -190,38 +187,10 @@ async def test_what_a_process_counted_names_the_process_and_nothing_else_does(
     assert {"wherry_uploads", "wherry_waiting"} <= set(gauges)
 
 
-def events_said() -> set[str]:
-    """The first argument of every `say` in the engine, as far as it is written out."""
-    found = set()
-    for path in (*ENGINE.glob("*.py"), ENGINE.parent / "auth.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "say":
-                found |= {str(part.value) for part in node.args if isinstance(part, ast.Constant)}
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr in ("say", "tell", "apart") and node.args:
-                    found |= {
-                        part.value
-                        for part in ast.walk(node.args[0])
-                        if isinstance(part, ast.Constant) and isinstance(part.value, str)
-                    }
-                # Past `say`, nothing would be counted.
-                is_log = isinstance(node.func.value, ast.Name) and node.func.value.id == "log"
-                assert not is_log or path.name == "ground.py", f"{path.name}: {node.lineno}"
-    return found
-
-
-def test_every_event_that_can_be_said_is_counted_from_the_start() -> None:
-    said = events_said()
-    assert {"created", "recorded", "complete", "hook-failed"} <= said
-    assert said <= set(EVENTS)
-    assert set(EVENTS) - said == {"cancelled"}  # said as the name of the state
-    assert set(FREEING) <= set(EVENTS)
-
-
 def test_counting_never_raises_for_facts_that_are_missing_or_odd() -> None:
     metrics = Metrics()
     for event in EVENTS:
         metrics.count(event, {})
-        metrics.count(event, {"seconds": -5.0, "received": None, "bytes": "many"})
+        metrics.count(event, {"seconds": -5.0, "bytes": "many"})
     for error in every_error():
-        metrics.count("refused", {"code": error.code})
+        metrics.count(Event.REFUSED, {"code": error.code})

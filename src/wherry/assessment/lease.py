@@ -11,18 +11,16 @@ machine ends at once, or within the length of a lease.
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 import uuid
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.errors import NotThere
-
-log = logging.getLogger("wherry.assessment")
+from wherry.events import Event, Facts, log_event
 
 T = TypeVar("T")
 
@@ -54,15 +52,15 @@ class Lease:
             return None
         lease = cls(catalog, claimed, token, seconds)
         if claimed.state is AssessmentState.FAILED:
-            log.error("assessment-failed %s problem=%s", lease.named, claimed.problem)
+            lease.log_event(Event.ASSESSMENT_FAILED, problem=claimed.problem)
             return None
-        log.info("assessment-claimed %s attempt=%s", lease.named, claimed.attempts)
+        lease.log_event(Event.ASSESSMENT_CLAIMED, attempt=claimed.attempts)
         return lease
 
-    @property
-    def named(self) -> str:
-        """The assessment, as log lines name it."""
-        return f"assessment_id={self.assessment.id} upload_id={self.assessment.upload_id}"
+    def log_event(self, event: Event, trace: bool = False, **facts: Unpack[Facts]) -> None:
+        """Log an event of this assessment."""
+        facts["assessment_id"], facts["upload_id"] = self.assessment.id, self.assessment.upload_id
+        log_event(event, trace=trace, **facts)
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
         """Do `work` and renew the lease all the while; when that fails, `work` is cancelled."""
@@ -87,7 +85,7 @@ class Lease:
             except (LeaseLost, NotThere):
                 return
             except Exception:  # the database may be back before the time is up
-                log.exception("lease-not-renewed %s", self.named)
+                self.log_event(Event.ASSESSMENT_NOT_RENEWED, trace=True)
 
     async def _renew(self, until: float) -> float:
         await self.catalog.update_assessment(
@@ -107,7 +105,7 @@ class Lease:
         await self.catalog.update_assessment(
             self.assessment.id, lambda a: a.finish(self.token, now, report)
         )
-        log.info("assessment-done %s verdict=%s", self.named, report["verdict"])
+        self.log_event(Event.ASSESSMENT_DONE, verdict=report["verdict"])
 
     async def give_up(self, problem: str) -> None:
         """Record that Wherry could not do it; the assessment has failed."""
@@ -115,9 +113,9 @@ class Lease:
         await self.catalog.update_assessment(
             self.assessment.id, lambda a: a.give_up(self.token, now, problem)
         )
-        log.error("assessment-failed %s problem=%s", self.named, problem)
+        self.log_event(Event.ASSESSMENT_FAILED, problem=problem)
 
     async def release(self) -> None:
         """Let the next worker take it up at once."""
         await self.catalog.update_assessment(self.assessment.id, lambda a: a.release(self.token))
-        log.info("assessment-released %s", self.named)
+        self.log_event(Event.ASSESSMENT_RELEASED)

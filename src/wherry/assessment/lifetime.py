@@ -21,7 +21,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Never
 
-log = logging.getLogger("wherry.assessment")
+from wherry.events import Event, log_event
 
 #: How often a waiting worker tries to become the one that works, in seconds.
 TRY_EVERY = 0.5
@@ -67,7 +67,7 @@ def end_within(grace: float) -> None:
     """
 
     def end() -> None:
-        log.error("worker-ended-late seconds=%s", grace)
+        log_event(Event.WORKER_ENDED_LATE, seconds=grace)
         os._exit(1)
 
     timer = threading.Timer(grace, end)

@@ -12,7 +12,6 @@ it (`tell`), and logged when it changes.
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import time
 from asyncio import sleep
@@ -24,7 +23,7 @@ from typing import Self
 
 from wherry.assessment.standing import parse_said, plain_cause
 from wherry.core.worker import HEALTHY, STEADY, Worker, WorkerState
-from wherry.engine import say
+from wherry.events import Event, log_event
 from wherry.metrics import Metrics
 
 #: How long the worker may take to end, in seconds. It ends itself a little earlier; with the
@@ -98,7 +97,7 @@ class Supervisor:
             )
         except OSError as error:
             problem = error.strerror or type(error).__name__
-            say(self._metrics, "worker-not-started", level=logging.ERROR, problem=problem)
+            log_event(Event.WORKER_NOT_STARTED, metrics=self._metrics, problem=problem)
             return problem, True
         self._process = process
         self._expect(START_WITHIN, lambda: self._hear(_LATE))
@@ -113,7 +112,7 @@ class Supervisor:
             await asyncio.gather(listening, return_exceptions=True)
             await _end(process, self._metrics)
             self._process = None
-        say(self._metrics, "worker-died", level=logging.ERROR, code=code)
+        log_event(Event.WORKER_DIED, metrics=self._metrics, code=code)
         return self._last_words or _what_ended_it(code), code >= 0
 
     async def _listen(self, process: Process) -> None:
@@ -156,16 +155,16 @@ class Supervisor:
             return
         failing = WorkerState.FAILING
         if worker.state is failing and before.state is not failing:
-            say(self._metrics, "worker-failing", level=logging.ERROR, problem=worker.problem)
+            log_event(Event.WORKER_FAILING, metrics=self._metrics, problem=worker.problem)
         elif before.state is failing:
-            say(self._metrics, "worker-recovered")
+            log_event(Event.WORKER_RECOVERED, metrics=self._metrics)
         self._pass_on()
 
     def _pass_on(self) -> None:
         try:
             self._tell(self.worker)
         except OSError:
-            say(self._metrics, "background-failed", level=logging.ERROR, trace=True)
+            log_event(Event.BACKGROUND_FAILED, metrics=self._metrics, trace=True)
 
 
 _LATE = f"it has not begun to work within {START_WITHIN:.0f} seconds"
@@ -190,6 +189,6 @@ async def _end(process: Process, metrics: Metrics) -> None:
     try:
         await asyncio.wait_for(process.wait(), GRACE)
     except TimeoutError:
-        say(metrics, "worker-killed", level=logging.ERROR, pid=process.pid)
+        log_event(Event.WORKER_KILLED, metrics=metrics, pid=process.pid)
         process.kill()
         await process.wait()

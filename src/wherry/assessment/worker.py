@@ -14,7 +14,6 @@ that cannot do anything says so (`standing.py`).
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -43,11 +42,11 @@ from wherry.catalog import Catalog
 from wherry.core.assessment import LeaseLost
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import Upload
+from wherry.events import Event, log_event
 
 if TYPE_CHECKING:
     from wherry.assessment.workflow import Workflows
 
-log = logging.getLogger("wherry.assessment")
 
 #: So many failures in a row are told, and no longer once it was quiet for so many leases.
 IN_VAIN, QUIET = 3, 3
@@ -144,7 +143,7 @@ async def run_worker(
     workflows = await asyncio.to_thread(
         Workflows, site.workflows_url, sandbox, assessing.plan, assessing.allowance
     )
-    log.info("worker-started executor=%s pid=%s", workflows.executor, os.getpid())
+    log_event(Event.WORKER_STARTED, executor=workflows.executor, pid=os.getpid())
     worker = Worker(site, assessing, workflows, sandbox, tell)
     tell(None)
     try:
@@ -154,7 +153,7 @@ async def run_worker(
     finally:
         sandbox.close()
         await asyncio.to_thread(workflows.close)
-    log.info("worker-stopped executor=%s", workflows.executor)
+    log_event(Event.WORKER_STOPPED, executor=workflows.executor)
 
 
 class Worker:
@@ -187,9 +186,9 @@ class Worker:
                     continue
                 self._be_well(time.monotonic() - self._failed_at > QUIET * self._pace.lease)
             except (LeaseLost, NotThere):
-                log.warning("lease-lost")
+                log_event(Event.LEASE_LOST)
             except Exception as error:  # Rule 3
-                log.exception("worker-failed")
+                log_event(Event.WORKER_FAILED, trace=True)
                 self._fail(cause_of(error))
             await sleep_or(stop, self._pace.look)
 
@@ -201,7 +200,7 @@ class Worker:
         except OSError as error:
             self._is_away = True
             if not was_away:
-                log.error("storage-failed problem=%s", error)
+                log_event(Event.FILES_AWAY, problem=str(error))
         return not self._is_away
 
     def _fail(self, cause: str, times: int = 1) -> None:
@@ -244,7 +243,7 @@ class Worker:
         elif progress.results is None:
             # Steps do not raise, so it was DBOS or its database: begin anew, as Rule 3 says.
             await asyncio.to_thread(self._workflows.forget, assessment_id)
-            log.error("workflow-failed %s problem=%s", lease.named, progress.failure)
+            lease.log_event(Event.WORKFLOW_FAILED, problem=progress.failure)
             self._fail(f"its workflow failed: {progress.failure}", IN_VAIN)
             await sleep_or(stop, self._pace.lease)
         else:

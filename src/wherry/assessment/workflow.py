@@ -32,8 +32,7 @@ from wherry.assessment.progress import Allowance, Progress, StepResult, Work
 from wherry.assessment.sandbox import Interrupted, Outcome, Problem, Sandbox
 from wherry.assessment.steps import place_of
 from wherry.core.assessment import Step
-
-log = logging.getLogger("wherry.assessment")
+from wherry.events import Event, log_event
 
 #: Bumped by hand when workflows begun by older versions cannot go on. DBOS would
 #: otherwise take a digest of the source, and leave them all behind after an edit.
@@ -124,7 +123,7 @@ class Workflows:
         probe = facts.get("probe", {})
         if "unreadable" in probe:
             return asdict(StepResult(name, "skipped", 0.0))
-        log.info("step-started assessment_id=%s step=%s", assessment_id, name)
+        log_event(Event.STEP_STARTED, assessment_id=assessment_id, step=name)
         bounds = self._allowance(work.length, _duration(probe))
         try:
             step = place_of(name)
@@ -176,7 +175,7 @@ class Workflows:
         here = status.executor_id == self.executor and status.status == "PENDING"
         waiting = status.queue_name == self._queue and status.status == "ENQUEUED"
         if not (waiting or (here and not self._is_lost(assessment_id, running))):
-            log.info("workflow-resumed assessment_id=%s", assessment_id)
+            log_event(Event.WORKFLOW_RESUMED, assessment_id=assessment_id)
             DBOS.resume_workflow(assessment_id, queue_name=self._queue)
         return Progress(_steps(plan, done))
 

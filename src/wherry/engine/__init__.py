@@ -32,24 +32,22 @@ from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
 from wherry.engine.completing import Completing
 from wherry.engine.content import Content
-from wherry.engine.ground import Ground, log, request_id, say
+from wherry.engine.context import Context
 from wherry.engine.hooks import BeforeComplete, FinishedFile, Hooks, OnComplete
 from wherry.engine.sweeping import Sweeping, Swept
 from wherry.engine.watching import Watching
 from wherry.engine.writing import Writing
+from wherry.events import Event
 
 __all__ = [
     "BeforeComplete",
+    "Context",
     "Engine",
     "FinishedFile",
-    "Ground",
     "Hooks",
     "OnComplete",
     "StorageFacts",
     "Swept",
-    "log",
-    "request_id",
-    "say",
 ]
 
 #: How often is looked whether another process took a range, in seconds.
@@ -72,15 +70,15 @@ class StorageFacts:
 
 
 class Engine:
-    def __init__(self, ground: Ground, hooks: Hooks | None = None) -> None:
-        self._ground = ground
-        self.settings = ground.settings
-        self._content = Content(ground)
-        self._admitting = Admitting(ground)
-        self._writing = Writing(ground, self._content, self._admitting)
-        self._completing = Completing(ground, self._content, hooks or Hooks())
-        self._sweeping = Sweeping(ground, self._writing.end)
-        self._watching = Watching(ground, self._admitting)
+    def __init__(self, context: Context, hooks: Hooks | None = None) -> None:
+        self._context = context
+        self.settings = context.settings
+        self._content = Content(context)
+        self._admitting = Admitting(context)
+        self._writing = Writing(context, self._content, self._admitting)
+        self._completing = Completing(context, self._content, hooks or Hooks())
+        self._sweeping = Sweeping(context, self._writing.end)
+        self._watching = Watching(context, self._admitting)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -98,16 +96,16 @@ class Engine:
             yield
 
     async def _watch(self) -> None:
-        apart = self._ground.apart
+        isolated = self._context.isolated
         if self.is_stopping:
             await self._writing.end_all()
-        with apart("background-failed", task="end superseded requests"):
+        with isolated(Event.BACKGROUND_FAILED, task="end superseded requests"):
             await self._writing.end_superseded()
-        with apart("background-failed", task="keep what is active"):
+        with isolated(Event.BACKGROUND_FAILED, task="keep what is active"):
             await self._writing.keep_active()
-        with apart("background-failed", task="take up completions"):
+        with isolated(Event.BACKGROUND_FAILED, task="take up completions"):
             await self._completing.take_up()
-        with apart("background-failed", task="advance the line"):
+        with isolated(Event.BACKGROUND_FAILED, task="advance the line"):
             await self.advance()
 
     # Verbs.
@@ -120,17 +118,17 @@ class Engine:
 
         Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`, `StorageFailed`.
         """
-        return await self._create(self._ground.new_id(), caller, create, may_wait=True)
+        return await self._create(self._context.new_id(), caller, create, may_wait=True)
 
     async def _create(
         self, upload_id: str, caller: Caller, create: Create, may_wait: bool
     ) -> tuple[Upload, bool]:
         create = create.checked()
-        ground, limits, now = self._ground, self.settings.limits, self._ground.clock()
+        context, limits, now = self._context, self.settings.limits, self._context.clock()
         limit = create.length if create.length is not None else create.at_most
         if limit is None:
             raise ValueError("either length or at_most is needed")
-        check_fits_ever(limit, limits, await ground.on_thread(ground.storage.space))
+        check_fits_ever(limit, limits, await context.on_thread(context.storage.space))
         wanted = Upload(
             id=upload_id,
             owner=caller.owner,
@@ -148,10 +146,10 @@ class Engine:
             began_at=now,
         )
         # A crash from here on: it stands in the line, and is let in or not as any other.
-        upload = await ground.catalog.create(wanted)
+        upload = await context.catalog.create(wanted)
         is_new = upload.id == wanted.id
         if not is_new and create.digest is not None:
-            upload = await ground.catalog.update(
+            upload = await context.catalog.update(
                 upload.id, lambda u: u.announce_digest(create.digest)
             )
         if upload.state is State.WAITING:
@@ -165,7 +163,8 @@ class Engine:
                     await self._forget(caller, upload)
                 raise
         state, received = upload.state.value, upload.received.size
-        ground.say("created" if is_new else "resumed", upload, state=state, received=received)
+        event = Event.CREATED if is_new else Event.RESUMED
+        context.log_event(event, upload, state=state, received=received)
         return upload, is_new
 
     async def _check_line(self, upload: Upload, most: int | None) -> None:
@@ -178,7 +177,7 @@ class Engine:
         """A new one that nobody was told of is as if it had never been there."""
         with anyio.CancelScope(shield=True):
             await self.cancel(caller, upload.id)
-            await self._ground.catalog.forget([upload.id])
+            await self._context.catalog.forget([upload.id])
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
         """Take in a body's bytes; the upload with them recorded.
@@ -194,17 +193,17 @@ class Engine:
         except InLine:
             raise await self._admitting.refusal(write.upload_id) from None
         except TypeRefused as error:
-            upload = await self._ground.catalog.load(write.upload_id)
+            upload = await self._context.catalog.load(write.upload_id)
             await self._content.refuse(upload, error)
             raise
 
     async def status(self, caller: Caller, upload_id: str) -> Upload:
         """The upload as it is; never waits for a request that writes into it."""
-        upload = await self._ground.load(caller, upload_id)
-        if await self._ground.is_removed(upload):
-            await self._ground.vanished(upload_id)
+        upload = await self._context.load(caller, upload_id)
+        if await self._context.is_removed(upload):
+            await self._context.vanished(upload_id)
             await self._writing.end(upload_id)
-            upload = await self._ground.load(caller, upload_id)
+            upload = await self._context.load(caller, upload_id)
         return upload
 
     async def with_position(self, upload: Upload) -> tuple[Upload, int | None]:
@@ -213,7 +212,7 @@ class Engine:
             position = await self._admitting.position(upload.id)
             if position is not None:
                 return upload, position
-            upload = await self._ground.catalog.load(upload.id)
+            upload = await self._context.catalog.load(upload.id)
         return upload, None
 
     async def positions(self, uploads: Collection[Upload]) -> Mapping[str, int]:
@@ -246,7 +245,7 @@ class Engine:
 
         Raises `UploadNotFound`, `UploadClosed` (complete), `Busy` (being completed).
         """
-        before = await self._ground.load(caller, upload_id)
+        before = await self._context.load(caller, upload_id)
         if before.state is State.COMPLETING:
             return await self._cancel_completing(before)
         if before.state is not State.WAITING:
@@ -256,19 +255,19 @@ class Engine:
 
     async def _cancel_completing(self, before: Upload) -> Upload:
         """Whoever completes it may be in a hook, also when its lease has run out."""
-        async with self._ground.claimed(before.id):
+        async with self._context.claimed(before.id):
             return await self._cancel(before)
 
     async def _cancel(self, before: Upload) -> Upload:
-        ground, now, upload_id = self._ground, self._ground.clock(), before.id
+        context, now, upload_id = self._context, self._context.clock(), before.id
         until = latest(now, self.settings.completion_lease)
-        upload = await ground.catalog.update(upload_id, lambda u: u.cancel(now, until))
+        upload = await context.catalog.update(upload_id, lambda u: u.cancel(now, until))
         await self._writing.end(upload_id)
         # A crash here leaves the folder of a cancelled upload: the sweep deletes it.
-        await ground.on_thread(ground.storage.delete, upload_id)
-        await ground.on_thread(ground.storage.discard, upload_id, upload.suffix)
+        await context.on_thread(context.storage.delete, upload_id)
+        await context.on_thread(context.storage.discard, upload_id, upload.suffix)
         if before.state is not upload.state:
-            self._ground.say(upload.state.value, upload)
+            self._context.log_event(Event.CANCELLED, upload)
         return upload
 
     async def receive(self, caller: Caller, create: Create, body: Body) -> Upload:
@@ -277,14 +276,14 @@ class Engine:
         `create.at_most` bounds it; how long it is, its end tells. It never goes on with an
         open upload of the same fingerprint.
         """
-        upload_id, fingerprint = self._ground.new_id(), create.fingerprint
+        upload_id, fingerprint = self._context.new_id(), create.fingerprint
         create = replace(create, fingerprint=None)
         try:
             upload, _ = await self._create(upload_id, caller, create, may_wait=False)
             if body.remaining:
                 upload = await self.write(caller, Write(upload_id, 0, is_chunk=False), body)
             length = upload.offset
-            await self._ground.catalog.update(
+            await self._context.catalog.update(
                 upload_id,
                 lambda u: u.declare_length(length).announce_fingerprint(fingerprint),
             )
@@ -309,17 +308,17 @@ class Engine:
         if everybody and not caller.operator:
             raise NotThere
         owner = None if everybody else caller.owner
-        return await self._ground.catalog.uploads(states, owner, page)
+        return await self._context.catalog.uploads(states, owner, page)
 
     async def alike(self, caller: Caller, fingerprint: str) -> list[Upload]:
         """The caller's newest uploads of the file with this fingerprint; newest first."""
-        return await self._ground.catalog.alike(caller.owner, fingerprint)
+        return await self._context.catalog.alike(caller.owner, fingerprint)
 
     async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, Path]:
         """A complete upload and its file. Raises `NotThere`, also when it is deleted."""
-        upload = await self._ground.load(caller, upload_id)
-        storage = self._ground.storage
-        if not upload.is_complete() or not await self._ground.on_thread(
+        upload = await self._context.load(caller, upload_id)
+        storage = self._context.storage
+        if not upload.is_complete() or not await self._context.on_thread(
             storage.is_finished, upload.id, upload.suffix
         ):
             raise NotThere
@@ -327,11 +326,11 @@ class Engine:
 
     async def discard(self, caller: Caller, upload_id: str) -> None:
         """Delete a finished file; the record of it stays. Raises `UploadClosed`."""
-        await self._sweeping.discard(await self._ground.load(caller, upload_id))
+        await self._sweeping.discard(await self._context.load(caller, upload_id))
 
     async def assessment(self, caller: Caller, assessment_id: str) -> Assessment:
         """Raises `NotThere` for an unknown or foreign one."""
-        assessment = await self._ground.catalog.load_assessment(assessment_id)
+        assessment = await self._context.catalog.load_assessment(assessment_id)
         if assessment.owner != caller.owner and not caller.operator:
             raise NotThere
         return assessment
@@ -340,8 +339,8 @@ class Engine:
         """A picture that an assessment made. Raises `NotThere`."""
         assessment = await self.assessment(caller, assessment_id)
         path = self.settings.pictures_of(assessment.id) / name
-        await self._ground.on_thread(self._ground.storage.present)
-        if not await self._ground.on_thread(path.is_file):
+        await self._context.on_thread(self._context.storage.present)
+        if not await self._context.on_thread(path.is_file):
             raise NotThere
         return path
 
@@ -349,11 +348,11 @@ class Engine:
         """What the volume holds and what is promised of it. Raises `NotThere` but for operators."""
         if not caller.operator:
             raise NotThere
-        ground = self._ground
-        space: Space = await ground.on_thread(ground.storage.space)
-        now, limits = ground.clock(), ground.settings.limits
-        census = await ground.catalog.census(now, limits.latest(now))
-        used = await ground.catalog.used()
+        context = self._context
+        space: Space = await context.on_thread(context.storage.space)
+        now, limits = context.clock(), context.settings.limits
+        census = await context.catalog.census(now, limits.latest(now))
+        used = await context.catalog.used()
         return StorageFacts(
             space.total, space.free, census.reserved, used, census.open, census.waiting
         )
@@ -374,12 +373,12 @@ class Engine:
 
     def date_of(self, moment: float) -> float:
         """Unix seconds of a moment of the clock of deadlines, as far as can be told now."""
-        return self._ground.date_of(moment)
+        return self._context.date_of(moment)
 
     @property
     def is_stopping(self) -> bool:
         """Whether the server has been told to end: streams without an end should."""
-        return self._ground.is_stopping()
+        return self._context.is_stopping()
 
     async def sweep(self, dry_run: bool = False) -> list[Swept]:
         """Delete what is due, or only say what is."""
@@ -398,6 +397,6 @@ class Engine:
 
     async def _every(self, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
         while True:
-            with self._ground.apart("background-failed"):
+            with self._context.isolated(Event.BACKGROUND_FAILED):
                 await act()
             await anyio.sleep(seconds)

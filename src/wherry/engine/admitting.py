@@ -25,7 +25,8 @@ import anyio
 from wherry.core.admission import Line, Place, ask_again
 from wherry.core.errors import DiskFull, InLine, NeverFits, UploadError
 from wherry.core.upload import State, Upload
-from wherry.engine.ground import Ground
+from wherry.engine.context import Context
+from wherry.events import Event
 
 #: How long a process waits for another to let in, in seconds. It is at it again in a second.
 PATIENCE = 5.0
@@ -40,8 +41,8 @@ class _Positions:
 
 
 class Admitting:
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: Context) -> None:
+        self._context = context
         self._one_at_a_time = asyncio.Lock()
         self._looking = asyncio.Lock()
         self._seen: _Positions | None = None
@@ -60,7 +61,7 @@ class Admitting:
     async def enter(self, upload_id: str) -> Upload:
         """The upload, let in if it is its turn."""
         async with self.alone() as is_alone:
-            upload = await self._ground.catalog.load(upload_id)
+            upload = await self._context.catalog.load(upload_id)
             if upload.queued_at is None or not is_alone:
                 return upload  # whoever was here before has let it in, or is stuck in there
             changed = await self._advance(entering=upload_id)
@@ -77,7 +78,7 @@ class Admitting:
         """Whether nobody else lets in meanwhile, in any process; False: somebody is stuck at it."""
 
         def take() -> bool:
-            right = self._ground.storage.exclude()
+            right = self._context.storage.exclude()
             if right is not None:
                 held.enter_context(right)
             return right is not None
@@ -85,23 +86,23 @@ class Admitting:
         give_up = anyio.current_time() + PATIENCE
         async with self._one_at_a_time:
             with ExitStack() as held:
-                while not (is_alone := await self._ground.on_thread(take)):
+                while not (is_alone := await self._context.on_thread(take)):
                     if anyio.current_time() > give_up:
                         break
                     await anyio.sleep(0.005)
                 yield is_alone
 
     async def _advance(self, entering: str | None = None) -> dict[str, Upload]:
-        ground, now = self._ground, self._ground.clock()
-        limits = ground.settings.limits
-        line = await ground.catalog.line(now, limits.latest(now))
+        context, now = self._context, self._context.clock()
+        limits = context.settings.limits
+        line = await context.catalog.line(now, limits.latest(now))
         if not line.places:
             self._trouble.clear()
             return {}
         # While the storage is away, nobody could have sent anything: nobody missed a turn.
-        await ground.on_thread(ground.storage.present)
+        await context.on_thread(context.storage.present)
         for upload_id in line.unused:
-            with ground.apart("background-failed", upload_id=upload_id):
+            with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 await self._forfeit(upload_id, now)
         since = {place.upload_id: place.since for place in await self._reserve(line, now)}
         # A crash here: places on disk for some who wait. `_left_behind` finds them.
@@ -113,20 +114,20 @@ class Admitting:
         if not since:
             return {}
         until, latest = now + limits.turn, limits.latest(now)
-        let_in = await ground.catalog.advance(now, choose, lambda u: u.let_in(now, until), latest)
+        let_in = await context.catalog.advance(now, choose, lambda u: u.let_in(now, until), latest)
         for upload in let_in:
             waited = max(now - since[upload.id], 0.0)
             if upload.id != entering or waited > 1:  # else it has only just asked
-                ground.say("let-in", upload, waited=waited)
+                context.log_event(Event.LET_IN, upload, waited=waited)
         changed = {upload.id: upload for upload in let_in}
         for upload_id in since.keys() - changed.keys():  # cancelled meanwhile
-            with ground.apart("background-failed", upload_id=upload_id):
+            with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 await self._delete(upload_id)
         return changed
 
     async def _reserve(self, line: Line, now: float) -> tuple[Place, ...]:
         """Those whose turn it is, with their place on disk."""
-        limits = self._ground.settings.limits
+        limits = self._context.settings.limits
         turns = line.turns(limits, await self._free(), now)
         lack_space = set(line.turns(limits, now=now)) - set(turns)
         if lack_space and await self._left_behind(line):
@@ -152,10 +153,10 @@ class Admitting:
 
     async def _reserve_one(self, place: Place) -> UploadError | None:
         """A place on disk for one; why there is none, if so."""
-        ground = self._ground
+        context = self._context
         try:
             if not place.comes_back:
-                await ground.on_thread(ground.storage.reserve, place.upload_id, place.bytes)
+                await context.on_thread(context.storage.reserve, place.upload_id, place.bytes)
         except UploadError as error:
             await self._not_reserved(place, error)
             return error
@@ -164,45 +165,45 @@ class Admitting:
 
     async def _not_reserved(self, place: Place, error: UploadError) -> None:
         """It keeps its place in the line, unless the volume cannot hold it at all."""
-        self._ground.tell("not-reserved", upload_id=place.upload_id, code=error.code)
+        self._context.log_event(Event.NOT_RESERVED, upload_id=place.upload_id, code=error.code)
         if isinstance(error, DiskFull):
             self._trouble.pop(place.upload_id, None)
             return
         self._trouble[place.upload_id] = error
         if isinstance(error, NeverFits):
-            upload = await self._ground.catalog.update(
+            upload = await self._context.catalog.update(
                 place.upload_id, lambda u: u.fail(error.code)
             )
-            self._ground.say("failed", upload, code=error.code)
+            self._context.log_event(Event.FAILED, upload, code=error.code)
 
     async def _free(self) -> int:
         """Bytes of disk that may be promised."""
-        space = await self._ground.on_thread(self._ground.storage.space)
-        return space.free - self._ground.settings.min_free
+        space = await self._context.on_thread(self._context.storage.space)
+        return space.free - self._context.settings.min_free
 
     async def _left_behind(self, line: Line) -> bool:
         """Delete the places of those who wait: of a process that died. Whether there were any."""
         waiting = {place.upload_id for place in line.places if not place.comes_back}
-        storage = self._ground.storage
-        there = await self._ground.on_thread(lambda: dict(storage.unfinished()))
+        storage = self._context.storage
+        there = await self._context.on_thread(lambda: dict(storage.unfinished()))
         for upload_id in waiting & there.keys():
-            with self._ground.apart("background-failed", upload_id=upload_id):
+            with self._context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 await self._delete(upload_id)
         return bool(waiting & there.keys())
 
     async def _delete(self, upload_id: str) -> None:
         """Take back a place, unless the upload has come in after all."""
-        upload = await self._ground.catalog.load(upload_id)
+        upload = await self._context.catalog.load(upload_id)
         if upload.state is not State.RECEIVING:
-            await self._ground.on_thread(self._ground.storage.delete, upload_id)
+            await self._context.on_thread(self._context.storage.delete, upload_id)
 
     async def _forfeit(self, upload_id: str, now: float) -> None:
-        ground = self._ground
-        upload = await ground.catalog.update(upload_id, lambda u: u.forfeit(now))
+        context = self._context
+        upload = await context.catalog.update(upload_id, lambda u: u.forfeit(now))
         if upload.state is State.EXPIRED:
             # A crash here leaves the folder of an expired upload: the sweep deletes it.
-            await ground.on_thread(ground.storage.delete, upload_id)
-            ground.say("turn-missed", upload)
+            await context.on_thread(context.storage.delete, upload_id)
+            context.log_event(Event.TURN_MISSED, upload)
 
     async def positions(self) -> Mapping[str, int]:
         """By upload: 1 is next. Of a long line they may be a second old."""
@@ -219,12 +220,12 @@ class Admitting:
         now, seen = anyio.current_time(), self._seen
         is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
         if seen is None or not is_good or (wanted is not None and wanted not in seen.by_upload):
-            at, limits = self._ground.clock(), self._ground.settings.limits
-            line = await self._ground.catalog.line(at, limits.latest(at))
+            at, limits = self._context.clock(), self._context.settings.limits
+            line = await self._context.catalog.line(at, limits.latest(at))
             self._seen = seen = _Positions(now, line.positions())
         return seen.by_upload
 
     async def refusal(self, upload_id: str) -> InLine:
         """What to tell somebody who sends bytes before it is its turn."""
         position = await self.position(upload_id)
-        return InLine(position, ask_again(position, self._ground.settings.turn))
+        return InLine(position, ask_again(position, self._context.settings.turn))

@@ -12,7 +12,6 @@ out. Every step may be repeated: the rename finds itself done, the record decide
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -39,8 +38,9 @@ from wherry.core.requests import Caller
 from wherry.core.rights import latest
 from wherry.core.upload import State, Upload
 from wherry.engine.content import Content
-from wherry.engine.ground import Ground
+from wherry.engine.context import Context
 from wherry.engine.hooks import Call, FinishedFile, Hooks, Outcome, parse_assessment_id
+from wherry.events import Event
 from wherry.storage import Vanished
 
 #: How often a request looks whether another process has finished the completion, in seconds.
@@ -50,8 +50,8 @@ HOOKS_AT_ONCE = 8
 
 
 class Completing:
-    def __init__(self, ground: Ground, content: Content, hooks: Hooks) -> None:
-        self._ground = ground
+    def __init__(self, context: Context, content: Content, hooks: Hooks) -> None:
+        self._context = context
         self._content = content
         self._hooks = hooks
         self._tasks: dict[str, asyncio.Task[Upload]] = {}
@@ -60,8 +60,8 @@ class Completing:
 
     async def complete(self, caller: Caller, upload_id: str, digest: Digest | None) -> Upload:
         """The complete upload; one still `completing` where that takes longer than is waited."""
-        settings, clock = self._ground.settings, self._ground.clock
-        upload = await self._ground.load(caller, upload_id)
+        settings, clock = self._context.settings, self._context.clock
+        upload = await self._context.load(caller, upload_id)
         upload.check_digest(digest)
         if upload.is_complete():
             return upload
@@ -70,7 +70,7 @@ class Completing:
         # The client may go away while it waits; the hand-over goes on without it.
         patience = min(settings.answer_within, settings.hook_timeout)
         done, _ = await asyncio.wait([task], timeout=patience)
-        upload = task.result() if done else await self._ground.load(caller, upload_id)
+        upload = task.result() if done else await self._context.load(caller, upload_id)
         upload.check_digest(digest)  # somebody else may have begun it, without this digest
         upload.check_hook(clock(), settings.hook_timeout)
         return upload
@@ -99,13 +99,13 @@ class Completing:
                 await anyio.sleep(LOOK_EVERY)
 
     async def _complete(self, upload_id: str, digest: Digest | None) -> Upload:
-        ground = self._ground
-        upload = await ground.catalog.load(upload_id)
+        context = self._context
+        upload = await context.catalog.load(upload_id)
         if upload.is_complete():
             return upload
         # The lease tells others who completes it. The lock keeps them out even when this
         # process is stopped for longer than its lease, and wakes up in the middle of a hook.
-        async with ground.claimed(upload_id) as right:
+        async with context.claimed(upload_id) as right:
             try:
                 return await self._complete_alone(upload, digest)
             finally:
@@ -113,9 +113,9 @@ class Completing:
                     call.when_ended(right.pop_all().close)
 
     async def _complete_alone(self, before: Upload, digest: Digest | None) -> Upload:
-        ground, upload_id = self._ground, before.id
-        token, begun = ground.new_id(), ground.clock()
-        until = begun + ground.settings.completion_lease
+        context, upload_id = self._context, before.id
+        token, begun = context.new_id(), context.clock()
+        until = begun + context.settings.completion_lease
 
         def begin(upload: Upload) -> Upload:
             # Another process may have completed it since it was loaded.
@@ -124,7 +124,7 @@ class Completing:
             return upload.announce_digest(digest).completing(token, begun, until)
 
         try:
-            upload = await ground.catalog.update(upload_id, begin)
+            upload = await context.catalog.update(upload_id, begin)
         except FileDigestMismatch as error:
             await self._content.refuse(before, error)
             raise
@@ -138,11 +138,11 @@ class Completing:
             await self._content.refuse(upload, error, token)
             raise
         except Vanished:
-            raise await ground.vanished(upload_id, token) from None
+            raise await context.vanished(upload_id, token) from None
         except asyncio.CancelledError:
             # It is the server that ends, and not the hook that ends it.
             if upload_id not in self._calls:
-                now = ground.clock()
+                now = context.clock()
                 await self._give_back(upload_id, lambda u: u.call_ended().renew(token, now))
             else:  # it goes on, and keeps its lease: nobody may call it again beside it
                 await self._give_back(upload_id, lambda u: u.call_ended())
@@ -153,46 +153,46 @@ class Completing:
         except Exception:
             await self._give_back(upload_id, lambda u: u.interrupted(token))
             raise
-        self._ground.say(
-            "complete",
+        self._context.log_event(
+            Event.COMPLETE,
             upload,
             assessment_id=upload.assessment_id,
             digest=upload.digest_now,
-            seconds=ground.clock() - begun,
+            seconds=context.clock() - begun,
         )
         return upload
 
     async def _hand_over(self, upload: Upload, token: str) -> Upload:
-        ground, storage, hooks = self._ground, self._ground.storage, self._hooks
+        context, storage, hooks = self._context, self._context.storage, self._hooks
         path = storage.finished_path(upload.id, upload.suffix)
-        is_there = await ground.on_thread(storage.is_finished, upload.id, upload.suffix)
+        is_there = await context.on_thread(storage.is_finished, upload.id, upload.suffix)
         # That it has its name proves that it was looked at and not refused.
         if not is_there and not upload.is_named:
             await self._content.check_type(upload)
             if hooks.before_complete is not None:
-                await ground.on_thread(storage.head, upload.id, 0)  # raises `Vanished`
+                await context.on_thread(storage.head, upload.id, 0)  # raises `Vanished`
                 place = storage.unfinished_path(upload.id)
                 await self._call("before_complete", hooks.before_complete, upload, token, place)
         # The application may have moved a file of which it was told; never any other.
         if is_there or not upload.is_named:  # also when it is there: its folder may not be synced
             size = upload.received.size
-            await ground.on_thread(storage.finish, upload.id, upload.suffix, size)
+            await context.on_thread(storage.finish, upload.id, upload.suffix, size)
         # A crash here: the file has its name, the record still says completing.
         assessment_id, queued = None, None
         if hooks.on_complete is not None:
             answer = await self._call("on_complete", hooks.on_complete, upload, token, path)
             assessment_id = self._parsed(upload, answer)
-        elif ground.settings.assessment:
-            queued = Assessment(ground.new_id(), upload.id, upload.owner, ground.clock())
+        elif context.settings.assessment:
+            queued = Assessment(context.new_id(), upload.id, upload.owner, context.clock())
             assessment_id = queued.id
-        is_there = await ground.on_thread(storage.is_finished, upload.id, upload.suffix)
-        now = ground.clock()
+        is_there = await context.on_thread(storage.is_finished, upload.id, upload.suffix)
+        now = context.clock()
 
         def complete(upload: Upload) -> Upload:
             after = upload.completed(token, assessment_id)
             return after if is_there else after.discard(now)  # moved: it takes no space here
 
-        return await ground.catalog.update(upload.id, complete, queued)
+        return await context.catalog.update(upload.id, complete, queued)
 
     async def _call(
         self,
@@ -203,22 +203,22 @@ class Completing:
         path: Path,
     ) -> object:
         """What the hook returns. Raises `HookFailed`, `HookEndsServer`, `ContentRefused`."""
-        ground = self._ground
+        context = self._context
         async with self._place() as leave:
-            begun, is_named = ground.clock(), name == "on_complete"
+            begun, is_named = context.clock(), name == "on_complete"
             try:
-                await ground.catalog.update(upload.id, lambda u: u.calling(token, begun, is_named))
+                await context.catalog.update(upload.id, lambda u: u.calling(token, begun, is_named))
             except HookEndsServer:
-                ground.say("hook-ends-server", upload, logging.ERROR, hook=name)
+                context.log_event(Event.HOOK_ENDS_SERVER, upload, hook=name)
                 raise
             # A crash from here on leaves a call whose end nobody knows: the next one counts it.
             self._calls[upload.id] = call = Call(hook, described(upload, path))
             call.when_ended(lambda: self._calls.pop(upload.id, None))
             try:
-                outcome = await call.within(ground.settings.hook_timeout)
+                outcome = await call.within(context.settings.hook_timeout)
                 if outcome is None:
-                    seconds = ground.clock() - begun
-                    ground.say("hook-overdue", upload, logging.ERROR, hook=name, seconds=seconds)
+                    seconds = context.clock() - begun
+                    context.log_event(Event.HOOK_OVERDUE, upload, hook=name, seconds=seconds)
                     leave()
                     outcome = await call.cancel()
                     if outcome is not None and outcome.error is not None:
@@ -228,7 +228,7 @@ class Completing:
             except asyncio.CancelledError:
                 await call.cancel()
                 raise
-        return self._result(name, upload, outcome, ground.clock() - begun)
+        return self._result(name, upload, outcome, context.clock() - begun)
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[Callable[[], None]]:
@@ -253,7 +253,7 @@ class Completing:
             raise error
         if error is not None:
             self._failed(hook, upload, error)
-        self._ground.say("hook-returned", upload, logging.DEBUG, hook=hook, seconds=seconds)
+        self._context.log_event(Event.HOOK_RETURNED, upload, hook=hook, seconds=seconds)
         return outcome.value
 
     def _parsed(self, upload: Upload, answer: object) -> str | None:
@@ -263,24 +263,24 @@ class Completing:
             self._failed("on_complete", upload, error)
 
     def _failed(self, hook: str, upload: Upload, error: BaseException) -> NoReturn:
-        self._ground.say("hook-failed", upload, logging.ERROR, trace=error, hook=hook)
+        self._context.log_event(Event.HOOK_FAILED, upload, trace=error, hook=hook)
         raise HookFailed(hook, upload.id) from (error if isinstance(error, Exception) else None)
 
     @asynccontextmanager
     async def _renewing(self, upload_id: str, token: str) -> AsyncIterator[None]:
         """Renew the lease from a thread: a host's hook may keep the event loop busy."""
-        ground, over = self._ground, threading.Event()
-        lease = ground.settings.completion_lease
+        context, over = self._context, threading.Event()
+        lease = context.settings.completion_lease
 
         def renewed(upload: Upload) -> Upload:
-            return upload.renew(token, ground.clock() + lease)
+            return upload.renew(token, context.clock() + lease)
 
         def renew() -> None:
             while not over.wait(lease / 3):
                 try:
-                    ground.catalog.update_blocking(upload_id, renewed)
+                    context.catalog.update_blocking(upload_id, renewed)
                 except Exception:  # the next try may succeed before the time is up
-                    ground.tell("lease-not-renewed", True, upload_id=upload_id)
+                    context.log_event(Event.LEASE_NOT_RENEWED, trace=True, upload_id=upload_id)
 
         thread = threading.Thread(target=renew, name="wherry-lease", daemon=True)
         thread.start()
@@ -293,18 +293,18 @@ class Completing:
     async def _give_back(self, upload_id: str, change: Change) -> None:
         """Let somebody else complete it; whoever has taken it over keeps it."""
         with anyio.CancelScope(shield=True), suppress(UploadError):
-            await self._ground.catalog.update(upload_id, change)
+            await self._context.catalog.update(upload_id, change)
 
     async def take_up(self) -> None:
         """Begin every completion that a process has left behind."""
-        now = self._ground.clock()
-        until = latest(now, self._ground.settings.completion_lease)
-        completing = partial(self._ground.catalog.uploads, {State.COMPLETING}, None)
-        async for upload in self._ground.every(completing):
+        now = self._context.clock()
+        until = latest(now, self._context.settings.completion_lease)
+        completing = partial(self._context.catalog.uploads, {State.COMPLETING}, None)
+        async for upload in self._context.every(completing):
             if upload.completion is None or upload.is_being_completed(now, until):
                 continue
             if upload.id not in self._tasks:  # else it waits for somebody who still has the lock
-                self._ground.say("taken-up", upload)
+                self._context.log_event(Event.TAKEN_UP, upload)
                 self.begin(upload.id)
 
 

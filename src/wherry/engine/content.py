@@ -13,7 +13,8 @@ import filetype
 
 from wherry.core.errors import TypeRefused, UploadError
 from wherry.core.upload import Upload
-from wherry.engine.ground import Ground
+from wherry.engine.context import Context
+from wherry.events import Event
 
 #: Bytes by which a type is known; `filetype` looks no further.
 HEAD = 8192
@@ -27,9 +28,9 @@ def media_type(head: bytes) -> str:
 
 
 class Content:
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
-        self._allowed = ground.settings.allowed_types
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._allowed = context.settings.allowed_types
 
     @property
     def is_checked(self) -> bool:
@@ -39,14 +40,14 @@ class Content:
         """Raises `TypeRefused` by the unfinished upload's first bytes, `Vanished`."""
         if not self._allowed:
             return
-        head = await self._ground.on_thread(self._ground.storage.head, upload.id, HEAD)
+        head = await self._context.on_thread(self._context.storage.head, upload.id, HEAD)
         found = media_type(head)
         if not any(fnmatchcase(found, allowed) for allowed in self._allowed):
             raise TypeRefused(found, self._allowed)
 
     async def refuse(self, upload: Upload, error: UploadError, token: str | None = None) -> None:
         """Record the refusal, then delete the bytes. `token`: of the completion that refuses."""
-        upload = await self._ground.catalog.update(upload.id, lambda u: u.fail(error.code, token))
+        upload = await self._context.catalog.update(upload.id, lambda u: u.fail(error.code, token))
         # A crash here leaves a folder without a living upload: the sweep deletes it.
-        await self._ground.on_thread(self._ground.storage.delete, upload.id)
-        self._ground.say("failed", upload, code=error.code)
+        await self._context.on_thread(self._context.storage.delete, upload.id)
+        self._context.log_event(Event.FAILED, upload, code=error.code)

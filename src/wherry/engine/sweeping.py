@@ -26,7 +26,8 @@ from shutil import rmtree
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
-from wherry.engine.ground import Ground
+from wherry.engine.context import Context
+from wherry.events import Event
 from wherry.storage import Vanished
 
 #: How long a folder without a record is left alone, in seconds.
@@ -43,9 +44,9 @@ class Swept:
 
 
 class Sweeping:
-    def __init__(self, ground: Ground, end: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, context: Context, end: Callable[[str], Awaitable[None]]) -> None:
         """`end(upload_id)` ends the requests of this process that write into it."""
-        self._ground = ground
+        self._context = context
         self._end = end
         self._orphans: dict[str, float] = {}  # since when a process that goes on sweeping sees them
         self._goes_on = False
@@ -58,7 +59,7 @@ class Sweeping:
         return [swept async for swept in self._sweep(dry_run)]
 
     async def _sweep(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
-        await self._ground.on_thread(self._ground.storage.present)
+        await self._context.on_thread(self._context.storage.present)
         stages = (
             self._sweep_unfinished,
             self._sweep_removed,
@@ -74,14 +75,14 @@ class Sweeping:
                         yield swept
 
     def _apart(self, upload_id: str = "-") -> AbstractContextManager[None]:
-        return self._ground.apart("sweep-failed", upload_id=upload_id)
+        return self._context.isolated(Event.SWEEP_FAILED, upload_id=upload_id)
 
     async def _sweep_unfinished(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Those that nobody goes on with."""
-        ground, now = self._ground, self._ground.clock()
-        after = ground.settings.expires_after
-        due = partial(ground.catalog.due, UNFINISHED, now - after, now)
-        async for upload in ground.every(due):
+        context, now = self._context, self._context.clock()
+        after = context.settings.expires_after
+        due = partial(context.catalog.due, UNFINISHED, now - after, now)
+        async for upload in context.every(due):
             if upload.expire(now, after) is upload:
                 continue
             with self._apart(upload.id):
@@ -90,28 +91,28 @@ class Sweeping:
 
     async def _expire(self, upload_id: str, now: float) -> bool:
         """Whether it has expired; a byte may have come meanwhile."""
-        ground, after = self._ground, self._ground.settings.expires_after
-        ended = await ground.catalog.update(upload_id, lambda u: u.expire(now, after))
+        context, after = self._context, self._context.settings.expires_after
+        ended = await context.catalog.update(upload_id, lambda u: u.expire(now, after))
         if ended.state is not State.EXPIRED:
             return False
         await self._end(upload_id)
         # A crash here leaves a folder of an expired upload: the next sweep deletes it.
-        await ground.on_thread(ground.storage.delete, upload_id)
-        await ground.on_thread(ground.storage.discard, upload_id, ended.suffix)
-        ground.say("expired", ended)
+        await context.on_thread(context.storage.delete, upload_id)
+        await context.on_thread(context.storage.discard, upload_id, ended.suffix)
+        context.log_event(Event.EXPIRED, ended)
         return True
 
     async def _sweep_removed(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Those whose folder somebody has removed."""
-        ground = self._ground
-        receiving = await ground.catalog.ids({State.RECEIVING})
-        for upload_id in await ground.on_thread(self._without_place, receiving):
+        context = self._context
+        receiving = await context.catalog.ids({State.RECEIVING})
+        for upload_id in await context.on_thread(self._without_place, receiving):
             with self._apart(upload_id):
                 upload = await self._find(upload_id)
-                if upload is None or not await ground.is_removed(upload):
+                if upload is None or not await context.is_removed(upload):
                     continue
                 if not dry_run:
-                    await ground.vanished(upload_id)
+                    await context.vanished(upload_id)
                     await self._end(upload_id)
                 yield Swept("vanish", upload_id, upload.limit)
 
@@ -120,7 +121,7 @@ class Sweeping:
 
         def is_there(upload_id: str) -> bool:
             try:
-                self._ground.storage.head(upload_id, 0)
+                self._context.storage.head(upload_id, 0)
             except (Vanished, OSError):
                 return False
             return True
@@ -129,9 +130,9 @@ class Sweeping:
 
     async def _sweep_orphans(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Folders of uploads that are over, or that nobody knows."""
-        ground = self._ground
-        there = await ground.on_thread(lambda: dict(ground.storage.unfinished()))
-        unfinished = await ground.catalog.ids(UNFINISHED)
+        context = self._context
+        there = await context.on_thread(lambda: dict(context.storage.unfinished()))
+        unfinished = await context.catalog.ids(UNFINISHED)
         self._orphans = {id_: at for id_, at in self._orphans.items() if id_ in there}
         for upload_id, changed_at in there.items():
             if upload_id in unfinished:
@@ -144,8 +145,8 @@ class Sweeping:
                 if upload is not None and upload.state in UNFINISHED:
                     continue
                 if not dry_run:
-                    await ground.on_thread(ground.storage.delete, upload_id)
-                    ground.say("orphan-deleted", upload_id=upload_id)
+                    await context.on_thread(context.storage.delete, upload_id)
+                    context.log_event(Event.ORPHAN_DELETED, upload_id=upload_id)
                 yield Swept("orphan", upload_id, upload.limit if upload else 0)
 
     def _is_orphan(self, upload_id: str, changed_at: float) -> bool:
@@ -154,17 +155,17 @@ class Sweeping:
         Its age alone does not tell: the system's clock may have been set forward, or no
         server have run meanwhile. Who sweeps only once has nothing else.
         """
-        now = self._ground.clock()
+        now = self._context.clock()
         seen_at = self._orphans.setdefault(upload_id, now)
-        is_old = changed_at <= self._ground.date() - ORPHAN_GRACE
+        is_old = changed_at <= self._context.date() - ORPHAN_GRACE
         return is_old and (not self._goes_on or now - seen_at >= ORPHAN_GRACE)
 
     async def _sweep_files(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Finished files that were kept long enough, and are assessed."""
-        ground, now, keep = self._ground, self._ground.clock(), self._ground.settings.keep_files
+        context, now, keep = self._context, self._context.clock(), self._context.settings.keep_files
         if keep is None:
             return
-        async for upload in ground.every(partial(ground.catalog.due_files, now - keep)):
+        async for upload in context.every(partial(context.catalog.due_files, now - keep)):
             if now < upload.active_at + keep:
                 continue
             with self._apart(upload.id):
@@ -177,58 +178,58 @@ class Sweeping:
 
         Raises `UploadClosed` if the upload is not complete.
         """
-        ground, now = self._ground, self._ground.clock()
+        context, now = self._context, self._context.clock()
         upload.discard(now)
-        await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
+        await context.on_thread(context.storage.discard, upload.id, upload.suffix)
         if (assessment := await self._assessment_of(upload)) is not None:
-            pictures = ground.settings.pictures_of(assessment.id)
-            await ground.on_thread(rmtree, pictures, ignore_errors=True)
+            pictures = context.settings.pictures_of(assessment.id)
+            await context.on_thread(rmtree, pictures, ignore_errors=True)
         # A crash here: gone and not recorded so; the next sweep finds nothing and records it.
-        await ground.catalog.update(upload.id, lambda u: u.discard(now))
-        ground.say("discarded", upload)
+        await context.catalog.update(upload.id, lambda u: u.discard(now))
+        context.log_event(Event.DISCARDED, upload)
 
     async def _assessment_of(self, upload: Upload) -> Assessment | None:
         """Ours; None where the upload has none, or one of the host application's."""
         try:
-            return await self._ground.catalog.load_assessment(upload.assessment_id or "")
+            return await self._context.catalog.load_assessment(upload.assessment_id or "")
         except NotThere:
             return None
 
     async def _find(self, upload_id: str) -> Upload | None:
         try:
-            return await self._ground.catalog.load(upload_id)
+            return await self._context.catalog.load(upload_id)
         except UploadNotFound:
             return None
 
     async def _forget_gone(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Records of uploads that ended without a file."""
-        ground, now = self._ground, self._ground.clock()
-        before = now - ground.settings.keep_records
-        async for page in ground.pages(partial(ground.catalog.due, GONE, before, now)):
+        context, now = self._context, self._context.clock()
+        before = now - context.settings.keep_records
+        async for page in context.pages(partial(context.catalog.due, GONE, before, now)):
             old = [upload for upload in page if upload.active_at < before]
             for upload in await self._forgotten(old, dry_run):
                 yield Swept("forget", upload.id, 0)
 
     async def _forget_complete(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Records of complete uploads whose file is gone for long, with their reports."""
-        ground, keep = self._ground, self._ground.settings.keep_complete_records
+        context, keep = self._context, self._context.settings.keep_complete_records
         if keep is None:
             return
-        before = ground.clock() - keep
-        async for page in ground.pages(partial(ground.catalog.due_records, before)):
+        before = context.clock() - keep
+        async for page in context.pages(partial(context.catalog.due_records, before)):
             for upload in await self._forgotten(page, dry_run):
                 yield Swept("forget", upload.id, 0)
 
     async def _forgotten(self, old: list[Upload], dry_run: bool) -> list[Upload]:
         """Those of a page whose records are deleted now, or would be."""
-        ground, forgotten = self._ground, []
+        context, forgotten = self._context, []
         for upload in old:
             with self._apart(upload.id):
                 if not dry_run:  # a crash may have left what completion had named already
-                    await ground.on_thread(ground.storage.discard, upload.id, upload.suffix)
+                    await context.on_thread(context.storage.discard, upload.id, upload.suffix)
                 forgotten.append(upload)
         if forgotten and not dry_run:
-            await ground.catalog.forget([upload.id for upload in forgotten])
+            await context.catalog.forget([upload.id for upload in forgotten])
         return forgotten
 
     async def tidy(self) -> None:

@@ -11,7 +11,7 @@ import asyncio
 from wherry.core.errors import UploadError
 from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
-from wherry.engine.ground import Ground
+from wherry.engine.context import Context
 from wherry.metrics import Reading
 
 #: How long what was found ready, or not, is believed, in seconds.
@@ -19,8 +19,8 @@ LOOK_EVERY = 1.0
 
 
 class Watching:
-    def __init__(self, ground: Ground, admitting: Admitting) -> None:
-        self._ground = ground
+    def __init__(self, context: Context, admitting: Admitting) -> None:
+        self._context = context
         self._admitting = admitting
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")
@@ -28,20 +28,20 @@ class Watching:
 
     async def metrics(self) -> bytes:
         """A scrape. Raises `StorageFailed`, `DiskFull`."""
-        ground, now = self._ground, self._ground.clock()
+        context, now = self._context, self._context.clock()
         reading = Reading(
             at=now,
-            census=await ground.catalog.census(now, ground.settings.limits.latest(now)),
-            space=await ground.on_thread(ground.storage.space),
-            min_free=ground.settings.min_free,
-            max_open=ground.settings.max_open,
+            census=await context.catalog.census(now, context.settings.limits.latest(now)),
+            space=await context.on_thread(context.storage.space),
+            min_free=context.settings.min_free,
+            max_open=context.settings.max_open,
             worker=await self.worker(),
         )
-        return ground.metrics.render(reading)
+        return context.metrics.render(reading)
 
     async def unready(self) -> tuple[str, ...]:
         """What keeps uploads from being taken or assessed now, a sentence each."""
-        if self._ground.is_stopping():
+        if self._context.is_stopping():
             return ("The server is stopping.",)
         async with self._looking:
             now = asyncio.get_running_loop().time()
@@ -53,8 +53,8 @@ class Watching:
 
     async def worker(self) -> Worker | None:
         """How the worker is; None where nothing is assessed."""
-        ask = self._ground.worker
-        return None if ask is None else await self._ground.on_thread(ask)
+        ask = self._context.worker
+        return None if ask is None else await self._context.on_thread(ask)
 
     async def _worker(self) -> str | None:
         worker = await self.worker()
@@ -64,16 +64,16 @@ class Watching:
 
     async def _catalog(self) -> str | None:
         try:
-            await self._ground.catalog.census(self._ground.clock())
+            await self._context.catalog.census(self._context.clock())
         except UploadError as error:
             return f"The catalog does not answer: {error}"
         return None
 
     async def _disk(self) -> str | None:
         """The folder is tried out as at the start: a file is made, and some blocks reserved."""
-        ground = self._ground
+        context = self._context
         try:
-            await ground.on_thread(ground.storage.check)
+            await context.on_thread(context.storage.check)
         except UploadError as error:
             return f"The storage cannot be written: {error}"
         if (trouble := self._admitting.trouble) is not None:

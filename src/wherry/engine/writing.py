@@ -12,7 +12,6 @@ Rule 3: only gaps are written. Bytes that are recorded are read and thrown away.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -38,7 +37,8 @@ from wherry.core.requests import Caller, Write
 from wherry.core.upload import Upload
 from wherry.engine.admitting import Admitting
 from wherry.engine.content import HEAD, Content
-from wherry.engine.ground import Ground
+from wherry.engine.context import Context
+from wherry.events import Event
 from wherry.storage import RangeLocked, Vanished, Writer
 
 #: A long body is recorded this often, so that a crash loses no more.
@@ -66,8 +66,8 @@ class _Idle(Exception):
 
 
 class Writing:
-    def __init__(self, ground: Ground, content: Content, admitting: Admitting) -> None:
-        self._ground = ground
+    def __init__(self, context: Context, content: Content, admitting: Admitting) -> None:
+        self._context = context
         self._content = content
         self._admitting = admitting
         self._open: list[OpenWrite] = []  # in the order in which they came
@@ -84,28 +84,30 @@ class Writing:
             # What is left of this body must fit, and not only what this round takes.
             whole = Range(begin, begin + body.remaining)
             within = Range(begin, begin + size)
-            mine = OpenWrite(write.upload_id, within, self._ground.new_id(), begin == start)
+            mine = OpenWrite(write.upload_id, within, self._context.new_id(), begin == start)
             try:
                 upload, begin, ended = await self._round(caller, mine, whole, write, body)
             except Superseded:
-                if self._ground.is_stopping():  # no newer request: `end_all` has ended this one
+                if self._context.is_stopping():  # no newer request: `end_all` has ended this one
                     raise BodyCut(begin - start, announced) from None
                 # Ended without a newer request, too: then the upload has ended, and says so.
-                (await self._ground.catalog.load(write.upload_id)).check_receiving()
+                (await self._context.catalog.load(write.upload_id)).check_receiving()
                 raise
             write = replace(write, is_chunk=False)  # its size is checked once
             if ended is not Ended.WHOLE:
                 received = begin - start
-                self._ground.say("cut", upload, at=begin, received=received, announced=announced)
+                self._context.log_event(
+                    Event.CUT, upload, at=begin, received=received, announced=announced
+                )
                 if ended is Ended.STALLED:
-                    raise BodyStalled(received, self._ground.settings.chunk_timeout)
+                    raise BodyStalled(received, self._context.settings.chunk_timeout)
                 raise BodyCut(received, announced)
         return upload
 
     async def _start_of(self, caller: Caller, write: Write, size: int) -> int:
         if write.index is None:
             return write.offset or 0
-        chunk = (await self._ground.load(caller, write.upload_id)).chunk_range(write.index)
+        chunk = (await self._context.load(caller, write.upload_id)).chunk_range(write.index)
         if size > len(chunk):
             raise BadRequest("chunk_index", "the request brings more bytes than that chunk has")
         return chunk.start
@@ -114,7 +116,7 @@ class Writing:
         self, caller: Caller, mine: OpenWrite, whole: Range, write: Write, body: Body
     ) -> tuple[Upload, int, Ended]:
         """Lease, pour, sync, record. The upload after it, how far it came, how it ended."""
-        ground, token, begun = self._ground, mine.token, self._ground.clock()
+        context, token, begun = self._context, mine.token, self._context.clock()
         async with self._registered(mine):
             try:
                 upload = await self._lease(caller, mine, whole, write)
@@ -124,7 +126,7 @@ class Writing:
                 if mine.scope.cancelled_caught:
                     raise Superseded
             except Vanished:
-                raise await ground.vanished(write.upload_id) from None
+                raise await context.vanished(write.upload_id) from None
             except BaseException as error:
                 # Refused the lease, it has none; cancelled while it asked, it may have one.
                 if mine.leased or not isinstance(error, UploadError):
@@ -132,36 +134,34 @@ class Writing:
                         await self._release(write.upload_id, token)
                 raise
             # A crash here: the bytes are safe but not recorded, and will be sent again.
-            parts = receiver.parts(ground.clock())
-            now = ground.clock()
+            parts = receiver.parts(context.clock())
+            now = context.clock()
             with anyio.CancelScope(shield=True):
                 try:
-                    upload = await ground.catalog.update(
+                    upload = await context.catalog.update(
                         upload.id,
-                        lambda u: u.record(token, parts).keep_slot(now, ground.settings.limits),
+                        lambda u: u.record(token, parts).keep_slot(now, context.settings.limits),
                     )
                 except UploadError:
                     await self._release(write.upload_id, token)
                     raise
             if fresh := sum(part.end - part.start for part in parts):
-                seconds, at = ground.clock() - begun, mine.range.start
-                ground.say(
-                    "recorded", upload, logging.DEBUG, at=at, received=fresh, seconds=seconds
-                )
+                seconds, at = context.clock() - begun, mine.range.start
+                context.log_event(Event.RECORDED, upload, at=at, received=fresh, seconds=seconds)
             # A crash here: recorded, but not told. The client asks, or sends it again.
         return upload, receiver.at, ended
 
     async def _pour(
         self, upload: Upload, mine: OpenWrite, write: Write, body: Body
     ) -> tuple[Receiver, Ended]:
-        ground, within, token = self._ground, mine.range, mine.token
+        context, within, token = self._context, mine.range, mine.token
         announced = running(write.digest.algorithm) if write.digest else None
         gaps = upload.received.missing(within)
         writer = await self._writer(upload.id, within)
         with writer:
             # Whoever took the range between lease and lock may have recorded bytes in it;
             # from here on the lock keeps them out.
-            if token not in await ground.catalog.tokens(upload.id):
+            if token not in await context.catalog.tokens(upload.id):
                 raise Superseded
             receiver = Receiver(within.start, gaps, writer.write, announced)
             try:
@@ -175,7 +175,7 @@ class Writing:
                 if ended is Ended.WHOLE and left and body.remaining:
                     ended = await body.pour(receiver, left)
             except OSError as error:
-                raise ground.as_upload_error(error) from error
+                raise context.as_upload_error(error) from error
             if announced is not None and write.digest is not None:
                 if ended is not Ended.WHOLE:
                     receiver = Receiver(within.start, (), writer.write)
@@ -184,13 +184,13 @@ class Writing:
                 elif is_looked_at:  # only now: a damaged body says nothing about the file
                     await self._content.check_type(upload)
             if gaps:
-                await ground.on_thread(_sync, writer)
+                await context.on_thread(_sync, writer)
         return receiver, ended
 
     async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range, write: Write) -> Upload:
         """Take the range in the catalog; an upload that was idle asks for a slot again."""
-        ground, now = self._ground, self._ground.clock()
-        limits = ground.settings.limits
+        context, now = self._context, self._context.clock()
+        limits = context.settings.limits
 
         def lease(upload: Upload) -> Upload:
             upload.check_owner(caller)
@@ -210,26 +210,26 @@ class Writing:
             return after
 
         try:
-            upload = await ground.catalog.update(mine.upload_id, lease_with_slot)
+            upload = await context.catalog.update(mine.upload_id, lease_with_slot)
         except _Idle:
-            await ground.catalog.update(mine.upload_id, lambda u: u.stand_in_line(now))
+            await context.catalog.update(mine.upload_id, lambda u: u.stand_in_line(now))
             if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
                 raise InLine from None
-            upload = await ground.catalog.update(mine.upload_id, lease)
+            upload = await context.catalog.update(mine.upload_id, lease)
         mine.leased, mine.kept_at = True, now
         return upload
 
     async def keep_active(self) -> None:
         """Bytes on their way are activity, however slowly they come: slots and uploads live on."""
-        now, settings = self._ground.clock(), self._ground.settings
+        now, settings = self._context.clock(), self._context.settings
         due = now - min(settings.slot_idle / 2, settings.expires_after / 4)
         for write in [w for w in self._open if w.leased and not due < w.kept_at <= now]:
             write.kept_at = now
             with suppress(UploadError):
-                await self._ground.catalog.update(write.upload_id, self._kept(write.token, now))
+                await self._context.catalog.update(write.upload_id, self._kept(write.token, now))
 
     def _kept(self, token: str, now: float) -> Change:
-        limits = self._ground.settings.limits
+        limits = self._context.settings.limits
         return lambda upload: upload.touch(token, now).keep_slot(now, limits)
 
     async def _writer(self, upload_id: str, within: Range) -> Writer:
@@ -238,12 +238,12 @@ class Writing:
         opened: list[Writer] = []
 
         def open_range() -> Writer:
-            opened.append(self._ground.storage.open(upload_id, within))
+            opened.append(self._context.storage.open(upload_id, within))
             return opened[0]
 
         while True:
             try:
-                return await self._ground.on_thread(open_range)
+                return await self._context.on_thread(open_range)
             except asyncio.CancelledError:
                 for writer in opened:  # nobody is left who would close it, and its lock stays
                     writer.__exit__(None, None, None)
@@ -255,9 +255,9 @@ class Writing:
 
     async def _release(self, upload_id: str, token: str) -> None:
         try:
-            await self._ground.catalog.update(upload_id, lambda u: u.release(token))
+            await self._context.catalog.update(upload_id, lambda u: u.release(token))
         except UploadError as error:
-            self._ground.say("not-released", upload_id=upload_id, code=error.code)
+            self._context.log_event(Event.NOT_RELEASED, upload_id=upload_id, code=error.code)
 
     @asynccontextmanager
     async def _registered(self, mine: OpenWrite) -> AsyncIterator[None]:
@@ -290,14 +290,14 @@ class Writing:
 
     async def end_superseded(self) -> None:
         """End requests whose range another process has taken, or whose upload is gone."""
-        ground, leased = self._ground, [write for write in self._open if write.leased]
+        context, leased = self._context, [write for write in self._open if write.leased]
         for upload_id in {write.upload_id for write in leased}:
-            with ground.apart("background-failed", upload_id=upload_id):
-                tokens = await ground.catalog.tokens(upload_id)
+            with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
+                tokens = await context.catalog.tokens(upload_id)
                 try:
-                    await ground.on_thread(ground.storage.head, upload_id, 0)
+                    await context.on_thread(context.storage.head, upload_id, 0)
                 except Vanished:  # somebody has removed it by hand
-                    await ground.vanished(upload_id)
+                    await context.vanished(upload_id)
                     tokens = frozenset()
                 for write in leased:
                     if write.upload_id == upload_id and write.token not in tokens:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wherry.core.errors import BodyCut, InLine, Superseded, UploadError, UploadGone
-from wherry.engine import request_id, say
+from wherry.events import Event, log_event, request_id
 from wherry.metrics import Metrics
 from wherry.protocols.bodylimit import (
     MaxBody,
@@ -71,10 +71,10 @@ class UploadRoute(APIRoute):
                 check_body(request.scope, length)
                 response = await handle(request)
             except UploadError as error:
-                say(
-                    self.metrics,
-                    "refused",
-                    level=logging.INFO if isinstance(error, ORDINARY) else logging.WARNING,
+                log_event(
+                    Event.REFUSED,
+                    metrics=self.metrics,
+                    level=logging.INFO if isinstance(error, ORDINARY) else None,
                     code=error.code,
                     status=STATUS[type(error)],
                     method=request.method,

@@ -16,11 +16,10 @@ in an installed distribution.
 
 from __future__ import annotations
 
-import logging
 import re
 from importlib.metadata import EntryPoint, entry_points
 
-log = logging.getLogger("wherry.assessment")
+from wherry.events import Event, log_event
 
 #: Wherry's own steps, in their order.
 PLAN = ("probe", "integrity", "visual", "audio", "poster")
@@ -52,7 +51,7 @@ def _installed() -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
     for point in entry_points(group=GROUP):
         if is_own(point.name) or point.name in found or not _NAME.fullmatch(point.name):
-            log.warning("step-ignored step=%s place=%s", point.name, point.value)
+            log_event(Event.STEP_IGNORED, step=point.name, place=point.value)
         else:
             found[point.name] = point
     return found

@@ -1,22 +1,19 @@
-"""What every verb stands on: storage, catalog, settings, the clock, threads.
+"""The context that all verbs share: storage, catalog, settings, the clock, threads.
 
 Rule 1: whatever blocks runs on a thread, and a cancelled request waits until
 its thread has returned. Nothing goes on writing behind a request that ended.
 
-Rule 2: one line in the log for each event, `event key=value ...`, and the same
-call counts it. What is not said here is not counted, and the other way round.
+Rule 2: the engine logs through `Context.log_event` only: one call logs an event and
+counts it.
 """
 
 from __future__ import annotations
 
 import errno
-import json
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, Unpack
 
 from wherry.body import until_returned
 from wherry.catalog import Catalog
@@ -25,14 +22,10 @@ from wherry.core.pages import Cursor, Page, PageRequest
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.core.worker import Worker
+from wherry.events import Event, Facts, log_event
 from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
-
-log = logging.getLogger("wherry")
-
-#: The request that is being served, as its answer's `X-Request-ID` names it.
-request_id: ContextVar[str | None] = ContextVar("wherry_request_id", default=None)
 
 #: How many records are loaded at once where all of them are gone through.
 BATCH = 200
@@ -41,14 +34,14 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: A trouble that goes on is told again after this time, in seconds.
-TELL_AGAIN = 60.0
-#: How many troubles are remembered at most.
+#: An event that repeats is logged again after this time, in seconds.
+REPEAT_AFTER = 60.0
+#: How many of these events are remembered at most.
 REMEMBERED = 1000
 
 
 @dataclass
-class Ground:
+class Context:
     """`clock` is that of all deadlines, in seconds; `new_id` gives what nobody can guess.
 
     `calendar` gives the date, in Unix seconds, for what people read and for the ages of
@@ -67,7 +60,7 @@ class Ground:
     is_stopping: Callable[[], bool] = lambda: False
     calendar: Callable[[], float] | None = None
     worker: Callable[[], Worker] | None = None
-    _told: dict[tuple[object, ...], float] = field(default_factory=dict)
+    _logged: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     def date(self) -> float:
         return (self.calendar or self.clock)()
@@ -77,36 +70,43 @@ class Ground:
         lag = self.date() - self.clock()
         return 2 * round(lag / 2) + moment  # whole, else it would differ each time it is asked
 
-    def say(
+    def log_event(
         self,
-        event: str,
+        event: Event,
         upload: Upload | None = None,
-        level: int = logging.INFO,
+        *,
         trace: bool | BaseException = False,
-        **facts: object,
+        **facts: Unpack[Facts],
     ) -> None:
-        """Count and log an event, as `say` does."""
-        say(self.metrics, event, upload, level, trace, **facts)
+        """Count and log an event, as `wherry.events.log_event` does.
 
-    def tell(self, event: str, trace: bool = False, **facts: object) -> None:
-        """Say a trouble that may come back every second; the same one at most once a minute."""
-        now, key = self.clock(), (event, *facts.values())
-        if abs(now - self._told.get(key, float("-inf"))) < TELL_AGAIN:
+        An event that may come back every second is logged at most once a minute for the
+        same facts.
+        """
+        if event.value.repeats and not self._is_due(event, *facts.values()):
             return
-        if len(self._told) >= REMEMBERED:
-            self._told.clear()
-        self._told[key] = now
-        self.say(event, None, logging.ERROR, trace, **facts)
+        log_event(event, upload, metrics=self.metrics, trace=trace, **facts)
+
+    def _is_due(self, *event: object) -> bool:
+        now = self.clock()
+        if abs(now - self._logged.get(event, float("-inf"))) < REPEAT_AFTER:
+            return False
+        if len(self._logged) >= REMEMBERED:
+            self._logged.clear()
+        self._logged[event] = now
+        return True
 
     @contextmanager
-    def apart(self, event: str, **facts: object) -> Iterator[None]:
-        """One item of a loop: what it fails of is told as `event`, and the loop goes on."""
+    def isolated(self, event: Event, **facts: Unpack[Facts]) -> Iterator[None]:
+        """One item of a loop: its error is logged as `event`, and the loop goes on."""
         try:
             yield
         except UploadError as error:
-            self.tell(event, False, **facts, code=error.code, problem=str(error))
+            facts["code"], facts["problem"] = error.code, str(error)
+            self.log_event(event, **facts)
         except Exception as error:
-            self.tell(event, True, **facts, problem=repr(error))
+            facts["problem"] = repr(error)
+            self.log_event(event, trace=True, **facts)
 
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`call(...)` on a thread; disk errors come out as `DiskFull` or `StorageFailed`."""
@@ -158,7 +158,7 @@ class Ground:
         """What a disk's error is to a client; the log has the rest."""
         if error.errno == errno.ENOSPC:
             return DiskFull()
-        self.tell("storage-failed", problem=str(error))
+        self.log_event(Event.STORAGE_FAILED, problem=str(error))
         if error.errno == errno.EFBIG:  # its own words are those of a refusal for size
             return StorageFailed("the volume takes no file of this length")
         return StorageFailed(error.strerror or type(error).__name__)
@@ -172,7 +172,7 @@ class Ground:
             upload = await self.catalog.update(upload_id, lambda u: u.vanish(token))
         except UploadError as error:  # it has ended, or completion has moved the file
             return error
-        self.say("vanished", upload)
+        self.log_event(Event.VANISHED, upload)
         return UploadGone(upload.state.value, upload.failure)
 
     async def is_removed(self, upload: Upload) -> bool:
@@ -184,37 +184,3 @@ class Ground:
         except Vanished:
             return True
         return False
-
-
-def say(
-    metrics: Metrics,
-    event: str,
-    upload: Upload | None = None,
-    level: int = logging.INFO,
-    trace: bool | BaseException = False,
-    **facts: object,
-) -> None:
-    """Count an event and write its line: logfmt, values with blanks in them as JSON strings.
-
-    `trace`: with the traceback of this exception, or of the one that is being handled.
-    """
-    if upload is not None:
-        facts = {
-            "upload_id": upload.id,
-            "owner": upload.owner,
-            "bytes": upload.limit,
-        } | facts
-    metrics.count(event, facts)
-    if not log.isEnabledFor(level):
-        return
-    if (current := request_id.get()) is not None:
-        facts["request_id"] = current
-    told = " ".join(f"{k}={_plain(v)}" for k, v in facts.items())
-    log.log(level, "%s %s", event, told, exc_info=trace)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    text = str(value)
-    return text if text.isprintable() and not set(text) & set(' "=') else json.dumps(text)

@@ -1,0 +1,404 @@
+"""The events that Wherry logs: each with its level, its facts and its meaning.
+
+Rule 1: `log_event` is the only way to log an event. It writes one line,
+`event key=value ...`, and counts the event, also where the log's level leaves the line out.
+
+Rule 2: the names of events and facts are public. The log, the metrics and both reference
+pages derive from `Event`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import Enum
+from logging import DEBUG, ERROR, INFO, WARNING
+from pathlib import Path
+from typing import Protocol, TypedDict, Unpack
+
+from wherry.core.digests import Digest
+from wherry.core.upload import Upload
+
+#: The request that is being served, as its answer's `X-Request-ID` names it.
+request_id: ContextVar[str | None] = ContextVar("wherry_request_id", default=None)
+
+
+class Facts(TypedDict, total=False):
+    """Every fact that an event may have. Times are seconds, sizes bytes."""
+
+    announced: int | None
+    assessment_id: str | None
+    at: int
+    attempt: int
+    bytes: int | str
+    code: str | int
+    data: Path
+    digest: Digest | None
+    executor: str
+    hook: str
+    method: str
+    owner: str
+    pid: int
+    place: str
+    problem: str | None
+    received: int
+    seconds: float
+    state: str
+    status: int
+    step: str
+    task: str
+    upload_id: str
+    url: str
+    verdict: str
+    waited: float
+
+
+#: The facts of every event about an upload that is known: `log_event` adds them.
+UPLOAD = ("upload_id", "owner", "bytes")
+
+
+class Area(Enum):
+    """The sections of the log, by their titles."""
+
+    UPLOADS = "Uploads"
+    TROUBLE = "Trouble"
+    WORKER = "The worker"
+    SERVER = "The server"
+    ASSESSMENTS = "Assessments"
+
+    @property
+    def logger(self) -> logging.Logger:
+        """Where its events go. Those of the worker's own process have a logger of their own."""
+        is_own = self is Area.ASSESSMENTS
+        return logging.getLogger("wherry.assessment" if is_own else "wherry")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class About:
+    """What is known of an event.
+
+    `facts`: all keys that its line may have beside `request_id`, in the order of the reference.
+    `repeats`: it may come back every second. `Context.log_event` logs and counts the same event
+    with the same facts at most once a minute.
+    `label`: its public name; None: the member's name in lower case, with hyphens.
+    """
+
+    area: Area
+    level: int
+    meaning: str
+    facts: tuple[str, ...] = ()
+    repeats: bool = False
+    label: str | None = None
+
+
+class Event(Enum):
+    # Uploads.
+    CREATED = About(
+        Area.UPLOADS,
+        INFO,
+        "A new upload. `state` says whether it receives (its space is reserved) or waits.",
+        (*UPLOAD, "state", "received"),
+    )
+    RESUMED = About(
+        Area.UPLOADS,
+        INFO,
+        "`init` found the unfinished upload of the same file.",
+        (*UPLOAD, "state", "received"),
+    )
+    LET_IN = About(
+        Area.UPLOADS,
+        INFO,
+        "The upload was admitted after `waited` seconds in the queue. Its space is reserved.",
+        (*UPLOAD, "waited"),
+    )
+    TURN_MISSED = About(
+        Area.UPLOADS,
+        INFO,
+        "The upload was admitted and sent nothing. Its slot goes to the next one.",
+        UPLOAD,
+    )
+    CUT = About(
+        Area.UPLOADS,
+        INFO,
+        "A body broke off or stalled. What arrived is kept.",
+        (*UPLOAD, "at", "received", "announced"),
+    )
+    RECORDED = About(
+        Area.UPLOADS,
+        DEBUG,
+        "Bytes are safe and recorded: a chunk, or 16 MiB of a longer body. "
+        "`received` counts the new bytes.",
+        (*UPLOAD, "at", "received", "seconds"),
+    )
+    HOOK_RETURNED = About(
+        Area.UPLOADS,
+        DEBUG,
+        "Your `before_complete` or `on_complete` returned.",
+        (*UPLOAD, "hook", "seconds"),
+    )
+    COMPLETE = About(
+        Area.UPLOADS,
+        INFO,
+        "The upload is complete: its file is handed over.",
+        (*UPLOAD, "assessment_id", "digest", "seconds"),
+    )
+    TAKEN_UP = About(Area.UPLOADS, INFO, "A completion whose process died is resumed.", UPLOAD)
+    CANCELLED = About(Area.UPLOADS, INFO, "The client cancelled the upload.", UPLOAD)
+    EXPIRED = About(
+        Area.UPLOADS, INFO, "The upload was deleted, because no byte came for too long.", UPLOAD
+    )
+    FAILED = About(
+        Area.UPLOADS,
+        INFO,
+        "The upload was refused for its content and deleted, or it is larger than the volume "
+        "takes (`never-fits`).",
+        (*UPLOAD, "code"),
+    )
+    VANISHED = About(
+        Area.UPLOADS, INFO, "The upload's folder was removed by something else.", UPLOAD
+    )
+    DISCARDED = About(Area.UPLOADS, INFO, "A finished file was deleted.", UPLOAD)
+    ORPHAN_DELETED = About(
+        Area.UPLOADS, INFO, "A folder without a record was deleted.", ("upload_id",)
+    )
+    NOT_RELEASED = About(
+        Area.UPLOADS,
+        INFO,
+        "The end of a request could not be recorded. This is harmless.",
+        ("upload_id", "code"),
+    )
+    REFUSED = About(
+        Area.UPLOADS,
+        WARNING,
+        "A request was refused. The level is info for `body-cut`, `waiting`, `superseded` and "
+        "`upload-gone`, which clients cause in the ordinary course. `bytes` is the length of the "
+        "request; `upload_id` is `-` if the request named none.",
+        ("code", "status", "method", "upload_id", "bytes", "seconds"),
+    )
+
+    # Trouble.
+    STORAGE_FAILED = About(
+        Area.TROUBLE,
+        ERROR,
+        "The disk gave an error, or the data folder is away; `problem` says which. "
+        "Nothing was acknowledged.",
+        ("problem",),
+        repeats=True,
+    )
+    NOT_RESERVED = About(
+        Area.TROUBLE,
+        ERROR,
+        "An upload was next, and its space could not be reserved. With the code `disk-full`, "
+        "something else has filled the disk, and the upload keeps its position in the queue.",
+        ("upload_id", "code"),
+        repeats=True,
+    )
+    HOOK_FAILED = About(
+        Area.TROUBLE,
+        ERROR,
+        "Your hook raised an exception, or returned an unusable id. A traceback follows.",
+        (*UPLOAD, "hook"),
+    )
+    HOOK_OVERDUE = About(
+        Area.TROUBLE,
+        ERROR,
+        "Your hook has not returned within `hook_timeout`.",
+        (*UPLOAD, "hook", "seconds"),
+    )
+    HOOK_ENDS_SERVER = About(
+        Area.TROUBLE,
+        ERROR,
+        "The process ended three times while your hook ran. The hook is not called for an hour.",
+        (*UPLOAD, "hook"),
+    )
+    LEASE_NOT_RENEWED = About(
+        Area.TROUBLE,
+        ERROR,
+        "A completion could not renew its lease. Another process may resume the completion.",
+        ("upload_id",),
+        repeats=True,
+    )
+    SWEEP_FAILED = About(
+        Area.TROUBLE,
+        ERROR,
+        "One upload could not be swept, or nothing could (`upload_id` is `-`). Everything else "
+        "was swept, and the next sweep tries again.",
+        ("upload_id", "code", "problem"),
+        repeats=True,
+    )
+    KEYS_UNREADABLE = About(
+        Area.TROUBLE,
+        ERROR,
+        "`keys.json` is missing or cannot be read, and every request is refused. Logged once; "
+        "`/readyz` reports it, too.",
+        ("problem",),
+    )
+    KEYS_READABLE = About(Area.TROUBLE, INFO, "The keys can be read again.")
+    ANONYMOUS_ACCESS_ENDED = About(
+        Area.TROUBLE,
+        WARNING,
+        "The first key was added. From now on, every request needs a key.",
+    )
+    BACKGROUND_FAILED = About(
+        Area.TROUBLE,
+        ERROR,
+        "Something that runs beside the requests failed. It is tried again.",
+        ("task", "upload_id", "code", "problem"),
+        repeats=True,
+    )
+
+    # The worker, as the server sees it.
+    WORKER_DIED = About(
+        Area.WORKER,
+        ERROR,
+        "The worker ended with `code`; a negative code is a signal. The server starts another.",
+        ("code",),
+    )
+    WORKER_NOT_STARTED = About(
+        Area.WORKER, ERROR, "The system could not start the worker.", ("problem",)
+    )
+    WORKER_FAILING = About(
+        Area.WORKER,
+        ERROR,
+        "The worker cannot start, died three times in a row, or cannot work. Nothing is assessed; "
+        "what was uploaded is safe. Logged once; `/readyz` reports it, too.",
+        ("problem",),
+    )
+    WORKER_RECOVERED = About(Area.WORKER, INFO, "A worker works again.")
+    WORKER_KILLED = About(
+        Area.WORKER, ERROR, "The worker did not end in time with its server.", ("pid",)
+    )
+
+    # `wherry serve`.
+    SERVING = About(Area.SERVER, INFO, "`wherry serve` begins.", ("data",))
+    LISTENING = About(Area.SERVER, INFO, "An address that it listens on.", ("url",))
+
+    # Assessments, in the worker.
+    WORKER_STARTED = About(
+        Area.ASSESSMENTS, INFO, "The worker begins to assess.", ("executor", "pid")
+    )
+    WORKER_STOPPED = About(Area.ASSESSMENTS, INFO, "The worker ends.", ("executor",))
+    ASSESSMENT_CLAIMED = About(
+        Area.ASSESSMENTS,
+        INFO,
+        "A worker begins an assessment, or resumes one.",
+        ("assessment_id", "upload_id", "attempt"),
+    )
+    STEP_STARTED = About(Area.ASSESSMENTS, INFO, "A step begins.", ("assessment_id", "step"))
+    STEP_IGNORED = About(
+        Area.ASSESSMENTS,
+        WARNING,
+        "The name of an installed step is one of Wherry's own, taken, or not allowed.",
+        ("step", "place"),
+    )
+    WORKFLOW_RESUMED = About(
+        Area.ASSESSMENTS,
+        INFO,
+        "The workflow that a dead worker left behind is resumed.",
+        ("assessment_id",),
+    )
+    WORKFLOW_FAILED = About(
+        Area.ASSESSMENTS,
+        ERROR,
+        "A workflow failed. It begins anew.",
+        ("assessment_id", "upload_id", "problem"),
+    )
+    ASSESSMENT_DONE = About(
+        Area.ASSESSMENTS,
+        INFO,
+        "The report is recorded.",
+        ("assessment_id", "upload_id", "verdict"),
+    )
+    ASSESSMENT_FAILED = About(
+        Area.ASSESSMENTS,
+        ERROR,
+        "Wherry could not make a report.",
+        ("assessment_id", "upload_id", "problem"),
+    )
+    ASSESSMENT_RELEASED = About(
+        Area.ASSESSMENTS,
+        INFO,
+        "The worker ends before its assessment does. Another worker goes on.",
+        ("assessment_id", "upload_id"),
+    )
+    ASSESSMENT_NOT_RENEWED = About(
+        Area.ASSESSMENTS,
+        ERROR,
+        "An assessment could not renew its lease. Another worker may resume the assessment. "
+        "A traceback follows.",
+        ("assessment_id", "upload_id"),
+        label="lease-not-renewed",
+    )
+    LEASE_LOST = About(Area.ASSESSMENTS, WARNING, "Another worker has the assessment by now.")
+    FILES_AWAY = About(
+        Area.ASSESSMENTS,
+        ERROR,
+        "The data folder is away. Nothing is claimed until it is back. Logged once.",
+        ("problem",),
+        label="storage-failed",
+    )
+    WORKER_FAILED = About(
+        Area.ASSESSMENTS,
+        ERROR,
+        "An assessment failed in the worker. It is tried again when its lease has run out. "
+        "A traceback follows.",
+    )
+    WORKER_ENDED_LATE = About(
+        Area.ASSESSMENTS,
+        ERROR,
+        "The worker did not end within `seconds`, and ended itself by force.",
+        ("seconds",),
+    )
+
+    @property
+    def label(self) -> str:
+        """Its public name, in the log and as a label of metrics."""
+        return self.value.label or self.name.lower().replace("_", "-")
+
+
+class Counting(Protocol):
+    """What counts events: `wherry.metrics.Metrics`."""
+
+    def count(self, event: Event, facts: Facts) -> None: ...
+
+
+def log_event(
+    event: Event,
+    upload: Upload | None = None,
+    *,
+    metrics: Counting | None = None,
+    level: int | None = None,
+    trace: bool | BaseException = False,
+    **facts: Unpack[Facts],
+) -> None:
+    """Count an event in `metrics` and write its line: logfmt, values with blanks as JSON strings.
+
+    `upload`: adds the facts `UPLOAD`. `level`: in place of the event's own.
+    `trace`: with the traceback of this exception, or of the one that is being handled.
+
+    Raises `TypeError` for a fact that the event does not have.
+    """
+    about = event.value
+    if upload is not None:
+        of_upload: Facts = {"upload_id": upload.id, "owner": upload.owner, "bytes": upload.limit}
+        facts = of_upload | facts
+    if unknown := facts.keys() - set(about.facts):
+        raise TypeError(f"{event} has no facts {', '.join(sorted(unknown))}")
+    if metrics is not None:
+        metrics.count(event, facts)
+    logger, level = about.area.logger, about.level if level is None else level
+    if not logger.isEnabledFor(level):
+        return
+    line = " ".join([event.label, *(f"{key}={_logfmt(value)}" for key, value in facts.items())])
+    if (current := request_id.get()) is not None:
+        line = f"{line} request_id={current}"
+    logger.log(level, "%s", line, exc_info=trace)
+
+
+def _logfmt(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    text = str(value)
+    return text if text.isprintable() and not set(text) & set(' "=') else json.dumps(text)

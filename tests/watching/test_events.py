@@ -1,0 +1,56 @@
+"""Events: one line each, counted by the same call, with no facts but their own."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import Counter
+
+import pytest
+
+from wherry.events import Area, Event, Facts, log_event, request_id
+from wherry.metrics import Metrics
+
+
+def test_an_event_has_no_fact_that_is_not_defined_and_every_fact_is_used() -> None:
+    used = {fact for event in Event for fact in event.value.facts}
+    assert used == set(Facts.__annotations__)
+
+
+def test_the_names_of_events_are_fit_for_the_log_and_unique_for_each_logger() -> None:
+    assert all(re.fullmatch(r"[a-z]+(-[a-z]+)*", event.label) for event in Event)
+    names = Counter((event.value.area.logger.name, event.label) for event in Event)
+    assert set(names.values()) == {1}
+
+
+@pytest.mark.parametrize("event", Event)
+def test_an_event_is_logged_at_its_level_by_the_logger_of_its_area(
+    event: Event, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "wherry"):
+        log_event(event)
+    (record,) = caplog.records
+    assert record.levelno == event.value.level
+    own = "wherry.assessment" if event.value.area is Area.ASSESSMENTS else "wherry"
+    assert record.name == own
+    assert record.getMessage() == event.label
+
+
+def test_a_fact_that_the_event_does_not_have_is_an_error() -> None:
+    metrics = Metrics()
+    with pytest.raises(TypeError, match=r"Event\.DISCARDED has no facts seconds"):
+        log_event(Event.DISCARDED, metrics=metrics, seconds=1.0)
+
+
+def test_values_with_blanks_are_quoted_and_the_request_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    token = request_id.set("r1")
+    try:
+        log_event(Event.STORAGE_FAILED, problem='no "disk"')
+        log_event(Event.WORKER_ENDED_LATE, seconds=2.5)
+    finally:
+        request_id.reset(token)
+    quoted, timed = [record.getMessage() for record in caplog.records]
+    assert quoted == r'storage-failed problem="no \"disk\"" request_id=r1'
+    assert timed == "worker-ended-late seconds=2.500 request_id=r1"
