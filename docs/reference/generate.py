@@ -17,7 +17,7 @@ from typing import Any, get_args, get_type_hints
 import typer.main
 from prometheus_client.metrics_core import Metric
 
-from wherry.catalog.census import Census
+from wherry.catalog.counts import Counts
 from wherry.cli import app
 from wherry.cli.operate import size
 from wherry.core.admission import Space
@@ -195,7 +195,7 @@ def _sample(error: type[UploadError]) -> UploadError:
 
 
 def render_metrics() -> str:
-    reading = Reading(0.0, Census(), Space(0, 0), min_free=0, max_open=None)
+    reading = Reading(0.0, Counts(), Space(0, 0), min_free=0, max_open=None)
     return METRICS + "".join(_metric(family) for family in Metrics().collect(reading))
 
 

@@ -22,7 +22,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from wherry import __version__
-from wherry.catalog.census import COUNTED, Census
+from wherry.catalog.counts import COUNTED, Counts
 from wherry.core.admission import Space
 from wherry.core.errors import every_error
 from wherry.core.limits import KiB, MiB
@@ -60,7 +60,7 @@ class Reading:
     """What is read at a scrape. `at`: when, by the clock of deadlines; bytes; no limit is None."""
 
     at: float
-    census: Census
+    counts: Counts
     space: Space
     min_free: int
     max_open: int | None
@@ -174,24 +174,24 @@ def _number(facts: Facts, name: str) -> float:
 
 
 def _gauges(reading: Reading) -> Iterator[Metric]:
-    census, space, at = reading.census, reading.space, reading.at
+    counts, space, at = reading.counts, reading.space, reading.at
     max_open = float("inf") if reading.max_open is None else reading.max_open
     yield _gauge("build_info", "The version that answers.", {__version__: 1}, "version")
     yield _gauge(
         "uploads",
         "Unfinished uploads.",
-        {state.value: census.uploads.get(state, 0) for state in State if state in UNFINISHED},
+        {state.value: counts.uploads.get(state, 0) for state in State if state in UNFINISHED},
         "state",
     )
-    yield _gauge("open_slots", "Uploads that count as open.", census.open)
+    yield _gauge("open_slots", "Uploads that count as open.", counts.open)
     yield _gauge("open_slots_limit", "How many may be open at once (max_open).", max_open)
-    yield _gauge("waiting", "Uploads in the line.", census.waiting)
+    yield _gauge("waiting", "Uploads in the line.", counts.waiting)
     yield _gauge(
         "waiting_oldest_seconds",
         "How long the one that came first has been in the line; 0 if it is empty.",
-        _age(census.waiting_since, at),
+        _age(counts.waiting_since, at),
     )
-    yield _gauge("reserved_bytes", "Space promised to unfinished uploads.", census.reserved)
+    yield _gauge("reserved_bytes", "Space promised to unfinished uploads.", counts.reserved)
     yield _gauge("volume_size_bytes", "The volume that holds the bytes.", space.total)
     yield _gauge(
         "volume_free_bytes",
@@ -206,7 +206,7 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     yield _gauge(
         "assessments",
         "Assessments that are to be done, and those that failed.",
-        {state.value: census.assessments.get(state, 0) for state in COUNTED},
+        {state.value: counts.assessments.get(state, 0) for state in COUNTED},
         "state",
     )
     yield _gauge(
@@ -223,7 +223,7 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         "assessments_oldest_queued_seconds",
         "How long the oldest assessment that no worker has begun has been handed over; "
         "0 if there is none.",
-        _age(census.queued_since, at),
+        _age(counts.queued_since, at),
     )
 
 

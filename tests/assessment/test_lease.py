@@ -37,34 +37,34 @@ async def catalog() -> MemoryCatalog:
     return catalog
 
 
-async def claimed(catalog: MemoryCatalog, seconds: float = 60) -> Lease:
-    lease = await Lease.claim(catalog, seconds)
+async def leased(catalog: MemoryCatalog, seconds: float = 60) -> Lease:
+    lease = await Lease.take(catalog, seconds)
     assert lease is not None
     return lease
 
 
 async def taken_over(catalog: MemoryCatalog) -> Lease:
     """The lease of a worker whose time was up, and whose work another has by now."""
-    lost = await claimed(catalog, seconds=0)
-    await claimed(catalog)
+    lost = await leased(catalog, seconds=0)
+    await leased(catalog)
     return lost
 
 
-async def test_what_is_claimed_cannot_be_claimed_again(catalog: MemoryCatalog) -> None:
-    await claimed(catalog)
-    assert await Lease.claim(catalog, 60) is None
+async def test_what_is_leased_cannot_be_leased_again(catalog: MemoryCatalog) -> None:
+    await leased(catalog)
+    assert await Lease.take(catalog, 60) is None
 
 
-async def test_what_a_dead_worker_left_can_be_claimed(catalog: MemoryCatalog) -> None:
-    await claimed(catalog, seconds=0)
-    assert (await claimed(catalog)).assessment.attempts == 2
+async def test_what_a_dead_worker_left_can_be_leased(catalog: MemoryCatalog) -> None:
+    await leased(catalog, seconds=0)
+    assert (await leased(catalog)).assessment.attempts == 2
 
 
-async def test_a_released_assessment_can_be_claimed_at_once_and_has_cost_no_attempt(
+async def test_a_released_assessment_can_be_leased_at_once_and_has_cost_no_attempt(
     catalog: MemoryCatalog,
 ) -> None:
-    await (await claimed(catalog)).release()
-    assert (await claimed(catalog)).assessment.attempts == 1
+    await (await leased(catalog)).release()
+    assert (await leased(catalog)).assessment.attempts == 1
 
 
 async def test_a_lost_lease_writes_nothing(catalog: MemoryCatalog) -> None:
@@ -82,7 +82,7 @@ async def test_a_lost_lease_writes_nothing(catalog: MemoryCatalog) -> None:
 
 
 async def test_work_is_cancelled_when_the_lease_is_lost(catalog: MemoryCatalog) -> None:
-    lease = await claimed(catalog, seconds=0.1)
+    lease = await leased(catalog, seconds=0.1)
     cancelled = asyncio.Event()
 
     async def work() -> None:
@@ -98,7 +98,7 @@ async def test_work_is_cancelled_when_the_lease_is_lost(catalog: MemoryCatalog) 
 
 
 async def test_a_lease_is_renewed_while_work_is_done(catalog: MemoryCatalog) -> None:
-    lease = await claimed(catalog, seconds=1.0)
+    lease = await leased(catalog, seconds=1.0)
 
     async def work() -> str:
         while (await catalog.load_assessment("a")).leased_until <= lease.assessment.leased_until:
@@ -111,7 +111,7 @@ async def test_a_lease_is_renewed_while_work_is_done(catalog: MemoryCatalog) -> 
 async def test_a_catalog_that_fails_for_a_moment_does_not_cost_the_lease(
     catalog: MemoryCatalog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lease = await claimed(catalog, seconds=1.0)
+    lease = await leased(catalog, seconds=1.0)
     real, calls = catalog.update_assessment, 0
 
     async def failing(*args: object) -> Assessment:
@@ -133,8 +133,8 @@ async def test_a_catalog_that_fails_for_a_moment_does_not_cost_the_lease(
 
 async def test_an_assessment_that_ends_every_worker_is_given_up(catalog: MemoryCatalog) -> None:
     for _ in range(MAX_ATTEMPTS):
-        await claimed(catalog, seconds=0)
-    assert await Lease.claim(catalog, 60) is None
+        await leased(catalog, seconds=0)
+    assert await Lease.take(catalog, 60) is None
     failed = await catalog.load_assessment("a")
     assert failed.state is AssessmentState.FAILED
     assert failed.problem

@@ -33,7 +33,7 @@ async def check_refuses(catalog: SqlCatalog, folder: Path) -> None:
     for ask in (
         catalog.load("u"),
         catalog.uploads(),
-        catalog.census(0.0),
+        catalog.counts(0.0),
         catalog.update("u", lambda u: u.cancel(1.0)),
         catalog.create(new_upload("v")),
         catalog.forget(["u"]),

@@ -83,7 +83,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.stand_in_line(now)), names, times),
     st.builds(lambda n: lambda c: c.forget([n]), names),
     st.builds(
-        lambda now: lambda c: c.claim_assessment(now, lambda a: a.claim("w", now, now + 3)), times
+        lambda now: lambda c: c.lease_assessment(now, lambda a: a.lease("w", now, now + 3)), times
     ),
 )
 

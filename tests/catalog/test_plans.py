@@ -50,12 +50,12 @@ ASKED: dict[str, Ask] = {
     "an assessment": lambda c: c.load_assessment(f"{5:031x}a"),
     "tokens": lambda c: c.tokens("open"),
     "the line": lambda c: c.line(NOW),
-    "census": lambda c: c.census(NOW),
+    "counts": lambda c: c.counts(NOW),
     "the newest moment": lambda c: c.newest(),
     "the bytes used": lambda c: c.used(),
     "a change": lambda c: c.update("open", lambda u: u.keep_slot(NOW, Limits())),
     "the same file again": lambda c: c.create(replace(new_upload("open"), fingerprint="f")),
-    "a claim": lambda c: c.claim_assessment(NOW, lambda a: a),
+    "a lease": lambda c: c.lease_assessment(NOW, lambda a: a),
 }
 
 
@@ -128,9 +128,9 @@ async def test_a_thousand_records_take_no_more_steps_than_ten(tmp_path: Path, wh
     assert many < 3 * few + 200, plan
 
 
-async def test_a_claim_finds_the_oldest_of_a_thousand_at_once(tmp_path: Path) -> None:
-    claim, queued = ASKED["a claim"], AssessmentState.QUEUED
-    few, _ = await steps_with(tmp_path / "few.db", 10, claim, queued)
-    many, plan = await steps_with(tmp_path / "many.db", 1000, claim, queued)
+async def test_a_lease_finds_the_oldest_of_a_thousand_at_once(tmp_path: Path) -> None:
+    lease, queued = ASKED["a lease"], AssessmentState.QUEUED
+    few, _ = await steps_with(tmp_path / "few.db", 10, lease, queued)
+    many, plan = await steps_with(tmp_path / "many.db", 1000, lease, queued)
     assert few > 0
     assert many < 2 * few, plan

@@ -141,8 +141,8 @@ async def test_threads_and_other_loops_may_ask(catalog: SqlCatalog) -> None:
     await asyncio.gather(*(asyncio.to_thread(elsewhere, number) for number in range(20)))
     assert (await catalog.load("u")).offset == 20
 
-    claimed = await catalog.claim_assessment(1.0, lambda a: a.claim("w", 1.0, 2.0))
-    assert claimed is not None
+    leased = await catalog.lease_assessment(1.0, lambda a: a.lease("w", 1.0, 2.0))
+    assert leased is not None
     renewed = await asyncio.to_thread(
         lambda: asyncio.run(catalog.update_assessment("a", lambda a: a.renew("w", 9.0)))
     )

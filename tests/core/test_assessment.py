@@ -35,7 +35,7 @@ class Taken(NamedTuple):
 
 
 ACTIONS = [
-    *(Action("claim", (token, now, now + 1)) for token in TOKENS for now in INSTANTS),
+    *(Action("lease", (token, now, now + 1)) for token in TOKENS for now in INSTANTS),
     *(Action("renew", (token, LAST - 1)) for token in TOKENS),
     *(Action("with_steps", (token, (Step("probe", "done", 1.0),))) for token in TOKENS),
     *(Action("release", (token,)) for token in TOKENS),
@@ -98,16 +98,16 @@ def test_a_worker_without_the_lease_changes_nothing() -> None:
 
 
 def test_a_lease_is_only_taken_from_nobody_or_when_it_has_run_out() -> None:
-    for before, (token, now, until), after in steps("claim"):
-        assert before.is_claimable(now)
+    for before, (token, now, until), after in steps("lease"):
+        assert before.is_leasable(now)
         assert before.state is AssessmentState.QUEUED or before.leased_until <= now
         if after.state is AssessmentState.RUNNING:
             assert (after.token, after.leased_until) == (token, until)
 
 
-def test_an_orphan_is_claimable_by_anybody_and_nothing_else_refuses_a_claim() -> None:
-    for before, (_, now, _) in refused("claim"):
-        assert not before.is_claimable(now)
+def test_an_orphan_is_leasable_by_anybody_and_nothing_else_refuses_a_lease() -> None:
+    for before, (_, now, _) in refused("lease"):
+        assert not before.is_leasable(now)
         assert before.state in ENDED or before.leased_until > now
 
 
@@ -124,10 +124,10 @@ def test_an_ended_assessment_says_when_and_how() -> None:
         assert (assessment.problem is not None) == failed
 
 
-def test_every_claim_is_an_attempt_and_nothing_else_is() -> None:
+def test_every_lease_is_an_attempt_and_nothing_else_is() -> None:
     for before, _, after in steps("renew", "with_steps", "finish", "give_up"):
         assert after.attempts == before.attempts
-    for before, _, after in steps("claim"):
+    for before, _, after in steps("lease"):
         running = after.state is AssessmentState.RUNNING
         assert after.attempts == before.attempts + running <= MAX_ATTEMPTS
 
@@ -135,24 +135,24 @@ def test_every_claim_is_an_attempt_and_nothing_else_is() -> None:
 def test_a_worker_that_is_asked_to_end_leaves_it_as_if_it_had_not_come() -> None:
     for before, _, after in steps("release"):
         assert (after.state, after.attempts) == (AssessmentState.QUEUED, before.attempts - 1)
-        assert after.is_claimable(0.0)
+        assert after.is_leasable(0.0)
 
 
 def test_a_file_that_kills_every_worker_fails_in_the_end() -> None:
     assessment, now = NEW, 0.0
     for _ in range(MAX_ATTEMPTS):
-        assessment = assessment.claim("a", now, now + 1)
+        assessment = assessment.lease("a", now, now + 1)
         assert assessment.state is AssessmentState.RUNNING
         now += 1
-    assessment = assessment.claim("b", now, now + 1)
+    assessment = assessment.lease("b", now, now + 1)
     assert (assessment.state, assessment.finished_at) == (AssessmentState.FAILED, now)
     assert str(MAX_ATTEMPTS) in str(assessment.problem)
 
 
 def test_finished_steps_survive_the_worker_that_did_them() -> None:
-    for before, _, after in steps("claim", "renew", "finish", "give_up"):
+    for before, _, after in steps("lease", "renew", "finish", "give_up"):
         assert after.steps == before.steps
-    assert any(before.steps and before.token != after.token for before, _, after in steps("claim"))
+    assert any(before.steps and before.token != after.token for before, _, after in steps("lease"))
 
 
 def test_what_an_assessment_is_of_never_changes() -> None:

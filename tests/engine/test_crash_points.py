@@ -30,7 +30,7 @@ def fresh(folder: Path, point: CrashPoint, **changes: object) -> World:
 
 async def assess(catalog: Catalog, now: float) -> None:
     """What a worker does, in no time."""
-    claimed = await catalog.claim_assessment(now, lambda a: a.claim("w", now, now + 1))
+    claimed = await catalog.lease_assessment(now, lambda a: a.lease("w", now, now + 1))
     assert claimed
     await catalog.update_assessment(claimed.id, lambda a: a.finish("w", now, {}))
 

@@ -177,7 +177,7 @@ async def completed(world: World, **changes: Any) -> tuple[World, Upload]:
     upload = await created(engine, 4)
     await written(engine, upload, 0, b"film")
     done = await engine.complete(ALICE, upload.id)
-    await mine.catalog.claim_assessment(mine.now, lambda a: a.claim("w", mine.now, mine.now + 9))
+    await mine.catalog.lease_assessment(mine.now, lambda a: a.lease("w", mine.now, mine.now + 9))
     await mine.catalog.update_assessment(
         done.assessment_id or "", lambda a: a.finish("w", mine.now, {"verdict": "pass"})
     )

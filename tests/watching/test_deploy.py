@@ -12,7 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # uvicorn brings it
 from tests.watching.conftest import samples
 
-from wherry.catalog.census import Census
+from wherry.catalog.counts import Counts
 from wherry.core.admission import Space
 from wherry.metrics import Metrics, Reading
 
@@ -29,7 +29,7 @@ ADDED = {"instance"}
 
 def scrape() -> dict[str, list[dict[str, str]]]:
     """The labels of every sample, by the name of its metric."""
-    reading = Reading(1000.0, Census(), Space(total=10, free=5), min_free=1, max_open=10)
+    reading = Reading(1000.0, Counts(), Space(total=10, free=5), min_free=1, max_open=10)
     found: dict[str, list[dict[str, str]]] = {}
     for name, labels in samples(Metrics().render(reading).decode()):
         found.setdefault(name, []).append(dict(labels))

@@ -29,7 +29,10 @@ steady = time.monotonic
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A claimed assessment. Its methods raise `LeaseLost`, and what the catalog raises."""
+    """An assessment that this worker has leased.
+
+    Its methods raise `LeaseLost`, and what the catalog raises.
+    """
 
     catalog: Catalog
     assessment: Assessment
@@ -37,24 +40,24 @@ class Lease:
     seconds: float
 
     @classmethod
-    async def claim(cls, catalog: Catalog, seconds: float) -> Self | None:
+    async def take(cls, catalog: Catalog, seconds: float) -> Self | None:
         """Take the oldest assessment that is queued, or whose worker is gone; None if none is."""
         token = uuid.uuid4().hex
 
         def change(assessment: Assessment) -> Assessment:
             now = steady()
-            after = assessment.claim(token, now, now + seconds)
+            after = assessment.lease(token, now, now + seconds)
             ended = after.state is AssessmentState.FAILED
             return replace(after, finished_at=time.time()) if ended else after
 
-        claimed = await catalog.claim_assessment(steady(), change)
-        if claimed is None:
+        leased = await catalog.lease_assessment(steady(), change)
+        if leased is None:
             return None
-        lease = cls(catalog, claimed, token, seconds)
-        if claimed.state is AssessmentState.FAILED:
-            lease.log_event(Event.ASSESSMENT_FAILED, problem=claimed.problem)
+        lease = cls(catalog, leased, token, seconds)
+        if leased.state is AssessmentState.FAILED:
+            lease.log_event(Event.ASSESSMENT_FAILED, problem=leased.problem)
             return None
-        lease.log_event(Event.ASSESSMENT_CLAIMED, attempt=claimed.attempts)
+        lease.log_event(Event.ASSESSMENT_CLAIMED, attempt=leased.attempts)
         return lease
 
     def log_event(self, event: Event, trace: bool = False, **facts: Unpack[Facts]) -> None:

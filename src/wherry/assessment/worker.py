@@ -3,11 +3,11 @@
 Rule 1: an assessment is the worker's while it holds the lease. A worker that
 lost it writes nothing any more and stops looking.
 
-Rule 2: the lease is the reaper. What a dead worker left is claimed like what is
+Rule 2: the lease is the reaper. What a dead worker left is leased like what is
 queued, by whoever looks next; nothing has to happen at a start.
 
 Rule 3: no file and no database stops the loop. What cannot be done now is tried
-again when its lease has run out, and given up after `MAX_ATTEMPTS` claims. A worker
+again when its lease has run out, and given up after `MAX_ATTEMPTS` leases. A worker
 that cannot do anything says so (`standing.py`).
 """
 
@@ -157,7 +157,7 @@ async def run_worker(
 
 
 class Worker:
-    """One claimed assessment after the other, in as many lanes as wanted."""
+    """One leased assessment after the other, in as many lanes as wanted."""
 
     def __init__(
         self,
@@ -173,13 +173,13 @@ class Worker:
         self._is_away = False
 
     async def lane(self, stop: asyncio.Event) -> None:
-        """Claim and assess until `stop` is set."""
+        """Lease and assess until `stop` is set."""
         while not stop.is_set():
             try:
-                # Nothing is claimed in vain: a claim is an attempt, and attempts are counted.
+                # No lease in vain: a lease is an attempt, and attempts are counted.
                 is_present = await self._is_present()
                 lease = (
-                    await Lease.claim(self._site.catalog, self._pace.lease) if is_present else None
+                    await Lease.take(self._site.catalog, self._pace.lease) if is_present else None
                 )
                 if lease is not None:
                     await self._assess(lease, stop)

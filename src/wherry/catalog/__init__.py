@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection
 from math import inf
 from typing import Protocol
 
-from wherry.catalog.census import Census
+from wherry.catalog.counts import Counts
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
@@ -96,8 +96,8 @@ class Catalog(Protocol):
     async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         """Uploads whose file was discarded at `before` or earlier, in the order of that."""
 
-    async def census(self, now: float, latest: float = inf) -> Census:
-        """How many there are of what is unfinished, at `now`; never looks at the rest."""
+    async def counts(self, now: float, latest: float = inf) -> Counts:
+        """How many unfinished records there are at `now`; finished ones are never read."""
 
     async def newest(self) -> float | None:
         """The latest moment, by the clock of deadlines; None: there is none.
@@ -120,10 +120,10 @@ class Catalog(Protocol):
     ) -> Assessment:
         """Raises `NotThere`, and what `change` raises."""
 
-    async def claim_assessment(
+    async def lease_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]
     ) -> Assessment | None:
-        """Apply `change` to the oldest that is claimable at `now`; None if there is none."""
+        """Apply `change` to the oldest that can be leased at `now`; None if there is none."""
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         """Some of the assessments, oldest first if not said otherwise."""

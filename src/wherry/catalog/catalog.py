@@ -22,12 +22,19 @@ from typing import TypeVar
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from wherry.catalog import Change, Choice, lists, queries, sqlite
+from wherry.catalog import Change, Choice, lists, queries, sqlcounts, sqlite
 from wherry.catalog.anchor import Anchor
 from wherry.catalog.ballast import Ballast
-from wherry.catalog.census import Census, census, used
+from wherry.catalog.counts import Counts
 from wherry.catalog.migrations import migrate
-from wherry.catalog.operations import Advance, Claim, Create, Forget, Update, UpdateAssessment
+from wherry.catalog.operations import (
+    Advance,
+    Create,
+    Forget,
+    LeaseAssessment,
+    Update,
+    UpdateAssessment,
+)
 from wherry.catalog.writer import Writer
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
@@ -146,14 +153,14 @@ class SqlCatalog:
     async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         return await self._list(lambda c: lists.due_records(c, before, page))
 
-    async def census(self, now: float, latest: float = inf) -> Census:
-        return await self._read(lambda c: census(c, now, latest))
+    async def counts(self, now: float, latest: float = inf) -> Counts:
+        return await self._read(lambda c: sqlcounts.counts(c, now, latest))
 
     async def newest(self) -> float | None:
         return await self._read(queries.newest)
 
     async def used(self) -> int:
-        return await self._read(used)
+        return await self._read(sqlcounts.used)
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         await _wait(self._writer.submit(Forget(tuple(upload_ids))))
@@ -169,13 +176,13 @@ class SqlCatalog:
     ) -> Assessment:
         return await _wait(self._writer.submit(UpdateAssessment(assessment_id, change)))
 
-    async def claim_assessment(
+    async def lease_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]
     ) -> Assessment | None:
         # Asked twice a second by every worker, and nearly always in vain: no write for that.
-        if await self._read(lambda c: queries.claimable_assessment(c, now)) is None:
+        if await self._read(lambda c: queries.leasable_assessment(c, now)) is None:
             return None
-        return await _wait(self._writer.submit(Claim(now, change)))
+        return await _wait(self._writer.submit(LeaseAssessment(now, change)))
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         return await self._list(lambda c: lists.assessments_page(c, page))

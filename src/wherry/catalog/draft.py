@@ -109,8 +109,8 @@ class Draft:
             raise NotThere
         return found
 
-    def claimable_assessment(self, now: float) -> Assessment | None:
-        return queries.claimable_assessment(self._connection, now)
+    def leasable_assessment(self, now: float) -> Assessment | None:
+        return queries.leasable_assessment(self._connection, now)
 
     def queue(self, assessment: Assessment) -> None:
         """Add it, unless its upload has one."""

@@ -132,7 +132,7 @@ class UpdateAssessment:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class LeaseAssessment:
     now: float
     change: Callable[[Assessment], Assessment]
 
@@ -142,7 +142,7 @@ class Claim:
 
     def apply(self, draft: Draft) -> Assessment | None:
         draft.check_takes_more()
-        before = draft.claimable_assessment(self.now)
+        before = draft.leasable_assessment(self.now)
         if before is None:
             return None
         after = self.change(before)

@@ -127,15 +127,15 @@ def assessment_of_upload(connection: Connection, upload_id: str) -> Assessment |
     return _one_assessment(connection, assessments.c.upload_id == upload_id)
 
 
-def claimable_assessment(connection: Connection, now: float) -> Assessment | None:
-    """The oldest that nobody works on at `now`, as `Assessment.is_claimable` says.
+def leasable_assessment(connection: Connection, now: float) -> Assessment | None:
+    """The oldest that nobody works on at `now`, as `Assessment.is_leasable` says.
 
     Two questions, for each has an index in this order. Those that run are as few as
     workers, so they are all looked at.
     """
     queued = _one_assessment(connection, assessments.c.state == AssessmentState.QUEUED.value)
     running = connection.execute(_RUNNING)
-    found = [a for a in (queued, *map(assessment_of, running)) if a and a.is_claimable(now)]
+    found = [a for a in (queued, *map(assessment_of, running)) if a and a.is_leasable(now)]
     return min(found, key=lambda a: (a.created_at, a.id), default=None)
 
 

@@ -70,7 +70,7 @@ class Assessment:
         """Whether no worker has anything to do with it any more."""
         return self.state in (AssessmentState.DONE, AssessmentState.FAILED)
 
-    def is_claimable(self, now: float) -> bool:
+    def is_leasable(self, now: float) -> bool:
         queued = self.state is AssessmentState.QUEUED
         is_leased = now < self.leased_until <= now + LONGEST_LEASE
         return queued or (self.state is AssessmentState.RUNNING and not is_leased)
@@ -79,9 +79,9 @@ class Assessment:
         """Whether there is still something to be read of the upload's file."""
         return self.state in NEEDS_FILE
 
-    def claim(self, token: str, now: float, until: float) -> Assessment:
+    def lease(self, token: str, now: float, until: float) -> Assessment:
         """Take it, or give it up for good once too many workers have died of it."""
-        if not self.is_claimable(now):
+        if not self.is_leasable(now):
             raise LeaseLost
         if self.attempts >= MAX_ATTEMPTS:
             problem = f"{self.attempts} workers ended without finishing it"
@@ -101,7 +101,7 @@ class Assessment:
         return replace(self, leased_until=until)
 
     def release(self, token: str) -> Assessment:
-        """Back into the queue, as if it had not been claimed: its worker is asked to end."""
+        """Back into the queue, as if it had not been leased: its worker is asked to end."""
         self._require(token)
         return replace(
             self,

@@ -351,10 +351,10 @@ class Engine:
         context = self._context
         space: Space = await context.on_thread(context.storage.space)
         now, limits = context.clock(), context.settings.limits
-        census = await context.catalog.census(now, limits.latest(now))
+        counts = await context.catalog.counts(now, limits.latest(now))
         used = await context.catalog.used()
         return StorageFacts(
-            space.total, space.free, census.reserved, used, census.open, census.waiting
+            space.total, space.free, counts.reserved, used, counts.open, counts.waiting
         )
 
     async def metrics(self, caller: Caller) -> bytes:

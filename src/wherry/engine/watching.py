@@ -31,7 +31,7 @@ class Watching:
         context, now = self._context, self._context.clock()
         reading = Reading(
             at=now,
-            census=await context.catalog.census(now, context.settings.limits.latest(now)),
+            counts=await context.catalog.counts(now, context.settings.limits.latest(now)),
             space=await context.on_thread(context.storage.space),
             min_free=context.settings.min_free,
             max_open=context.settings.max_open,
@@ -64,7 +64,7 @@ class Watching:
 
     async def _catalog(self) -> str | None:
         try:
-            await self._context.catalog.census(self._context.clock())
+            await self._context.catalog.counts(self._context.clock())
         except UploadError as error:
             return f"The catalog does not answer: {error}"
         return None

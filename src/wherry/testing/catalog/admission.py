@@ -45,7 +45,7 @@ async def a_slot_that_no_setting_allows_is_over(catalog: Catalog) -> None:
         await catalog.create(replace(new_upload(name), slot_until=until))
     for at, latest, count in ((10.0, 15.0, 1), (10.0, 16.0, 2), (15.0, 20.0, 1)):
         assert (await catalog.line(at, latest)).open == count
-        assert (await catalog.census(at, latest)).open == count
+        assert (await catalog.counts(at, latest)).open == count
         counted: list[int] = []
 
         def look(line: Line, counted: list[int] = counted) -> list[str]:

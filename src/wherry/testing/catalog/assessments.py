@@ -38,19 +38,19 @@ async def an_assessment_has_one_worker(catalog: Catalog) -> None:
         await whole_upload(catalog, name)
         await catalog.update(name, lambda u: u, Assessment(f"of-{name}", name, "o", at))
 
-    async def claim(token: str, now: float) -> str | None:
-        found = await catalog.claim_assessment(now, lambda a: a.claim(token, now, now + 10.0))
+    async def lease(token: str, now: float) -> str | None:
+        found = await catalog.lease_assessment(now, lambda a: a.lease(token, now, now + 10.0))
         return None if found is None else found.id
 
-    claimed: list[str | None] = []
+    leased: list[str | None] = []
 
     async def work(token: str) -> None:
-        claimed.append(await claim(token, 5.0))
+        leased.append(await lease(token, 5.0))
 
     await together(*(partial(work, f"w{n}") for n in range(6)))
-    assert sorted(claimed, key=str) == [None] * 4 + ["of-old", "of-young"]
-    assert await claim("late", 14.0) is None
-    assert await claim("heir", 15.0) == "of-old"
+    assert sorted(leased, key=str) == [None] * 4 + ["of-old", "of-young"]
+    assert await lease("late", 14.0) is None
+    assert await lease("heir", 15.0) == "of-old"
     await refused(
         LeaseLost, lambda: catalog.update_assessment("of-old", lambda a: a.renew("w0", 99.0))
     )
@@ -61,5 +61,5 @@ async def an_assessment_has_one_worker(catalog: Catalog) -> None:
     assert await catalog.load_assessment("of-old") == done
     assert (done.state, done.attempts, done.report) == (AssessmentState.DONE, 2, report)
     assert [found.id for found in await catalog.assessments()] == ["of-old", "of-young"]
-    assert await claim("last", 99.0) == "of-young"
-    assert await claim("last", 99.0) is None
+    assert await lease("last", 99.0) == "of-young"
+    assert await lease("last", 99.0) is None

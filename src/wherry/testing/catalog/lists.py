@@ -89,7 +89,7 @@ async def assessments_are_listed_in_pages(catalog: Catalog) -> None:
         await catalog.create(at(name, 0.0))
         queued = Assessment(f"of-{name}", name, "o", 9.0 - number)
         await catalog.update(name, lambda u: u, queued)
-    await catalog.claim_assessment(10.0, lambda a: a.claim("w", 10.0, 20.0))
+    await catalog.lease_assessment(10.0, lambda a: a.lease("w", 10.0, 20.0))
     first = await catalog.assessments(PageRequest(limit=2))
     assert [found.id for found in first] == ["of-c", "of-b"]
     assert [found.id for found in await catalog.assessments(PageRequest(first.next, 2))] == ["of-a"]
@@ -118,7 +118,7 @@ async def due_files_are_there_and_needed_no_more(catalog: Catalog) -> None:
         await catalog.update(name, lambda u: u.completed("c", None), queued)
     await whole_upload(catalog, "unfinished")
     for name in ("new", "gone", "done"):
-        await catalog.claim_assessment(10.0, lambda a: a.claim("w", 10.0, 20.0))
+        await catalog.lease_assessment(10.0, lambda a: a.lease("w", 10.0, 20.0))
         await catalog.update_assessment(f"of-{name}", lambda a: a.finish("w", 11.0, {}))
     await catalog.update("gone", lambda u: u.discard(12.0))
     assert await _walked(lambda page: catalog.due_files(3.0, page), 1) == [["done"], ["none"]]

@@ -105,7 +105,7 @@ async def what_is_unknown_is_said_to_be(catalog: Catalog) -> None:
     ]
     for expected, attempt in attempts:
         await refused(expected, attempt)
-    assert await catalog.claim_assessment(0.0, untouched) is None  # type: ignore[arg-type]
+    assert await catalog.lease_assessment(0.0, untouched) is None  # type: ignore[arg-type]
     await catalog.forget(["nobody"])
 
 

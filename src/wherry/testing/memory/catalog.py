@@ -14,7 +14,7 @@ from threading import Lock
 from typing import TypeVar
 
 from wherry.catalog import Change, Choice
-from wherry.catalog.census import Census, census_of, used_by
+from wherry.catalog.counts import Counts, count, used_by
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
@@ -180,9 +180,9 @@ class MemoryCatalog:
         gone = [u for u in self._records.uploads.values() if u.discarded_at is not None]
         return _page([u for u in gone if _discarded(u).at <= before], _discarded, page)
 
-    async def census(self, now: float, latest: float = inf) -> Census:
+    async def counts(self, now: float, latest: float = inf) -> Counts:
         records = self._records
-        return census_of(records.uploads.values(), records.assessments.values(), now, latest)
+        return count(records.uploads.values(), records.assessments.values(), now, latest)
 
     async def newest(self) -> float | None:
         uploads = self._records.uploads.values()
@@ -216,16 +216,16 @@ class MemoryCatalog:
             self._records = self._records.with_assessment(changed)
             return changed
 
-    async def claim_assessment(
+    async def lease_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]
     ) -> Assessment | None:
         with self._changing:
-            claimable = [a for a in self._records.assessments.values() if a.is_claimable(now)]
-            if not claimable:
+            leasable = [a for a in self._records.assessments.values() if a.is_leasable(now)]
+            if not leasable:
                 return None
-            claimed = change(min(claimable, key=_age))
-            self._records = self._records.with_assessment(claimed)
-            return claimed
+            leased = change(min(leasable, key=_age))
+            self._records = self._records.with_assessment(leased)
+            return leased
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         return _page(self._records.assessments.values(), _age, page)

@@ -9,7 +9,7 @@ import pytest
 
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
-from wherry.catalog.census import Census
+from wherry.catalog.counts import Counts
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
@@ -54,15 +54,15 @@ async def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 async def test_an_empty_catalog_counts_nothing(catalog: Catalog) -> None:
-    assert await catalog.census(1000.0) == Census()
+    assert await catalog.counts(1000.0) == Counts()
 
 
 async def test_what_is_unfinished_is_counted(catalog: Catalog) -> None:
     await fill(catalog)
-    await catalog.claim_assessment(1000.0, lambda a: a.claim("w", 1000.0, 1010.0))
+    await catalog.lease_assessment(1000.0, lambda a: a.lease("w", 1000.0, 1010.0))
     await catalog.update_assessment("of-done", lambda a: a.give_up("w", 1001.0, "no"))
-    await catalog.claim_assessment(1000.0, lambda a: a.claim("w", 1000.0, 1010.0))
-    assert await catalog.census(1000.0) == Census(
+    await catalog.lease_assessment(1000.0, lambda a: a.lease("w", 1000.0, 1010.0))
+    assert await catalog.counts(1000.0) == Counts(
         uploads={State.WAITING: 2, State.RECEIVING: 3, State.COMPLETING: 1},
         open=1,
         reserved=400,
@@ -83,7 +83,7 @@ async def test_no_table_is_read_from_end_to_end(
     catalog = SqlCatalog(tmp_path / "c.db")
     try:
         await fill(catalog)
-        plans = await catalog._read(plans_of_census)
+        plans = await catalog._read(plans_of_counts)
     finally:
         await catalog.close()
     assert len(plans) >= 3
@@ -92,11 +92,11 @@ async def test_no_table_is_read_from_end_to_end(
     assert all("INDEX ix_uploads_queued_at" in scan for scan in scans)  # it has only the line
 
 
-def plans_of_census(connection: Any) -> list[str]:
-    """How SQLite goes about each statement of the census."""
+def plans_of_counts(connection: Any) -> list[str]:
+    """How SQLite goes about each statement that counts."""
     from sqlalchemy import event
 
-    from wherry.catalog.census import census
+    from wherry.catalog.sqlcounts import counts
 
     asked: list[tuple[str, Any]] = []
 
@@ -104,7 +104,7 @@ def plans_of_census(connection: Any) -> list[str]:
         asked.append((statement, parameters))
 
     event.listen(connection, "before_cursor_execute", sent)
-    census(connection, 1000.0)
+    counts(connection, 1000.0)
     event.remove(connection, "before_cursor_execute", sent)
     plans = []
     for statement, parameters in asked:
