@@ -227,7 +227,9 @@ def test_several_files_go_up_and_one_can_be_cancelled(page: Page, tmp_path: Path
         choose(page, *files)
         gate.wait()
         card(page, "2.bin").get_by_text("Starts when one of the files above").wait_for()
+        card(page, "1.bin").get_by_text("of 1 MB safe").wait_for()
         card(page, "1.bin").get_by_role("button", name="Cancel").click()
+        card(page, "1.bin").get_by_role("button", name="Yes, delete it").click()
         card(page, "1.bin").get_by_text("Cancelled").wait_for()
         gate.open()
         for name in ("0.bin", "2.bin"):

@@ -4,6 +4,7 @@ import { admit, App } from './App'
 import { paths } from './server'
 import type { Assessment, KnownUpload } from './server'
 import { Session } from './session'
+import type { FakeUpload } from './testing'
 import { after, button, cleanUp, fileOf, made, MiB, render } from './testing'
 
 vi.mock('../core', async (original) => ({
@@ -157,6 +158,36 @@ test('giving up ends the upload on the server before it leaves the list', async 
   expect(cards(page)).toHaveLength(0)
 })
 
+test.each([
+  ['a running upload', 'Cancel', 'Keep uploading', (one: FakeUpload) => one.tell({ state: 'sending' })],
+  ['a paused one', 'Cancel', 'Keep it', (one: FakeUpload) => one.tell({ state: 'paused' })],
+  ['one that failed', 'Give up', 'Keep it', (one: FakeUpload) => one.fail(new ConnectionLost('lost'))],
+])('%s whose bytes have arrived is deleted only after a question', async (_, end, keep, happen) => {
+  const page = await open()
+  await choose(page, [fileOf('talk.mp4')])
+  await after(() => made[0]!.tell({ state: 'sending', bytesSafe: 5 * MiB }))
+  await after(() => happen(made[0]!))
+  await after(() => button(page, end).click())
+  const question = 'Cancel the upload and delete the 5 MB that arrived? This cannot be undone.'
+  expect(page.querySelector('article [role=alert]')!.textContent).toBe(question)
+  await after(() => button(page, keep).click())
+  expect(document.activeElement).toBe(button(page, end))
+  expect(made[0]!.calls).not.toContain('cancel')
+  await after(() => button(page, end).click())
+  await after(() => button(page, 'Yes, delete it').click())
+  expect(made[0]!.calls).toContain('cancel')
+})
+
+test('an upload that finishes while it is asked for its deletion is kept', async () => {
+  const page = await open()
+  await choose(page, [fileOf('talk.mp4')])
+  await after(() => made[0]!.tell({ state: 'sending', bytesSafe: 5 * MiB }))
+  await after(() => button(page, 'Cancel').click())
+  await after(() => made[0]!.succeed())
+  expect(() => button(page, 'Yes, delete it')).toThrow()
+  expect(made[0]!.calls).not.toContain('cancel')
+})
+
 test('a file that would only be refused again is not tried again', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.zip')])
@@ -273,7 +304,7 @@ test('an unfinished upload can be deleted, and that is asked for twice', async (
   const page = await open()
   list({ json: { uploads: [] } })
   await after(() => button(page, 'Delete it').click())
-  expect(page.textContent).toContain('It cannot be brought back.')
+  expect(page.textContent).toContain('This cannot be undone.')
   await after(() => button(page, 'Keep it').click())
   await after(() => button(page, 'Delete it').click())
   expect(asked.map((one) => one.method)).not.toContain('DELETE')

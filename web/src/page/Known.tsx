@@ -4,6 +4,8 @@ import { useState } from 'react'
 import type { ReactNode } from 'react'
 import { AssessmentView } from './AssessmentView'
 import { ChunkMap } from './ChunkMap'
+import { ConfirmDelete } from './ConfirmDelete'
+import type { Asking } from './ConfirmDelete'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
 import { ordinal, size } from './words'
@@ -74,29 +76,22 @@ function UnfinishedOne({ upload, children }: { upload: KnownUpload; children?: R
   )
 }
 
-/** What is deleted cannot be brought back, so it is asked for twice. */
 function GoOnOrDelete({
   upload,
   onChoose,
   onCancel,
 }: Pick<UnfinishedProps, 'onChoose' | 'onCancel'> & { upload: KnownUpload }) {
-  const [isAsking, setAsking] = useState(false)
+  const [asking, setAsking] = useState<Asking>('not yet')
   const name = <span className="unseen">: {upload.filename}</span>
-  if (isAsking) {
+  if (asking === 'now') {
     return (
-      <>
-        <p role="alert">Delete what has arrived? It cannot be brought back.</p>
-        <div className="buttons">
-          <button type="button" className="primary" autoFocus onClick={() => setAsking(false)}>
-            Keep it
-            {name}
-          </button>
-          <button type="button" onClick={() => onCancel(upload)}>
-            Yes, delete it
-            {name}
-          </button>
-        </div>
-      </>
+      <ConfirmDelete
+        question="Delete what has arrived?"
+        keep="Keep it"
+        filename={upload.filename}
+        onKeep={() => setAsking('kept')}
+        onDelete={() => onCancel(upload)}
+      />
     )
   }
   return (
@@ -105,7 +100,7 @@ function GoOnOrDelete({
         Choose the file again to go on
         {name}
       </button>
-      <button type="button" onClick={() => setAsking(true)}>
+      <button type="button" autoFocus={asking === 'kept'} onClick={() => setAsking('now')}>
         Delete it
         {name}
       </button>

@@ -10,6 +10,8 @@ import type { UploadDetails } from '../core'
 import { useUpload } from '../react'
 import { AssessmentView } from './AssessmentView'
 import { ChunkMap } from './ChunkMap'
+import { ConfirmDelete } from './ConfirmDelete'
+import type { Asking } from './ConfirmDelete'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
 import { useAccess } from './useAccess'
@@ -139,6 +141,7 @@ export function UploadCard(props: Props) {
         upload={upload}
         state={state}
         mayTryAgain={!isLockedOut && !problem?.isFinal}
+        bytesKept={problem?.isFinal ? 0 : (details?.bytesSafe ?? 0)}
       />
     </article>
   )
@@ -233,16 +236,38 @@ function Buttons(
     upload: ReturnType<typeof useUpload>
     state: CardState
     mayTryAgain: boolean
+    /** The bytes on the server that ending the upload would delete. */
+    bytesKept: number
   },
 ) {
-  const { item, onClose, upload, state, mayTryAgain } = props
+  const { item, onClose, upload, state, mayTryAgain, bytesKept } = props
+  const [asking, setAsking] = useState<Asking>('not yet')
   const name = item.file.name
   const isMoving = state === 'starting' || state === 'sending' || state === 'retrying'
   const isOpen = isMoving || state === 'waiting' || state === 'paused'
   const isOver = state === 'queued' || state === 'done' || state === 'cancelled'
-  const cancelAndClose = async () => {
+  const end = async () => {
     await upload.cancel()
-    onClose(item)
+    if (state === 'failed') onClose(item)
+  }
+  if (asking === 'now' && (isOpen || state === 'failed')) {
+    return (
+      <ConfirmDelete
+        question={`Cancel the upload and delete the ${size(bytesKept)} that arrived?`}
+        keep={isMoving || state === 'waiting' ? 'Keep uploading' : 'Keep it'}
+        filename={name}
+        onKeep={() => setAsking('kept')}
+        onDelete={() => {
+          setAsking('not yet')
+          void end()
+        }}
+      />
+    )
+  }
+  const endOrAsk = {
+    on: () => (bytesKept > 0 ? setAsking('now') : void end()),
+    autoFocus: asking === 'kept',
+    name,
   }
   return (
     <div className="buttons">
@@ -251,31 +276,29 @@ function Buttons(
       {state === 'failed' && mayTryAgain && (
         <Act on={upload.again} words="Try again" name={name} primary />
       )}
-      {isOpen && (
-        <Act
-          on={() => void upload.cancel()}
-          words={state === 'waiting' ? 'Leave the line' : 'Cancel'}
-          name={name}
-        />
-      )}
+      {isOpen && <Act {...endOrAsk} words={state === 'waiting' ? 'Leave the line' : 'Cancel'} />}
       {state === 'failed' && (
-        <Act
-          on={() => void cancelAndClose()}
-          words={mayTryAgain ? 'Give up' : 'Take off the list'}
-          name={name}
-        />
+        <Act {...endOrAsk} words={mayTryAgain ? 'Give up' : 'Take off the list'} />
       )}
       {isOver && <Act on={() => onClose(item)} words="Take off the list" name={name} />}
     </div>
   )
 }
 
+interface ActProps {
+  on(): void
+  words: string
+  name: string
+  primary?: boolean
+  autoFocus?: boolean
+}
+
 /** A button; who cannot see the card hears what it is for. */
-function Act(props: { on(): void; words: string; name: string; primary?: boolean }) {
+function Act({ on, words, name, primary = false, autoFocus = false }: ActProps) {
   return (
-    <button type="button" className={props.primary ? 'primary' : ''} onClick={props.on}>
-      {props.words}
-      <span className="unseen"> {props.name}</span>
+    <button type="button" className={primary ? 'primary' : ''} autoFocus={autoFocus} onClick={on}>
+      {words}
+      <span className="unseen"> {name}</span>
     </button>
   )
 }
