@@ -1,4 +1,4 @@
-"""Writes the pages that the code itself can tell: settings, errors, metrics, cli.
+"""Writes the pages that the code itself holds: settings, errors, log, metrics, cli.
 
     python docs/reference/generate.py
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import fields
+from logging import getLevelName
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -22,6 +23,8 @@ from wherry.cli import app
 from wherry.cli.operate import size
 from wherry.core.admission import Space
 from wherry.core.errors import UploadError, every_error
+from wherry.events import UPLOAD, Area, Event
+from wherry.events.event import COUNTED
 from wherry.metrics import Metrics, Reading
 from wherry.protocols.problem import STATUS
 from wherry.settings import Bytes, Seconds, Settings
@@ -116,6 +119,51 @@ Prometheus' text format. [How to watch](../howto/watch.md).
 |---|---|---|---|
 """
 
+LOG = """\
+# The log
+
+<!-- Made by docs/reference/generate.py. Change src/wherry/events/event.py instead. -->
+
+One line for each event: `event key=value key=value …`. Values with blanks stand in double quotes,
+as in JSON. The loggers are `wherry` and those below it. `wherry serve` writes to stderr, with time
+and level before the line. In your own application, you configure logging yourself.
+
+- `upload_id`, `owner` and `bytes` (the full size of the upload) are the keys of every event about
+  one upload.
+- `request_id` is in every line that a request caused. It is the `X-Request-ID` of the answer.
+- The [metrics](metrics.md) count every event of the sections Uploads, Trouble and The worker as
+  `wherry_events_total`. The last column names what else they record.
+"""
+
+#: What stands above the events of an area.
+AREAS = {
+    Area.UPLOADS: "The logger is `wherry`.",
+    Area.TROUBLE: """\
+The logger is `wherry`. An event that is marked with ¹ may come back every second, for example
+while a disk gives errors. It is logged and counted once a minute for as long as that lasts.""",
+    Area.WORKER: "What the server says of its worker. The logger is `wherry`.",
+    Area.SERVER: """\
+The logger is `wherry`. At the start, there are also warnings in a sentence each: about the volume
+([which](../howto/limits-and-disk-space.md#which-volume)), and about anonymous access.
+
+Without the packages for it (info):
+`finished files are not assessed: pip install 'wherry[assessment]' adds that`.""",
+    Area.ASSESSMENTS: "What the worker itself logs. The logger is `wherry.assessment`.",
+}
+
+CATALOG = """
+## The catalog
+
+The logger is `wherry.catalog`. It logs sentences, not events:
+
+| sentence | level | what it means |
+|---|---|---|
+| `the catalog could not record … changes: …` | error | The requests that made them were refused. |
+| `the disk is full: only what frees space is recorded until there is room` | error | |
+| `the disk has room again: all is recorded` | warning | |
+| `the catalog's log could not be written back: …` | warning | It is tried again. |
+"""
+
 CLI = """\
 # The command line
 
@@ -195,12 +243,19 @@ def _sample(error: type[UploadError]) -> UploadError:
 
 
 def render_metrics() -> str:
+    return METRICS + "".join(_metric(family) for family in _families())
+
+
+def _families() -> Iterator[Metric]:
     reading = Reading(0.0, Counts(), Space(0, 0), min_free=0, max_open=None)
-    return METRICS + "".join(_metric(family) for family in Metrics().collect(reading))
+    return Metrics().collect(reading)
+
+
+def _public_name(family: Metric) -> str:
+    return f"{family.name}_total" if family.type == "counter" else family.name
 
 
 def _metric(family: Metric) -> str:
-    name = f"{family.name}_total" if family.type == "counter" else family.name
     labels: dict[str, list[str]] = {}
     for sample in family.samples:
         for label, value in sample.labels.items():
@@ -208,11 +263,43 @@ def _metric(family: Metric) -> str:
             if label not in ("le", "process", "version") and value not in known:
                 known.append(value)
     told = ", ".join(f"`{label}`{_values(values)}" for label, values in labels.items())
-    return f"| `{name}` | {family.type} | {told} | {family.documentation} |\n"
+    return f"| `{_public_name(family)}` | {family.type} | {told} | {family.documentation} |\n"
 
 
 def _values(values: list[str]) -> str:
     return f" ({', '.join(values)})" if 0 < len(values) < 8 else ""
+
+
+def render_log() -> str:
+    return LOG + "".join(_area(area) for area in Area) + CATALOG
+
+
+def _area(area: Area) -> str:
+    head = f"""
+## {area.value}
+
+{AREAS[area]}
+
+| event | level | what happened | keys | metrics |
+|---|---|---|---|---|
+"""
+    return head + "".join(_event(event) for event in Event if event.value.area is area)
+
+
+def _event(event: Event) -> str:
+    about = event.value
+    facts, mark = about.facts, "¹" if about.repeats else ""
+    if facts[: len(UPLOAD)] == UPLOAD:
+        facts = ("those of an upload", *(f"`{name}`" for name in facts[len(UPLOAD) :]))
+    else:
+        facts = tuple(f"`{name}`" for name in facts)
+    level = getLevelName(about.level).lower()
+    names = {family.name: _public_name(family) for family in _families()}
+    fed = ", ".join(
+        f"`{names[f'wherry_{feed.metric}']}`" for feed in about.feeds if feed != COUNTED
+    )
+    cells = f"{level} | {about.meaning} | {', '.join(facts)} | {fed}"
+    return f"| `{event.label}`{mark} | {cells} |\n".replace("|  |", "| |")
 
 
 def render_cli() -> str:
@@ -272,6 +359,7 @@ def _option(option: Any) -> tuple[str, str]:
 PAGES = {
     "settings.md": render_settings,
     "errors.md": render_errors,
+    "log.md": render_log,
     "metrics.md": render_metrics,
     "cli.md": render_cli,
 }

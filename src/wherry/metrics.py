@@ -3,8 +3,8 @@
 Rule 1: what is true of all processes together is read when it is asked for, and
 nothing of it is kept here.
 
-Rule 2: an event is counted by the call that writes it to the log (`log_event` in
-events.py). The two cannot disagree.
+Rule 2: an event is counted by the call that writes it to the log (`events.log_event`).
+The two cannot disagree. What an event counts stands with the event (`Event`).
 
 Rule 3: every router has a registry of its own. It meets neither the host
 application's nor another router's.
@@ -28,30 +28,17 @@ from wherry.core.errors import every_error
 from wherry.core.limits import KiB, MiB
 from wherry.core.upload import UNFINISHED, State
 from wherry.core.worker import Worker, WorkerState
-from wherry.events import Area, Event, Facts
+from wherry.events import Event, Facts, Feed
 
 #: What `Metrics.render` gives.
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 #: Events that are counted from the first scrape on, so that an alert sees the first of them.
-EVENTS: tuple[Event, ...] = tuple(
-    event
-    for event in Event
-    if event is not Event.REFUSED and event.value.area not in (Area.SERVER, Area.ASSESSMENTS)
-)
-#: Events after which an upload's bytes are deleted.
-FREEING: tuple[Event, ...] = (
-    Event.CANCELLED,
-    Event.EXPIRED,
-    Event.TURN_MISSED,
-    Event.FAILED,
-    Event.VANISHED,
-    Event.DISCARDED,
-)
+EVENTS: tuple[Event, ...] = tuple(event for event in Event if event.value.area.is_counted)
 
 SIZES = (64 * KiB, 256 * KiB, *(n * MiB for n in (1, 2, 4, 5, 8, 16, 32, 64)))
-#: Seconds in the line.
-PATIENCE = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+#: Seconds in the queue.
+WAITS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 
 
@@ -70,72 +57,69 @@ class Reading:
 class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._events = self._counter("events", "Events, as the log names them.", "event")
-        self._refusals = self._counter("refusals", "Requests refused, by error code.", "code")
-        self._freed = self._counter(
+        self._by_name: dict[str, Counter | Histogram] = {}
+        self._add_counter("events", "Events, as the log names them.", "event")
+        self._add_counter("refusals", "Requests refused, by error code.", "code")
+        self._add_counter(
             "freed_bytes",
             "Bytes of uploads that ended without a file, or whose file was deleted, by the event.",
             "event",
         )
-        self._part_bytes = self._histogram(
+        self._add_histogram(
             "part_bytes",
             "New bytes made safe at once: a chunk, or 16 MiB of a longer body. "
             "The sum is all that was received.",
             SIZES,
         )
-        self._part_seconds = self._histogram(
+        self._add_histogram(
             "part_seconds", "How long that took, from the lease to the record.", SECONDS
         )
-        self._waited_seconds = self._histogram(
-            "waited_seconds",
-            "How long uploads that had to wait were in the line.",
-            PATIENCE,
+        self._add_histogram(
+            "waited_seconds", "How long uploads that had to wait were in the queue.", WAITS
         )
-        self._complete_seconds = self._histogram(
+        self._add_histogram(
             "complete_seconds", "How long completion took, hooks included.", SECONDS
         )
-        self._hook_seconds = self._histogram(
+        self._add_histogram(
             "hook_seconds", "How long the application's hooks took.", SECONDS, "hook"
         )
-        for hook in ("before_complete", "on_complete"):
-            self._hook_seconds.labels(hook)
-        for known in EVENTS:
-            self._events.labels(known.label)
-        for known in FREEING:
-            self._freed.labels(known.label)
-        for error in every_error():
-            self._refusals.labels(error.code)
+        self._begin_at_zero()
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"wherry_{name}", text, labels, registry=self._registry)
+    def _add_counter(self, name: str, text: str, *labels: str) -> None:
+        self._by_name[name] = Counter(f"wherry_{name}", text, labels, registry=self._registry)
 
-    def _histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> Histogram:
-        return Histogram(
-            f"wherry_{name}",
-            text,
-            labels,
-            registry=self._registry,
-            buckets=tuple(buckets),
+    def _add_histogram(self, name: str, text: str, buckets: Iterable[float], *labels: str) -> None:
+        self._by_name[name] = Histogram(
+            f"wherry_{name}", text, labels, registry=self._registry, buckets=tuple(buckets)
         )
 
+    def _begin_at_zero(self) -> None:
+        """Show every series from the first scrape on. Raises `KeyError` for an unknown metric."""
+        for hook in ("before_complete", "on_complete"):
+            self._by_name["hook_seconds"].labels(hook)
+        for error in every_error():
+            self._by_name["refusals"].labels(error.code)
+        for event in EVENTS:
+            for feed in event.value.feeds:
+                metric = self._by_name[feed.metric]
+                if feed.label == "event":
+                    metric.labels(event.label)
+
     def count(self, event: Event, facts: Facts) -> None:
-        """Count an event that is being logged. Never raises for a fact that is missing."""
-        match event:
-            case Event.REFUSED:
-                self._refusals.labels(str(facts["code"])).inc()
-                return
-            case Event.RECORDED:
-                self._part_bytes.observe(_number(facts, "received"))
-                self._part_seconds.observe(_number(facts, "seconds"))
-            case Event.LET_IN:
-                self._waited_seconds.observe(_number(facts, "waited"))
-            case Event.COMPLETE:
-                self._complete_seconds.observe(_number(facts, "seconds"))
-            case Event.HOOK_RETURNED:
-                self._hook_seconds.labels(str(facts.get("hook"))).observe(_number(facts, "seconds"))
-            case _ if event in FREEING:
-                self._freed.labels(event.label).inc(_number(facts, "bytes"))
-        self._events.labels(event.label).inc()
+        """Feed the metrics of an event that is being logged. Never raises for a missing fact."""
+        for feed in event.value.feeds:
+            self._feed(feed, event, facts)
+
+    def _feed(self, feed: Feed, event: Event, facts: Facts) -> None:
+        metric = self._by_name[feed.metric]
+        if feed.label is not None:
+            value = event.label if feed.label == "event" else str(facts.get(feed.label))
+            metric = metric.labels(value)
+        number = 1.0 if feed.fact is None else _number(facts, feed.fact)
+        if isinstance(metric, Counter):
+            metric.inc(number)
+        else:
+            metric.observe(number)
 
     def collect(self, reading: Reading) -> Iterator[Metric]:
         """Every family of metrics; what this process alone has counted names the process."""
@@ -183,15 +167,15 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         {state.value: counts.uploads.get(state, 0) for state in State if state in UNFINISHED},
         "state",
     )
-    yield _gauge("open_slots", "Uploads that count as open.", counts.open)
-    yield _gauge("open_slots_limit", "How many may be open at once (max_open).", max_open)
-    yield _gauge("waiting", "Uploads in the line.", counts.waiting)
+    yield _gauge("open_slots", "Open uploads: those that hold a slot.", counts.open)
+    yield _gauge("open_slots_limit", "How many uploads may be open at once (max_open).", max_open)
+    yield _gauge("waiting", "Uploads in the queue.", counts.waiting)
     yield _gauge(
         "waiting_oldest_seconds",
-        "How long the one that came first has been in the line; 0 if it is empty.",
+        "How long the oldest upload in the queue has been there; 0 if the queue is empty.",
         _age(counts.waiting_since, at),
     )
-    yield _gauge("reserved_bytes", "Space promised to unfinished uploads.", counts.reserved)
+    yield _gauge("reserved_bytes", "Space reserved for unfinished uploads.", counts.reserved)
     yield _gauge("volume_size_bytes", "The volume that holds the bytes.", space.total)
     yield _gauge(
         "volume_free_bytes",
@@ -200,12 +184,12 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     )
     yield _gauge(
         "volume_min_free_bytes",
-        "Never promised to anybody (min_free).",
+        "Never reserved for uploads (min_free).",
         reading.min_free,
     )
     yield _gauge(
         "assessments",
-        "Assessments that are to be done, and those that failed.",
+        "Assessments that are queued, running or failed.",
         {state.value: counts.assessments.get(state, 0) for state in COUNTED},
         "state",
     )
@@ -221,8 +205,7 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     )
     yield _gauge(
         "assessments_oldest_queued_seconds",
-        "How long the oldest assessment that no worker has begun has been handed over; "
-        "0 if there is none.",
+        "How long the oldest queued assessment has waited; 0 if there is none.",
         _age(counts.queued_since, at),
     )
 

@@ -12,7 +12,6 @@ from tests.docs.pages import DOCS
 
 from wherry.core.limits import Limits
 from wherry.core.upload import State
-from wherry.events import Event
 from wherry.router import chunked_upload_router
 
 
@@ -65,9 +64,3 @@ def test_the_numbers_of_the_chunked_api_are_those_of_the_code() -> None:
     assert f"`min_chunk` ({limits.min_chunk // 1024} KiB)" in page
     assert limits.slot_idle == 120  # "two minutes"
     assert limits.expires_after == 24 * 3600  # "for a day"
-
-
-def test_the_log_explains_every_event_and_no_other() -> None:
-    rows = re.findall(r"^\| (`[a-z-]+`(?:, `[a-z-]+`)*) \|", reference("log.md"), re.M)
-    explained = {event for row in rows for event in re.findall(r"`([a-z-]+)`", row)}
-    assert explained == {event.label for event in Event}

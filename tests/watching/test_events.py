@@ -36,6 +36,18 @@ def test_an_event_is_logged_at_its_level_by_the_logger_of_its_area(
     assert record.getMessage() == event.label
 
 
+def test_what_an_event_feeds_is_among_its_facts() -> None:
+    feeds = [(event, feed) for event in Event for feed in event.value.feeds]
+    for event, feed in feeds:
+        assert feed.fact in (None, *event.value.facts)
+        assert feed.label in (None, "event", *event.value.facts)
+    freeing = {event for event, feed in feeds if feed.metric == "freed_bytes"}
+    assert {event.label for event in freeing} == {
+        *("cancelled", "expired", "failed"),
+        *("vanished", "discarded", "turn-missed"),
+    }
+
+
 def test_a_fact_that_the_event_does_not_have_is_an_error() -> None:
     metrics = Metrics()
     with pytest.raises(TypeError, match=r"Event\.DISCARDED has no facts seconds"):

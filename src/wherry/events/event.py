@@ -1,62 +1,13 @@
-"""The events that Wherry logs: each with its level, its facts and its meaning.
-
-Rule 1: `log_event` is the only way to log an event. It writes one line,
-`event key=value ...`, and counts the event, also where the log's level leaves the line out.
-
-Rule 2: the names of events and facts are public. The log, the metrics and both reference
-pages derive from `Event`.
-"""
+"""The events: what each means, and what it feeds."""
 
 from __future__ import annotations
 
-import json
 import logging
-from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum
 from logging import DEBUG, ERROR, INFO, WARNING
-from pathlib import Path
-from typing import Protocol, TypedDict, Unpack
 
-from wherry.core.digests import Digest
-from wherry.core.upload import Upload
-
-#: The request that is being served, as its answer's `X-Request-ID` names it.
-request_id: ContextVar[str | None] = ContextVar("wherry_request_id", default=None)
-
-
-class Facts(TypedDict, total=False):
-    """Every fact that an event may have. Times are seconds, sizes bytes."""
-
-    announced: int | None
-    assessment_id: str | None
-    at: int
-    attempt: int
-    bytes: int | str
-    code: str | int
-    data: Path
-    digest: Digest | None
-    executor: str
-    hook: str
-    method: str
-    owner: str
-    pid: int
-    place: str
-    problem: str | None
-    received: int
-    seconds: float
-    state: str
-    status: int
-    step: str
-    task: str
-    upload_id: str
-    url: str
-    verdict: str
-    waited: float
-
-
-#: The facts of every event about an upload that is known: `log_event` adds them.
-UPLOAD = ("upload_id", "owner", "bytes")
+from wherry.events.facts import UPLOAD
 
 
 class Area(Enum):
@@ -69,10 +20,34 @@ class Area(Enum):
     ASSESSMENTS = "Assessments"
 
     @property
+    def is_counted(self) -> bool:
+        """Not before a server has metrics, and not in the worker's own process."""
+        return self not in (Area.SERVER, Area.ASSESSMENTS)
+
+    @property
     def logger(self) -> logging.Logger:
         """Where its events go. Those of the worker's own process have a logger of their own."""
         is_own = self is Area.ASSESSMENTS
         return logging.getLogger("wherry.assessment" if is_own else "wherry")
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A metric that an event feeds, by its name without `wherry_`.
+
+    `fact`: the number that the metric gets; None: 1. `label`: the fact that labels it, or
+    `event` for the event's own name.
+    """
+
+    metric: str
+    fact: str | None = None
+    label: str | None = None
+
+
+#: Most events are counted, and nothing else.
+COUNTED = Feed("events", label="event")
+#: The bytes of an upload that ended without a file, or whose file was deleted.
+FREED = Feed("freed_bytes", "bytes", "event")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +57,7 @@ class About:
     `facts`: all keys that its line may have beside `request_id`, in the order of the reference.
     `repeats`: it may come back every second. `Context.log_event` logs and counts the same event
     with the same facts at most once a minute.
+    `feeds`: the metrics that it feeds.
     `label`: its public name; None: the member's name in lower case, with hyphens.
     """
 
@@ -90,6 +66,7 @@ class About:
     meaning: str
     facts: tuple[str, ...] = ()
     repeats: bool = False
+    feeds: tuple[Feed, ...] = (COUNTED,)
     label: str | None = None
 
 
@@ -112,12 +89,14 @@ class Event(Enum):
         INFO,
         "The upload was admitted after `waited` seconds in the queue. Its space is reserved.",
         (*UPLOAD, "waited"),
+        feeds=(COUNTED, Feed("waited_seconds", "waited")),
     )
     TURN_MISSED = About(
         Area.UPLOADS,
         INFO,
         "The upload was admitted and sent nothing. Its slot goes to the next one.",
         UPLOAD,
+        feeds=(COUNTED, FREED),
     )
     CUT = About(
         Area.UPLOADS,
@@ -131,23 +110,32 @@ class Event(Enum):
         "Bytes are safe and recorded: a chunk, or 16 MiB of a longer body. "
         "`received` counts the new bytes.",
         (*UPLOAD, "at", "received", "seconds"),
+        feeds=(COUNTED, Feed("part_bytes", "received"), Feed("part_seconds", "seconds")),
     )
     HOOK_RETURNED = About(
         Area.UPLOADS,
         DEBUG,
         "Your `before_complete` or `on_complete` returned.",
         (*UPLOAD, "hook", "seconds"),
+        feeds=(COUNTED, Feed("hook_seconds", "seconds", "hook")),
     )
     COMPLETE = About(
         Area.UPLOADS,
         INFO,
         "The upload is complete: its file is handed over.",
         (*UPLOAD, "assessment_id", "digest", "seconds"),
+        feeds=(COUNTED, Feed("complete_seconds", "seconds")),
     )
     TAKEN_UP = About(Area.UPLOADS, INFO, "A completion whose process died is resumed.", UPLOAD)
-    CANCELLED = About(Area.UPLOADS, INFO, "The client cancelled the upload.", UPLOAD)
+    CANCELLED = About(
+        Area.UPLOADS, INFO, "The client cancelled the upload.", UPLOAD, feeds=(COUNTED, FREED)
+    )
     EXPIRED = About(
-        Area.UPLOADS, INFO, "The upload was deleted, because no byte came for too long.", UPLOAD
+        Area.UPLOADS,
+        INFO,
+        "The upload was deleted, because no byte came for too long.",
+        UPLOAD,
+        feeds=(COUNTED, FREED),
     )
     FAILED = About(
         Area.UPLOADS,
@@ -155,11 +143,18 @@ class Event(Enum):
         "The upload was refused for its content and deleted, or it is larger than the volume "
         "takes (`never-fits`).",
         (*UPLOAD, "code"),
+        feeds=(COUNTED, FREED),
     )
     VANISHED = About(
-        Area.UPLOADS, INFO, "The upload's folder was removed by something else.", UPLOAD
+        Area.UPLOADS,
+        INFO,
+        "The upload's folder was removed by something else.",
+        UPLOAD,
+        feeds=(COUNTED, FREED),
     )
-    DISCARDED = About(Area.UPLOADS, INFO, "A finished file was deleted.", UPLOAD)
+    DISCARDED = About(
+        Area.UPLOADS, INFO, "A finished file was deleted.", UPLOAD, feeds=(COUNTED, FREED)
+    )
     ORPHAN_DELETED = About(
         Area.UPLOADS, INFO, "A folder without a record was deleted.", ("upload_id",)
     )
@@ -176,6 +171,7 @@ class Event(Enum):
         "`upload-gone`, which clients cause in the ordinary course. `bytes` is the length of the "
         "request; `upload_id` is `-` if the request named none.",
         ("code", "status", "method", "upload_id", "bytes", "seconds"),
+        feeds=(Feed("refusals", label="code"),),
     )
 
     # Trouble.
@@ -356,49 +352,3 @@ class Event(Enum):
     def label(self) -> str:
         """Its public name, in the log and as a label of metrics."""
         return self.value.label or self.name.lower().replace("_", "-")
-
-
-class Counting(Protocol):
-    """What counts events: `wherry.metrics.Metrics`."""
-
-    def count(self, event: Event, facts: Facts) -> None: ...
-
-
-def log_event(
-    event: Event,
-    upload: Upload | None = None,
-    *,
-    metrics: Counting | None = None,
-    level: int | None = None,
-    trace: bool | BaseException = False,
-    **facts: Unpack[Facts],
-) -> None:
-    """Count an event in `metrics` and write its line: logfmt, values with blanks as JSON strings.
-
-    `upload`: adds the facts `UPLOAD`. `level`: in place of the event's own.
-    `trace`: with the traceback of this exception, or of the one that is being handled.
-
-    Raises `TypeError` for a fact that the event does not have.
-    """
-    about = event.value
-    if upload is not None:
-        of_upload: Facts = {"upload_id": upload.id, "owner": upload.owner, "bytes": upload.limit}
-        facts = of_upload | facts
-    if unknown := facts.keys() - set(about.facts):
-        raise TypeError(f"{event} has no facts {', '.join(sorted(unknown))}")
-    if metrics is not None:
-        metrics.count(event, facts)
-    logger, level = about.area.logger, about.level if level is None else level
-    if not logger.isEnabledFor(level):
-        return
-    line = " ".join([event.label, *(f"{key}={_logfmt(value)}" for key, value in facts.items())])
-    if (current := request_id.get()) is not None:
-        line = f"{line} request_id={current}"
-    logger.log(level, "%s", line, exc_info=trace)
-
-
-def _logfmt(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    text = str(value)
-    return text if text.isprintable() and not set(text) & set(' "=') else json.dumps(text)

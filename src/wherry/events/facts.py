@@ -1,0 +1,42 @@
+"""The facts of events, by their public names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypedDict
+
+from wherry.core.digests import Digest
+
+
+class Facts(TypedDict, total=False):
+    """Every fact that an event may have. Times are seconds, sizes bytes."""
+
+    announced: int | None
+    assessment_id: str | None
+    at: int
+    attempt: int
+    bytes: int | str
+    code: str | int
+    data: Path
+    digest: Digest | None
+    executor: str
+    hook: str
+    method: str
+    owner: str
+    pid: int
+    place: str
+    problem: str | None
+    received: int
+    seconds: float
+    state: str
+    status: int
+    step: str
+    task: str
+    upload_id: str
+    url: str
+    verdict: str
+    waited: float
+
+
+#: The facts of every event about an upload that is known: `log_event` adds them.
+UPLOAD = ("upload_id", "owner", "bytes")
