@@ -29,6 +29,8 @@ from wherry.assessment.supervisor import Supervisor
 from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.catalog.catalog import SqlCatalog
+from wherry.core.pages import FIRST_PAGE, PageRequest
+from wherry.core.upload import HOLDS_SPACE, State
 from wherry.engine import Context, Engine, Hooks
 from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event, log_event
@@ -37,12 +39,19 @@ from wherry.served import BEAT_EVERY, ServedClock
 from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.storage.disk import FileLock
+from wherry.storage.folders import RECORD, FolderAway
 from wherry.storage.local import LocalStorage
 
 log = logging.getLogger("wherry")
 
 #: How often a process looks whether it has to lead, in seconds.
 LOOK_EVERY = 1.0
+
+_AWAY_AT_START = (
+    ". The catalog knows uploads that should be in it, and it has none of them. Mount it or move "
+    f"it back, and start again. If it was deleted on purpose, delete {RECORD} beside it: the "
+    "uploads then count as deleted"
+)
 
 
 def new_id() -> str:
@@ -55,18 +64,66 @@ def open_storage(settings: Settings) -> Storage:
     storage = LocalStorage(settings.data, durable=settings.durability == "power-loss")
     for warning in storage.check():
         log.warning(warning)
+    storage.record_folders()
     return storage
 
 
 def check_storage(settings: Settings) -> None:
     """Raises `OSError` where the folder cannot hold uploads, before anything is started."""
     _check_catalog(settings)
+    asyncio.run(check_folders(settings))
     LocalStorage(settings.data).check()
+
+
+async def check_folders(settings: Settings) -> None:
+    """Raises `FolderAway` where a folder is not that of the last run, and its uploads are missing.
+
+    A new folder, or a restored backup with the uploads in it, is accepted.
+    """
+    storage = LocalStorage(settings.data)
+    names = await asyncio.to_thread(storage.unfamiliar)
+    if not names or not _catalog_file(settings).exists():
+        return
+    catalog = open_catalog(settings)
+    try:
+        for name in names:
+            if await _is_emptied(storage, catalog, name):
+                raise FolderAway(settings.data / name, _AWAY_AT_START)
+    finally:
+        await catalog.close()
+
+
+async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> bool:
+    """Whether the catalog knows uploads with bytes in this folder, and none of them is there."""
+    is_files = name == "files"
+    states = {State.COMPLETING, State.COMPLETE} if is_files else HOLDS_SPACE
+    request, is_one_known = FIRST_PAGE, False
+    while True:
+        page = await catalog.uploads(states, None, request)
+        paths = [
+            storage.finished_path(upload.id, upload.suffix)
+            if is_files
+            else storage.unfinished_path(upload.id)
+            for upload in page
+            if upload.discarded_at is None
+            and upload.received.parts
+            and (upload.is_named or upload.is_complete()) is is_files
+        ]
+        if await asyncio.to_thread(_is_any_there, paths):
+            return False
+        is_one_known = is_one_known or bool(paths)
+        if page.next is None:
+            return is_one_known
+        request = PageRequest(page.next)
+
+
+def _is_any_there(paths: list[Path]) -> bool:
+    return any(path.exists() for path in paths)
 
 
 def _check_catalog(settings: Settings) -> None:
     """Raises `OSError` where there are uploads, and no catalog that knows of them."""
-    path = settings.data / "catalog.sqlite"
+    path = _catalog_file(settings)
     folders = [settings.data / name for name in ("temp_chunks", "files")]
     if not path.exists() and any(f.is_dir() and any(f.iterdir()) for f in folders):
         sentence = (
@@ -80,9 +137,13 @@ def _check_catalog(settings: Settings) -> None:
 def open_catalog(settings: Settings) -> Catalog:
     """Raises `OSError` as `_check_catalog` does."""
     _check_catalog(settings)
-    path = settings.data / "catalog.sqlite"
+    path = _catalog_file(settings)
     path.touch(mode=0o600)  # the log beside it will have the same
     return SqlCatalog(path)
+
+
+def _catalog_file(settings: Settings) -> Path:
+    return settings.data / "catalog.sqlite"
 
 
 def clock_file(settings: Settings) -> Path:
@@ -122,6 +183,7 @@ class App:
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Engine]:
         """An engine for a command: nothing runs beside it, a server may run elsewhere."""
+        await check_folders(self.settings)
         catalog = open_catalog(self.settings)
         clock = ServedClock.look(clock_file(self.settings))
         try:
@@ -147,6 +209,7 @@ class App:
 
     async def _start(self) -> Engine:
         async with AsyncExitStack() as running:  # a start that fails leaves nothing open
+            await check_folders(self.settings)
             storage = await asyncio.to_thread(open_storage, self.settings)
             catalog = await asyncio.to_thread(open_catalog, self.settings)
             running.push_async_callback(catalog.close)

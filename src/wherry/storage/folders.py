@@ -9,13 +9,19 @@ is not in *this* folder; what lies at the same path by now says nothing.
 
 Rule 3: a folder in the data folder that was deleted is made again. A folder that was
 renamed, unmounted or covered by another is an error until it is back.
+
+Rule 4: no descriptor outlives a process, so `folders.json` records which folders the last
+one used. A start that finds another folder, or none, cannot know whether it was deleted:
+`unfamiliar` names it, and whoever knows which uploads should be in it decides before `make`.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import stat
+import tempfile
 import weakref
 from contextlib import suppress
 from pathlib import Path
@@ -23,18 +29,19 @@ from threading import RLock
 
 from wherry.storage import disk
 
+RECORD = "folders.json"
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY
 
 
 class FolderAway(OSError):
     """The path does not lead to the folder that Wherry opened: it is away, or is another one."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(
-            errno.ESTALE,
-            "the folder is away, or another one is in its place; nothing is deleted meanwhile",
-            str(path),
+    def __init__(self, path: Path, advice: str = "") -> None:
+        sentence = (
+            "the folder is away, or another one is in its place; nothing is deleted meanwhile"
         )
+        super().__init__(errno.ESTALE, sentence + advice, str(path))
 
 
 class Folders:
@@ -46,6 +53,7 @@ class Folders:
         self._durable = durable
         self._lock = RLock()
         self._held: dict[str, int] = {}
+        self._recorded: dict[str, int] = {}
         # A replaced descriptor stays open: another thread may be about to use it.
         self._descriptors: list[int] = []
         weakref.finalize(self, _close_all, self._descriptors)
@@ -61,12 +69,29 @@ class Folders:
                     self._make(name)
         self.verify()
 
+    def unfamiliar(self) -> list[str]:
+        """The names of the folders not held yet that are missing, or not those of the last run.
+
+        Raises `OSError`, also for a record that cannot be read.
+        """
+        with self._lock:
+            recorded = self._read_record()
+            return [
+                name
+                for name in self._names
+                if name in recorded
+                and name not in self._held
+                and recorded[name] != _inode(self.root / name)
+            ]
+
     def at(self, name: str) -> int:
         """The descriptor of this folder, `""` for the root. Raises `OSError`."""
         with self._lock:
             if name not in self._held:
                 # Nobody has called `make`: what is there is taken, and nothing is made.
                 above = self.at("") if name else None
+                if name in self.unfamiliar():
+                    raise FolderAway(self.root / name)
                 self._hold(name, os.open(name or self.root, _FOLDER, dir_fd=above))
             return self._held[name]
 
@@ -82,6 +107,8 @@ class Folders:
                 if os.fstat(held).st_nlink:
                     raise FolderAway(self.root / name)
                 self._make(name)
+                if self._recorded:
+                    self.record()
 
     def _leads_to(self, name: str, held: int) -> bool:
         try:
@@ -97,6 +124,50 @@ class Folders:
         # Also when it was there: who made it may have died before this line.
         self._sync(root)
         self._hold(name, os.open(name, _FOLDER, dir_fd=root))
+
+    def _read_record(self) -> dict[str, int]:
+        """The inodes of the folders by name; empty where none is recorded."""
+        path = self.root / RECORD
+        try:
+            recorded = json.loads(path.read_bytes())
+            return {str(name): int(inode) for name, inode in recorded.items()}
+        except FileNotFoundError:
+            return {}
+        except (ValueError, TypeError, AttributeError):
+            sentence = f"cannot be read. Delete it if {' and '.join(self._names)} are in place"
+            raise OSError(errno.EINVAL, sentence, str(path)) from None
+
+    def record(self) -> None:
+        """Record that these are the folders, from now on. Raises `OSError`."""
+        # Not the device: its number may be another one after each start of the machine.
+        now = {name: os.fstat(self.at(name)).st_ino for name in self._names}
+        if now == self._recorded:
+            return
+        path = self.root / RECORD
+        try:
+            if now != self._read_record():
+                self._replace(path, json.dumps(now).encode())
+        except OSError as error:
+            if error.errno not in disk.FULL:
+                raise
+            # What an older record says is wrong by now, and would refuse the next start.
+            path.unlink(missing_ok=True)
+        else:
+            self._recorded = now
+
+    def _replace(self, path: Path, content: bytes) -> None:
+        # A name of its own: other processes, and threads, may be here too.
+        fd, beside = tempfile.mkstemp(dir=self.root, prefix=f"{path.stem}-", suffix=".tmp")
+        try:
+            os.write(fd, content)
+            self._sync(fd)
+            Path(beside).replace(path)
+        except BaseException:
+            Path(beside).unlink()
+            raise
+        finally:
+            os.close(fd)
+        self._sync(self.at(""))
 
     def _hold(self, name: str, fd: int) -> None:
         self._held[name] = fd
@@ -117,6 +188,13 @@ class Folders:
             self._sync(fd)
         finally:
             os.close(fd)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _close_all(descriptors: list[int]) -> None:

@@ -81,6 +81,14 @@ class LocalStorage:
             )
         return warnings + self._probe()
 
+    def unfamiliar(self) -> list[str]:
+        """Before `check`: the folders that are missing, or are not those that were recorded."""
+        return self._folders.unfamiliar()
+
+    def record_folders(self) -> None:
+        """After `check`: record which folders are in use, for the next start."""
+        self._folders.record()
+
     def present(self) -> None:
         """Raises `OSError` while a folder that was opened is away, or another in its place."""
         self._folders.verify()
