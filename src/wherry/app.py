@@ -101,7 +101,7 @@ async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> boo
     while True:
         page = await catalog.uploads(states, None, request)
         paths = [
-            storage.finished_path(upload.id, upload.suffix)
+            storage.finished_file(upload.id, upload.suffix).local_path
             if is_files
             else storage.unfinished_path(upload.id)
             for upload in page
@@ -313,14 +313,11 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
 
         log_to_stderr()
         os.umask(0o077)
-        storage = LocalStorage(settings.data)
         site = worker.Site(
             catalog=open_catalog(settings),
-            locate=lambda upload: storage.finished_path(upload.id, upload.suffix),
+            storage=LocalStorage(settings.data),
             date_of=lambda moment: _date_of(settings, moment),
-            pictures_of=settings.pictures_of,
             data=settings.data,
-            check=storage.present,
         )
         assessing = worker.Assessing(policy=load_policy(settings.policy))
         worker.work(site, until_stdin_closes=until_stdin_closes, assessing=assessing)

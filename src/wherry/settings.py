@@ -191,7 +191,3 @@ class Settings(BaseSettings):
     @property
     def limits(self) -> Limits:
         return Limits(**{name: getattr(self, name) for name in Limits.__dataclass_fields__})
-
-    def pictures_of(self, assessment_id: str) -> Path:
-        """The folder for what an assessment draws."""
-        return self.data / "assessments" / assessment_id

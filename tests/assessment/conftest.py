@@ -31,6 +31,7 @@ from wherry.assessment.steps import GROUP, PLAN, place_of
 from wherry.catalog.catalog import SqlCatalog
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.upload import State, Upload
+from wherry.storage.local import LocalStorage
 from wherry.testing.video import make_video
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,15 @@ def sandbox() -> Iterator[Sandbox]:
     sandbox.close()
 
 
+def into(folder: Path) -> Callable[[str, bytes], None]:
+    """Keeps pictures in this folder."""
+
+    def keep(name: str, data: bytes) -> None:
+        (folder / name).write_bytes(data)
+
+    return keep
+
+
 Assess = Callable[[Path], dict[str, Any]]
 
 
@@ -80,7 +90,8 @@ def assess(sandbox: Sandbox, tmp_path: Path) -> Assess:
     """Every step over a file, each in its child, and the report; no worker, no database."""
 
     def measure(name: str, path: Path) -> Mapping[str, Any]:
-        outcome = sandbox.run(place_of(name), path, tmp_path / "pictures", BOUNDS)
+        pictures = tmp_path / "pictures"
+        outcome = sandbox.run(place_of(name), path, pictures, into(pictures), BOUNDS)
         assert outcome.result is not None, (name, outcome.problem)
         return outcome.result
 
@@ -160,21 +171,27 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
+def upload_id_of(number: int) -> str:
+    return f"{number:032}"
+
+
 @dataclass
 class Stand:
     """A data folder with its catalog, and the workers that were started over it."""
 
     data: Path
     catalog: SqlCatalog
+    files: dict[int, Path] = field(default_factory=dict)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     logs: list[IO[bytes]] = field(default_factory=list)
 
     async def queue(self, file: Path, number: int = 1) -> str:
         """A finished upload of this file, queued to be assessed."""
-        upload_id, assessment_id, now = f"u{number}", f"a{number}", time.time()
-        shutil.copy(file, self.data / "files" / upload_id)
+        upload_id, assessment_id, now = upload_id_of(number), f"a{number}", time.time()
         length = file.stat().st_size
         upload = Upload(upload_id, "ada", file.name, length, length, created_at=now)
+        self.files[number] = self.data / "files" / f"{upload_id}{upload.suffix}"
+        shutil.copy(file, self.files[number])
         await self.catalog.create(upload)
         await self.catalog.update(
             upload_id,
@@ -190,7 +207,7 @@ class Stand:
         return await self.queue(closed)
 
     def open_gate(self) -> None:
-        with (self.data / "files" / "u1").open("r+b") as file:
+        with self.files[1].open("r+b") as file:
             file.write(b"go")
 
     def start(self, program: str = "worker.py", **options: Any) -> subprocess.Popen[bytes]:
@@ -240,7 +257,7 @@ class Stand:
 
 @pytest.fixture
 async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
-    (tmp_path / "files").mkdir()
+    LocalStorage(tmp_path).check()
     install(tmp_path / "installed", "hostile", HOSTILE)
     catalog = SqlCatalog(tmp_path / "catalog.sqlite")
     stand = Stand(tmp_path, catalog)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.assessment.conftest import BOUNDS, Stand, check_report, codes, install
+from tests.assessment.conftest import BOUNDS, Stand, check_report, codes, install, into
 
 from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.steps import PLAN, current_plan, place_of
@@ -69,7 +69,8 @@ def add_package(folder: Path) -> None:
 def run(sandbox: Sandbox, step: str, tmp_path: Path) -> Any:
     file = tmp_path / "film.mp4"
     file.write_bytes(b"12345")
-    return sandbox.run(place_of(step), file, tmp_path / "pictures", BOUNDS)
+    pictures = tmp_path / "pictures"
+    return sandbox.run(place_of(step), file, pictures, into(pictures), BOUNDS)
 
 
 def test_installed_steps_come_after_our_own_by_name(acme: Path) -> None:

@@ -15,24 +15,29 @@ from wherry.assessment.progress import Progress, StepResult, Work
 from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.worker import Assessing, Pace, Site, Worker
 from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
+from wherry.storage.local import LocalStorage
 from wherry.testing.memory.catalog import MemoryCatalog
+from wherry.testing.memory.storage import MemoryStorage
 
 if TYPE_CHECKING:
     from wherry.assessment.workflow import Workflows
 
 pytestmark = pytest.mark.anyio
 
+UPLOAD = "u" * 32
+
 
 @pytest.fixture
 async def catalog() -> MemoryCatalog:
     """A catalog with one queued assessment."""
     catalog, now = MemoryCatalog(), time.time()
-    await catalog.create(Upload("u", "ada", "v.mp4", 1, 1))
+    await catalog.create(Upload(UPLOAD, "ada", "v.mp4", 1, 1))
     await catalog.update(
-        "u",
+        UPLOAD,
         lambda u: replace(u, state=State.COMPLETE, assessment_id="a"),
-        Assessment("a", "u", "ada", now),
+        Assessment("a", UPLOAD, "ada", now),
     )
     return catalog
 
@@ -140,14 +145,27 @@ async def test_an_assessment_that_ends_every_worker_is_given_up(catalog: MemoryC
     assert failed.problem
 
 
+def storage_with_the_file() -> MemoryStorage:
+    storage = MemoryStorage()
+    storage.reserve(UPLOAD, 1)
+    with storage.open(UPLOAD, Range(0, 1)) as writer:
+        writer.write(0, memoryview(b"?"))
+    storage.finish(UPLOAD, ".mp4", 1)
+    return storage
+
+
 class Failing:
     """Workflows of which the first fails, as when their database is full for a moment."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
         self.known = False
+        self.seen: list[bytes] = []
 
-    def enter(self, assessment_id: str, work: Work) -> None: ...
+    def enter(self, assessment_id: str, work: Work) -> None:
+        """As a step does: read the file, draw a picture."""
+        self.seen.append(work.path.read_bytes())
+        work.keep("poster.jpg", b"picture")
 
     def leave(self, assessment_id: str) -> None: ...
 
@@ -166,9 +184,8 @@ class Failing:
 async def test_an_assessment_whose_workflow_failed_is_begun_anew(
     catalog: MemoryCatalog, tmp_path: Path
 ) -> None:
-    file = tmp_path / "v.mp4"
-    file.write_bytes(b"?")
-    site = Site(catalog, lambda upload: file, lambda assessment_id: tmp_path, tmp_path)
+    storage = storage_with_the_file()
+    site = Site(catalog, storage, tmp_path)
     workflows, stop = Failing(), asyncio.Event()
     assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
     worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
@@ -179,21 +196,33 @@ async def test_an_assessment_whose_workflow_failed_is_begun_anew(
     await lane
     assert workflows.begun == ["a", "a"]
     assert (await catalog.load_assessment("a")).attempts == 2
+    # The storage has no file of this machine: steps were given a copy, which is gone.
+    assert workflows.seen == [b"?", b"?"]
+    assert list((tmp_path / "assessments").iterdir()) == []
+    assert storage.pictures.get("a", "poster.jpg").open().read() == b"picture"
 
 
 async def test_a_file_is_not_missing_while_the_storage_is_away(
-    catalog: MemoryCatalog, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    catalog: MemoryCatalog,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """No attempt is counted, nothing is given up, and it is told once."""
-    file, looks = tmp_path / "v.mp4", 0
+    storage = LocalStorage(tmp_path / "data")
+    storage.check()
+    storage.reserve(UPLOAD, 1)
+    storage.finish(UPLOAD, ".mp4", 1)
+    looks, real = 0, storage.present
 
-    def check() -> None:
+    def present() -> None:
         nonlocal looks
         looks += 1
-        if not file.exists():
-            raise OSError("the folder is away")
+        real()
 
-    site = Site(catalog, lambda upload: file, lambda assessment_id: tmp_path, tmp_path, check=check)
+    monkeypatch.setattr(storage, "present", present)
+    storage.root.rename(tmp_path / "away")
+    site = Site(catalog, storage, tmp_path)
     workflows, stop = Failing(), asyncio.Event()
     workflows.begun.append("before")  # so that the first one succeeds
     assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
@@ -204,7 +233,7 @@ async def test_a_file_is_not_missing_while_the_storage_is_away(
     waiting = await catalog.load_assessment("a")
     assert (waiting.state, waiting.attempts) == (AssessmentState.QUEUED, 0)
     assert caplog.text.count("storage-failed") == 1
-    file.write_bytes(b"?")
+    (tmp_path / "away").rename(storage.root)
     while (await catalog.load_assessment("a")).state is not AssessmentState.DONE:
         await asyncio.sleep(0.01)
     stop.set()

@@ -10,7 +10,7 @@ import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.assessment.conftest import BOUNDS, HOSTILE, Assess, look
+from tests.assessment.conftest import BOUNDS, HOSTILE, Assess, into, look
 
 from wherry.assessment.plain import check_plain, plain
 from wherry.assessment.sandbox import Sandbox
@@ -67,12 +67,13 @@ def test_tags_that_are_not_utf8_cost_nobody_a_report(assess: Assess, tagged: Pat
 
 
 def test_a_step_may_say_text_that_is_none(sandbox: Sandbox, tmp_path: Path, tagged: Path) -> None:
-    outcome = sandbox.run(HOSTILE["latin"], tagged, tmp_path / "pictures", BOUNDS)
+    outcome = sandbox.run(HOSTILE["latin"], tagged, tmp_path, into(tmp_path), BOUNDS)
     assert outcome.result == {"artefacts": [], "n\ufffdm": ["caf\ufffd", {"z": "a\ufffdb"}]}
 
 
 def test_in_the_child_and_outside_of_it_a_step_says_the_same(
     sandbox: Sandbox, tmp_path: Path, tagged: Path
 ) -> None:
-    inside = sandbox.run("wherry.assessment.steps.probe:measure", tagged, tmp_path, BOUNDS)
+    probe = "wherry.assessment.steps.probe:measure"
+    inside = sandbox.run(probe, tagged, tmp_path, into(tmp_path), BOUNDS)
     assert inside.result == look("probe", tagged, tmp_path)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.assessment.conftest import BOUNDS, HOSTILE, inhabitants
+from tests.assessment.conftest import BOUNDS, HOSTILE, inhabitants, into
 
 from wherry.assessment.confine import ALLOW, ARCHITECTURES, RETURN, Bounds, call_filter
 from wherry.assessment.sandbox import Interrupted, Outcome, Sandbox, parse_answer, remove_scratch
@@ -27,7 +27,8 @@ def run(sandbox: Sandbox, tmp_path: Path) -> Iterator[Run]:
     artefacts = tmp_path / "artefacts"
 
     def run(step: str, bounds: Bounds = BOUNDS) -> Outcome:
-        return sandbox.run(HOSTILE.get(step, f"{step}:measure"), file, artefacts, bounds)
+        place = HOSTILE.get(step, f"{step}:measure")
+        return sandbox.run(place, file, artefacts, into(artefacts), bounds)
 
     yield run
     assert inhabitants(tmp_path) == []
@@ -81,7 +82,7 @@ def test_a_process_that_a_step_leaves_behind_is_gone_with_it(run: Run) -> None:
 
 
 def test_a_file_that_is_gone_is_a_problem(sandbox: Sandbox, tmp_path: Path) -> None:
-    outcome = sandbox.run(HOSTILE["before"], tmp_path / "gone", tmp_path, BOUNDS)
+    outcome = sandbox.run(HOSTILE["before"], tmp_path / "gone", tmp_path, into(tmp_path), BOUNDS)
     assert kind(outcome) == "error"
 
 
@@ -163,6 +164,9 @@ def test_what_a_dead_worker_left_behind_is_taken_away(tmp_path: Path) -> None:
     (tmp_path / "poster.jpg").write_bytes(b"!")
     remove_scratch(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["poster.jpg"]
+    (tmp_path / "poster.jpg").unlink()
+    remove_scratch(tmp_path)
+    assert not tmp_path.exists()
 
 
 @pytest.mark.parametrize("machine", sorted(ARCHITECTURES))

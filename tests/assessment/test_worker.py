@@ -315,7 +315,7 @@ async def test_a_file_that_is_gone_fails_and_one_that_is_no_video_is_looked_at_o
     stand: Stand, tmp_path: Path
 ) -> None:
     await stand.queue(make_text(tmp_path / "gone.mp4"), 1)
-    (stand.data / "files" / "u1").unlink()
+    stand.files[1].unlink()
     await stand.queue(make_text(tmp_path / "novel.mp4"), 2)
     stand.start()
     gone, text = await stand.ended("a1"), await stand.ended("a2")

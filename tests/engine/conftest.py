@@ -65,6 +65,14 @@ class World:
     now: float = 1_000_000.0
     ids: Any = field(default_factory=count)
 
+    def unfinished(self, upload_id: str) -> Path:
+        """Where local storage has an upload's bytes until they are finished."""
+        return self.settings.data / "temp_chunks" / upload_id / "data"
+
+    def finished(self, upload: Upload) -> Path:
+        """Where local storage has the file of a finished upload."""
+        return self.settings.data / "files" / f"{upload.id}{upload.suffix}"
+
     def engine(
         self,
         storage: Storage | None = None,
@@ -104,3 +112,12 @@ async def created(engine: Engine, length: int, **more: Any) -> Upload:
 
 async def written(engine: Engine, upload: Upload, offset: int, data: bytes) -> Upload:
     return await engine.write(ALICE, Write(upload.id, offset), Bytes(data))
+
+
+async def content(engine: Engine, upload_id: str) -> bytes:
+    """The bytes of a finished upload."""
+    _, file, found = await engine.finished(ALICE, upload_id)
+    with file.open() as opened:
+        data = opened.read()
+    assert len(data) == found.size
+    return data

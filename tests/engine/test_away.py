@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
+from tests.engine.conftest import ALICE, Bytes, World, content, created, settings_in, written
 
 from wherry.app import check_storage, open_catalog
 from wherry.core.errors import NotThere, StorageFailed
@@ -70,7 +70,7 @@ async def test_no_upload_ends_while_the_folder_of_unfinished_bytes_is_away(
     await written(engine, fresh, 0, b"film")
     for upload in (half, whole, fresh):
         done = await engine.complete(ALICE, upload.id)
-        assert world.storage.finished_path(done.id, ".mp4").read_bytes() == b"film"
+        assert world.finished(done).read_bytes() == b"film"
 
 
 async def test_nobody_misses_a_turn_while_no_bytes_can_be_taken(world: World) -> None:
@@ -118,8 +118,7 @@ async def test_a_finished_file_is_not_gone_while_its_folder_is_away(
             with pytest.raises(StorageFailed, match="away"):
                 await act
         assert (await world.catalog.load(upload.id)).discarded_at is None
-    _, path = await engine.finished(ALICE, upload.id)
-    assert path.read_bytes() == b"film"
+    assert await content(engine, upload.id) == b"film"
     assert [swept.action for swept in await engine.sweep()] == ["discard"]
     with pytest.raises(NotThere):
         await engine.finished(ALICE, upload.id)
@@ -130,7 +129,7 @@ async def test_a_finished_file_that_was_deleted_is_gone(world: World) -> None:
     upload = await created(engine, 4)
     await written(engine, upload, 0, b"film")
     await engine.complete(ALICE, upload.id)
-    world.storage.finished_path(upload.id, ".mp4").unlink()
+    world.finished(upload).unlink()
     with pytest.raises(NotThere):
         await engine.finished(ALICE, upload.id)
     assert await engine.unready() == ()

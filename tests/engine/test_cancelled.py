@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio
 import pytest
-from tests.engine.conftest import ALICE, Bytes, World, created, written
+from tests.engine.conftest import ALICE, Bytes, World, content, created, written
 
 from wherry.body import Ended, Sink, until_returned
 from wherry.core.errors import NoRoom, Superseded, UploadGone
@@ -83,7 +83,7 @@ async def test_a_request_that_comes_late_to_its_lock_overwrites_nothing(world: W
     with pytest.raises(Superseded):
         await written(older, upload, 0, b"\xff" * len(DATA))
     await newer.complete(ALICE, upload.id)
-    assert (await newer.finished(ALICE, upload.id))[1].read_bytes() == DATA
+    assert await content(newer, upload.id) == DATA
 
 
 async def test_a_completion_that_is_stopped_waits_for_the_hook_and_is_not_begun_twice(
@@ -217,7 +217,7 @@ async def test_a_late_reservation_replaces_no_finished_file(world: World) -> Non
     await engine.complete(ALICE, upload.id)
     world.storage.reserve(upload.id, len(DATA))
     world.storage.finish(upload.id, upload.suffix, len(DATA))
-    assert (await engine.finished(ALICE, upload.id))[1].read_bytes() == DATA
+    assert world.finished(upload).read_bytes() == DATA
     assert list((world.settings.data / "temp_chunks").iterdir()) == []
 
 
@@ -229,8 +229,8 @@ async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
     await written(engine, upload, 0, DATA)
     await world.catalog.update(upload.id, lambda u: u.completing("dead", world.now, world.now))
     # The process died between the rename and everything that follows it.
-    place = world.storage.unfinished_path(upload.id)
-    place.rename(world.storage.finished_path(upload.id, upload.suffix))
+    place = world.unfinished(upload.id)
+    place.rename(world.finished(upload))
     synced: list[os.stat_result] = []
     from wherry.storage import disk
 

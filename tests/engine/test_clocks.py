@@ -248,7 +248,7 @@ async def test_a_finished_file(machine: Machine, happens: Happens) -> None:
     mine = await machine.create()
     await machine.write(mine)
     await machine.engine.complete(ALICE, mine.id)
-    path = machine.storage.finished_path(mine.id, mine.suffix)
+    path = machine.folder / "files" / f"{mine.id}{mine.suffix}"
     await machine.serve(900)
     await happens(machine)
     await machine.look_after()
@@ -274,7 +274,7 @@ async def test_the_record_of_what_ended(machine: Machine, happens: Happens) -> N
 async def test_a_folder_without_a_record(machine: Machine, happens: Happens) -> None:
     await machine.start()
     machine.storage.reserve("a" * 32, 10)
-    place = machine.storage.unfinished_path("a" * 32)
+    place = machine.folder / "temp_chunks" / ("a" * 32) / "data"
     os.utime(place.parent, (machine.wall, machine.wall))
     await machine.look_after()
     await machine.serve(100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
+from tests.engine.conftest import ALICE, Bytes, World, content, created, settings_in, written
 
 from wherry.app import open_catalog, open_storage
 from wherry.catalog import Catalog
@@ -64,8 +64,7 @@ async def test_an_upload_survives_a_crash_at_any_point(tmp_path: Path) -> None:
             await engine.complete(ALICE, upload_id)
         else:
             upload_id = await upload_everything(engine, acknowledged)
-        _, path = await engine.finished(ALICE, upload_id)
-        assert path.read_bytes() == DATA, f"at {point}"
+        assert await content(engine, upload_id) == DATA, f"at {point}"
         [assessment] = await world.catalog.assessments()
         assert assessment.upload_id == upload_id
         assert list((world.settings.data / "temp_chunks").iterdir()) == [], f"at {point}"
@@ -198,5 +197,4 @@ async def test_a_full_disk_while_writing_loses_nothing_that_was_acknowledged(
     assert (await engine.status(ALICE, upload.id)).offset == 500
     await written(engine, upload, 500, DATA[500:])
     await engine.complete(ALICE, upload.id)
-    _, path = await engine.finished(ALICE, upload.id)
-    assert path.read_bytes() == DATA
+    assert await content(engine, upload.id) == DATA

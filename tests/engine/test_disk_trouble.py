@@ -211,7 +211,7 @@ async def test_an_immutable_file_is_told_and_the_others_go_on(
 ) -> None:
     engine = world.engine()
     stuck, other = [await created(engine, 10) for _ in range(2)]
-    place = world.storage.unfinished_path(stuck.id)
+    place = world.unfinished(stuck.id)
     made = shutil.which("chattr") and subprocess.run(
         ["chattr", "+i", str(place)], capture_output=True, check=False
     )
@@ -223,7 +223,7 @@ async def test_an_immutable_file_is_told_and_the_others_go_on(
     finally:
         subprocess.run(["chattr", "-i", str(place)], check=True)
     assert {u.state for u in await engine.uploads(ALICE)} == {State.EXPIRED}
-    assert not world.storage.unfinished_path(other.id).exists()
+    assert not world.unfinished(other.id).exists()
     assert any(stuck.id in line for line in lines(caplog, "sweep-failed"))
 
 
@@ -233,7 +233,7 @@ async def test_a_folder_in_an_uploads_folder_stops_neither_completion_nor_sweep(
     engine = world.engine()
     done, expired = [await created(engine, 4) for _ in range(2)]
     for upload in (done, expired):
-        (world.storage.unfinished_path(upload.id).parent / "folder" / "deeper").mkdir(parents=True)
+        (world.unfinished(upload.id).parent / "folder" / "deeper").mkdir(parents=True)
     await written(engine, done, 0, b"film")
     assert (await engine.complete(ALICE, done.id)).is_complete()
     world.now += 2 * DAY

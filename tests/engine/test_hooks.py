@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.engine.conftest import ALICE, World, created, settings_in, written
+from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
 from wherry import engine as engine_module
 from wherry.app import open_catalog, open_storage
@@ -72,8 +72,7 @@ async def test_whatever_a_hook_raises_is_an_answer_and_the_file_is_kept(
     await engine._completing.take_up()
     assert (calls, (await engine.status(ALICE, upload.id)).state) == (1, State.COMPLETING)
     assert (await engine.complete(ALICE, upload.id)).state is State.COMPLETE
-    _, path = await engine.finished(ALICE, upload.id)
-    assert path.read_bytes() == DATA
+    assert await content(engine, upload.id) == DATA
 
 
 class Textless:

@@ -108,7 +108,7 @@ async def test_a_turn_that_is_not_taken_within_a_minute_goes_to_the_next(world: 
     with pytest.raises(UploadGone) as caught:
         await written(engine, second, 0, b"x" * 100)
     assert caught.value.state == "expired"
-    assert not world.storage.unfinished_path(second.id).exists()
+    assert not world.unfinished(second.id).exists()
 
 
 async def test_who_takes_its_turn_keeps_it(world: World) -> None:

@@ -36,7 +36,7 @@ class Disk:
     """Storage on a small volume of `size` bytes, of which others have taken some."""
 
     def __init__(self, world: World, size: int, others: int = 0) -> None:
-        self._storage, self._size, self._others = world.storage, size, others
+        self._world, self._storage, self._size, self._others = world, world.storage, size, others
         self.full = False
         self.broken: str | None = None
 
@@ -44,7 +44,7 @@ class Disk:
         return getattr(self._storage, name)
 
     def space(self) -> Space:
-        paths = [self._storage.unfinished_path(id_) for id_, _ in self._storage.unfinished()]
+        paths = [self._world.unfinished(id_) for id_, _ in self._storage.unfinished()]
         taken = sum(path.stat().st_size for path in paths if path.exists())
         return Space(self._size, self._size - self._others - taken)
 
@@ -166,7 +166,7 @@ async def test_what_a_dead_process_left_of_one_who_waits_is_no_longer_in_the_way
     with pytest.raises(ZeroDivisionError):
         await world.engine(disk, Dying()).create(ALICE, Create("3.mp4", 150))
     [alices] = await engine.uploads(ALICE)
-    assert world.storage.unfinished_path(alices.id).exists()
+    assert world.unfinished(alices.id).exists()
     await engine.cancel(BOB, one.id)
     await world.engine(disk).advance()
     assert await state(engine, bobs) is State.RECEIVING
@@ -245,7 +245,7 @@ async def test_cancelling_while_it_is_let_in_leaves_nothing_and_hurts_nobody(
         await anyio.sleep(0.1)
         go_on.set()
     assert await state(engine, mine) is State.CANCELLED
-    assert not world.storage.unfinished_path(mine.id).exists()
+    assert not world.unfinished(mine.id).exists()
 
 
 async def test_a_chunk_on_its_way_keeps_its_slot_however_slow_it_is(world: World) -> None:

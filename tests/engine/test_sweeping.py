@@ -9,7 +9,7 @@ from shutil import rmtree
 from typing import Any
 
 import pytest
-from tests.engine.conftest import ALICE, World, created, settings_in, written
+from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
 from wherry.app import open_catalog, open_storage
 from wherry.catalog import queries
@@ -79,7 +79,7 @@ async def test_a_file_is_not_deleted_before_it_is_assessed(world: World) -> None
     await engine.complete(ALICE, upload.id)
     later = World(world.storage, world.catalog, settings, world.now + 60, world.ids).engine()
     assert await later.sweep() == []
-    assert (await later.finished(ALICE, upload.id))[1].read_bytes() == b"film"
+    assert await content(later, upload.id) == b"film"
 
 
 async def test_a_file_that_the_host_assesses_is_deleted_when_its_time_is_up(
@@ -104,11 +104,14 @@ async def test_the_pictures_of_a_deleted_file_are_deleted_with_it(world: World) 
     upload = await created(engine, 4)
     await written(engine, upload, 0, b"film")
     done = await engine.complete(ALICE, upload.id)
-    pictures = world.settings.pictures_of(done.assessment_id or "")
-    pictures.mkdir(parents=True)
-    (pictures / "poster.jpg").write_bytes(b"picture")
+    assessment_id = done.assessment_id or ""
+    world.storage.pictures.put(assessment_id, "poster.jpg", b"picture")
+    picture, _ = await engine.picture(ALICE, assessment_id, "poster.jpg")
+    assert picture.local_path == world.settings.data / "assessments" / assessment_id / "poster.jpg"
     await engine.discard(ALICE, upload.id)
-    assert not pictures.exists()
+    assert not picture.local_path.parent.exists()
+    with pytest.raises(NotThere):
+        await engine.picture(ALICE, assessment_id, "poster.jpg")
 
 
 async def test_what_is_due_is_found_on_every_page(
@@ -215,4 +218,4 @@ async def test_a_complete_upload_is_never_forgotten_while_its_file_is_there(worl
     mine, upload = await completed(world, keep_complete_records=1.0)
     mine.now += 10_000 * DAY
     assert await mine.engine().sweep() == []
-    assert (await mine.engine().finished(ALICE, upload.id))[1].read_bytes() == b"film"
+    assert await content(mine.engine(), upload.id) == b"film"

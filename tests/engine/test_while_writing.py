@@ -72,7 +72,7 @@ async def test_who_writes_is_told_that_the_folder_was_removed(world: World) -> N
     engine = world.engine()
     upload = await created(engine, len(DATA))
     await written(engine, upload, 900, DATA[900:])
-    folder = world.storage.unfinished_path(upload.id).parent
+    folder = world.unfinished(upload.id).parent
 
     async def remove() -> None:
         rmtree(folder)
@@ -89,7 +89,7 @@ async def test_who_writes_is_told_of_the_removal_though_nobody_asks_for_the_stat
     upload = await created(engine, len(DATA))
 
     async def remove() -> None:
-        rmtree(world.storage.unfinished_path(upload.id).parent)
+        rmtree(world.unfinished(upload.id).parent)
 
     async with engine.running():
         answer = await told(engine, upload, Held(DATA), remove)
@@ -102,7 +102,7 @@ async def test_bytes_written_into_a_removed_folder_are_not_acknowledged(world: W
     body = Held(DATA)
 
     async def remove() -> None:
-        rmtree(world.storage.unfinished_path(upload.id).parent)
+        rmtree(world.unfinished(upload.id).parent)
         body.let_go.set()
 
     assert (await told(engine, upload, body, remove)).code == "upload-gone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import anyio.from_thread
 import pytest
-from tests.engine.conftest import ALICE, Bytes, Held, World, created, written
+from tests.engine.conftest import ALICE, Bytes, Held, World, content, created, written
 
 from wherry.body import Ended, Sink
 from wherry.core.digests import Digest
@@ -62,8 +62,7 @@ async def test_a_newer_request_for_a_range_ends_the_older_one(world: World) -> N
             await written(engine, upload, 0, DATA[:300])
     assert outcome == ["superseded"]
     await engine.complete(ALICE, upload.id)
-    _, path = await engine.finished(ALICE, upload.id)
-    assert path.read_bytes() == DATA
+    assert await content(engine, upload.id) == DATA
 
 
 async def test_requests_for_different_ranges_do_not_disturb_each_other(world: World) -> None:
@@ -76,8 +75,7 @@ async def test_requests_for_different_ranges_do_not_disturb_each_other(world: Wo
         await written(engine, upload, 500, DATA[500:])
         held.let_go.set()
     await engine.complete(ALICE, upload.id)
-    _, path = await engine.finished(ALICE, upload.id)
-    assert path.read_bytes() == DATA
+    assert await content(engine, upload.id) == DATA
 
 
 async def test_a_request_whose_range_another_process_took_is_ended(world: World) -> None:
@@ -98,8 +96,7 @@ async def test_a_request_whose_range_another_process_took_is_ended(world: World)
             await written(other, upload, 0, DATA)
     assert outcome == ["superseded"]
     await other.complete(ALICE, upload.id)
-    _, path = await other.finished(ALICE, upload.id)
-    assert path.read_bytes() == DATA
+    assert await content(other, upload.id) == DATA
 
 
 async def test_asking_for_the_state_never_waits_for_a_request_that_writes(world: World) -> None:

@@ -77,8 +77,8 @@ async def test_no_start_takes_another_folder_for_the_one_with_the_uploads(
         await engine.write(ALICE, Write(half.id, 2), Bytes(b"lm"))
         done = await engine.complete(ALICE, half.id)
         for upload in await engine.uploads(ALICE, {State.COMPLETE}):
-            _, path = await engine.finished(ALICE, upload.id)
-            assert path.stat().st_size == upload.length
+            _, _, found = await engine.finished(ALICE, upload.id)
+            assert found.size == upload.length
         assert done.state is State.COMPLETE
 
 

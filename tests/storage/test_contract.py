@@ -17,7 +17,7 @@ from wherry.testing.storage import CHECKS, Check, check_storage
 MAKERS: dict[str, Callable[[Path], Storage]] = {
     "local": LocalStorage,
     "local-not-durable": lambda folder: LocalStorage(folder, durable=False),
-    "memory": lambda folder: MemoryStorage(folder, capacity=2 * MiB),
+    "memory": lambda _: MemoryStorage(capacity=2 * MiB),
 }
 
 

@@ -86,17 +86,21 @@ def write_all(storage: Storage) -> None:
     write(storage, 0, len(DATA))
 
 
-def finish(storage: Storage) -> Path:
-    return storage.finish(UPLOAD, ".mp4", len(DATA))
+def finish(storage: LocalStorage) -> Path:
+    return storage.finish(UPLOAD, ".mp4", len(DATA)).local_path
 
 
-def finish_all(storage: Storage) -> None:
+def finish_all(storage: LocalStorage) -> None:
     write_all(storage)
     finish(storage)
 
 
-def left(storage: Storage) -> list[str]:
-    return sorted(path.name for path in storage.unfinished_path(UPLOAD).parent.parent.iterdir())
+def left(storage: LocalStorage) -> list[str]:
+    return sorted(path.name for path in (storage.root / "temp_chunks").iterdir())
+
+
+def place_of(storage: LocalStorage) -> Path:
+    return storage.root / "temp_chunks" / UPLOAD / "data"
 
 
 def test_a_place_is_reserved_after_a_crash_at_any_call(tmp_path: Path) -> None:
@@ -104,7 +108,7 @@ def test_a_place_is_reserved_after_a_crash_at_any_call(tmp_path: Path) -> None:
         assert left(storage) in ([], [UPLOAD])
         assert [found for found, _ in storage.unfinished()] == left(storage), "not swept"
         reserve(storage)
-        place = storage.unfinished_path(UPLOAD).stat()
+        place = place_of(storage).stat()
         assert place.st_size == len(DATA)
         assert place.st_blocks * 512 >= len(DATA), f"not really reserved at {point}"
         write(storage, 0, len(DATA))
@@ -138,7 +142,7 @@ def test_a_reservation_repeated_over_bytes_changes_none(tmp_path: Path) -> None:
 
 def test_a_file_is_finished_after_a_crash_at_any_call(tmp_path: Path) -> None:
     for point, storage in crashed_runs(tmp_path, write_all, finish, at_least=14):
-        old, new = storage.unfinished_path(UPLOAD), storage.finished_path(UPLOAD, ".mp4")
+        old, new = place_of(storage), storage.finished_file(UPLOAD, ".mp4").local_path
         assert old.exists() != new.exists(), f"neither or both at {point}"
         assert (old if old.exists() else new).read_bytes() == DATA, f"at {point}"
         assert finish(storage) == new
@@ -151,7 +155,7 @@ def test_a_longer_place_is_cut_after_a_crash_at_any_call(tmp_path: Path) -> None
         storage.finish(UPLOAD, ".mp4", HALF)
 
     for point, storage in crashed_runs(tmp_path, write_all, act, at_least=16):
-        path = storage.finish(UPLOAD, ".mp4", HALF)
+        path = storage.finish(UPLOAD, ".mp4", HALF).local_path
         assert path.read_bytes() == DATA[:HALF], f"at {point}"
 
 
@@ -175,7 +179,34 @@ def test_a_finished_file_is_discarded_after_a_crash_at_any_call(tmp_path: Path) 
 
     for point, storage in crashed_runs(tmp_path, finish_all, act, at_least=4):
         act(storage)
-        assert not storage.finished_path(UPLOAD, ".mp4").exists(), f"at {point}"
+        assert not storage.finished_file(UPLOAD, ".mp4").local_path.exists(), f"at {point}"
+
+
+def test_the_file_that_hooks_see_is_whole_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def act(storage: LocalStorage) -> None:
+        storage.unfinished_file(UPLOAD, HALF)
+
+    for point, storage in crashed_runs(tmp_path, write_all, act, at_least=4):
+        file = storage.unfinished_file(UPLOAD, HALF)
+        assert file.local_path.read_bytes() == DATA[:HALF], f"at {point}"
+        path = storage.finish(UPLOAD, ".mp4", HALF).local_path
+        assert path.read_bytes() == DATA[:HALF], f"at {point}"
+
+
+def test_a_picture_is_the_old_or_the_new_one_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def put_old(storage: LocalStorage) -> None:
+        storage.pictures.put("a1", "poster.jpg", DATA[:HALF])
+
+    def put_new(storage: LocalStorage) -> None:
+        storage.pictures.put("a1", "poster.jpg", DATA)
+
+    for point, storage in crashed_runs(tmp_path, put_old, put_new, at_least=10):
+        path = storage.pictures.get("a1", "poster.jpg").local_path
+        assert path.read_bytes() in (DATA[:HALF], DATA), f"half a picture at {point}"
+        put_new(storage)
+        assert path.read_bytes() == DATA
+        storage.pictures.delete("a1")
+        assert not path.parent.exists(), f"something is left at {point}"
 
 
 def test_the_folders_are_made_after_a_crash_at_any_call(tmp_path: Path) -> None:

@@ -47,7 +47,12 @@ VERBS: dict[str, Callable[[LocalStorage], object]] = {
     "head": lambda s: s.head(UPLOAD, 1),
     "finish": lambda s: s.finish(UPLOAD, ".mp4", len(DATA)),
     "finish again": lambda s: s.finish(FINISHED, ".mp4", len(DATA)),
-    "is_finished": lambda s: s.is_finished(FINISHED, ".mp4"),
+    "finished file": lambda s: s.finished_file(FINISHED, ".mp4").stat(),
+    "open finished file": lambda s: s.finished_file(FINISHED, ".mp4").open(),
+    "unfinished file": lambda s: s.unfinished_file(UPLOAD, len(DATA)),
+    "put picture": lambda s: s.pictures.put("a", "poster.jpg", b"?"),
+    "get picture": lambda s: s.pictures.get("a", "poster.jpg").stat(),
+    "delete pictures": lambda s: s.pictures.delete("a"),
     "delete": lambda s: s.delete(UPLOAD),
     "discard": lambda s: s.discard(FINISHED, ".mp4"),
     "unfinished": lambda s: list(s.unfinished()),
@@ -55,7 +60,7 @@ VERBS: dict[str, Callable[[LocalStorage], object]] = {
 
 
 def root_of(storage: LocalStorage) -> Path:
-    return storage.finished_path(UPLOAD, "").parent.parent
+    return storage.root
 
 
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS.keys())
@@ -82,8 +87,8 @@ def test_while_a_folder_is_away_every_verb_is_an_error_and_changes_nothing(
     path.unlink(missing_ok=True)
     away.rename(path)
     assert storage.head(UPLOAD, len(DATA)) == DATA
-    assert storage.is_finished(FINISHED, ".mp4")
-    assert storage.finish(UPLOAD, ".mp4", len(DATA)).read_bytes() == DATA
+    assert storage.finished_file(FINISHED, ".mp4").stat()
+    assert storage.finish(UPLOAD, ".mp4", len(DATA)).local_path.read_bytes() == DATA
 
 
 def test_the_inode_of_a_deleted_folder_is_not_mistaken_for_it(storage: LocalStorage) -> None:
@@ -107,10 +112,10 @@ def test_a_deleted_folder_is_made_again_and_what_was_in_it_is_gone(
         with pytest.raises(Vanished):
             storage.head(UPLOAD, 1)
     else:
-        assert not storage.is_finished(FINISHED, ".mp4")
+        assert not storage.finished_file(FINISHED, ".mp4").stat()
     storage.reserve(OTHER, len(DATA))
     write(storage, OTHER)
-    assert storage.finish(OTHER, ".mp4", len(DATA)).read_bytes() == DATA
+    assert storage.finish(OTHER, ".mp4", len(DATA)).local_path.read_bytes() == DATA
 
 
 def test_of_two_processes_one_makes_a_deleted_folder_and_the_other_takes_it(
@@ -133,7 +138,7 @@ def test_bytes_on_their_way_stay_in_their_file_while_its_folder_is_away(
         writer.write(len(DATA) // 2, memoryview(DATA)[len(DATA) // 2 :])
         writer.sync()
     root.with_name("away").rename(root)
-    assert storage.finish(UPLOAD, "", len(DATA)).read_bytes() == DATA
+    assert storage.finish(UPLOAD, "", len(DATA)).local_path.read_bytes() == DATA
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
@@ -154,14 +159,14 @@ def test_a_volume_mounted_over_the_folder_is_another_one_until_it_is_unmounted(
 
 
 def test_whatever_lies_in_an_uploads_folder_is_removed_with_it(storage: LocalStorage) -> None:
-    folder = storage.unfinished_path(UPLOAD).parent
+    folder = storage.root / "temp_chunks" / UPLOAD
     (folder / "a" / "b").mkdir(parents=True)
     (folder / "a" / "file").write_text("of somebody else")
-    (folder / "link").symlink_to(storage.finished_path(FINISHED, ".mp4"))
-    path = storage.finish(UPLOAD, ".mp4", len(DATA))
+    (folder / "link").symlink_to(storage.finished_file(FINISHED, ".mp4").local_path)
+    path = storage.finish(UPLOAD, ".mp4", len(DATA)).local_path
     assert path.read_bytes() == DATA
     assert not folder.exists()
-    assert storage.is_finished(FINISHED, ".mp4")
+    assert storage.finished_file(FINISHED, ".mp4").stat()
 
 
 def test_a_folder_that_cannot_be_removed_does_not_stop_completion(
@@ -172,7 +177,7 @@ def test_a_folder_that_cannot_be_removed_does_not_stop_completion(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "rmdir", refuse)
-        assert storage.finish(UPLOAD, ".mp4", len(DATA)).read_bytes() == DATA
+        assert storage.finish(UPLOAD, ".mp4", len(DATA)).local_path.read_bytes() == DATA
     assert [found for found, _ in storage.unfinished()] == [UPLOAD]
     storage.delete(UPLOAD)
     assert list(storage.unfinished()) == []

@@ -31,8 +31,13 @@ def write(storage: Storage, at: int, end: int) -> None:
         writer.sync()
 
 
+def place_of(storage: LocalStorage) -> Path:
+    """Where the unfinished bytes lie."""
+    return storage.root / "temp_chunks" / UPLOAD / "data"
+
+
 def folder_of(storage: LocalStorage) -> Path:
-    return storage.unfinished_path(UPLOAD).parent
+    return place_of(storage).parent
 
 
 # Order.
@@ -129,8 +134,8 @@ def test_nothing_is_synced_when_the_operator_chose_so(tmp_path: Path, calls: lis
 def test_finishing_copies_no_byte(local: LocalStorage) -> None:
     local.reserve(UPLOAD, len(DATA))
     write(local, 0, len(DATA))
-    before = local.unfinished_path(UPLOAD).stat()
-    after = local.finish(UPLOAD, ".mp4", len(DATA)).stat()
+    before = place_of(local).stat()
+    after = local.finish(UPLOAD, ".mp4", len(DATA)).local_path.stat()
     assert (after.st_ino, after.st_dev) == (before.st_ino, before.st_dev)
 
 
@@ -144,7 +149,7 @@ def test_a_short_write_is_gone_on_with(
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, at: real(fd, data[:1000], at))
     write(local, 0, len(DATA))
-    assert local.finish(UPLOAD, "", len(DATA)).read_bytes() == DATA
+    assert local.finish(UPLOAD, "", len(DATA)).local_path.read_bytes() == DATA
 
 
 def test_a_failed_sync_is_never_repeated_on_the_same_descriptor(
@@ -170,7 +175,7 @@ def test_a_failed_sync_is_never_repeated_on_the_same_descriptor(
                 again()
     assert syncs == 1
     write(local, 0, len(DATA))
-    assert local.finish(UPLOAD, "", len(DATA)).read_bytes() == DATA
+    assert local.finish(UPLOAD, "", len(DATA)).local_path.read_bytes() == DATA
 
 
 def test_a_folder_removed_by_hand_is_noticed_before_its_bytes_are_called_safe(
@@ -188,7 +193,7 @@ def test_a_folder_removed_by_hand_is_noticed_before_its_bytes_are_called_safe(
 
 def test_a_folder_without_its_data_has_vanished(local: LocalStorage) -> None:
     local.reserve(UPLOAD, len(DATA))
-    local.unfinished_path(UPLOAD).unlink()
+    place_of(local).unlink()
     with pytest.raises(Vanished):
         local.open(UPLOAD, Range(0, HALF))
     with pytest.raises(Vanished):
@@ -266,7 +271,7 @@ def test_uploads_begin_again_after_an_operator_removed_temp_chunks(local: LocalS
     local.delete(UPLOAD)
     local.reserve(UPLOAD, len(DATA))
     write(local, 0, len(DATA))
-    assert local.finish(UPLOAD, "", len(DATA)).read_bytes() == DATA
+    assert local.finish(UPLOAD, "", len(DATA)).local_path.read_bytes() == DATA
 
 
 def test_what_others_put_into_temp_chunks_is_left_alone(local: LocalStorage) -> None:
@@ -308,7 +313,7 @@ def test_a_symbolic_link_is_never_followed(local: LocalStorage, tmp_path: Path, 
     shutil.rmtree(folder_of(local))
     if name == "data":
         folder_of(local).mkdir()
-        local.unfinished_path(UPLOAD).symlink_to(victim)
+        place_of(local).symlink_to(victim)
     else:
         folder_of(local).symlink_to(elsewhere)
     for act in (
@@ -320,7 +325,7 @@ def test_a_symbolic_link_is_never_followed(local: LocalStorage, tmp_path: Path, 
         with pytest.raises(OSError, match=r"symbolic|directory"):
             act()
         assert victim.read_bytes() == b"not ours"
-    assert not local.finished_path(UPLOAD, ".mp4").exists()
+    assert not local.finished_file(UPLOAD, ".mp4").local_path.exists()
 
 
 def test_a_symbolic_link_in_the_place_of_a_finished_file_is_replaced(
@@ -328,12 +333,12 @@ def test_a_symbolic_link_in_the_place_of_a_finished_file_is_replaced(
 ) -> None:
     victim = tmp_path / "victim"
     victim.write_bytes(b"not ours")
-    local.finished_path(UPLOAD, ".mp4").symlink_to(victim)
+    local.finished_file(UPLOAD, ".mp4").local_path.symlink_to(victim)
     with pytest.raises(Vanished):
         local.finish(UPLOAD, ".mp4", 8)
     local.reserve(UPLOAD, len(DATA))
     write(local, 0, len(DATA))
-    path = local.finish(UPLOAD, ".mp4", len(DATA))
+    path = local.finish(UPLOAD, ".mp4", len(DATA)).local_path
     assert not path.is_symlink()
     assert path.read_bytes() == DATA
     assert victim.read_bytes() == b"not ours"

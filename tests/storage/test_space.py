@@ -29,11 +29,11 @@ def write(storage: Storage, at: int, end: int) -> None:
 def test_space_is_really_reserved_and_costs_no_writing(local: LocalStorage) -> None:
     assert local.capabilities.reserves
     local.reserve(UPLOAD, 64 * MiB)
-    place = local.unfinished_path(UPLOAD).stat()
+    place = (local.root / "temp_chunks" / UPLOAD / "data").stat()
     assert place.st_size == 64 * MiB
     assert place.st_blocks * 512 >= 64 * MiB
     local.finish(UPLOAD, "", 1)
-    assert local.finished_path(UPLOAD, "").stat().st_blocks * 512 < MiB
+    assert local.finished_file(UPLOAD, "").local_path.stat().st_blocks * 512 < MiB
 
 
 def cannot(_: int, __: int) -> bool:
@@ -56,10 +56,10 @@ def test_a_volume_that_cannot_reserve_is_found_out(
     assert not storage.capabilities.reserves
     before = storage.space().free
     storage.reserve(UPLOAD, 1 << 40)
-    assert storage.unfinished_path(UPLOAD).stat().st_size == 1 << 40
+    assert (storage.root / "temp_chunks" / UPLOAD / "data").stat().st_size == 1 << 40
     assert storage.space().free <= max(before - (1 << 39), 0)
     write(storage, 0, len(DATA))
-    assert storage.finish(UPLOAD, "", len(DATA)).read_bytes() == DATA
+    assert storage.finish(UPLOAD, "", len(DATA)).local_path.read_bytes() == DATA
 
 
 def test_a_full_disk_refuses_a_reservation_and_forgets_it(
@@ -111,14 +111,14 @@ def test_a_server_starts_on_a_full_disk(small_volume: Path) -> None:
     again = LocalStorage(small_volume)
     [*_, warning] = again.check()
     assert "full" in warning
-    assert again.finish(UPLOAD, "", len(DATA)).read_bytes() == DATA
+    assert again.finish(UPLOAD, "", len(DATA)).local_path.read_bytes() == DATA
     again.discard(UPLOAD, "")
 
 
 def test_two_volumes_are_refused_because_a_rename_cannot_cross_them(
     local: LocalStorage, small_volume: Path
 ) -> None:
-    files = local.finished_path(UPLOAD, "").parent
+    files = local.root / "files"
     files.rmdir()
     files.symlink_to(small_volume)
     with pytest.raises(OSError, match="two volumes"):

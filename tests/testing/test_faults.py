@@ -179,7 +179,7 @@ def test_a_run_without_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_lock_of_a_dead_run_is_released(tmp_path: Path) -> None:
     """As the kernel releases it, so that the next run finds the range free."""
     for point in crash_points():
-        storage = MemoryStorage(tmp_path / str(point.at))
+        storage = MemoryStorage()
         storage.check()
         storage.reserve(UPLOAD, 10)
         with point, point.wrap(storage).open(UPLOAD, Range(0, 10)) as writer:

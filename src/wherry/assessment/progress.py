@@ -30,11 +30,14 @@ def allow(length: int, duration: float) -> Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a step needs to know of the file: `length` in bytes, the folder for pictures."""
+    """What a step needs: the file, its `length` in bytes, a folder to draw in, and `keep`,
+    which takes a picture's name and its bytes.
+    """
 
     path: Path
     length: int
-    artefacts: Path
+    scratch: Path
+    keep: Callable[[str, bytes], None]
 
 
 @dataclass(frozen=True, slots=True)

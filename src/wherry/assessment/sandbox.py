@@ -24,7 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,6 +34,7 @@ from typing import Any
 from wherry.assessment.child import Request
 from wherry.assessment.confine import Bounds
 from wherry.assessment.plain import check_plain
+from wherry.storage import StoredFile
 
 #: The most that a step may say, in bytes.
 MOST_ANSWER = 4 * 1024 * 1024
@@ -75,8 +76,18 @@ class Sandbox:
     _lock: Lock = field(default_factory=Lock)
     _closed: bool = False
 
-    def run(self, step: str, file: Path, artefacts: Path, bounds: Bounds) -> Outcome:
-        """Run the callable `step`, a `module:name`, over `file`; its pictures go to `artefacts`.
+    def run(
+        self,
+        step: str,
+        file: Path,
+        scratch: Path,
+        keep: Callable[[str, bytes], None],
+        bounds: Bounds,
+    ) -> Outcome:
+        """Run the callable `step`, a `module:name`, over `file`.
+
+        It draws in a folder of its own below `scratch`. `keep(name, data)` gets each picture
+        that the result names.
 
         Raises `Interrupted` when `close` was called, and nothing else.
         """
@@ -87,7 +98,7 @@ class Sandbox:
             problem = Problem("error", f"the file cannot be opened: {error.strerror}")
             return Outcome(0.0, problem=problem)
         try:
-            outcome = self._try(step, file, descriptor, artefacts, bounds)
+            outcome = self._try(step, file, descriptor, bounds, scratch=scratch, keep=keep)
         except OSError as error:
             outcome = Outcome(0.0, problem=Problem("error", f"the step cannot run: {error}"))
         finally:
@@ -103,19 +114,26 @@ class Sandbox:
                 _kill_group(pid)
 
     def _try(
-        self, step: str, file: Path, descriptor: int, artefacts: Path, bounds: Bounds
+        self,
+        step: str,
+        file: Path,
+        descriptor: int,
+        bounds: Bounds,
+        *,
+        scratch: Path,
+        keep: Callable[[str, bytes], None],
     ) -> Outcome:
         outcome = Outcome(0.0)
         for _ in range(RUNS):
-            artefacts.mkdir(parents=True, exist_ok=True)
-            # A crash here leaves a folder that nobody reads; `remove_scratch` takes it away.
-            with _scratch(artefacts) as folder:
+            scratch.mkdir(parents=True, exist_ok=True)
+            # A crash here leaves a folder that is never read; `remove_scratch` removes it.
+            with _scratch(scratch) as folder:
                 deadline = time.monotonic() + bounds.seconds
                 path = str(file.absolute())
                 request = Request(step, path, descriptor, os.getpid(), deadline, bounds)
                 outcome = self._once(request, folder)
                 if outcome.result is not None:
-                    outcome = _keep_artefacts(outcome, folder, artefacts)
+                    outcome = _keep_pictures(outcome, folder, keep)
             if outcome.problem is None or outcome.problem.kind != "killed":
                 break
         return outcome
@@ -260,22 +278,32 @@ SCRATCH = ".step-"
 
 
 @contextmanager
-def _scratch(artefacts: Path) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=artefacts))
+def _scratch(scratch: Path) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=scratch))
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_scratch(artefacts: Path) -> None:
-    """Take away what steps left behind that died with their worker."""
-    for folder in artefacts.glob(f"{SCRATCH}*"):
+def remove_scratch(scratch: Path) -> None:
+    """Remove what steps left behind that died with their worker, and the folder if it is empty."""
+    for folder in scratch.glob(f"{SCRATCH}*"):
         shutil.rmtree(folder, ignore_errors=True)
+    with suppress(OSError):  # it is not there, or pictures are kept in it
+        scratch.rmdir()
 
 
-def _keep_artefacts(outcome: Outcome, folder: Path, artefacts: Path) -> Outcome:
-    """Move the pictures that the result names to where they are served from."""
+def download_for_steps(file: StoredFile, scratch: Path, name: str) -> Path:
+    """A copy on this machine of a file that is elsewhere; `remove_scratch` removes it."""
+    folder = scratch / f"{SCRATCH}file"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.download(folder / name)
+    return folder / name
+
+
+def _keep_pictures(outcome: Outcome, folder: Path, keep: Callable[[str, bytes], None]) -> Outcome:
+    """Hand over the pictures that the result names."""
     named = (outcome.result or {}).get("artefacts", [])
     try:
         names = [artefact["name"] for artefact in named]
@@ -286,13 +314,9 @@ def _keep_artefacts(outcome: Outcome, folder: Path, artefacts: Path) -> Outcome:
         problem = Problem("garbage", "it names pictures that it did not make")
         return Outcome(0.0, problem=problem, confined=outcome.confined)
     for name in names:
-        path = folder / name
-        path.chmod(0o644)
-        _sync(path)
+        # Bounded: the step may write no file longer than `Bounds.file_size`.
         # A crash here leaves some of the pictures; the step is run again and replaces them.
-        path.replace(artefacts / name)
-    if names:
-        _sync(artefacts)
+        keep(name, (folder / name).read_bytes())
     return outcome
 
 
@@ -301,11 +325,3 @@ def _is_plain_file(path: Path) -> bool:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
         return False
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,6 +18,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -35,7 +36,7 @@ from wherry.assessment.lifetime import (
 from wherry.assessment.policy import POLICIES, Policy
 from wherry.assessment.progress import Allowance, Progress, Work, allow
 from wherry.assessment.report import render_report
-from wherry.assessment.sandbox import Sandbox, remove_scratch
+from wherry.assessment.sandbox import Sandbox, download_for_steps, remove_scratch
 from wherry.assessment.standing import ByHand, Say, cause_of, say_to_supervisor
 from wherry.assessment.steps import current_plan
 from wherry.catalog import Catalog
@@ -43,6 +44,7 @@ from wherry.core.assessment import LeaseLost
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import Upload
 from wherry.events import Event, log_event
+from wherry.storage import Storage, StoredFile
 
 if TYPE_CHECKING:
     from wherry.assessment.workflow import Workflows
@@ -77,19 +79,19 @@ class Site:
     """Where a worker finds what it needs.
 
     `date_of(moment)` gives the Unix seconds of a moment of the clock of deadlines.
-    `check()` raises `OSError` while the storage is away: then no file counts as missing.
-    `locate(upload)` says where a finished file lies, `pictures_of(assessment_id)` the folder
-    for what is drawn. `data` is the folder for the lock and, unless `database_url` says
-    otherwise, for the workflows' own database.
+    `data` is the folder for the lock, for what steps draw until storage has it, and, unless
+    `database_url` says otherwise, for the workflows' own database.
     """
 
     catalog: Catalog
-    locate: Callable[[Upload], Path]
-    pictures_of: Callable[[str], Path]
+    storage: Storage
     data: Path
     database_url: str | None = None
     date_of: Callable[[float], float] = lambda moment: moment
-    check: Callable[[], None] = lambda: None
+
+    def scratch_of(self, assessment_id: str) -> Path:
+        """The folder in which steps draw."""
+        return self.data / "assessments" / assessment_id
 
     @property
     def workflows_url(self) -> str:
@@ -196,7 +198,7 @@ class Worker:
         """Whether the storage is there; that it is away is told once."""
         was_away, self._is_away = self._is_away, False
         try:
-            await asyncio.to_thread(self._site.check)
+            await asyncio.to_thread(self._site.storage.present)
         except OSError as error:
             self._is_away = True
             if not was_away:
@@ -219,23 +221,21 @@ class Worker:
         assessment_id = lease.assessment.id
         try:
             upload = await self._site.catalog.load(lease.assessment.upload_id)
-            path = await asyncio.to_thread(self._site.locate, upload)
         except UploadNotFound:
             await self._give_up(lease, "its upload is not known any more")
             return
-        is_there = await asyncio.to_thread(path.is_file)
-        if not is_there and not await self._is_present():
+        file = self._site.storage.finished_file(upload.id, upload.suffix)
+        try:
+            is_there = await asyncio.to_thread(file.stat) is not None
+        except OSError:
+            if await self._is_present():
+                raise
             await lease.release()
             return
         if upload.discarded_at is not None or not is_there:
             await self._give_up(lease, "its file is not there any more")
             return
-        artefacts = self._site.pictures_of(assessment_id)
-        self._workflows.enter(assessment_id, Work(path, upload.length or 0, artefacts))
-        try:
-            progress = await lease.during(self._follow(lease, stop))
-        finally:
-            self._workflows.leave(assessment_id)
+        progress = await lease.during(self._have_done(lease, upload, file, stop))
         if progress is None:
             # No step may end after the next worker has begun.
             self._sandbox.close()
@@ -252,11 +252,30 @@ class Worker:
             await lease.finish(render_report(dated, assessment_id, self._policy, progress.results))
             # A crash here leaves a workflow that nobody asks for any more.
             await asyncio.to_thread(self._workflows.forget, assessment_id)
-            await asyncio.to_thread(remove_scratch, artefacts)
+            await asyncio.to_thread(remove_scratch, self._site.scratch_of(assessment_id))
             self._be_well()
+
+    async def _have_done(
+        self, lease: Lease, upload: Upload, file: StoredFile, stop: asyncio.Event
+    ) -> Progress | None:
+        """Run the workflow over the file; None if stopped."""
+        assessment_id = lease.assessment.id
+        scratch = self._site.scratch_of(assessment_id)
+        path = file.local_path
+        if path is None:  # steps open a file of this machine
+            name = f"{upload.id}{upload.suffix}"
+            path = await asyncio.to_thread(download_for_steps, file, scratch, name)
+        keep = partial(self._site.storage.pictures.put, assessment_id)
+        self._workflows.enter(assessment_id, Work(path, upload.length or 0, scratch, keep))
+        try:
+            return await self._follow(lease, stop)
+        finally:
+            self._workflows.leave(assessment_id)
 
     async def _give_up(self, lease: Lease, problem: str) -> None:
         await lease.give_up(problem)
+        scratch = self._site.scratch_of(lease.assessment.id)
+        await asyncio.to_thread(remove_scratch, scratch)
         await asyncio.to_thread(self._workflows.forget, lease.assessment.id)
 
     async def _follow(self, lease: Lease, stop: asyncio.Event) -> Progress | None:

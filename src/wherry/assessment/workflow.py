@@ -131,7 +131,7 @@ class Workflows:
             # A plan is older than the distribution's removal.
             outcome = Outcome(0.0, problem=Problem("error", "it is not installed any more"))
         else:
-            outcome = self._sandbox.run(step, work.path, work.artefacts, bounds)
+            outcome = self._sandbox.run(step, work.path, work.scratch, work.keep, bounds)
         # A crash here repeats this step and no other.
         return asdict(_result(name, outcome))
 

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import anyio
 
@@ -33,11 +32,13 @@ from wherry.engine.admitting import Admitting
 from wherry.engine.completing import Completing
 from wherry.engine.content import Content
 from wherry.engine.context import Context
-from wherry.engine.hooks import BeforeComplete, FinishedFile, Hooks, OnComplete
+from wherry.engine.finished import FinishedFile, NoLocalPath
+from wherry.engine.hooks import BeforeComplete, Hooks, OnComplete
 from wherry.engine.sweeping import Sweeping, Swept
 from wherry.engine.watching import Watching
 from wherry.engine.writing import Writing
 from wherry.events import Event
+from wherry.storage import Stat, StoredFile
 
 __all__ = [
     "BeforeComplete",
@@ -45,8 +46,11 @@ __all__ = [
     "Engine",
     "FinishedFile",
     "Hooks",
+    "NoLocalPath",
     "OnComplete",
+    "Stat",
     "StorageFacts",
+    "StoredFile",
     "Swept",
 ]
 
@@ -314,15 +318,14 @@ class Engine:
         """The caller's newest uploads of the file with this fingerprint; newest first."""
         return await self._context.catalog.alike(caller.owner, fingerprint)
 
-    async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, Path]:
+    async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, StoredFile, Stat]:
         """A complete upload and its file. Raises `NotThere`, also when it is deleted."""
         upload = await self._context.load(caller, upload_id)
-        storage = self._context.storage
-        if not upload.is_complete() or not await self._context.on_thread(
-            storage.is_finished, upload.id, upload.suffix
-        ):
+        file = self._context.storage.finished_file(upload.id, upload.suffix)
+        found = await self._context.on_thread(file.stat) if upload.is_complete() else None
+        if found is None:
             raise NotThere
-        return upload, storage.finished_path(upload.id, upload.suffix)
+        return upload, file, found
 
     async def discard(self, caller: Caller, upload_id: str) -> None:
         """Delete a finished file; the record of it stays. Raises `UploadClosed`."""
@@ -335,14 +338,19 @@ class Engine:
             raise NotThere
         return assessment
 
-    async def picture(self, caller: Caller, assessment_id: str, name: str) -> Path:
-        """A picture that an assessment made. Raises `NotThere`."""
+    async def picture(
+        self, caller: Caller, assessment_id: str, name: str
+    ) -> tuple[StoredFile, Stat]:
+        """A picture that an assessment made. Raises `NotThere`, also for what is no name of one."""
         assessment = await self.assessment(caller, assessment_id)
-        path = self.settings.pictures_of(assessment.id) / name
-        await self._context.on_thread(self._context.storage.present)
-        if not await self._context.on_thread(path.is_file):
+        try:
+            picture = self._context.storage.pictures.get(assessment.id, name)
+        except ValueError:
+            raise NotThere from None
+        found = await self._context.on_thread(picture.stat)
+        if found is None:
             raise NotThere
-        return path
+        return picture, found
 
     async def storage(self, caller: Caller) -> StorageFacts:
         """What the volume holds and what is promised of it. Raises `NotThere` but for operators."""

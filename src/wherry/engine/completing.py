@@ -16,7 +16,6 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 import anyio
@@ -39,9 +38,10 @@ from wherry.core.rights import latest
 from wherry.core.upload import State, Upload
 from wherry.engine.content import Content
 from wherry.engine.context import Context
-from wherry.engine.hooks import Call, FinishedFile, Hooks, Outcome, parse_assessment_id
+from wherry.engine.finished import FinishedFile
+from wherry.engine.hooks import Call, Hooks, Outcome, parse_assessment_id
 from wherry.events import Event
-from wherry.storage import Vanished
+from wherry.storage import StoredFile, Vanished
 
 #: How often a request looks whether another process has finished the completion, in seconds.
 LOOK_EVERY = 0.2
@@ -164,28 +164,29 @@ class Completing:
 
     async def _hand_over(self, upload: Upload, token: str) -> Upload:
         context, storage, hooks = self._context, self._context.storage, self._hooks
-        path = storage.finished_path(upload.id, upload.suffix)
-        is_there = await context.on_thread(storage.is_finished, upload.id, upload.suffix)
+        size = upload.received.size
+        file = storage.finished_file(upload.id, upload.suffix)
+        is_there = await context.on_thread(file.stat) is not None
         # That it has its name proves that it was looked at and not refused.
         if not is_there and not upload.is_named:
             await self._content.check_type(upload)
             if hooks.before_complete is not None:
-                await context.on_thread(storage.head, upload.id, 0)  # raises `Vanished`
-                place = storage.unfinished_path(upload.id)
-                await self._call("before_complete", hooks.before_complete, upload, token, place)
+                unfinished = await context.on_thread(storage.unfinished_file, upload.id, size)
+                await self._call(
+                    "before_complete", hooks.before_complete, upload, token, unfinished
+                )
         # The application may have moved a file of which it was told; never any other.
         if is_there or not upload.is_named:  # also when it is there: its folder may not be synced
-            size = upload.received.size
             await context.on_thread(storage.finish, upload.id, upload.suffix, size)
         # A crash here: the file has its name, the record still says completing.
         assessment_id, queued = None, None
         if hooks.on_complete is not None:
-            answer = await self._call("on_complete", hooks.on_complete, upload, token, path)
+            answer = await self._call("on_complete", hooks.on_complete, upload, token, file)
             assessment_id = self._parsed(upload, answer)
         elif context.settings.assessment:
             queued = Assessment(context.new_id(), upload.id, upload.owner, context.clock())
             assessment_id = queued.id
-        is_there = await context.on_thread(storage.is_finished, upload.id, upload.suffix)
+        is_there = await context.on_thread(file.stat) is not None
         now = context.clock()
 
         def complete(upload: Upload) -> Upload:
@@ -200,7 +201,7 @@ class Completing:
         hook: Callable[[FinishedFile], object],
         upload: Upload,
         token: str,
-        path: Path,
+        file: StoredFile,
     ) -> object:
         """What the hook returns. Raises `HookFailed`, `HookEndsServer`, `ContentRefused`."""
         context = self._context
@@ -212,7 +213,7 @@ class Completing:
                 context.log_event(Event.HOOK_ENDS_SERVER, upload, hook=name)
                 raise
             # A crash from here on leaves a call whose end nobody knows: the next one counts it.
-            self._calls[upload.id] = call = Call(hook, described(upload, path))
+            self._calls[upload.id] = call = Call(hook, described(upload, file))
             call.when_ended(lambda: self._calls.pop(upload.id, None))
             try:
                 outcome = await call.within(context.settings.hook_timeout)
@@ -308,10 +309,10 @@ class Completing:
                 self.begin(upload.id)
 
 
-def described(upload: Upload, path: Path) -> FinishedFile:
+def described(upload: Upload, file: StoredFile) -> FinishedFile:
     return FinishedFile(
         id=upload.id,
-        path=path,
+        stored=file,
         filename=upload.filename,
         content_type=upload.content_type,
         size=upload.received.size,

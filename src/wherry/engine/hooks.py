@@ -16,35 +16,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from wherry.engine.finished import FinishedFile
 
 #: How long a hook may take to end when the server does, or when it is cancelled, in seconds.
 GRACE = 1.0
 #: How long an `assessment_id` may be, in characters.
 LONGEST_ID = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class FinishedFile:
-    """A file that is all there. `size` in bytes; `digest` as in RFC 9530, crc64nvme.
-
-    `path` may be moved by `on_complete`; asked a second time it may find it gone,
-    because it has moved it itself.
-    """
-
-    id: str
-    path: Path
-    filename: str
-    content_type: str | None
-    size: int
-    owner: str
-    metadata: Mapping[str, str]
-    digest: str
 
 
 BeforeComplete = Callable[[FinishedFile], Awaitable[None] | None]

@@ -18,13 +18,12 @@ turn out not to be; the upload itself decides.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
-from shutil import rmtree
 
 from wherry.core.assessment import Assessment
-from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.errors import NotThere, UploadError, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine.context import Context
 from wherry.events import Event
@@ -182,8 +181,8 @@ class Sweeping:
         upload.discard(now)
         await context.on_thread(context.storage.discard, upload.id, upload.suffix)
         if (assessment := await self._assessment_of(upload)) is not None:
-            pictures = context.settings.pictures_of(assessment.id)
-            await context.on_thread(rmtree, pictures, ignore_errors=True)
+            with suppress(UploadError):  # they are no reason to keep the file
+                await context.on_thread(context.storage.pictures.delete, assessment.id)
         # A crash here: gone and not recorded so; the next sweep finds nothing and records it.
         await context.catalog.update(upload.id, lambda u: u.discard(now))
         context.log_event(Event.DISCARDED, upload)

@@ -6,19 +6,18 @@ never sniffed, sandboxed.
 
 from __future__ import annotations
 
-import re
+from mimetypes import guess_type
 from typing import Any
 
-import anyio
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from wherry.core.assessment import Assessment, Step
-from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
 from wherry.core.worker import Worker
 from wherry.engine import Engine
 from wherry.protocols.parsing import parse_id
+from wherry.protocols.stored import stored_response
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -26,22 +25,13 @@ SAFE_HEADERS = {
     "Cache-Control": "private, no-store",
 }
 
-_PICTURE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(jpg|png|webp|vtt)")
+OCTETS = "application/octet-stream"
 
 
 async def get_file(request: Request, caller: Caller, engine: Engine) -> Response:
-    upload, path = await engine.finished(caller, parse_id(request.path_params["upload_id"]))
-    try:
-        stat = await anyio.Path(path).stat()
-    except FileNotFoundError:
-        raise NotThere from None
-    return FileResponse(
-        path,
-        stat_result=stat,
-        media_type="application/octet-stream",
-        filename=upload.filename,
-        content_disposition_type="attachment",
-        headers=SAFE_HEADERS,
+    upload, file, found = await engine.finished(caller, parse_id(request.path_params["upload_id"]))
+    return await stored_response(
+        request, file, found, OCTETS, headers=SAFE_HEADERS, filename=upload.filename
     )
 
 
@@ -58,11 +48,13 @@ async def get_assessment(request: Request, caller: Caller, engine: Engine) -> Re
 
 
 async def get_picture(request: Request, caller: Caller, engine: Engine) -> Response:
-    name = request.path_params["name"]
-    if not _PICTURE.fullmatch(name):
-        raise NotThere
-    path = await engine.picture(caller, parse_id(request.path_params["assessment_id"]), name)
-    return FileResponse(path, headers=SAFE_HEADERS)
+    assessment_id, name = (
+        parse_id(request.path_params["assessment_id"]),
+        request.path_params["name"],
+    )
+    picture, found = await engine.picture(caller, assessment_id, name)
+    media_type = guess_type(name)[0] or OCTETS
+    return await stored_response(request, picture, found, media_type, headers=SAFE_HEADERS)
 
 
 def render_assessment(assessment: Assessment, worker: Worker | None) -> dict[str, Any]:

@@ -327,7 +327,11 @@ DESCRIPTIONS: dict[Callable[..., Any], dict[str, Any]] = {
     ),
     files.get_file: _verb(
         "The finished bytes, for their owner; ranges are served",
-        {200: ("The file.", None), 206: ("A range of it.", None)},
+        {
+            200: ("The file.", None),
+            206: ("A range of it.", None),
+            416: ("No byte of the range is in the file.", None),
+        },
         (errors.UploadNotFound,),
     ),
     files.delete_file: _verb(

@@ -1,15 +1,20 @@
 """Storage keeps bytes: what every storage promises the engine.
 
-Rule 1: every method blocks and is called on a thread, never on the event loop.
+Rule 1: every method blocks and is called on a thread, never on the event loop. The
+methods of a `StoredFile` and of a `Writer` block, too.
 
 Rule 2: what `Writer.sync` returned from survives power loss (unless the
 operator chose otherwise); what `finish` and `delete` returned from, too.
 
-Rule 3: what the disk says comes out as `OSError`, an identifier or suffix that is
-none of ours as `ValueError`.
+Rule 3: what the disk says comes out as `OSError`, an identifier, a suffix or a
+picture's name that is none of ours as `ValueError`.
 
 Rule 4: every method may be called again after a crash at any line of it, and
 then ends with the same result.
+
+Rule 5: nobody above storage knows where bytes lie. No method takes or returns a path;
+a `StoredFile` names one only where there is one (`local_path`), for programs and
+libraries that open nothing else.
 """
 
 from __future__ import annotations
@@ -19,7 +24,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 from wherry.core.admission import Space
 from wherry.core.ranges import Range
@@ -61,7 +66,59 @@ class Writer(Protocol):
     ) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """`size` in bytes; `modified_at` in Unix seconds."""
+
+    size: int
+    modified_at: float
+
+
+class StoredFile(Protocol):
+    """A file in storage, to be read: a finished upload, one that is about to be, a picture.
+
+    It is a name and holds nothing open. Making one asks the storage nothing, and the file
+    may be gone by the time it is read: then `open`, `read` and `download` raise
+    `FileNotFoundError`. Every method raises `OSError` where the storage cannot answer.
+    """
+
+    @property
+    def local_path(self) -> Path | None:
+        """Where the file is on this machine; None where other programs cannot open it."""
+
+    def stat(self) -> Stat | None:
+        """Size and age of the file; None if it is not there."""
+
+    def open(self) -> BinaryIO:
+        """The file from its beginning, for reading and seeking. Close it."""
+
+    def read(self, within: Range) -> Iterator[bytes]:
+        """These bytes of the file, in blocks that fit in memory; fewer if the file is shorter."""
+
+    def download(self, to: Path) -> None:
+        """Copy the file to `to` on this machine, in place of what is there.
+
+        `to` appears when it is whole and safe: a crash or an error leaves no half of it.
+        """
+
+
+class Pictures(Protocol):
+    """What assessments draw, by the assessment's id and the picture's name."""
+
+    def put(self, assessment_id: str, name: str, data: bytes) -> None:
+        """Keep a picture, in place of one with the same name. It survives power loss."""
+
+    def get(self, assessment_id: str, name: str) -> StoredFile:
+        """The picture with this name. Its `stat` says whether it is there."""
+
+    def delete(self, assessment_id: str) -> None:
+        """Remove every picture of this assessment; without effect if there is none."""
+
+
 class Storage(Protocol):
+    @property
+    def pictures(self) -> Pictures: ...
+
     @property
     def capabilities(self) -> Capabilities: ...
 
@@ -101,20 +158,23 @@ class Storage(Protocol):
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`."""
 
-    def unfinished_path(self, upload_id: str) -> Path:
-        """Where the bytes lie until `finish`."""
+    def unfinished_file(self, upload_id: str, length: int) -> StoredFile:
+        """The bytes before `finish`, to be read as one file of `length` bytes.
 
-    def finish(self, upload_id: str, suffix: str, length: int) -> Path:
-        """Turn the reserved place into the finished file, in constant time.
-
-        Called again, finds it finished. Raises `Vanished`.
+        Called when all bytes are there: nothing is written into this upload any more. A
+        storage that puts parts together may do so now. Raises `Vanished`; `OSError`, also
+        when there are fewer bytes than `length`.
         """
 
-    def finished_path(self, upload_id: str, suffix: str) -> Path:
-        """Where `finish` puts the file."""
+    def finish(self, upload_id: str, suffix: str, length: int) -> StoredFile:
+        """Turn the unfinished bytes into the finished file, in constant time.
 
-    def is_finished(self, upload_id: str, suffix: str) -> bool:
-        """Whether the finished file is there. Raises `OSError` where that cannot be known."""
+        Called again, finds it finished. Raises `Vanished`; `OSError`, also when there are
+        fewer bytes than `length`.
+        """
+
+    def finished_file(self, upload_id: str, suffix: str) -> StoredFile:
+        """The file that `finish` makes. Its `stat` says whether it is there."""
 
     def delete(self, upload_id: str) -> None:
         """Remove the unfinished bytes; the space is free on return."""

@@ -2,6 +2,7 @@
 
     root/temp_chunks/<upload_id>/data    unfinished: one file, written at offsets
     root/files/<upload_id><suffix>       finished
+    root/assessments/<id>/<name>         pictures (localpictures.py)
 
 Rule 1: finishing is a rename. No byte is copied or read again.
 
@@ -36,6 +37,8 @@ from wherry.core.errors import DiskFull, NeverFits
 from wherry.core.ranges import Range
 from wherry.storage import Capabilities, RangeLocked, Vanished, Writer, disk
 from wherry.storage.folders import Folders
+from wherry.storage.localfile import LocalFile
+from wherry.storage.localpictures import LocalPictures
 from wherry.storage.names import check_suffix, check_upload_id
 from wherry.storage.volumes import check_volume, mount_of, parse_mountinfo
 from wherry.storage.writer import LocalWriter
@@ -53,9 +56,18 @@ class LocalStorage:
         self._root = root.absolute()
         self._durable = durable
         self._folders = Folders(self._root, (_CHUNKS, _FILES), durable)
+        self._pictures = LocalPictures(self._folders, durable)
         self._capabilities = Capabilities(
             reserves=sys.platform == "linux", locks_ranges=disk.LOCKS, durable=durable
         )
+
+    @property
+    def root(self) -> Path:
+        return self._root
+
+    @property
+    def pictures(self) -> LocalPictures:
+        return self._pictures
 
     @property
     def capabilities(self) -> Capabilities:
@@ -233,9 +245,26 @@ class LocalStorage:
             os.close(data)
             os.close(folder)
 
+    def unfinished_file(self, upload_id: str, length: int) -> LocalFile:
+        """The bytes before `finish`, cut to `length` bytes: a reservation may be longer.
+
+        Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`.
+        """
+        folder, data = self._open_place(upload_id)
+        try:
+            # Not synced: nothing depends on it, and `finish` cuts again.
+            self._cut(data, length, upload_id)
+        finally:
+            os.close(data)
+            os.close(folder)
+        return LocalFile(self.unfinished_path(upload_id), lambda: self._open_folder_of(upload_id))
+
     def unfinished_path(self, upload_id: str) -> Path:
-        """Where the bytes lie until `finish`."""
+        """Where the bytes are until `finish`."""
         return self._root / _CHUNKS / check_upload_id(upload_id) / _DATA
+
+    def _open_folder_of(self, upload_id: str) -> int:
+        return os.open(check_upload_id(upload_id), _FOLDER, dir_fd=self._chunks())
 
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload that has a folder, and when bytes last came (Unix seconds).
@@ -265,26 +294,26 @@ class LocalStorage:
 
     # Finished files.
 
-    def finish(self, upload_id: str, suffix: str, length: int) -> Path:
-        """Cut the place to `length` bytes and move it to `finished_path`.
+    def finish(self, upload_id: str, suffix: str, length: int) -> LocalFile:
+        """Cut the unfinished file to `length` bytes and rename it.
 
         Called again, finds it finished. Raises `Vanished`; `OSError`, also when
-        the place is shorter than `length`.
+        there are fewer bytes than `length`.
         """
-        target = self.finished_path(upload_id, suffix)
-        files = self._files()
-        # What has its name already is never replaced, whatever lies in its old place.
-        if not _is_file(target.name, files):
+        name, files = _name(upload_id, suffix), self._files()
+        # A file that has its final name is never replaced, whatever lies in its old place.
+        if not _is_file(name, files):
             folder, data = self._open_place(upload_id)
             try:
                 self._cut(data, length, upload_id)
+                self._sync(data)
                 # A crash here leaves the whole file in its old place; called again moves it.
-                os.rename(_DATA, target.name, src_dir_fd=folder, dst_dir_fd=files)
+                os.rename(_DATA, name, src_dir_fd=folder, dst_dir_fd=files)
             finally:
                 os.close(data)
                 os.close(folder)
         # A crash here leaves the file in its new place and an empty folder, neither
-        # of them synced; called again finds `target` and goes on here.
+        # of them synced; called again finds the file and goes on here.
         self._sync(files)
         # What is left of the folder, by a crash here or because something in it cannot
         # be removed, is the sweep's: the file is finished.
@@ -292,7 +321,7 @@ class LocalStorage:
         with suppress(OSError):
             rmtree(upload_id, dir_fd=chunks)
         self._sync(chunks)
-        return target
+        return self.finished_file(upload_id, suffix)
 
     def _cut(self, data: int, length: int, upload_id: str) -> None:
         size = os.fstat(data).st_size
@@ -304,19 +333,15 @@ class LocalStorage:
             )
         if size > length:
             os.ftruncate(data, length)
-        self._sync(data)
 
-    def finished_path(self, upload_id: str, suffix: str) -> Path:
-        """Where `finish` puts the file."""
-        return self._root / _FILES / f"{check_upload_id(upload_id)}{check_suffix(suffix)}"
-
-    def is_finished(self, upload_id: str, suffix: str) -> bool:
-        """Whether the finished file is there. Raises `OSError` where that cannot be known."""
-        return _is_file(self.finished_path(upload_id, suffix).name, self._files())
+    def finished_file(self, upload_id: str, suffix: str) -> LocalFile:
+        """The file that `finish` makes."""
+        path = self._root / _FILES / _name(upload_id, suffix)
+        return LocalFile(path, lambda: os.dup(self._files()))
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; without effect if there is none."""
-        name, files = self.finished_path(upload_id, suffix).name, self._files()
+        name, files = _name(upload_id, suffix), self._files()
         with suppress(FileNotFoundError):
             os.unlink(name, dir_fd=files)
         # A crash here leaves the removal unsynced; called again syncs it.
@@ -347,6 +372,10 @@ def _opened(name: str, flags: int, folder: int) -> Iterator[int]:
         yield fd
     finally:
         os.close(fd)
+
+
+def _name(upload_id: str, suffix: str) -> str:
+    return f"{check_upload_id(upload_id)}{check_suffix(suffix)}"
 
 
 def _look(name: str, folder: int) -> os.stat_result:

@@ -14,6 +14,7 @@ from wherry.assessment.confine import Bounds
 from wherry.assessment.steps import PLAN, current_plan
 from wherry.assessment.worker import Assessing, Pace, Site, work
 from wherry.catalog.catalog import SqlCatalog
+from wherry.storage.local import LocalStorage
 
 
 def main() -> None:
@@ -22,9 +23,8 @@ def main() -> None:
     work(
         Site(
             SqlCatalog(data / "catalog.sqlite"),
-            locate=lambda upload: data / "files" / upload.id,
-            pictures_of=lambda assessment_id: data / "assessments" / assessment_id,
-            data=data,
+            LocalStorage(data),
+            data,
         ),
         until_stdin_closes=options.get("until_stdin_closes", False),
         assessing=assessing(options),

@@ -1,9 +1,8 @@
 """Bytes in memory, for tests: quick to fill up, gone at the end.
 
-Rule 1: the promises are those of every storage, but that bytes outlive the process.
+Rule 1: the promises are those of every storage, except that no byte outlives the process.
 
-Rule 2: what somebody else opens by path is a real file, in the folder that is
-given: finished files, and a copy of unfinished bytes for whoever asks for their path.
+Rule 2: no file has a path. What works here works with a storage on other machines.
 """
 
 from __future__ import annotations
@@ -11,19 +10,27 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Self
+from typing import BinaryIO, Self
 
 from wherry.core.admission import Space
 from wherry.core.errors import DiskFull
 from wherry.core.limits import GiB
 from wherry.core.ranges import Range
-from wherry.storage import Capabilities, RangeLocked, Vanished, Writer
-from wherry.storage.names import check_suffix, check_upload_id
+from wherry.storage import Capabilities, RangeLocked, Stat, Vanished, Writer
+from wherry.storage.localfile import BLOCK, write_whole
+from wherry.storage.names import (
+    check_assessment_id,
+    check_picture_name,
+    check_suffix,
+    check_upload_id,
+)
 
 
 class _Place:
@@ -44,22 +51,88 @@ class _Place:
         return bytes(self.data).ljust(self.length, b"\0")
 
 
+@dataclass(frozen=True, slots=True)
+class MemoryFile:
+    """A file in `files`, the finished ones or the pictures, under `name`."""
+
+    files: Mapping[str, tuple[bytes, float]] = field(repr=False)
+    name: str
+
+    @property
+    def local_path(self) -> None:
+        return None
+
+    def stat(self) -> Stat | None:
+        """Size and age; None if it is not there."""
+        if (found := self.files.get(self.name)) is None:
+            return None
+        data, modified_at = found
+        return Stat(len(data), modified_at)
+
+    def open(self) -> BinaryIO:
+        """The file for reading. Raises `FileNotFoundError`."""
+        if (found := self.files.get(self.name)) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.name)
+        return BytesIO(found[0])
+
+    def read(self, within: Range) -> Iterator[bytes]:
+        """These bytes, in blocks."""
+        with self.open() as file:
+            file.seek(within.start)
+            while block := file.read(min(BLOCK, within.end - file.tell())):
+                yield block
+
+    def download(self, to: Path) -> None:
+        """Copy it to `to`, which appears when the copy is whole."""
+        with self.open() as source:
+            write_whole(to, source)
+
+
+class MemoryPictures:
+    """Pictures by the name `<assessment_id>/<name>`."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[bytes, float]] = {}
+
+    def put(self, assessment_id: str, name: str, data: bytes) -> None:
+        """Keep a picture, in place of one with the same name."""
+        self._files[_key(assessment_id, name)] = bytes(data), time.time()
+
+    def get(self, assessment_id: str, name: str) -> MemoryFile:
+        """The picture with this name."""
+        return MemoryFile(self._files, _key(assessment_id, name))
+
+    def delete(self, assessment_id: str) -> None:
+        """Remove every picture of this assessment."""
+        prefix = f"{check_assessment_id(assessment_id)}/"
+        for key in [key for key in self._files if key.startswith(prefix)]:
+            self._files.pop(key, None)
+
+
+def _key(assessment_id: str, name: str) -> str:
+    return f"{check_assessment_id(assessment_id)}/{check_picture_name(name)}"
+
+
 class MemoryStorage:
-    """A volume of `capacity` bytes; `folder` is for what has to be a file."""
+    """A volume of `capacity` bytes."""
 
     capabilities = Capabilities(reserves=True, locks_ranges=True, durable=False)
 
-    def __init__(self, folder: Path, capacity: int = GiB) -> None:
-        self._folder = folder
+    def __init__(self, capacity: int = GiB) -> None:
         self._capacity = capacity
+        self._finished: dict[str, tuple[bytes, float]] = {}
+        self._pictures = MemoryPictures()
         self._places: dict[str, _Place] = {}
         self._lock = Lock()
         self._exclusive = Lock()
         self._claimed: set[str] = set()
 
+    @property
+    def pictures(self) -> MemoryPictures:
+        return self._pictures
+
     def check(self) -> list[str]:
-        """Make the folder. Raises `OSError`."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """One sentence: what a restart loses."""
         return ["Uploads are kept in memory: a restart loses them."]
 
     def present(self) -> None:
@@ -71,7 +144,7 @@ class MemoryStorage:
             return self._space()
 
     def _space(self) -> Space:
-        finished = sum(file.stat().st_size for file in self._folder.glob("finished-*"))
+        finished = sum(len(data) for data, _ in self._finished.values())
         reserved = sum(place.length for place in self._places.values())
         return Space(self._capacity, self._capacity - finished - reserved)
 
@@ -119,52 +192,41 @@ class MemoryStorage:
         with self._lock:
             return self._place(upload_id).whole()[:size]
 
-    def unfinished_path(self, upload_id: str) -> Path:
-        """A copy of the bytes as they are now; made anew each time, and only if there are any."""
-        path = self._folder / f"unfinished-{check_upload_id(upload_id)}"
+    def unfinished_file(self, upload_id: str, length: int) -> MemoryFile:
+        """The bytes before `finish`. Raises `Vanished`; `OSError` when some are missing."""
         with self._lock:
-            if upload_id in self._places:
-                path.write_bytes(self._places[upload_id].whole())
-        return path
+            data = self._whole(upload_id, length)
+        return MemoryFile({upload_id: (data, time.time())}, upload_id)
 
-    def finish(self, upload_id: str, suffix: str, length: int) -> Path:
-        """Write the finished file. Called again, finds it. Raises `Vanished`, `OSError`."""
-        target = self.finished_path(upload_id, suffix)
+    def finish(self, upload_id: str, suffix: str, length: int) -> MemoryFile:
+        """Make the finished file. Called again, finds it. Raises `Vanished`, `OSError`."""
+        file = self.finished_file(upload_id, suffix)
         with self._lock:
-            place = self._places.get(upload_id)
-            if place is None and target.exists():
-                return target
-            if place is None:
-                raise Vanished(upload_id)
-            if place.length < length:
-                raise OSError(errno.EIO, f"{place.length} bytes are left of {length}")
-            # Named as finished only when it is whole, so a crash leaves no half file.
-            fresh = self._folder / f"unfinished-{upload_id}"
-            fresh.write_bytes(place.whole()[:length])
-            fresh.rename(target)
-            del self._places[upload_id]
-        return target
+            if file.name not in self._finished:
+                self._finished[file.name] = self._whole(upload_id, length), time.time()
+            self._places.pop(upload_id, None)
+        return file
 
-    def finished_path(self, upload_id: str, suffix: str) -> Path:
-        """Where `finish` puts the file."""
-        return self._folder / f"finished-{check_upload_id(upload_id)}{check_suffix(suffix)}"
+    def _whole(self, upload_id: str, length: int) -> bytes:
+        place = self._place(upload_id)
+        if place.length < length:
+            raise OSError(errno.EIO, f"{place.length} bytes are left of {length}")
+        return place.whole()[:length]
+
+    def finished_file(self, upload_id: str, suffix: str) -> MemoryFile:
+        """The file that `finish` makes."""
+        return MemoryFile(self._finished, f"{check_upload_id(upload_id)}{check_suffix(suffix)}")
 
     def delete(self, upload_id: str) -> None:
         """Remove the unfinished bytes; without effect if there are none."""
         check_upload_id(upload_id)
         with self._lock:
             self._places.pop(upload_id, None)
-            (self._folder / f"unfinished-{upload_id}").unlink(missing_ok=True)
-
-    def is_finished(self, upload_id: str, suffix: str) -> bool:
-        """Whether the finished file is there. Raises `OSError` where that cannot be known."""
-        found = self.finished_path(upload_id, suffix).is_file()
-        self._folder.stat()
-        return found
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; without effect if there is none."""
-        self.finished_path(upload_id, suffix).unlink(missing_ok=True)
+        with self._lock:
+            self._finished.pop(self.finished_file(upload_id, suffix).name, None)
 
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload with unfinished bytes, and when they last changed (Unix seconds)."""

@@ -1,0 +1,68 @@
+"""A finished file as the hooks of the application get it.
+
+Rule 1: this is public. `path` is the only way to the file that local storage alone has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from wherry.storage import StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedFile:
+    """A file that is all there. `size` in bytes; `digest` as in RFC 9530, crc64nvme.
+
+    `open` and `download` work with every storage, `path` with local storage only. All of
+    them block: a coroutine function calls `open` and `download` on a thread.
+
+    `on_complete` may move the file at `path`. If it is called again after a crash, it may
+    find the file gone, because it has moved it itself.
+    """
+
+    id: str
+    stored: StoredFile = field(repr=False)
+    filename: str
+    content_type: str | None
+    size: int
+    owner: str
+    metadata: Mapping[str, str]
+    digest: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file is on this machine. Raises `NoLocalPath` for remote storage."""
+        if (path := self.stored.local_path) is None:
+            raise NoLocalPath(self.id)
+        return path
+
+    def open(self) -> BinaryIO:
+        """The file from its beginning, for reading and seeking. Close it.
+
+        Raises `FileNotFoundError` if the file is gone, other `OSError`s.
+        """
+        return self.stored.open()
+
+    def download(self, to: Path | str) -> Path:
+        """Copy the file to `to` on this machine, in place of what is there; returns that path.
+
+        `to` appears when it is whole and safe: a crash or an error leaves no half of it.
+        Raises `FileNotFoundError` if the file is gone, other `OSError`s.
+        """
+        target = Path(to)
+        self.stored.download(target)
+        return target
+
+
+class NoLocalPath(Exception):
+    """`FinishedFile.path` of a file that is not on this machine."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(
+            f"the file of upload {upload_id} has no path, because the storage is not on this "
+            "machine; use open() or download(to)"
+        )
