@@ -45,7 +45,6 @@ lint: .venv/.installed-parts ## Style, types, the direction of imports
 .PHONY: web
 web: .venv/.installed-parts ## Build the browser client and the page
 	$(BIN)/python web/npm.py run build
-	$(BIN)/python -m tests.examples.edits
 
 .PHONY: try-media
 try-media: setup ## Assess real media files out of packages of other projects (network)

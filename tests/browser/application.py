@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx2
 from tests.e2e.conftest import sha256
-from tests.examples.edits import APPLICATION, BUILT_CLIENT, CLIENT
+from tests.examples.edits import after
 from tests.examples.running import PATIENCE, Example, running_example
 
 from wherry.testing.proxy import Fault, LimitingProxy
@@ -56,7 +56,6 @@ PAGES = ("http://127.0.0.1:", "http://app.wherry.test:")
 def application(limit: str = "1m", changes: Mapping[str, str] | None = None) -> Iterator[Example]:
     """The example with Wherry in it, behind an nginx with this limit for bodies."""
     reachable = {
-        CLIENT: BUILT_CLIENT.read_text(),
         "frontend/src/api/smartUpload.js": IMPORTS + SMART_UPLOAD,
         MAIN: text_of(MAIN) + IN_REACH,
         **replaced(AUTH, "origin not in ORIGINS", f"not origin.startswith({PAGES})"),
@@ -67,7 +66,7 @@ def application(limit: str = "1m", changes: Mapping[str, str] | None = None) -> 
 
 def text_of(file: str) -> str:
     """A file of the application as it is."""
-    return (APPLICATION / "after" / file).read_text()
+    return after()[file].decode()
 
 
 def replaced(file: str, old: str, new: str) -> dict[str, str]:

@@ -1,37 +1,15 @@
-"""How `after/` is made of `before/`: the edits that teams were promised, and two files.
-
-python -m tests.examples.edits     writes after/ again
-"""
+"""What `examples/assessment_app` promises, and its script that makes `after/` of `before/`."""
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
-from dataclasses import dataclass
+import sys
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 APPLICATION = ROOT / "examples" / "assessment_app"
-#: The browser client as it is built; `after/` has a copy.
-BUILT_CLIENT = ROOT / "src" / "wherry" / "static" / "chunkedUploadApi.js"
-#: What running the example leaves in its folders.
-LEFT_BY_RUNNING = shutil.ignore_patterns(
-    "__pycache__", "node_modules", "dist", "run", "*.sqlite*", "videos", "files", "temp_chunks"
-)
-
-
-@dataclass(frozen=True)
-class Edit:
-    """In `file`, `old` stands once and becomes `new`."""
-
-    file: str
-    old: str
-    new: str
-
-
-SERVER = "backend/server.py"
-PAGE = "frontend/src/pages/UploadPage.js"
-ROUTER = "backend/routers/chunked_upload_router.py"
-CLIENT = "frontend/src/api/chunkedUploadApi.js"
 
 #: The promise, word for word; `{ … }` of the last is what stood there already.
 PROMISED = (
@@ -41,57 +19,46 @@ PROMISED = (
     "const response = await uploadVideoChunked(file, (progress) => {",
 )
 
-EDITS = (
-    Edit(
-        SERVER,
-        "from auth import User, current_user, sign_in, sign_out\n",
-        f"from auth import User, current_user, sign_in, sign_out\n{PROMISED[0]}\n",
-    ),
-    Edit(
-        SERVER,
-        "\napp.include_router(api_router)\n",
-        f"\n{PROMISED[1]}\napp.include_router(api_router)\n",
-    ),
-    Edit(PAGE, "import { uploadVideo } from '../api/assessmentApi';", PROMISED[2]),
-    Edit(PAGE, "const response = await uploadVideo(file, (progress) => {", PROMISED[3]),
-)
+
+def _load(script: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
+    spec.loader.exec_module(module)
+    return module
+
+
+add_wherry = _load(APPLICATION / "add_wherry.py")
+SERVER: str = add_wherry.SERVER
+PAGE: str = add_wherry.PAGE
+ROUTER: str = add_wherry.ROUTER
+CLIENT: str = add_wherry.CLIENT
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file of a tree by its name in it, without what running leaves there."""
-    found: dict[str, bytes] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name in LEFT_BY_RUNNING(str(folder), [path.name]):
-            continue
-        if path.is_dir():
-            found |= {f"{path.name}/{name}": data for name, data in tree(path).items()}
-        else:
-            found[path.name] = path.read_bytes()
+    """Every file below `folder` by its path there, without what running leaves."""
+    found: dict[str, bytes] = add_wherry.read_tree(folder)
     return found
 
 
-def edited(before: dict[str, bytes]) -> dict[str, bytes]:
-    """The tree with the edits in it. Raises `ValueError` for one that does not fit."""
-    after = dict(before)
-    for edit in EDITS:
-        text = after[edit.file].decode()
-        if text.count(edit.old) != 1:
-            raise ValueError(f"{edit.file} has {text.count(edit.old)} × {edit.old!r}")
-        after[edit.file] = text.replace(edit.old, edit.new).encode()
-    return after
+def before() -> dict[str, bytes]:
+    return tree(APPLICATION / "before")
 
 
-def main() -> None:
-    after = APPLICATION / "after"
-    wanted = edited(tree(APPLICATION / "before"))
-    wanted[ROUTER] = (after / ROUTER).read_bytes()
-    wanted[CLIENT] = BUILT_CLIENT.read_bytes()
-    for name in tree(after).keys() - wanted.keys():
-        (after / name).unlink()
-    for name, data in wanted.items():
-        (after / name).parent.mkdir(parents=True, exist_ok=True)
-        (after / name).write_bytes(data)
+def after() -> dict[str, bytes]:
+    """The files that the script writes into `after/`."""
+    found: dict[str, bytes] = add_wherry.after()
+    return found
 
 
-if __name__ == "__main__":
-    main()
+def write(which: str, target: Path) -> None:
+    """Write `before` or `after` into `target`."""
+    for name, data in {"before": before, "after": after}[which]().items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_bytes(data)
+
+
+#: For copies of other examples.
+LEFT_BY_RUNNING = shutil.ignore_patterns(*add_wherry.MADE_BY_RUNNING, "*.sqlite*")

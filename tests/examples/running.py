@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
-from tests.examples.edits import APPLICATION, LEFT_BY_RUNNING, ROOT, tree
+from tests.examples.edits import APPLICATION, ROOT, tree, write
 from tests.parts import need
 
 from wherry.testing.nginx import require_nginx
@@ -91,7 +91,7 @@ def running_example(
     # Not pytest's folder: a socket's path may have no more than about 100 characters.
     with tempfile.TemporaryDirectory(prefix="wherry-example-") as name:
         root = Path(name) / "app"
-        shutil.copytree(APPLICATION / which, root, ignore=LEFT_BY_RUNNING)
+        write(which, root)
         for file, text in (changes or {}).items():
             (root / file).write_text(text)
         build_frontend(root / "frontend")

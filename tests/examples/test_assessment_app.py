@@ -19,23 +19,21 @@ import pytest
 from tests.e2e.conftest import make_file, sha256
 from tests.examples.edits import (
     APPLICATION,
-    BUILT_CLIENT,
-    CLIENT,
-    EDITS,
-    LEFT_BY_RUNNING,
     PAGE,
     PROMISED,
-    ROUTER,
     SERVER,
-    edited,
-    tree,
+    add_wherry,
+    write,
 )
+from tests.examples.edits import after as files_after
+from tests.examples.edits import before as files_before
 from tests.examples.running import PATIENCE, Example, run, running_example
 
 from wherry.client import Client, Progress, Unauthorized
 from wherry.core.limits import MiB
 from wherry.testing.video import make_video
 
+README = APPLICATION / "README.md"
 #: Seconds between two looks at something that another process does.
 LOOK_EVERY = 0.02
 
@@ -76,15 +74,8 @@ def processed(example: Example, name: str, assessment_id: str | None) -> dict[st
 # What is written.
 
 
-def test_after_is_before_with_the_promised_edits_and_two_files() -> None:
-    after = tree(APPLICATION / "after")
-    files = {name: after.pop(name) for name in (ROUTER, CLIENT)}
-    assert after == edited(tree(APPLICATION / "before")), "python -m tests.examples.edits"
-    assert all(files.values())
-
-
 def test_the_edits_are_the_promised_lines_and_no_others() -> None:
-    before, after = tree(APPLICATION / "before"), tree(APPLICATION / "after")
+    before, after = files_before(), files_after()
     added = [
         line.strip()
         for file in (SERVER, PAGE)
@@ -92,16 +83,37 @@ def test_the_edits_are_the_promised_lines_and_no_others() -> None:
         if line not in before[file].decode().splitlines()
     ]
     assert added == list(PROMISED)
-    assert {edit.file for edit in EDITS} == {SERVER, PAGE}
+    assert {edit.file for edit in add_wherry.EDITS} == {SERVER, PAGE}
 
 
-def test_the_example_has_the_client_as_it_is_built() -> None:
-    assert (APPLICATION / "after" / CLIENT).read_bytes() == BUILT_CLIENT.read_bytes()
+def test_the_readme_shows_the_edits_as_the_script_prints_them() -> None:
+    [shown] = re.findall(r"^```diff\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
+    assert shown == "".join(add_wherry.differences())
+
+
+def test_an_edit_that_does_not_fit_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = add_wherry.Edit(SERVER, "no such line", "")
+    monkeypatch.setattr(add_wherry, "EDITS", (odd,))
+    with pytest.raises(ValueError, match=r"backend/server\.py has 'no such line' 0 times"):
+        files_after()
+
+
+def test_adding_wherry_again_keeps_what_running_has_left(tmp_path: Path) -> None:
+    copy = tmp_path / "application"
+    shutil.copytree(APPLICATION, copy, ignore=shutil.ignore_patterns(".venv", "after"))
+    (copy / "before/backend/app.sqlite").write_text("before's own")
+    program = [sys.executable, "add_wherry.py"]
+    assert run(program, copy) == "".join(add_wherry.differences())
+    assert not (copy / "after/backend/app.sqlite").exists()
+    (copy / "after/backend/app.sqlite").write_text("kept")
+    (copy / "after" / SERVER).write_text("edited by hand")
+    run(program, copy)
+    assert (copy / "after/backend/app.sqlite").read_text() == "kept"
+    assert (copy / "after" / SERVER).read_bytes() == files_after()[SERVER]
 
 
 def test_no_lock_file_names_a_registry() -> None:
-    for which in ("before", "after"):
-        assert '"resolved"' not in (APPLICATION / which / "frontend/package-lock.json").read_text()
+    assert b'"resolved"' not in files_after()["frontend/package-lock.json"]
 
 
 # What it does.
@@ -243,8 +255,8 @@ def test_an_upload_goes_on_by_itself_through_a_restart(after: Example, tmp_path:
 
 
 def test_the_hand_over_may_be_called_again_after_a_crash(tmp_path: Path) -> None:
+    write("after", tmp_path)
     backend = tmp_path / "backend"
-    shutil.copytree(APPLICATION / "after" / "backend", backend, ignore=LEFT_BY_RUNNING)
     film = make_file(tmp_path / "0123456789abcdef.mp4", 1000)
     program = f"""
 import assessments
@@ -267,8 +279,8 @@ assessments._background.shutdown()
 
 def test_the_applications_processing_tells_how_long_a_video_is(tmp_path: Path) -> None:
     film = make_video(tmp_path / "talk.mp4", seconds=2, width=160, height=90)
+    write("before", tmp_path)
     backend = tmp_path / "backend"
-    shutil.copytree(APPLICATION / "before" / "backend", backend, ignore=LEFT_BY_RUNNING)
     program = (
         "import pathlib, sys, video; print(video.describe(pathlib.Path(sys.argv[1]))['duration'])"
     )

@@ -12,6 +12,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.docs.pages import ROOT, blocks
 from tests.docs.test_links import links, slugs
 from tests.examples.edits import APPLICATION, PAGE, PROMISED, ROUTER, SERVER
+from tests.examples.edits import after as files_after
 from tests.examples.running import configured, running_example
 
 from wherry.testing.nginx import require_nginx
@@ -23,7 +24,7 @@ _NGINX = re.compile(r"^```nginx\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def after(file: str) -> str:
-    return (APPLICATION / "after" / file).read_text()
+    return files_after()[file].decode()
 
 
 def test_the_how_to_shows_the_edits_and_the_router_as_they_are() -> None:
