@@ -11,6 +11,7 @@ from wherry.core.digests import Digest
 from wherry.core.errors import (
     BytesMissing,
     DigestDiffers,
+    HookFailed,
     RangeOutside,
     TooFragmented,
     TooLarge,
@@ -159,3 +160,18 @@ def test_another_digest_than_the_files_is_refused_once_the_file_is_all_there(sta
         with pytest.raises(DigestDiffers) as caught:
             ask(Digest.of_crc(8))
         assert caught.value.stored == str(Digest.of_crc(7))
+
+
+def test_a_call_of_a_process_that_died_is_not_overdue_for_the_one_that_takes_over() -> None:
+    """It may wait for a hook slot for as long as it likes: nothing has been called yet."""
+    died = upload(0).completing("died", now=0.0, until=10.0).calling("died", 1.0, is_named=False)
+    died.check_hook(now=4.0, timeout=5.0)
+    with pytest.raises(HookFailed, match="has not returned in time"):
+        died.check_hook(now=6.0, timeout=5.0)
+    waiting = died.completing("next", now=100.0, until=110.0)
+    waiting.check_hook(now=109.0, timeout=5.0)
+    called = waiting.calling("next", 109.0, is_named=False)
+    assert called.calls.lost == 2
+    called.check_hook(now=109.5, timeout=5.0)
+    with pytest.raises(HookFailed, match="has not returned in time"):
+        called.renew("next", 120.0).check_hook(now=114.0, timeout=5.0)

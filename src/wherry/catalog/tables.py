@@ -93,6 +93,7 @@ uploads = Table(
     Column("called_at", Double, nullable=False, server_default="0"),
     Column("is_named", Boolean, nullable=False, server_default=false()),
     Column("began_at", Double, nullable=False, server_default="0"),
+    Column("call_is_orphaned", Boolean, nullable=False, server_default=false()),
     # The line, and nobody else: whether a column is NULL, a whole index would not tell at once.
     Index(None, "queued_at", sqlite_where=IS_IN_LINE),
     Index(None, "owner", "fingerprint"),

@@ -39,7 +39,11 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls of the application's hooks whose end no process has recorded; `at`: the last one's."""
+    """Calls of the application's hooks whose end no process has recorded; `at`: the last one's.
+
+    `is_orphaned`: another process has taken over from the one that made the last call.
+    """
 
     lost: int = 0
     at: float = 0.0
+    is_orphaned: bool = False

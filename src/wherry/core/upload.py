@@ -304,7 +304,9 @@ class Upload:
             self.check_receiving()
             self.check_whole()
         after = self if self.state is State.COMPLETING else self._move(State.COMPLETING)
-        return replace(after, leases=(), queued_at=None, completion=Completion(token, until))
+        calls = replace(self.calls, is_orphaned=self.calls.lost > 0)
+        completion = Completion(token, until)
+        return replace(after, leases=(), queued_at=None, completion=completion, calls=calls)
 
     def check_whole(self) -> None:
         """Raises `BytesMissing` with the first gaps, `LengthRequired`, `FileDigestMismatch`."""
@@ -335,9 +337,14 @@ class Upload:
         return replace(self, calls=Calls())
 
     def check_hook(self, now: float, timeout: float) -> None:
-        """Raises `HookFailed` while a hook runs for longer than `timeout` seconds."""
+        """Raises `HookFailed` while a hook runs for longer than `timeout` seconds.
+
+        A call of an earlier process is not one that runs: whoever took over may still wait
+        for a hook slot, and has called nothing yet.
+        """
         is_alive = self.completion is not None and self.completion.until > now
-        if is_alive and self.calls.lost and now - self.calls.at >= timeout:
+        is_running = self.calls.lost and not self.calls.is_orphaned
+        if is_alive and is_running and now - self.calls.at >= timeout:
             raise HookFailed(self._hook, self.id, "has not returned in time")
 
     @property

@@ -52,7 +52,7 @@ async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
         received=PartSet(parts),
         leases=(Lease("t1", Range(3, 5), 1.5), Lease("t2", Range(5, 7), 2.5)),
         completion=Completion("c", 9.75),
-        calls=Calls(2, 8.5),
+        calls=Calls(2, 8.5, is_orphaned=True),
         is_named=True,
         slot_until=12.5,
         assessment_id="elsewhere",
