@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import importlib.util
+import re
+import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import httpx2
 import pytest
+from anyio import to_thread
 from fastapi import FastAPI, HTTPException, Request
 from tests.docs.pages import DOCS, blocks
+from tests.parts import need_package
 
-from wherry.client import AsyncClient, ClientError, Refused, Unauthorized
+from wherry.client import AsyncClient, Client, ClientError, Refused, Unauthorized
 from wherry.engine import FinishedFile
 from wherry.storage.localfile import LocalFile
 
 pytestmark = pytest.mark.anyio
 
 EXAMPLES = DOCS / "howto" / "examples"
+#: Seconds that a server may take to start or to end.
+LIMIT = 120.0
 
 
 def load(name: str) -> Any:
@@ -135,15 +142,137 @@ async def test_only_what_the_scanner_finds_clean_is_complete(scan: Any, tmp_path
     assert [path.stem for path in (tmp_path / "data" / "files").iterdir()] == [done.upload_id]
 
 
+# Other frameworks, and Gunicorn.
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_KEY", "0123456789abcdef" * 4)
+    monkeypatch.setenv("UPLOADS", str(tmp_path / "uploads"))
+    monkeypatch.setenv("DATABASE", str(tmp_path / "db.sqlite3"))
+
+
+async def check_uploads(app: Any, film: Path, login: dict[str, Any]) -> str:
+    """Upload with a session, with a token and with neither; what `/` answers to the session."""
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://host") as http:
+        assert (await http.post("/login", **login)).status_code == 200
+        with film.open("rb") as file:
+            sent = await http.post("/api/chunked-upload/upload", files={"file": file})
+        done = sent.raise_for_status().json()
+        assert done["assessment_id"] == f"job-{done['upload_id']}"
+        got = await http.get(f"/api/chunked-upload/files/{done['upload_id']}")
+        assert got.content == film.read_bytes()
+        async with client_of(transport, "alices-token") as client:
+            again = await client.upload(film, smart=False)
+        listed = (await http.get("/api/chunked-upload/")).json()["uploads"]
+        assert [upload["upload_id"] for upload in listed] == [done["upload_id"], again.upload_id]
+        async with client_of(transport) as client:
+            with pytest.raises(Unauthorized, match="log in first"):
+                await client.upload(film)
+        return (await http.get("/")).text
+
+
+@pytest.mark.usefixtures("project")
+async def test_a_starlette_application_takes_an_upload(film: Path) -> None:
+    need_package("itsdangerous")
+    module = load("starlette_app")
+    async with running(module):
+        await check_uploads(module.app, film, {"content": "alice"})
+
+
+@pytest.mark.usefixtures("project")
+async def test_a_flask_application_takes_an_upload_and_answers_as_before(film: Path) -> None:
+    for package in ("flask", "a2wsgi"):
+        need_package(package)
+    module = load("flask_app")
+    async with running(module):
+        assert await check_uploads(module.app, film, {"content": "alice"}) == "Hello alice"
+
+
+@pytest.mark.usefixtures("project")
+async def test_a_django_application_takes_an_upload_and_answers_as_before(film: Path) -> None:
+    need_package("django")
+    module = load("django_app")
+    await to_thread.run_sync(make_user)
+    async with module.application.router.lifespan_context(module.application):
+        alice = {"data": {"username": "alice", "password": "secret"}}
+        assert "was not found on this server" in await check_uploads(
+            module.application, film, alice
+        )
+
+
+def make_user() -> None:
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
+    from django.db import connections
+
+    call_command("migrate", verbosity=0)
+    user = User.objects.create_user("alice", password="secret")
+    connections.close_all()
+    assert user.pk == 1  # whom the example's token names
+
+
+@contextmanager
+def gunicorn(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """Gunicorn over `host.py` with two workers; the process, and its address."""
+    log = folder / "gunicorn.log"
+    command = [sys.executable, "-m", "gunicorn", "--chdir", str(EXAMPLES), "host:app"]
+    options = ["--bind=127.0.0.1:0", "--worker-class=uvicorn_worker.UvicornWorker", "--workers=2"]
+    options.append("--graceful-timeout=600")  # only the application ends a stream
+    options.append("--timeout=600")  # a busy machine starts slowly
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [*command, *options, "--no-control-socket"], cwd=folder, stdout=out, stderr=out
+        )
+    try:
+        deadline = time.monotonic() + LIMIT
+        while not (
+            (found := re.search(r"Listening at: (\S+)", said := log.read_text()))
+            and said.count("Application startup complete") == 2
+        ):
+            assert process.poll() is None, said
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.slow
+def test_two_workers_of_gunicorn_share_an_upload_and_end_with_an_open_stream(
+    tmp_path: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("gunicorn", "uvicorn_worker"):
+        need_package(package)
+    monkeypatch.setenv("HOST_FOLDER", str(tmp_path / "host"))
+    with gunicorn(tmp_path) as (process, url):
+        client = Client(f"{url}/api", key="alices-token", chunk_size=64 << 10)
+        done = client.upload(film, smart=False)
+        assert (tmp_path / "host" / "library" / f"{done.upload_id}.mp4").exists()
+        with httpx2.Client(headers={"Authorization": "Bearer alices-token"}) as http:
+            begun = http.post(f"{url}/api/chunked-upload/init", json={"filename": "a", "size": 9})
+            address = f"{url}/api/chunked-upload/{begun.json()['upload_id']}/events"
+            with http.stream("GET", address, timeout=LIMIT) as stream:
+                assert next(stream.iter_lines()) == "event: status"
+                process.terminate()
+                assert process.wait(LIMIT) == 0
+
+
 @pytest.mark.parametrize(
     ("page", "example"),
     [
         ("howto/existing-fastapi-application.md", "host.py"),
         ("howto/scan-before-completion.md", "scan.py"),
+        ("howto/starlette.md", "starlette_app.py"),
+        ("howto/flask.md", "flask_app.py"),
+        ("howto/django.md", "django_app.py"),
     ],
 )
 def test_what_a_page_shows_of_its_example_is_in_it(page: str, example: str) -> None:
-    shown = [block for block in blocks(page, "python") if block.startswith(("def ", "async def "))]
+    starts = ("def ", "async def ", "@contextmanager", "uploads = ", "app = ", "application = ")
+    shown = [block for block in blocks(page, "python") if block.startswith(starts)]
     assert shown
     for block in shown:
         assert block in (EXAMPLES / example).read_text(encoding="utf-8")
