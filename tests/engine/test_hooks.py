@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
-from wherry import engine as engine_module
 from wherry.app import open_catalog, open_storage
 from wherry.core.errors import HookEndsServer, HookFailed, UploadGone
 from wherry.core.upload import LOST_CALL_PAUSE, MOST_LOST_CALLS, State, Upload
-from wherry.engine import Engine, FinishedFile, Hooks
+from wherry.engine import Engine, FinishedFile, Hooks, background
 from wherry.testing.faults import CrashPoint
 
 pytestmark = pytest.mark.anyio
@@ -69,7 +68,7 @@ async def test_whatever_a_hook_raises_is_an_answer_and_the_file_is_kept(
     assert (failed.value.hook, failed.value.upload_id) == (which, upload.id)
     # It is not called again by itself: nothing is to be taken up.
     world.now += world.settings.completion_lease
-    await engine._completing.take_up()
+    await engine._completing.resume()
     assert (calls, (await engine.status(ALICE, upload.id)).state) == (1, State.COMPLETING)
     assert (await engine.complete(ALICE, upload.id)).state is State.COMPLETE
     assert await content(engine, upload.id) == DATA
@@ -223,7 +222,7 @@ async def test_a_hook_that_ends_its_process_each_time_is_recognised(
     assert (told.value.hook, told.value.upload_id) == (which, upload.id)
     assert 0 < told.value.seconds <= LOST_CALL_PAUSE
     engine = world.engine(hooks=Hooks(**{which: killing(CrashPoint(-1))}))  # type: ignore[arg-type]
-    await engine._completing.take_up()
+    await engine._completing.resume()
     assert calls == MOST_LOST_CALLS, "it is not taken up by itself any more"
     world.now += LOST_CALL_PAUSE
     await run_into_it()
@@ -319,7 +318,7 @@ async def test_a_completion_that_waits_for_the_lock_is_said_to_be_taken_up_once(
     with right:
         world.now += lease
         for _ in range(3):
-            await engine._completing.take_up()
+            await engine._completing.resume()
     await engine._completing.begin(upload.id)
     said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("taken-up")]
     assert len(said) == 1
@@ -328,7 +327,7 @@ async def test_a_completion_that_waits_for_the_lock_is_said_to_be_taken_up_once(
 async def test_what_is_given_back_at_the_end_is_not_taken_up_by_the_one_who_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "WATCH_EVERY", 0.001)
+    monkeypatch.setattr(background, "POLL_INTERVAL", 0.001)
     called, let_go, is_stuck = list[str](), threading.Event(), threading.Event()
 
     async def waits(file: FinishedFile) -> str:

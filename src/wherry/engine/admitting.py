@@ -53,7 +53,7 @@ class Admitting:
         """What keeps those from coming in whose turn it is, if it is not a lack of room."""
         return next((str(e) for e in self._trouble.values() if not isinstance(e, NeverFits)), None)
 
-    def check_place(self, upload_id: str) -> None:
+    def check_reservation(self, upload_id: str) -> None:
         """Raises why it got no place at its turn, where waiting alone does not help."""
         if (error := self._trouble.get(upload_id)) is not None:
             raise error
@@ -211,8 +211,8 @@ class Admitting:
             return await self._positions()
 
     async def position(self, upload_id: str) -> int | None:
-        """Its place; None if it stands in the line no more. Raises as `check_place` does."""
-        self.check_place(upload_id)
+        """Its place; None if it stands in the line no more. Raises as `check_reservation` does."""
+        self.check_reservation(upload_id)
         async with self._looking:
             return (await self._positions(upload_id)).get(upload_id)
 

@@ -296,8 +296,8 @@ class Completing:
         with anyio.CancelScope(shield=True), suppress(UploadError):
             await self._context.catalog.update(upload_id, change)
 
-    async def take_up(self) -> None:
-        """Begin every completion that a process has left behind."""
+    async def resume(self) -> None:
+        """Begin every completion whose process died."""
         now = self._context.clock()
         until = latest(now, self._context.settings.completion_lease)
         completing = partial(self._context.catalog.uploads, {State.COMPLETING}, None)

@@ -1,0 +1,84 @@
+"""What runs beside requests: each second in every process, and the sweep in one of them.
+
+Rule 1: nothing here ends a loop. What fails is logged and tried again at the next round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+
+from wherry.engine.admitting import Admitting
+from wherry.engine.completing import Completing
+from wherry.engine.context import Context
+from wherry.engine.sweeping import Sweeping
+from wherry.engine.writing import Writing
+from wherry.events import Event
+
+#: How often each process looks after its requests, completions and the queue, in seconds.
+POLL_INTERVAL = 1.0
+
+
+class Background:
+    def __init__(
+        self,
+        context: Context,
+        admitting: Admitting,
+        writing: Writing,
+        completing: Completing,
+        sweeping: Sweeping,
+    ) -> None:
+        self._context = context
+        self._admitting = admitting
+        self._writing = writing
+        self._completing = completing
+        self._sweeping = sweeping
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """What every process does; at the end its completions stop and can be resumed."""
+        try:
+            async with self._beside(POLL_INTERVAL, self._look_after):
+                yield
+        finally:
+            # Only now: the loop above would resume at once what is given back here.
+            await self._completing.stop()
+
+    @asynccontextmanager
+    async def sweeping(self) -> AsyncIterator[None]:
+        """What one process does for all."""
+        async with self._beside(self._context.settings.sweep_every, self._sweeping.tidy):
+            yield
+
+    async def _look_after(self) -> None:
+        isolated = self._context.isolated
+        if self._context.is_stopping():
+            await self._writing.end_all()
+        with isolated(Event.BACKGROUND_FAILED, task="end superseded requests"):
+            await self._writing.end_superseded()
+        with isolated(Event.BACKGROUND_FAILED, task="keep what is active"):
+            await self._writing.keep_active()
+        with isolated(Event.BACKGROUND_FAILED, task="resume completions"):
+            await self._completing.resume()
+        with isolated(Event.BACKGROUND_FAILED, task="advance the queue"):
+            await self._admitting.advance()
+
+    @asynccontextmanager
+    async def _beside(
+        self, seconds: float, act: Callable[[], Awaitable[object]]
+    ) -> AsyncIterator[None]:
+        task = asyncio.create_task(self._every(seconds, act))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _every(self, seconds: float, act: Callable[[], Awaitable[object]]) -> None:
+        while True:
+            with self._context.isolated(Event.BACKGROUND_FAILED):
+                await act()
+            await anyio.sleep(seconds)

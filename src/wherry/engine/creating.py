@@ -1,0 +1,96 @@
+"""The verb create: a new upload gets its place in the queue, and space if there is some.
+
+Rule 1: every upload enters the queue, also where there is room for it at once. There is
+one way to be admitted (admitting.py), so no request can pass those that wait.
+
+Rule 2: an upload whose creation is refused leaves no record: no client knows its id.
+"""
+
+from __future__ import annotations
+
+import anyio
+
+from wherry.core.admission import check_fits_ever
+from wherry.core.errors import NoRoom, UploadError
+from wherry.core.requests import Caller, Create
+from wherry.core.upload import State, Upload
+from wherry.engine.admitting import Admitting
+from wherry.engine.cancelling import Cancelling
+from wherry.engine.context import Context
+from wherry.events import Event
+
+
+class Creating:
+    def __init__(self, context: Context, admitting: Admitting, cancelling: Cancelling) -> None:
+        self._context = context
+        self._admitting = admitting
+        self._cancelling = cancelling
+
+    async def create(
+        self, upload_id: str, caller: Caller, create: Create, *, may_wait: bool
+    ) -> tuple[Upload, bool]:
+        """The upload, and whether it is new; else it is the caller's open one for the same file.
+
+        `may_wait`: whether it may stay in the queue when this returns. Raises as
+        `Engine.create` does.
+        """
+        create, context = create.checked(), self._context
+        wanted = self._wanted(upload_id, caller, create)
+        space = await context.on_thread(context.storage.space)
+        check_fits_ever(wanted.limit, context.settings.limits, space)
+        # A crash from here on: it is in the queue, and is admitted or not like any other.
+        upload = await context.catalog.create(wanted)
+        is_new = upload.id == wanted.id
+        if not is_new and create.digest is not None:
+            upload = await context.catalog.update(
+                upload.id, lambda u: u.announce_digest(create.digest)
+            )
+        if upload.state is State.WAITING:
+            upload = await self._admitting.enter(upload.id)
+            try:
+                await self._check_entered(upload, is_new, may_wait)
+            except UploadError:
+                if is_new:
+                    await self._forget(caller, upload.id)
+                raise
+        state, received = upload.state.value, upload.received.size
+        event = Event.CREATED if is_new else Event.RESUMED
+        context.log_event(event, upload, state=state, received=received)
+        return upload, is_new
+
+    def _wanted(self, upload_id: str, caller: Caller, create: Create) -> Upload:
+        limits, now = self._context.settings.limits, self._context.clock()
+        limit = create.length if create.length is not None else create.at_most
+        if limit is None:
+            raise ValueError("either length or at_most is needed")
+        return Upload(
+            id=upload_id,
+            owner=caller.owner,
+            filename=create.filename,
+            limit=limit,
+            length=create.length,
+            chunk_size=limits.cut(create.chunk_size, create.most_chunk),
+            created_at=now,
+            content_type=create.content_type,
+            fingerprint=create.fingerprint,
+            digest=create.digest,
+            metadata=create.metadata,
+            state=State.WAITING,
+            queued_at=now,
+            began_at=now,
+        )
+
+    async def _check_entered(self, upload: Upload, is_new: bool, may_wait: bool) -> None:
+        """Raises `NoRoom` where the queue is full, and what keeps it from being admitted."""
+        self._admitting.check_reservation(upload.id)
+        if is_new and upload.state is State.WAITING:
+            longest = self._context.settings.limits.max_waiting if may_wait else 0
+            position = await self._admitting.position(upload.id)
+            if longest is not None and position is not None and position > longest:
+                raise NoRoom
+
+    async def _forget(self, caller: Caller, upload_id: str) -> None:
+        """Remove a new upload and its record, also when the request is cancelled meanwhile."""
+        with anyio.CancelScope(shield=True):
+            await self._cancelling.cancel(caller, upload_id)
+            await self._context.catalog.forget([upload_id])

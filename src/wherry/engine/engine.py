@@ -1,0 +1,278 @@
+"""The engine as protocols see it: one method for each thing a client may ask.
+
+Rule 1: each verb has a module of its own. This class puts them together, and answers
+what only has to be looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+
+import anyio
+
+from wherry.body import Body
+from wherry.core.admission import Space
+from wherry.core.assessment import Assessment
+from wherry.core.digests import Digest
+from wherry.core.errors import InLine, NotThere, TypeRefused, UploadError
+from wherry.core.pages import FIRST_PAGE, Page, PageRequest
+from wherry.core.requests import Caller, Create, Write
+from wherry.core.upload import State, Upload
+from wherry.core.worker import Worker
+from wherry.engine.admitting import Admitting
+from wherry.engine.background import Background
+from wherry.engine.cancelling import Cancelling
+from wherry.engine.completing import Completing
+from wherry.engine.content import Content
+from wherry.engine.context import Context
+from wherry.engine.creating import Creating
+from wherry.engine.hooks import Hooks
+from wherry.engine.sweeping import Sweeping, Swept
+from wherry.engine.watching import Watching
+from wherry.engine.writing import Writing
+from wherry.storage import Stat, StoredFile
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """Bytes: the volume's total and free, reserved by unfinished uploads, used by all files.
+
+    `open` and `waiting` count uploads.
+    """
+
+    total: int
+    free: int
+    reserved: int
+    used: int
+    open: int
+    waiting: int
+
+
+class Engine:
+    def __init__(self, context: Context, hooks: Hooks | None = None) -> None:
+        self._context = context
+        self.settings = context.settings
+        self._content = Content(context)
+        self._admitting = Admitting(context)
+        self._writing = Writing(context, self._content, self._admitting)
+        self._completing = Completing(context, self._content, hooks or Hooks())
+        self._sweeping = Sweeping(context, self._writing.end)
+        self._watching = Watching(context, self._admitting)
+        self._cancelling = Cancelling(context, self._admitting, self._writing)
+        self._creating = Creating(context, self._admitting, self._cancelling)
+        self._background = Background(
+            context, self._admitting, self._writing, self._completing, self._sweeping
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """What every process does beside requests."""
+        async with self._background.running():
+            yield
+
+    @asynccontextmanager
+    async def sweeping(self) -> AsyncIterator[None]:
+        """What one process does for all: delete what is due, again and again."""
+        async with self._background.sweeping():
+            yield
+
+    # Verbs.
+
+    async def create(self, caller: Caller, create: Create) -> tuple[Upload, bool]:
+        """A new upload with its space reserved, or the caller's open one for the same file.
+
+        The second value tells which: True for a new one. Where there is no room, it waits
+        (`State.WAITING`): `with_position` gives its position in the queue.
+
+        Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`, `StorageFailed`.
+        """
+        upload_id = self._context.new_id()
+        return await self._creating.create(upload_id, caller, create, may_wait=True)
+
+    async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
+        """Take in a body's bytes; the upload with them recorded.
+
+        Raises `UploadNotFound`, `UploadClosed`, `UploadGone`, `BadRequest`, `RangeOutside`,
+        `ChunkTooSmall`, `TooLarge`, `InLine` before a byte is read; `BodyCut`, `BodyStalled`
+        with what arrived recorded; `DigestMismatch`, `Superseded`, `Busy`, `DiskFull`,
+        `StorageFailed`, `TooFragmented` with nothing of this request recorded; `TypeRefused`
+        with the upload deleted; `UploadGone` as soon as it is cancelled, expired or removed.
+        """
+        try:
+            return await self._writing.write(caller, write, body)
+        except InLine:
+            raise await self._admitting.refusal(write.upload_id) from None
+        except TypeRefused as error:
+            upload = await self._context.catalog.load(write.upload_id)
+            await self._content.refuse(upload, error)
+            raise
+
+    async def status(self, caller: Caller, upload_id: str) -> Upload:
+        """The current state of the upload; never waits for a request that writes into it."""
+        upload = await self._context.load(caller, upload_id)
+        if await self._context.is_removed(upload):
+            await self._context.vanished(upload_id)
+            await self._writing.end(upload_id)
+            upload = await self._context.load(caller, upload_id)
+        return upload
+
+    async def with_position(self, upload: Upload) -> tuple[Upload, int | None]:
+        """The upload and its position in the queue; loaded anew if it has just left the queue."""
+        while upload.queued_at is not None:
+            position = await self._admitting.position(upload.id)
+            if position is not None:
+                return upload, position
+            upload = await self._context.catalog.load(upload.id)
+        return upload, None
+
+    async def positions(self, uploads: Collection[Upload]) -> Mapping[str, int]:
+        """The position of each upload that is in the queue; 1 is next."""
+        if all(upload.queued_at is None for upload in uploads):
+            return {}
+        return await self._admitting.positions()
+
+    async def advance(self) -> None:
+        """Admit uploads while there is room; `running` does so each second."""
+        await self._admitting.advance()
+
+    async def complete(
+        self, caller: Caller, upload_id: str, digest: Digest | None = None
+    ) -> Upload:
+        """Hand the file over, once; asked again, the same answer.
+
+        Still `completing` after `answer_within` seconds, it goes on and is returned as it is.
+        Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
+        `DigestDiffers` (the file is safe), `HookFailed`, `HookEndsServer`, `Busy`, `InLine`,
+        `UploadNotFound`, `UploadClosed`, `UploadGone`.
+        """
+        try:
+            return await self._completing.complete(caller, upload_id, digest)
+        except InLine:
+            raise await self._admitting.refusal(upload_id) from None
+
+    async def cancel(self, caller: Caller, upload_id: str) -> Upload:
+        """Give the upload up: its space is free on return. Asked again, the same.
+
+        Raises `UploadNotFound`, `UploadClosed` (complete), `Busy` (being completed).
+        """
+        return await self._cancelling.cancel(caller, upload_id)
+
+    async def receive(self, caller: Caller, create: Create, body: Body) -> Upload:
+        """One whole file in one request; if that fails, nothing of it is kept.
+
+        `create.at_most` bounds it; how long it is, its end tells. It never goes on with an
+        open upload of the same fingerprint.
+        """
+        upload_id, fingerprint = self._context.new_id(), create.fingerprint
+        create = replace(create, fingerprint=None)
+        try:
+            upload, _ = await self._creating.create(upload_id, caller, create, may_wait=False)
+            if body.remaining:
+                upload = await self.write(caller, Write(upload_id, 0, is_chunk=False), body)
+            length = upload.offset
+            await self._context.catalog.update(
+                upload_id,
+                lambda u: u.declare_length(length).announce_fingerprint(fingerprint),
+            )
+        except BaseException:
+            # Nobody has been told its id, so nobody could go on with it.
+            with anyio.CancelScope(shield=True), suppress(UploadError):
+                await self.cancel(caller, upload_id)
+            raise
+        return await self.complete(caller, upload_id)
+
+    # What is there.
+
+    async def uploads(
+        self,
+        caller: Caller,
+        states: Collection[State] | None = None,
+        page: PageRequest = FIRST_PAGE,
+        *,
+        everybody: bool = False,
+    ) -> Page[Upload]:
+        """Some of the caller's uploads, or everybody's for an operator; oldest first."""
+        if everybody and not caller.operator:
+            raise NotThere
+        owner = None if everybody else caller.owner
+        return await self._context.catalog.uploads(states, owner, page)
+
+    async def alike(self, caller: Caller, fingerprint: str) -> list[Upload]:
+        """The caller's newest uploads of the file with this fingerprint; newest first."""
+        return await self._context.catalog.alike(caller.owner, fingerprint)
+
+    async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, StoredFile, Stat]:
+        """A complete upload and its file. Raises `NotThere`, also when it is deleted."""
+        upload = await self._context.load(caller, upload_id)
+        file = self._context.storage.finished_file(upload.id, upload.suffix)
+        found = await self._context.on_thread(file.stat) if upload.is_complete() else None
+        if found is None:
+            raise NotThere
+        return upload, file, found
+
+    async def discard(self, caller: Caller, upload_id: str) -> None:
+        """Delete a finished file; the record of it stays. Raises `UploadClosed`."""
+        await self._sweeping.discard(await self._context.load(caller, upload_id))
+
+    async def assessment(self, caller: Caller, assessment_id: str) -> Assessment:
+        """Raises `NotThere` for an unknown or foreign one."""
+        assessment = await self._context.catalog.load_assessment(assessment_id)
+        if assessment.owner != caller.owner and not caller.operator:
+            raise NotThere
+        return assessment
+
+    async def picture(
+        self, caller: Caller, assessment_id: str, name: str
+    ) -> tuple[StoredFile, Stat]:
+        """A picture that an assessment made. Raises `NotThere`, also for what is no name of one."""
+        assessment = await self.assessment(caller, assessment_id)
+        try:
+            picture = self._context.storage.pictures.get(assessment.id, name)
+        except ValueError:
+            raise NotThere from None
+        found = await self._context.on_thread(picture.stat)
+        if found is None:
+            raise NotThere
+        return picture, found
+
+    async def storage(self, caller: Caller) -> StorageFacts:
+        """What the volume holds and what is promised of it. Raises `NotThere` but for operators."""
+        if not caller.operator:
+            raise NotThere
+        context = self._context
+        space: Space = await context.on_thread(context.storage.space)
+        now, limits = context.clock(), context.settings.limits
+        counts = await context.catalog.counts(now, limits.latest(now))
+        used = await context.catalog.used()
+        return StorageFacts(
+            space.total, space.free, counts.reserved, used, counts.open, counts.waiting
+        )
+
+    async def metrics(self, caller: Caller) -> bytes:
+        """The numbers of a scrape. Raises `NotThere` but for operators."""
+        if not caller.operator:
+            raise NotThere
+        return await self._watching.metrics()
+
+    async def worker(self) -> Worker | None:
+        """How the worker is that assesses; None where nothing is assessed."""
+        return await self._watching.worker()
+
+    async def unready(self) -> tuple[str, ...]:
+        """What keeps uploads from being taken or assessed now, a sentence each."""
+        return await self._watching.unready()
+
+    def date_of(self, moment: float) -> float:
+        """Unix seconds of a moment of the clock of deadlines, as far as can be told now."""
+        return self._context.date_of(moment)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the server has been told to end: streams without an end should."""
+        return self._context.is_stopping()
+
+    async def sweep(self, dry_run: bool = False) -> list[Swept]:
+        """Delete what is due, or only say what is."""
+        return await self._sweeping.sweep(dry_run)
