@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
 
@@ -26,7 +26,7 @@ CHUNKS = 250  # of each upload
 
 async def measure(folder: Path, scattered: bool) -> str:
     """One line of results. `scattered`: every other chunk first, so that parts do not merge."""
-    catalog = SqlCatalog(folder / f"scattered-{scattered}.db")
+    catalog = SqliteCatalog(folder / f"scattered-{scattered}.db")
     length = CHUNK * CHUNKS
     for number in range(UPLOADS):
         new = Upload(f"upload-{number}", "bench", "film.mp4", length, length, CHUNK)

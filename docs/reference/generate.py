@@ -159,8 +159,8 @@ The logger is `wherry.catalog`. It logs sentences, not events:
 | sentence | level | what it means |
 |---|---|---|
 | `the catalog could not record … changes: …` | error | The requests that made them were refused. |
-| `the disk is full: only what frees space is recorded until there is room` | error | |
-| `the disk has room again: all is recorded` | warning | |
+| `the disk is full: only changes that free space are recorded until there is room` | error | |
+| `the disk has room again: all changes are recorded` | warning | |
 | `the catalog's log could not be written back: …` | warning | It is tried again. |
 """
 

@@ -28,7 +28,7 @@ from wherry.assessment.standing import Standing, last_words
 from wherry.assessment.supervisor import Supervisor
 from wherry.body import until_returned
 from wherry.catalog import Catalog
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.pages import FIRST_PAGE, PageRequest
 from wherry.core.upload import HOLDS_SPACE, State
 from wherry.engine import Context, Engine, Hooks
@@ -139,7 +139,7 @@ def open_catalog(settings: Settings) -> Catalog:
     _check_catalog(settings)
     path = _catalog_file(settings)
     path.touch(mode=0o600)  # the log beside it will have the same
-    return SqlCatalog(path)
+    return SqliteCatalog(path)
 
 
 def _catalog_file(settings: Settings) -> Path:

@@ -28,7 +28,7 @@ from wherry.assessment.report import render_report
 from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.schema import Report
 from wherry.assessment.steps import GROUP, PLAN, place_of
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.upload import State, Upload
 from wherry.storage.local import LocalStorage
@@ -180,7 +180,7 @@ class Stand:
     """A data folder with its catalog, and the workers that were started over it."""
 
     data: Path
-    catalog: SqlCatalog
+    catalog: SqliteCatalog
     files: dict[int, Path] = field(default_factory=dict)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     logs: list[IO[bytes]] = field(default_factory=list)
@@ -259,7 +259,7 @@ class Stand:
 async def stand(tmp_path: Path) -> AsyncIterator[Stand]:
     LocalStorage(tmp_path).check()
     install(tmp_path / "installed", "hostile", HOSTILE)
-    catalog = SqlCatalog(tmp_path / "catalog.sqlite")
+    catalog = SqliteCatalog(tmp_path / "catalog.sqlite")
     stand = Stand(tmp_path, catalog)
     yield stand
     stand.end()

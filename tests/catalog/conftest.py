@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.upload import Upload
 from wherry.testing.catalog.scene import PATIENCE
 
-Hold = Callable[[SqlCatalog], AbstractContextManager[None]]
+Hold = Callable[[SqliteCatalog], AbstractContextManager[None]]
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -27,8 +27,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def catalog(path: Path) -> AsyncIterator[SqlCatalog]:
-    catalog = SqlCatalog(path)
+async def catalog(path: Path) -> AsyncIterator[SqliteCatalog]:
+    catalog = SqliteCatalog(path)
     yield catalog
     await catalog.close()
 
@@ -75,7 +75,7 @@ def hold() -> Hold:
     """Keeps the writer in the middle of a transaction that changes an upload named `held`."""
 
     @contextmanager
-    def holding(catalog: SqlCatalog) -> Iterator[None]:
+    def holding(catalog: SqliteCatalog) -> Iterator[None]:
         inside, go_on = threading.Event(), threading.Event()
 
         def wait(upload: Upload) -> Upload:

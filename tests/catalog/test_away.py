@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.errors import StorageFailed
 from wherry.core.upload import State, Upload
 from wherry.testing.catalog.scene import new_upload
@@ -28,7 +28,7 @@ def away(path: Path) -> Iterator[None]:
     aside.rename(path)
 
 
-async def check_refuses(catalog: SqlCatalog, folder: Path) -> None:
+async def check_refuses(catalog: SqliteCatalog, folder: Path) -> None:
     before = sorted(folder.iterdir())
     for ask in (
         catalog.load("u"),
@@ -45,7 +45,7 @@ async def check_refuses(catalog: SqlCatalog, folder: Path) -> None:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_while_a_file_of_the_catalog_is_away_nothing_is_answered(
-    catalog: SqlCatalog, path: Path, ending: str
+    catalog: SqliteCatalog, path: Path, ending: str
 ) -> None:
     before = await catalog.create(new_upload("u"))
     with away(path.with_name(path.name + ending)):
@@ -59,7 +59,7 @@ async def test_while_the_folder_is_away_nothing_is_answered_and_no_folder_made(
 ) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    catalog = SqlCatalog(folder / "catalog.sqlite")
+    catalog = SqliteCatalog(folder / "catalog.sqlite")
     before = await catalog.create(new_upload("u"))
     with away(folder):
         await check_refuses(catalog, tmp_path)
@@ -68,9 +68,9 @@ async def test_while_the_folder_is_away_nothing_is_answered_and_no_folder_made(
 
 
 async def test_another_database_in_its_place_is_not_taken_for_it(
-    catalog: SqlCatalog, path: Path, tmp_path: Path
+    catalog: SqliteCatalog, path: Path, tmp_path: Path
 ) -> None:
-    other = SqlCatalog(tmp_path / "other.db")
+    other = SqliteCatalog(tmp_path / "other.db")
     await other.create(new_upload("u"))
     await other.close()
     before = await catalog.create(new_upload("u"))
@@ -83,7 +83,7 @@ async def test_another_database_in_its_place_is_not_taken_for_it(
 
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_what_is_deleted_while_it_is_committed_is_not_acknowledged(
-    catalog: SqlCatalog, path: Path, ending: str
+    catalog: SqliteCatalog, path: Path, ending: str
 ) -> None:
     await catalog.create(new_upload("u"))
 
@@ -96,7 +96,7 @@ async def test_what_is_deleted_while_it_is_committed_is_not_acknowledged(
 
 
 async def test_a_file_renamed_while_it_is_committed_has_what_was_committed(
-    catalog: SqlCatalog, path: Path
+    catalog: SqliteCatalog, path: Path
 ) -> None:
     await catalog.create(new_upload("u"))
 
@@ -111,11 +111,11 @@ async def test_a_file_renamed_while_it_is_committed_has_what_was_committed(
 
 
 async def test_the_log_is_the_same_for_as_long_as_the_catalog_is_open(
-    catalog: SqlCatalog, path: Path
+    catalog: SqliteCatalog, path: Path
 ) -> None:
     """Else a closed connection, the last one for a moment, would look like a theft."""
     await catalog.create(new_upload("u"))
-    catalog._writer._let_go()
+    catalog._writer._disconnect()
     catalog._engine.dispose()
     assert path.with_name(path.name + "-wal").exists()
     assert (await catalog.update("u", lambda u: u.cancel(1.0))).state is State.CANCELLED
@@ -124,7 +124,7 @@ async def test_the_log_is_the_same_for_as_long_as_the_catalog_is_open(
 async def test_closing_deletes_no_log_of_another_database_in_its_place(
     path: Path, tmp_path: Path
 ) -> None:
-    catalog = SqlCatalog(path)
+    catalog = SqliteCatalog(path)
     await catalog.create(new_upload("u"))
     aside = tmp_path / "aside"
     aside.mkdir()
@@ -137,13 +137,13 @@ async def test_closing_deletes_no_log_of_another_database_in_its_place(
     assert path.with_name(path.name + "-wal").exists()
     other.execute("INSERT INTO t VALUES (1)")
     other.close()
-    again = SqlCatalog(aside / path.name)
+    again = SqliteCatalog(aside / path.name)
     assert (await again.load("u")).id == "u"
     await again.close()
 
 
 async def test_a_closed_catalog_leaves_no_log(path: Path) -> None:
-    catalog = SqlCatalog(path)
+    catalog = SqliteCatalog(path)
     await catalog.create(new_upload("u"))
     await catalog.close()
     left = sorted(found.name for found in path.parent.iterdir())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.catalog.ballast import BALLAST, Ballast
+from wherry.catalog.sqlite.ballast import BALLAST, Ballast
 
 
 @pytest.fixture

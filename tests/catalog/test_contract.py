@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from wherry.catalog import Catalog
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.testing.catalog import CHECKS, Check, check_catalog
 from wherry.testing.catalog.scene import PATIENCE, new_upload
 from wherry.testing.memory.catalog import MemoryCatalog
@@ -21,7 +21,7 @@ def name(check: Check) -> str:
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name)
-async def test_sqlite_keeps_its_promise(check: Check, catalog: SqlCatalog) -> None:
+async def test_sqlite_keeps_its_promise(check: Check, catalog: SqliteCatalog) -> None:
     with anyio.fail_after(PATIENCE):
         await check(catalog)
 
@@ -36,7 +36,7 @@ async def test_all_checks_run_from_one_call(tmp_path: Path) -> None:
     made: list[Catalog] = []
 
     def make() -> Catalog:
-        made.append(SqlCatalog(tmp_path / f"{len(made)}.db"))
+        made.append(SqliteCatalog(tmp_path / f"{len(made)}.db"))
         return made[-1]
 
     await check_catalog(make)
@@ -52,9 +52,9 @@ async def test_the_checks_find_a_catalog_that_forgets() -> None:
         await check_catalog(Forgetful)
 
 
-@pytest.mark.parametrize("kind", [SqlCatalog, MemoryCatalog])
+@pytest.mark.parametrize("kind", [SqliteCatalog, MemoryCatalog])
 async def test_an_identifier_is_given_once(kind: type, path: Path) -> None:
-    catalog = SqlCatalog(path) if kind is SqlCatalog else MemoryCatalog()
+    catalog = SqliteCatalog(path) if kind is SqliteCatalog else MemoryCatalog()
     first = await catalog.create(new_upload("u"))
     with pytest.raises(ValueError, match="there is an upload u"):
         await catalog.create(new_upload("u", owner="another"))

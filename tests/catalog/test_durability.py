@@ -13,10 +13,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event, text
 
-from wherry.catalog import Change, queries, sqlite
-from wherry.catalog.catalog import SqlCatalog
-from wherry.catalog.sqlite import open_engine, parse_url, writing
-from wherry.catalog.writer import CHECKPOINT_AFTER
+from wherry.catalog import Change
+from wherry.catalog.sql import queries
+from wherry.catalog.sqlite import connections
+from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.catalog.sqlite.connections import open_engine, parse_url, writing
+from wherry.catalog.sqlite.writer import CHECKPOINT_AFTER
 from wherry.core.digests import crc64
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
@@ -51,14 +53,14 @@ def test_every_connection_syncs_each_commit(path: Path, writes: bool) -> None:
         assert pragma("journal_mode") == "wal"
         assert pragma("synchronous") == 2
         assert pragma("foreign_keys") == 1
-        assert pragma("busy_timeout") == sqlite.PATIENCE * 1000
+        assert pragma("busy_timeout") == connections.TIMEOUT * 1000
         assert pragma("wal_autocheckpoint") == 0
     engine.dispose()
 
 
 def test_a_database_that_cannot_have_a_log_is_refused() -> None:
     with pytest.raises(RuntimeError, match="journal_mode=memory"):
-        SqlCatalog("sqlite:///:memory:")
+        SqliteCatalog("sqlite:///:memory:")
 
 
 def test_a_database_that_does_not_sync_is_refused(path: Path) -> None:
@@ -73,7 +75,7 @@ def test_a_database_that_does_not_sync_is_refused(path: Path) -> None:
     event.listen(Engine, "connect", spoil)
     try:
         with pytest.raises(RuntimeError, match="synchronous=1"):
-            SqlCatalog(path)
+            SqliteCatalog(path)
     finally:
         event.remove(Engine, "connect", spoil)
 
@@ -95,7 +97,7 @@ def test_a_start_waits_for_one_that_is_setting_up_the_log(
 
 def test_another_database_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="mysql"):
-        SqlCatalog("mysql://somewhere/wherry")
+        SqliteCatalog("mysql://somewhere/wherry")
 
 
 def test_a_process_that_is_killed_loses_nothing_it_had_acknowledged(
@@ -129,7 +131,7 @@ def check_recorded(path: Path, acknowledged: dict[str, list[Range]]) -> None:
 
 
 async def test_four_processes_write_into_one_upload(
-    path: Path, catalog: SqlCatalog, start: Start
+    path: Path, catalog: SqliteCatalog, start: Start
 ) -> None:
     await catalog.create(new_upload("shared", length=200))
     processes = [start("share.py", path, number, 4) for number in range(4)]
@@ -144,8 +146,8 @@ async def test_four_processes_write_into_one_upload(
     check_sound(path)
 
 
-async def test_two_catalogs_see_each_others_changes(path: Path, catalog: SqlCatalog) -> None:
-    other = SqlCatalog(path)
+async def test_two_catalogs_see_each_others_changes(path: Path, catalog: SqliteCatalog) -> None:
+    other = SqliteCatalog(path)
     await catalog.create(new_upload("u"))
     dice = random.Random(3)
 
@@ -170,7 +172,9 @@ def test_an_io_error_takes_back_nothing_and_passes(path: Path, start: Start) -> 
     check_sound(path)
 
 
-async def test_the_log_is_written_back_and_does_not_grow(path: Path, catalog: SqlCatalog) -> None:
+async def test_the_log_is_written_back_and_does_not_grow(
+    path: Path, catalog: SqliteCatalog
+) -> None:
     log = path.with_name(path.name + "-wal")
     await catalog.create(new_upload("u", length=1 << 40))
     sizes = []
@@ -184,7 +188,7 @@ async def test_the_log_is_written_back_and_does_not_grow(path: Path, catalog: Sq
 
 
 async def test_nobody_commits_while_the_log_is_written_back(
-    path: Path, catalog: SqlCatalog
+    path: Path, catalog: SqliteCatalog
 ) -> None:
     """Before SQLite 3.51.3 such a commit can be lost."""
     await catalog.create(new_upload("u", length=1 << 40))

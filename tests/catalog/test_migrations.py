@@ -15,10 +15,10 @@ from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event
 
-from wherry.catalog.catalog import SqlCatalog
-from wherry.catalog.migrations import VERSION_TABLE, migrate
-from wherry.catalog.sqlite import open_engine, parse_url
-from wherry.catalog.tables import metadata
+from wherry.catalog.sql.migrations import VERSION_TABLE
+from wherry.catalog.sql.tables import metadata
+from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.catalog.sqlite.connections import migrate, open_engine, parse_url
 from wherry.core.ranges import Part
 from wherry.core.upload import State
 from wherry.testing.catalog.scene import PATIENCE
@@ -77,7 +77,7 @@ async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revis
             " leased_until, steps) VALUES ('of-old', 'old', 'o', 0.0, 'done', 1, 0.0, '[]')"
         )
     connection.close()
-    catalog = SqlCatalog(path)
+    catalog = SqliteCatalog(path)
     upload = await catalog.load("old")
     assert await catalog.uploads({State.COMPLETE}, "o") == [upload]
     # From 0005 on it is recorded, and this row said nothing of it.
@@ -104,7 +104,7 @@ def test_a_start_that_dies_half_way_leaves_nothing(path: Path) -> None:
     event.listen(Engine, "before_cursor_execute", die)
     try:
         with pytest.raises(KeyboardInterrupt):
-            SqlCatalog(path)
+            SqliteCatalog(path)
     finally:
         event.remove(Engine, "before_cursor_execute", die)
     assert schema(path) == {}
@@ -119,7 +119,7 @@ def test_a_newer_database_is_refused_untouched(path: Path) -> None:
     connection.close()
     before = schema(path)
     with pytest.raises(CommandError, match="9999"):
-        SqlCatalog(path)
+        SqliteCatalog(path)
     assert schema(path) == before
 
 

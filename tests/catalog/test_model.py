@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wherry.catalog import Catalog
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment, LeaseLost
 from wherry.core.errors import UploadError
@@ -130,7 +130,7 @@ def path_of_each(tmp_path: Path) -> Callable[[], Path]:
 @given(asked=st.lists(steps, max_size=25))
 def test_sqlite_answers_as_memory_does(path_of_each: Callable[[], Path], asked: list[Step]) -> None:
     async def compare() -> None:
-        model, real = MemoryCatalog(), SqlCatalog(path_of_each())
+        model, real = MemoryCatalog(), SqliteCatalog(path_of_each())
         try:
             for step in asked:
                 assert leases_in_order(await told(step(real))) == leases_in_order(

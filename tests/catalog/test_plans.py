@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from wherry.catalog.catalog import SqlCatalog
-from wherry.catalog.tables import metadata
+from wherry.catalog.sql.tables import metadata
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import AssessmentState
 from wherry.core.limits import Limits
 from wherry.core.pages import Cursor, PageRequest
@@ -30,7 +30,7 @@ NOW = 5000.0
 TEN = PageRequest(limit=10)
 NEXT = PageRequest(Cursor(NOW - 5, "0"), 10, newest=True)
 
-Ask = Callable[[SqlCatalog], Awaitable[object]]
+Ask = Callable[[SqliteCatalog], Awaitable[object]]
 ASKED: dict[str, Ask] = {
     "everybody's list": lambda c: c.uploads(None, None, TEN),
     "its next page": lambda c: c.uploads(None, None, NEXT),
@@ -60,7 +60,7 @@ ASKED: dict[str, Ask] = {
 
 
 @contextmanager
-def watched(catalog: SqlCatalog, asked: list[tuple[str, Any]]) -> Iterator[list[int]]:
+def watched(catalog: SqliteCatalog, asked: list[tuple[str, Any]]) -> Iterator[list[int]]:
     """Counts the steps of all connections, and collects what is asked."""
     steps = [0]
 
@@ -86,7 +86,7 @@ async def steps_with(
 ) -> tuple[int, list[str]]:
     """How many steps it took, and how SQLite went about it."""
     fill(path, count, owners=2, ended=NOW, assessed=assessed)
-    catalog = SqlCatalog(path)
+    catalog = SqliteCatalog(path)
     asked: list[tuple[str, Any]] = []
     try:
         waiting = replace(new_upload("waits"), state=State.WAITING, queued_at=1.0)

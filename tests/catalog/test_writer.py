@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from wherry.catalog import Change, sqlite
-from wherry.catalog.catalog import SqlCatalog
-from wherry.catalog.draft import difference
-from wherry.catalog.writer import GROUP
+from wherry.catalog import Change
+from wherry.catalog.sql.unit_of_work import difference
+from wherry.catalog.sqlite import connections
+from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.catalog.sqlite.writer import GROUP
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, StorageFailed
 from wherry.core.ranges import Part, PartSet, Range
@@ -25,7 +26,7 @@ from wherry.testing.catalog.scene import PATIENCE, new_upload
 
 pytestmark = pytest.mark.anyio
 
-Hold = Callable[[SqlCatalog], AbstractContextManager[None]]
+Hold = Callable[[SqliteCatalog], AbstractContextManager[None]]
 
 
 def lease(want: Range, token: str) -> Change:
@@ -38,7 +39,7 @@ async def in_line(*tasks: asyncio.Task[Upload]) -> None:
 
 
 async def test_all_that_wait_are_one_transaction(
-    catalog: SqlCatalog, hold: Hold, statements: list[str]
+    catalog: SqliteCatalog, hold: Hold, statements: list[str]
 ) -> None:
     await catalog.create(new_upload("held"))
     await catalog.create(new_upload("u", length=GROUP))
@@ -54,7 +55,7 @@ async def test_all_that_wait_are_one_transaction(
 
 
 async def test_a_chunk_does_not_rewrite_its_upload(
-    catalog: SqlCatalog, statements: list[str]
+    catalog: SqliteCatalog, statements: list[str]
 ) -> None:
     await catalog.create(new_upload("u"))
     statements.clear()
@@ -66,7 +67,7 @@ async def test_a_chunk_does_not_rewrite_its_upload(
     assert not [s for s in statements if s.startswith("SELECT")]
 
 
-async def test_what_cannot_be_recorded_fails_alone(catalog: SqlCatalog, hold: Hold) -> None:
+async def test_what_cannot_be_recorded_fails_alone(catalog: SqliteCatalog, hold: Hold) -> None:
     """A lone surrogate is no text, and NaN no number, to a database."""
     await catalog.create(new_upload("held"))
     for name in ("good", "bad"):
@@ -89,7 +90,7 @@ async def test_what_cannot_be_recorded_fails_alone(catalog: SqlCatalog, hold: Ho
     assert [assessment.id for assessment in await catalog.assessments()] == ["a"]
 
 
-async def test_who_leaves_before_the_turn_is_left_out(catalog: SqlCatalog, hold: Hold) -> None:
+async def test_who_leaves_before_the_turn_is_left_out(catalog: SqliteCatalog, hold: Hold) -> None:
     await catalog.create(new_upload("held"))
     await catalog.create(new_upload("u"))
     asked = []
@@ -109,7 +110,7 @@ async def test_who_leaves_before_the_turn_is_left_out(catalog: SqlCatalog, hold:
     assert asked == []
 
 
-async def test_who_leaves_during_the_turn_has_been_served(catalog: SqlCatalog) -> None:
+async def test_who_leaves_during_the_turn_has_been_served(catalog: SqliteCatalog) -> None:
     await catalog.create(new_upload("u"))
     inside, go_on = threading.Event(), threading.Event()
 
@@ -128,7 +129,7 @@ async def test_who_leaves_during_the_turn_has_been_served(catalog: SqlCatalog) -
     assert (await catalog.load("u")).state is State.CANCELLED
 
 
-async def test_threads_and_other_loops_may_ask(catalog: SqlCatalog) -> None:
+async def test_threads_and_other_loops_may_ask(catalog: SqliteCatalog) -> None:
     await catalog.create(new_upload("u"))
     await catalog.update("u", lambda u: u, Assessment("a", "u", "o", 1.0))
 
@@ -151,7 +152,7 @@ async def test_threads_and_other_loops_may_ask(catalog: SqlCatalog) -> None:
 
 
 @contextmanager
-def connections() -> Iterator[list[sqlite3.Connection]]:
+def opening() -> Iterator[list[sqlite3.Connection]]:
     """Every connection that is opened within."""
     opened: list[sqlite3.Connection] = []
 
@@ -164,8 +165,8 @@ def connections() -> Iterator[list[sqlite3.Connection]]:
 
 
 async def test_a_full_disk_refuses_the_group_and_passes(path: Path) -> None:
-    with connections() as opened:
-        catalog = SqlCatalog(path)
+    with opening() as opened:
+        catalog = SqliteCatalog(path)
         await catalog.create(new_upload("u"))
         safe = await catalog.update("u", lambda u: u.lease(Range(0, 10), "t", 1.0))
         for connection in opened:
@@ -186,8 +187,8 @@ async def test_a_full_disk_refuses_the_group_and_passes(path: Path) -> None:
 async def test_a_database_that_stays_locked_is_an_error_that_passes(
     path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sqlite, "PATIENCE", 0.05)
-    catalog = SqlCatalog(path)
+    monkeypatch.setattr(connections, "TIMEOUT", 0.05)
+    catalog = SqliteCatalog(path)
     before = await catalog.create(new_upload("u"))
     stranger = sqlite3.connect(path, isolation_level=None)
     stranger.execute("BEGIN IMMEDIATE")
@@ -204,13 +205,13 @@ async def test_a_database_that_stays_locked_is_an_error_that_passes(
 async def test_a_damaged_database_is_said_to_be(path: Path) -> None:
     path.write_bytes(b"this is no database at all" * 100)
     with pytest.raises(StorageFailed, match="not a database"):
-        SqlCatalog(path)
+        SqliteCatalog(path)
 
 
 async def test_closing_carries_out_what_waits_and_refuses_what_comes(
     path: Path, hold: Hold
 ) -> None:
-    catalog = SqlCatalog(path)
+    catalog = SqliteCatalog(path)
     await catalog.create(new_upload("held"))
     with hold(catalog):
         waiting = asyncio.create_task(catalog.update("held", lambda u: u.cancel(1.0)))

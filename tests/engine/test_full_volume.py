@@ -17,7 +17,7 @@ import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, settings_in
 
 from wherry.app import open_catalog, open_storage
-from wherry.catalog import ballast
+from wherry.catalog.sqlite import ballast
 from wherry.core.errors import DiskFull, NoRoom, UploadError
 from wherry.core.limits import KiB, MiB
 from wherry.core.requests import Create, Write

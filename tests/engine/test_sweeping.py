@@ -12,8 +12,8 @@ import pytest
 from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
 from wherry.app import open_catalog, open_storage
-from wherry.catalog import queries
-from wherry.catalog.rows import upload_of
+from wherry.catalog.sql import queries
+from wherry.catalog.sql.rows import upload_of
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import State, Upload
 from wherry.engine import Hooks, Swept, context

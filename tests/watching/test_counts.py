@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from wherry.catalog import Catalog
-from wherry.catalog.catalog import SqlCatalog
 from wherry.catalog.counts import Counts
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
@@ -48,7 +48,9 @@ async def fill(catalog: Catalog) -> None:
 
 @pytest.fixture(params=["sql", "memory"])
 async def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    catalog: Catalog = SqlCatalog(tmp_path / "c.db") if request.param == "sql" else MemoryCatalog()
+    catalog: Catalog = (
+        SqliteCatalog(tmp_path / "c.db") if request.param == "sql" else MemoryCatalog()
+    )
     yield catalog
     await catalog.close()
 
@@ -80,7 +82,7 @@ async def test_what_is_unfinished_is_counted(catalog: Catalog) -> None:
 async def test_no_table_is_read_from_end_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    catalog = SqlCatalog(tmp_path / "c.db")
+    catalog = SqliteCatalog(tmp_path / "c.db")
     try:
         await fill(catalog)
         plans = await catalog._read(plans_of_counts)
@@ -96,7 +98,7 @@ def plans_of_counts(connection: Any) -> list[str]:
     """How SQLite goes about each statement that counts."""
     from sqlalchemy import event
 
-    from wherry.catalog.sqlcounts import counts
+    from wherry.catalog.sql.counts import counts
 
     asked: list[tuple[str, Any]] = []
 

@@ -1,12 +1,17 @@
-"""The catalog keeps facts: uploads with their parts, and assessments.
+"""The catalog keeps the records: uploads with their parts, and assessments.
 
-Rule 1: a change is a pure function of `core`, applied inside one transaction to
-what is recorded at that moment. When it raises, nothing has changed.
+This is the port. `wherry.catalog.sqlite` implements it, and `wherry.testing.memory` does for
+tests; `wherry.testing.catalog` checks an implementation.
 
-Rule 2: what a method returned from survives power loss.
+Rule 1: a change is a pure function of `core`, applied in one transaction to what is recorded
+at that moment. When it raises, nothing has changed.
 
-Rule 3: reading never waits for a writer, and what is about one upload never waits for a
-list. Lists come in pages, and a page takes as long however many records there are.
+Rule 2: once a method has returned, its change survives power loss.
+
+Rule 3: reads never wait for a writer, and reads of one upload never wait for a list. Lists
+come in pages, and the time for a page does not depend on the number of records.
+
+Rule 4: importing the port loads no database library.
 """
 
 from __future__ import annotations
@@ -29,12 +34,12 @@ class Catalog(Protocol):
     async def create(self, upload: Upload) -> Upload:
         """Record a new upload.
 
-        If the owner already has a waiting or receiving one with the same fingerprint
-        (not None), limit and length, that one is returned instead.
+        If the owner already has an upload in state `waiting` or `receiving` with the same
+        fingerprint (not None), limit and length, that one is returned instead.
         """
 
     async def line(self, now: float, latest: float = inf) -> Line:
-        """Who waits, and what is taken at `now`: slots that end after it, reserved bytes.
+        """The queue, and what is taken at `now`: slots that end later, and reserved bytes.
 
         A slot that ends after `latest` is over, as `Upload.is_open` says.
         """
@@ -42,28 +47,29 @@ class Catalog(Protocol):
     async def advance(
         self, now: float, choose: Choice, change: Change, latest: float = inf
     ) -> list[Upload]:
-        """Apply `change` to the uploads that `choose` names of the line, in one transaction.
+        """Let `choose` name uploads of the queue, and apply `change` to them; one transaction.
 
-        Raises `UploadNotFound`, and what `choose` and `change` raise.
+        Returns the changed uploads. Raises `UploadNotFound`, and what `choose` and `change`
+        raise.
         """
 
     async def load(self, upload_id: str) -> Upload:
-        """Raises `UploadNotFound`."""
+        """The upload with this identifier. Raises `UploadNotFound`."""
 
     async def tokens(self, upload_id: str) -> frozenset[str]:
-        """The tokens of the leases on an upload: `load` for who wants to know no more."""
+        """The tokens of the leases on an upload: cheaper than `load` when nothing else matters."""
 
     async def update(
-        self, upload_id: str, change: Change, queue: Assessment | None = None
+        self, upload_id: str, change: Change, assessment: Assessment | None = None
     ) -> Upload:
-        """Apply `change` and record its result; with `queue`, add that assessment too.
+        """Apply `change`, record its result, and return it.
 
-        `queue` is added in the same transaction, and only if the upload has none yet.
+        `assessment` is added in the same transaction, unless the upload already has one.
         Raises `UploadNotFound`, and what `change` raises.
         """
 
     def update_blocking(self, upload_id: str, change: Change) -> Upload:
-        """`update` for a thread that no event loop may hold up."""
+        """The same as `update`, for a thread that must not depend on an event loop."""
 
     async def uploads(
         self,
@@ -71,54 +77,57 @@ class Catalog(Protocol):
         owner: str | None = None,
         page: PageRequest = FIRST_PAGE,
     ) -> Page[Upload]:
-        """Some of these uploads, oldest first if not said otherwise."""
+        """A page of the uploads in these states of this owner; None: of all of them."""
 
     async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
-        """The owner's newest uploads with this fingerprint, `PAGE` at most; newest first."""
+        """The owner's uploads with this fingerprint, newest first, at most `PAGE`."""
 
     async def ids(self, states: Collection[State]) -> frozenset[str]:
-        """The identifiers of all uploads in these states, which should be few."""
+        """The identifiers of all uploads in these states. Not in pages: they should be few."""
 
     async def due(
         self, states: Collection[State], before: float, now: float, page: PageRequest = FIRST_PAGE
     ) -> Page[Upload]:
-        """Of these states those that were created at `before` or earlier.
+        """Uploads in these states that were created at `before` or earlier.
 
-        And those that seem to have been created after `now`: the clock was set back.
+        Also those that seem to be created after `now`, because the clock was set back.
         """
 
     async def due_files(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
-        """Complete uploads created at `before` or earlier whose file is there.
+        """Complete uploads created at `before` or earlier whose file is kept.
 
-        Without those whose assessment still needs it.
+        Uploads whose assessment still needs the file are left out.
         """
 
     async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
-        """Uploads whose file was discarded at `before` or earlier, in the order of that."""
+        """Uploads whose file was discarded at `before` or earlier, ordered by that moment."""
 
     async def counts(self, now: float, latest: float = inf) -> Counts:
         """How many unfinished records there are at `now`; finished ones are never read."""
 
     async def newest(self) -> float | None:
-        """The latest moment, by the clock of deadlines; None: there is none.
+        """The latest moment in any record, by the deadline clock; None: there is no record.
 
-        Of all uploads: when one was created, or its file discarded. Of the unfinished: when
-        one came, was leased or recorded.
+        For all uploads: their creation, and the discarding of their files. For unfinished
+        ones also: when they were admitted or queued, and the times of parts and leases.
         """
 
     async def used(self) -> int:
-        """Bytes of all files that are there: what came of the unfinished, and finished ones."""
+        """Bytes of all files that are kept: finished ones, and what arrived of unfinished ones."""
 
     async def forget(self, upload_ids: Collection[str]) -> None:
         """Delete these records, with their parts and assessments."""
 
     async def load_assessment(self, assessment_id: str) -> Assessment:
-        """Raises `NotThere`."""
+        """The assessment with this identifier. Raises `NotThere`."""
 
     async def update_assessment(
         self, assessment_id: str, change: Callable[[Assessment], Assessment]
     ) -> Assessment:
-        """Raises `NotThere`, and what `change` raises."""
+        """Apply `change`, record its result, and return it.
+
+        Raises `NotThere`, and what `change` raises.
+        """
 
     async def lease_assessment(
         self, now: float, change: Callable[[Assessment], Assessment]
@@ -126,7 +135,7 @@ class Catalog(Protocol):
         """Apply `change` to the oldest that can be leased at `now`; None if there is none."""
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
-        """Some of the assessments, oldest first if not said otherwise."""
+        """A page of all assessments."""
 
     async def close(self) -> None:
-        """Finish what was begun and let go of the files."""
+        """Finish what was begun, and close the files."""

@@ -13,7 +13,7 @@ from typing import Any
 from wherry.assessment.confine import Bounds
 from wherry.assessment.steps import PLAN, current_plan
 from wherry.assessment.worker import Assessing, Pace, Site, work
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.storage.local import LocalStorage
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="pid=%(process)d %(message)s")
     work(
         Site(
-            SqlCatalog(data / "catalog.sqlite"),
+            SqliteCatalog(data / "catalog.sqlite"),
             LocalStorage(data),
             data,
         ),

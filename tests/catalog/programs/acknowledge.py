@@ -4,20 +4,20 @@ import asyncio
 import os
 import sys
 
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.ranges import Part
 from wherry.core.upload import Upload
 
 LENGTH = 1 << 40
 
 
-async def acknowledge(catalog: SqlCatalog, name: str, part: Part) -> None:
+async def acknowledge(catalog: SqliteCatalog, name: str, part: Part) -> None:
     await catalog.update(name, lambda u: u.lease(part.range, "t", 1.0))
     await catalog.update(name, lambda u: u.record("t", (part,)))
     os.write(1, f"{name} {part.start} {part.end}\n".encode())
 
 
-async def client(catalog: SqlCatalog, name: str) -> None:
+async def client(catalog: SqliteCatalog, name: str) -> None:
     new = Upload(name, "o", "film.mp4", LENGTH, LENGTH)
     await catalog.create(new)
     at = 0
@@ -29,7 +29,7 @@ async def client(catalog: SqlCatalog, name: str) -> None:
 
 
 async def main() -> None:
-    catalog = SqlCatalog(sys.argv[1])
+    catalog = SqliteCatalog(sys.argv[1])
     await asyncio.gather(*(client(catalog, f"u{number}") for number in range(8)))
 
 

@@ -5,7 +5,7 @@ import resource
 import sys
 from pathlib import Path
 
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.errors import StorageFailed
 from wherry.core.ranges import Part
 from wherry.core.upload import Upload
@@ -13,7 +13,7 @@ from wherry.core.upload import Upload
 
 async def main() -> None:
     path = Path(sys.argv[1])
-    catalog = SqlCatalog(path)
+    catalog = SqliteCatalog(path)
     await catalog.create(Upload("u", "o", "film.mp4", 1 << 40))
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     log = path.with_name(path.name + "-wal").stat().st_size

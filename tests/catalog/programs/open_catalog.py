@@ -3,14 +3,14 @@
 import asyncio
 import sys
 
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 
 
 async def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    catalog = SqlCatalog(sys.argv[1])
+    catalog = SqliteCatalog(sys.argv[1])
     assert await catalog.uploads() == []
     sys.stdout.write("open\n")
     await catalog.close()

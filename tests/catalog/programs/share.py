@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from wherry.catalog.catalog import SqlCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.digests import crc64
 from wherry.core.ranges import Part
 from wherry.core.upload import Upload
@@ -13,7 +13,7 @@ LENGTH = 200
 
 async def main() -> None:
     path, first, step = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    catalog = SqlCatalog(path)
+    catalog = SqliteCatalog(path)
 
     async def bring(start: int) -> None:
         token, part = f"{first}-{start}", Part(start, start + 1, crc64(bytes([start])), 1.0)

@@ -1,6 +1,6 @@
-"""A great many records at once, to see what becomes slower with them.
+"""Many records at once, to measure what becomes slower with them.
 
-Rule 1: what is written here is what the catalog itself would have written, row for row.
+Rule 1: the rows are those that the catalog itself would have written.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from wherry.catalog import sqlite
-from wherry.catalog.migrations import migrate
-from wherry.catalog.rows import assessment_row, part_row, upload_row
-from wherry.catalog.tables import assessments, parts, uploads
+from wherry.catalog.sql.rows import assessment_row, part_row, upload_row
+from wherry.catalog.sql.tables import assessments, parts, uploads
+from wherry.catalog.sqlite import connections
 from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.ranges import Part, PartSet
 from wherry.core.upload import State, Upload
@@ -36,11 +35,11 @@ def fill(
     They belong to `owner-0` and so on in turn, and came a second after one another; the
     last one at `ended` (Unix seconds).
     """
-    engine = sqlite.open_engine(sqlite.parse_url(path), 2)
-    migrate(engine)
+    engine = connections.open_engine(connections.parse_url(path), 2)
+    connections.migrate(engine)
     for first in range(0, count, BATCH):
         some = list(_complete(range(first, min(first + BATCH, count)), owners, ended - count))
-        with sqlite.writing(engine) as connection, connection.begin():
+        with connections.writing(engine) as connection, connection.begin():
             connection.execute(insert(uploads), [upload_row(u) for u in some])
             connection.execute(
                 insert(parts), [part_row(u.id, p) for u in some for p in u.received.parts]

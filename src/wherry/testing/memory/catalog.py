@@ -115,20 +115,20 @@ class MemoryCatalog:
         return frozenset(lease.token for lease in upload.leases) if upload else frozenset()
 
     async def update(
-        self, upload_id: str, change: Change, queue: Assessment | None = None
+        self, upload_id: str, change: Change, assessment: Assessment | None = None
     ) -> Upload:
-        return self._update(upload_id, change, queue)
+        return self._update(upload_id, change, assessment)
 
     def update_blocking(self, upload_id: str, change: Change) -> Upload:
         return self._update(upload_id, change, None)
 
-    def _update(self, upload_id: str, change: Change, queue: Assessment | None) -> Upload:
+    def _update(self, upload_id: str, change: Change, assessment: Assessment | None) -> Upload:
         with self._changing:
             changed = change(self._records.upload(upload_id))
             records = self._records.with_upload(changed)
             has_one = any(a.upload_id == upload_id for a in records.assessments.values())
-            if queue is not None and not has_one:
-                records = records.with_assessment(queue)
+            if assessment is not None and not has_one:
+                records = records.with_assessment(assessment)
             self._records = records
             return changed
 

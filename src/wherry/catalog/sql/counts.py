@@ -12,7 +12,7 @@ from math import inf
 from sqlalchemy import Connection, and_, case, func, select
 
 from wherry.catalog.counts import COUNTED, Counts
-from wherry.catalog.tables import IS_IN_LINE, assessments, parts, totals, uploads
+from wherry.catalog.sql.tables import IS_IN_LINE, assessments, parts, totals, uploads
 from wherry.core.assessment import AssessmentState
 from wherry.core.upload import HOLDS_SPACE, UNFINISHED, State
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists, func, select
 from sqlalchemy.sql import ColumnElement
 
-from wherry.catalog.rows import assessment_of, lease_of, upload_of
-from wherry.catalog.tables import IS_DISCARDED, IS_IN_LINE, assessments, leases, parts, uploads
+from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
+from wherry.catalog.sql.tables import IS_DISCARDED, IS_IN_LINE, assessments, leases, parts, uploads
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part

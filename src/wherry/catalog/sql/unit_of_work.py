@@ -1,23 +1,28 @@
-"""What a group of operations has read and changed, before it is committed.
+"""The unit of work: what one transaction has read and changed, before it is committed.
 
-Rule 1: operations see the results of the ones before them in the group.
+Rule 1: operations see the results of the operations before them in the same transaction.
 
-Rule 2: of uploads, nothing is written but the difference between what was
-recorded and what the whole group leaves, one statement a kind.
+Rule 2: of an upload, only the difference between what was recorded and what all operations
+together leave is written, in one statement for each kind of row.
+
+Rule 3: everything that a change depends on is read here, in the transaction that writes. On
+SQLite, that transaction keeps every other writer out from its first statement. A database
+with row locks has to take them in these reads.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from sqlalchemy import Connection, Delete, Table, Update, bindparam, delete, insert, update
 from sqlalchemy.sql import Executable
 
-from wherry.catalog import queries
-from wherry.catalog.rows import Values, assessment_row, lease_row, part_row, upload_row
-from wherry.catalog.tables import assessments, leases, parts, uploads
+from wherry.catalog.sql import queries
+from wherry.catalog.sql.rows import Values, assessment_row, lease_row, part_row, upload_row
+from wherry.catalog.sql.tables import assessments, leases, parts, uploads
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, UploadNotFound
@@ -26,32 +31,37 @@ from wherry.core.upload import Upload
 T = TypeVar("T")
 
 
-def _rewrite(table: Table) -> Update:
+def _update_row(table: Table) -> Update:
     names = [column.name for column in table.c if not column.primary_key]
     changed = update(table).where(table.c.id == bindparam("this"))
     return changed.values({name: bindparam(name) for name in names})
 
 
-def _remove(table: Table) -> Delete:
+def _delete_range(table: Table) -> Delete:
     of_upload = table.c.upload_id == bindparam("this")
     return delete(table).where(of_upload, table.c.start == bindparam("starts"))
 
 
-_ADD_UPLOAD, _REWRITE_UPLOAD = insert(uploads), _rewrite(uploads)
-_FORGET_UPLOAD = delete(uploads).where(uploads.c.id == bindparam("this"))
-_ADD_PART, _REMOVE_PART = insert(parts), _remove(parts)
-_ADD_LEASE, _REMOVE_LEASE = insert(leases), _remove(leases)
-_ADD_ASSESSMENT, _REWRITE_ASSESSMENT = insert(assessments), _rewrite(assessments)
+_ADD_UPLOAD, _UPDATE_UPLOAD = insert(uploads), _update_row(uploads)
+_DELETE_UPLOAD = delete(uploads).where(uploads.c.id == bindparam("this"))
+_ADD_PART, _DELETE_PART = insert(parts), _delete_range(parts)
+_ADD_LEASE, _DELETE_LEASE = insert(leases), _delete_range(leases)
+_ADD_ASSESSMENT, _UPDATE_ASSESSMENT = insert(assessments), _update_row(assessments)
 
 
-class Draft:
-    """One group's work in one open transaction.
+class UnitOfWork:
+    """The work of one open transaction, on `connection`.
 
-    `known`: uploads as they are recorded; `is_full`: there is room only for what frees some.
+    `known`: uploads as this transaction would read them; a backend passes only those of which
+    it can prove that no other process has changed them, or none. `is_full`: the disk has room
+    only for changes that free some.
     """
 
     def __init__(
-        self, connection: Connection, known: Mapping[str, Upload], is_full: bool = False
+        self,
+        connection: Connection,
+        known: Mapping[str, Upload] = MappingProxyType({}),
+        is_full: bool = False,
     ) -> None:
         self._connection = connection
         self._is_full = is_full
@@ -60,35 +70,37 @@ class Draft:
         self.rows_written = 0
 
     def check_takes_more(self) -> None:
-        """Raises `DiskFull` where only what frees space may be recorded."""
+        """Raises `DiskFull` while only changes that free space may be recorded."""
         if self._is_full:
             raise DiskFull
 
     def fetch(self, upload_ids: Iterable[str]) -> None:
-        """Read these together, so that they need not be read one by one."""
+        """Read these uploads together: one query instead of one for each."""
         unknown = {id_ for id_ in upload_ids if id_ not in self._recorded}
         if unknown:
             found = queries.uploads_by_id(self._connection, unknown)
             self._recorded.update({id_: found.get(id_) for id_ in unknown})
 
     def find(self, upload_id: str) -> Upload | None:
+        """The upload as it is now, with the changes of this transaction; None: there is none."""
         if upload_id in self._changed:
             return self._changed[upload_id]
         self.fetch([upload_id])
         return self._recorded[upload_id]
 
     def upload(self, upload_id: str) -> Upload:
-        """Raises `UploadNotFound`."""
+        """The same as `find`, but raises `UploadNotFound`."""
         found = self.find(upload_id)
         if found is None:
             raise UploadNotFound(upload_id)
         return found
 
     def put(self, upload: Upload) -> None:
+        """Record `upload`, a new one or a changed one."""
         self._changed[upload.id] = upload
 
     def same_upload(self, new: Upload) -> Upload | None:
-        """The open upload that `new` would only repeat."""
+        """The unfinished upload of the same file, as `Catalog.create` says; None: there is none."""
         self.flush()
         found = queries.same_upload(self._connection, new)
         return None if found is None else self.upload(found)
@@ -99,7 +111,7 @@ class Draft:
 
     def forget(self, upload_ids: Collection[str]) -> None:
         self.flush()
-        self._write(_FORGET_UPLOAD, [{"this": id_} for id_ in upload_ids])
+        self._write(_DELETE_UPLOAD, [{"this": id_} for id_ in upload_ids])
         self._recorded.update(dict.fromkeys(upload_ids))
 
     def assessment(self, assessment_id: str) -> Assessment:
@@ -112,50 +124,50 @@ class Draft:
     def leasable_assessment(self, now: float) -> Assessment | None:
         return queries.leasable_assessment(self._connection, now)
 
-    def queue(self, assessment: Assessment) -> None:
-        """Add it, unless its upload has one."""
+    def add_assessment(self, assessment: Assessment) -> None:
+        """Add `assessment`, unless its upload has one."""
         self.flush()
         if queries.assessment_of_upload(self._connection, assessment.upload_id) is None:
             self._write(_ADD_ASSESSMENT, [assessment_row(assessment)])
 
-    def rewrite_assessment(self, before: Assessment, after: Assessment) -> None:
+    def update_assessment(self, before: Assessment, after: Assessment) -> None:
         if before != after:
-            self._write(_REWRITE_ASSESSMENT, [_keyed(assessment_row(after))])
+            self._write(_UPDATE_ASSESSMENT, [_with_key(assessment_row(after))])
 
     def flush(self) -> None:
-        """Write what has changed so far, as questions that the database answers need it."""
+        """Write what has changed so far, so that the next query finds it."""
         if not self._changed:
             return
         added: list[Values] = []
-        rewritten: list[Values] = []
-        parts_gone: list[Values] = []
-        parts_come: list[Values] = []
-        leases_gone: list[Values] = []
-        leases_come: list[Values] = []
+        updated: list[Values] = []
+        parts_deleted: list[Values] = []
+        parts_added: list[Values] = []
+        leases_deleted: list[Values] = []
+        leases_added: list[Values] = []
         for id_, after in self._changed.items():
             before = self._recorded.get(id_)
             if before is None:
                 added.append(upload_row(after))
                 before = replace(after, received=type(after.received)(), leases=())
             elif replace(after, received=before.received, leases=before.leases) != before:
-                rewritten.append(_keyed(upload_row(after)))
-            gone, come = difference(before.received.parts, after.received.parts)
-            parts_gone += [{"this": id_, "starts": part.start} for part in gone]
-            parts_come += [part_row(id_, part) for part in come]
-            lapsed, taken = difference(before.leases, after.leases)
-            leases_gone += [{"this": id_, "starts": lease.range.start} for lease in lapsed]
-            leases_come += [lease_row(id_, lease) for lease in taken]
+                updated.append(_with_key(upload_row(after)))
+            old_parts, new_parts = difference(before.received.parts, after.received.parts)
+            parts_deleted += [{"this": id_, "starts": part.start} for part in old_parts]
+            parts_added += [part_row(id_, part) for part in new_parts]
+            old_leases, new_leases = difference(before.leases, after.leases)
+            leases_deleted += [{"this": id_, "starts": lease.range.start} for lease in old_leases]
+            leases_added += [lease_row(id_, lease) for lease in new_leases]
         self._write(_ADD_UPLOAD, added)
-        self._write(_REWRITE_UPLOAD, rewritten)
-        self._write(_REMOVE_PART, parts_gone)
-        self._write(_ADD_PART, parts_come)
-        self._write(_REMOVE_LEASE, leases_gone)
-        self._write(_ADD_LEASE, leases_come)
+        self._write(_UPDATE_UPLOAD, updated)
+        self._write(_DELETE_PART, parts_deleted)
+        self._write(_ADD_PART, parts_added)
+        self._write(_DELETE_LEASE, leases_deleted)
+        self._write(_ADD_LEASE, leases_added)
         self._recorded.update(self._changed)
         self._changed.clear()
 
     def recorded(self) -> dict[str, Upload]:
-        """What this group has read or written, as it is recorded once it is committed."""
+        """The uploads that were read or written, as they are recorded after the commit."""
         return {id_: upload for id_, upload in self._recorded.items() if upload is not None}
 
     def _write(self, statement: Executable, rows: list[Values]) -> None:
@@ -165,9 +177,10 @@ class Draft:
 
 
 def difference(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[tuple[T, ...], tuple[T, ...]]:
-    """What went and what came, where both begin and end with the same objects.
+    """The items that are only in `before`, and those that are only in `after`.
 
-    It compares no values, so thousands of parts are passed over quickly when one is added.
+    Both tuples begin and end with the same objects. Objects are compared by identity, not by
+    value: when one part is added to thousands, the others are passed over quickly.
     """
     shared = min(len(before), len(after))
     head = next((i for i in range(shared) if before[i] is not after[i]), shared)
@@ -176,5 +189,5 @@ def difference(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[tuple[T, ..
     return before[head : len(before) - tail], after[head : len(after) - tail]
 
 
-def _keyed(row: Values) -> Values:
+def _with_key(row: Values) -> Values:
     return {**row, "this": row["id"]}

@@ -31,9 +31,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from wherry.catalog.queries import MANY, uploads_by_id
-from wherry.catalog.rows import assessment_of
-from wherry.catalog.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
+from wherry.catalog.sql.queries import MANY, uploads_by_id
+from wherry.catalog.sql.rows import assessment_of
+from wherry.catalog.sql.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
 from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
 from wherry.core.pages import PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.upload import State, Upload

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from wherry.catalog.migrations import VERSION_TABLE
-from wherry.catalog.tables import metadata
+from wherry.catalog.sql.migrations import VERSION_TABLE
+from wherry.catalog.sql.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -1,15 +1,22 @@
-"""The one thread that writes: operations wait in a line and are committed in groups.
+"""The one thread that writes: it takes the operations that wait and commits them in groups.
 
-Rule 1: an operation's future is resolved after the commit that holds it, never
-before. A crash at any line leaves a group recorded whole or not at all.
+SQLite has one writer at a time, and a commit costs one fsync. Operations that arrive during
+a commit share the next one.
 
-Rule 2: an operation that raises fails alone. A transaction that fails takes
-its whole group with it, and the writer goes on with the next.
+Rule 1: an operation's future is resolved after the commit that holds the operation, never
+before. A crash at any line leaves a group recorded completely or not at all.
 
-Rule 3: nothing is acknowledged that went into a file which is not in its place any more.
+Rule 2: an operation that raises fails alone. When a transaction fails, its whole group
+fails, and the writer continues with the next group.
 
-Rule 4: whoever stops waiting changes nothing for the others: an operation that
-is cancelled before its turn is left out, later it is carried out.
+Rule 3: nothing is acknowledged that was committed to a file that is no longer in its place.
+
+Rule 4: a caller that stops waiting does not affect the others. An operation that is
+cancelled before its group begins is left out; after that, it is carried out.
+
+Rule 5: uploads are remembered from one group to the next, so that a chunk need not read
+thousands of parts. SQLite says inside each transaction whether another process has
+committed since; then everything is read again.
 """
 
 from __future__ import annotations
@@ -24,12 +31,11 @@ from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
-from wherry.catalog import sqlite
-from wherry.catalog.ballast import Ballast
-from wherry.catalog.draft import Draft
-from wherry.catalog.operations import Operation
+from wherry.catalog.sql.operations import Operation, apply_all
+from wherry.catalog.sql.unit_of_work import UnitOfWork
+from wherry.catalog.sqlite import connections
+from wherry.catalog.sqlite.ballast import Ballast
 from wherry.core.errors import DiskFull
 from wherry.core.upload import Upload
 
@@ -37,13 +43,13 @@ log = logging.getLogger("wherry.catalog")
 
 T = TypeVar("T")
 
-#: How many operations one transaction carries out at most.
+#: The largest number of operations in one transaction.
 GROUP = 128
-#: After how many rows written the log is written back; about as many pages.
+#: The log is written back after this many rows; they are about as many pages.
 CHECKPOINT_AFTER = 1000
-#: How often is looked whether a full disk has room again, in seconds.
-LOOK_EVERY = 1.0
-#: How many uploads, and parts of them, are remembered from one group to the next.
+#: How often a full disk is checked for room, in seconds.
+POLL_INTERVAL = 1.0
+#: How many uploads, and how many of their parts, are remembered from one group to the next.
 KNOWN_UPLOADS, KNOWN_PARTS = 256, 50_000
 
 
@@ -57,14 +63,17 @@ class Writer:
     def __init__(
         self, engine: Engine, check_present: Callable[[], None], ballast: Ballast | None
     ) -> None:
-        """`check_present` raises `StorageFailed` while the database's files are not in place."""
+        """`check_present` raises `StorageFailed` while the database's files are not in place.
+
+        Without `ballast`, changes that free space get no help on a full disk.
+        """
         self._engine = engine
         self._ballast = ballast
-        self._is_full = False  # only what frees space is recorded
-        self._look_after = 0.0  # for room, by the monotonic clock
+        self._is_full = False  # only changes that free space are recorded
+        self._check_room_at = 0.0  # by the monotonic clock
         self._check_present = check_present
         self._connection: Connection | None = None
-        self._line: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
         self._known: dict[str, Upload] = {}
@@ -74,40 +83,45 @@ class Writer:
         self._thread.start()
 
     def submit(self, operation: Operation[T]) -> Future[T]:
-        """From any thread. The future raises what the operation raises, `DiskFull`,
-        or `StorageFailed`. Raises `RuntimeError` once the writer is closed.
+        """Queue `operation`; callable from any thread.
+
+        The future raises what the operation raises, `DiskFull` or `StorageFailed`. Raises
+        `RuntimeError` after `close`.
         """
         waiting = _Waiting(operation)
         with self._lock:
             if self._closed:
                 raise RuntimeError("the catalog is closed")
-            self._line.put(waiting)
+            self._queue.put(waiting)
         return waiting.future
 
     def close(self) -> None:
-        """Carry out what waits, then end the thread."""
+        """Carry out the operations that wait, then end the thread."""
         with self._lock:
             if not self._closed:
                 self._closed = True
-                self._line.put(None)
+                self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         is_last = False
         while not is_last:
             group, is_last = self._take()
-            self._look_for_room()
+            self._check_room()
             self._carry_out(group)
             del group
             if self._rows >= CHECKPOINT_AFTER:
                 self._checkpoint()
-        self._let_go()
+        self._disconnect()
 
     def _take(self) -> tuple[list[_Waiting], bool]:
-        """All that wait, at least one while nothing else is due; whether nothing comes after."""
+        """The operations that wait, up to `GROUP`; and whether they are the last ones.
+
+        Blocks until there is one. On a full disk, it returns after `POLL_INTERVAL` without.
+        """
         group: list[_Waiting] = []
         try:
-            waiting = self._line.get(timeout=LOOK_EVERY if self._is_full else None)
+            waiting = self._queue.get(timeout=POLL_INTERVAL if self._is_full else None)
         except Empty:
             return group, False
         while waiting is not None:
@@ -116,7 +130,7 @@ class Writer:
             if len(group) == GROUP:
                 return group, False
             try:
-                waiting = self._line.get_nowait()
+                waiting = self._queue.get_nowait()
             except Empty:
                 return group, False
         return group, True
@@ -127,14 +141,14 @@ class Writer:
         try:
             outcomes = self._transact([waiting.operation for waiting in group])
         except BaseException as error:
-            self._let_go()
+            self._disconnect()
             if not self._make_room(error):
                 self._fail(group, error)
                 return
             for waiting in group:
                 self._carry_out([waiting])
             if self._ballast is not None:
-                self._checkpoint()  # then the next changes need no new room in the log
+                self._checkpoint()  # after that, the next changes need no new room in the log
                 self._ballast.fill()
             return
         for waiting, (result, problem) in zip(group, outcomes, strict=True):
@@ -143,71 +157,64 @@ class Writer:
             else:
                 waiting.future.set_result(result)
 
-    def _transact(
-        self, operations: Sequence[Operation[Any]]
-    ) -> list[tuple[Any, BaseException | None]]:
-        """What each came to: its result or its exception."""
-        outcomes: list[tuple[Any, BaseException | None]] = []
+    def _transact(self, operations: Sequence[Operation[Any]]) -> list[tuple[Any, Exception | None]]:
+        """Commit them in one transaction; for each, its result or its exception."""
         self._check_present()
         if self._connection is None:
-            self._connection = sqlite.writing(self._engine)
+            self._connection = connections.writing(self._engine)
         with self._connection.begin():
-            version = sqlite.data_version(self._connection)
+            version = connections.data_version(self._connection)
             known = self._known if version == self._known_at else {}
-            draft = Draft(self._connection, known, self._is_full)
-            draft.fetch(id_ for operation in operations for id_ in operation.concerns)
-            for operation in operations:
-                try:
-                    outcomes.append((operation.apply(draft), None))
-                except SQLAlchemyError:
-                    # SQLite may have rolled back already; nothing more may be written.
-                    raise
-                except Exception as problem:
-                    outcomes.append((None, problem))
-            draft.flush()
-            # A crash here leaves nothing of the group; nobody was told of it.
-        # A crash here leaves all of it; whoever was not told will ask again.
-        self._check_present()  # else it was committed to a file that nobody will find
-        self._remember(draft, version)
+            work = UnitOfWork(self._connection, known, self._is_full)
+            work.fetch(id_ for operation in operations for id_ in operation.concerns)
+            outcomes = apply_all(work, operations)
+            # A crash here leaves nothing of the group; no caller has had an answer.
+        # A crash here leaves all of the group; callers without an answer will ask again.
+        self._check_present()  # otherwise it was committed to a file that is lost
+        self._remember(work, version)
         return outcomes
 
-    def _remember(self, draft: Draft, version: int) -> None:
-        known = draft.recorded()
+    def _remember(self, work: UnitOfWork, version: int) -> None:
+        known = work.recorded()
         parts = sum(len(upload.received.parts) for upload in known.values())
         while len(known) > KNOWN_UPLOADS or parts > KNOWN_PARTS:
             parts -= len(known.pop(next(iter(known))).received.parts)
         self._known, self._known_at = known, version
-        self._rows += draft.rows_written
+        self._rows += work.rows_written
 
     def _make_room(self, error: BaseException) -> bool:
-        """Whether to try again: with what frees space alone, and then in the ballast's place."""
-        if self._ballast is None or not isinstance(sqlite.failure(error), DiskFull):
+        """Whether to try the group again.
+
+        The first time, only its changes that free space are tried; the second time, in the
+        space of the ballast.
+        """
+        if self._ballast is None or not isinstance(connections.failure(error), DiskFull):
             return False
         if self._is_full:
             return self._ballast.give_up()
-        log.error("the disk is full: only what frees space is recorded until there is room")
-        self._is_full, self._look_after = True, 0.0
+        log.error("the disk is full: only changes that free space are recorded until there is room")
+        self._is_full, self._check_room_at = True, 0.0
         return True
 
-    def _look_for_room(self) -> None:
-        if self._ballast is None or not self._is_full or time.monotonic() < self._look_after:
+    def _check_room(self) -> None:
+        if self._ballast is None or not self._is_full or time.monotonic() < self._check_room_at:
             return
-        self._look_after = time.monotonic() + LOOK_EVERY
+        self._check_room_at = time.monotonic() + POLL_INTERVAL
         self._ballast.fill()
         if self._ballast.has_room():
             self._is_full = False
-            log.warning("the disk has room again: all is recorded")
+            log.warning("the disk has room again: all changes are recorded")
 
     def _fail(self, group: Sequence[_Waiting], error: BaseException) -> None:
-        if sqlite.failure(error) is not None:
+        if connections.failure(error) is not None:
             log.error("the catalog could not record %d changes: %s", len(group), error)
         elif len(group) > 1:
-            # One of them brought what the database cannot hold: each by itself, then.
+            # One of them holds a value that the database refuses. Try each by itself.
             for waiting in group:
                 self._carry_out([waiting])
             return
         for waiting in group:
-            problem = sqlite.failure(error) or error
+            problem = connections.failure(error) or error
             problem.__cause__ = None if problem is error else error
             waiting.future.set_exception(problem)
 
@@ -217,14 +224,14 @@ class Writer:
             return
         try:
             self._check_present()
-            sqlite.checkpoint(self._engine, self._connection)
+            connections.checkpoint(self._engine, self._connection)
         except Exception as error:
-            # What is committed stays safe in the log, which grows until the next one succeeds.
+            # What is committed is safe in the log, which grows until a checkpoint succeeds.
             log.warning("the catalog's log could not be written back: %s", error)
-            self._let_go()
+            self._disconnect()
 
-    def _let_go(self) -> None:
-        """Forget the connection and all that was known by it; the next group opens another."""
+    def _disconnect(self) -> None:
+        """Drop the connection and what is remembered; the next group opens another."""
         connection, self._connection, self._known = self._connection, None, {}
         self._known_at = -1
         if connection is not None:

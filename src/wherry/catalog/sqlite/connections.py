@@ -1,14 +1,14 @@
-"""SQLite, opened so that what is committed survives power loss.
+"""Connections to SQLite that keep what is committed through a power loss.
 
-Rule 1: every connection has WAL and `synchronous=FULL`; if it does not get
-them, it is not opened.
+Rule 1: every connection has WAL and `synchronous=FULL`. Where SQLite refuses them, the
+connection is not opened.
 
-Rule 2: only the first connection may make the file. A later one that did would make an
-empty database where the catalog was a moment ago.
+Rule 2: only the first connection may create the file. If a later one could, it would create
+an empty database after the catalog's file was moved away.
 
-Rule 3: the log is written back (checkpoint) only while one of our own
-transactions keeps every other writer out. Before 3.51.3, SQLite can lose
-committed pages when a commit begins the log anew during a checkpoint.
+Rule 3: the log is written back (checkpoint) only while one of our own transactions keeps
+every other writer out. Before 3.51.3, SQLite can lose committed pages when a commit starts
+the log from its beginning during a checkpoint.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
+from wherry.catalog.sql import migrations
 from wherry.core.errors import DiskFull, StorageFailed, UploadError
 
 log = logging.getLogger("wherry.catalog")
 
-#: Seconds that one process waits for another to end its transaction.
-PATIENCE = 10.0
-#: The name of the execution option of connections that write.
+#: How long one process waits for another to end its transaction, in seconds.
+TIMEOUT = 10.0
+#: The execution option that marks connections that write.
 WRITES = "wherry_writes"
 _FULL = 2
 
@@ -51,8 +52,8 @@ def open_engine(
 ) -> Engine:
     """An engine for at most so many connections at once.
 
-    `may_create`: whether connecting may make the file. Connecting raises `RuntimeError`
-    where the database cannot keep what it is told.
+    `may_create`: whether connecting may create the file. Connecting raises `RuntimeError`
+    where SQLite refuses the settings that make commits durable.
     """
     engine = create_engine(
         url,
@@ -67,15 +68,15 @@ def open_engine(
 
 
 def connect(url: URL, may_create: bool) -> sqlite3.Connection:
-    """Raises `sqlite3.OperationalError` where the file is not there and may not be made."""
+    """Raises `sqlite3.OperationalError` if the file is missing and may not be created."""
     path, name = path_of(url), ":memory:"
     if path is not None:
         name = f"file:{quote(str(path))}?mode={'rwc' if may_create else 'rw'}"
     return sqlite3.connect(
         name,
         uri=path is not None,
-        timeout=PATIENCE,
-        isolation_level=None,  # sqlite3 begins no transactions of its own accord
+        timeout=TIMEOUT,
+        isolation_level=None,  # sqlite3 begins no transaction by itself
         check_same_thread=False,
     )
 
@@ -86,28 +87,34 @@ def path_of(url: URL) -> Path | None:
 
 
 def writing(engine: Engine) -> Connection:
-    """A connection whose transactions take the write lock as they begin."""
+    """A connection whose transactions take the write lock when they begin."""
     return engine.connect().execution_options(**{WRITES: True})
 
 
+def migrate(engine: Engine, revision: str = "head") -> None:
+    """Bring the tables up to date. Raises as `migrations.migrate` does."""
+    with writing(engine) as connection, connection.begin():
+        migrations.migrate(connection, revision)
+
+
 def failure(error: BaseException) -> UploadError | None:
-    """What the disk did to us, as the error to raise; None: it was not the disk."""
+    """The error to raise instead, if the disk or the file is to blame; otherwise None."""
     if isinstance(error, StorageFailed):
         return error
     if not isinstance(error, DatabaseError):
         return None
     code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None or not _is_the_disks(error):
+    if code is None or not _is_of_the_disk(error):
         return None
     primary = code & 0xFF
-    # The index of the log has an error of its own for a full disk.
+    # On a full disk, the index of the log fails with a code of its own.
     is_full = primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
     return DiskFull() if is_full else StorageFailed(str(error.orig))
 
 
 def checkpoint(engine: Engine, writer: Connection) -> None:
-    """Write the log back into the database, as far as readers allow, without waiting for them."""
-    # A crash here leaves the log as it was: SQLite reads it when it is opened next.
+    """Write the log back into the database, as far as readers allow; it does not wait for them."""
+    # A crash here leaves the log unchanged: SQLite reads it at the next start.
     with writer.begin():
         helper = engine.raw_connection()
         try:
@@ -117,12 +124,15 @@ def checkpoint(engine: Engine, writer: Connection) -> None:
 
 
 def data_version(writer: Connection) -> int:
-    """Changes when another connection has committed; to be asked inside a transaction."""
+    """A number that changes when another connection has committed.
+
+    To be read inside a transaction: then no other connection can commit before it ends.
+    """
     return int(writer.exec_driver_sql("PRAGMA data_version").scalar_one())
 
 
-def _is_the_disks(error: DatabaseError) -> bool:
-    # A database that is damaged or no database at all has no class of its own.
+def _is_of_the_disk(error: DatabaseError) -> bool:
+    # A damaged database, or a file that is no database, has no exception class of its own.
     return isinstance(error, OperationalError) or type(error) is DatabaseError
 
 
@@ -142,7 +152,7 @@ def _make_durable(cursor: DBAPICursor) -> None:
     journal = _use_wal(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA fullfsync=ON")  # macOS: without it, fsync stops at the drive
-    synchronous = _answer(cursor, "PRAGMA synchronous")
+    synchronous = _value_of(cursor, "PRAGMA synchronous")
     if (journal, synchronous) != ("wal", _FULL):
         raise RuntimeError(
             f"SQLite gives journal_mode={journal}, synchronous={synchronous} here; "
@@ -151,20 +161,20 @@ def _make_durable(cursor: DBAPICursor) -> None:
 
 
 def _use_wal(cursor: DBAPICursor) -> str:
-    """The journal mode after asking for WAL, which another process may be setting just now."""
-    give_up = time.monotonic() + PATIENCE
+    """The journal mode after a request for WAL; another process may be setting it right now."""
+    deadline = time.monotonic() + TIMEOUT
     while True:
         try:
-            return str(_answer(cursor, "PRAGMA journal_mode=WAL"))
+            return str(_value_of(cursor, "PRAGMA journal_mode=WAL"))
         except sqlite3.OperationalError as error:
-            # SQLite does not wait by itself here.
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+            # Here, SQLite ignores its own timeout.
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
         time.sleep(0.01)
 
 
-def _answer(cursor: DBAPICursor, question: str) -> object:
-    cursor.execute(question)
+def _value_of(cursor: DBAPICursor, pragma: str) -> object:
+    cursor.execute(pragma)
     row = cursor.fetchone()
     return None if row is None else row[0]
 

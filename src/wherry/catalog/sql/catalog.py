@@ -1,0 +1,161 @@
+"""The catalog's port in terms of queries and operations; a backend runs them.
+
+Rule 1: a change is always an operation, a read is always a query. Neither knows on which
+thread or connection it runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
+from math import inf
+from typing import TypeVar
+
+from sqlalchemy import Connection
+
+from wherry.catalog import Change, Choice
+from wherry.catalog.counts import Counts
+from wherry.catalog.sql import counts, lists, queries
+from wherry.catalog.sql.operations import (
+    Advance,
+    Create,
+    Forget,
+    LeaseAssessment,
+    Operation,
+    Update,
+    UpdateAssessment,
+)
+from wherry.core.admission import Line
+from wherry.core.assessment import Assessment
+from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.pages import FIRST_PAGE, Page, PageRequest
+from wherry.core.upload import State, Upload
+
+T = TypeVar("T")
+
+
+class SqlCatalog(ABC):
+    """A `Catalog` for coroutines on any asyncio loop, and for threads (`*_blocking`).
+
+    In addition to what each method says, every method raises `StorageFailed` when the disk or
+    the database fails, and every change raises `DiskFull`.
+    """
+
+    # What a backend brings.
+
+    @abstractmethod
+    def _submit(self, operation: Operation[T]) -> Future[T]:
+        """Apply `operation` in a transaction. Callable from any thread, and does not block.
+
+        The future has the result once it is committed, or what the operation raised.
+        """
+
+    @abstractmethod
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        """Run a short query, which a request waits for, in a transaction of its own.
+
+        It waits neither for changes nor for lists.
+        """
+
+    @abstractmethod
+    async def _read_list(self, query: Callable[[Connection], T]) -> T:
+        """Run a query for a page of a list. Few run at once; the others wait their turn."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Finish the changes that were submitted, then close. Has no effect the second time."""
+
+    # What follows from that.
+
+    async def create(self, upload: Upload) -> Upload:
+        return await self._change(Create(upload))
+
+    async def line(self, now: float, latest: float = inf) -> Line:
+        return await self._read(lambda c: queries.line(c, now, latest))
+
+    async def advance(
+        self, now: float, choose: Choice, change: Change, latest: float = inf
+    ) -> list[Upload]:
+        return await self._change(Advance(now, choose, change, latest))
+
+    async def load(self, upload_id: str) -> Upload:
+        found = await self._read(lambda c: queries.uploads_by_id(c, [upload_id]))
+        if upload_id not in found:
+            raise UploadNotFound(upload_id)
+        return found[upload_id]
+
+    async def tokens(self, upload_id: str) -> frozenset[str]:
+        return await self._read(lambda c: queries.tokens(c, upload_id))
+
+    async def update(
+        self, upload_id: str, change: Change, assessment: Assessment | None = None
+    ) -> Upload:
+        return await self._change(Update(upload_id, change, assessment))
+
+    def update_blocking(self, upload_id: str, change: Change) -> Upload:
+        return self._submit(Update(upload_id, change)).result()
+
+    async def uploads(
+        self,
+        states: Collection[State] | None = None,
+        owner: str | None = None,
+        page: PageRequest = FIRST_PAGE,
+    ) -> Page[Upload]:
+        return await self._read_list(lambda c: lists.uploads_page(c, states, owner, page))
+
+    async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
+        return await self._read_list(lambda c: lists.alike(c, owner, fingerprint))
+
+    async def ids(self, states: Collection[State]) -> frozenset[str]:
+        return await self._read_list(lambda c: lists.ids(c, states))
+
+    async def due(
+        self, states: Collection[State], before: float, now: float, page: PageRequest = FIRST_PAGE
+    ) -> Page[Upload]:
+        return await self._read_list(lambda c: lists.due(c, states, before, now, page))
+
+    async def due_files(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
+        return await self._read_list(lambda c: lists.due_files(c, before, page))
+
+    async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
+        return await self._read_list(lambda c: lists.due_records(c, before, page))
+
+    async def counts(self, now: float, latest: float = inf) -> Counts:
+        return await self._read(lambda c: counts.counts(c, now, latest))
+
+    async def newest(self) -> float | None:
+        return await self._read(queries.newest)
+
+    async def used(self) -> int:
+        return await self._read(counts.used)
+
+    async def forget(self, upload_ids: Collection[str]) -> None:
+        await self._change(Forget(tuple(upload_ids)))
+
+    async def load_assessment(self, assessment_id: str) -> Assessment:
+        found = await self._read(lambda c: queries.assessment_by_id(c, assessment_id))
+        if found is None:
+            raise NotThere
+        return found
+
+    async def update_assessment(
+        self, assessment_id: str, change: Callable[[Assessment], Assessment]
+    ) -> Assessment:
+        return await self._change(UpdateAssessment(assessment_id, change))
+
+    async def lease_assessment(
+        self, now: float, change: Callable[[Assessment], Assessment]
+    ) -> Assessment | None:
+        # Every worker asks twice a second, and there is nearly always nothing to do: a read
+        # finds that out without a transaction that writes.
+        if await self._read(lambda c: queries.leasable_assessment(c, now)) is None:
+            return None
+        return await self._change(LeaseAssessment(now, change))
+
+    async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
+        return await self._read_list(lambda c: lists.assessments_page(c, page))
+
+    async def _change(self, operation: Operation[T]) -> T:
+        return await asyncio.wrap_future(self._submit(operation))

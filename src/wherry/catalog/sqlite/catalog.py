@@ -1,0 +1,120 @@
+"""The catalog in SQLite.
+
+Rule 1: every change goes through the one writer thread; every query runs on a reader thread
+with a connection of its own, and never waits for the writer. Lists have threads of their
+own, so that a request that sends a chunk never waits for them.
+
+Rule 2: several processes may open the same file. Nothing is remembered that another process
+could change unnoticed.
+
+Rule 3: while the file is missing or replaced, every query and change raises `StorageFailed`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from wherry.catalog.sql.catalog import SqlCatalog
+from wherry.catalog.sql.operations import Operation
+from wherry.catalog.sqlite import connections
+from wherry.catalog.sqlite.anchor import Anchor
+from wherry.catalog.sqlite.ballast import Ballast
+from wherry.catalog.sqlite.writer import Writer
+from wherry.core.errors import DiskFull
+
+T = TypeVar("T")
+
+#: How many queries run at once.
+READERS = 4
+#: How many pages of lists are read at once; more requests for pages wait.
+LISTERS = 1
+
+
+class SqliteCatalog(SqlCatalog):
+    """The catalog in one SQLite file, with its log and its ballast beside it."""
+
+    def __init__(self, where: str | Path) -> None:
+        """Open the database at this path or URL, and bring its tables up to date. Blocks.
+
+        Raises `ValueError` for an unknown kind of database, `RuntimeError` for one that is
+        not durable, `alembic.util.CommandError` for one that a newer Wherry created,
+        `DiskFull` or `StorageFailed` for one that cannot be used.
+        """
+        # The writer keeps one connection, and needs another one for each checkpoint.
+        url = connections.parse_url(where)
+        self._anchor: Anchor | None = None
+        self._engine = connections.open_engine(
+            url, READERS + LISTERS + 2, may_create=lambda: self._anchor is None
+        )
+        self._ballast: Ballast | None = None
+        try:
+            self._open(url)
+        except BaseException as error:
+            self._engine.dispose()
+            raise connections.failure(error) or error from error
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wherry-catalog-reader")
+        self._listers = ThreadPoolExecutor(LISTERS, thread_name_prefix="wherry-catalog-lister")
+        self._writer = Writer(self._engine, self._check_present, self._ballast)
+
+    def _open(self, url: URL) -> None:
+        if (path := connections.path_of(url)) is None:
+            connections.migrate(self._engine)
+            return
+        beside = path.absolute().with_name(f"{path.name}-ballast")
+        try:
+            connections.migrate(self._engine)
+        except SQLAlchemyError as error:
+            # On a full disk, even opening needs some room: the ballast of an earlier run is it.
+            is_full = isinstance(connections.failure(error), DiskFull)
+            if not (is_full and beside.exists() and (ballast := Ballast(beside)).give_up()):
+                raise
+            self._ballast = ballast
+            self._engine.dispose()
+            connections.migrate(self._engine)
+        self._anchor = Anchor(path.absolute(), connections.connect(url, may_create=False))
+        self._ballast = self._ballast or Ballast(beside)
+        self._ballast.fill()
+
+    def _submit(self, operation: Operation[T]) -> Future[T]:
+        return self._writer.submit(operation)
+
+    async def _read(self, query: Callable[[Connection], T]) -> T:
+        return await self._run(self._readers, query)
+
+    async def _read_list(self, query: Callable[[Connection], T]) -> T:
+        return await self._run(self._listers, query)
+
+    async def _run(self, threads: ThreadPoolExecutor, query: Callable[[Connection], T]) -> T:
+        def run() -> T:
+            self._check_present()
+            try:
+                with self._engine.connect() as connection:
+                    return query(connection)
+            except SQLAlchemyError as error:
+                raise connections.failure(error) or error from error
+
+        return await asyncio.wrap_future(threads.submit(run))
+
+    def _check_present(self) -> None:
+        if self._anchor is not None:
+            self._anchor.check()
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.close()
+        self._readers.shutdown()
+        self._listers.shutdown()
+        self._engine.dispose()
+        if self._anchor is not None:
+            self._anchor.close()
+        if self._ballast is not None:
+            self._ballast.close()
