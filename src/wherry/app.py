@@ -19,7 +19,7 @@ import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,19 +33,22 @@ from wherry.core.pages import FIRST_PAGE, PageRequest
 from wherry.core.upload import HOLDS_SPACE, State
 from wherry.engine import Context, Engine, Hooks
 from wherry.engine.stopping import is_server_stopping
-from wherry.events import Event, log_event
+from wherry.events import Event
+from wherry.locks import Locks, take_into
+from wherry.locks.files import FileLocks
 from wherry.metrics import Metrics
 from wherry.served import BEAT_EVERY, ServedClock
 from wherry.settings import Settings
 from wherry.storage import Storage
-from wherry.storage.disk import FileLock
 from wherry.storage.folders import RECORD, FolderAway
 from wherry.storage.local import LocalStorage
 
 log = logging.getLogger("wherry")
 
-#: How often a process looks whether it has to lead, in seconds.
-LOOK_EVERY = 1.0
+#: The lock of the process that leads.
+LEADER = "leader"
+#: How often a process tries to become the one that leads, in seconds.
+POLL_INTERVAL = 1.0
 
 _AWAY_AT_START = (
     ". The catalog knows uploads that should be in it, and it has none of them. Mount it or move "
@@ -134,6 +137,11 @@ def _check_catalog(settings: Settings) -> None:
         raise FileNotFoundError(errno.ENOENT, sentence, str(path))
 
 
+def open_locks(settings: Settings, storage: Storage) -> Locks:
+    """The locks of this data folder, which are only taken while the folder is there."""
+    return FileLocks(settings.data, storage.present, storage.capabilities.locks_ranges)
+
+
 def open_catalog(settings: Settings) -> Catalog:
     """Raises `OSError` as `_check_catalog` does."""
     _check_catalog(settings)
@@ -188,15 +196,17 @@ class App:
         clock = ServedClock.look(clock_file(self.settings))
         try:
             clock.start(await catalog.newest(), time.time())
-            yield self._build(open_storage(self.settings), catalog, clock)
+            context = self._build(open_storage(self.settings), catalog, clock)
+            yield Engine(context, self._hooks)
         finally:
             clock.close()
             await catalog.close()
 
-    def _build(self, storage: Storage, catalog: Catalog, clock: Callable[[], float]) -> Engine:
-        context = Context(
+    def _build(self, storage: Storage, catalog: Catalog, clock: Callable[[], float]) -> Context:
+        return Context(
             storage,
             catalog,
+            open_locks(self.settings, storage),
             self.settings,
             clock=clock,
             calendar=time.time,
@@ -205,7 +215,6 @@ class App:
             is_stopping=is_server_stopping,
             worker=self._standing.read if self.settings.assessment else None,
         )
-        return Engine(context, self._hooks)
 
     async def _start(self) -> Engine:
         async with AsyncExitStack() as running:  # a start that fails leaves nothing open
@@ -219,31 +228,35 @@ class App:
             # Before anything runs by this clock: from now on it goes.
             await asyncio.to_thread(clock.beat)
             running.push_async_callback(_end, asyncio.create_task(_beat(clock)))
-            engine = self._build(storage, catalog, clock)
+            context = self._build(storage, catalog, clock)
+            engine = Engine(context, self._hooks)
             await running.enter_async_context(engine.running())
-            running.push_async_callback(_end, asyncio.create_task(self._lead(engine)))
+            running.push_async_callback(_end, asyncio.create_task(self._lead(engine, context)))
             self._running = running.pop_all()
         return engine
 
-    async def _lead(self, engine: Engine) -> None:
+    async def _lead(self, engine: Engine, context: Context) -> None:
         """As soon as no other process does: sweep, and keep the worker running."""
-        while True:
-            try:
-                lock = FileLock.take(self.settings.data / "leader.lock")
-            except OSError:
-                lock = None
-                log_event(Event.BACKGROUND_FAILED, metrics=self.metrics, trace=True)
-            if lock is None:
-                await asyncio.sleep(LOOK_EVERY)
-                continue
-            with lock:
-                async with AsyncExitStack() as stack:
-                    await stack.enter_async_context(engine.sweeping())
-                    if self.settings.assessment:
-                        command = worker_command(self.settings)
-                        keeper = Supervisor(command, self._standing.write, self.metrics)
-                        await stack.enter_async_context(keeper)
-                    await asyncio.Event().wait()
+        with ExitStack() as held:
+            while True:
+                if await self._leads(held, context):
+                    break
+                await asyncio.sleep(POLL_INTERVAL)
+            async with AsyncExitStack() as stack:
+                await stack.enter_async_context(engine.sweeping())
+                if self.settings.assessment:
+                    command = worker_command(self.settings)
+                    keeper = Supervisor(command, self._standing.write, self.metrics)
+                    await stack.enter_async_context(keeper)
+                await asyncio.Event().wait()
+
+    async def _leads(self, held: ExitStack, context: Context) -> bool:
+        """Whether this process has the leader's lock now, in `held`."""
+        try:
+            return await until_returned(lambda: take_into(held, context.locks, LEADER))
+        except OSError:
+            context.log_event(Event.BACKGROUND_FAILED, trace=True)
+            return False
 
     async def stop(self) -> None:
         async with self._starting:
@@ -318,6 +331,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
             storage=LocalStorage(settings.data),
             date_of=lambda moment: _date_of(settings, moment),
             data=settings.data,
+            locks=FileLocks(settings.data),
         )
         assessing = worker.Assessing(policy=load_policy(settings.policy))
         worker.work(site, until_stdin_closes=until_stdin_closes, assessing=assessing)

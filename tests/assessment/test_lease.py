@@ -19,6 +19,7 @@ from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
 from wherry.storage.local import LocalStorage
 from wherry.testing.memory.catalog import MemoryCatalog
+from wherry.testing.memory.locks import MemoryLocks
 from wherry.testing.memory.storage import MemoryStorage
 
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ async def test_an_assessment_whose_workflow_failed_is_begun_anew(
     catalog: MemoryCatalog, tmp_path: Path
 ) -> None:
     storage = storage_with_the_file()
-    site = Site(catalog, storage, tmp_path)
+    site = Site(catalog, storage, tmp_path, MemoryLocks())
     workflows, stop = Failing(), asyncio.Event()
     assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
     worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
@@ -222,7 +223,7 @@ async def test_a_file_is_not_missing_while_the_storage_is_away(
 
     monkeypatch.setattr(storage, "present", present)
     storage.root.rename(tmp_path / "away")
-    site = Site(catalog, storage, tmp_path)
+    site = Site(catalog, storage, tmp_path, MemoryLocks())
     workflows, stop = Failing(), asyncio.Event()
     workflows.begun.append("before")  # so that the first one succeeds
     assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))

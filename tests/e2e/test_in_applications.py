@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,9 @@ from wherry.app import App
 from wherry.client import AsyncClient
 from wherry.core.limits import MiB
 from wherry.engine.stopping import is_server_stopping
+from wherry.locks.files import FileLocks
 from wherry.router import chunked_upload_router
 from wherry.settings import Settings
-from wherry.storage.disk import FileLock
 
 pytestmark = pytest.mark.anyio
 
@@ -138,19 +138,19 @@ async def test_a_process_that_could_not_lead_at_once_leads_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answers = iter([OSError(errno.EMFILE, "Too many open files"), None])
-    real, tries, led = FileLock.take, list[Path](), asyncio.Event()
+    real, tries, led = FileLocks.take, list[str](), asyncio.Event()
 
-    def take(path: Path) -> FileLock | None:
-        if path.name != "leader.lock":
-            return real(path)
-        tries.append(path)
+    def take(locks: FileLocks, name: str) -> AbstractContextManager[object] | None:
+        if name != "leader":
+            return real(locks, name)
+        tries.append(name)
         answer = next(answers, led)
         if isinstance(answer, OSError):
             raise answer
-        return None if answer is None else real(path)
+        return None if answer is None else real(locks, name)
 
-    monkeypatch.setattr("wherry.app.FileLock.take", take)
-    monkeypatch.setattr("wherry.app.LOOK_EVERY", 0.01)
+    monkeypatch.setattr("wherry.locks.files.FileLocks.take", take)
+    monkeypatch.setattr("wherry.app.POLL_INTERVAL", 0.01)
     monkeypatch.setattr("wherry.engine.sweeping.Sweeping.tidy", lambda _: led_now(led))
     async with App(Settings(data=tmp_path, assessment=False)).lifespan():
         with anyio.fail_after(20):

@@ -11,12 +11,13 @@ from typing import Any
 import anyio.to_thread
 import pytest
 
-from wherry.app import open_catalog, open_storage
+from wherry.app import open_catalog, open_locks, open_storage
 from wherry.body import Ended, Sink
 from wherry.catalog import Catalog
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import Upload
 from wherry.engine import Context, Engine, Hooks
+from wherry.locks import Locks
 from wherry.settings import Settings
 from wherry.storage import Storage
 
@@ -64,6 +65,10 @@ class World:
     settings: Settings
     now: float = 1_000_000.0
     ids: Any = field(default_factory=count)
+    locks: Locks = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.locks = open_locks(self.settings, self.storage)
 
     def unfinished(self, upload_id: str) -> Path:
         """Where local storage has an upload's bytes until they are finished."""
@@ -84,6 +89,7 @@ class World:
             Context(
                 storage or self.storage,
                 catalog or self.catalog,
+                self.locks,
                 self.settings,
                 clock=lambda: self.now,
                 new_id=lambda: f"{next(self.ids):032d}",

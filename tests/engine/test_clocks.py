@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, settings_in
 
-from wherry.app import open_catalog, open_storage
+from wherry.app import open_catalog, open_locks, open_storage
 from wherry.core.errors import Busy
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Create, Write
@@ -65,6 +65,7 @@ class Machine:
             Context(
                 self.storage,
                 self.catalog,
+                open_locks(self.settings, self.storage),
                 self.settings,
                 clock=self.clock,
                 calendar=lambda: self.wall,

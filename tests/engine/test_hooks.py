@@ -148,17 +148,17 @@ async def test_a_hook_that_never_returns_does_not_hold_up_the_end_of_the_server(
     assert (await world.catalog.load(upload.id)).calls.lost == 0
     # While it goes on in there, no other process calls it.
     world.now += world.settings.completion_lease
-    assert await _claim(world, upload.id) is None
+    assert await _lock(world, upload.id) is None
     let_go.set()
-    while (right := await _claim(world, upload.id)) is None:
+    while (right := await _lock(world, upload.id)) is None:
         await asyncio.sleep(0.01)
     right.__exit__(None, None, None)  # type: ignore[attr-defined]
     second = world.engine(hooks=Hooks(on_complete=lambda _: "again"))
     assert (await second.complete(ALICE, upload.id)).assessment_id == "again"
 
 
-async def _claim(world: World, upload_id: str) -> object:
-    return await asyncio.to_thread(world.storage.claim, upload_id)
+async def _lock(world: World, upload_id: str) -> object:
+    return await asyncio.to_thread(world.locks.take, f"completing/{upload_id}")
 
 
 async def test_an_overdue_coroutine_is_cancelled_and_called_again_when_asked(
@@ -313,7 +313,7 @@ async def test_a_completion_that_waits_for_the_lock_is_said_to_be_taken_up_once(
     await world.catalog.update(
         upload.id, lambda u: u.completing("stopped", world.now, world.now + lease)
     )
-    right = world.storage.claim(upload.id)
+    right = world.locks.take(f"completing/{upload.id}")
     assert right is not None
     with right:
         world.now += lease

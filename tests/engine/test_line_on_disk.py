@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -25,7 +24,6 @@ from wherry.core.errors import DiskFull
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
-from wherry.storage import disk as system
 
 pytestmark = pytest.mark.anyio
 
@@ -213,7 +211,7 @@ async def test_a_process_that_is_stuck_there_makes_others_wait_and_not_hang(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wherry.engine.admitting.PATIENCE", 0.1)
-    stuck = world.storage.exclude()
+    stuck = world.locks.take("line")
     assert stuck is not None
     engine = world.engine()
     with stuck:
@@ -290,16 +288,3 @@ async def test_an_ordinary_upload_that_is_cancelled_leaves_nothing_in_the_line(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await world.catalog.line(world.now)).places == ()
-
-
-async def test_a_lock_among_processes_does_not_live_on_in_a_forked_child(tmp_path: Path) -> None:
-    path = tmp_path / "some.lock"
-    lock = system.FileLock.take(path)
-    assert lock is not None
-    assert system.FileLock.take(path) is None
-    assert system.FileLock._held
-    system.FileLock._forget()  # what a child does, which here is this process
-    again = system.FileLock.take(path)
-    assert again is not None
-    with again:
-        assert system.FileLock.take(path) is None

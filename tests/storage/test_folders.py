@@ -41,7 +41,6 @@ VERBS: dict[str, Callable[[LocalStorage], object]] = {
     "check": lambda s: s.check(),
     "present": lambda s: s.present(),
     "space": lambda s: s.space(),
-    "exclude": lambda s: s.exclude(),
     "reserve": lambda s: s.reserve(OTHER, 1),
     "open": lambda s: s.open(UPLOAD, Range(0, 1)),
     "head": lambda s: s.head(UPLOAD, 1),

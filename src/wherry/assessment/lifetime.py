@@ -10,19 +10,21 @@ the others wait, and one of them goes on when it dies.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import os
 import selectors
 import signal
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Never
 
+from wherry.body import until_returned
 from wherry.events import Event, log_event
+from wherry.locks import Locks, take_into
 
+#: The lock of the worker that works.
+LOCK = "worker"
 #: How often a waiting worker tries to become the one that works, in seconds.
 TRY_EVERY = 0.5
 #: How long a worker may take to end once it should, in seconds.
@@ -85,22 +87,15 @@ def end_now() -> Never:
 
 
 @asynccontextmanager
-async def only_one(path: Path, stop: asyncio.Event) -> AsyncIterator[bool]:
-    """Wait until no other process holds the lock `path`; False if `stop` came first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
+async def only_one(locks: Locks, stop: asyncio.Event) -> AsyncIterator[bool]:
+    """Wait until no other process has the worker's lock; False if `stop` came first."""
+    with ExitStack() as held:
         while not stop.is_set():
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                await sleep_or(stop, TRY_EVERY)
-                continue
-            yield True
-            return
+            if await until_returned(lambda: take_into(held, locks, LOCK)):
+                yield True
+                return
+            await sleep_or(stop, TRY_EVERY)
         yield False
-    finally:
-        os.close(descriptor)
 
 
 async def sleep_or(stop: asyncio.Event, seconds: float) -> None:

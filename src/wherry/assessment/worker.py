@@ -44,6 +44,7 @@ from wherry.core.assessment import LeaseLost
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import Upload
 from wherry.events import Event, log_event
+from wherry.locks import Locks
 from wherry.storage import Storage, StoredFile
 
 if TYPE_CHECKING:
@@ -79,13 +80,14 @@ class Site:
     """Where a worker finds what it needs.
 
     `date_of(moment)` gives the Unix seconds of a moment of the clock of deadlines.
-    `data` is the folder for the lock, for what steps draw until storage has it, and, unless
+    `data` is the folder for what steps draw until storage has it and, unless
     `database_url` says otherwise, for the workflows' own database.
     """
 
     catalog: Catalog
     storage: Storage
     data: Path
+    locks: Locks
     database_url: str | None = None
     date_of: Callable[[float], float] = lambda moment: moment
 
@@ -103,7 +105,7 @@ def work(
 ) -> Never:
     """Process assessments until SIGTERM or the end of the standard input; then end the process.
 
-    With `until_stdin_closes`, one process over `site.data` works and the others wait for
+    With `until_stdin_closes`, one process over `site.locks` works and the others wait for
     its end. Call it on the main thread. Raises what the databases raise at the start.
     """
     try:
@@ -121,7 +123,7 @@ async def _work(site: Site, until_stdin_closes: bool, assessing: Assessing) -> N
     try:
         if until_stdin_closes:
             stop_when_closed(0, stop)
-            async with only_one(site.data / "worker.lock", stop) as is_the_one:
+            async with only_one(site.locks, stop) as is_the_one:
                 if is_the_one:
                     await run_worker(site, stop, assessing, say_to_supervisor)
         else:

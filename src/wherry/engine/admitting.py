@@ -27,7 +27,10 @@ from wherry.core.errors import DiskFull, InLine, NeverFits, UploadError
 from wherry.core.upload import State, Upload
 from wherry.engine.context import Context
 from wherry.events import Event
+from wherry.locks import take_into
 
+#: The lock of the process that admits.
+LOCK = "line"
 #: How long a process waits for another to let in, in seconds. It is at it again in a second.
 PATIENCE = 5.0
 #: In a line longer than this, places are told that are at most so old, in seconds.
@@ -77,16 +80,13 @@ class Admitting:
     async def alone(self) -> AsyncIterator[bool]:
         """Whether nobody else lets in meanwhile, in any process; False: somebody is stuck at it."""
 
-        def take() -> bool:
-            right = self._context.storage.exclude()
-            if right is not None:
-                held.enter_context(right)
-            return right is not None
-
+        context = self._context
         give_up = anyio.current_time() + PATIENCE
         async with self._one_at_a_time:
             with ExitStack() as held:
-                while not (is_alone := await self._context.on_thread(take)):
+                while not (
+                    is_alone := await context.on_thread(take_into, held, context.locks, LOCK)
+                ):
                     if anyio.current_time() > give_up:
                         break
                     await anyio.sleep(0.005)

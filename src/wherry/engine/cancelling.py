@@ -27,7 +27,7 @@ class Cancelling:
         if before.state is State.COMPLETING:
             # The lease alone does not tell: a process that was stopped for longer than its
             # lease is in the middle of a hook, and goes on with it when it is woken up.
-            async with self._context.claimed(upload_id):
+            async with self._context.locked(upload_id):
                 return await self._cancel(before)
         if before.state is State.WAITING:
             # Another task may be admitting it: it has reserved the space and is about to

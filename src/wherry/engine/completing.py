@@ -105,7 +105,7 @@ class Completing:
             return upload
         # The lease tells others who completes it. The lock keeps them out even when this
         # process is stopped for longer than its lease, and wakes up in the middle of a hook.
-        async with context.claimed(upload_id) as right:
+        async with context.locked(upload_id) as right:
             try:
                 return await self._complete_alone(upload, digest)
             finally:

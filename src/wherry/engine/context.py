@@ -23,6 +23,7 @@ from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.core.worker import Worker
 from wherry.events import Event, Facts, log_event
+from wherry.locks import Locks, take_into
 from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
@@ -53,6 +54,7 @@ class Context:
 
     storage: Storage
     catalog: Catalog
+    locks: Locks
     settings: Settings
     clock: Callable[[], float]
     new_id: Callable[[], str]
@@ -116,18 +118,11 @@ class Context:
             raise self.as_upload_error(error) from error
 
     @asynccontextmanager
-    async def claimed(self, upload_id: str) -> AsyncIterator[ExitStack]:
-        """Alone with the end of this upload; what is yielded holds the right. Raises `Busy`."""
-
-        def claim(stack: ExitStack) -> bool:
-            # On the thread: whoever is cancelled while it runs must still give the right back.
-            right = self.storage.claim(upload_id)
-            if right is not None:
-                stack.enter_context(right)
-            return right is not None
-
+    async def locked(self, upload_id: str) -> AsyncIterator[ExitStack]:
+        """Alone with the end of this upload; what is yielded holds the lock. Raises `Busy`."""
         with ExitStack() as stack:
-            if not await self.on_thread(claim, stack):
+            name = f"completing/{upload_id}"
+            if not await self.on_thread(take_into, stack, self.locks, name):
                 raise Busy("completing this upload")
             yield stack
 

@@ -20,7 +20,6 @@ libraries that open nothing else.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -133,19 +132,6 @@ class Storage(Protocol):
 
     def space(self) -> Space:
         """The volume's bytes in all, and those still free."""
-
-    def exclude(self) -> AbstractContextManager[object] | None:
-        """The right to promise space, of one process at a time; None while another has it.
-
-        It is given back at the end of its context, and when the process ends.
-        """
-
-    def claim(self, upload_id: str) -> AbstractContextManager[object] | None:
-        """The right to end this upload, of one caller at a time; None while another has it.
-
-        It is given back at the end of its context, and when the process ends, never while
-        the process is only stopped. Without `locks_ranges` everybody gets it.
-        """
 
     def reserve(self, upload_id: str, length: int) -> None:
         """Make a place of `length` bytes. Raises `DiskFull`, or `NeverFits` for a file

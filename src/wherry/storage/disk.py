@@ -16,8 +16,6 @@ import os
 import resource
 import struct
 import sys
-from pathlib import Path
-from typing import ClassVar, Self
 
 from wherry.core.ranges import Range
 
@@ -106,54 +104,3 @@ def largest_below(length: int) -> int:
 
 #: Whether ranges can be locked on this system at all.
 LOCKS = sys.platform == "linux"
-
-
-class FileLock:
-    """A lock among processes, by a file that stays. It ends with its process, also by kill -9.
-
-    A forked child has the same open file: it closes its own, or the lock would live on
-    with it when its parent has died.
-    """
-
-    _held: ClassVar[set[int]] = set()
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._held.add(fd)
-
-    @classmethod
-    def take(cls, path: Path, within: Range | None = None) -> Self | None:
-        """None while somebody else has it. Never waits. Raises `OSError`.
-
-        `within`: only these bytes of the file; they need not exist.
-        """
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if within is None:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            elif not lock(fd, within):
-                raise BlockingIOError
-        except BlockingIOError:
-            os.close(fd)
-            return None
-        except OSError:
-            os.close(fd)
-            raise
-        return cls(fd)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._fd in self._held:
-            self._held.discard(self._fd)
-            os.close(self._fd)
-
-    @classmethod
-    def _forget(cls) -> None:
-        for fd in cls._held:
-            os.close(fd)
-        cls._held.clear()
-
-
-os.register_at_fork(after_in_child=FileLock._forget)

@@ -26,9 +26,8 @@ import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
 
@@ -160,22 +159,6 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError):
             return 0
         return max(place.st_size - place.st_blocks * 512, 0)
-
-    def exclude(self) -> AbstractContextManager[object] | None:
-        """The right to promise space, of one process at a time; None while another has it."""
-        self._folders.verify()  # a file made in another folder would be no lock
-        return disk.FileLock.take(self._root / "line.lock")
-
-    def claim(self, upload_id: str) -> AbstractContextManager[object] | None:
-        """The right to end this upload, of one caller at a time; None while another has it.
-
-        One byte of one file stands for each upload: a file for each would come and go.
-        """
-        if not self._capabilities.locks_ranges:
-            return nullcontext()
-        self._folders.verify()
-        at = int.from_bytes(sha256(check_upload_id(upload_id).encode()).digest()[:7])
-        return disk.FileLock.take(self._root / "completing.lock", Range(at, at + 1))
 
     # Unfinished bytes.
 

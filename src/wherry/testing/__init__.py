@@ -2,7 +2,8 @@
 
 storage   check_storage: what every storage promises
 catalog   check_catalog: what every catalog promises
-memory    MemoryStorage, MemoryCatalog: both promises kept, without a disk
+locks     check_locks: what all locks promise
+memory    MemoryStorage, MemoryCatalog, MemoryLocks: all promises kept, without a disk
 proxy     LimitingProxy: a proxy that refuses large bodies, with faults to order
 nginx     a real nginx in front of a server
 faults    crash_points: a run, crashed at every point of it

@@ -168,35 +168,6 @@ def a_range_has_one_writer(storage: Storage) -> None:
         pass
 
 
-def one_at_a_time_may_promise_space(storage: Storage) -> None:
-    right = storage.exclude()
-    assert right is not None
-    with right:
-        assert storage.exclude() is None
-    again = storage.exclude()
-    assert again is not None
-    with again:
-        pass
-
-
-def one_at_a_time_may_end_an_upload(storage: Storage) -> None:
-    if not storage.capabilities.locks_ranges:
-        return
-    upload_id, other = _reserved(storage), _reserved(storage)
-    right = storage.claim(upload_id)
-    assert right is not None
-    with right:
-        assert storage.claim(upload_id) is None
-        its_own = storage.claim(other)
-        assert its_own is not None
-        with its_own:
-            pass
-    again = storage.claim(upload_id)
-    assert again is not None
-    with again:
-        pass
-
-
 def a_finished_file_is_known_to_be_there_or_not(storage: Storage) -> None:
     upload_id = _reserved(storage)
     file = storage.finished_file(upload_id, ".mp4")
@@ -435,8 +406,6 @@ CHECKS: tuple[Check, ...] = (
     what_is_finished_takes_no_byte,
     the_head_is_the_beginning,
     a_range_has_one_writer,
-    one_at_a_time_may_promise_space,
-    one_at_a_time_may_end_an_upload,
     a_finished_file_is_known_to_be_there_or_not,
     a_writer_stays_in_its_range,
     deleting_removes_everything,

@@ -14,6 +14,7 @@ from wherry.assessment.confine import Bounds
 from wherry.assessment.steps import PLAN, current_plan
 from wherry.assessment.worker import Assessing, Pace, Site, work
 from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.locks.files import FileLocks
 from wherry.storage.local import LocalStorage
 
 
@@ -25,6 +26,7 @@ def main() -> None:
             SqliteCatalog(data / "catalog.sqlite"),
             LocalStorage(data),
             data,
+            FileLocks(data),
         ),
         until_stdin_closes=options.get("until_stdin_closes", False),
         assessing=assessing(options),

@@ -11,7 +11,6 @@ import errno
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -124,8 +123,6 @@ class MemoryStorage:
         self._pictures = MemoryPictures()
         self._places: dict[str, _Place] = {}
         self._lock = Lock()
-        self._exclusive = Lock()
-        self._claimed: set[str] = set()
 
     @property
     def pictures(self) -> MemoryPictures:
@@ -147,24 +144,6 @@ class MemoryStorage:
         finished = sum(len(data) for data, _ in self._finished.values())
         reserved = sum(place.length for place in self._places.values())
         return Space(self._capacity, self._capacity - finished - reserved)
-
-    def exclude(self) -> AbstractContextManager[object] | None:
-        """The right to promise space, of one at a time; None while another has it."""
-        if not self._exclusive.acquire(blocking=False):
-            return None
-        stack = ExitStack()
-        stack.callback(self._exclusive.release)
-        return stack
-
-    def claim(self, upload_id: str) -> AbstractContextManager[object] | None:
-        """The right to end this upload, of one caller at a time; None while another has it."""
-        with self._lock:
-            if check_upload_id(upload_id) in self._claimed:
-                return None
-            self._claimed.add(upload_id)
-        stack = ExitStack()
-        stack.callback(self._claimed.discard, upload_id)
-        return stack
 
     def reserve(self, upload_id: str, length: int) -> None:
         """Make a place of `length` bytes; called again, keep what is in it. Raises `DiskFull`."""
