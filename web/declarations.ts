@@ -1,13 +1,14 @@
 /**
- * Writes the types of the built file into one file beside it: chunkedUploadApi.d.ts.
+ * Writes the types of the built files beside them: chunkedUploadApi.d.ts and useUpload.d.ts.
  *
- * It puts together what `src/core/index.ts` exports, from the declarations that tsc made.
+ * The first puts together what `src/core/index.ts` exports, from the declarations that tsc made.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 
 const built = (name: string) =>
-  readFileSync(new URL(`dist/core/${name}.d.ts`, import.meta.url), 'utf8')
+  readFileSync(new URL(`dist/${name}.d.ts`, import.meta.url), 'utf8')
 
 /** The declaration of `name`, in one line, with its comment. */
 function declaration(name: string, source: string): string {
@@ -18,15 +19,19 @@ function declaration(name: string, source: string): string {
 }
 
 const parts = ["/** The types of Wherry's browser client: keep this file beside chunkedUploadApi.js. */\n"]
-for (const line of built('index').trim().split('\n')) {
+for (const line of built('core/index').trim().split('\n')) {
   const [, what, from] = /^export (?:type )?(\*|\{.*\}) from '\.\/(\w+)';$/.exec(line) ?? []
   if (!what || !from) throw new Error(`index.ts exports in a way that is new here: ${line}`)
-  const source = built(from)
+  const source = built(`core/${from}`)
   if (what === '*') parts.push(source)
   else parts.push(...what.slice(1, -1).split(',').map((name) => declaration(name.trim(), source)))
 }
 
 const together = parts.join('')
 if (/^import\b/m.test(together)) throw new Error('what everything is exported of imports something')
-const target = process.argv[2] ?? new URL('../src/wherry/static/chunkedUploadApi.d.ts', import.meta.url)
-writeFileSync(target, together)
+const folder = process.argv[2] ?? new URL('../src/wherry/static', import.meta.url).pathname
+writeFileSync(join(folder, 'chunkedUploadApi.d.ts'), together)
+
+const hook = built('react/useUpload').replaceAll("from '../core'", "from './chunkedUploadApi.js'")
+if (/from '\.\.\//.test(hook)) throw new Error('the hook imports more than React and the client')
+writeFileSync(join(folder, 'useUpload.d.ts'), hook)

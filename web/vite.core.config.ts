@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { defineConfig, type Plugin } from 'vite'
 
 const python = readFileSync(new URL('../src/wherry/__init__.py', import.meta.url), 'utf8')
-const version = /__version__ = "(.+)"/.exec(python)?.[1]
+export const version = /__version__ = "(.+)"/.exec(python)?.[1]
 if (!version) throw new Error('src/wherry/__init__.py says no version')
 
 const banner = `/*
@@ -28,7 +28,7 @@ const banner = `/*
  */`
 
 /** The bundler takes the blank before the star away. */
-const stars: Plugin = {
+export const stars: Plugin = {
   name: 'stars',
   generateBundle(_, bundle) {
     for (const file of Object.values(bundle)) {

@@ -21,7 +21,9 @@ def first_column(title: str) -> set[str]:
 
 
 def members(interface: str) -> set[str]:
-    source = (WEB / "src" / "core" / "types.ts").read_text()
+    source = "".join(
+        (WEB / "src" / name).read_text() for name in ("core/types.ts", "react/useUpload.ts")
+    )
     [body] = re.findall(rf"^export interface {interface} {{\n(.*?)^}}", source, re.M | re.S)
     return set(re.findall(r"^  (?:readonly )?(\w+)\??[:(]", body, re.M))
 
@@ -48,6 +50,10 @@ def test_every_state_is_there() -> None:
 
 def test_every_member_of_an_upload_is_there() -> None:
     assert first_column("An upload") == members("Upload")
+
+
+def test_every_field_of_the_react_hook_is_there() -> None:
+    assert first_column("The React hook") == members("UseUpload")
 
 
 def test_everything_that_is_exported_is_there() -> None:

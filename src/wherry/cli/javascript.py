@@ -14,9 +14,14 @@ def register(app: typer.Typer) -> None:
 
 def javascript(
     types: Annotated[
-        bool, typer.Option("--types", help="Print its types, for TypeScript: a .d.ts file.")
+        bool, typer.Option("--types", help="Print the TypeScript types of the file: a .d.ts file.")
+    ] = False,
+    react: Annotated[
+        bool,
+        typer.Option("--react", help="Print the React hook useUpload, to keep beside the client."),
     ] = False,
 ) -> None:
-    """Print the browser client: one file without dependencies, to keep beside your own."""
-    name = "chunkedUploadApi.d.ts" if types else "chunkedUploadApi.js"
-    typer.echo((files("wherry") / "static" / name).read_bytes(), nl=False)
+    """Print the browser client: one file without dependencies, to keep among your own."""
+    name = "useUpload" if react else "chunkedUploadApi"
+    ending = "d.ts" if types else "js"
+    typer.echo((files("wherry") / "static" / f"{name}.{ending}").read_bytes(), nl=False)

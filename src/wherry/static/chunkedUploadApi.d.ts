@@ -178,6 +178,12 @@ export interface Upload {
 export declare function createUpload(file: Blob, options?: UploadOptions): Upload;
 /** What holds for all uploads; each one's own options come before it. */
 export declare const defaults: UploadOptions;
+/**
+ * For a page that goes away: pause it for good, and let go of its file.
+ *
+ * Its promise rejects with `Aborted`; what has arrived stays on the server, to be gone on with.
+ */
+export declare function leave(upload: Upload): void;
 /** One ordinary request where the file is small, and chunks where it is not or is refused. */
 export declare function smartUpload(file: Blob, onProgress?: OnProgress, options?: UploadOptions): Promise<UploadResult>;
 /** One ordinary request with the file in the form field `file`. */

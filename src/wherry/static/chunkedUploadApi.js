@@ -1820,6 +1820,15 @@ async function smartUpload(file, onProgress, options = {}) {
 		...options
 	}, "smart").start();
 }
+/**
+ * For a page that goes away: pause it for good, and let go of its file.
+ *
+ * Its promise rejects with `Aborted`; what has arrived stays on the server, to be gone on with.
+ */
+function leave(upload) {
+	upload.pause();
+	if (upload instanceof OneUpload) upload.leave();
+}
 var OneUpload = class {
 	how;
 	world;
@@ -1969,4 +1978,4 @@ var OneUpload = class {
 function unique() {
 	return `unique-${[...crypto.getRandomValues(/* @__PURE__ */ new Uint32Array(4))].map((number) => number.toString(16)).join("")}`;
 }
-export { Aborted, AnswerLost, ConnectionLost, FileChanged, GaveUp, NoRoom, NoSpace, Refused, ServerFailed, TooLarge, Unauthorized, UnexpectedAnswer, UploadFailure, UploadGone, createUpload, defaults, smartUpload, uploadVideo, uploadVideoChunked };
+export { Aborted, AnswerLost, ConnectionLost, FileChanged, GaveUp, NoRoom, NoSpace, Refused, ServerFailed, TooLarge, Unauthorized, UnexpectedAnswer, UploadFailure, UploadGone, createUpload, defaults, leave, smartUpload, uploadVideo, uploadVideoChunked };

@@ -1,3 +1,3 @@
 export * from './errors'
 export type * from './types'
-export { createUpload, defaults, smartUpload, uploadVideo, uploadVideoChunked } from './upload'
+export { createUpload, defaults, leave, smartUpload, uploadVideo, uploadVideoChunked } from './upload'

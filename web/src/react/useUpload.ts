@@ -12,8 +12,7 @@
  */
 
 import { useCallback, useEffect, useRef, useState } from 'react'
-import { createUpload, UploadFailure } from '../core'
-import { leave } from '../core/upload'
+import { createUpload, leave, UploadFailure } from '../core'
 import type { Upload, UploadDetails, UploadOptions, UploadResult } from '../core'
 
 /** How often numbers are shown anew, in milliseconds. */

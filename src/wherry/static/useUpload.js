@@ -1,0 +1,149 @@
+/*
+ * Wherry's React hook 0.1.0.dev0. MIT licence.
+ *
+ * Put it beside chunkedUploadApi.js, which it imports. It needs React 18 or newer.
+ *
+ *   import { useUpload } from './api/useUpload'
+ *   const upload = useUpload()
+ *   <input type="file" onChange={(event) => upload.start(event.target.files[0])} />
+ *   <progress max={100} value={upload.percent} />
+ *
+ * It is made from TypeScript; change it there (web/ in the repository), not here.
+ */
+import { useCallback, useEffect, useRef, useState } from "react";
+import { UploadFailure, createUpload, leave } from "./chunkedUploadApi.js";
+// src/react/useUpload.ts
+/**
+ * One upload as a React component sees it.
+ *
+ *     const upload = useUpload({ endpoint: '/api' })
+ *     <input type="file" onChange={(e) => upload.start(e.target.files[0])} />
+ *     <progress max={100} value={upload.percent} />
+ *
+ * Rule 1: a component that goes away sends nothing more. What is safe on the server
+ * stays there; the same file given again goes on.
+ *
+ * Rule 2: a change of state is shown at once, a change of numbers ten times a second.
+ */
+/** How often numbers are shown anew, in milliseconds. */
+var EVERY = 100;
+var NOTHING = {
+	file: null,
+	percent: 0,
+	details: null,
+	uploadId: null,
+	result: null,
+	failure: null
+};
+/** The options of `createUpload`; those given when `start` is called are used. */
+function useUpload(options = {}) {
+	const [shown, show] = useState(NOTHING);
+	const latest = useRef(options);
+	latest.current = options;
+	const current = useRef(null);
+	const timer = useRef(void 0);
+	useEffect(() => () => {
+		clearTimeout(timer.current);
+		if (current.current) leave(current.current);
+		current.current = null;
+	}, []);
+	const run = useCallback((upload) => {
+		const change = (more) => {
+			if (current.current !== upload) return;
+			clearTimeout(timer.current);
+			timer.current = void 0;
+			const facts = {
+				details: upload.details,
+				uploadId: upload.uploadId
+			};
+			show((before) => ({
+				...before,
+				...facts,
+				...more
+			}));
+		};
+		change({ failure: null });
+		upload.start().then((result) => change({
+			result,
+			percent: 100
+		}), (error) => {
+			const cancelled = upload.details.state === "cancelled";
+			change({ failure: cancelled ? null : asFailure(error) });
+		});
+	}, []);
+	const start = useCallback((file) => {
+		if (current.current) leave(current.current);
+		clearTimeout(timer.current);
+		timer.current = void 0;
+		const { onProgress, ...rest } = latest.current;
+		let state = "";
+		let percent = 0;
+		const upload = createUpload(file, {
+			...rest,
+			onProgress: (now, details) => {
+				latest.current.onProgress?.(now, details);
+				if (current.current !== upload) return;
+				percent = now;
+				const paint = () => {
+					timer.current = void 0;
+					const facts = {
+						details: upload.details,
+						uploadId: upload.uploadId
+					};
+					show((before) => ({
+						...before,
+						...facts,
+						percent
+					}));
+				};
+				if (details.state !== state) {
+					state = details.state;
+					clearTimeout(timer.current);
+					paint();
+				} else timer.current ??= setTimeout(paint, EVERY);
+			}
+		});
+		current.current = upload;
+		show({
+			...NOTHING,
+			file,
+			details: upload.details
+		});
+		run(upload);
+	}, [run]);
+	const again = useCallback(() => {
+		if (current.current) run(current.current);
+	}, [run]);
+	const pause = useCallback(() => current.current?.pause(), []);
+	const resume = useCallback(() => current.current?.resume(), []);
+	const cancel = useCallback(async () => {
+		const upload = current.current;
+		if (!upload) return;
+		try {
+			await upload.cancel();
+		} catch {}
+		if (current.current !== upload) return;
+		show((before) => ({
+			...before,
+			details: {
+				...upload.details,
+				state: "cancelled"
+			},
+			failure: null
+		}));
+	}, []);
+	return {
+		...shown,
+		start,
+		again,
+		pause,
+		resume,
+		cancel
+	};
+}
+function asFailure(error) {
+	if (error instanceof UploadFailure) return error;
+	const message = error instanceof Error ? error.message : String(error);
+	return new UploadFailure(message, { cause: error });
+}
+export { useUpload };
