@@ -31,13 +31,13 @@ from wherry.catalog import Catalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.pages import FIRST_PAGE, PageRequest
 from wherry.core.upload import HOLDS_SPACE, State
+from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
 from wherry.engine import Context, Engine, Hooks
 from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event
 from wherry.locks import Locks, take_into
 from wherry.locks.files import FileLocks
 from wherry.metrics import Metrics
-from wherry.served import BEAT_EVERY, ServedClock
 from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.storage.folders import RECORD, FolderAway
@@ -193,7 +193,7 @@ class App:
         """An engine for a command: nothing runs beside it, a server may run elsewhere."""
         await check_folders(self.settings)
         catalog = open_catalog(self.settings)
-        clock = ServedClock.look(clock_file(self.settings))
+        clock = DeadlineClock.open_to_read(clock_file(self.settings))
         try:
             clock.start(await catalog.newest(), time.time())
             context = self._build(open_storage(self.settings), catalog, clock)
@@ -222,7 +222,7 @@ class App:
             storage = await asyncio.to_thread(open_storage, self.settings)
             catalog = await asyncio.to_thread(open_catalog, self.settings)
             running.push_async_callback(catalog.close)
-            clock = await asyncio.to_thread(ServedClock.open, clock_file(self.settings))
+            clock = await asyncio.to_thread(DeadlineClock.open, clock_file(self.settings))
             running.callback(clock.close)
             clock.start(await catalog.newest(), time.time())
             # Before anything runs by this clock: from now on it goes.
@@ -272,10 +272,10 @@ class App:
             await self.stop()
 
 
-async def _beat(clock: ServedClock) -> None:
+async def _beat(clock: DeadlineClock) -> None:
     """For as long as this process serves."""
     while True:
-        await asyncio.sleep(BEAT_EVERY)
+        await asyncio.sleep(BEAT_INTERVAL)
         await until_returned(clock.beat)  # whoever ends this closes the clock next
 
 
@@ -310,7 +310,7 @@ def log_to_stderr() -> None:
 
 def _date_of(settings: Settings, moment: float) -> float:
     """Unix seconds of a moment of the clock of deadlines, in a process that does not serve."""
-    clock = ServedClock.look(clock_file(settings))
+    clock = DeadlineClock.open_to_read(clock_file(settings))
     try:
         now = time.time()
         clock.start(None, now)

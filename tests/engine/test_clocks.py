@@ -21,9 +21,9 @@ from wherry.core.errors import Busy
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
+from wherry.deadline_clock import LONGEST_PAUSE, DeadlineClock
 from wherry.engine import Context, Engine
 from wherry.engine.sweeping import ORPHAN_GRACE
-from wherry.served import MOST, ServedClock
 from wherry.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -32,7 +32,7 @@ BOB = Caller("bob")
 HOUR, DAY = 3600.0, 86400.0
 DATA = b"x" * 100
 #: What may be lost or won of a deadline by one outage, in seconds.
-SLACK = 2 * MOST
+SLACK = 2 * LONGEST_PAUSE
 
 
 @dataclass
@@ -58,7 +58,7 @@ class Machine:
         await self.begin()
 
     async def begin(self) -> None:
-        self.clock = ServedClock.open(self.folder / "served.clock", lambda: self.steady)
+        self.clock = DeadlineClock.open(self.folder / "served.clock", lambda: self.steady)
         self.clock.start(await self.catalog.newest(), self.wall)
         self.clock.beat()
         self.engine = Engine(

@@ -10,7 +10,7 @@ import pytest
 
 from wherry import app as app_module
 from wherry.app import App
-from wherry.served import ServedClock
+from wherry.deadline_clock import DeadlineClock
 from wherry.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -39,13 +39,13 @@ async def test_the_clock_is_closed_only_when_its_last_beat_is_over(
     beating, go_on = threading.Event(), threading.Event()
     told: list[str] = []
 
-    class Slow(ServedClock):
+    class Slow(DeadlineClock):
         def beat(self) -> None:
             beating.set()
             go_on.wait(60)
             told.append("beat")
 
-    monkeypatch.setattr(app_module, "BEAT_EVERY", 0.001)
+    monkeypatch.setattr(app_module, "BEAT_INTERVAL", 0.001)
     task = asyncio.create_task(app_module._beat(Slow(None)))
     while not beating.is_set():
         await asyncio.sleep(0.001)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wherry.served import MOST, Beat, ServedClock
+from wherry.deadline_clock import LONGEST_PAUSE, Beat, DeadlineClock
 
 START = 1_000_000.0
 
@@ -22,15 +22,15 @@ class Machine:
 
     path: Path
     steady: float = 5000.0
-    clocks: list[ServedClock] = field(default_factory=list)
+    clocks: list[DeadlineClock] = field(default_factory=list)
 
-    def process(self, newest: float | None = None, date: float = START) -> ServedClock:
-        clock = ServedClock.open(self.path, lambda: self.steady)
+    def process(self, newest: float | None = None, date: float = START) -> DeadlineClock:
+        clock = DeadlineClock.open(self.path, lambda: self.steady)
         clock.start(newest, date)
         self.clocks.append(clock)
         return clock
 
-    def serve(self, clock: ServedClock, seconds: int) -> None:
+    def serve(self, clock: DeadlineClock, seconds: int) -> None:
         for _ in range(seconds):
             self.steady += 1
             clock.beat()
@@ -60,7 +60,7 @@ def test_a_time_without_a_server_counts_for_next_to_nothing(
     machine.serve(first, 100)
     machine.steady = steady
     second = machine.process(date=START + 172800.0)
-    assert START + 100 <= second() <= START + 100 + MOST
+    assert START + 100 <= second() <= START + 100 + LONGEST_PAUSE
     begun = second()
     second.beat()
     machine.serve(second, 10)
@@ -71,13 +71,13 @@ def test_a_process_that_does_not_serve_sees_the_same_and_moves_nothing(machine: 
     clock = machine.process()
     clock.beat()
     machine.serve(clock, 10)
-    looks = ServedClock.look(machine.path, lambda: machine.steady)
+    looks = DeadlineClock.open_to_read(machine.path, lambda: machine.steady)
     looks.start(START + 5, START)
     assert looks() == clock()
     looks.beat()
     machine.steady += 3600
-    assert looks() == clock() == START + 10 + MOST
-    assert machine.process()() == START + 10 + MOST
+    assert looks() == clock() == START + 10 + LONGEST_PAUSE
+    assert machine.process()() == START + 10 + LONGEST_PAUSE
 
 
 def test_a_process_that_was_stopped_takes_the_time_of_those_that_were_not(
@@ -99,7 +99,7 @@ def test_a_file_that_is_lost_or_torn_is_made_up_for_by_the_records(
     machine.path.write_bytes(data)
     assert machine.process(newest=START - 500, date=START)() == START - 500
     assert machine.process(newest=None, date=START)() == START
-    assert ServedClock.look(machine.path.with_name("nowhere"))._fd is None
+    assert DeadlineClock.open_to_read(machine.path.with_name("nowhere"))._fd is None
 
 
 def test_it_never_begins_before_what_is_recorded(machine: Machine) -> None:
@@ -113,7 +113,7 @@ def test_it_never_begins_before_what_is_recorded(machine: Machine) -> None:
 def test_a_full_disk_does_not_stop_it(machine: Machine) -> None:
     clock = machine.process()
     clock.beat()
-    looks = ServedClock.look(machine.path, lambda: machine.steady)  # which cannot write
+    looks = DeadlineClock.open_to_read(machine.path, lambda: machine.steady)  # which cannot write
     looks.start(None, START)
     machine.serve(looks, 100)
     assert looks() == START + 100
@@ -164,7 +164,7 @@ def test_it_never_goes_back_and_never_faster_than_time(
         elif what == "beat":
             clocks[number].beat()
         now = clocks[number]()
-        assert last <= now <= min(START + passed, last + MOST)
+        assert last <= now <= min(START + passed, last + LONGEST_PAUSE)
         last = now
 
 

@@ -1,14 +1,14 @@
-"""The clock of deadlines: it runs only while a server is there to be asked.
+"""The deadline clock: it runs only while a server runs.
 
-Rule 1: it never goes back, never jumps, and does not know what time it is. The system's
-clock may be set as anybody likes; no deadline comes nearer or goes further away by that.
+Rule 1: it never goes back, never jumps, and does not know the date. Setting the system's
+clock moves no deadline.
 
-Rule 2: every process that serves beats once a second. What lies between two beats counts
-for `MOST` seconds at most, so a night without a server, or a machine that slept, counts
-against nobody.
+Rule 2: every process that serves beats once a second. The time between two beats counts
+for at most `LONGEST_PAUSE` seconds. So a night without a server, or a machine that slept,
+brings no deadline nearer.
 
-Rule 3: all processes over one data folder read the same clock, from a file there. It is
-never synced: what a power cut takes of it was the last half minute, in favour of clients.
+Rule 3: all processes over one data folder read the same clock, from a file there. The file
+is never synced: a power cut may set the clock back by half a minute, in favour of clients.
 """
 
 from __future__ import annotations
@@ -24,37 +24,39 @@ from pathlib import Path
 from typing import Self
 from zlib import crc32
 
-#: How often a process that serves beats, and what counts of a pause between beats, in seconds.
-BEAT_EVERY, MOST = 1.0, 3.0
+#: How often a process that serves beats, in seconds.
+BEAT_INTERVAL = 1.0
+#: How much of the time between two beats counts at most, in seconds.
+LONGEST_PAUSE = 3.0
 #: A beat in the file: the clock, the system's steady clock at that moment, their CRC-32.
 _BEAT = struct.Struct("<ddI")
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What the clock showed when the system's steady clock showed `steady`."""
+    """What the deadline clock showed when the system's steady clock showed `steady`."""
 
-    served: float
+    shown: float
     steady: float
 
     def at(self, steady: float) -> float:
-        return self.served + min(max(steady - self.steady, 0.0), MOST)
+        return self.shown + min(max(steady - self.steady, 0.0), LONGEST_PAUSE)
 
     def __bytes__(self) -> bytes:
-        both = _BEAT.pack(self.served, self.steady, 0)[:-4]
+        both = _BEAT.pack(self.shown, self.steady, 0)[:-4]
         return both + struct.pack("<I", crc32(both))
 
     @classmethod
     def parse(cls, data: bytes) -> Self | None:
-        """None for what is no beat, or only half of one."""
+        """The beat in `data`; None if it is damaged or was only half written."""
         if len(data) != _BEAT.size or crc32(data[:-4]) != struct.unpack("<I", data[-4:])[0]:
             return None
-        served, steady, _ = _BEAT.unpack(data)
-        return cls(served, steady)
+        shown, steady, _ = _BEAT.unpack(data)
+        return cls(shown, steady)
 
 
-class ServedClock:
-    """Seconds that were served, counted on from the Unix time of the first start."""
+class DeadlineClock:
+    """Seconds in which a server ran, counted on from the Unix time of the first start."""
 
     def __init__(self, fd: int | None, steady: Callable[[], float] = time.monotonic) -> None:
         self._fd, self._steady = fd, steady
@@ -62,9 +64,9 @@ class ServedClock:
 
     @classmethod
     def open(cls, path: Path, steady: Callable[[], float] = time.monotonic) -> Self:
-        """The clock in this file, to be beaten too. Raises `OSError`.
+        """The clock in this file, to read and to beat. Raises `OSError`.
 
-        Where the disk has no room even for that, this process goes on by what it remembers.
+        On a full disk without the file, this process keeps the clock in memory.
         """
         try:
             return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), steady)
@@ -74,18 +76,18 @@ class ServedClock:
             return cls(None, steady)
 
     @classmethod
-    def look(cls, path: Path, steady: Callable[[], float] = time.monotonic) -> Self:
-        """The clock in this file, to be read only; there may be none yet."""
+    def open_to_read(cls, path: Path, steady: Callable[[], float] = time.monotonic) -> Self:
+        """The clock in this file, to read only. The file may not exist yet."""
         try:
             return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC), steady)
         except OSError:
             return cls(None, steady)
 
     def start(self, newest: float | None, date: float) -> None:
-        """Go on from what the file says, and never from before the newest record.
+        """Go on from the time in the file, but not from before `newest`, the newest record.
 
-        Without either (a new folder, a file that was lost), go on from the newest record,
-        or from today's date.
+        If the file is new or was lost, go on from the newest record; if there is no record
+        either, from `date` (Unix seconds).
         """
         steady, recorded = self._steady(), self._read()
         if recorded is None:
@@ -99,11 +101,11 @@ class ServedClock:
         return max(beat.at(steady) for beat in beats)
 
     def beat(self) -> None:
-        """Somebody is there to be asked."""
-        # Another process may write between these lines: it writes the same line of time.
+        """Record that this process serves."""
+        # Another process may write between these lines: it writes a time on the same line.
         self._own = Beat(self(), self._steady())
         if self._fd is not None:
-            with suppress(OSError):  # this process goes on by what it remembers
+            with suppress(OSError):  # this process remembers its own beats
                 os.pwrite(self._fd, bytes(self._own), 0)
 
     def close(self) -> None:
@@ -114,7 +116,7 @@ class ServedClock:
     def _read(self) -> Beat | None:
         if self._fd is None:
             return None
-        for _ in range(3):  # read while it is written, it is half of each
+        for _ in range(3):  # a read during a write may return half of each
             with suppress(OSError):
                 if (beat := Beat.parse(os.pread(self._fd, _BEAT.size, 0))) is not None:
                     return beat
