@@ -1,8 +1,9 @@
-"""The tables come to be by migrations alone, whoever starts first."""
+"""Migrations alone create and change the tables, whichever process starts first."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -14,21 +15,26 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 
+from wherry.catalog.sql import migrations
 from wherry.catalog.sql.migrations import VERSION_TABLE
 from wherry.catalog.sql.tables import metadata
 from wherry.catalog.sqlite.catalog import SqliteCatalog
-from wherry.catalog.sqlite.connections import migrate, open_engine, parse_url
-from wherry.core.ranges import Part
-from wherry.core.upload import State
-from wherry.testing.catalog.scene import PATIENCE
+from wherry.catalog.sqlite.connections import migrate, open_engine, parse_url, writing
+from wherry.core.ranges import Part, Range
+from wherry.testing.catalog.scene import PATIENCE, new_upload
 
 pytestmark = pytest.mark.anyio
 
 
-def schema(path: Path) -> dict[str, str]:
+def schema(path: Path, of: tuple[str, ...] = ("table", "index", "trigger")) -> dict[str, str]:
     with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL")
+        rows = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL "
+            f"AND type IN ({', '.join('?' * len(of))})",
+            of,
+        ).fetchall()
         found = {name: " ".join(sql.split()) for name, sql in rows if name != VERSION_TABLE}
     connection.close()
     return found
@@ -55,38 +61,65 @@ def test_migrations_and_tables_make_the_same_schema(path: Path, tmp_path: Path) 
     engine = create_engine(f"sqlite:///{tmp_path / 'tables.db'}")
     metadata.create_all(engine)
     engine.dispose()
-    assert schema(path) == schema(tmp_path / "tables.db")
-    assert len(schema(path)) > len(metadata.tables)
+    here = schema(path, of=("table", "index"))
+    assert here == schema(tmp_path / "tables.db")
+    assert len(here) > len(metadata.tables)
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
-async def test_a_catalog_of_an_older_version_keeps_its_uploads(path: Path, revision: str) -> None:
+ADDS_NOTES = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    op.add_column("uploads", sa.Column("notes", sa.Text))
+    op.execute("UPDATE uploads SET notes = filename")
+"""
+
+
+def migrated_further(path: Path, folder: Path, second: str) -> None:
+    """Run the migrations as a later version would have them, with `second` as the next one."""
+    if not folder.exists():
+        location = Path(migrations.__file__).parent
+        shutil.copytree(location, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "versions" / "v0002_notes.py").write_text(second)
     engine = open_engine(parse_url(path), 2)
-    migrate(engine, revision)
-    engine.dispose()
-    before = schema(path)
+    try:
+        with writing(engine) as connection, connection.begin():
+            migrations.migrate(connection, str(folder))
+    finally:
+        engine.dispose()
+
+
+async def test_a_later_version_keeps_the_uploads_and_this_one_refuses_its_tables(
+    path: Path, tmp_path: Path, catalog: SqliteCatalog
+) -> None:
+    await catalog.create(new_upload("u"))
+    upload = await catalog.update("u", lambda u: u.lease(Range(0, 10), "t", 1.0))
+    upload = await catalog.update("u", lambda u: u.record("t", (Part(0, 10, 7, 1.0),)))
+    migrated_further(path, tmp_path / "later", ADDS_NOTES)
+    assert await catalog.load("u") == upload
     with sqlite3.connect(path) as connection:
-        connection.execute(
-            'INSERT INTO uploads (id, owner, filename, "limit", length, chunk_size, created_at,'
-            " metadata, state, slot_until) VALUES ('old', 'o', 'film.mp4', 100, 100, 10, 5.0,"
-            " '{}', 'complete', 0.0)"
-        )
-        connection.execute("INSERT INTO parts VALUES ('old', 0, 100, 7, 1.0)")
-        connection.execute(
-            "INSERT INTO assessments (id, upload_id, owner, created_at, state, attempts,"
-            " leased_until, steps) VALUES ('of-old', 'old', 'o', 0.0, 'done', 1, 0.0, '[]')"
-        )
+        assert connection.execute("SELECT notes FROM uploads").fetchall() == [("film.mp4",)]
     connection.close()
-    catalog = SqliteCatalog(path)
-    upload = await catalog.load("old")
-    assert await catalog.uploads({State.COMPLETE}, "o") == [upload]
-    # From 0005 on it is recorded, and this row said nothing of it.
-    assert (upload.created_at, upload.began_at) == (5.0, 5.0 if revision < "0005" else 0.0)
-    assert upload.received.parts == (Part(0, 100, 7, 1.0),)
-    assert [found.id for found in await catalog.assessments()] == ["of-old"]
-    assert await catalog.used() == 100
-    await catalog.close()
-    assert schema(path) != before
+    later = schema(path)
+    migrated_further(path, tmp_path / "later", ADDS_NOTES)
+    assert schema(path) == later
+    with pytest.raises(CommandError, match="0002"):
+        SqliteCatalog(path)
+
+
+def test_a_migration_that_fails_leaves_what_there_was(path: Path, tmp_path: Path) -> None:
+    migrated(path)
+    before = schema(path)
+    with pytest.raises(OperationalError):
+        migrated_further(path, tmp_path / "later", ADDS_NOTES.replace("= filename", "= missing"))
+    assert schema(path) == before
+    migrated_further(path, tmp_path / "later", ADDS_NOTES)
+    assert "notes" in schema(path)["uploads"]
 
 
 def test_migrating_again_changes_nothing(path: Path) -> None:

@@ -12,7 +12,7 @@ from math import inf
 from sqlalchemy import Connection, and_, case, func, select
 
 from wherry.catalog.counts import COUNTED, Counts
-from wherry.catalog.sql.tables import IS_IN_LINE, assessments, parts, totals, uploads
+from wherry.catalog.sql.tables import IS_QUEUED, assessments, parts, totals, uploads
 from wherry.core.assessment import AssessmentState
 from wherry.core.upload import HOLDS_SPACE, UNFINISHED, State
 
@@ -27,7 +27,7 @@ def counts(connection: Connection, now: float, latest: float = inf) -> Counts:
     )
     found = {State(row[0]): row[1:] for row in connection.execute(by_state)}
     holding = [counted for state, counted in found.items() if state in HOLDS_SPACE]
-    line = select(func.count(), func.min(uploads.c.queued_at)).where(IS_IN_LINE)
+    line = select(func.count(), func.min(uploads.c.queued_at)).where(IS_QUEUED)
     waiting, waiting_since = connection.execute(line).one()
     by_progress = (
         select(assessments.c.state, func.count(), func.min(assessments.c.created_at))

@@ -13,7 +13,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists,
 from sqlalchemy.sql import ColumnElement
 
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
-from wherry.catalog.sql.tables import IS_DISCARDED, IS_IN_LINE, assessments, leases, parts, uploads
+from wherry.catalog.sql.tables import IS_DISCARDED, IS_QUEUED, assessments, leases, parts, uploads
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part
@@ -91,7 +91,7 @@ def line(connection: Connection, now: float, latest: float) -> Line:
 
 _PLACES = select(
     uploads.c.id, uploads.c.owner, uploads.c.queued_at, uploads.c.limit, uploads.c.state
-).where(IS_IN_LINE)
+).where(IS_QUEUED)
 
 #: As `Upload.is_open` says.
 _HOLDS_SPACE = uploads.c.state.in_([state.value for state in HOLDS_SPACE])

@@ -1,20 +1,20 @@
-"""The tables of the catalog, for SQLite and PostgreSQL alike.
+"""The tables of the catalog, for every database.
 
-Rule 1: one row a merged part and one a lease, and no column that every chunk
-changes: parallel chunks of one upload do not write to a common row.
+Rule 1: each merged part has a row, and each lease, and no column changes with every chunk:
+parallel chunks of one upload do not write to a common row.
 
-Rule 2: what is here and what the migrations make is the same; a test compares.
+Rule 2: the migrations create exactly these tables and indexes; a test compares. Triggers
+differ from one database to the next and are in the migrations alone.
 
     uploads 1 ──── n parts         [start, end) and its CRC, neighbours merged
-       │    1 ──── n leases        [start, end) and the request that has it
-       └──  1 ── 0..1 assessments  the hand-off to the worker, and its report
-    totals                         sums that would take long to add up
+       │    1 ──── n leases        [start, end) and the request that writes it
+       └──  1 ── 0..1 assessments  the order to the worker, and its report
+    totals                         the bytes of files that are kept; triggers keep the sum
 """
 
 from __future__ import annotations
 
 from sqlalchemy import (
-    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -27,8 +27,6 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
-    event,
-    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -37,7 +35,7 @@ _WRAP = 1 << 64
 
 
 class Crc64(TypeDecorator[int]):
-    """64 bits without a sign, in the signed integer that every database has."""
+    """An unsigned number of 64 bits, in the signed integer that every database has."""
 
     impl = BigInteger
     cache_ok = True
@@ -49,7 +47,7 @@ class Crc64(TypeDecorator[int]):
         return value if value is None else value % _WRAP
 
 
-#: Names that Alembic and we agree on, whatever the database would call them.
+#: The names of constraints and indexes, the same in every database and in the migrations.
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -59,12 +57,13 @@ metadata = MetaData(
     }
 )
 
-# Conditions of indexes; they are used only for a statement that has the same words.
-#: It stands in the line.
-IS_IN_LINE = text("queued_at IS NOT NULL")
-#: Complete, and its file is there.
+# Conditions of partial indexes. A query uses such an index only if it repeats the condition
+# word for word.
+#: The upload is in the queue.
+IS_QUEUED = text("queued_at IS NOT NULL")
+#: The upload is complete, and its file is kept.
 IS_KEPT = text("state = 'complete' AND discarded_at IS NULL")
-#: Complete, and its file is deleted or moved away.
+#: The upload is complete, and its file is deleted or moved away.
 IS_DISCARDED = text("discarded_at IS NOT NULL")
 
 uploads = Table(
@@ -89,25 +88,25 @@ uploads = Table(
     Column("failure", Text),
     Column("discarded_at", Double),
     Column("queued_at", Double),
-    Column("calls_lost", Integer, nullable=False, server_default="0"),
-    Column("called_at", Double, nullable=False, server_default="0"),
-    Column("is_named", Boolean, nullable=False, server_default=false()),
-    Column("began_at", Double, nullable=False, server_default="0"),
-    Column("call_is_orphaned", Boolean, nullable=False, server_default=false()),
-    # The line, and nobody else: whether a column is NULL, a whole index would not tell at once.
-    Index(None, "queued_at", sqlite_where=IS_IN_LINE),
+    Column("calls_lost", Integer, nullable=False),
+    Column("called_at", Double, nullable=False),
+    Column("call_is_orphaned", Boolean, nullable=False),
+    Column("is_named", Boolean, nullable=False),
+    Column("began_at", Double, nullable=False),
+    # Only the queue: with an index of all rows, SQLite would not know how few are not NULL.
+    Index(None, "queued_at", sqlite_where=IS_QUEUED),
     Index(None, "owner", "fingerprint"),
-    # Lists, page by page: of everybody and of one owner. Of several states, one after the other.
+    # Pages of lists, of all owners and of one. Several states are read one after the other.
     Index(None, "state", "created_at", "id"),
     Index(None, "owner", "state", "created_at", "id"),
-    # What the sweep looks for: files that are there, and records of files that are gone.
+    # For the sweep: files that are kept, and records of files that are discarded.
     Index("ix_uploads_kept", "created_at", "id", sqlite_where=IS_KEPT),
     Index(None, "discarded_at", "id", sqlite_where=IS_DISCARDED),
 )
 
 
 def _of_upload(primary_key: bool = False) -> Column[str]:
-    """A new column that says whose row it is; the row goes when its upload does."""
+    """A new column with the upload of a row; the row is deleted with its upload."""
     upload = ForeignKey("uploads.id", ondelete="CASCADE")
     return Column("upload_id", Text, upload, primary_key=primary_key, nullable=False)
 
@@ -159,33 +158,3 @@ totals = Table(
     Column("name", Text, primary_key=True),
     Column("bytes", BigInteger, nullable=False),
 )
-
-# The bytes of all files that are kept would have to be added up from everything there ever
-# was. SQLite keeps their sum itself, in the transaction that changes it: nobody who writes
-# can forget it.
-for statement in (
-    "INSERT INTO totals (name, bytes) VALUES ('kept', 0)",
-    """
-    CREATE TRIGGER kept_added AFTER INSERT ON uploads
-    WHEN new.state = 'complete' AND new.discarded_at IS NULL BEGIN
-        UPDATE totals SET bytes = bytes + coalesce(new.length, 0) WHERE name = 'kept';
-    END
-    """,
-    """
-    CREATE TRIGGER kept_removed AFTER DELETE ON uploads
-    WHEN old.state = 'complete' AND old.discarded_at IS NULL BEGIN
-        UPDATE totals SET bytes = bytes - coalesce(old.length, 0) WHERE name = 'kept';
-    END
-    """,
-    """
-    CREATE TRIGGER kept_changed AFTER UPDATE OF state, discarded_at, length ON uploads
-    WHEN old.state = 'complete' OR new.state = 'complete' BEGIN
-        UPDATE totals SET bytes = bytes
-            + coalesce(new.length, 0) * (new.state = 'complete' AND new.discarded_at IS NULL)
-            - coalesce(old.length, 0) * (old.state = 'complete' AND old.discarded_at IS NULL)
-        WHERE name = 'kept';
-    END
-    """,
-):
-    made = DDL(statement).execute_if(dialect="sqlite")  # type: ignore[no-untyped-call]
-    event.listen(metadata, "after_create", made)

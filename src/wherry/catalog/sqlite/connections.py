@@ -91,10 +91,10 @@ def writing(engine: Engine) -> Connection:
     return engine.connect().execution_options(**{WRITES: True})
 
 
-def migrate(engine: Engine, revision: str = "head") -> None:
+def migrate(engine: Engine) -> None:
     """Bring the tables up to date. Raises as `migrations.migrate` does."""
     with writing(engine) as connection, connection.begin():
-        migrations.migrate(connection, revision)
+        migrations.migrate(connection)
 
 
 def failure(error: BaseException) -> UploadError | None:

@@ -18,19 +18,21 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 VERSION_TABLE = "wherry_alembic_version"
+LOCATION = "wherry.catalog.sql:migrations"
 
 # Alembic keeps the migration that is running in module globals.
 _one_at_a_time = Lock()
 
 
-def migrate(connection: Connection, revision: str = "head") -> None:
+def migrate(connection: Connection, location: str = LOCATION) -> None:
     """Bring the tables up to date, in the transaction that `connection` has open.
 
+    `location`: the folder or package with `env.py` and `versions/`.
     Raises `alembic.util.CommandError` if the tables are newer than this Wherry.
     """
     config = Config()
-    config.set_main_option("script_location", "wherry.catalog.sql:migrations")
+    config.set_main_option("script_location", location)
     with _one_at_a_time:
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        command.upgrade(config, "head")
         # A crash here leaves the database unchanged: nothing is committed yet.

@@ -1,4 +1,4 @@
-"""Uploads with their parts and leases, and assessments."""
+"""Uploads with their parts and leases, assessments, and the sum of the files that are kept."""
 
 from __future__ import annotations
 
@@ -8,11 +8,42 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+_IS_QUEUED = sa.text("queued_at IS NOT NULL")
+_IS_KEPT = sa.text("state = 'complete' AND discarded_at IS NULL")
+_IS_DISCARDED = sa.text("discarded_at IS NOT NULL")
+
+# To add up all files that are kept would take longer with every upload. Triggers keep the sum
+# in the transaction that changes it, so that no change can miss it.
+_TRIGGERS = (
+    """
+    CREATE TRIGGER kept_added AFTER INSERT ON uploads
+    WHEN new.state = 'complete' AND new.discarded_at IS NULL BEGIN
+        UPDATE totals SET bytes = bytes + coalesce(new.length, 0) WHERE name = 'kept';
+    END
+    """,
+    """
+    CREATE TRIGGER kept_removed AFTER DELETE ON uploads
+    WHEN old.state = 'complete' AND old.discarded_at IS NULL BEGIN
+        UPDATE totals SET bytes = bytes - coalesce(old.length, 0) WHERE name = 'kept';
+    END
+    """,
+    """
+    CREATE TRIGGER kept_changed AFTER UPDATE OF state, discarded_at, length ON uploads
+    WHEN old.state = 'complete' OR new.state = 'complete' BEGIN
+        UPDATE totals SET bytes = bytes
+            + coalesce(new.length, 0) * (new.state = 'complete' AND new.discarded_at IS NULL)
+            - coalesce(old.length, 0) * (old.state = 'complete' AND old.discarded_at IS NULL)
+        WHERE name = 'kept';
+    END
+    """,
+)
+
 
 def upgrade() -> None:
     _create_uploads()
     _create_ranges()
     _create_assessments()
+    _create_totals()
 
 
 def _create_uploads() -> None:
@@ -36,10 +67,20 @@ def _create_uploads() -> None:
         sa.Column("assessment_id", sa.Text),
         sa.Column("failure", sa.Text),
         sa.Column("discarded_at", sa.Double),
+        sa.Column("queued_at", sa.Double),
+        sa.Column("calls_lost", sa.Integer, nullable=False),
+        sa.Column("called_at", sa.Double, nullable=False),
+        sa.Column("call_is_orphaned", sa.Boolean, nullable=False),
+        sa.Column("is_named", sa.Boolean, nullable=False),
+        sa.Column("began_at", sa.Double, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_uploads"),
     )
-    op.create_index("ix_uploads_state_created_at", "uploads", ["state", "created_at"])
-    op.create_index("ix_uploads_owner_fingerprint", "uploads", ["owner", "fingerprint"])
+    _index("uploads", "queued_at", sqlite_where=_IS_QUEUED)
+    _index("uploads", "owner", "fingerprint")
+    _index("uploads", "state", "created_at", "id")
+    _index("uploads", "owner", "state", "created_at", "id")
+    op.create_index("ix_uploads_kept", "uploads", ["created_at", "id"], sqlite_where=_IS_KEPT)
+    _index("uploads", "discarded_at", "id", sqlite_where=_IS_DISCARDED)
 
 
 def _create_ranges() -> None:
@@ -85,9 +126,27 @@ def _create_assessments() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_assessments"),
         _of_upload("assessments"),
     )
-    op.create_index("ix_assessments_upload_id", "assessments", ["upload_id"], unique=True)
-    op.create_index("ix_assessments_state_created_at", "assessments", ["state", "created_at"])
-    op.create_index("ix_assessments_owner", "assessments", ["owner"])
+    _index("assessments", "upload_id", unique=True)
+    _index("assessments", "state", "created_at", "id")
+
+
+def _create_totals() -> None:
+    op.create_table(
+        "totals",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("bytes", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_totals"),
+    )
+    op.execute("INSERT INTO totals (name, bytes) VALUES ('kept', 0)")
+    for trigger in _TRIGGERS:
+        op.execute(trigger)
+
+
+def _index(
+    table: str, *columns: str, unique: bool = False, sqlite_where: sa.TextClause | None = None
+) -> None:
+    name = f"ix_{table}_{'_'.join(columns)}"
+    op.create_index(name, table, list(columns), unique=unique, sqlite_where=sqlite_where)
 
 
 def _of_upload(table: str) -> sa.ForeignKeyConstraint:
