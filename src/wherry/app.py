@@ -24,7 +24,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wherry.assessment.policy import load_policy
-from wherry.assessment.standing import Standing, last_words
+from wherry.assessment.standing import EXTRA, Standing, last_words
 from wherry.assessment.supervisor import Supervisor
 from wherry.body import until_returned
 from wherry.catalog import Catalog
@@ -286,7 +286,7 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 def can_assess(wanted: bool | None) -> bool:
     """Whether to assess; raises `ModuleNotFoundError` where it is wanted and not installed."""
-    missing = [name for name in ("dbos", "av") if find_spec(name) is None]
+    missing = [name for name in EXTRA if find_spec(name) is None]
     if wanted and missing:
         sentence = "assessment needs more: pip install 'wherry[assessment]'"
         raise ModuleNotFoundError(sentence, name=missing[0])

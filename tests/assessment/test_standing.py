@@ -109,6 +109,14 @@ def test_only_what_the_worker_says_of_itself_is_heard(
 def test_a_cause_is_one_line_that_no_terminal_obeys() -> None:
     assert cause_of(ValueError("\n first \nsecond")) == "first"
     assert cause_of(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize("name", ["dbos", "av"])
+def test_a_cause_that_is_not_installed_says_how_to_install_it(name: str) -> None:
+    error = ModuleNotFoundError(f"No module named '{name}'", name=name)
+    assert cause_of(error) == f"{name} is not installed: pip install 'wherry[assessment]'"
+    of_a_custom_step = ModuleNotFoundError("No module named 'torch'", name="torch")
+    assert cause_of(of_a_custom_step) == "No module named 'torch'"
     assert plain_cause("a\x1b[2Jb\n" + "c" * 1000) == "a[2Jb" + "c" * 295
 
 

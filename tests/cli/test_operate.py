@@ -157,15 +157,24 @@ def test_a_folder_that_is_not_there_is_said_so(tmp_path: Path) -> None:
 
 
 def test_a_setting_that_makes_no_sense_is_explained(tmp_path: Path) -> None:
-    refused = wherry("serve", "--chunk-timeout", "-1", "--data", tmp_path, code=1)
+    refused = wherry("serve", "--chunk-timeout", "-1", "--data", tmp_path, code=2)
     assert "chunk_timeout" in refused.stderr
     assert "pydantic" not in refused.stderr
-    refused = wherry("serve", "--min-chunk", "10MiB", "--data", tmp_path, code=1)
+    refused = wherry("serve", "--min-chunk", "10MiB", "--data", tmp_path, code=2)
     assert "min_chunk <= chunk_size" in refused.stderr
-    refused = wherry("serve", "--max-open", "many", "--max-size", "3x", "--data", tmp_path, code=1)
+    refused = wherry("serve", "--max-open", "many", "--max-size", "3x", "--data", tmp_path, code=2)
     assert "max_open: 'many' is not a valid integer" in refused.stderr
     assert "unable to parse" not in refused.stderr
     assert "max_size: '3x' is no size" in refused.stderr
+
+
+@pytest.mark.parametrize("words", [("sweep",), ("storage",), ("serve", "--port", 1)])
+def test_a_setting_of_the_environment_that_makes_no_sense_ends_every_command_alike(
+    tmp_path: Path, words: tuple[object, ...]
+) -> None:
+    environment = {"WHERRY_TURN": "soon"}
+    refused = wherry(*words, "--data", tmp_path, environment=environment, code=2)
+    assert "turn: 'soon' is not a valid number" in refused.stderr
 
 
 def test_a_setting_that_does_not_exist_is_one_sentence() -> None:
@@ -220,6 +229,18 @@ def test_a_key_is_rotated_without_a_moment_in_which_nobody_gets_in(tmp_path: Pat
     [left] = wherry("keys", "list", "--data", data).stdout.splitlines()
     assert left.startswith("alice ")
     assert not left.endswith(old)
+
+
+def test_a_list_without_keys_says_so_and_who_gets_in(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    none = wherry("keys", "list", "--data", data)
+    assert none.stdout == ""
+    assert "no keys" in none.stderr
+    assert "from this machine only" in none.stderr
+    wherry("keys", "add", "alice", "--data", data)
+    assert wherry("keys", "list", "--data", data).stderr == ""
+    wherry("keys", "remove", "alice", "--data", data)
+    assert "every request is refused" in wherry("keys", "list", "--data", data).stderr
 
 
 def test_removing_a_key_that_is_not_there_is_no_success(tmp_path: Path) -> None:

@@ -127,11 +127,29 @@ def test_options_that_make_no_sense_are_refused(url: str, file: File, options: l
 
 def test_an_address_that_is_none_is_one_sentence(file: File) -> None:
     result = run("upload", file(10), "example.org")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert "not a plain http or https address" in result.stderr
 
 
-STEPS = [{"name": "probe", "state": "done", "seconds": 0.25}, {"name": "black", "state": "waiting"}]
+def test_an_upload_without_the_address_says_how_to_give_it(file: File) -> None:
+    result = run("upload", "talk.mp4")
+    assert (result.exit_code, result.stdout) == (2, "")
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert "the server's address is missing" in said
+    assert "wherry upload talk.mp4 https://example.org/api" in said
+    result = run("upload", "https://example.org/api")
+    assert (result.exit_code, result.stdout) == (2, "")
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert "no file is given" in said
+    assert "wherry upload FILE https://example.org/api" in said
+    assert run("upload").exit_code == 2
+
+
+STEPS = [
+    {"name": "probe", "state": "done", "seconds": 0.25},
+    {"name": "black", "state": "skipped"},
+    {"name": "poster", "state": "waiting"},
+]
 
 
 def test_with_wait_the_steps_are_shown_and_a_failed_assessment_is_an_error(
@@ -144,7 +162,8 @@ def test_with_wait_the_steps_are_shown_and_a_failed_assessment_is_an_error(
     result = run("upload", file(10), url, "--wait", "--json")
     assert result.exit_code == 1
     assert "probe: done 0.2 s" in result.stderr
-    assert "black" not in result.stderr
+    assert "black: skipped\n" in result.stderr
+    assert "poster" not in result.stderr
     assert json.loads(result.stdout)["assessment"]["problem"] == "20 workers died"
 
 
@@ -215,7 +234,10 @@ def test_ctrl_c_while_waiting_does_not_ask_for_the_file_again(
 def test_a_report_that_is_not_there_yet_says_how_far_it_is(server: FakeServer, url: str) -> None:
     server.assessments = [{"state": "running", "steps": STEPS}]
     result = run("report", "a", url)
-    assert (result.exit_code, result.stdout) == (0, "running: probe done, black waiting\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "running: probe done, black skipped, poster waiting\n",
+    )
 
 
 def test_a_report_as_json_is_the_whole_answer(server: FakeServer, url: str) -> None:

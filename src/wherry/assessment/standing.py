@@ -21,6 +21,8 @@ from pathlib import Path
 
 from wherry.core.worker import Worker, WorkerState
 
+#: What the extra `assessment` installs.
+EXTRA = ("dbos", "av")
 #: How much of a cause is told, in letters.
 TEXT = 300
 
@@ -55,7 +57,9 @@ def parse_said(line: bytes) -> tuple[str | None] | None:
 
 
 def cause_of(error: BaseException) -> str:
-    """The first line of what an error says, for a person."""
+    """The first line of what an error says, for a person; what is not installed, with how."""
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRA:
+        return f"{error.name} is not installed: pip install 'wherry[assessment]'"
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return plain_cause(said or type(error).__name__)
 

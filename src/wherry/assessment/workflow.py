@@ -217,8 +217,9 @@ def _steps(plan: Sequence[str], done: Mapping[str, StepResult]) -> tuple[Step, .
     running = "running"
     for name in plan:
         if name in done:
-            state = "failed" if done[name].state == "failed" else "done"
-            steps.append(Step(name, state, done[name].seconds))
+            result = done[name]
+            seconds = None if result.state == "skipped" else result.seconds
+            steps.append(Step(name, result.state, seconds))
         else:
             steps.append(Step(name, running))
             running = "waiting"

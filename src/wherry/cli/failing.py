@@ -1,6 +1,7 @@
-"""How a command ends when something is wrong: one sentence, exit code 1, no traceback.
+"""How a command ends when something is wrong: one sentence on stderr, no traceback.
 
-Ctrl-C ends it with 130, as shells report it.
+The exit code is 1, or 2 where the command or a setting is written wrongly. Ctrl-C ends a command
+with 130, as shells report it.
 """
 
 from __future__ import annotations
@@ -11,32 +12,43 @@ from typing import Any
 
 import typer
 
+WRONG_USAGE = 2
+
 EXTRAS = "this command needs more than the client: pip install 'wherry[server,assessment]'"
 
 
 @contextmanager
-def failing() -> Iterator[None]:
+def failing(code: int = 1) -> Iterator[None]:
+    """`code`: the exit code of what is not a wrong setting, which is always 2."""
     try:
         yield
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except ModuleNotFoundError as error:
-        raise _exit(f"{EXTRAS} (there is no {error.name})") from error
+        raise _exit(f"{EXTRAS} ({error.name} is not installed)", 1) from error
     except (OSError, ValueError, RuntimeError) as error:
-        raise _exit(sentence_of(error)) from error
+        raise _exit(sentence_of(error), WRONG_USAGE if _wrong_settings(error) else code) from error
     except Exception as error:
         if type(error).__module__.startswith("wherry."):
-            raise _exit(str(error)) from error
+            raise _exit(str(error), code) from error
         raise
 
 
 def sentence_of(error: Exception) -> str:
-    """Of settings, each that is wrong by its name and why; else the error's own words."""
-    details: list[dict[str, Any]] = getattr(error, "errors", list)()
-    named = [f"{'.'.join(map(str, d['loc'])) or 'settings'}: {_why(d)}" for d in details]
+    """Each wrong setting with its name and the reason; else the error's own words."""
+    named = [
+        f"{'.'.join(map(str, detail['loc'])) or 'settings'}: {_why(detail)}"
+        for detail in _wrong_settings(error)
+    ]
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}"
     return "; ".join(named) or str(error)
+
+
+def _wrong_settings(error: Exception) -> list[dict[str, Any]]:
+    """The details of pydantic's `ValidationError`, which a client does not have; else none."""
+    details: list[dict[str, Any]] = getattr(error, "errors", list)()
+    return details
 
 
 def _why(detail: dict[str, Any]) -> str:
@@ -48,6 +60,6 @@ def _why(detail: dict[str, Any]) -> str:
     return message.replace("Input should be", f"{detail['input']!r} is not")
 
 
-def _exit(sentence: str) -> typer.Exit:
+def _exit(sentence: str, code: int) -> typer.Exit:
     typer.echo(f"wherry: {sentence}", err=True)
-    return typer.Exit(1)
+    return typer.Exit(code)

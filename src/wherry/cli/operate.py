@@ -28,6 +28,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 OPERATOR = Caller("operator", operator=True)
 
+ANONYMOUS = "`wherry serve` answers requests from this machine only, and asks for no key."
+NOBODY = "the last one was removed, so every request is refused."
+
 keys = typer.Typer(no_args_is_help=True, help="API keys for the standalone server.")
 
 
@@ -139,8 +142,13 @@ def list_keys(data: Data = DATA) -> None:
         from wherry.auth import Keys, keys_file  # noqa: PLC0415
 
         known = Keys(keys_file(data))
-        for key in known.all() if known.are_there() else []:
-            typer.echo(f"{key.owner}{' (operator)' if key.operator else ''} {key.sha256[:12]}")
+        found = known.all() if known.are_there() else []
+    for key in found:
+        typer.echo(f"{key.owner}{' (operator)' if key.operator else ''} {key.sha256[:12]}")
+    if not found:
+        who = NOBODY if known.are_there() else ANONYMOUS
+        typer.echo(f"There are no keys in {data}: {who}", err=True)
+        typer.echo("`wherry keys add NAME` makes one.", err=True)
 
 
 @keys.command("remove")

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from wherry.cli.failing import failing, sentence_of
+from wherry.cli.failing import WRONG_USAGE, failing, sentence_of
 from wherry.cli.operate import size
 from wherry.client import (
     Assessment,
@@ -62,6 +62,16 @@ def parse_metadata(pairs: list[str]) -> dict[str, str]:
     return found
 
 
+def what_is_missing(only: str) -> str:
+    """For `wherry upload` with one argument instead of two."""
+    if "://" in only:
+        return f"no file is given. Write: wherry upload FILE {only}"
+    return (
+        "the server's address is missing. It comes last: "
+        f"wherry upload {only} https://example.org/api"
+    )
+
+
 Url = Annotated[
     str, typer.Argument(metavar="URL", help="Where the API is, like https://example.org/api")
 ]
@@ -75,8 +85,11 @@ def register(app: typer.Typer) -> None:
 
 
 def upload(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="What to send.")],
-    url: Url,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FILE", help="The files to send.", show_default=False),
+    ] = None,
+    url: Url = ...,  # type: ignore[assignment]  # typer's mark for an argument that is required
     *,
     key: Key = None,
     chunk_size: Annotated[
@@ -108,9 +121,11 @@ def upload(
     A file that was uploaded whole before is not sent again.
     """
     about = parse_metadata(metadata or [])
-    if name is not None and len(files) > 1:
+    if name is not None and len(files or ()) > 1:
         raise typer.BadParameter("--name is for one file, and there are several")
-    with failing():
+    with failing(code=WRONG_USAGE):
+        if not files:
+            raise ValueError(what_is_missing(url))
         client = Client(url, key=key, concurrency=parallel, chunk_size=chunk_size)
     send = partial(client.upload, filename=name, metadata=about, smart=smart, again=again)
     bringing = Bringing(client, send, Screen(), key, wait, as_json)
@@ -159,8 +174,9 @@ def report(
 ) -> None:
     """Print what the assessment of an upload found."""
     screen = Screen()
-    with failing():
+    with failing(code=WRONG_USAGE):
         client = Client(url, key=key)
+    with failing():
         try:
             if wait:
                 assessed = client.wait_for_assessment(assessment_id, screen.show_steps)

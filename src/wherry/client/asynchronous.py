@@ -186,5 +186,7 @@ def parse_base_url(text: str) -> str:
     except httpx2.InvalidURL as error:
         raise ValueError(f"{text!r} is not an address: {error}") from None
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
-        raise ValueError(f"{text!r} is not a plain http or https address")
+        raise ValueError(
+            f"{text!r} is not a plain http or https address; write it like https://example.org/api"
+        )
     return text.rstrip("/")

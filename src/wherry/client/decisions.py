@@ -48,7 +48,7 @@ class Next(Enum):
 
 
 def wants_fresh_headers(error: ClientError) -> bool:
-    """Whether the request is sent again, once, with headers that its caller makes anew.
+    """Whether the request is sent again, once, with headers that its caller makes again.
 
     403 counts as well as 401: frameworks answer it to a token that is missing or has expired.
     """

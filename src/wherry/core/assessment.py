@@ -33,7 +33,10 @@ NEEDS_FILE = (AssessmentState.QUEUED, AssessmentState.RUNNING)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as it happens: `waiting`, `running`, `done` or `failed`, and its seconds."""
+    """One step as it happens, and its seconds where it ran.
+
+    `state`: waiting, running, done, failed, or skipped, where the file cannot be read at all.
+    """
 
     name: str
     state: str = "waiting"

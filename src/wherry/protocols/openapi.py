@@ -98,7 +98,7 @@ PROBLEM = _object(
 STEP = _object(
     {
         "name": {"type": "string"},
-        "state": {"type": "string", "enum": ["waiting", "running", "done", "failed"]},
+        "state": {"type": "string", "enum": ["waiting", "running", "done", "failed", "skipped"]},
         "seconds": {"type": ["number", "null"]},
     }
 )
