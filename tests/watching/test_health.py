@@ -70,6 +70,26 @@ async def test_a_folder_that_cannot_be_written_takes_no_uploads(tmp_path: Path) 
         assert (await client.get("/readyz")).status_code == 200
 
 
+async def test_the_return_of_storage_is_logged_once_and_its_absence_is_named_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "wherry")
+    data, aside = tmp_path / "data", tmp_path / "aside"
+    async with server(data) as client:
+        assert (await client.get("/readyz")).status_code == 200
+        data.rename(aside)
+        answer = await client.get("/readyz")
+        assert answer.status_code == 503
+        for problem in answer.json()["problems"]:
+            assert problem.lower().count("storage") <= 1, problem
+            assert "failed: " not in problem
+        assert "storage-recovered" not in caplog.text
+        aside.rename(data)
+        for _ in range(3):
+            assert (await client.get("/readyz")).status_code == 200
+    assert caplog.text.count("storage-recovered") == 1
+
+
 async def test_a_catalog_that_does_not_answer_takes_no_uploads(tmp_path: Path) -> None:
     async with server(tmp_path) as client:
         catalog = tmp_path / "catalog.sqlite"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 
-from wherry.core.errors import UploadError
+from wherry.core.errors import StorageFailed, UploadError
 from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
 from wherry.engine.context import Context
+from wherry.events import Event
 from wherry.metrics import Reading
 
 #: How long what was found ready, or not, is believed, in seconds.
@@ -25,6 +26,7 @@ class Watching:
         self._looking = asyncio.Lock()
         self._looked_at = float("-inf")
         self._found: tuple[str, ...] = ()
+        self._storage_failed = False
 
     async def metrics(self) -> bytes:
         """A scrape. Raises `StorageFailed`, `DiskFull`."""
@@ -46,10 +48,18 @@ class Watching:
         async with self._looking:
             now = asyncio.get_running_loop().time()
             if now - self._looked_at >= LOOK_EVERY:
-                found = (await self._catalog(), await self._disk(), await self._worker())
+                storage = (await self._catalog(), await self._disk())
+                self._note_storage(any(storage))
+                found = (*storage, await self._worker())
                 self._found = tuple(sentence for sentence in found if sentence)
                 self._looked_at = now
             return self._found
+
+    def _note_storage(self, failed: bool) -> None:
+        """Its failures are logged where they happen; its return is known here alone."""
+        if self._storage_failed and not failed:
+            self._context.log_event(Event.STORAGE_RECOVERED)
+        self._storage_failed = failed
 
     async def worker(self) -> Worker | None:
         """How the worker is; None where nothing is assessed."""
@@ -66,7 +76,7 @@ class Watching:
         try:
             await self._context.catalog.counts(self._context.clock())
         except UploadError as error:
-            return f"The catalog does not answer: {error}"
+            return f"The catalog does not answer: {_cause(error)}"
         return None
 
     async def _disk(self) -> str | None:
@@ -75,8 +85,13 @@ class Watching:
         try:
             await context.on_thread(context.storage.check)
         except UploadError as error:
-            return f"The storage cannot be written: {error}"
+            return f"The storage cannot be written: {_cause(error)}"
         if (trouble := self._admitting.trouble) is not None:
             return f"The storage gives no place to the next upload: {trouble}"
         # A disk without space for new uploads is no reason: open ones have theirs, others wait.
         return None
+
+
+def _cause(error: UploadError) -> str:
+    """What stands behind a colon: `StorageFailed` would begin with the same words once more."""
+    return f"{error.problem}." if isinstance(error, StorageFailed) else str(error)

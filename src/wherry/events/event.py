@@ -183,6 +183,12 @@ class Event(Enum):
         ("problem",),
         repeats=True,
     )
+    STORAGE_RECOVERED = About(
+        Area.TROUBLE,
+        INFO,
+        "Storage and catalog can be used again. A request to `/readyz` finds that out, so the "
+        "line comes where one is sent regularly.",
+    )
     NOT_RESERVED = About(
         Area.TROUBLE,
         ERROR,
