@@ -12,6 +12,9 @@ Rule 3: reads never wait for a writer, and reads of one upload never wait for a 
 come in pages, and the time for a page does not depend on the number of records.
 
 Rule 4: importing the port loads no database library.
+
+Rule 5: a record that cannot be read is left out where many are read. A method that reads this
+one record raises `StorageFailed`; the record is never taken for absent.
 """
 
 from __future__ import annotations

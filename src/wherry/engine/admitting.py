@@ -155,6 +155,10 @@ class Admitting:
         """A place on disk for one; why there is none, if so."""
         context = self._context
         try:
+            await context.catalog.load(place.upload_id)
+        except UploadError as error:  # gone meanwhile, or a record that cannot be read
+            return error
+        try:
             if not place.comes_back:
                 await context.on_thread(context.storage.reserve, place.upload_id, place.bytes)
         except UploadError as error:

@@ -81,9 +81,9 @@ class SqlCatalog(ABC):
         return await self._change(Advance(now, choose, change, latest))
 
     async def load(self, upload_id: str) -> Upload:
-        found = await self._read(lambda c: queries.uploads_by_id(c, [upload_id]))
+        found, unreadable = await self._read(lambda c: queries.read_uploads(c, [upload_id]))
         if upload_id not in found:
-            raise UploadNotFound(upload_id)
+            raise unreadable.get(upload_id) or UploadNotFound(upload_id)
         return found[upload_id]
 
     async def tokens(self, upload_id: str) -> frozenset[str]:

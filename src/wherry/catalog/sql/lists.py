@@ -31,8 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from wherry.catalog.sql.queries import MANY, uploads_by_id
-from wherry.catalog.sql.rows import assessment_of
+from wherry.catalog.sql.queries import MANY, assessments_by_id, uploads_by_id
 from wherry.catalog.sql.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
 from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
 from wherry.core.pages import PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
@@ -130,7 +129,7 @@ def alike(connection: Connection, owner: str, fingerprint: str) -> list[Upload]:
     found = connection.execute(_ALIKE, {"owner": owner, "fingerprint": fingerprint})
     ids = list(found.scalars())
     uploads_found = uploads_by_id(connection, ids)
-    return [uploads_found[id_] for id_ in ids]
+    return [uploads_found[id_] for id_ in ids if id_ in uploads_found]
 
 
 _ALIKE = (
@@ -168,10 +167,9 @@ def assessments_page(connection: Connection, page: PageRequest) -> Page[Assessme
     shown = [cursor.id for cursor in cursors[: page.limit]]
     found: dict[str, Assessment] = {}
     for first in range(0, len(shown), MANY):
-        some = select(assessments).where(assessments.c.id.in_(shown[first : first + MANY]))
-        found |= {row.id: assessment_of(row) for row in connection.execute(some)}
+        found |= assessments_by_id(connection, shown[first : first + MANY])[0]
     next_ = cursors[page.limit - 1] if len(cursors) > page.limit else None
-    return Page([found[id_] for id_ in shown], next_)
+    return Page([found[id_] for id_ in shown if id_ in found], next_)
 
 
 def _named(states: Collection[State] | type[State]) -> dict[str, object]:
@@ -185,7 +183,7 @@ def _page(
     shown = _with_few_parts(connection, cursors[: page.limit])
     found = uploads_by_id(connection, [cursor.id for cursor in shown])
     next_ = shown[-1] if len(shown) < len(cursors) else None
-    return Page([found[cursor.id] for cursor in shown], next_)
+    return Page([found[cursor.id] for cursor in shown if cursor.id in found], next_)
 
 
 def _cursors(

@@ -7,15 +7,17 @@ the caller's, so it never shows half a change.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists, func, select
-from sqlalchemy.sql import ColumnElement
 
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
 from wherry.catalog.sql.tables import IS_DISCARDED, IS_QUEUED, assessments, leases, parts, uploads
+from wherry.catalog.sql.unreadable import read_apart
 from wherry.core.admission import Line, Opened, Place, Taken
 from wherry.core.assessment import Assessment, AssessmentState
+from wherry.core.errors import StorageFailed
 from wherry.core.ranges import Part
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, Lease, State, Upload
 
@@ -38,26 +40,36 @@ _LEASES = (
 
 
 def uploads_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Upload]:
-    """Those that exist."""
-    wanted, found = list(ids), {}
+    """Those that exist and can be read."""
+    return read_uploads(connection, ids)[0]
+
+
+def read_uploads(
+    connection: Connection, ids: Iterable[str]
+) -> tuple[dict[str, Upload], dict[str, StorageFailed]]:
+    """Those that exist, and an error for each that cannot be read."""
+    wanted = list(ids)
+    found: dict[str, Upload] = {}
+    unreadable: dict[str, StorageFailed] = {}
     for first in range(0, len(wanted), MANY):
-        some = wanted[first : first + MANY]
-        found.update({upload.id: upload for upload in _some(connection, some)})
-    return found
+        some, failed = read_apart(wanted[first : first + MANY], partial(_some, connection))
+        found |= some
+        unreadable |= failed
+    return found, unreadable
 
 
-def _some(connection: Connection, ids: list[str]) -> list[Upload]:
+def _some(connection: Connection, ids: list[str]) -> dict[str, Upload]:
     given = {"ids": ids}
     found = connection.execute(_ROWS, given).all()
     if not found:
-        return []
+        return {}
     received: dict[str, list[Part]] = defaultdict(list)
     for upload_id, start, end, crc, at in connection.execute(_PARTS, given):
         received[upload_id].append(Part(start, end, crc, at))
     leased: dict[str, list[Lease]] = defaultdict(list)
     for row in connection.execute(_LEASES, given):
         leased[row.upload_id].append(lease_of(row))
-    return [upload_of(row, received[row.id], leased[row.id]) for row in found]
+    return {row.id: upload_of(row, received[row.id], leased[row.id]) for row in found}
 
 
 def same_upload(connection: Connection, new: Upload) -> str | None:
@@ -120,11 +132,33 @@ def _place_of(id_: str, owner: str, since: float, limit: int, state: str) -> Pla
 
 
 def assessment_by_id(connection: Connection, assessment_id: str) -> Assessment | None:
-    return _one_assessment(connection, assessments.c.id == assessment_id)
+    """Raises `StorageFailed` for one that cannot be read."""
+    found, unreadable = assessments_by_id(connection, [assessment_id])
+    for failure in unreadable.values():
+        raise failure
+    return found.get(assessment_id)
 
 
-def assessment_of_upload(connection: Connection, upload_id: str) -> Assessment | None:
-    return _one_assessment(connection, assessments.c.upload_id == upload_id)
+def assessments_by_id(
+    connection: Connection, ids: Sequence[str]
+) -> tuple[dict[str, Assessment], dict[str, StorageFailed]]:
+    """Those that exist, `MANY` at most, and an error for each that cannot be read."""
+
+    def read(some: list[str]) -> dict[str, Assessment]:
+        rows = connection.execute(_ASSESSMENTS, {"ids": some})
+        return {row.id: assessment_of(row) for row in rows}
+
+    return read_apart(ids, read)
+
+
+_ASSESSMENTS = select(assessments).where(assessments.c.id.in_(_IDS))
+
+
+def has_assessment(connection: Connection, upload_id: str) -> bool:
+    return connection.execute(_OF_UPLOAD, {"this": upload_id}).first() is not None
+
+
+_OF_UPLOAD = select(assessments.c.id).where(assessments.c.upload_id == bindparam("this"))
 
 
 def leasable_assessment(connection: Connection, now: float) -> Assessment | None:
@@ -133,24 +167,26 @@ def leasable_assessment(connection: Connection, now: float) -> Assessment | None
     Two questions, for each has an index in this order. Those that run are as few as
     workers, so they are all looked at.
     """
-    queued = _one_assessment(connection, assessments.c.state == AssessmentState.QUEUED.value)
-    running = connection.execute(_RUNNING)
-    found = [a for a in (queued, *map(assessment_of, running)) if a and a.is_leasable(now)]
+    queued = (
+        assessment
+        for id_ in connection.execute(_QUEUED).scalars().all()
+        for assessment in assessments_by_id(connection, [id_])[0].values()
+    )
+    running, _ = assessments_by_id(connection, connection.execute(_RUNNING).scalars().all())
+    found = [a for a in (next(queued, None), *running.values()) if a and a.is_leasable(now)]
     return min(found, key=lambda a: (a.created_at, a.id), default=None)
 
 
-_RUNNING = select(assessments).where(assessments.c.state == AssessmentState.RUNNING.value)
-
-
-def _one_assessment(connection: Connection, condition: ColumnElement[bool]) -> Assessment | None:
-    oldest = (
-        select(assessments)
-        .where(condition)
-        .order_by(assessments.c.created_at, assessments.c.id)
-        .limit(1)
-    )
-    row = connection.execute(oldest).one_or_none()
-    return None if row is None else assessment_of(row)
+# More than one, as the oldest may be unreadable.
+_QUEUED = (
+    select(assessments.c.id)
+    .where(assessments.c.state == AssessmentState.QUEUED.value)
+    .order_by(assessments.c.created_at, assessments.c.id)
+    .limit(100)
+)
+_RUNNING = (
+    select(assessments.c.id).where(assessments.c.state == AssessmentState.RUNNING.value).limit(MANY)
+)
 
 
 _TOKENS = select(leases.c.token).where(leases.c.upload_id == bindparam("this"))

@@ -25,7 +25,7 @@ from wherry.catalog.sql.rows import Values, assessment_row, lease_row, part_row,
 from wherry.catalog.sql.tables import assessments, leases, parts, uploads
 from wherry.core.admission import Line
 from wherry.core.assessment import Assessment
-from wherry.core.errors import DiskFull, NotThere, UploadNotFound
+from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
 from wherry.core.upload import Upload
 
 T = TypeVar("T")
@@ -66,6 +66,7 @@ class UnitOfWork:
         self._connection = connection
         self._is_full = is_full
         self._recorded: dict[str, Upload | None] = dict(known)
+        self._unreadable: dict[str, StorageFailed] = {}
         self._changed: dict[str, Upload] = {}
         self.rows_written = 0
 
@@ -76,20 +77,27 @@ class UnitOfWork:
 
     def fetch(self, upload_ids: Iterable[str]) -> None:
         """Read these uploads together: one query instead of one for each."""
-        unknown = {id_ for id_ in upload_ids if id_ not in self._recorded}
+        read = self._recorded.keys() | self._unreadable.keys()
+        unknown = {id_ for id_ in upload_ids if id_ not in read}
         if unknown:
-            found = queries.uploads_by_id(self._connection, unknown)
-            self._recorded.update({id_: found.get(id_) for id_ in unknown})
+            found, unreadable = queries.read_uploads(self._connection, unknown)
+            self._unreadable |= unreadable
+            self._recorded.update({id_: found.get(id_) for id_ in unknown - unreadable.keys()})
 
     def find(self, upload_id: str) -> Upload | None:
-        """The upload as it is now, with the changes of this transaction; None: there is none."""
+        """The upload with the changes of this transaction; None: there is none.
+
+        Raises `StorageFailed` for a record that cannot be read.
+        """
         if upload_id in self._changed:
             return self._changed[upload_id]
         self.fetch([upload_id])
+        if upload_id in self._unreadable:
+            raise self._unreadable[upload_id]
         return self._recorded[upload_id]
 
     def upload(self, upload_id: str) -> Upload:
-        """The same as `find`, but raises `UploadNotFound`."""
+        """The same as `find`, but raises `UploadNotFound` where there is none."""
         found = self.find(upload_id)
         if found is None:
             raise UploadNotFound(upload_id)
@@ -127,7 +135,7 @@ class UnitOfWork:
     def add_assessment(self, assessment: Assessment) -> None:
         """Add `assessment`, unless its upload has one."""
         self.flush()
-        if queries.assessment_of_upload(self._connection, assessment.upload_id) is None:
+        if not queries.has_assessment(self._connection, assessment.upload_id):
             self._write(_ADD_ASSESSMENT, [assessment_row(assessment)])
 
     def update_assessment(self, before: Assessment, after: Assessment) -> None:
