@@ -1,13 +1,13 @@
-"""What a monitoring system reads: gauges out of the catalog, counters of events.
+"""What a monitoring system reads: gauges from the catalog, counters of events.
 
-Rule 1: what is true of all processes together is read when it is asked for, and
-nothing of it is kept here.
+Rule 1: a gauge is true of all processes together. It is read at each scrape, and never
+kept here.
 
 Rule 2: an event is counted by the call that writes it to the log (`events.log_event`).
 The two cannot disagree. What an event counts stands with the event (`Event`).
 
-Rule 3: every router has a registry of its own. It meets neither the host
-application's nor another router's.
+Rule 3: every router has its own registry, apart from that of the host application and
+those of other routers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is read at a scrape. `at`: when, by the clock of deadlines; bytes; no limit is None."""
+    """What is read at a scrape.
+
+    `at`: the time, by the deadline clock. `min_free`: bytes. `max_open`: None for no limit.
+    """
 
     at: float
     counts: Counts
@@ -62,17 +65,17 @@ class Metrics:
         self._add_counter("refusals", "Requests refused, by error code.", "code")
         self._add_counter(
             "freed_bytes",
-            "Bytes of uploads that ended without a file, or whose file was deleted, by the event.",
+            "Bytes freed: of uploads that ended without a file, or whose file was deleted.",
             "event",
         )
         self._add_histogram(
             "part_bytes",
             "New bytes made safe at once: a chunk, or 16 MiB of a longer body. "
-            "The sum is all that was received.",
+            "The sum is all bytes that were received.",
             SIZES,
         )
         self._add_histogram(
-            "part_seconds", "How long that took, from the lease to the record.", SECONDS
+            "part_seconds", "How long it took to make these bytes safe, from the lease to the record.", SECONDS
         )
         self._add_histogram(
             "waited_seconds", "How long uploads that had to wait were in the queue.", WAITS
@@ -122,7 +125,7 @@ class Metrics:
             metric.observe(number)
 
     def collect(self, reading: Reading) -> Iterator[Metric]:
-        """Every family of metrics; what this process alone has counted names the process."""
+        """Every family of metrics. What only this process counted has the label `process`."""
         yield from _gauges(reading)
         process = process_name()
         for family in self._registry.collect():
@@ -134,7 +137,7 @@ class Metrics:
             yield family
 
     def render(self, reading: Reading) -> bytes:
-        """The answer to a scrape, as `CONTENT_TYPE` says."""
+        """The answer to a scrape, of the type `CONTENT_TYPE`."""
         return generate_latest(_Collected(tuple(self.collect(reading))))
 
 
@@ -147,12 +150,12 @@ class _Collected:
 
 
 def process_name() -> str:
-    """Names this process among all that may answer at the same address."""
+    """The name of this process among all that may answer at one address."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _number(facts: Facts, name: str) -> float:
-    """A fact that is a number; clocks may have been set back meanwhile."""
+    """A fact that is a number, at least 0: a clock may have been set back meanwhile."""
     value = facts.get(name, 0)
     return max(float(value), 0.0) if isinstance(value, int | float) else 0.0
 
@@ -176,10 +179,10 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         _age(counts.waiting_since, at),
     )
     yield _gauge("reserved_bytes", "Space reserved for unfinished uploads.", counts.reserved)
-    yield _gauge("volume_size_bytes", "The volume that holds the bytes.", space.total)
+    yield _gauge("volume_size_bytes", "The size of the volume that holds the data folder.", space.total)
     yield _gauge(
         "volume_free_bytes",
-        "Free on that volume, without what is reserved.",
+        "Free on that volume, without the reserved space.",
         space.free,
     )
     yield _gauge(
