@@ -1,11 +1,11 @@
 """Puts the parts together: the only place that picks backends, reads the clock
 and makes identifiers.
 
-Rule 1: an `App` starts once, by the application's lifespan where that runs, by
-the first request where it does not.
+Rule 1: an `App` starts once: with the application's lifespan, or with the first request
+if the lifespan does not run.
 
-Rule 2: of all processes on one data folder, one sweeps and keeps the worker. When it
-dies, another takes that over within a second or two.
+Rule 2: of all processes on one data folder, one leads: it sweeps and keeps the worker
+running. When it dies, another process leads within a second or two.
 """
 
 from __future__ import annotations
@@ -58,12 +58,12 @@ _AWAY_AT_START = (
 
 
 def new_id() -> str:
-    """128 bits nobody can guess, in 32 characters that need no quoting anywhere."""
+    """128 random bits, in 32 characters that need no quoting anywhere."""
     return secrets.token_hex(16)
 
 
 def open_storage(settings: Settings) -> Storage:
-    """Raises `OSError` where the folder cannot hold uploads, with the reason."""
+    """The storage in the data folder. Raises `OSError` with the reason if it cannot be used."""
     storage = LocalStorage(settings.data, durable=settings.durability == "power-loss")
     for warning in storage.check():
         log.warning(warning)
@@ -72,7 +72,7 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def check_storage(settings: Settings) -> None:
-    """Raises `OSError` where the folder cannot hold uploads, before anything is started."""
+    """Check the data folder before anything starts. Raises `OSError` if it cannot be used."""
     _check_catalog(settings)
     asyncio.run(check_folders(settings))
     LocalStorage(settings.data).check()
@@ -125,28 +125,29 @@ def _is_any_there(paths: list[Path]) -> bool:
 
 
 def _check_catalog(settings: Settings) -> None:
-    """Raises `OSError` where there are uploads, and no catalog that knows of them."""
+    """Raises `OSError` if there are uploads, but no catalog."""
     path = _catalog_file(settings)
     folders = [settings.data / name for name in ("temp_chunks", "files")]
     if not path.exists() and any(f.is_dir() and any(f.iterdir()) for f in folders):
         sentence = (
-            "the catalog is missing, and there are uploads in temp_chunks or files. Bring it back. "
-            "A new one would know of none of them, and unfinished ones would be deleted after an "
-            "hour. To begin anew, move both folders away"
+            "the catalog is missing, but there are uploads in temp_chunks or files. Restore the "
+            "catalog, for example from a backup. A new catalog would not know these uploads, and "
+            "unfinished ones would be deleted after an hour. To start with an empty catalog, move "
+            "both folders away first"
         )
         raise FileNotFoundError(errno.ENOENT, sentence, str(path))
 
 
 def open_locks(settings: Settings, storage: Storage) -> Locks:
-    """The locks of this data folder, which are only taken while the folder is there."""
+    """The locks of the data folder. None is taken while the folder is away."""
     return FileLocks(settings.data, storage.present, storage.capabilities.locks_ranges)
 
 
 def open_catalog(settings: Settings) -> Catalog:
-    """Raises `OSError` as `_check_catalog` does."""
+    """The catalog in the data folder. Raises `OSError` as `_check_catalog` does."""
     _check_catalog(settings)
     path = _catalog_file(settings)
-    path.touch(mode=0o600)  # the log beside it will have the same
+    path.touch(mode=0o600)  # SQLite gives its log the same mode
     return SqliteCatalog(path)
 
 
@@ -162,7 +163,7 @@ class App:
     """The engine and what must run beside it."""
 
     def __init__(self, settings: Settings, hooks: Hooks | None = None) -> None:
-        """Raises `ModuleNotFoundError` where assessment is wanted and not installed.
+        """Raises `ModuleNotFoundError` if assessment is wanted but not installed.
 
         Raises `PolicyError` for a policy that is wrong.
         """
@@ -180,17 +181,17 @@ class App:
         self._running = AsyncExitStack()
 
     async def engine(self) -> Engine:
-        """The engine, started if it is not. Raises `OSError` for a folder that is no good."""
+        """The engine, started on the first call. Raises `OSError` if the folder cannot be used."""
         async with self._starting:
             if self._engine is None:
-                # A fresh context: what runs beside requests is not part of the first of them.
+                # In a fresh context: background tasks must not inherit that of the first request.
                 starting = asyncio.create_task(self._start(), context=contextvars.Context())
                 self._engine = await starting
             return self._engine
 
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Engine]:
-        """An engine for a command: nothing runs beside it, a server may run elsewhere."""
+        """An engine for a command: without background tasks, beside a server or without one."""
         await check_folders(self.settings)
         catalog = open_catalog(self.settings)
         clock = DeadlineClock.open_to_read(clock_file(self.settings))
@@ -217,7 +218,7 @@ class App:
         )
 
     async def _start(self) -> Engine:
-        async with AsyncExitStack() as running:  # a start that fails leaves nothing open
+        async with AsyncExitStack() as running:  # if the start fails, everything is closed again
             await check_folders(self.settings)
             storage = await asyncio.to_thread(open_storage, self.settings)
             catalog = await asyncio.to_thread(open_catalog, self.settings)
@@ -225,7 +226,7 @@ class App:
             clock = await asyncio.to_thread(DeadlineClock.open, clock_file(self.settings))
             running.callback(clock.close)
             clock.start(await catalog.newest(), time.time())
-            # Before anything runs by this clock: from now on it goes.
+            # The clock must run before anything reads it.
             await asyncio.to_thread(clock.beat)
             running.push_async_callback(_end, asyncio.create_task(_beat(clock)))
             context = self._build(storage, catalog, clock)
@@ -236,7 +237,7 @@ class App:
         return engine
 
     async def _lead(self, engine: Engine, context: Context) -> None:
-        """As soon as no other process does: sweep, and keep the worker running."""
+        """Wait until no other process leads; then sweep, and keep the worker running."""
         with ExitStack() as held:
             while True:
                 if await self._leads(held, context):
@@ -251,7 +252,7 @@ class App:
                 await asyncio.Event().wait()
 
     async def _leads(self, held: ExitStack, context: Context) -> bool:
-        """Whether this process has the leader's lock now, in `held`."""
+        """Whether this process has the leader's lock now; `held` gives it back."""
         try:
             return await until_returned(lambda: take_into(held, context.locks, LEADER))
         except OSError:
@@ -273,10 +274,10 @@ class App:
 
 
 async def _beat(clock: DeadlineClock) -> None:
-    """For as long as this process serves."""
+    """Beat for as long as this process serves."""
     while True:
         await asyncio.sleep(BEAT_INTERVAL)
-        await until_returned(clock.beat)  # whoever ends this closes the clock next
+        await until_returned(clock.beat)  # cancelled, too: the clock is closed next
 
 
 async def _end(task: asyncio.Task[None]) -> None:
@@ -285,23 +286,23 @@ async def _end(task: asyncio.Task[None]) -> None:
 
 
 def can_assess(wanted: bool | None) -> bool:
-    """Whether to assess; raises `ModuleNotFoundError` where it is wanted and not installed."""
+    """Whether to assess. Raises `ModuleNotFoundError` if it is wanted but not installed."""
     missing = [name for name in EXTRA if find_spec(name) is None]
     if wanted and missing:
-        sentence = "assessment needs more: pip install 'wherry[assessment]'"
+        sentence = "assessment needs more packages: pip install 'wherry[assessment]'"
         raise ModuleNotFoundError(sentence, name=missing[0])
     return not missing if wanted is None else wanted
 
 
 def worker_command(settings: Settings) -> list[str]:
-    """The processing child; it ends when this process does."""
+    """The command of the worker, which ends when this process does."""
     data = str(settings.data.absolute())
     own = ["--data", data, "--policy", settings.policy]
     return [sys.executable, "-m", "wherry", "worker", *own, "--until-stdin-closes"]
 
 
 def log_to_stderr() -> None:
-    """For processes that are ours; in a host application, logging is the host's."""
+    """Configure logging in Wherry's own processes. A host application configures its own."""
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -309,7 +310,7 @@ def log_to_stderr() -> None:
 
 
 def _date_of(settings: Settings, moment: float) -> float:
-    """Unix seconds of a moment of the clock of deadlines, in a process that does not serve."""
+    """Unix seconds of a moment of the deadline clock, in a process that does not serve."""
     clock = DeadlineClock.open_to_read(clock_file(settings))
     try:
         now = time.time()
@@ -320,7 +321,7 @@ def _date_of(settings: Settings, moment: float) -> float:
 
 
 def work(settings: Settings, until_stdin_closes: bool) -> None:
-    """Process finished uploads until SIGTERM, or until the process that started this one ends."""
+    """Assess finished uploads until SIGTERM, or until the parent process ends."""
     with last_words(until_stdin_closes):
         from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
 

@@ -1,15 +1,15 @@
-"""Who is asking, in the standalone server: API keys, or anybody on this machine.
+"""Authentication of the standalone server: API keys, or anonymous access on this machine.
 
-Rule 1: a key is shown once, when it is made; the file holds its SHA-256. It is
-256 random bits, so a slow hash would add nothing.
+Rule 1: a key is shown once, when it is made. The file holds its SHA-256. A key is 256
+random bits, so a slow hash would add nothing.
 
-Rule 2: whether anonymous access is possible is decided once, when the server starts, from
-the address it listens on: a loopback address, and no file of keys. The first key ends it
-for as long as the server runs. A file of keys that is missing later lets nobody in.
+Rule 2: the server decides once, at its start, whether it allows anonymous access: only if
+it listens on a loopback address and there is no file of keys. The first key ends anonymous
+access for as long as the server runs. If the file is missing later, every request is refused.
 
-Rule 3: anonymous access is for peers on this machine whose request also names this machine:
-a page from elsewhere that makes the browser ask here is refused by its Origin, a foreign
-name that resolves here by its Host.
+Rule 3: anonymous access is for peers on this machine whose request also names this machine.
+A page of another site that makes the browser send a request here is refused by its Origin,
+and a foreign name that resolves to this machine by its Host.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ANONYMOUS = Caller("anonymous", operator=True)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One API key: its owner's name, the SHA-256 of the key, whether an operator's."""
+    """One API key: the name of its owner, its SHA-256, and whether the owner is an operator."""
 
     owner: str
     sha256: str
@@ -44,7 +44,7 @@ class Key:
 
 
 class KeysProblem(Exception):
-    """The file of keys is missing or cannot be read; the text says which, and why."""
+    """The file of keys is missing or cannot be read. The text says which, and why."""
 
 
 class Keys:
@@ -55,10 +55,10 @@ class Keys:
         self._read_at: tuple[int, int, int] | None = None
         self._keys: list[Key] = []
 
-    def are_there(self) -> bool:
+    def has_file(self) -> bool:
         """Whether there is a file of keys, readable or not.
 
-        Who removes the last key leaves an empty one, and locks everybody out.
+        After the last key is removed, the file stays, and every request is refused.
         """
         try:
             self._path.lstat()
@@ -69,7 +69,7 @@ class Keys:
         return True
 
     def all(self) -> list[Key]:
-        """Raises `KeysProblem`, also where the file is missing."""
+        """All keys. Raises `KeysProblem`, also if the file is missing."""
         try:
             facts = self._path.stat()
             stamp = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
@@ -83,28 +83,28 @@ class Keys:
         return self._keys
 
     def add(self, owner: str, operator: bool = False) -> str:
-        """A new key for `owner`, in clear: nobody can read it again later.
+        """A new key for `owner`, in clear text. It cannot be read again later.
 
-        Raises `KeysProblem` for a file that is there and cannot be read, `ValueError` for a
-        name that nobody could read in a list.
+        Raises `KeysProblem` if the file exists and cannot be read, and `ValueError` for a
+        name that would be unreadable in a list.
         """
         if not owner.strip() or owner != owner.strip() or not owner.isprintable():
             raise ValueError("the name must be text, without blanks around it")
         key = f"wherry_{secrets.token_urlsafe(32)}"
-        known = self.all() if self.are_there() else []
+        known = self.all() if self.has_file() else []
         self._write([*known, Key(owner, _sha256(key), operator)])
         return key
 
     def remove(self, owner: str, begins: str = "") -> int:
-        """Take the keys of `owner` away whose SHA-256 begins so; how many there were."""
-        known = self.all() if self.are_there() else []
+        """Remove the keys of `owner` whose SHA-256 starts with `begins`. Returns their number."""
+        known = self.all() if self.has_file() else []
         kept = [key for key in known if key.owner != owner or not key.sha256.startswith(begins)]
         if len(kept) < len(known):
             self._write(kept)
         return len(known) - len(kept)
 
     def find(self, key: str) -> Caller | None:
-        """Whose key it is, of those that `all` read last."""
+        """The owner of this key, among the keys that `all` read last; None for an unknown key."""
         wanted = _sha256(key)
         found = None
         for known in self._keys:
@@ -132,26 +132,26 @@ def keys_file(data: Path) -> Path:
 
 
 class Access:
-    """Who may come in to one server, as a dependency: `caller`.
+    """Decides who may use one server. `caller` is the dependency for routes.
 
-    `is_local`: whether only this machine can reach the address that it listens on.
+    `is_local`: whether the server listens on an address that only this machine can reach.
     """
 
     def __init__(self, keys: Keys, is_local: bool, metrics: Metrics) -> None:
         self._keys = keys
         self._metrics = metrics
-        self._is_anonymous = is_local and not keys.are_there()
+        self._is_anonymous = is_local and not keys.has_file()
         self._problem: str | None = None
 
     def is_anonymous(self) -> bool:
-        """Whether anybody on this machine is let in: until there is a file of keys."""
-        if self._is_anonymous and self._keys.are_there():
+        """Whether requests from this machine need no key. That ends with the first file of keys."""
+        if self._is_anonymous and self._keys.has_file():
             self._is_anonymous = False
             log_event(Event.ANONYMOUS_ACCESS_ENDED, metrics=self._metrics)
         return self._is_anonymous
 
     def caller(self, request: Request) -> Caller:
-        """Whose key it is; anybody on this machine while access is anonymous.
+        """The owner of the request's key, or `ANONYMOUS` while access is anonymous.
 
         Raises `Unauthorized`, `ForeignOrigin`, `KeysUnreadable`.
         """
@@ -166,7 +166,7 @@ class Access:
         return found
 
     def problem(self) -> str | None:
-        """What keeps everybody out, as a sentence; None while keys can be read."""
+        """Why every request is refused, as a sentence; None while the keys can be read."""
         if self.is_anonymous():
             return None
         try:
@@ -178,7 +178,7 @@ class Access:
         return None
 
     def _note(self, problem: str | None) -> None:
-        """One line in the log when the keys go away, and one when they are back."""
+        """Log one line when the keys become unreadable, and one when they can be read again."""
         if problem == self._problem:
             return
         self._problem = problem
@@ -189,7 +189,7 @@ class Access:
 
 
 def anonymous(request: Request) -> Caller:
-    """Anybody, asking on this machine. Raises `Unauthorized`, `ForeignOrigin`."""
+    """`ANONYMOUS` for a request from this machine. Raises `Unauthorized`, `ForeignOrigin`."""
     if request.client is None or not is_loopback(request.client.host):
         raise Unauthorized
     host = request.headers.get("host", "")
@@ -205,7 +205,7 @@ def anonymous(request: Request) -> Caller:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether this name or address is the machine itself."""
+    """Whether this name or address is a loopback one."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

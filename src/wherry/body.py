@@ -116,5 +116,5 @@ class Receiver:
         self.at = end
 
     def parts(self, at: float) -> tuple[Part, ...]:
-        """What was written so far, as parts made safe at `at` (clock of deadlines)."""
+        """What was written so far, as parts made safe at `at` (deadline clock)."""
         return tuple(Part(gap.start, end, crc, at) for gap, end, crc in self._open)

@@ -1,15 +1,15 @@
-"""One HTTP/1.1 connection of `wherry serve`: uvicorn's, with an end to all that it reads.
+"""One HTTP/1.1 connection of `wherry serve`: uvicorn's, with a bound on all that it reads.
 
-Rule 1: one bound for every byte of a request that is not its body: request line, header
-lines, what frames a chunked body, and what comes behind it. `HEAD_BYTES` in all, header
-lines within `HEAD_SECONDS` and no more than `HEAD_LINES`.
+Rule 1: one bound holds for every byte of a request that is not its body: the request line,
+the header lines, the framing of a chunked body, and its trailer. They are `HEAD_BYTES` in
+all; the header lines come within `HEAD_SECONDS` and are at most `HEAD_LINES`.
 
-Rule 2: one request at a time. What a client sends behind a request that is still being
-answered is not parsed but held, `HELD_BYTES` at most.
+Rule 2: one request at a time. Bytes that follow a request which is still being answered are
+not parsed. They are held, up to `HELD_BYTES`.
 
-Rule 3: a body that nobody reads any more, because its request is answered, is read to its
-end within `STRANGERS_BYTES` and `DRAIN_SECONDS`; else the connection is closed. Bodies that
-are being read are bounded by who reads them (`protocols/bodies.py`).
+Rule 3: the body of a request that is already answered is read to its end within
+`STRANGERS_BYTES` and `DRAIN_SECONDS`, or the connection is closed. Other bodies are bounded
+by the code that reads them (`protocols/bodies/`).
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from wherry.core.limits import KiB
 from wherry.protocols.draining import DRAIN_SECONDS, STRANGERS_BYTES
 
 HEAD_BYTES, HEAD_LINES, HEAD_SECONDS = 128 * KiB, 256, 10.0
-#: A connection on which nothing comes is closed after this time, in seconds.
+#: An idle connection is closed after this time, in seconds.
 IDLE_SECONDS = 5
 HELD_BYTES = 512 * KiB
-#: How much is parsed at once outside of bodies: no more small requests than fit in it are
-#: known before they are counted.
+#: How much is parsed at once outside of bodies. It bounds how many small requests the parser
+#: reports before they are counted.
 STEP = 1 * KiB
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """The protocol that uvicorn is given as `http`."""
+    """The protocol class for uvicorn's option `http`."""
 
     _timer: asyncio.TimerHandle | None = None
     _held: bytearray
-    _beside = 0  # bytes of this request that are not its body
+    _beside = 0  # bytes of this request outside its body
     _lines = 0
-    _body_left: int | None = 0  # of a body of known length; None while a chunked one comes
+    _body_left: int | None = 0  # of a body of known length; None during a chunked one
     _in_head = False
     _in_body = False
-    _is_last = False  # whatever comes behind this request is not looked at
-    _brought = 0  # of the body, by the bytes that are being parsed
-    _unread = 0  # of a body whose request is answered
+    _is_last = False  # bytes after this request are not parsed
+    _brought = 0  # bytes of the body among those that are being parsed
+    _unread = 0  # bytes of a body whose request is already answered
 
-    # What uvicorn is told by its transport.
+    # Called by the transport.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -66,13 +66,13 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _parse_held(self) -> None:
         while self._held and not self._is_last and not self.transport.is_closing():
-            if self.pipeline:  # another request waits for its turn already
+            if self.pipeline:  # another request waits already
                 self.flow.pause_reading()
                 if len(self._held) > HELD_BYTES:
                     self.transport.close()
                 return
             if not self._in_head and not self._in_body and self._timer is None:
-                self._end_after(HEAD_SECONDS)  # the first bytes of a request, or what is none
+                self._end_after(HEAD_SECONDS)  # the first bytes of a request, valid or not
             size = min(self._body_left or STEP, len(self._held))
             piece = bytes(self._held[:size])
             del self._held[:size]
@@ -89,12 +89,12 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(431, b"The header of the request is too long.")
 
     def _skip(self, size: int) -> None:
-        """Bytes that nobody reads."""
+        """Drop bytes that no code reads; close the connection when there are too many."""
         self._unread += size
         if self._unread > STRANGERS_BYTES:
             self.transport.close()
 
-    # What uvicorn is told by its parser.
+    # Called by the parser.
 
     def on_message_begin(self) -> None:
         if self._is_last:
@@ -109,7 +109,7 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines += 1
-        # A header line behind the body is no statement about the request.
+        # A line of the trailer is no header of the request.
         if self._in_head and self._lines <= HEAD_LINES:
             super().on_header(name, value)
 
@@ -125,10 +125,10 @@ class BoundedConnection(HttpToolsProtocol):
         names = {name: value for name, value in self.headers if name in _FRAMING}
         super().on_headers_complete()
         if self.parser.should_upgrade():
-            # Nothing is upgraded here, and the parser does not read on after such a request.
+            # Upgrades are not supported, and the parser stops after a request that asks for one.
             self._is_last, self.cycle.keep_alive = True, False
         elif b"transfer-encoding" in names:
-            # The parser may keep what came behind the last chunk for the next request.
+            # The parser may keep bytes that follow the last chunk for the next request.
             self._body_left, self.cycle.keep_alive = None, False
         else:
             self._body_left = int(names.get(b"content-length", b"0"))
@@ -152,13 +152,13 @@ class BoundedConnection(HttpToolsProtocol):
             self._end_after(IDLE_SECONDS)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """No line in the log: some HTTP clients ask for h2c with each first request."""
+        """Log nothing: some HTTP clients ask for h2c with each first request."""
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg.encode())
 
     def _refuse(self, status: int, why: bytes) -> None:
-        """End the connection; say why, if no answer is on its way."""
+        """Close the connection; send `why` first, unless an answer is on its way."""
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
@@ -166,7 +166,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.write(b"%s%s\r\n\r\n%s" % (STATUS_LINE[status], head, why))
         self.transport.close()
 
-    # What uvicorn is told by who answers.
+    # Called by the cycle of request and response.
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -178,7 +178,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.loop.call_soon(self._parse_held)
 
     def _end_after(self, seconds: float | None) -> None:
-        """Close the connection then, unless this is called again before."""
+        """Close the connection after `seconds`, unless this is called again before; None: never."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._end)
@@ -187,10 +187,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._timer = None
         cycle: Any = self.cycle
         if cycle is not None and not cycle.response_complete:
-            self._end_after(HEAD_SECONDS)  # not in the middle of an answer
+            self._end_after(HEAD_SECONDS)  # do not cut off an answer
         else:
             self.transport.close()
 
 
-#: The header lines that say where a body ends.
+#: The headers that determine where a body ends.
 _FRAMING = frozenset([b"content-length", b"transfer-encoding"])

@@ -1,7 +1,7 @@
-"""The sockets that `wherry serve` listens on, opened before anything else is started.
+"""The sockets that `wherry serve` listens on, opened before anything else starts.
 
-Rule 1: a name is resolved once. What is decided about an address (whether others reach it)
-is decided about the one that is bound.
+Rule 1: a name is resolved once. So the server decides about the very address that it binds
+whether other machines can reach it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-#: Connections that may wait to be accepted.
+#: How many connections may wait to be accepted.
 BACKLOG = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """One address to listen on. `host` is as the operator wrote it."""
+    """One address to listen on. `host` is what the operator wrote."""
 
     host: str
     family: socket.AddressFamily
@@ -35,7 +35,7 @@ class Address:
 
 
 def resolve(host: str, port: int) -> list[Address]:
-    """The addresses of this name, in the system's order. Raises `OSError`."""
+    """The addresses of the name `host`, in the system's order. Raises `OSError`."""
     try:
         found = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
@@ -48,7 +48,11 @@ def resolve(host: str, port: int) -> list[Address]:
 
 @contextmanager
 def listening(addresses: Sequence[Address]) -> Iterator[list[socket.socket]]:
-    """Listen on all of them; closed at the end. Raises `OSError` with what to do."""
+    """Listen on all addresses, and close the sockets at the end.
+
+    An address that this machine does not have (IPv6, often) is skipped while another one
+    is left. Raises `OSError` that says what to do.
+    """
     listeners: list[socket.socket] = []
     try:
         for address in addresses:
@@ -56,7 +60,7 @@ def listening(addresses: Sequence[Address]) -> Iterator[list[socket.socket]]:
                 listeners.append(_listen(address))
             except OSError as error:
                 is_last = address == addresses[-1] and not listeners
-                if error.errno != errno.EADDRNOTAVAIL or is_last:  # a machine without IPv6
+                if error.errno != errno.EADDRNOTAVAIL or is_last:  # else: a machine without IPv6
                     raise OSError(explain(error, address)) from error
         yield listeners
     finally:
@@ -71,7 +75,7 @@ def _listen(address: Address) -> socket.socket:
         if address.family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listener.bind(address.sockaddr)
-        # At once: until somebody listens, Linux lets others bind the same address.
+        # At once: until a socket listens, Linux lets other processes bind the same address.
         listener.listen(BACKLOG)
     except OSError:
         listener.close()
@@ -80,23 +84,24 @@ def _listen(address: Address) -> socket.socket:
 
 
 def explain(error: OSError, address: Address) -> str:
-    """What is wrong with an address, and what to do."""
+    """Why the address cannot be used, and what to do."""
     match error.errno:
         case errno.EADDRINUSE:
             return (
-                f"port {address.port} on {address.host} is taken by another program. "
+                f"port {address.port} on {address.host} is in use by another program. "
                 "Stop that program, or choose another port with --port"
             )
         case errno.EACCES:
             return (
-                f"port {address.port} on {address.host} is not for this user. "
+                f"this user may not use port {address.port} on {address.host}. "
                 "Choose a port above 1023 with --port"
             )
         case errno.EADDRNOTAVAIL:
-            return f"{address.host} is not an address of this machine. Name another with --host"
+            return f"{address.host} is not an address of this machine. Choose one with --host"
     return f"{address.host}, port {address.port}: {error.strerror}"
 
 
 def url_of(listener: socket.socket) -> str:
+    """The URL of a socket that listens."""
     address, port = listener.getsockname()[:2]
     return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"

@@ -75,7 +75,9 @@ class Metrics:
             SIZES,
         )
         self._add_histogram(
-            "part_seconds", "How long it took to make these bytes safe, from the lease to the record.", SECONDS
+            "part_seconds",
+            "How long it took to make these bytes safe, from the lease to the record.",
+            SECONDS,
         )
         self._add_histogram(
             "waited_seconds", "How long uploads that had to wait were in the queue.", WAITS
@@ -179,7 +181,9 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         _age(counts.waiting_since, at),
     )
     yield _gauge("reserved_bytes", "Space reserved for unfinished uploads.", counts.reserved)
-    yield _gauge("volume_size_bytes", "The size of the volume that holds the data folder.", space.total)
+    yield _gauge(
+        "volume_size_bytes", "The size of the volume that holds the data folder.", space.total
+    )
     yield _gauge(
         "volume_free_bytes",
         "Free on that volume, without the reserved space.",

@@ -30,22 +30,22 @@ from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
 
-#: How long open requests may go on after SIGTERM, in seconds.
+#: How long open requests may continue after SIGTERM, in seconds.
 GRACE = 2
 
 LOOPBACK_WARNING = (
-    "anonymous access: everybody on this machine may upload, and is the operator too. "
-    "Put no proxy in front that the world can reach: to this server every request through it "
-    "comes from this machine. For others, add a key (wherry keys add NAME) and use it."
+    "anonymous access: every user of this machine may upload, and is an operator. Do not put a "
+    "public proxy in front of this server: every request through it would come from this machine. "
+    "To serve other machines, add a key first: wherry keys add NAME"
 )
 
 
 class NoKeys(Exception):
-    """Nobody could get in, or everybody could."""
+    """The server would refuse every request, because there is no usable API key."""
 
 
 def create_app(settings: Settings, host: str) -> FastAPI:
-    """The server for this address. Raises `NoKeys` for one that others reach."""
+    """The server that listens on `host`. Raises `NoKeys` as `check_keys` does."""
     app = App(settings)
     if settings.assessment is None and not app.settings.assessment:
         log.info("finished files are not assessed: pip install 'wherry[assessment]' adds that")
@@ -75,23 +75,23 @@ def create_app(settings: Settings, host: str) -> FastAPI:
 
 
 def check_keys(keys: Keys, settings: Settings) -> None:
-    """Raises `NoKeys` where there is no key, or none that can be read."""
+    """Raises `NoKeys` if there is no key, or if the keys cannot be read."""
     try:
-        known = keys.all() if keys.are_there() else []
+        known = keys.all() if keys.has_file() else []
     except KeysProblem as problem:
         raise NoKeys(
-            f"the API keys cannot be read, so nobody could be let in: {problem}. "
-            "Put the file right, or delete it and add keys anew: wherry keys add NAME"
+            f"the API keys cannot be read, so every request would be refused: {problem}. "
+            "Repair the file, or delete it and add new keys: wherry keys add NAME"
         ) from problem
     if not known:
         raise NoKeys(
-            f"there are no API keys, and without keys only this machine is let in, on a loopback "
-            f"address. Add one: wherry keys add NAME --data {settings.data}"
+            "there are no API keys. Without keys, Wherry serves this machine only, on a loopback "
+            f"address. Add a key: wherry keys add NAME --data {settings.data}"
         )
 
 
 def watched(app: App, operator: Callable[[Request], Caller], access: Access) -> APIRouter:
-    """What monitoring asks: `/healthz` and `/readyz` of anybody's, `/metrics` of an operator's."""
+    """The routes of monitoring: `/healthz`, `/readyz`, and `/metrics` for operators only."""
     router = APIRouter(route_class=route_class(app.metrics), include_in_schema=False)
 
     @router.api_route("/healthz", methods=["GET", "HEAD"])
@@ -112,9 +112,9 @@ def watched(app: App, operator: Callable[[Request], Caller], access: Access) -> 
 
 
 def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises `NoKeys`; `OSError` before anything is started."""
+    """Serve until SIGTERM or Ctrl-C. Raises `NoKeys` and `OSError` before anything starts."""
     log_to_stderr()
-    os.umask(0o077)  # what is uploaded here is nobody else's on this machine
+    os.umask(0o077)  # other users of this machine must not read uploads
     addresses = resolve(host, port)
     reached = [a for a in addresses if not is_loopback(a.address)]
     api = create_app(settings, (reached or addresses)[0].address)
@@ -127,12 +127,12 @@ def serve(settings: Settings, host: str, port: int) -> None:
 
 
 def run(api: FastAPI, listeners: list[socket.socket]) -> None:
-    """Raises `RuntimeError` where the application does not start; the log says why."""
+    """Run the server to its end. Raises `RuntimeError` if it does not start; the log says why."""
     server = uvicorn.Server(configuration(api))
     try:
         with suppress(KeyboardInterrupt):
             server.run(sockets=listeners)
-    except SystemExit as failed:  # with a number of uvicorn's own
+    except SystemExit as failed:  # with an exit code that is uvicorn's own
         raise RuntimeError("the server did not start; the log says why") from failed
 
 
@@ -144,7 +144,7 @@ def configuration(api: ASGIApp) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=IDLE_SECONDS,
         server_header=False,
-        proxy_headers=False,  # who the peer is decides on anonymous access; no header may
+        proxy_headers=False,  # anonymous access depends on the peer, which no header may name
         http=BoundedConnection,
         ws="none",
     )

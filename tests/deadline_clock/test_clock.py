@@ -1,4 +1,4 @@
-"""The clock of deadlines counts what was served, whatever happens to clocks and processes."""
+"""The deadline clock counts what was served, whatever happens to clocks and processes."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class Assessing:
 class Site:
     """Where a worker finds what it needs.
 
-    `date_of(moment)` gives the Unix seconds of a moment of the clock of deadlines.
+    `date_of(moment)` gives the Unix seconds of a moment of the deadline clock.
     `data` is the folder for what steps draw until storage has it and, unless
     `database_url` says otherwise, for the workflows' own database.
     """

@@ -142,11 +142,11 @@ def list_keys(data: Data = DATA) -> None:
         from wherry.auth import Keys, keys_file  # noqa: PLC0415
 
         known = Keys(keys_file(data))
-        found = known.all() if known.are_there() else []
+        found = known.all() if known.has_file() else []
     for key in found:
         typer.echo(f"{key.owner}{' (operator)' if key.operator else ''} {key.sha256[:12]}")
     if not found:
-        who = NOBODY if known.are_there() else ANONYMOUS
+        who = NOBODY if known.has_file() else ANONYMOUS
         typer.echo(f"There are no keys in {data}: {who}", err=True)
         typer.echo("`wherry keys add NAME` makes one.", err=True)
 

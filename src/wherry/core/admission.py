@@ -50,7 +50,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An upload in the line since `since` (by the clock of deadlines).
+    """An upload in the line since `since` (by the deadline clock).
 
     `bytes`: the space that it needs; none for one that has its space already and only
     wants its slot back. Of one owner's, those come first: the sooner they end, the

@@ -52,7 +52,7 @@ class Assessment:
     """`report` is an `assessment.v1` document.
 
     `leased_until` is a moment of the machine's steady clock, which all of its processes share;
-    `created_at` of the clock of deadlines.
+    `created_at` of the deadline clock.
     """
 
     id: str

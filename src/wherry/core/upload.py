@@ -4,7 +4,7 @@ Rule 1: every change to an upload is made here, by a method that returns a new
 `Upload`. Nothing outside this file decides whether a change is legal.
 
 Rule 2: nothing here waits, reads a clock, or knows which protocol is asking.
-Times (seconds of the clock of deadlines) and identifiers come in as arguments.
+Times (seconds of the deadline clock) and identifiers come in as arguments.
 
 Rule 3: a range belongs to one open request. The newest takes it; the one
 before can no longer record anything (its token is gone).
@@ -68,7 +68,7 @@ MOST_PARTS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file on its way in. Sizes in bytes, times in seconds of the clock of deadlines.
+    """One file on its way in. Sizes in bytes, times in seconds of the deadline clock.
 
     `discarded_at`: when its finished file was deleted or moved away.
     `limit` is the most that is accepted and what space is reserved for;

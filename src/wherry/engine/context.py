@@ -46,7 +46,7 @@ class Context:
     """`clock` is that of all deadlines, in seconds; `new_id` gives what nobody can guess.
 
     `calendar` gives the date, in Unix seconds, for what people read and for the ages of
-    files; None: the clock of deadlines shows it.
+    files; None: the deadline clock shows it.
 
     `is_stopping` says whether the server that all this runs in has been told to end.
     `worker` says how the worker is, and blocks; None where nothing is assessed.
@@ -68,7 +68,7 @@ class Context:
         return (self.calendar or self.clock)()
 
     def date_of(self, moment: float) -> float:
-        """When a moment of the clock of deadlines is, or was, if it goes and went on as now."""
+        """When a moment of the deadline clock is, or was, if it goes and went on as now."""
         lag = self.date() - self.clock()
         return 2 * round(lag / 2) + moment  # whole, else it would differ each time it is asked
 

@@ -265,7 +265,7 @@ class Engine:
         return await self._watching.unready()
 
     def date_of(self, moment: float) -> float:
-        """Unix seconds of a moment of the clock of deadlines, as far as can be told now."""
+        """Unix seconds of a moment of the deadline clock, as far as can be told now."""
         return self._context.date_of(moment)
 
     @property

@@ -16,7 +16,7 @@ from wherry.testing.catalog.scene import check_full, new_upload, refused, whole_
 
 
 async def the_newest_moment_is_known(catalog: Catalog) -> None:
-    """So that the clock of deadlines never begins before it."""
+    """So that the deadline clock never begins before it."""
     assert await catalog.newest() is None
     complete = replace(new_upload("complete"), created_at=5.0, state=State.COMPLETE)
     await catalog.create(complete)
