@@ -1,22 +1,36 @@
-"""The verb complete: from all bytes received to handed over, in constant time.
+"""The verb complete: from "all bytes are here" to "the application has the file".
 
-Rule 1: one completion of an upload at a time: in this process by its task, among
-processes by storage's lock and by a lease in the catalog that a thread keeps renewing.
+A completion is a row of steps, each of which is safe to repeat:
 
-Rule 2: complete and assessment queued are one transaction.
+    1. lock       no other process completes this upload       storage
+    2. lease      record: completing, by me, until then        catalog
+    3. check      the type, by the first bytes                 storage
+    4. hook       before_complete may refuse the file          application
+    5. rename     the file gets its final name                 storage
+    6. hook       on_complete gets the file                    application
+    7. record     complete, and the assessment is queued       catalog
 
-Rule 3: a completion whose process died is taken up again when its lease has run
-out. Every step may be repeated: the rename finds itself done, the record decides.
+The process may die between any two of them. The upload is then `completing` with a lease that
+runs out, and the next process that looks (`resume`) begins again at step 1. It finds by the
+storage and by the record how far the dead one came, so no step needs a log of its own.
+
+Rule 1: one completion of an upload at a time. Three things see to it, because none of them is
+enough alone: a task in this process, a lock among processes, a lease in the catalog.
+
+Rule 2: steps 2 and 7 are transactions. Complete and "assessment queued" are one of them, so
+there is never a complete upload that is not assessed, nor an assessment without its upload.
+
+Rule 3: the request that asks for completion only waits for it. It may give up, and its client
+may go away; the handover goes on and its result is recorded.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import NoReturn
 
 import anyio
 
@@ -28,7 +42,6 @@ from wherry.core.errors import (
     Busy,
     ContentRefused,
     FileDigestMismatch,
-    HookEndsServer,
     HookFailed,
     TypeRefused,
     UploadError,
@@ -36,17 +49,15 @@ from wherry.core.errors import (
 from wherry.core.requests import Caller
 from wherry.core.rights import latest
 from wherry.core.upload import State, Upload
+from wherry.engine.calling import Calling
 from wherry.engine.content import Content
 from wherry.engine.context import Context
-from wherry.engine.finished import FinishedFile
-from wherry.engine.hooks import Call, Hooks, Outcome, parse_assessment_id
+from wherry.engine.hooks import Hooks
 from wherry.events import Event
-from wherry.storage import StoredFile, Vanished
+from wherry.storage import Vanished
 
-#: How often a request looks whether another process has finished the completion, in seconds.
-LOOK_EVERY = 0.2
-#: Hooks that may run at once; one that is overdue no longer counts.
-HOOKS_AT_ONCE = 8
+#: How often a task looks whether another process has finished the completion, in seconds.
+POLL_INTERVAL = 0.2
 
 
 class Completing:
@@ -54,24 +65,27 @@ class Completing:
         self._context = context
         self._content = content
         self._hooks = hooks
+        self._calling = Calling(context)
         self._tasks: dict[str, asyncio.Task[Upload]] = {}
-        self._calls: dict[str, Call] = {}
-        self._places = asyncio.Semaphore(HOOKS_AT_ONCE)
+
+    # What a request does: begin a task, or join one, and wait for a while.
 
     async def complete(self, caller: Caller, upload_id: str, digest: Digest | None) -> Upload:
-        """The complete upload; one still `completing` where that takes longer than is waited."""
+        """The complete upload, or a `completing` one where that takes longer than we wait."""
         settings, clock = self._context.settings, self._context.clock
         upload = await self._context.load(caller, upload_id)
         upload.check_digest(digest)
         if upload.is_complete():
             return upload
+        # Before we wait: a hook that is overdue already would keep this request waiting, too.
         upload.check_hook(clock(), settings.hook_timeout)
         task = self.begin(upload_id, digest)
-        # The client may go away while it waits; the hand-over goes on without it.
-        patience = min(settings.answer_within, settings.hook_timeout)
-        done, _ = await asyncio.wait([task], timeout=patience)
+        # `wait_for` would cancel the task at the timeout, and with it the handover.
+        timeout = min(settings.answer_within, settings.hook_timeout)
+        done, _ = await asyncio.wait([task], timeout=timeout)
         upload = task.result() if done else await self._context.load(caller, upload_id)
-        upload.check_digest(digest)  # somebody else may have begun it, without this digest
+        # The task may have been begun by another request, which gave no digest or another one.
+        upload.check_digest(digest)
         upload.check_hook(clock(), settings.hook_timeout)
         return upload
 
@@ -81,44 +95,70 @@ class Completing:
             task = asyncio.create_task(self._until_complete(upload_id, digest))
             self._tasks[upload_id] = task
             task.add_done_callback(lambda _: self._tasks.pop(upload_id, None))
-            # Asked for by the recovery nobody awaits it: its error is in the log.
+            # A task begun by `resume` is awaited by no one, and asyncio would complain that
+            # its exception was never retrieved. The event in the log says what went wrong.
             task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return self._tasks[upload_id]
 
+    async def resume(self) -> None:
+        """Begin every completion whose process died."""
+        now = self._context.clock()
+        until = latest(now, self._context.settings.completion_lease)
+        completing = partial(self._context.catalog.uploads, {State.COMPLETING}, None)
+        async for upload in self._context.every(completing):
+            # Without a lease, it failed and was given back: it goes on when a client asks.
+            if upload.completion is None or upload.is_being_completed(now, until):
+                continue
+            # With a task of ours, it is waiting for a process that still has the lock.
+            if upload.id not in self._tasks:
+                self._context.log_event(Event.TAKEN_UP, upload)
+                self.begin(upload.id)
+
     async def stop(self) -> None:
-        """End what runs; the next start takes it up again."""
+        """End what runs; the next process resumes it."""
         for task in (tasks := list(self._tasks.values())):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    # What the task does.
 
     async def _until_complete(self, upload_id: str, digest: Digest | None) -> Upload:
         while True:
             try:
                 return await self._complete(upload_id, digest)
-            except Busy:  # another process is at it, or was when it died
-                await anyio.sleep(LOOK_EVERY)
+            except Busy:
+                # Another process completes it, or did when it died; then its lease runs out.
+                await anyio.sleep(POLL_INTERVAL)
 
     async def _complete(self, upload_id: str, digest: Digest | None) -> Upload:
+        """Step 1. Raises `Busy` while another process has the lock."""
         context = self._context
         upload = await context.catalog.load(upload_id)
         if upload.is_complete():
             return upload
-        # The lease tells others who completes it. The lock keeps them out even when this
-        # process is stopped for longer than its lease, and wakes up in the middle of a hook.
+        # Why a lock beside the lease: a process may be stopped (SIGSTOP, a frozen container)
+        # for longer than its lease, in the middle of a hook. It goes on with the hook when it
+        # is woken up, and cannot know that its lease is over. The lock ends only with the
+        # process, so no other process calls the hook meanwhile.
+        # Why a lease beside the lock: it is in the record, so every process and the sweep can
+        # see who completes the upload, also where a file system has no locks.
         async with context.locked(upload_id) as right:
             try:
-                return await self._complete_alone(upload, digest)
+                return await self._with_lock(upload, digest)
             finally:
-                if (call := self._calls.get(upload_id)) is not None:  # it goes on, and so do we
+                # We may leave while a hook still runs on its thread: the server stops. Then
+                # the hook takes the lock along, and gives it back when it has ended.
+                if (call := self._calling.running(upload_id)) is not None:
                     call.when_ended(right.pop_all().close)
 
-    async def _complete_alone(self, before: Upload, digest: Digest | None) -> Upload:
+    async def _with_lock(self, before: Upload, digest: Digest | None) -> Upload:
+        """Step 2, then the rest, and what to record when the rest fails."""
         context, upload_id = self._context, before.id
         token, begun = context.new_id(), context.clock()
         until = begun + context.settings.completion_lease
 
         def begin(upload: Upload) -> Upload:
-            # Another process may have completed it since it was loaded.
+            # `before` was loaded before we had the lock: it may have become complete since.
             if upload.is_complete():
                 return upload
             return upload.announce_digest(digest).completing(token, begun, until)
@@ -126,11 +166,12 @@ class Completing:
         try:
             upload = await context.catalog.update(upload_id, begin)
         except FileDigestMismatch as error:
+            # It will never match: a received byte is never changed by a later request.
             await self._content.refuse(before, error)
             raise
         if upload.is_complete():
             return upload
-        # A crash from here on leaves it completing: the next start takes it up.
+        # A crash from here on leaves it completing: another process resumes it.
         try:
             async with self._renewing(upload_id, token):
                 upload = await self._hand_over(upload, token)
@@ -140,20 +181,27 @@ class Completing:
         except Vanished:
             raise await context.vanished(upload_id, token) from None
         except asyncio.CancelledError:
-            # It is the server that ends, and not the hook that ends it.
-            if upload_id not in self._calls:
+            # The server stops. `call_ended`: the hook did not end the process, so the call
+            # must not count as one that did.
+            if self._calling.running(upload_id) is None:
+                # A lease that is over, not none: `resume` of the next process finds it.
                 now = context.clock()
                 await self._give_back(upload_id, lambda u: u.call_ended().renew(token, now))
-            else:  # it goes on, and keeps its lease: nobody may call it again beside it
+            else:
+                # The hook goes on. Its lease stays and runs out by itself, so that another
+                # process leaves it alone for that time also where there are no locks.
                 await self._give_back(upload_id, lambda u: u.call_ended())
             raise
         except HookFailed:
+            # No lease: it is not resumed, because calling a hook that has just failed again
+            # and again helps nobody. The file is kept; the client may ask again.
             await self._give_back(upload_id, lambda u: u.call_ended().interrupted(token))
             raise
         except Exception:
+            # For instance a full disk. The call, if there is one, keeps counting.
             await self._give_back(upload_id, lambda u: u.interrupted(token))
             raise
-        self._context.log_event(
+        context.log_event(
             Event.COMPLETE,
             upload,
             assessment_id=upload.assessment_id,
@@ -163,113 +211,65 @@ class Completing:
         return upload
 
     async def _hand_over(self, upload: Upload, token: str) -> Upload:
+        """Steps 3 to 7.
+
+        Two facts say what a process before us has done. `is_there`: the storage has the file
+        under its final name. `upload.is_named`: the record says that `on_complete` was about to
+        be called, so the application may know the file, and may have moved it.
+
+            is_there  is_named   then the process before us died
+            no        no         before the rename (or there was none)
+            yes       no         after the rename, before on_complete
+            yes       yes        during on_complete, or before the record
+            no        yes        the same, and the application has moved the file
+        """
         context, storage, hooks = self._context, self._context.storage, self._hooks
         size = upload.received.size
         file = storage.finished_file(upload.id, upload.suffix)
         is_there = await context.on_thread(file.stat) is not None
-        # That it has its name proves that it was looked at and not refused.
         if not is_there and not upload.is_named:
             await self._content.check_type(upload)
             if hooks.before_complete is not None:
+                # Before the rename: a file that is refused was never to be had under its name.
                 unfinished = await context.on_thread(storage.unfinished_file, upload.id, size)
-                await self._call(
-                    "before_complete", hooks.before_complete, upload, token, unfinished
+                await self._calling.before_complete(
+                    hooks.before_complete, upload, token, unfinished
                 )
-        # The application may have moved a file of which it was told; never any other.
-        if is_there or not upload.is_named:  # also when it is there: its folder may not be synced
+            # A crash here: before_complete is called again, as its documentation says.
+        if is_there or not upload.is_named:
+            # Also when the file is there: the process before us may have died after the rename
+            # and before the folder was synced, and power loss would undo the rename.
+            # Not when the application may have moved it: `finish` would find neither the file
+            # nor its unfinished bytes, and call the upload removed.
             await context.on_thread(storage.finish, upload.id, upload.suffix, size)
         # A crash here: the file has its name, the record still says completing.
         assessment_id, queued = None, None
         if hooks.on_complete is not None:
-            answer = await self._call("on_complete", hooks.on_complete, upload, token, file)
-            assessment_id = self._parsed(upload, answer)
+            # After the rename, so that the application may keep the path or move the file.
+            # Before the record, so that its answer is part of it. That makes the call one that
+            # is made at least once: no order of the two makes it exactly once.
+            assessment_id = await self._calling.on_complete(hooks.on_complete, upload, token, file)
         elif context.settings.assessment:
             queued = Assessment(context.new_id(), upload.id, upload.owner, context.clock())
             assessment_id = queued.id
+        # A file that on_complete has moved away takes no space here.
         is_there = await context.on_thread(file.stat) is not None
         now = context.clock()
 
         def complete(upload: Upload) -> Upload:
             after = upload.completed(token, assessment_id)
-            return after if is_there else after.discard(now)  # moved: it takes no space here
+            return after if is_there else after.discard(now)
 
+        # Raises `Superseded` if our lease ran out and another process has taken over.
         return await context.catalog.update(upload.id, complete, queued)
-
-    async def _call(
-        self,
-        name: str,
-        hook: Callable[[FinishedFile], object],
-        upload: Upload,
-        token: str,
-        file: StoredFile,
-    ) -> object:
-        """What the hook returns. Raises `HookFailed`, `HookEndsServer`, `ContentRefused`."""
-        context = self._context
-        async with self._place() as leave:
-            begun, is_named = context.clock(), name == "on_complete"
-            try:
-                await context.catalog.update(upload.id, lambda u: u.calling(token, begun, is_named))
-            except HookEndsServer:
-                context.log_event(Event.HOOK_ENDS_SERVER, upload, hook=name)
-                raise
-            # A crash from here on leaves a call whose end nobody knows: the next one counts it.
-            self._calls[upload.id] = call = Call(hook, described(upload, file))
-            call.when_ended(lambda: self._calls.pop(upload.id, None))
-            try:
-                outcome = await call.within(context.settings.hook_timeout)
-                if outcome is None:
-                    seconds = context.clock() - begun
-                    context.log_event(Event.HOOK_OVERDUE, upload, hook=name, seconds=seconds)
-                    leave()
-                    outcome = await call.cancel()
-                    if outcome is not None and outcome.error is not None:
-                        raise HookFailed(name, upload.id, "has not returned in time")
-                if outcome is None:  # nobody may call it again beside this one: wait for its end
-                    outcome = await call.outcome()
-            except asyncio.CancelledError:
-                await call.cancel()
-                raise
-        return self._result(name, upload, outcome, context.clock() - begun)
-
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[Callable[[], None]]:
-        """A place among the hooks that run at once; what is yielded gives it back early."""
-        await self._places.acquire()
-        left: list[None] = []
-
-        def leave() -> None:
-            if not left:
-                left.append(None)
-                self._places.release()
-
-        try:
-            yield leave
-        finally:
-            leave()
-
-    def _result(self, hook: str, upload: Upload, outcome: Outcome, seconds: float) -> object:
-        """What it returned. Raises `HookFailed` for every exception but one that is an answer."""
-        error = outcome.error
-        if hook == "before_complete" and isinstance(error, ContentRefused):
-            raise error
-        if error is not None:
-            self._failed(hook, upload, error)
-        self._context.log_event(Event.HOOK_RETURNED, upload, hook=hook, seconds=seconds)
-        return outcome.value
-
-    def _parsed(self, upload: Upload, answer: object) -> str | None:
-        try:
-            return parse_assessment_id(answer)
-        except ValueError as error:
-            self._failed("on_complete", upload, error)
-
-    def _failed(self, hook: str, upload: Upload, error: BaseException) -> NoReturn:
-        self._context.log_event(Event.HOOK_FAILED, upload, trace=error, hook=hook)
-        raise HookFailed(hook, upload.id) from (error if isinstance(error, Exception) else None)
 
     @asynccontextmanager
     async def _renewing(self, upload_id: str, token: str) -> AsyncIterator[None]:
-        """Renew the lease from a thread: a host's hook may keep the event loop busy."""
+        """Renew the lease while the handover goes on.
+
+        A thread does it, and not a task: a hook that is a coroutine function may block the
+        event loop for longer than the lease, and then no task would run.
+        """
         context, over = self._context, threading.Event()
         lease = context.settings.completion_lease
 
@@ -280,7 +280,7 @@ class Completing:
             while not over.wait(lease / 3):
                 try:
                     context.catalog.update_blocking(upload_id, renewed)
-                except Exception:  # the next try may succeed before the time is up
+                except Exception:  # the next try may succeed before the lease is over
                     context.log_event(Event.LEASE_NOT_RENEWED, trace=True, upload_id=upload_id)
 
         thread = threading.Thread(target=renew, name="wherry-lease", daemon=True)
@@ -289,34 +289,14 @@ class Completing:
             yield
         finally:
             over.set()
+            # A renewal that is under way must not come after what is recorded next.
             await until_returned(thread.join)
 
     async def _give_back(self, upload_id: str, change: Change) -> None:
-        """Let somebody else complete it; whoever has taken it over keeps it."""
+        """Record `change`, also when this task is cancelled.
+
+        Without effect if another process has taken the completion over meanwhile, or if the
+        catalog cannot be written: then the lease runs out, which comes to the same.
+        """
         with anyio.CancelScope(shield=True), suppress(UploadError):
             await self._context.catalog.update(upload_id, change)
-
-    async def resume(self) -> None:
-        """Begin every completion whose process died."""
-        now = self._context.clock()
-        until = latest(now, self._context.settings.completion_lease)
-        completing = partial(self._context.catalog.uploads, {State.COMPLETING}, None)
-        async for upload in self._context.every(completing):
-            if upload.completion is None or upload.is_being_completed(now, until):
-                continue
-            if upload.id not in self._tasks:  # else it waits for somebody who still has the lock
-                self._context.log_event(Event.TAKEN_UP, upload)
-                self.begin(upload.id)
-
-
-def described(upload: Upload, file: StoredFile) -> FinishedFile:
-    return FinishedFile(
-        id=upload.id,
-        stored=file,
-        filename=upload.filename,
-        content_type=upload.content_type,
-        size=upload.received.size,
-        owner=upload.owner,
-        metadata=upload.metadata,
-        digest=str(upload.digest_now),
-    )
