@@ -1,20 +1,35 @@
 """The verb write: bytes from a body into an upload.
 
-Rule 1: bytes, then sync, then record, then the answer. A crash before the
-record loses what this request brought; it never tells a lie.
+A body is taken in rounds of 16 MiB, so that a crash in a body of gigabytes loses little of it.
+Each round does the same four things:
 
-Rule 2: the newest request for a range wins. It ends the one before, waits
-until that one's last write has returned, and only then writes itself.
+    1. lease    record: these bytes are mine. Requests that had any of them lose theirs
+    2. pour     body to disk, into the gaps of the range
+    3. sync     the bytes survive power loss
+    4. record   these bytes are received; the lease ends
 
-Rule 3: only gaps are written. Bytes that are recorded are read and thrown away.
+Only then is the request answered. What has to be ruled out is that two requests write the same
+bytes at the same time (a client that lost its connection sends the chunk again, while the first
+request still has bytes in its buffers), and that a byte is recorded which is not on the disk.
+
+Rule 1: bytes, then sync, then record, then the answer. A crash before the record loses what the
+round brought. No other order has this: a record before the sync would, after a power cut, promise
+zeros as received bytes, and no later request would ever replace them.
+
+Rule 2: the newest request for a range wins. The client that sends a chunk again knows that the
+older request is of no use to it; refusing the newer one until the older one times out would let
+each lost connection cost `chunk_timeout`. The newer request ends the older one, waits until its last
+write has returned, and only then writes.
+
+Rule 3: only gaps are written. Bytes that are recorded already are read and thrown away, so a
+received byte never changes, whatever a later request brings.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import replace
 
 import anyio
 
@@ -38,31 +53,21 @@ from wherry.core.upload import Upload
 from wherry.engine.admitting import Admitting
 from wherry.engine.content import HEAD, Content
 from wherry.engine.context import Context
+from wherry.engine.openwrites import OpenWrite, OpenWrites
 from wherry.events import Event
 from wherry.storage import RangeLocked, Vanished, Writer
 
-#: A long body is recorded this often, so that a crash loses no more.
+#: How many bytes one round takes. More of them would cost a crash more, fewer of them
+#: would spend more time on syncs and records.
 RECORD_EVERY = 16 * MiB
 #: How long a request waits for another process to leave its range, in seconds.
-LOCK_PATIENCE = 10.0
-
-
-@dataclass(eq=False)
-class OpenWrite:
-    """One request that is writing in this process."""
-
-    upload_id: str
-    range: Range
-    token: str
-    is_first: bool  #: Of the rounds of its request.
-    leased: bool = False
-    kept_at: float = 0.0  #: When the upload was last recorded to be active, for its sake.
-    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    over: anyio.Event = field(default_factory=anyio.Event)
+LOCK_TIMEOUT = 10.0
+#: How often it looks meanwhile, in seconds.
+POLL_INTERVAL = 0.05
 
 
 class _Idle(Exception):
-    """The upload's slot was given away while nothing came."""
+    """The upload's slot was given to another one while no bytes came."""
 
 
 class Writing:
@@ -70,30 +75,36 @@ class Writing:
         self._context = context
         self._content = content
         self._admitting = admitting
-        self._open: list[OpenWrite] = []  # in the order in which they came
+        self._open = OpenWrites()
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
-        """Raises whatever may be wrong with the request before a byte of it is read."""
+        """The upload with what the body brought. Raises as `Engine.write` does."""
         if not body.remaining:
             raise BadRequest("body", "is empty")
         begin = start = await self._start_of(caller, write, body.remaining)
         announced = body.remaining
         while body.remaining:
-            # A body with a digest is kept or dropped whole, so it is one round.
+            # A digest says something about the whole body, and can be checked only at its
+            # end. What is recorded is never taken back, so nothing is recorded before that.
             size = body.remaining if write.digest else min(body.remaining, RECORD_EVERY)
-            # What is left of this body must fit, and not only what this round takes.
+            # All that is left of the body must fit into the upload, and not only what this
+            # round takes: a body that is too long is refused before a byte of it is read.
             whole = Range(begin, begin + body.remaining)
             within = Range(begin, begin + size)
             mine = OpenWrite(write.upload_id, within, self._context.new_id(), begin == start)
             try:
                 upload, begin, ended = await self._round(caller, mine, whole, write, body)
             except Superseded:
-                if self._context.is_stopping():  # no newer request: `end_all` has ended this one
+                if self._context.is_stopping():
+                    # `end_all` has ended it, no newer request. To the client that is a
+                    # connection that broke: it asks how far it came and goes on.
                     raise BodyCut(begin - start, announced) from None
-                # Ended without a newer request, too: then the upload has ended, and says so.
+                # `end` has ended it when the upload was cancelled, expired or removed; then
+                # this raises what the client should hear. Else there is a newer request.
                 (await self._context.catalog.load(write.upload_id)).check_receiving()
                 raise
-            write = replace(write, is_chunk=False)  # its size is checked once
+            # The least size of a chunk holds for the body, and not for each round of it.
+            write = replace(write, is_chunk=False)
             if ended is not Ended.WHOLE:
                 received = begin - start
                 self._context.log_event(
@@ -117,25 +128,38 @@ class Writing:
     ) -> tuple[Upload, int, Ended]:
         """Lease, pour, sync, record. The upload after it, how far it came, how it ended."""
         context, token, begun = self._context, mine.token, self._context.clock()
-        async with self._registered(mine):
+        # Before anything else: from here on a newer request finds this one and ends it.
+        with self._open.registered(mine):
             try:
                 upload = await self._lease(caller, mine, whole, write)
+                # The lease is outside of the scope that others cancel: a catalog transaction
+                # that is cut off may have been made all the same. What they can cut off is the
+                # waiting for the client. A write to the disk is never cut off: a cancelled
+                # `pour` returns only when the thread with the write has returned.
                 with mine.scope:
-                    await self._end_older(mine)
+                    # In this process, wait for the end of older requests; requests in other
+                    # processes are kept out by the lock that `_pour` takes.
+                    await self._open.end_older(mine)
                     receiver, ended = await self._pour(upload, mine, write, body)
                 if mine.scope.cancelled_caught:
                     raise Superseded
             except Vanished:
                 raise await context.vanished(write.upload_id) from None
             except BaseException as error:
-                # Refused the lease, it has none; cancelled while it asked, it may have one.
+                # Refused the lease (an `UploadError`), it has none. Cancelled while it asked
+                # (the client has gone), it may have one, so give it back in any case.
                 if mine.leased or not isinstance(error, UploadError):
                     with anyio.CancelScope(shield=True):
                         await self._release(write.upload_id, token)
                 raise
-            # A crash here: the bytes are safe but not recorded, and will be sent again.
+            # A crash here: the bytes are safe but not recorded. The client sends them again,
+            # and they are written again, over themselves.
             parts = receiver.parts(context.clock())
             now = context.clock()
+            # Shielded: a client that goes away now, or a newer request, must not throw away
+            # bytes that are safe. If the newer request has the range by now, `record` sees
+            # that our token is gone and raises `Superseded`; what we wrote was a gap, and the
+            # newer request is about to fill it.
             with anyio.CancelScope(shield=True):
                 try:
                     upload = await context.catalog.update(
@@ -148,28 +172,35 @@ class Writing:
             if fresh := sum(part.end - part.start for part in parts):
                 seconds, at = context.clock() - begun, mine.range.start
                 context.log_event(Event.RECORDED, upload, at=at, received=fresh, seconds=seconds)
-            # A crash here: recorded, but not told. The client asks, or sends it again.
+            # A crash here: recorded, and the client does not know. It asks how far it came, or
+            # sends the bytes again, which are then thrown away.
         return upload, receiver.at, ended
 
     async def _pour(
         self, upload: Upload, mine: OpenWrite, write: Write, body: Body
     ) -> tuple[Receiver, Ended]:
+        """Body to disk, and sync. What was written where, and how the body ended."""
         context, within, token = self._context, mine.range, mine.token
         announced = running(write.digest.algorithm) if write.digest else None
         gaps = upload.received.missing(within)
         writer = await self._writer(upload.id, within)
         with writer:
-            # Whoever took the range between lease and lock may have recorded bytes in it;
-            # from here on the lock keeps them out.
+            # Between our lease and this lock, another process may have taken the range, written
+            # and recorded in it, and let go of the lock. `gaps` is then out of date, and we
+            # would write over recorded bytes. Its lease has ended ours, so looking once more
+            # is enough: from here on the lock keeps others from writing.
             if token not in await context.catalog.tokens(upload.id):
                 raise Superseded
             receiver = Receiver(within.start, gaps, writer.write, announced)
             try:
                 ended, left = Ended.WHOLE, len(within)
+                # The type shows in the first 8 KiB. A file that is refused for its type should
+                # not be sent whole first, so the body is stopped there for a look.
                 is_looked_at = within.start == 0 and self._content.is_checked
                 if is_looked_at and announced is None:
                     ended = await body.pour(receiver, min(HEAD, left))
                     left -= receiver.at
+                    # Fewer bytes, of a body that was cut, are checked when they are complete.
                     if receiver.at in (HEAD, upload.length):
                         await self._content.check_type(upload)
                 if ended is Ended.WHOLE and left and body.remaining:
@@ -178,17 +209,24 @@ class Writing:
                 raise context.as_upload_error(error) from error
             if announced is not None and write.digest is not None:
                 if ended is not Ended.WHOLE:
+                    # Half of a body cannot be checked, so none of it is recorded: a receiver
+                    # that has received nothing.
                     receiver = Receiver(within.start, (), writer.write)
                 elif announced.digest() != write.digest.value:
                     raise DigestMismatch(write.digest.algorithm)
-                elif is_looked_at:  # only now: a damaged body says nothing about the file
+                elif is_looked_at:
+                    # Not before the digest: damaged first bytes say nothing about the file,
+                    # and a refusal deletes the upload.
                     await self._content.check_type(upload)
             if gaps:
                 await context.on_thread(_sync, writer)
         return receiver, ended
 
     async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range, write: Write) -> Upload:
-        """Take the range in the catalog; an upload that was idle asks for a slot again."""
+        """Take the range in the catalog. An upload without a slot asks for one again.
+
+        In one transaction, so that no other request comes between a check and the lease.
+        """
         context, now = self._context, self._context.clock()
         limits = context.settings.limits
 
@@ -196,7 +234,8 @@ class Writing:
             upload.check_owner(caller)
             upload.check_receiving()
             upload.check_inside(whole)
-            # A later round is no newer request: who came meanwhile keeps the range.
+            # A later round of this request is not newer than a request that came since the
+            # first round. Without this the two would take the range from each other for ever.
             if not mine.is_first and any(le.range.overlaps(mine.range) for le in upload.leases):
                 raise Superseded
             if write.is_chunk:
@@ -212,6 +251,8 @@ class Writing:
         try:
             upload = await context.catalog.update(mine.upload_id, lease_with_slot)
         except _Idle:
+            # Its slot ran out while nothing came, and others may wait for one. It enters the
+            # queue like them, and is admitted at once if there is room.
             await context.catalog.update(mine.upload_id, lambda u: u.stand_in_line(now))
             if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
                 raise InLine from None
@@ -220,10 +261,14 @@ class Writing:
         return upload
 
     async def keep_active(self) -> None:
-        """Bytes on their way are activity, however slowly they come: slots and uploads live on."""
+        """Renew the slots of uploads whose requests run, and put off their expiry.
+
+        A request counts as activity also when nothing is recorded for a long time: its body may
+        come slowly, and it has a time limit of its own (`chunk_timeout`).
+        """
         now, settings = self._context.clock(), self._context.settings
         due = now - min(settings.slot_idle / 2, settings.expires_after / 4)
-        for write in [w for w in self._open if w.leased and not due < w.kept_at <= now]:
+        for write in [w for w in self._open.leased() if not due < w.kept_at <= now]:
             write.kept_at = now
             with suppress(UploadError):
                 await self._context.catalog.update(write.upload_id, self._kept(write.token, now))
@@ -233,8 +278,11 @@ class Writing:
         return lambda upload: upload.touch(token, now).keep_slot(now, limits)
 
     async def _writer(self, upload_id: str, within: Range) -> Writer:
-        """Another process may be at its last write in this range: its end is near."""
-        give_up = anyio.current_time() + LOCK_PATIENCE
+        """The locked range. Raises `Busy` if another process does not leave it in time.
+
+        That process has lost its lease and notices within a second (`end_superseded`).
+        """
+        give_up = anyio.current_time() + LOCK_TIMEOUT
         opened: list[Writer] = []
 
         def open_range() -> Writer:
@@ -245,13 +293,15 @@ class Writing:
             try:
                 return await self._context.on_thread(open_range)
             except asyncio.CancelledError:
-                for writer in opened:  # nobody is left who would close it, and its lock stays
+                # The thread went on and has opened the range; its result is lost. Without this
+                # the range would stay locked as long as the process lives.
+                for writer in opened:
                     writer.__exit__(None, None, None)
                 raise
             except RangeLocked:
                 if anyio.current_time() > give_up:
                     raise Busy("writing these bytes") from None
-            await anyio.sleep(0.05)
+            await anyio.sleep(POLL_INTERVAL)
 
     async def _release(self, upload_id: str, token: str) -> None:
         try:
@@ -259,44 +309,27 @@ class Writing:
         except UploadError as error:
             self._context.log_event(Event.NOT_RELEASED, upload_id=upload_id, code=error.code)
 
-    @asynccontextmanager
-    async def _registered(self, mine: OpenWrite) -> AsyncIterator[None]:
-        self._open.append(mine)
-        try:
-            yield
-        finally:
-            self._open.remove(mine)
-            mine.over.set()
-
-    async def _end_older(self, mine: OpenWrite) -> None:
-        """Of two that want the same bytes, the one that came later waits for the other's end."""
-        older = self._open[: self._open.index(mine)]
-        same = [w for w in older if w.upload_id == mine.upload_id]
-        await self._end([w for w in same if w.range.overlaps(mine.range)])
-
     async def end(self, upload_id: str) -> None:
-        """End every request that writes into this upload, and wait until it has."""
-        await self._end([w for w in self._open if w.upload_id == upload_id])
+        """End every request that writes into this upload, and wait until they have ended."""
+        await self._open.end(upload_id)
 
     async def end_all(self) -> None:
-        """End every request: the server is stopping, and clients can go on later."""
-        await self._end(list(self._open))
-
-    async def _end(self, writes: list[OpenWrite]) -> None:
-        for write in writes:
-            write.scope.cancel()
-        for write in writes:
-            await write.over.wait()
+        """End every request: the server stops, and clients can go on later."""
+        await self._open.end_all()
 
     async def end_superseded(self) -> None:
-        """End requests whose range another process has taken, or whose upload is gone."""
-        context, leased = self._context, [write for write in self._open if write.leased]
+        """End requests whose range another process has taken, or whose upload is gone.
+
+        A process cannot cancel a request in another one. It takes the lease in the catalog, and
+        each process looks every second whether its requests still have theirs.
+        """
+        context, leased = self._context, self._open.leased()
         for upload_id in {write.upload_id for write in leased}:
             with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 tokens = await context.catalog.tokens(upload_id)
                 try:
                     await context.on_thread(context.storage.head, upload_id, 0)
-                except Vanished:  # somebody has removed it by hand
+                except Vanished:  # the folder was removed by hand
                     await context.vanished(upload_id)
                     tokens = frozenset()
                 for write in leased:
@@ -305,7 +338,10 @@ class Writing:
 
 
 def _sync(writer: Writer) -> None:
-    """Raises `Vanished` where the bytes went into a folder that was removed meanwhile."""
+    """Raises `Vanished` where the bytes went into a folder that was removed meanwhile.
+
+    A file that is open can be written after it was deleted. Its bytes are safe nowhere.
+    """
     try:
         writer.sync()
     except FileNotFoundError:
