@@ -18,8 +18,8 @@ zeros as received bytes, and no later request would ever replace them.
 
 Rule 2: the newest request for a range wins. The client that sends a chunk again knows that the
 older request is of no use to it; refusing the newer one until the older one times out would let
-each lost connection cost `chunk_timeout`. The newer request ends the older one, waits until its last
-write has returned, and only then writes.
+each lost connection cost `chunk_timeout`. The newer request ends the older one, waits until its
+last write has returned, and only then writes.
 
 Rule 3: only gaps are written. Bytes that are recorded already are read and thrown away, so a
 received byte never changes, whatever a later request brings.

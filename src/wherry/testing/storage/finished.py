@@ -1,0 +1,135 @@
+"""Finished files: made once, read in any range, downloaded, discarded."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from wherry.core.ranges import Range
+from wherry.storage import Storage, StoredFile, Vanished
+from wherry.testing.storage.scene import DATA, HALF, new_id, read, refused, reserved, size, write
+
+
+def an_empty_file_is_a_file(storage: Storage) -> None:
+    upload_id = reserved(storage, 0)
+    assert storage.head(upload_id, 10) == b""
+    assert read(storage.finish(upload_id, ".txt", 0)) == b""
+
+
+def a_reservation_longer_than_the_file_is_cut(storage: Storage) -> None:
+    upload_id = reserved(storage, 2 * len(DATA))
+    write(storage, upload_id, 0, DATA)
+    assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
+
+
+def a_reservation_shorter_than_the_file_is_never_finished(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    write(storage, upload_id, 0, DATA)
+    with refused(OSError):
+        storage.finish(upload_id, ".mp4", len(DATA) + 1)
+    assert storage.finished_file(upload_id, ".mp4").stat() is None
+    assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
+
+
+def finishing_again_gives_the_same_file(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    write(storage, upload_id, 0, DATA)
+    first = storage.finish(upload_id, ".mp4", len(DATA))
+    again = storage.finish(upload_id, ".mp4", len(DATA))
+    assert (first.local_path, first.stat()) == (again.local_path, again.stat())
+    assert read(first) == DATA
+
+
+def what_is_finished_takes_no_byte(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    storage.finish(upload_id, ".mp4", len(DATA))
+    with refused(Vanished):
+        storage.open(upload_id, Range(0, 1))
+
+
+def a_finished_file_is_known_to_be_there_or_not(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    file = storage.finished_file(upload_id, ".mp4")
+    assert file.stat() is None
+    before = time.time() - 2.0  # File systems keep times coarsely.
+    storage.finish(upload_id, ".mp4", len(DATA))
+    found = file.stat()
+    assert found is not None
+    assert found.size == len(DATA)
+    assert before <= found.modified_at <= time.time() + 2.0
+    assert storage.finished_file(upload_id, ".mov").stat() is None
+    storage.discard(upload_id, ".mp4")
+    assert file.stat() is None
+
+
+def deleting_spares_the_finished_file(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    write(storage, upload_id, 0, DATA)
+    file = storage.finish(upload_id, ".mp4", len(DATA))
+    storage.delete(upload_id)
+    assert read(file) == DATA
+
+
+def discarding_removes_the_finished_file(storage: Storage) -> None:
+    upload_id, other = reserved(storage), reserved(storage)
+    file = storage.finish(upload_id, ".mp4", len(DATA))
+    kept = storage.finish(other, ".mp4", len(DATA))
+    for _ in range(2):
+        storage.discard(upload_id, ".mp4")
+        assert file.stat() is None
+    assert size(kept) == len(DATA)
+
+
+def a_file_is_read_in_any_range(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    write(storage, upload_id, 0, DATA)
+    _check_ranges(storage.unfinished_file(upload_id, len(DATA)))
+    _check_ranges(storage.finish(upload_id, ".mp4", len(DATA)))
+
+
+def _check_ranges(file: StoredFile) -> None:
+    ends = (0, 1, HALF, len(DATA) - 1, len(DATA), len(DATA) + 100)
+    for start in ends:
+        for end in (end for end in ends if end > start):
+            assert b"".join(file.read(Range(start, end))) == DATA[start:end]
+    with file.open() as opened:
+        opened.seek(HALF)
+        assert opened.read(100) == DATA[HALF : HALF + 100]
+        opened.seek(-100, os.SEEK_END)
+        assert opened.read() == DATA[-100:]
+
+
+def a_file_is_downloaded_whole_or_not_at_all(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    write(storage, upload_id, 0, DATA)
+    file = storage.finish(upload_id, ".mp4", len(DATA))
+    with TemporaryDirectory() as folder:
+        to = Path(folder) / "film.mp4"
+        for _ in range(2):
+            file.download(to)
+            assert to.read_bytes() == DATA
+        storage.discard(upload_id, ".mp4")
+        with refused(FileNotFoundError):
+            file.download(to)
+        assert to.read_bytes() == DATA
+        assert list(Path(folder).iterdir()) == [to]
+
+
+def a_file_that_is_gone_is_not_found(storage: Storage) -> None:
+    file = storage.finished_file(new_id(), ".mp4")
+    assert file.stat() is None
+    with refused(FileNotFoundError):
+        file.open()
+    with refused(FileNotFoundError):
+        list(file.read(Range(0, 1)))
+
+
+def a_local_path_leads_to_the_same_bytes(storage: Storage) -> None:
+    upload_id = reserved(storage)
+    write(storage, upload_id, 0, DATA)
+    path = storage.unfinished_file(upload_id, len(DATA)).local_path
+    assert path is None or path.read_bytes() == DATA
+    path = storage.finish(upload_id, ".mp4", len(DATA)).local_path
+    assert path is None or (path.suffix, path.read_bytes()) == (".mp4", DATA)

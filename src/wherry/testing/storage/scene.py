@@ -1,0 +1,50 @@
+"""What the checks share: bytes, and ways to write and read them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wherry.core.ranges import Range
+from wherry.storage import Storage, StoredFile, Writer
+
+DATA = bytes(range(256)) * 1024
+HALF = len(DATA) // 2
+
+
+def new_id() -> str:
+    return secrets.token_hex(16)
+
+
+def reserved(storage: Storage, length: int = len(DATA)) -> str:
+    upload_id = new_id()
+    storage.reserve(upload_id, length)
+    return upload_id
+
+
+def write(storage: Storage, upload_id: str, at: int, data: bytes) -> None:
+    writer: Writer
+    with storage.open(upload_id, Range(at, at + len(data))) as writer:
+        writer.write(at, memoryview(data))
+        writer.sync()
+
+
+def read(file: StoredFile) -> bytes:
+    with file.open() as opened:
+        return opened.read()
+
+
+def size(file: StoredFile) -> int:
+    found = file.stat()
+    assert found is not None
+    return found.size
+
+
+@contextmanager
+def refused(kind: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except kind:
+        return
+    raise AssertionError(f"{kind.__name__} was not raised")
