@@ -13,53 +13,23 @@ from collections.abc import Iterator
 from dataclasses import fields
 from logging import getLevelName
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 import typer.main
 from prometheus_client.metrics_core import Metric
 
 from wherry.catalog.counts import Counts
 from wherry.cli import app
-from wherry.cli.operate import size
+from wherry.cli.options import default_of, metavar_of
 from wherry.core.admission import Space
 from wherry.core.errors import UploadError, every_error
 from wherry.events import UPLOAD, Area, Event
 from wherry.events.event import COUNTED
 from wherry.metrics import Metrics, Reading
 from wherry.protocols.problem import STATUS
-from wherry.settings import Bytes, Seconds, Settings
+from wherry.settings import GROUPS, Settings
 
 HERE = Path(__file__).parent
-
-#: Settings under the question that a reader comes with.
-GROUPS = {
-    "Where, and how safe": ("data", "durability"),
-    "What is taken": ("max_size", "allowed_types"),
-    "How it is sent": (
-        "chunk_size",
-        "min_chunk",
-        "max_chunk",
-        "max_body",
-        "chunk_timeout",
-        "concurrency",
-    ),
-    "Who may begin now": (
-        "max_open",
-        "max_open_per_owner",
-        "max_reserved",
-        "max_reserved_per_owner",
-        "min_free",
-        "slot_idle",
-    ),
-    "What is kept how long": (
-        "keep_files",
-        "expires_after",
-        "keep_records",
-        "keep_complete_records",
-        "sweep_every",
-    ),
-    "What happens in the end": ("completion_lease", "answer_within", "assessment", "policy"),
-}
 
 SETTINGS = """\
 # Settings
@@ -73,10 +43,13 @@ Each can be given in three places. The first that has it counts:
 2. the environment, in capitals with `WHERRY_` before it: `WHERRY_MAX_SIZE=2GiB`;
 3. the default.
 
-Bytes are digits, or digits with a unit: `5MiB` is 5,242,880, and `5MB` is the same. Seconds are
-digits: `86400`, not `1d`. Types are separated by commas. "None" means no limit, or never; as an
-option or in the environment it is written `none`. A name that does not exist is an error, but in
-the environment it is not noticed.
+- `SIZE` is a number of bytes, also with a unit: `5MiB` is 5,242,880, and `5MB` is the same.
+- `SECONDS` is a number: `86400`, not `1d`.
+- `LIST` is separated by commas.
+- `none` is no limit, or never, where that is possible. In Python it is `None`.
+
+A name that does not exist is an error. In the environment it has no effect, and the server says so
+when it starts.
 """
 
 ERRORS = """\
@@ -179,14 +152,12 @@ machine where it is, beside a running server or without one.
 
 
 def render_settings() -> str:
-    grouped = [name for names in GROUPS.values() for name in names]
-    rest = [name for name in Settings.model_fields if name not in grouped]
     lines = [SETTINGS]
-    for title, names in {**GROUPS, **({"Others": rest} if rest else {})}.items():
+    for group, names in GROUPS.items():
         lines += [
-            f"## {title}",
+            f"## {group}",
             "",
-            "| setting | what it is | unit | default |",
+            "| setting | what it is | value | default |",
             "|---|---|---|---|",
         ]
         lines += [_setting(name) for name in names]
@@ -195,28 +166,9 @@ def render_settings() -> str:
 
 
 def _setting(name: str) -> str:
-    field = Settings.model_fields[name]
-    unit = _unit(get_type_hints(Settings, include_extras=True)[name])
-    return f"| `{name}` | {field.description} | {unit} | {_default(field.default, unit)} |"
-
-
-def _unit(hint: Any) -> str:
-    kinds = (hint, *get_args(hint))
-    if Bytes in kinds:
-        return "bytes"
-    return "seconds" if Seconds in kinds else ""
-
-
-def _default(value: Any, unit: str) -> str:
-    if value is None or value == ():
-        return "none"
-    if unit == "bytes":
-        return f"{value} ({size(value)})"
-    if unit == "seconds":
-        whole = int(value)
-        hours = f" ({whole // 3600} h)" if whole >= 3600 else ""
-        return f"{whole}{hours}"
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    description = Settings.model_fields[name].description
+    value = metavar_of(name).replace("|", "` or `")
+    return f"| `{name}` | {description} | `{value}` | {default_of(name)} |"
 
 
 def render_errors() -> str:
@@ -322,7 +274,7 @@ def _below(words: str, group: Any) -> Iterator[tuple[str, Any]]:
 def _command(words: str, command: Any) -> str:
     arguments = [p for p in command.params if not p.opts[0].startswith("-")]
     options = [p for p in command.params if p.opts[0].startswith("-")]
-    settings = [p for p in options if p.name in Settings.model_fields and p.name != "data"]
+    settings = [p for p in options if p.name in Settings.model_fields]
     has_settings = len(settings) > 5
     shown = " ".join(_argument(p) for p in arguments)
     usage = " ".join(part for part in (words, shown, "[OPTIONS]" * bool(options)) if part)
@@ -330,7 +282,7 @@ def _command(words: str, command: Any) -> str:
     rows = [(f"`{_argument(p)}`", p.help or "") for p in arguments]
     rows += [_option(p) for p in options if not (has_settings and p in settings)]
     if has_settings:
-        rows.append(("every other [setting](settings.md)", "`max_size` is `--max-size`, and so on"))
+        rows.append(("every [setting](settings.md)", "`max_size` is `--max-size`, and so on"))
     table = "".join(f"| {name} | {what} |\n" for name, what in rows)
     return text + (f"\n| | |\n|---|---|\n{table}" if rows else "")
 

@@ -1,7 +1,7 @@
-"""Every setting, once: a sentence, a unit, a default.
+"""Every setting, once: a sentence, a unit, a default, a group.
 
-Each can be given as an argument of `chunked_upload_router` or of
-`wherry serve --name value`, or in the environment as `WHERRY_NAME`.
+Each can be given as an argument of `chunked_upload_router`, as an option of `wherry serve`
+(`--name VALUE`), or in the environment as `WHERRY_NAME`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,42 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from wherry.core.limits import ENVELOPE, LARGEST, KiB, Limits, MiB, parse_size
+from wherry.core.limits import ENVELOPE, LARGEST, Limits, parse_size
 
+#: The settings as `--help` and the reference show them.
+GROUPS = {
+    "Data": ("data", "durability"),
+    "Files": ("max_size", "allowed_types", "keep_files"),
+    "Requests": (
+        "chunk_size",
+        "min_chunk",
+        "max_chunk",
+        "max_body",
+        "chunk_timeout",
+        "concurrency",
+    ),
+    "Limits": (
+        "max_open",
+        "max_open_per_owner",
+        "max_reserved",
+        "max_reserved_per_owner",
+        "min_free",
+        "max_waiting",
+        "turn",
+        "slot_idle",
+    ),
+    "Lifetimes": ("expires_after", "keep_records", "keep_complete_records", "sweep_every"),
+    "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
+    "Assessment": ("assessment", "policy"),
+}
+#: What a default without a value means, where it is not "no limit".
+WITHOUT_VALUE = {
+    "allowed_types": "all",
+    "keep_files": "for ever",
+    "keep_complete_records": "for ever",
+    "max_body": "as large as a chunk or a file",
+    "assessment": "if the extra `assessment` is installed",
+}
 #: Variables of ours that are not settings.
 OTHER_VARIABLES = frozenset({"WHERRY_API_KEY"})
 #: What Kubernetes adds to the environment for a service named `wherry`, or `wherry-…`.
@@ -29,14 +63,18 @@ def _parse_size(value: object) -> object:
 
 #: A number of bytes; in text also with a unit: `5MiB`.
 Bytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=0, le=LARGEST)]
-#: A hundred years: whatever is added to them is still a date. "Never" is None, where that is
-#: possible, and no infinite number.
+#: A hundred years: a date plus that is still a date. "Never" is None, where a setting allows it,
+#: never an infinite number.
 LONGEST = 100 * 365 * 24 * 3600.0
 #: No number of uploads or requests is larger.
 MANY = 1_000_000_000
-#: Less is a loop that never rests.
+#: With less, a loop would never rest.
 SHORTEST = 0.001
 Seconds = Annotated[float, Field(ge=SHORTEST, le=LONGEST, allow_inf_nan=False)]
+
+
+#: What is also a field of `Limits` has its default there, and nowhere else.
+DEFAULT = Limits()
 
 
 class Settings(BaseSettings):
@@ -44,117 +82,129 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="WHERRY_", extra="forbid", frozen=True)
 
-    data: Path = Field(default=Path("wherry-data"), description="The folder that holds all state.")
+    data: Path = Field(
+        default=Path("wherry-data"), description="The folder that holds all files and records."
+    )
     durability: Literal["power-loss", "process-crash"] = Field(
         default="power-loss",
-        description="What an acknowledged byte survives. `process-crash` syncs no file data: "
-        "faster, and a power cut may lose what was acknowledged.",
+        description="What acknowledged bytes survive. `process-crash` syncs no file data: it is "
+        "faster, and a power cut may lose acknowledged bytes.",
     )
 
-    max_size: Bytes | None = Field(default=None, description="The largest file that is accepted.")
+    max_size: Bytes | None = Field(
+        default=DEFAULT.max_size, description="The largest file that is accepted."
+    )
     allowed_types: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Media types accepted, by content, like `video/*`; empty: all."
+        default=(),
+        description="Media types that are accepted, like `video/*`, separated by commas. "
+        "The content of a file decides, not its name.",
     )
     keep_files: Seconds | None = Field(
         default=None, description="How long a finished file is kept before it is deleted."
     )
 
-    chunk_size: Bytes = Field(default=5 * MiB, description="The chunk size offered to clients.")
-    min_chunk: Bytes = Field(
-        default=64 * KiB, description="The smallest chunk; the last may be smaller."
+    chunk_size: Bytes = Field(
+        default=DEFAULT.chunk_size, description="The chunk size that is offered to clients."
     )
-    max_chunk: Bytes = Field(default=64 * MiB, description="The largest chunk.")
+    min_chunk: Bytes = Field(
+        default=DEFAULT.min_chunk,
+        description="The smallest chunk. The last chunk of a file may be smaller.",
+    )
+    max_chunk: Bytes = Field(default=DEFAULT.max_chunk, description="The largest chunk.")
     max_body: Bytes | Literal["host"] | None = Field(
         default=None,
-        description="The largest body of one request, and what is offered as chunk size fits it. "
-        "None: as large as a chunk or a file may be, whatever limit the application around has; "
-        "`host`: that limit (FastAPI's `max_body_size`).",
+        description="The largest body of one request, whatever limit the host application has. "
+        "The chunk size that is offered fits into it. `host`: the host's own limit (FastAPI's "
+        "`max_body_size`).",
     )
     chunk_timeout: Seconds = Field(
-        default=60.0, description="A request that brings less than 64 KiB in this time is ended."
+        default=60.0,
+        description="A request that sends less than 64 KiB in this time is ended.",
     )
     concurrency: int = Field(
-        default=4, ge=1, le=MANY, description="Chunks a client may send at once."
+        default=4, ge=1, le=MANY, description="How many chunks a client may send at once."
     )
 
     max_open: int | None = Field(
-        default=10,
+        default=DEFAULT.max_open,
         ge=1,
         le=MANY,
-        description="Uploads open at once, in all; one whose client is gone counts for "
-        "`slot_idle` longer.",
+        description="How many uploads may be open at once, in all. An upload whose client is "
+        "gone counts for `slot_idle` longer.",
     )
     max_open_per_owner: int | None = Field(
-        default=None, ge=1, le=MANY, description="The same for one owner."
+        default=DEFAULT.max_open_per_owner,
+        ge=1,
+        le=MANY,
+        description="How many uploads of one owner may be open at once.",
     )
     max_reserved: Bytes | None = Field(
-        default=None,
-        description="Space for unfinished uploads, in all; beside it the disk's own limit.",
+        default=DEFAULT.max_reserved,
+        description="Disk space for unfinished uploads, in all. The free space of the disk is a "
+        "limit as well.",
     )
     max_reserved_per_owner: Bytes | None = Field(
-        default=None, description="The same for one owner."
+        default=DEFAULT.max_reserved_per_owner,
+        description="Disk space for unfinished uploads of one owner.",
     )
     min_free: Bytes = Field(
-        default=256 * MiB, description="Disk space that is never promised to anybody."
+        default=DEFAULT.min_free, description="Disk space that uploads leave free."
     )
     max_waiting: int | None = Field(
-        default=1000,
+        default=DEFAULT.max_waiting,
         ge=0,
         le=MANY,
-        description="Uploads that may wait in the line for a place; more are refused.",
+        description="How many uploads may wait in the queue. Further ones are refused.",
     )
     turn: Seconds = Field(
-        default=60.0,
-        description="An upload that was let in and sends nothing for this long gives its place "
-        "to the next in the line.",
+        default=DEFAULT.turn,
+        description="An admitted upload that sends nothing for this long gives its slot to the "
+        "next one in the queue.",
     )
     slot_idle: Seconds = Field(
-        default=120.0,
+        default=DEFAULT.slot_idle,
         description="An upload without traffic for this long no longer counts as open.",
     )
 
     expires_after: Seconds = Field(
-        default=24 * 3600.0,
+        default=DEFAULT.expires_after,
         description="An unfinished upload is deleted this long after its last byte.",
     )
     keep_records: Seconds = Field(
-        default=7 * 24 * 3600.0,
-        description="How long it is remembered that an upload was cancelled, "
-        "has expired or has failed.",
+        default=DEFAULT.keep_records,
+        description="How long the record of an upload that was cancelled, has expired or has "
+        "failed is kept.",
     )
     keep_complete_records: Seconds | None = Field(
         default=None,
-        description="How long a complete upload is remembered, with its report, after its file "
-        "was deleted or moved away. While its file is there it is never forgotten.",
+        description="How long the record of a complete upload, with its report, is kept after "
+        "its file was deleted or moved away. While the file is there, the record stays.",
     )
-    sweep_every: Seconds = Field(
-        default=60.0, description="How often is looked for what to delete."
-    )
+    sweep_every: Seconds = Field(default=60.0, description="How often the sweep runs.")
     completion_lease: Seconds = Field(
         default=10.0,
-        description="A completion whose process is dead is taken up again after this time.",
+        description="A completion whose process died is resumed after this time.",
     )
     answer_within: Seconds = Field(
-        default=20.0, description="`complete` answers 202 if the hand-over takes longer."
+        default=20.0, description="`complete` answers 202 if the handover takes longer."
     )
     hook_timeout: Seconds = Field(
         default=600.0,
         description="How long `before_complete` and `on_complete` may take. After this time a "
-        "coroutine is cancelled; a function runs on, and clients are told that it is overdue.",
+        "coroutine is cancelled; a plain function runs on, and clients learn that it is overdue.",
     )
     assessment: bool | None = Field(
-        default=None,
-        description="Whether finished files are assessed here; None: if the extra is installed.",
+        default=None, description="Whether finished files are assessed here."
     )
     policy: str = Field(
         default="web",
-        description="What judges assessments: `web`, `archive`, `broadcast`, `audio`, `pictures`, "
-        "or the path of a file named *.toml.",
+        description="What judges assessments: `web`, `archive`, `broadcast`, `audio`, "
+        "`pictures`, or the path of a TOML file.",
     )
 
     @classmethod
     def unknown_variables(cls, environment: Iterable[str]) -> list[str]:
-        """A sentence for each variable that looks like a setting and is none."""
+        """A sentence for each variable that is named like a setting and is not one."""
         prefix = cls.model_config["env_prefix"]
         known = {prefix + name.upper() for name in cls.model_fields} | OTHER_VARIABLES
         sentences = []
@@ -185,7 +235,7 @@ class Settings(BaseSettings):
     def _check_limits(self) -> Self:
         _ = self.limits
         if isinstance(self.max_body, int) and self.max_body < self.min_chunk + ENVELOPE:
-            raise ValueError("max_body must have room for a form of 64 KiB around min_chunk")
+            raise ValueError("max_body must have room for min_chunk and a form of 64 KiB around it")
         return self
 
     @property

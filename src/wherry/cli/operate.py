@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from wherry.cli.failing import failing
-from wherry.cli.serving import DATA, Data, with_settings
+from wherry.cli.serving import DATA, Data, register_with_settings
+from wherry.cli.sizes import size
 from wherry.core.requests import Caller
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ keys = typer.Typer(no_args_is_help=True, help="API keys for the standalone serve
 
 
 def register(app: typer.Typer) -> None:
-    with_settings(app, sweep)
+    register_with_settings(app, sweep)
     app.command()(storage)
     app.command()(uploads)
     app.add_typer(keys, name="keys")
@@ -169,16 +170,6 @@ def remove_key(
             which = f" whose hash begins with {begins}" if begins else ""
             raise ValueError(f"{name} has no key{which}; `wherry keys list` shows all there are")
         typer.echo(f"removed {removed}")
-
-
-def size(count: int) -> str:
-    """A number of bytes as a person reads it, in powers of 1024."""
-    amount, unit = float(count), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
 
 
 def _plain(upload: "Upload") -> dict[str, str | int | None]:

@@ -2,12 +2,10 @@
 
 # No `from __future__ import annotations`: the options are read off the annotations.
 
-import functools
-import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,19 +19,18 @@ Data = Annotated[
 ]
 DATA = Path("wherry-data")
 
-#: What a setting's number counts, by the name of its type in `settings.py`.
-UNITS = {"Bytes": " bytes; may be written 5MiB", "Seconds": " seconds"}
-
 
 def register(app: typer.Typer) -> None:
-    with_settings(app, serve)
+    register_with_settings(app, serve)
     app.command(hidden=True)(worker)
 
 
-def with_settings(app: typer.Typer, command: Callable[..., None]) -> None:
+def register_with_settings(app: typer.Typer, command: Callable[..., None]) -> None:
     """Register `command` with an option for every setting, given to it as `settings`."""
     try:
-        app.command()(_with_options(command))
+        from wherry.cli.options import with_settings  # noqa: PLC0415 - needs the server
+
+        app.command()(with_settings(command))
     except ModuleNotFoundError as error:  # the client alone is installed
         missing = error
 
@@ -45,44 +42,17 @@ def with_settings(app: typer.Typer, command: Callable[..., None]) -> None:
         app.command(command.__name__, help=command.__doc__, context_settings=anything)(run)
 
 
-def _with_options(command: Callable[..., None]) -> Callable[..., None]:
-    from wherry.settings import Settings  # noqa: PLC0415 - what the client alone does not have
-
-    fields = {name: f for name, f in Settings.model_fields.items() if name != "data"}
-
-    @functools.wraps(command)
-    def run(data: Path, **options: Any) -> None:
-        given = {name: options.pop(name) for name in fields}
-        with failing():
-            settings = Settings(data=data, **{k: v for k, v in given.items() if v is not None})
-        command(settings=settings, **options)
-
-    own = inspect.signature(command).parameters
-    parameters = [p for name, p in own.items() if name != "settings"]
-    parameters.append(_option("data", Data, DATA))
-    for name, setting in fields.items():
-        unit = UNITS.get(Settings.__annotations__[name].split(" ")[0], "")
-        shown = f"{setting.description} (default: {setting.default}{unit})"
-        parameters.append(_option(name, Annotated[str | None, typer.Option(help=shown)], None))
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    del run.__wrapped__  # typer would look at it instead
-    return run
-
-
-def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
-    kind = inspect.Parameter.KEYWORD_ONLY
-    return inspect.Parameter(name, kind, annotation=annotation, default=default)
-
-
 def serve(
     settings: "Settings",
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen on; 0: any that is free.")
+        int, typer.Option(min=0, max=65535, help="The port to listen on. 0: any free port.")
     ] = 8000,
 ) -> None:
-    """Start the server; it is ready when GET /healthz answers 200."""
+    """Start the server. It is ready when GET /healthz answers 200.
+
+    Each setting may also be given in the environment: --max-size is WHERRY_MAX_SIZE.
+    """
     with failing():
         from wherry import server  # noqa: PLC0415
 

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from wherry.cli.failing import WRONG_USAGE, failing, sentence_of
-from wherry.cli.operate import size
+from wherry.cli.sizes import size
 from wherry.client import (
     Assessment,
     Client,
