@@ -88,7 +88,7 @@ def explain(error: OSError, address: Address) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return (
-                f"port {address.port} on {address.host} is in use by another program. "
+                f"port {address.port} on {address.host} is taken by another program. "
                 "Stop that program, or choose another port with --port"
             )
         case errno.EACCES:
