@@ -11,7 +11,7 @@ Rule 2: every route lies under `/chunked-upload`, and so in no way of the applic
 # No `from __future__ import annotations`: FastAPI could not see the dependencies then,
 # which are local names here.
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
@@ -25,17 +25,16 @@ from starlette.routing import BaseRoute
 from wherry.app import App
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
-from wherry.engine import BeforeComplete, Engine, FinishedFile, Hooks, OnComplete
+from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete
 from wherry.protocols import chunked, files, form, watching
 from wherry.protocols.nowhere import Nowhere
-from wherry.protocols.openapi import describe
+from wherry.protocols.operation import Operation
 from wherry.protocols.page import page_router
 from wherry.protocols.route import UploadRoute, route_class
 from wherry.settings import Settings
 
 __all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router", "page_router"]
 
-Verb = Callable[[FastAPIRequest, Caller, Engine], Awaitable[Response]]
 Dependency = Callable[..., Any]
 
 
@@ -94,22 +93,19 @@ def parse_settings(given: dict[str, Any]) -> Settings:
 
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:
+    """Everything below `/chunked-upload`. The protocols are beside one another in here."""
     router = APIRouter(prefix="/chunked-upload", route_class=routes_of(app), lifespan=app.lifespan)
-    add = partial(_add, router, app)
-    add("POST", "/init", chunked.init, caller)
-    add("POST", "/chunk", chunked.chunk, caller)
-    add("POST", "/complete", chunked.complete, caller)
-    add("POST", "/cancel", chunked.cancel, caller)
-    add("GET", "/storage", chunked.storage, operator)
-    add("GET", "/all", chunked.everybodys, operator)
-    _add_whole(router, app, caller)
-    add("GET", "/metrics", watching.metrics, operator)
-    add("GET", "/", chunked.listing, caller)
-    add("GET", "/{upload_id}", chunked.status, caller)
-    add("DELETE", "/{upload_id}", chunked.delete, caller)
-    add("GET", "/{upload_id}/events", chunked.events, caller)
-    _add(router, app, "GET", "", chunked.listing, caller, is_shown=False)
+    operations = (*chunked.ROUTES, *whole_files(app), *watching.ROUTES)
+    # The first route that fits takes a request, and /{upload_id} would fit /metrics, too.
+    for operation in sorted(operations, key=lambda each: "{" in each.path):
+        _add(router, app, operation, operator if operation.is_operators else caller)
     return router
+
+
+def whole_files(app: App) -> tuple[Operation, ...]:
+    """The operations on whole files; assessments only where Wherry makes them."""
+    assessments = files.ASSESSMENTS if app.settings.assessment else ()
+    return (*form.ROUTES, *files.FILES, *assessments)
 
 
 def routes_of(app: App) -> type[UploadRoute]:
@@ -138,38 +134,21 @@ def add_nowhere(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
 
 
 def short_router(app: App, caller: Dependency) -> APIRouter:
-    """Whole files and assessments without `/chunked-upload`, for a server that is all ours."""
+    """Whole files and assessments without `/chunked-upload`, for the standalone server."""
     router = APIRouter(route_class=routes_of(app))
-    _add_whole(router, app, caller)
+    for operation in whole_files(app):
+        _add(router, app, operation, caller)
     return router
 
 
-def _add_whole(router: APIRouter, app: App, caller: Dependency) -> None:
-    add = partial(_add, router, app)
-    add("POST", "/upload", form.upload, caller)
-    add("GET", "/files/{upload_id}", files.get_file, caller)
-    add("DELETE", "/files/{upload_id}", files.delete_file, caller)
-    if app.settings.assessment:
-        add("GET", "/assessments/{assessment_id}", files.get_assessment, caller)
-        add("GET", "/assessments/{assessment_id}/pictures/{name}", files.get_picture, caller)
-
-
-def _add(  # noqa: PLR0917 - it is read as a table
-    router: APIRouter,
-    app: App,
-    method: str,
-    path: str,
-    verb: Verb,
-    who: Dependency,
-    is_shown: bool = True,
-) -> None:
+def _add(router: APIRouter, app: App, operation: Operation, who: Dependency) -> None:
     async def endpoint(
         request: FastAPIRequest, caller: Annotated[Caller, Depends(who)]
     ) -> Response:
-        return await verb(request, caller, await app.engine())
+        return await operation.verb(request, caller, await app.engine())
 
-    add = partial(router.add_api_route, path, endpoint, response_class=Response)
-    described = describe(verb, path) | {"include_in_schema": is_shown}
-    add(methods=[method], name=f"wherry_{verb.__name__}", **described)
-    if method == "GET":  # RFC 9110, section 9.3.2: HEAD is GET without the content
-        add(methods=["HEAD"], name=f"wherry_{verb.__name__}_head", include_in_schema=False)
+    add = partial(router.add_api_route, operation.path, endpoint, response_class=Response)
+    name = f"wherry_{operation.name}"
+    add(methods=[operation.method], name=name, **operation.described())
+    if operation.method == "GET":  # RFC 9110, section 9.3.2: HEAD is GET without the content
+        add(methods=["HEAD"], name=f"{name}_head", include_in_schema=False)

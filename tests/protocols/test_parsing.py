@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from wherry.core.errors import UploadError
 from wherry.core.limits import LARGEST
 from wherry.protocols.bodies.form import parse_boundary
-from wherry.protocols.chunked import (
+from wherry.protocols.chunked.models import (
     CancelRequest,
     CompleteRequest,
     InitRequest,
     parse_chunk,
     parse_init,
 )
-from wherry.protocols.form import parse_disposition
+from wherry.protocols.form.models import parse_disposition
 from wherry.protocols.parsing import parse_filename, parse_id, parse_model, parse_number
 
 anything = st.recursive(

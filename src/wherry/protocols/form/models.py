@@ -1,32 +1,23 @@
-"""The ordinary upload: one request brings one whole file.
-
-`multipart/form-data` with the file in the field `file`, or the raw bytes with
-the name in `Content-Disposition` (RFC 6266).
-"""
+"""What an ordinary upload says of its file, and what it is answered."""
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
+from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
 
 from wherry.core.errors import BadRequest
 from wherry.core.names import LONGEST_TEXT
-from wherry.core.requests import Caller, Create
+from wherry.core.requests import Create
 from wherry.core.upload import Upload
-from wherry.engine import Engine
-from wherry.protocols.bodies import RequestBody, body_of
+from wherry.protocols.bodies import RequestBody
+from wherry.protocols.openapi import Id
 from wherry.protocols.parsing import parse_filename, raw_header
 
 
-async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
-    async with body_of(request, engine.settings.chunk_timeout, "file") as body:
-        create = parse_upload(request, body, engine.settings.max_size)
-        done = await engine.receive(caller, create, body)
-    return JSONResponse(render_upload(done), 200 if done.is_complete() else 202)
-
-
 def parse_upload(request: Request, body: RequestBody, max_size: int | None) -> Create:
-    """What the request says of its file. Raises `BadRequest`."""
+    """The upload that the request and its form ask for. Raises `BadRequest`."""
     fingerprint = parse_fingerprint(request.query_params.get("fingerprint"))
     if body.form is None:
         return Create(
@@ -48,7 +39,7 @@ def parse_upload(request: Request, body: RequestBody, max_size: int | None) -> C
 
 
 def reckoned(length: int, max_size: int | None) -> int:
-    """What a form's file has at most: two bytes more, where its end lacks a line break."""
+    """The most that a form's file can have: two bytes more if no line break ends the form."""
     return length + 2 if max_size is None else max(length, min(length + 2, max_size))
 
 
@@ -66,10 +57,20 @@ def parse_disposition(header: bytes) -> str:
     return name
 
 
-def render_upload(upload: Upload) -> dict[str, str | int | None]:
-    return {
-        "upload_id": upload.id,
-        "assessment_id": upload.assessment_id,
-        "state": upload.state.value,
-        "size": upload.received.size,
-    }
+class Uploaded(BaseModel):
+    """What came of an ordinary upload."""
+
+    upload_id: Id
+    assessment_id: str | None
+    state: Literal["completing", "complete"]
+    size: int
+
+
+def render_upload(upload: Upload) -> Uploaded:
+    state: Any = upload.state.value
+    return Uploaded(
+        upload_id=upload.id,
+        assessment_id=upload.assessment_id,
+        state=state,
+        size=upload.received.size,
+    )

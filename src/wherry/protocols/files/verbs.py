@@ -1,21 +1,20 @@
-"""What came of an upload: the finished bytes, the assessment, its pictures.
+"""The verbs on finished files and on assessments.
 
-Rule 1: uploaded bytes are never shown as a page of ours: always an attachment,
-never sniffed, sandboxed.
+Rule 1: a browser never shows uploaded bytes as a page of this site: they are always an
+attachment, sandboxed, and their type is never sniffed.
 """
 
 from __future__ import annotations
 
 from mimetypes import guess_type
-from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from wherry.core.assessment import Assessment, Step
 from wherry.core.requests import Caller
-from wherry.core.worker import Worker
 from wherry.engine import Engine
+from wherry.protocols.answers import NOT_STORED, JsonAnswer
+from wherry.protocols.files.models import render_assessment
 from wherry.protocols.parsing import parse_id
 from wherry.protocols.stored import stored_response
 
@@ -43,32 +42,12 @@ async def delete_file(request: Request, caller: Caller, engine: Engine) -> Respo
 async def get_assessment(request: Request, caller: Caller, engine: Engine) -> Response:
     assessment = await engine.assessment(caller, parse_id(request.path_params["assessment_id"]))
     worker = None if assessment.is_over else await engine.worker()
-    content = render_assessment(assessment, worker)
-    return JSONResponse(content, headers={"Cache-Control": "no-store"})
+    return JsonAnswer(render_assessment(assessment, worker), headers=NOT_STORED)
 
 
 async def get_picture(request: Request, caller: Caller, engine: Engine) -> Response:
-    assessment_id, name = (
-        parse_id(request.path_params["assessment_id"]),
-        request.path_params["name"],
-    )
+    assessment_id = parse_id(request.path_params["assessment_id"])
+    name = request.path_params["name"]
     picture, found = await engine.picture(caller, assessment_id, name)
     media_type = guess_type(name)[0] or OCTETS
     return await stored_response(request, picture, found, media_type, headers=SAFE_HEADERS)
-
-
-def render_assessment(assessment: Assessment, worker: Worker | None) -> dict[str, Any]:
-    """`worker`: how the one is that has to do it, while it is not over."""
-    return {
-        "assessment_id": assessment.id,
-        "upload_id": assessment.upload_id,
-        "state": assessment.state.value,
-        "steps": [render_step(step) for step in assessment.steps],
-        "report": assessment.report,
-        "problem": assessment.problem,
-        "worker": worker and {"state": worker.state.value, "problem": worker.problem},
-    }
-
-
-def render_step(step: Step) -> dict[str, Any]:
-    return {"name": step.name, "state": step.state, "seconds": step.seconds}

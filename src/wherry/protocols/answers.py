@@ -1,0 +1,19 @@
+"""Answers with a body of JSON, rendered by the model that describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+NOT_STORED = {"Cache-Control": "no-store"}
+
+
+class JsonAnswer(Response):
+    media_type = "application/json"
+
+    def __init__(
+        self, model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(model.model_dump_json(), status, headers)

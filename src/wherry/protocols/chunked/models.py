@@ -1,0 +1,316 @@
+"""What the chunked API takes and answers, and how that becomes the engine's values.
+
+Rule 1: a model renders an answer and describes it in OpenAPI, so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from starlette.datastructures import QueryParams
+
+from wherry.core.admission import ask_again
+from wherry.core.digests import Digest
+from wherry.core.errors import BadRequest, RangeOutside
+from wherry.core.limits import LARGEST
+from wherry.core.names import LONGEST_TEXT, MOST_METADATA
+from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
+from wherry.core.ranges import Range
+from wherry.core.requests import Create
+from wherry.core.upload import UNFINISHED, State, Upload
+from wherry.engine import Engine, StorageFacts
+from wherry.protocols.digests import parse_digest, parse_file_digest
+from wherry.protocols.openapi import Id
+from wherry.protocols.parsing import parse_id, parse_number
+
+Short = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+ByteRange = Annotated[list[int], Field(min_length=2, max_length=2)]
+
+
+# What is taken.
+
+
+class InitRequest(BaseModel):
+    """What `init` takes. Sizes in bytes."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    filename: str = Field(
+        description="A bare name of at most 255 characters, as UTF-16 counts them.",
+        examples=["talk.mp4"],
+    )
+    size: int = Field(ge=0, le=LARGEST, examples=[524288000])
+    content_type: Short | None = None
+    chunk_size: int | None = Field(
+        None, ge=1, le=LARGEST, description="The size that the client prefers."
+    )
+    fingerprint: Short | None = Field(
+        None,
+        description="A text that is the same for the same file: finds its open upload again.",
+    )
+    digest: Short | None = Field(
+        None, description="The digest of the whole file, `crc64nvme=:base64:` (RFC 9530)."
+    )
+    metadata: dict[Short, Short] = Field(default_factory=dict, max_length=MOST_METADATA)
+
+
+class CompleteRequest(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    upload_id: str
+    digest: Short | None = Field(
+        None, description="The digest of the whole file, `crc64nvme=:base64:` (RFC 9530)."
+    )
+
+
+class CancelRequest(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    upload_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Where the bytes of one request belong: from `offset` on, or in the chunk `index`."""
+
+    upload_id: str
+    offset: int | None
+    index: int | None
+    digest: Digest | None
+
+
+def parse_init(wanted: InitRequest) -> Create:
+    return Create(
+        filename=wanted.filename,
+        length=wanted.size,
+        content_type=wanted.content_type,
+        chunk_size=wanted.chunk_size,
+        fingerprint=wanted.fingerprint,
+        digest=parse_file_digest(wanted.digest) if wanted.digest else None,
+        metadata=wanted.metadata,
+    )
+
+
+def parse_chunk(fields: Mapping[str, str], digest: str | None) -> Chunk:
+    """`upload_id` and either `offset` or `chunk_index`, from the query or a form."""
+    if "upload_id" not in fields:
+        raise BadRequest("upload_id", "is missing; in a form, fields come before the file")
+    if ("offset" in fields) == ("chunk_index" in fields):
+        raise BadRequest("offset", "give either offset or chunk_index")
+    at = {
+        name: parse_number(fields[name], name)
+        for name in ("offset", "chunk_index")
+        if name in fields
+    }
+    return Chunk(
+        upload_id=parse_id(fields["upload_id"]),
+        offset=at.get("offset"),
+        index=at.get("chunk_index"),
+        digest=parse_digest(digest, "content-digest") if digest else None,
+    )
+
+
+def chunk_range(upload: Upload, index: int) -> Range:
+    """The bytes of the chunk with this number, counted from 0 in the upload's `chunk_size`.
+
+    Raises `RangeOutside` behind the last chunk.
+    """
+    start, size = index * upload.chunk_size, upload.chunk_size
+    length = upload.limit if upload.length is None else upload.length
+    end = min(start + size, length)
+    if start >= end:
+        raise RangeOutside(min(start, LARGEST), min(start + size, LARGEST), length)
+    return Range(start, end)
+
+
+def parse_page_request(query: QueryParams) -> tuple[frozenset[State] | None, PageRequest]:
+    """Which uploads a list is of, and which page of it is wanted. Raises `BadRequest`."""
+    states = {name for text in query.getlist("state") for name in text.split(",")}
+    if unknown := states - {state.value for state in State}:
+        raise BadRequest("state", f"is not a state of an upload: {min(unknown)[:20]!r}")
+    limit = parse_number(query.get("limit", str(PAGE)), "limit")
+    if limit == 0:
+        raise BadRequest("limit", "must be at least 1")
+    if (order := query.get("order", "oldest")) not in ("oldest", "newest"):
+        raise BadRequest("order", "must be oldest or newest")
+    after = None if "after" not in query else parse_cursor(query["after"])
+    wanted = frozenset(map(State, states)) or None
+    return wanted, PageRequest(after, min(limit, LARGEST_PAGE), newest=order == "newest")
+
+
+def parse_cursor(text: str) -> Cursor:
+    try:
+        return Cursor.parse(text)
+    except ValueError:
+        raise BadRequest("after", "must be the `next` of the page before") from None
+
+
+# What is answered.
+
+
+class Received(BaseModel):
+    """Which bytes are safe."""
+
+    received_bytes: int
+    size: int | None
+    offset: int = Field(description="Bytes safe from 0 without a gap.")
+    missing: list[ByteRange] = Field(description="The first 100 gaps, as byte ranges [start, end).")
+
+
+class UploadStatus(Received):
+    """An upload as it is now."""
+
+    upload_id: Id
+    state: State
+    filename: str
+    content_type: str | None
+    fingerprint: str | None = Field(description="As the client gave it.")
+    chunk_size: int
+    received: list[ByteRange] = Field(description="Byte ranges [start, end).")
+    digest: str | None = Field(description="Of the complete file: crc64nvme (RFC 9530).")
+    assessment_id: str | None
+    failure: str | None = Field(description="Why it ended: an error's code, or a sentence.")
+    position: int | None = Field(description="In the queue, while it waits; 1 is next.")
+    retry_after: int | None = Field(
+        description="Seconds until the client should ask again, while it waits."
+    )
+    expires_at: datetime | None = Field(
+        description="When it is deleted if no byte comes; null when it is complete or gone."
+    )
+    deleted_at: datetime | None = Field(
+        description="When the finished file was deleted, or moved away by on_complete."
+    )
+
+
+class InitLimits(BaseModel):
+    """Bytes. A `max_size` of null is no limit."""
+
+    max_size: int | None
+    min_chunk: int
+    max_chunk: int
+
+
+class Begun(UploadStatus):
+    """An upload to send, new or found again."""
+
+    total_chunks: int | None
+    limits: InitLimits
+    concurrency: int = Field(description="How many chunks to send at once.")
+
+
+class Completed(BaseModel):
+    """What came of `complete`."""
+
+    upload_id: Id
+    assessment_id: str | None
+    state: Literal["completing", "complete"]
+
+
+class Cancelled(BaseModel):
+    """What came of `cancel`."""
+
+    upload_id: Id
+    state: State
+
+
+class UploadPage(BaseModel):
+    """A page of a list of uploads."""
+
+    uploads: list[UploadStatus]
+    next: str | None = Field(
+        description="The value of `after` for the next page; null on the last page."
+    )
+
+
+class StorageUse(BaseModel):
+    """Bytes, but for `uploads` and `waiting`, which count uploads."""
+
+    total: int
+    free: int
+    reserved: int
+    used: int
+    uploads: int = Field(description="Uploads that count as open.")
+    waiting: int = Field(description="Uploads in the queue.")
+
+
+def render_received(upload: Upload) -> Received:
+    return Received(**_received(upload))
+
+
+def _received(upload: Upload) -> dict[str, Any]:
+    return {
+        "received_bytes": upload.received.size,
+        "size": upload.length,
+        "offset": upload.offset,
+        "missing": [[gap.start, gap.end] for gap in upload.missing],
+    }
+
+
+def render_status(upload: Upload, position: int | None, engine: Engine) -> UploadStatus:
+    """`position`: in the queue; None for an upload that does not wait."""
+    return UploadStatus(**_status(upload, position, engine))
+
+
+def _status(upload: Upload, position: int | None, engine: Engine) -> dict[str, Any]:
+    settings, deleted_at = engine.settings, upload.discarded_at
+    expires_at = engine.date_of(upload.expires_at(settings.expires_after))
+    return {
+        "upload_id": upload.id,
+        "state": upload.state,
+        "filename": upload.filename,
+        "content_type": upload.content_type,
+        "fingerprint": upload.fingerprint,
+        "chunk_size": upload.chunk_size,
+        "received": [[part.start, part.end] for part in upload.received.parts],
+        "digest": str(upload.digest_now) if upload.is_complete() else None,
+        "assessment_id": upload.assessment_id,
+        "failure": upload.failure,
+        "position": position,
+        "retry_after": None if upload.queued_at is None else ask_again(position, settings.turn),
+        "expires_at": render_time(expires_at) if upload.state in UNFINISHED else None,
+        "deleted_at": render_time(engine.date_of(deleted_at)) if deleted_at else None,
+        **_received(upload),
+    }
+
+
+def render_init(
+    upload: Upload, position: int | None, engine: Engine, most_chunk: int | None
+) -> Begun:
+    """`most_chunk`: the largest that has room in one request, where that is limited too."""
+    settings = engine.settings
+    length, size = upload.length, upload.chunk_size
+    return Begun(
+        **_status(upload, position, engine),
+        total_chunks=None if length is None else -(-length // size),
+        limits=InitLimits(
+            max_size=settings.max_size,
+            min_chunk=settings.min_chunk,
+            max_chunk=min(settings.max_chunk, most_chunk or settings.max_chunk),
+        ),
+        concurrency=settings.concurrency,
+    )
+
+
+def render_complete(upload: Upload) -> Completed:
+    state: Any = upload.state.value
+    return Completed(upload_id=upload.id, assessment_id=upload.assessment_id, state=state)
+
+
+def render_storage(facts: StorageFacts) -> StorageUse:
+    return StorageUse(
+        total=facts.total,
+        free=facts.free,
+        reserved=facts.reserved,
+        used=facts.used,
+        uploads=facts.open,
+        waiting=facts.waiting,
+    )
+
+
+def render_time(seconds: float) -> datetime:
+    """Unix seconds as a time in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=0)

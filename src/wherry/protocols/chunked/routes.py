@@ -1,0 +1,193 @@
+"""The operations of the chunked API, for the router and for OpenAPI."""
+
+from __future__ import annotations
+
+from wherry.core import errors
+from wherry.core.pages import LARGEST_PAGE, PAGE
+from wherry.core.upload import State
+from wherry.protocols.chunked import models, verbs
+from wherry.protocols.openapi import (
+    BYTES,
+    FINGERPRINT,
+    ID,
+    file_body,
+    header,
+    json_body,
+    query,
+)
+from wherry.protocols.operation import Operation
+
+_GONE = (errors.UploadNotFound, errors.UploadGone)
+
+_INIT = Operation(
+    "POST",
+    "/init",
+    "init",
+    verbs.init,
+    "Begin an upload, or find the open one of the same file",
+    {
+        201: ("A new upload.", models.Begun),
+        200: ("The open upload of the same file.", models.Begun),
+        202: ("There is no room yet: the upload waits in the queue.", models.Begun),
+    },
+    (errors.BadRequest, errors.TooLarge, errors.NeverFits, errors.NoRoom, errors.DiskFull),
+    body=json_body(models.InitRequest),
+)
+_CHUNK = Operation(
+    "POST",
+    "/chunk",
+    "chunk",
+    verbs.chunk,
+    "Send bytes: in any order, in parallel, any of them again",
+    {200: ("The bytes are safe.", models.Received)},
+    (
+        errors.BadRequest,
+        errors.TooLarge,
+        *_GONE,
+        errors.LengthRequired,
+        errors.UploadClosed,
+        errors.BodyStalled,
+        errors.DigestMismatch,
+        errors.TypeRefused,
+        errors.DiskFull,
+        errors.InLine,
+    ),
+    parameters=(
+        query("upload_id", ID, "From init."),
+        query("offset", BYTES, "Where the bytes begin."),
+        query("chunk_index", BYTES, "Instead of offset: times the chunk_size of init."),
+        header("Content-Digest", "Of the body (RFC 9530): sha-512, sha-256, crc64nvme, crc32c."),
+    ),
+    body=file_body(verbs.FILE_FIELD, {"upload_id": ID, "offset": BYTES, "chunk_index": BYTES}),
+)
+_COMPLETE = Operation(
+    "POST",
+    "/complete",
+    "complete",
+    verbs.complete,
+    "Hand the file over; the same answer when it is asked again",
+    {
+        200: ("Complete.", models.Completed),
+        202: ("Still completing: ask again, or ask for the status.", models.Completed),
+    },
+    (
+        errors.BadRequest,
+        *_GONE,
+        errors.BytesMissing,
+        errors.FileDigestMismatch,
+        errors.DigestDiffers,
+        errors.TypeRefused,
+        errors.HookFailed,
+        errors.HookEndsServer,
+        errors.Busy,
+        errors.InLine,
+    ),
+    body=json_body(models.CompleteRequest),
+)
+_CANCEL = Operation(
+    "POST",
+    "/cancel",
+    "cancel",
+    verbs.cancel,
+    "Cancel the upload; its space is free when this answers",
+    {200: ("Cancelled.", models.Cancelled)},
+    (errors.BadRequest, errors.UploadNotFound, errors.UploadClosed, errors.Busy),
+    body=json_body(models.CancelRequest),
+)
+_DELETE = Operation(
+    "DELETE",
+    "/{upload_id}",
+    "delete",
+    verbs.delete,
+    "Cancel the upload",
+    {204: ("Cancelled.", None)},
+    (errors.UploadNotFound, errors.UploadClosed, errors.Busy),
+)
+_STATUS = Operation(
+    "GET",
+    "/{upload_id}",
+    "status",
+    verbs.status,
+    "The status: what has been received",
+    {200: ("The upload.", models.UploadStatus)},
+    (errors.UploadNotFound,),
+)
+_EVENTS = Operation(
+    "GET",
+    "/{upload_id}/events",
+    "events",
+    verbs.events,
+    "The status as a stream of events, for at most 25 seconds",
+    {200: ("text/event-stream", None)},
+    (errors.UploadNotFound,),
+)
+
+_PAGE = (
+    query(
+        "limit",
+        {"type": "integer", "minimum": 1, "default": PAGE},
+        f"The most uploads to answer; never more than {LARGEST_PAGE:,}.",
+    ),
+    query("after", {"type": "string"}, "The `next` of the page before."),
+    query(
+        "state",
+        {"type": "array", "items": {"type": "string", "enum": [each.value for each in State]}},
+        "Only uploads in these states: repeated, or separated by commas.",
+    ),
+    query(
+        "order",
+        {"type": "string", "enum": ["oldest", "newest"], "default": "oldest"},
+        "Which uploads come first.",
+    ),
+)
+
+
+def _list_own(path: str, is_shown: bool) -> Operation:
+    return Operation(
+        "GET",
+        path,
+        "listing",
+        verbs.list_own,
+        "The caller's own uploads",
+        {200: ("A page of the list.", models.UploadPage)},
+        (errors.BadRequest,),
+        parameters=(*_PAGE, FINGERPRINT),
+        is_shown=is_shown,
+    )
+
+
+_LIST_ALL = Operation(
+    "GET",
+    "/all",
+    "everybodys",
+    verbs.list_all,
+    "The uploads of all owners, for operators",
+    {200: ("A page of the list.", models.UploadPage)},
+    (errors.BadRequest, errors.NotThere),
+    parameters=_PAGE,
+    is_operators=True,
+)
+_STORAGE = Operation(
+    "GET",
+    "/storage",
+    "storage",
+    verbs.storage,
+    "The space on the volume, and how much of it is reserved, for operators",
+    {200: ("Bytes, and counts of uploads.", models.StorageUse)},
+    (errors.NotThere,),
+    is_operators=True,
+)
+
+ROUTES = (
+    _INIT,
+    _CHUNK,
+    _COMPLETE,
+    _CANCEL,
+    _STORAGE,
+    _LIST_ALL,
+    _list_own("/", is_shown=True),
+    _list_own("", is_shown=False),  # without a slash, which not every client sends
+    _STATUS,
+    _DELETE,
+    _EVENTS,
+)

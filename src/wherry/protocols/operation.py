@@ -1,0 +1,80 @@
+"""One operation of a protocol: a verb at an address, and what OpenAPI says of it.
+
+Rule 1: no route declares a body, so that nothing is read before it is known who asks. What a
+verb takes and answers is described here instead, from the models that parse and render it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wherry.core import errors
+from wherry.core.errors import UploadError
+from wherry.core.requests import Caller
+from wherry.engine import Engine
+from wherry.protocols.openapi import json_content, schema_of
+from wherry.protocols.problem import STATUS, Problem, ProblemResponse
+
+Verb = Callable[[Request, Caller, Engine], Awaitable[Response]]
+
+#: What each status of success means, and the model of its body.
+Answers = Mapping[int, tuple[str, type[BaseModel] | None]]
+
+#: What any operation may be refused for.
+ALWAYS: tuple[type[UploadError], ...] = (errors.Unauthorized, errors.StorageFailed)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A row of a protocol's table of routes.
+
+    `name` is public: operation ids are made from it. `is_operators`: everybody but an operator
+    is answered as if there were nothing. `is_shown`: whether OpenAPI has it.
+    """
+
+    method: str
+    path: str
+    name: str
+    verb: Verb
+    summary: str
+    answers: Answers
+    refusals: tuple[type[UploadError], ...] = ()
+    parameters: tuple[dict[str, Any], ...] = ()
+    body: dict[str, Any] | None = None
+    is_operators: bool = False
+    is_shown: bool = True
+
+    def described(self) -> dict[str, Any]:
+        """The arguments of `add_api_route` that describe it."""
+        in_path = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in re.findall(r"{(\w+)}", self.path)
+        ]
+        extra: dict[str, Any] = {"parameters": [*in_path, *self.parameters]}
+        if self.body is not None:
+            extra["requestBody"] = self.body
+        return {
+            "summary": self.summary,
+            "status_code": min(self.answers),
+            "responses": self._responses(),
+            "openapi_extra": extra,
+            "include_in_schema": self.is_shown,
+        }
+
+    def _responses(self) -> dict[int | str, dict[str, Any]]:
+        found: dict[int | str, dict[str, Any]] = {}
+        for status, (text, model) in self.answers.items():
+            content = {} if model is None else {"content": json_content(schema_of(model))}
+            found[status] = {"description": text, **content}
+        for error in (*ALWAYS, *self.refusals):
+            content = {ProblemResponse.media_type: {"schema": schema_of(Problem)}}
+            refusal = found.setdefault(STATUS[error], {"description": "", "content": content})
+            refusal["description"] = ", ".join(filter(None, (refusal["description"], error.code)))
+        return found
