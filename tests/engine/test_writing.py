@@ -158,7 +158,7 @@ async def test_a_long_body_is_recorded_while_it_comes(world: World) -> None:
     size = RECORD_EVERY + 1000
     upload = await created(engine, size)
     held = Held(bytes(size - RECORD_EVERY))
-    await engine.write(ALICE, Write(upload.id, 0, is_chunk=False), Bytes(bytes(RECORD_EVERY)))
+    await engine.write(ALICE, Write(upload.id, 0), Bytes(bytes(RECORD_EVERY)))
 
     class Long(Bytes):
         async def pour(self, sink: Sink, limit: int) -> Ended:
@@ -168,7 +168,7 @@ async def test_a_long_body_is_recorded_while_it_comes(world: World) -> None:
 
     seen: list[int] = []
     fresh = await created(engine, size)
-    await engine.write(ALICE, Write(fresh.id, 0, is_chunk=False), Long(bytes(size)))
+    await engine.write(ALICE, Write(fresh.id, 0), Long(bytes(size)))
     assert seen == [RECORD_EVERY]
     assert held.remaining == 1000
 

@@ -51,14 +51,11 @@ def _checked(text: str | None, field: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Bytes for `upload_id` from `offset` on (or from chunk `index`), as many as the body brings.
+    """Bytes for `upload_id` from `offset` on, as many as the body brings.
 
-    `digest` is the whole body's; with one, a body that is cut off or differs is dropped whole.
-    `is_chunk`: the limits of chunks hold, smallest and largest.
+    `digest` is of the whole body; with one, a body that is cut off or differs is dropped whole.
     """
 
     upload_id: str
-    offset: int | None = None
-    index: int | None = None
+    offset: int
     digest: Digest | None = None
-    is_chunk: bool = True

@@ -36,7 +36,7 @@ from wherry.core.errors import (
     UploadGone,
     UploadNotFound,
 )
-from wherry.core.limits import LARGEST, Limits
+from wherry.core.limits import Limits
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
 from wherry.core.rights import Calls, Completion, Lease, latest
@@ -122,10 +122,6 @@ class Upload:
         return f".{ending.lower()}" if dot and plain else ""
 
     @property
-    def total_chunks(self) -> int | None:
-        return None if self.length is None else -(-self.length // self.chunk_size)
-
-    @property
     def missing(self) -> tuple[Range, ...]:
         """The first gaps, in order: as many as an answer shows."""
         end = self.limit if self.length is None else self.length
@@ -191,15 +187,6 @@ class Upload:
         is_whole = self.state in (State.COMPLETING, State.COMPLETE)
         if digest is not None and is_whole and digest != self.digest_now:
             raise DigestDiffers(str(digest), str(self.digest_now))
-
-    def chunk_range(self, index: int) -> Range:
-        """The bytes of the chunk with this number, counted from 0 in `chunk_size`."""
-        start = index * self.chunk_size
-        length = self.limit if self.length is None else self.length
-        end = min(start + self.chunk_size, length)
-        if start >= end:
-            raise RangeOutside(min(start, LARGEST), min(start + self.chunk_size, LARGEST), length)
-        return Range(start, end)
 
     # What happens to it.
 

@@ -100,8 +100,11 @@ class Engine:
         `StorageFailed`, `TooFragmented` with nothing of this request recorded; `TypeRefused`
         with the upload deleted; `UploadGone` as soon as it is cancelled, expired or removed.
         """
+        return await self._write(caller, write, body, is_limited=True)
+
+    async def _write(self, caller: Caller, write: Write, body: Body, *, is_limited: bool) -> Upload:
         try:
-            return await self._writing.write(caller, write, body)
+            return await self._writing.write(caller, write, body, is_limited=is_limited)
         except InLine:
             raise await self._admitting.refusal(write.upload_id) from None
         except TypeRefused as error:
@@ -170,7 +173,8 @@ class Engine:
         try:
             upload, _ = await self._creating.create(upload_id, caller, create, may_wait=False)
             if body.remaining:
-                upload = await self.write(caller, Write(upload_id, 0, is_chunk=False), body)
+                write = Write(upload_id, 0)
+                upload = await self._write(caller, write, body, is_limited=False)
             length = upload.offset
             await self._context.catalog.update(
                 upload_id,

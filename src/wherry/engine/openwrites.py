@@ -24,6 +24,7 @@ class OpenWrite:
     range: Range
     token: str
     is_first: bool  #: Whether it is the first round of its request.
+    is_limited: bool  #: Whether the limits hold for the size of its body.
     leased: bool = False
     kept_at: float = 0.0  #: When the upload was last recorded to be active because of it.
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)

@@ -29,7 +29,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import replace
 
 import anyio
 
@@ -77,11 +76,16 @@ class Writing:
         self._admitting = admitting
         self._open = OpenWrites()
 
-    async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
-        """The upload with what the body brought. Raises as `Engine.write` does."""
+    async def write(
+        self, caller: Caller, write: Write, body: Body, *, is_limited: bool = True
+    ) -> Upload:
+        """The upload with what the body brought. Raises as `Engine.write` does.
+
+        `is_limited`: whether `min_chunk` and `max_chunk` hold for the size of the body.
+        """
         if not body.remaining:
             raise BadRequest("body", "is empty")
-        begin = start = await self._start_of(caller, write, body.remaining)
+        begin = start = write.offset
         announced = body.remaining
         while body.remaining:
             # A digest says something about the whole body, and can be checked only at its
@@ -91,7 +95,8 @@ class Writing:
             # round takes: a body that is too long is refused before a byte of it is read.
             whole = Range(begin, begin + body.remaining)
             within = Range(begin, begin + size)
-            mine = OpenWrite(write.upload_id, within, self._context.new_id(), begin == start)
+            token, is_first = self._context.new_id(), begin == start
+            mine = OpenWrite(write.upload_id, within, token, is_first, is_limited)
             try:
                 upload, begin, ended = await self._round(caller, mine, whole, write, body)
             except Superseded:
@@ -103,8 +108,6 @@ class Writing:
                 # this raises what the client should hear. Else there is a newer request.
                 (await self._context.catalog.load(write.upload_id)).check_receiving()
                 raise
-            # The least size of a chunk holds for the body, and not for each round of it.
-            write = replace(write, is_chunk=False)
             if ended is not Ended.WHOLE:
                 received = begin - start
                 self._context.log_event(
@@ -115,14 +118,6 @@ class Writing:
                 raise BodyCut(received, announced)
         return upload
 
-    async def _start_of(self, caller: Caller, write: Write, size: int) -> int:
-        if write.index is None:
-            return write.offset or 0
-        chunk = (await self._context.load(caller, write.upload_id)).chunk_range(write.index)
-        if size > len(chunk):
-            raise BadRequest("chunk_index", "the request brings more bytes than that chunk has")
-        return chunk.start
-
     async def _round(
         self, caller: Caller, mine: OpenWrite, whole: Range, write: Write, body: Body
     ) -> tuple[Upload, int, Ended]:
@@ -131,7 +126,7 @@ class Writing:
         # Before anything else: from here on a newer request finds this one and ends it.
         with self._open.registered(mine):
             try:
-                upload = await self._lease(caller, mine, whole, write)
+                upload = await self._lease(caller, mine, whole)
                 # The lease is outside of the scope that others cancel: a catalog transaction
                 # that is cut off may have been made all the same. What they can cut off is the
                 # waiting for the client. A write to the disk is never cut off: a cancelled
@@ -222,7 +217,7 @@ class Writing:
                 await context.on_thread(_sync, writer)
         return receiver, ended
 
-    async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range, write: Write) -> Upload:
+    async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range) -> Upload:
         """Take the range in the catalog. An upload without a slot asks for one again.
 
         In one transaction, so that no other request comes between a check and the lease.
@@ -238,7 +233,8 @@ class Writing:
             # first round. Without this the two would take the range from each other for ever.
             if not mine.is_first and any(le.range.overlaps(mine.range) for le in upload.leases):
                 raise Superseded
-            if write.is_chunk:
+            # The limits hold for the body, and not for what is left of it in later rounds.
+            if mine.is_limited and mine.is_first:
                 limits.check_chunk(whole, upload.length)
             return upload.keep_slot(now, limits).lease(mine.range, mine.token, now)
 

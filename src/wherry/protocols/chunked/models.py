@@ -75,11 +75,11 @@ class CancelRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where the bytes of one request belong: from `offset` on, or in the chunk `index`."""
+    """Where the bytes of one request belong: from `at` on, or in chunk number `at`."""
 
     upload_id: str
-    offset: int | None
-    index: int | None
+    at: int
+    is_numbered: bool
     digest: Digest | None
 
 
@@ -101,15 +101,13 @@ def parse_chunk(fields: Mapping[str, str], digest: str | None) -> Chunk:
         raise BadRequest("upload_id", "is missing; in a form, fields come before the file")
     if ("offset" in fields) == ("chunk_index" in fields):
         raise BadRequest("offset", "give either offset or chunk_index")
-    at = {
-        name: parse_number(fields[name], name)
-        for name in ("offset", "chunk_index")
-        if name in fields
-    }
+    is_numbered = "chunk_index" in fields
+    name = "chunk_index" if is_numbered else "offset"
+    at = parse_number(fields[name], name)
     return Chunk(
         upload_id=parse_id(fields["upload_id"]),
-        offset=at.get("offset"),
-        index=at.get("chunk_index"),
+        at=at,
+        is_numbered=is_numbered,
         digest=parse_digest(digest, "content-digest") if digest else None,
     )
 
@@ -125,6 +123,10 @@ def chunk_range(upload: Upload, index: int) -> Range:
     if start >= end:
         raise RangeOutside(min(start, LARGEST), min(start + size, LARGEST), length)
     return Range(start, end)
+
+
+def total_chunks(upload: Upload) -> int | None:
+    return None if upload.length is None else -(-upload.length // upload.chunk_size)
 
 
 def parse_page_request(query: QueryParams) -> tuple[frozenset[State] | None, PageRequest]:
@@ -282,10 +284,9 @@ def render_init(
 ) -> Begun:
     """`most_chunk`: the largest that has room in one request, where that is limited too."""
     settings = engine.settings
-    length, size = upload.length, upload.chunk_size
     return Begun(
         **_status(upload, position, engine),
-        total_chunks=None if length is None else -(-length // size),
+        total_chunks=total_chunks(upload),
         limits=InitLimits(
             max_size=settings.max_size,
             min_chunk=settings.min_chunk,

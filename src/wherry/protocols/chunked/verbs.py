@@ -81,13 +81,12 @@ def read_chunk(request: Request, form: Form | None) -> Chunk:
 
 async def _place(chunk: Chunk, size: int, caller: Caller, engine: Engine) -> Write:
     """The chunk as bytes from an offset on; a number means times the upload's `chunk_size`."""
-    start = chunk.offset
-    if chunk.index is not None:
-        within = chunk_range(await engine.status(caller, chunk.upload_id), chunk.index)
-        if size > len(within):
-            raise BadRequest("chunk_index", "the request brings more bytes than that chunk has")
-        start = within.start
-    return Write(chunk.upload_id, start, digest=chunk.digest)
+    if not chunk.is_numbered:
+        return Write(chunk.upload_id, chunk.at, chunk.digest)
+    within = chunk_range(await engine.status(caller, chunk.upload_id), chunk.at)
+    if size > len(within):
+        raise BadRequest("chunk_index", "the request brings more bytes than that chunk has")
+    return Write(chunk.upload_id, within.start, chunk.digest)
 
 
 async def complete(request: Request, caller: Caller, engine: Engine) -> Response:
@@ -127,7 +126,7 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
     end, last = loop.time() + EVENTS_END, ""
     while loop.time() < end and not engine.is_stopping:
         upload, position = await engine.with_position(upload)
-        now = render_status(upload, position, engine).model_dump_json()
+        now = json.dumps(render_status(upload, position, engine).model_dump(mode="json"))
         if now != last:
             yield f"event: status\ndata: {now}\n\n"
             last = now
