@@ -26,6 +26,7 @@ from wherry.core.errors import UploadError, every_error
 from wherry.events import UPLOAD, Area, Event
 from wherry.events.event import COUNTED
 from wherry.metrics import Metrics, Reading
+from wherry.protocols.hints import HINTS
 from wherry.protocols.problem import STATUS
 from wherry.settings import GROUPS, Settings
 
@@ -55,7 +56,8 @@ when it starts.
 ERRORS = """\
 # Errors
 
-<!-- Made by docs/reference/generate.py. Change src/wherry/core/errors.py instead. -->
+<!-- Made by docs/reference/generate.py. Change src/wherry/core/errors.py or
+src/wherry/protocols/hints.py instead. -->
 
 Every refusal is `application/problem+json` (RFC 9457):
 
@@ -179,7 +181,7 @@ def render_errors() -> str:
 def _error(error: type[UploadError]) -> str:
     names = [field.name for field in fields(error)]  # type: ignore[arg-type]
     facts = ", ".join(f"`{name}`" for name in names)
-    told = f"{_sample(error)} *{error.hint}*"
+    told = f"{_sample(error)} *{HINTS[error]}*"
     retryable = "yes" if error.retryable else "no"
     return f"| `{error.code}` | {STATUS[error]} | {facts} | {retryable} | {told} |\n"
 

@@ -27,7 +27,7 @@ from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete
 from wherry.protocols import chunked, files, form, watching
-from wherry.protocols.nowhere import Nowhere
+from wherry.protocols.notfound import NotFound
 from wherry.protocols.operation import Operation
 from wherry.protocols.page import page_router
 from wherry.protocols.route import UploadRoute, route_class
@@ -112,22 +112,22 @@ def routes_of(app: App) -> type[UploadRoute]:
     return route_class(app.metrics, app.settings.max_body)
 
 
-def add_nowhere(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
-    """A last route, which takes what none of `routes` does.
+def add_not_found(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
+    """Add the not-found route, which takes every request that none of `routes` takes.
 
-    For an application that is all ours: in another one it would take addresses of the
+    Only for the standalone server. In another application it would take addresses of the
     application's own, which may be added below our prefix at any time.
     """
-    nowhere = Nowhere(routes)
+    not_found = NotFound(routes)
 
     async def endpoint(request: FastAPIRequest) -> Response:
-        return await nowhere(request)
+        return await not_found(request)
 
     router.add_api_route(
         "/{rest:path}",
         endpoint,
         methods=[],  # any
-        operation_id="wherry_nowhere",
+        operation_id="wherry_not_found",
         include_in_schema=False,
         response_class=Response,
     )

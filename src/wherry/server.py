@@ -25,7 +25,7 @@ from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
 from wherry.protocols.draining import Drained
 from wherry.protocols.route import route_class
-from wherry.router import add_nowhere, build_router, page_router, routes_of, short_router
+from wherry.router import add_not_found, build_router, page_router, routes_of, short_router
 from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
@@ -68,7 +68,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api.include_router(page_router(asks_for_key=True))
     api.include_router(watched(app, operator, access))
     rest = APIRouter(route_class=routes_of(app))
-    add_nowhere(rest, api.router.routes)
+    add_not_found(rest, api.router.routes)
     api.include_router(rest)
     api.add_middleware(Drained)
     return api

@@ -1,13 +1,13 @@
 """Everything an upload can be refused for.
 
-Rule 1: an error carries facts, never an HTTP status. Each protocol has its own
-table from error type to status, and a test fails while a table has a hole.
+Rule 1: an error carries facts, in no protocol's words. Protocols have the tables from an error
+to its status and to the advice for the client (`protocols/problem.py`, `protocols/hints.py`);
+a test fails while an error is missing in one.
 
-Rule 2: `code` never changes once released; `str(error)` says what happened,
-`hint` what is safe and what to do next.
+Rule 2: `code` never changes once released; `str(error)` says what happened.
 
-Rule 3: only a refusal for size has "413" or "too large" in its text: clients in
-the field look for them. So no other text has numbers; the facts have them.
+Rule 3: only a refusal for size has "413" or "too large" in its text, because clients look for
+these words. So no other text has numbers; the facts have them.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ from typing import Any, ClassVar
 
 
 class UploadError(Exception):
-    """The root of all refusals. `retryable`: the same request may succeed later."""
+    """The root of all refusals. `retryable`: whether the same request may succeed later."""
 
     code: ClassVar[str]
     retryable: ClassVar[bool] = False
-    hint: ClassVar[str] = ""
 
     def facts(self) -> dict[str, Any]:
         """The error's own fields by name, as a client may read them."""
@@ -32,7 +31,6 @@ class UploadError(Exception):
 @dataclass
 class BadRequest(UploadError):
     code: ClassVar[str] = "bad-request"
-    hint: ClassVar[str] = "Nothing was stored. Correct the request and send it again."
     field: str
     problem: str
 
@@ -43,44 +41,36 @@ class BadRequest(UploadError):
 @dataclass
 class LengthRequired(UploadError):
     code: ClassVar[str] = "length-required"
-    hint: ClassVar[str] = "Send a Content-Length header, or declare the size first."
 
     def __str__(self) -> str:
-        return "It is not known how many bytes there are."
+        return "The number of bytes is not known."
 
 
 @dataclass
 class Unauthorized(UploadError):
     code: ClassVar[str] = "unauthorized"
-    hint: ClassVar[str] = (
-        "Log in, or send a valid API key, and repeat the request. No byte is lost."
-    )
 
     def __str__(self) -> str:
-        return "The request comes without a login or a key that the server knows."
+        return "No API key or login, or one that is not known."
 
 
 @dataclass
 class KeysUnreadable(UploadError):
-    """Keys are in use, and the file that holds them is missing or cannot be read."""
+    """API keys are in use, and their file is missing or cannot be read."""
 
     code: ClassVar[str] = "keys-unreadable"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = (
-        "No byte is lost. Try again after retry_after seconds; the server's log says what is wrong."
-    )
     retry_after: int = 5
 
     def __str__(self) -> str:
-        return "The server cannot read its API keys, and lets nobody in meanwhile."
+        return "The server cannot read its API keys, so it refuses every request."
 
 
 @dataclass
 class ForeignOrigin(UploadError):
-    """A browser sends this request for a page of another site."""
+    """A browser sent this request for a page of another site."""
 
     code: ClassVar[str] = "foreign-origin"
-    hint: ClassVar[str] = "Open the page at this server's own address, or use an API key."
     name: str
 
     def __str__(self) -> str:
@@ -89,10 +79,9 @@ class ForeignOrigin(UploadError):
 
 @dataclass
 class UploadNotFound(UploadError):
-    """Unknown, or somebody else's: the answer is the same."""
+    """Unknown, or of another owner: the answer is the same."""
 
     code: ClassVar[str] = "upload-not-found"
-    hint: ClassVar[str] = "Start a new upload with init."
     upload_id: str
 
     def __str__(self) -> str:
@@ -101,35 +90,19 @@ class UploadNotFound(UploadError):
 
 @dataclass
 class NotThere(UploadError):
-    """Something other than an upload that is unknown or not the caller's."""
+    """Anything but an upload that is unknown or not the caller's."""
 
     code: ClassVar[str] = "not-found"
-    hint: ClassVar[str] = "Check the address and the credentials."
 
     def __str__(self) -> str:
-        return "There is nothing here."
-
-
-@dataclass
-class WrongMethod(UploadError):
-    """There is something at this address, but not for this method."""
-
-    code: ClassVar[str] = "method-not-allowed"
-    hint: ClassVar[str] = "Use one of the allowed methods."
-    allowed: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return f"This address takes {', '.join(self.allowed)}."
+        return "There is nothing at this address."
 
 
 @dataclass
 class UploadClosed(UploadError):
-    """The upload is in a state that does not allow this verb any more."""
+    """The upload is in a state that no longer allows the request."""
 
     code: ClassVar[str] = "upload-closed"
-    hint: ClassVar[str] = (
-        "Nothing is lost: what is complete or completing is safe. Ask for its state."
-    )
     state: str
     reason: str | None = None
 
@@ -142,7 +115,6 @@ class UploadGone(UploadError):
     """The upload was cancelled, has expired or has failed; its bytes are deleted."""
 
     code: ClassVar[str] = "upload-gone"
-    hint: ClassVar[str] = "Its bytes are deleted. Start a new upload with init."
     state: str
     reason: str | None = None
 
@@ -153,41 +125,37 @@ class UploadGone(UploadError):
 @dataclass
 class RangeOutside(UploadError):
     code: ClassVar[str] = "range-outside"
-    hint: ClassVar[str] = "Nothing of this request was stored. Send bytes inside the declared size."
     start: int
     end: int
     length: int
 
     def __str__(self) -> str:
-        return "The bytes lie outside the size that was declared."
+        return "The bytes lie outside the declared size."
 
 
 @dataclass
 class LengthMismatch(UploadError):
     code: ClassVar[str] = "length-mismatch"
-    hint: ClassVar[str] = "A length, once declared, cannot change. Start a new upload with init."
     declared: int
     provided: int
 
     def __str__(self) -> str:
-        return "The upload has another length than the request says."
+        return "The request declares another length than the upload has."
 
 
 @dataclass
 class ChunkTooSmall(UploadError):
     code: ClassVar[str] = "chunk-below-minimum"
-    hint: ClassVar[str] = "Send at least the minimum; only the end of the file may be shorter."
     minimum: int
     provided: int
 
     def __str__(self) -> str:
-        return "The chunk is smaller than the smallest that is taken."
+        return "The chunk is smaller than the minimum."
 
 
 @dataclass
 class TooFragmented(UploadError):
     code: ClassVar[str] = "too-fragmented"
-    hint: ClassVar[str] = "Every acknowledged byte is safe. Fill the gaps first; status lists them."
     most: int
 
     def __str__(self) -> str:
@@ -196,10 +164,9 @@ class TooFragmented(UploadError):
 
 @dataclass
 class TooLarge(UploadError):
-    """More bytes than this server takes. `scope` is `file` or `chunk`."""
+    """More bytes than the server takes. `scope` says of what: `file`, `chunk`, `request`."""
 
     code: ClassVar[str] = "too-large"
-    hint: ClassVar[str] = "Nothing was stored. Stay below the limit."
     limit: int
     provided: int
     scope: str = "file"
@@ -210,53 +177,45 @@ class TooLarge(UploadError):
 
 @dataclass
 class NeverFits(UploadError):
-    """The file is larger than all the space there will ever be."""
+    """The file is larger than all the space that there can be for uploads."""
 
     code: ClassVar[str] = "never-fits"
-    hint: ClassVar[str] = "Waiting will not help. The operator must give Wherry more space."
     limit: int
     provided: int
 
     def __str__(self) -> str:
-        return "The file can never fit into the space that uploads have."
+        return "The file can never fit into the space for uploads."
 
 
 @dataclass
 class NoRoom(UploadError):
-    """Full just now, and the request is of a kind that cannot wait, or the line is full too."""
+    """There is no space now, and the request cannot wait, or the queue is full too."""
 
     code: ClassVar[str] = "no-room"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "Nothing is lost. Try again after retry_after seconds."
     retry_after: int = 5
 
     def __str__(self) -> str:
-        return "There is no room at the moment, for uploads or for their bytes."
+        return "There is no room for the upload at the moment."
 
 
 @dataclass
 class InLine(UploadError):
-    """The upload stands in the waiting line at `position`; 1 is next."""
+    """The upload waits in the queue at `position`; 1 is next."""
 
     code: ClassVar[str] = "waiting"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = (
-        "Nothing is lost, and its place is kept. Ask again after retry_after seconds."
-    )
     position: int | None = None
     retry_after: int = 1
 
     def __str__(self) -> str:
-        return "The upload waits in the line for its turn."
+        return "The upload waits in the queue."
 
 
 @dataclass
 class DiskFull(UploadError):
     code: ClassVar[str] = "disk-full"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = (
-        "Every acknowledged byte is safe. Go on when the operator has freed space."
-    )
     retry_after: int = 30
 
     def __str__(self) -> str:
@@ -265,11 +224,10 @@ class DiskFull(UploadError):
 
 @dataclass
 class StorageFailed(UploadError):
-    """The disk gave an error; the bytes of this request do not count as received."""
+    """The disk reported an error; the bytes of this request do not count as received."""
 
     code: ClassVar[str] = "storage-failed"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "Every acknowledged byte is recorded. Send this range again."
     problem: str
     retry_after: int = 5
 
@@ -281,52 +239,47 @@ class StorageFailed(UploadError):
 class DigestMismatch(UploadError):
     code: ClassVar[str] = "digest-mismatch"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "The damaged bytes were dropped. Send the same range again."
     algorithm: str
 
     def __str__(self) -> str:
-        return f"The body's {self.algorithm} differs from what its Content-Digest says."
+        return f"The {self.algorithm} of the bytes differs from the digest that came with them."
 
 
 @dataclass
 class FileDigestMismatch(UploadError):
     code: ClassVar[str] = "file-digest-mismatch"
-    hint: ClassVar[str] = "The upload was deleted. Start a new one with init."
     announced: str
     received: str
 
     def __str__(self) -> str:
-        return f"The file's digest is {self.received}, announced was {self.announced}."
+        return f"The file's digest is {self.received}; the client announced {self.announced}."
 
 
 @dataclass
 class DigestDiffers(UploadError):
     code: ClassVar[str] = "digest-differs"
-    hint: ClassVar[str] = "The stored file is safe. If you mean another file, start a new upload."
     provided: str
     stored: str
 
     def __str__(self) -> str:
-        return "The file that was uploaded has another digest."
+        return "The uploaded file has another digest."
 
 
 @dataclass
 class TypeRefused(UploadError):
     code: ClassVar[str] = "type-refused"
-    hint: ClassVar[str] = "The upload was deleted. Send a file of an allowed type."
     found: str
     allowed: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"The content is {self.found}; allowed: {', '.join(self.allowed)}."
+        return f"The content is {self.found}; allowed types: {', '.join(self.allowed)}."
 
 
 @dataclass
 class ContentRefused(UploadError):
-    """Raised by a `before_complete` hook that does not want the file."""
+    """A `before_complete` hook raises this to refuse the file."""
 
     code: ClassVar[str] = "content-refused"
-    hint: ClassVar[str] = "The upload was deleted."
     reason: str
 
     def __str__(self) -> str:
@@ -335,10 +288,9 @@ class ContentRefused(UploadError):
 
 @dataclass
 class BytesMissing(UploadError):
-    """Completion was asked for too early. `missing`: the first 100 ranges."""
+    """The client asked for completion too early. `missing`: the first 100 ranges."""
 
     code: ClassVar[str] = "bytes-missing"
-    hint: ClassVar[str] = "Send the missing ranges, then ask for completion again."
     missing: tuple[tuple[int, int], ...]
 
     def __str__(self) -> str:
@@ -347,35 +299,32 @@ class BytesMissing(UploadError):
 
 @dataclass
 class BodyCut(UploadError):
-    """The request ended early. `received`: what was kept of it, in bytes."""
+    """The request ended early. `received`: how many bytes of it were kept."""
 
     code: ClassVar[str] = "body-cut"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "What arrived is kept, unless it came with a digest. Send the rest."
     received: int
     announced: int
 
     def __str__(self) -> str:
-        return "The request brought fewer bytes than it announced."
+        return "The request ended before all of its bytes arrived."
 
 
 @dataclass
 class BodyStalled(UploadError):
     code: ClassVar[str] = "body-stalled"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "What arrived is kept, unless it came with a digest. Send the rest."
     received: int
     seconds: float
 
     def __str__(self) -> str:
-        return "The request brought next to nothing for too long."
+        return "Too few bytes arrived for too long."
 
 
 @dataclass
 class Superseded(UploadError):
     code: ClassVar[str] = "superseded"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "Nothing is lost: the newer request brings the bytes."
 
     def __str__(self) -> str:
         return "A newer request for the same bytes has taken over."
@@ -385,7 +334,6 @@ class Superseded(UploadError):
 class Busy(UploadError):
     code: ClassVar[str] = "busy"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "Nothing is lost. Try again after retry_after seconds."
     doing: str
     retry_after: int = 2
 
@@ -395,11 +343,10 @@ class Busy(UploadError):
 
 @dataclass
 class HookFailed(UploadError):
-    """The application's own hook did not return what was asked for; the file is kept."""
+    """The application's own hook raised an error or returned a wrong value; the file is kept."""
 
     code: ClassVar[str] = "hook-failed"
     retryable: ClassVar[bool] = True
-    hint: ClassVar[str] = "Every byte is kept. Ask for completion again."
     hook: str
     upload_id: str
     problem: str = "failed"
@@ -411,23 +358,19 @@ class HookFailed(UploadError):
 
 @dataclass
 class HookEndsServer(UploadError):
-    """The application's own hook has ended its process again and again."""
+    """The application's own hook has ended its process several times."""
 
     code: ClassVar[str] = "hook-ends-server"
-    hint: ClassVar[str] = (
-        "Every byte is kept. The operator finds the upload in the log; it can be completed again "
-        "in `seconds` seconds."
-    )
     hook: str
     upload_id: str
     seconds: int
 
     def __str__(self) -> str:
-        return f"The server ended several times while the application's {self.hook} ran."
+        return f"The server stopped several times while the application's {self.hook} ran."
 
 
 def every_error(root: type[UploadError] = UploadError) -> Iterator[type[UploadError]]:
-    """All leaf errors there are; a protocol's table must name each."""
+    """All leaf errors. A protocol's table must have each of them."""
     below = root.__subclasses__()
     if not below:
         yield root

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from wherry.core import errors
 from wherry.core.errors import UploadError
 from wherry.protocols.answers import NOT_STORED, JsonAnswer
+from wherry.protocols.errors import WrongMethod
+from wherry.protocols.hints import HINTS
 
 STATUS: Mapping[type[UploadError], int] = {
     errors.BadRequest: 400,
@@ -22,7 +24,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.ForeignOrigin: 403,
     errors.UploadNotFound: 404,
     errors.NotThere: 404,
-    errors.WrongMethod: 405,
+    WrongMethod: 405,
     errors.UploadClosed: 409,
     errors.UploadGone: 410,
     errors.RangeOutside: 400,
@@ -79,12 +81,12 @@ def render_problem(error: UploadError) -> ProblemResponse:
         "detail": str(error),
         "code": error.code,
         "retryable": error.retryable,
-        "hint": error.hint,
+        "hint": HINTS[type(error)],
     }
     headers = dict(NOT_STORED)
     if "retry_after" in facts:
         headers["Retry-After"] = str(facts["retry_after"])
-    if isinstance(error, errors.WrongMethod):
+    if isinstance(error, WrongMethod):
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"

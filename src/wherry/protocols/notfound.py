@@ -1,6 +1,6 @@
-"""Addresses that are none of ours, and methods that an address does not take.
+"""The not-found route: unknown addresses, and methods that an address does not take.
 
-Without this, the application around would answer them, in a form of its own and without an
+Without it, the application around would answer them, in a form of its own and without an
 `X-Request-ID`.
 """
 
@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
-from wherry.core.errors import NotThere, WrongMethod
+from wherry.core.errors import NotThere
+from wherry.protocols.errors import WrongMethod
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
-def allowed(routes: Sequence[BaseRoute], path: str) -> tuple[str, ...]:
-    """The methods that some route takes at this path."""
+def allowed_methods(routes: Sequence[BaseRoute], path: str) -> tuple[str, ...]:
+    """The methods that any of the routes takes at this path."""
 
     def is_taken(method: str) -> bool:
         scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": []}
@@ -27,7 +28,7 @@ def allowed(routes: Sequence[BaseRoute], path: str) -> tuple[str, ...]:
     return tuple(method for method in METHODS if is_taken(method))
 
 
-class Nowhere:
+class NotFound:
     """The endpoint of a last route `/{rest:path}`, behind all others."""
 
     def __init__(self, routes: Sequence[BaseRoute]) -> None:
@@ -36,6 +37,6 @@ class Nowhere:
     async def __call__(self, request: Request) -> Response:
         """Raises `NotThere` or `WrongMethod`."""
         path = f"/{request.path_params['rest']}"
-        if methods := allowed(self._routes, path):
+        if methods := allowed_methods(self._routes, path):
             raise WrongMethod(methods)
         raise NotThere
