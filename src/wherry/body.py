@@ -1,10 +1,10 @@
 """A request's body as the engine sees it.
 
-Rule 1: bytes go to the sink in order, on a thread, in blocks whose number and
-size the body chooses. Nothing here knows what server brings them.
+Rule 1: bytes go to the sink in order, on a thread, in blocks whose number and size the body
+chooses. Nothing here depends on the server or the protocol that brings them.
 
-Rule 2: a body may end early. That is an answer (`Ended`), not an exception:
-what it brought is worth keeping.
+Rule 2: a body may end early. That is a result (`Ended`) and not an exception, because the bytes
+that arrived before are kept.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _disk: RunVar[anyio.CapacityLimiter] = RunVar("wherry_disk")
 
 
 async def until_returned(call: Callable[[], T], limiter: anyio.CapacityLimiter | None = None) -> T:
-    """`call()` on a thread; without a `limiter`, on one of those that wait for the disk.
+    """`call()` on a thread; without a `limiter`, on one of the threads for the disk.
 
-    Who is cancelled meanwhile, by a scope of anyio's or by `asyncio.Task.cancel`, waits
-    until it has returned: nothing goes on writing behind a request that has ended.
+    A task that is cancelled meanwhile, by anyio's scopes or by `asyncio.Task.cancel`, still waits
+    until the call has returned: no thread writes for a request that has ended.
     """
     if limiter is None:
         try:
@@ -58,18 +58,18 @@ Sink = Callable[[memoryview], None]
 
 
 class Ended(Enum):
-    WHOLE = "whole"  #: Brought all that was asked for.
-    CUT = "cut"  #: The client is gone.
-    STALLED = "stalled"  #: The client made next to no progress for too long.
+    WHOLE = "whole"  #: All bytes arrived.
+    CUT = "cut"  #: The client closed the connection before.
+    STALLED = "stalled"  #: The client made too little progress for too long.
 
 
 class Body(Protocol):
     @property
     def remaining(self) -> int:
-        """How many bytes are still to come, as announced; 0 once the body has ended."""
+        """How many announced bytes are still to come; 0 once the body has ended."""
 
     async def pour(self, sink: Sink, limit: int) -> Ended:
-        """Give the sink the next bytes, `limit` at most and as many unless the body ends.
+        """Give the sink the next `limit` bytes, or fewer if the body ends.
 
         A cancelled `pour` returns only after a running sink call has returned.
         Raises what the sink raises.
@@ -77,10 +77,10 @@ class Body(Protocol):
 
 
 class Receiver:
-    """A sink that passes on only the bytes that are missing, and digests each gap's.
+    """A sink that writes only the missing bytes, and computes the CRC of each gap.
 
-    `write(at, data)` is storage's; `announced` runs over every byte, so that a
-    client's digest can be checked whether its bytes were needed or not.
+    `write(at, data)` is storage's. `announced` is the digest of every byte, in the client's
+    algorithm, so that it can be checked whether the bytes were missing or not.
     """
 
     def __init__(
@@ -116,5 +116,5 @@ class Receiver:
         self.at = end
 
     def parts(self, at: float) -> tuple[Part, ...]:
-        """What was written so far, as parts made safe at `at` (deadline clock)."""
+        """What was written so far, as parts that are safe since `at` (deadline clock)."""
         return tuple(Part(gap.start, end, crc, at) for gap, end, crc in self._open)

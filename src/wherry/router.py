@@ -1,15 +1,15 @@
-"""The two lines for an existing FastAPI application.
+"""The router for an existing FastAPI application.
 
     from wherry.router import chunked_upload_router
     api_router.include_router(chunked_upload_router(owner=current_user_id))
 
-Rule 1: no route declares a body. FastAPI would read it before it knows who asks.
+Rule 1: no route declares a body. FastAPI would read it before the request is authorised.
 
-Rule 2: every route lies under `/chunked-upload`, and so in no way of the application's own.
+Rule 2: every route lies under `/chunked-upload`, so none hides a route of the application.
 """
 
-# No `from __future__ import annotations`: FastAPI could not see the dependencies then,
-# which are local names here.
+# No `from __future__ import annotations`: FastAPI could not resolve the dependencies then,
+# because they are local names here.
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,23 +52,23 @@ def chunked_upload_router(
 ) -> APIRouter:
     """A router with the chunked API, the ordinary upload, finished files and assessments.
 
-    `owner`: a FastAPI dependency that says who asks: text, a number or a UUID that names
-    the owner for ever (a user's id); it raises for requests it does not know. `operator`: a
-    dependency whose truth lets the caller see storage and everybody's uploads.
-    `before_complete(file)` may refuse a file by raising `ContentRefused`;
-    `on_complete(file)` starts the application's own processing and returns its
-    `assessment_id`; without it, Wherry's own assessment runs in a child process.
-    The rest are the names of `wherry.settings.Settings`.
+    `owner`: a FastAPI dependency that returns the owner of what the request uploads, as text, a
+    number or a UUID that never changes (a user's id); it raises for requests that are not
+    authorised. `operator`: a dependency that returns whether the caller may see the storage and
+    the uploads of all owners. `before_complete(file)` may refuse a file by raising
+    `ContentRefused`. `on_complete(file)` starts the application's own processing and returns its
+    `assessment_id`; without it, Wherry's own assessment runs in a child process. All other
+    arguments are the names of `wherry.settings.Settings`.
     """
     app = App(parse_settings(settings), Hooks(before_complete, on_complete))
 
     def as_caller(owner: Annotated[Any, Depends(owner)]) -> Caller:
         if owner is None or owner == "":
-            raise Unauthorized  # an optional user that is not there owns nothing
+            raise Unauthorized  # an optional login that is missing
         if isinstance(owner, Caller):
             return owner
         if not isinstance(owner, str | int | UUID):
-            # The text of an object may be another one in the next request.
+            # The text of an object may differ in the next request.
             raise TypeError(f"owner must be an id, text or a number, not a {type(owner).__name__}")
         return Caller(str(owner))
 
@@ -84,7 +84,7 @@ def chunked_upload_router(
 
 
 def parse_settings(given: dict[str, Any]) -> Settings:
-    """Raises `TypeError` with the name of each that is wrong, and why."""
+    """Raises `TypeError` with the name of each wrong setting, and why it is wrong."""
     try:
         return Settings(**given)
     except ValidationError as error:
@@ -93,10 +93,10 @@ def parse_settings(given: dict[str, Any]) -> Settings:
 
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:
-    """Everything below `/chunked-upload`. The protocols are beside one another in here."""
+    """Everything below `/chunked-upload`: the tables of all protocols, side by side."""
     router = APIRouter(prefix="/chunked-upload", route_class=routes_of(app), lifespan=app.lifespan)
     operations = (*chunked.ROUTES, *whole_files(app), *watching.ROUTES)
-    # The first route that fits takes a request, and /{upload_id} would fit /metrics, too.
+    # The first route that matches takes a request, and /{upload_id} would match /metrics, too.
     for operation in sorted(operations, key=lambda each: "{" in each.path):
         _add(router, app, operation, operator if operation.is_operators else caller)
     return router

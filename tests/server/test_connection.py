@@ -288,7 +288,7 @@ def test_only_so_many_unwanted_bodies_are_read_at_once(
     for connection in waiting:
         connection.sendall(head)
     until = time.monotonic() + PATIENCE
-    while draining.Exchange._now < 2 and time.monotonic() < until:
+    while draining.Exchange._draining < 2 and time.monotonic() < until:
         time.sleep(0.01)
     third = connect()
     third.sendall(head)

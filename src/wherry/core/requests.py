@@ -1,4 +1,4 @@
-"""What a client may ask of the engine, in no protocol's words."""
+"""What a protocol asks of the engine for a client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wherry.core.names import check_filename, check_metadata, check_text
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. Everything of an upload is its owner's; an operator sees all of them."""
+    """Who sent the request. An upload belongs to its owner; an operator sees all uploads."""
 
     owner: str
     operator: bool = False
@@ -21,7 +21,8 @@ class Caller:
 class Create:
     """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes).
 
-    `chunk_size`: what the client would like; `most_chunk`: what has room in one request.
+    `chunk_size`: the size that the client prefers for one request; `most_chunk`: the largest that
+    fits into one. Both in bytes.
     """
 
     filename: str
@@ -35,7 +36,7 @@ class Create:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def checked(self) -> Create:
-        """The same with its texts as they are kept. Raises `BadRequest`."""
+        """The same, with its texts as they are stored. Raises `BadRequest`."""
         return replace(
             self,
             filename=check_filename(self.filename),

@@ -1,12 +1,12 @@
-"""The largest body that a route of ours takes, where the application around has a limit too.
+"""The largest body that our routes take, where the application around has a limit, too.
 
 FastAPI (since 0.164) and Starlette (since 1.6) have `max_body_size` on application, router and
-route; the innermost counts, and what is larger is answered 413 in plain text.
+route. The innermost counts, and a larger body is answered 413 in plain text.
 
-Rule 1: our routes have no such limit but the one that `max_body` names. How long each kind of
-body may be, its verb knows.
+Rule 1: our routes have no such limit but the one that `max_body` names. Each verb has its own
+limit for its kind of body.
 
-Rule 2: whatever limit is in force, a refusal for it is ours, as problem+json.
+Rule 2: whichever limit is in force, the refusal is ours, as problem+json.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ try:
 except ImportError:  # Starlette before 1.6
     RequestBodyLimitMiddleware = None  # type: ignore[assignment,misc]
 
-#: None: no limit but the verbs' own. `host`: that of the application around.
+#: None: no limit but the verbs' own. `host`: the limit of the application around.
 MaxBody = int | Literal["host"] | None
 
 _STARLETTES = "starlette.max_body_size"
@@ -35,37 +35,37 @@ _FASTAPI_HAS_ONE = "max_body_size" in inspect.signature(APIRoute.__init__).param
 
 
 def route_options(max_body: MaxBody) -> dict[str, Any]:
-    """What to give `APIRoute`, so that no limit of the application's reaches the route."""
+    """The arguments of `APIRoute` that keep the application's limit from the route."""
     return {"max_body_size": LARGEST} if _FASTAPI_HAS_ONE and max_body != "host" else {}
 
 
 def unlimited(app: ASGIApp) -> ASGIApp:
-    """The application without a limit of Starlette's from here on."""
+    """The application, without a limit of Starlette's."""
     if RequestBodyLimitMiddleware is None:
         return app
     return RequestBodyLimitMiddleware(app, max_body_size=LARGEST)
 
 
 def note_limit(scope: Scope, max_body: MaxBody) -> None:
-    """Remember the limit in force for `check_body` and `most_chunk`."""
+    """Store the limit in force for `check_body` and `most_chunk`."""
     scope[_OURS] = scope.get(_STARLETTES) if max_body == "host" else max_body
 
 
 def check_body(scope: Scope, length: str) -> None:
-    """Raises `TooLarge` for a body longer than the limit in force."""
+    """Raises `TooLarge` for a body that is longer than the limit in force."""
     limit = scope.get(_OURS)
     if limit is not None and length.isdigit() and int(length) > limit:
         raise TooLarge(limit, int(length), scope="request")
 
 
 def most_chunk(scope: Scope) -> int | None:
-    """The largest chunk whose request has room in the limit in force, form and all."""
+    """The largest chunk, in bytes, whose request is within the limit in force, form included."""
     limit = scope.get(_OURS)
     return None if limit is None else max(limit - ENVELOPE, 1)
 
 
 class Refusal(Response):
-    """A refusal of ours, where Starlette would put its own in the place of it."""
+    """A refusal of ours, which Starlette would replace by its own for a long body."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.body, response.status_code)

@@ -1,14 +1,14 @@
-"""What becomes of a body that is not wanted: it is read to its end, within bounds.
+"""Draining: the body of a refused request is read to its end and dropped, within bounds.
 
-A proxy that is still sending a request when the answer comes and the connection closes may
-make an answer of its own out of it (nginx: 502; Apache: 500), and the client never learns why
-it was refused. So the answer waits for the end of the body, if that comes soon.
+If the connection closes while a proxy still sends the request, the proxy may replace our answer
+with one of its own (nginx: 502; Apache: 500), and the client never learns why it was refused. So
+the answer waits for the end of the body, if that comes soon.
 
-Rule 1: nothing that is read here is used, and no more than a block of it is held.
+Rule 1: nothing that is read here is used, and at most one block of it is held.
 
-Rule 2: there is a bound in bytes, in time, and in how many are read at once. Beyond it the
-answer comes without waiting, says `Connection: close`, and what still comes is read a while,
-so that the answer can be read too.
+Rule 2: bytes, time and the number of bodies at once are bounded. Beyond a bound the answer is
+sent without waiting and says `Connection: close`; then the rest of the body is read for a while,
+because a client that is still sending may not read the answer before.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from wherry.core.limits import GiB, MiB
 from wherry.engine.stopping import is_server_stopping
 
-#: The most that is read of one unwanted body, and for how long in all. Of somebody who is not
-#: known, no more than a chunk and what is around it.
+#: The most that is read of one body, and for how long in all. From a client that is not
+#: authorised, no more than one chunk with its form.
 DRAIN_BYTES, STRANGERS_BYTES, DRAIN_SECONDS = 1 * GiB, 65 * MiB, 20.0
-#: How long the answer waits for the end of the body; behind the answer, how long for a byte.
+#: How long the answer waits for the end of the body; after the answer, how long for a byte.
 WAIT_SECONDS = 2.0
-#: So many unwanted bodies are read at once, in one process.
+#: How many bodies are drained at once, in one process.
 DRAINS = 64
 
 _SEEN = "wherry.drained"
 
 
 class Drained:
-    """An application whose answers come when the body of their request is out of the way."""
+    """An application whose answers are sent when the body of the request has been read."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,22 +54,22 @@ def has_body(scope: Scope) -> bool:
 class Exchange:
     """A request with a body, and its answer."""
 
-    _now = 0  # bodies that are being drained
+    _draining = 0  # bodies that are being drained in this process
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         self._receive, self._send = receive, send
         self._is_http1 = scope.get("http_version", "1.1").startswith("1")
-        # Who waits for "100 Continue" has sent nothing, and is answered without its body. That
-        # must say "close": Apache makes a 500 of its own out of any other such answer.
-        self._waits = headers.get("expect", "").lower() == "100-continue"
+        # A client that waits for "100 Continue" has sent nothing, and is answered without its
+        # body. That answer must say "close": Apache replaces any other one by a 500.
+        self._is_held = headers.get("expect", "").lower() == "100-continue"
         length = headers.get("content-length", "")
-        self._length = int(length) if length.isdigit() else 0  # 0: nobody knows
+        self._length = int(length) if length.isdigit() else 0  # 0: not known
         self._is_over = False
         self._left = 0
 
     async def receive(self) -> Message:
-        self._waits = False
+        self._is_held = False
         message = await self._receive()
         self._is_over = not message.get("more_body", False)
         return message
@@ -79,7 +79,7 @@ class Exchange:
             await self._send(message)
         elif message["type"] == "http.response.start":
             self._left = STRANGERS_BYTES if message["status"] in (401, 403) else DRAIN_BYTES
-            if self._length <= self._left and not self._waits:
+            if self._length <= self._left and not self._is_held:
                 await self._drain(WAIT_SECONDS)
             if not self._is_over and self._is_http1:
                 headers = [h for h in message.get("headers", ()) if h[0].lower() != b"connection"]
@@ -93,17 +93,17 @@ class Exchange:
             await self._send(message)
 
     async def _drain(self, seconds: float) -> None:
-        if Exchange._now >= DRAINS:
+        if Exchange._draining >= DRAINS:
             return
-        Exchange._now += 1
+        Exchange._draining += 1
         try:
             end = anyio.current_time() + seconds
             while not self._is_over and self._left > 0 and not is_server_stopping():
-                patience = min(end - anyio.current_time(), WAIT_SECONDS)
-                with anyio.move_on_after(patience) as silence:
+                timeout = min(end - anyio.current_time(), WAIT_SECONDS)
+                with anyio.move_on_after(timeout) as silence:
                     message = await self.receive()
                     self._left -= len(message.get("body", b""))
                 if silence.cancelled_caught:
                     return
         finally:
-            Exchange._now -= 1
+            Exchange._draining -= 1

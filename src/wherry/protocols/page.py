@@ -1,9 +1,9 @@
-"""The page: files that were built beforehand, the same for everybody who asks.
+"""The upload page: files that were built beforehand, the same for every request.
 
     app.include_router(page_router(api="/api/"), prefix="/uploads")
 
-Rule 1: the page is public and knows nothing; what it shows, it asks the API for,
-as whoever uses it.
+Rule 1: the page is public and has no data in it. It gets everything from the API, with the
+credentials of the user.
 
 Rule 2: addresses in it are relative, so it works below any path and behind any proxy.
 """
@@ -46,7 +46,7 @@ KINDS = {
     "svg": "image/svg+xml",
 }
 
-#: A name with the hash of its content in it: another content has another name.
+#: A name with the hash of its content in it, so other content has another name.
 _HASHED = re.compile(r".+-[A-Za-z0-9_-]{8}\.[a-z0-9]+")
 FOR_EVER, ASK_AGAIN = "public, max-age=31536000, immutable", "no-cache"
 
@@ -70,9 +70,9 @@ class Page:
 def page_router(api: str = "api/", *, asks_for_key: bool = False) -> APIRouter:
     """The page at `/` of this router, and its scripts beside it.
 
-    `api`: the address before `/chunked-upload`, as a browser at the page finds it: relative
-    to the page, or from the root, with a slash at its end. `asks_for_key`: whether who is
-    not known is asked for one of Wherry's keys; a host application has its own login.
+    `api`: the address before `/chunked-upload`, relative to the page or from the root, with a
+    slash at its end. `asks_for_key`: whether the page asks for one of Wherry's keys when the API
+    refuses a request; a host application has its own login.
     """
     built = dict(_built())
     document = _render(built.pop(DOCUMENT), api, asks_for_key)
@@ -100,7 +100,7 @@ def _built() -> Iterator[tuple[str, bytes]]:
 
 
 def _render(document: bytes, api: str, asks_for_key: bool) -> bytes:
-    """The document, told where the API is and who knows the users."""
+    """The document with the address of the API and the kind of login in it."""
     text = document.decode()
     values = {"wherry-api": api, "wherry-login": "key" if asks_for_key else "host"}
     for name, value in values.items():

@@ -1,4 +1,4 @@
-"""What all dialects parse alike: numbers, identifiers, lengths, small JSON bodies."""
+"""What all protocols parse alike: numbers, identifiers, lengths, headers, small JSON bodies."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from wherry.core.errors import (
 from wherry.core.limits import LARGEST, KiB
 from wherry.core.names import as_unicode
 
-#: The longest header that is taken apart, in bytes.
+#: The longest header that is parsed, in bytes.
 HEADER_LIMIT = 4 * KiB
 #: The largest JSON body, in bytes.
 JSON_LIMIT = 64 * KiB
 
-#: What the current request named, for the log; "-" while nothing.
+#: The upload or assessment that the current request names, for the log; "-" for none.
 named: ContextVar[str] = ContextVar("wherry_named", default="-")
 
 _ID = re.compile(r"[A-Za-z0-9_-]{16,64}")
@@ -43,7 +43,7 @@ def parse_number(text: str, field: str) -> int:
 
 
 def parse_id(text: str) -> str:
-    """An identifier of ours. Raises `UploadNotFound` for what cannot be one."""
+    """An identifier of ours. Raises `UploadNotFound` for a text that cannot be one."""
     if not _ID.fullmatch(text):
         raise UploadNotFound(text[:64])
     named.set(text)
@@ -51,9 +51,13 @@ def parse_id(text: str) -> str:
 
 
 def parse_content_length(request: Request) -> int:
-    """Raises `LengthRequired`, `BadRequest`; also for a coded body, whose length it is not."""
+    """The length of the body in bytes.
+
+    Raises `LengthRequired`; `BadRequest`, also for a compressed body, of which it is not the
+    length.
+    """
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
-        raise BadRequest("content-encoding", "bytes must come as they are, uncompressed")
+        raise BadRequest("content-encoding", "the body must not be compressed")
     length = request.headers.get("content-length")
     if length is None:
         raise LengthRequired
@@ -61,10 +65,10 @@ def parse_content_length(request: Request) -> int:
 
 
 def parse_header(name: str, value: str) -> Headers:
-    """A header with parameters, to ask for them (RFC 9110, section 5.6.6). Raises `BadRequest`.
+    """A header with parameters (RFC 9110, section 5.6.6). Raises `BadRequest`.
 
-    The parser takes time that grows with the square of the length, and stumbles over
-    parameters with long numbers, as RFC 2231 continues them; so both are bounded.
+    The length is bounded because the parser's time grows with its square, and the numbers of
+    continued parameters (RFC 2231) because the parser fails for long ones.
     """
     if len(value) > HEADER_LIMIT or re.search(r"\*\d{4}", value):
         raise BadRequest(name, "is too long or malformed")
@@ -74,15 +78,15 @@ def parse_header(name: str, value: str) -> Headers:
 
 
 def media_type(request: Request) -> str:
-    """What the body is, in lower case and without parameters; empty if it is not said."""
+    """The media type of the body, in lower case and without parameters; empty if there is none."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def parse_filename(disposition: bytes, is_form: bool = False) -> str | None:
     """The file name of a `Content-Disposition`; None if it has none. Raises `BadRequest`.
 
-    `filename*` (RFC 8187) is the better one where both are given. In a form, `filename` is
-    escaped as browsers do it: only a quote, CR and LF, as `%22`, `%0D`, `%0A`
+    `filename*` (RFC 8187) counts where both are given. In a form, `filename` is escaped as
+    browsers do it: only a quote, CR and LF, as `%22`, `%0D`, `%0A`
     (https://html.spec.whatwg.org/#multipart-form-data).
     """
     text = disposition.decode("utf-8", "replace")
@@ -103,27 +107,29 @@ def parse_filename(disposition: bytes, is_form: bool = False) -> str | None:
 
 
 def _parse_extended(charset: str | None, _: str | None, value: str) -> str | None:
-    """None where it is written in a charset that RFC 8187 does not have."""
+    """None for a charset that RFC 8187 does not have."""
     known = {"utf-8": "utf-8", "iso-8859-1": "latin-1"}.get((charset or "").lower())
     return None if known is None else value.encode("latin-1", "replace").decode(known, "replace")
 
 
 def raw_header(request: Request, name: str) -> bytes:
-    """A header's value as it was sent; empty if it was not."""
+    """The bytes of a header's value; empty if there is no such header."""
     return request.headers.get(name, "").encode("latin-1")
 
 
-async def read_model(request: Request, model: type[M], patience: float) -> M:
-    """A small JSON body. Raises `BadRequest`, naming the field; `TooLarge`; `BodyStalled`.
+async def read_model(request: Request, model: type[M], stall_timeout: float) -> M:
+    """A small JSON body, which must arrive within `stall_timeout` seconds.
 
-    It must be called JSON: a page of another site can send anything else with our
-    user's cookies, without being asked who it is.
+    Its type must be `application/json`: a page of another site could make a browser send any
+    other type with our user's cookies, without a preflight request.
+
+    Raises `BadRequest`, which names the field; `TooLarge`, `BodyCut`, `BodyStalled`.
     """
     if media_type(request) != "application/json":
         raise BadRequest("content-type", "must be application/json")
     body = bytearray()
     try:
-        with anyio.move_on_after(patience) as late:
+        with anyio.move_on_after(stall_timeout) as late:
             async for piece in request.stream():
                 body += piece
                 if len(body) > JSON_LIMIT:
@@ -131,7 +137,7 @@ async def read_model(request: Request, model: type[M], patience: float) -> M:
     except ClientDisconnect:
         raise BodyCut(0, len(body)) from None
     if late.cancelled_caught:
-        raise BodyStalled(0, patience)
+        raise BodyStalled(0, stall_timeout)
     return parse_model(bytes(body), model)
 
 
@@ -149,7 +155,7 @@ def parse_model(body: bytes, model: type[M]) -> M:
 
 
 def _as_unicode(value: Any) -> Any:
-    """JSON may have halves of surrogate pairs in its texts; nothing that keeps them takes them."""
+    """JSON texts may have halves of surrogate pairs, which no database or file takes."""
     if isinstance(value, str):
         return as_unicode(value)
     if isinstance(value, list):

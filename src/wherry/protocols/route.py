@@ -1,7 +1,7 @@
-"""What every route of ours does around its verb: refusals, request ids, one log line.
+"""What every route does around its verb: refusals, request ids, one log line.
 
-Rule 1: nothing here reads the body. FastAPI runs the dependencies (who is
-asking) before the verb, and the verb reads.
+Rule 1: nothing here reads the body. FastAPI runs the dependencies, which authorise the request,
+before the verb, and the verb reads.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from wherry.protocols.problem import STATUS, render_problem
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-#: What clients bring about in the ordinary course, by going away, cancelling, sending a part
-#: again, or asking when it is their turn.
+#: Refusals that are part of ordinary use: a client goes away, cancels, sends a part again, or
+#: asks while its upload waits.
 ORDINARY = (BodyCut, InLine, Superseded, UploadGone)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -45,7 +45,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class UploadRoute(APIRoute):
     """A route whose `UploadError`s become problem+json, logged and counted."""
 
-    #: Where `route_class` has named no other; nobody reads them.
+    #: A default that nothing reads; `route_class` sets others.
     metrics: ClassVar[Metrics] = Metrics()
     max_body: ClassVar[MaxBody] = None
 
@@ -92,5 +92,5 @@ class UploadRoute(APIRoute):
 
 
 def route_class(metrics: Metrics, max_body: MaxBody = None) -> type[UploadRoute]:
-    """The class of routes that count in `metrics`. FastAPI makes them, so the class must know."""
+    """A class of routes that count in `metrics`: FastAPI makes the routes from the class alone."""
     return type("UploadRoute", (UploadRoute,), {"metrics": metrics, "max_body": max_body})
