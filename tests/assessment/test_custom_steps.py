@@ -120,7 +120,7 @@ def test_a_custom_step_is_confined_like_our_own(
     assert not list(tmp_path.rglob("elsewhere.png"))
 
 
-@pytest.mark.parametrize("name", ["probe", "black", "Acme", "acme.step", "a" * 41])
+@pytest.mark.parametrize("name", ["probe", "visual", "Acme", "acme.step", "a" * 41])
 def test_a_name_that_is_ours_or_odd_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -197,21 +197,6 @@ def test_a_black_stretch_is_not_told_as_frozen_too() -> None:
     assert found == [("VIS-BLACK", 5), ("VIS-FREEZE", 10)]
 
 
-def test_what_steps_of_an_earlier_plan_said_is_judged_as_ever() -> None:
-    results = [
-        StepResult("probe", "done", 0.1, PROBE),
-        StepResult("black", "done", 0.1, ranges((5, 7))),
-        StepResult("freeze", "done", 0.1, ranges((5, 7), (10, 13))),
-        StepResult("silence", "done", 0.1, ranges((14, 17))),
-        StepResult("poster", "done", 0.1, {"stream": 0, "artefacts": [POSTER]}),
-    ]
-    report = report_of(*results)
-    assert codes(report) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
-    assert report["visual"]["freeze"]["ranges"] == [[5, 7], [10, 13]]
-    assert report["visual"]["scenes"] is None
-    assert report["artefacts"] == [POSTER]
-
-
 def test_another_policy_judges_otherwise() -> None:
     strict = replace(WEB, conditions={"no_audio": Severity.FAIL})
     mute = PROBE | {"streams": PROBE["streams"][:1]}

@@ -46,7 +46,6 @@ from wherry.assessment.schema import (
     Report,
     Source,
     StepFacts,
-    Stretches,
     Visual,
 )
 from wherry.assessment.steps import is_own
@@ -115,13 +114,6 @@ def _take(found: Found, step: str, facts: Mapping[str, Any]) -> None:
         found.visual = Visual.model_validate(facts)
     elif step == "audio":
         found.audio = Audio.model_validate(facts)
-    elif step in ("black", "freeze"):
-        # Steps of earlier plans were a part of a section each.
-        part = {step: Stretches.model_validate(facts)}
-        found.visual = found.visual.model_copy(update=part)
-    elif step == "silence":
-        part = {step: Stretches.model_validate(facts)}
-        found.audio = found.audio.model_copy(update=part)
     elif not is_own(step):
         findings = _FINDINGS.validate_python(facts.get("findings", []))
         told = {k: v for k, v in facts.items() if k not in ("artefacts", "findings")}

@@ -3,8 +3,7 @@
 Rule 1: what a step says is believed in this shape only. A decoder that was taken
 over can put wrong values into a report, but no other kinds of values.
 
-Rule 2: within `assessment.v1` a field may come; none goes away or changes its
-meaning. Fields that earlier steps did not have are null.
+Rule 2: within `assessment.v1`, fields may be added. None is removed or changes its meaning.
 
 `assessment.v1.schema.json` beside this module is made from it:
 `python -m wherry.assessment.schema`.
@@ -77,7 +76,7 @@ class Probe(Model):
 
     container: str
     duration: Seconds | None
-    duration_basis: Basis | None = Field(None, description="null: a report of an earlier version")
+    duration_basis: Basis | None = None
     guessed: bool = Field(
         False, description="it begins like nothing known, and may be what it was opened as"
     )

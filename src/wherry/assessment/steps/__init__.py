@@ -23,13 +23,10 @@ from wherry.events import Event, log_event
 
 #: Wherry's own steps, in their order.
 PLAN = ("probe", "integrity", "visual", "audio", "poster")
-#: Steps of earlier plans, each a part of `visual` or `audio` today.
-EARLIER = ("black", "freeze", "silence")
 #: Where other distributions announce theirs.
 GROUP = "wherry.assessment.steps"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
-_OWN = frozenset((*PLAN, *EARLIER))
 
 
 def current_plan() -> tuple[str, ...]:
@@ -39,7 +36,7 @@ def current_plan() -> tuple[str, ...]:
 
 def is_own(step: str) -> bool:
     """Whether this step, by its name, is one of Wherry's."""
-    return step in _OWN
+    return step in PLAN
 
 
 def place_of(step: str) -> str:
