@@ -238,11 +238,16 @@ class App:
 
     async def _lead(self, engine: Engine, context: Context) -> None:
         """Wait until no other process leads; then sweep, and keep the worker running."""
+        while True:
+            with context.isolated(Event.BACKGROUND_FAILED, task="lead"):
+                await self._lead_once(engine, context)
+            await asyncio.sleep(POLL_INTERVAL)
+
+    async def _lead_once(self, engine: Engine, context: Context) -> None:
+        """Lead until cancelled; return at once if another process leads."""
         with ExitStack() as held:
-            while True:
-                if await self._leads(held, context):
-                    break
-                await asyncio.sleep(POLL_INTERVAL)
+            if not await until_returned(lambda: take_into(held, context.locks, LEADER)):
+                return
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(engine.sweeping())
                 if self.settings.assessment:
@@ -250,14 +255,6 @@ class App:
                     keeper = Supervisor(command, self._standing.write, self.metrics)
                     await stack.enter_async_context(keeper)
                 await asyncio.Event().wait()
-
-    async def _leads(self, held: ExitStack, context: Context) -> bool:
-        """Whether this process has the leader's lock now; `held` gives it back."""
-        try:
-            return await until_returned(lambda: take_into(held, context.locks, LEADER))
-        except OSError:
-            context.log_event(Event.BACKGROUND_FAILED, trace=True)
-            return False
 
     async def stop(self) -> None:
         async with self._starting:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from wherry.assessment.lease import Lease
+from wherry.assessment.picture_sink import PictureSink
 from wherry.assessment.progress import Progress, StepResult, Work
-from wherry.assessment.sandbox import Sandbox
+from wherry.assessment.sandbox import Interrupted, Sandbox
 from wherry.assessment.worker import Assessing, Pace, Site, Worker
 from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.ranges import Range
@@ -201,6 +202,48 @@ async def test_an_assessment_whose_workflow_failed_is_begun_anew(
     assert workflows.seen == [b"?", b"?"]
     assert list((tmp_path / "assessments").iterdir()) == []
     assert storage.pictures.get("a", "poster.jpg").open().read() == b"picture"
+
+
+async def test_nothing_that_fails_around_an_assessment_ends_the_lane(
+    catalog: MemoryCatalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the catalog, again and again, nor those who are told of it."""
+    failures, told = [OSError("disk"), RuntimeError("a fault of ours")] * 4, list[object]()
+    real = catalog.lease_assessment
+
+    async def lease_assessment(*args: object) -> Assessment | None:
+        if failures:
+            raise failures.pop()
+        return await real(*args)  # type: ignore[arg-type]
+
+    def tell(problem: str | None) -> None:
+        told.append(problem)
+        raise OSError("no ears")
+
+    monkeypatch.setattr(catalog, "lease_assessment", lease_assessment)
+    site = Site(catalog, storage_with_the_file(), tmp_path, MemoryLocks())
+    workflows, stop = Failing(), asyncio.Event()
+    workflows.begun.append("before")  # so that the first one succeeds
+    assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
+    worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox(), tell)
+    lane = asyncio.create_task(worker.lane(stop))
+    while (await catalog.load_assessment("a")).state is not AssessmentState.DONE:
+        assert not lane.done()
+        await asyncio.sleep(0.01)
+    stop.set()
+    await lane
+    assert "disk" in told
+    assert told[-1] is None
+
+
+def test_no_picture_is_stored_once_its_assessment_is_forgotten() -> None:
+    stored: list[str] = []
+    pictures = PictureSink(lambda name, _: stored.append(name))
+    pictures.store("poster.jpg", b"")
+    pictures.close()
+    with pytest.raises(Interrupted):
+        pictures.store("contact.jpg", b"")
+    assert stored == ["poster.jpg"]
 
 
 async def test_a_file_is_not_missing_while_the_storage_is_away(

@@ -65,6 +65,32 @@ async def test_a_worker_that_cannot_be_started_is_no_harm_to_the_server() -> Non
         assert keeper.pid is None
 
 
+async def test_a_command_that_cannot_even_be_tried_is_told_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        tried.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(supervisor, "sleep", pause)
+    async with Supervisor(["with a \0 in it"]) as keeper:
+        await asyncio.wait_for(tried.wait(), 20)
+        assert keeper.worker.state is WorkerState.FAILING
+        assert "null" in (keeper.worker.problem or "")
+
+
+async def test_a_worker_runs_whatever_becomes_of_those_who_are_told() -> None:
+    def tell(worker: Worker) -> None:
+        raise RuntimeError("no ears")
+
+    async with Supervisor(OBEDIENT, tell) as keeper:
+        first = await started(keeper)
+        os.kill(first, signal.SIGKILL)
+        assert is_alive(await started(keeper, other_than=first))
+
+
 async def test_workers_that_die_at_once_are_started_ever_more_slowly(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,10 +15,24 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.assessment.conftest import ROOT, Stand, check_report, codes, inhabitants, until
+from tests.assessment.conftest import (
+    ROOT,
+    Stand,
+    check_report,
+    codes,
+    inhabitants,
+    until,
+    upload_id_of,
+)
 
+from wherry.app import App
 from wherry.assessment.steps import PLAN
 from wherry.core.assessment import Assessment, AssessmentState
+from wherry.core.errors import NotThere
+from wherry.core.requests import Caller
+from wherry.settings import SHORTEST, Settings
+from wherry.storage.folders import Folders
+from wherry.storage.localpictures import LocalPictures
 from wherry.testing.video import make_text
 
 pytestmark = pytest.mark.anyio
@@ -212,6 +226,45 @@ async def test_a_worker_told_to_stop_hands_its_work_over_at_once(stand: Stand) -
 
 
 # Several workers.
+
+
+@pytest.mark.parametrize("is_forgotten", [True, False], ids=["forgotten", "deleted"])
+async def test_of_a_file_that_is_deleted_while_it_is_assessed_nothing_is_left(
+    stand: Stand, tmp_path: Path, is_forgotten: bool
+) -> None:
+    """`keep_complete_records` may be short: then its record and its assessment go, too."""
+    await stand.queue_gate()
+    stand.start(plan=GATED)
+    await stand.in_gate()
+    drawn = stand.data / "assessments" / "a1" / "poster.jpg"
+    LocalPictures(Folders(stand.data, (), durable=False), durable=False).put("a1", drawn.name, b"")
+    with stand.files[1].open("r+b") as file:
+        keep = SHORTEST if is_forgotten else None
+        app = App(Settings(data=stand.data, keep_complete_records=keep, min_free=0))
+        async with app.beside() as engine:
+            await engine.discard(Caller("ada"), upload_id_of(1))
+            await engine.sweep()
+        # A step that was at it draws once more.
+        LocalPictures(Folders(stand.data, (), False), False).put("a1", drawn.name, b"")
+        if not is_forgotten:
+            file.write(b"go")
+            file.flush()
+        (open_gate := tmp_path / "open").write_bytes(b"go")
+        await stand.queue(open_gate, 2)
+        assert (await stand.ended("a2")).state is AssessmentState.DONE
+    if is_forgotten:
+        with pytest.raises(NotThere):
+            await stand.catalog.load_assessment("a1")
+    else:
+        assert (await stand.ended("a1")).state is AssessmentState.DONE
+    await until(lambda: not drawn.parent.exists())
+    assert stand.said("worker-failed") == 0
+    await until(lambda: workflows_in(stand.data) == 0)
+
+
+def workflows_in(data: Path) -> int:
+    with closing(sqlite3.connect(data / "dbos.sqlite")) as database:
+        return int(database.execute("SELECT count(*) FROM workflow_status").fetchone()[0])
 
 
 async def test_two_workers_make_one_report(stand: Stand) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from wherry import app as app_module
 from wherry.app import App
 from wherry.deadline_clock import DeadlineClock
+from wherry.engine import Engine
 from wherry.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -31,6 +34,25 @@ async def test_starts_that_fail_leave_nothing_open(tmp_path: Path) -> None:
     await app.engine()
     await app.stop()
     assert writers() == before
+
+
+async def test_a_process_that_fails_to_lead_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, led, real = [RuntimeError("a fault of ours")], asyncio.Event(), Engine.sweeping
+
+    @asynccontextmanager
+    async def sweeping(engine: Engine) -> AsyncIterator[None]:
+        if failures:
+            raise failures.pop()
+        async with real(engine):
+            led.set()
+            yield
+
+    monkeypatch.setattr(Engine, "sweeping", sweeping)
+    monkeypatch.setattr(app_module, "POLL_INTERVAL", 0.01)
+    async with App(Settings(data=tmp_path, assessment=False)).lifespan():
+        await asyncio.wait_for(led.wait(), 60)
 
 
 async def test_the_clock_is_closed_only_when_its_last_beat_is_over(

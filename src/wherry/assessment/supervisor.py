@@ -21,7 +21,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from wherry.assessment.standing import parse_said, plain_cause
+from wherry.assessment.standing import cause_of, parse_said, plain_cause
 from wherry.core.worker import HEALTHY, STEADY, Worker, WorkerState
 from wherry.events import Event, log_event
 from wherry.metrics import Metrics
@@ -83,7 +83,11 @@ class Supervisor:
 
     async def _keep_running(self) -> None:
         while True:
-            cause, by_itself = await self._run_once()
+            try:
+                cause, by_itself = await self._run_once()
+            except Exception as error:  # whatever it is, the next start may go well
+                log_event(Event.BACKGROUND_FAILED, metrics=self._metrics, trace=True)
+                cause, by_itself = cause_of(error), True
             self._become(self.worker.die(cause, time.time(), by_itself))
             await sleep(self.worker.pause)
 
@@ -163,7 +167,7 @@ class Supervisor:
     def _pass_on(self) -> None:
         try:
             self._tell(self.worker)
-        except OSError:
+        except Exception:  # who cannot be told keeps no worker from running
             log_event(Event.BACKGROUND_FAILED, metrics=self._metrics, trace=True)
 
 

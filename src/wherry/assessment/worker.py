@@ -17,6 +17,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from wherry.assessment.lifetime import (
     stop_on_signals,
     stop_when_closed,
 )
+from wherry.assessment.picture_sink import PictureSink
 from wherry.assessment.policy import POLICIES, Policy
 from wherry.assessment.progress import Allowance, Progress, Work, allow
 from wherry.assessment.report import render_report
@@ -211,15 +213,48 @@ class Worker:
         """It could not do what it is for; once may be nothing."""
         self._failures, self._failed_at = self._failures + times, time.monotonic()
         if self._failures >= IN_VAIN:
-            self._tell(cause)
+            self._report(cause)
 
     def _be_well(self, is_well: bool = True) -> None:
         if is_well and self._failures:
             self._failures = 0
-            self._tell(None)
+            self._report(None)
+
+    def _report(self, problem: str | None) -> None:
+        try:
+            self._tell(problem)
+        except OSError:  # it ends neither this lane nor the others
+            log_event(Event.WORKER_FAILED, trace=True)
 
     async def _assess(self, lease: Lease, stop: asyncio.Event) -> None:
-        """Have it done while the lease can be kept. Raises `LeaseLost`, `NotThere`."""
+        """Assess one upload while the lease can be kept. Raises `LeaseLost`, `NotThere`."""
+        pictures = PictureSink(partial(self._site.storage.pictures.put, lease.assessment.id))
+        try:
+            await self._assess_leased(lease, pictures, stop)
+        except (LeaseLost, NotThere):
+            if not await self._is_recorded(lease):
+                await asyncio.to_thread(self._remove_all, lease.assessment.id, pictures)
+            raise
+
+    async def _is_recorded(self, lease: Lease) -> bool:
+        """Whether the assessment still has a record; the sweep deletes it with its upload's."""
+        try:
+            await self._site.catalog.load_assessment(lease.assessment.id)
+        except NotThere:
+            return False
+        return True
+
+    def _remove_all(self, assessment_id: str, pictures: PictureSink) -> None:
+        """Remove what an assessment without a record has left: no sweep would find it."""
+        # First, as a step may still run: it ends at the next picture that it wants to store.
+        pictures.close()
+        self._workflows.forget(assessment_id)
+        remove_scratch(self._site.scratch_of(assessment_id))
+        self._site.storage.pictures.delete(assessment_id)
+
+    async def _assess_leased(
+        self, lease: Lease, pictures: PictureSink, stop: asyncio.Event
+    ) -> None:
         assessment_id = lease.assessment.id
         try:
             upload = await self._site.catalog.load(lease.assessment.upload_id)
@@ -237,7 +272,7 @@ class Worker:
         if upload.discarded_at is not None or not is_there:
             await self._give_up(lease, "its file is not there any more")
             return
-        progress = await lease.during(self._have_done(lease, upload, file, stop))
+        progress = await lease.during(self._have_done(lease, upload, file, pictures, stop))
         if progress is None:
             # No step may end after the next worker has begun.
             self._sandbox.close()
@@ -255,10 +290,26 @@ class Worker:
             # A crash here leaves a workflow that nobody asks for any more.
             await asyncio.to_thread(self._workflows.forget, assessment_id)
             await asyncio.to_thread(remove_scratch, self._site.scratch_of(assessment_id))
+            await asyncio.to_thread(self._remove_pictures_of_deleted, assessment_id, file)
             self._be_well()
 
+    def _remove_pictures_of_deleted(self, assessment_id: str, file: StoredFile) -> None:
+        """Remove the pictures if their file was deleted while it was assessed.
+
+        `Sweeping.discard` deletes the file first and then the pictures. So either the file is
+        missing here, or the pictures stored before now are deleted there.
+        """
+        with suppress(OSError):  # the storage is away: nothing is known about the file
+            if file.stat() is None:
+                self._site.storage.pictures.delete(assessment_id)
+
     async def _have_done(
-        self, lease: Lease, upload: Upload, file: StoredFile, stop: asyncio.Event
+        self,
+        lease: Lease,
+        upload: Upload,
+        file: StoredFile,
+        pictures: PictureSink,
+        stop: asyncio.Event,
     ) -> Progress | None:
         """Run the workflow over the file; None if stopped."""
         assessment_id = lease.assessment.id
@@ -267,8 +318,8 @@ class Worker:
         if path is None:  # steps open a file of this machine
             name = f"{upload.id}{upload.suffix}"
             path = await asyncio.to_thread(download_for_steps, file, scratch, name)
-        keep = partial(self._site.storage.pictures.put, assessment_id)
-        self._workflows.enter(assessment_id, Work(path, upload.length or 0, scratch, keep))
+        work = Work(path, upload.length or 0, scratch, pictures.store)
+        self._workflows.enter(assessment_id, work)
         try:
             return await self._follow(lease, stop)
         finally:
