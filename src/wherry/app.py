@@ -28,7 +28,6 @@ from wherry.assessment.standing import EXTRA, Standing, last_words
 from wherry.assessment.supervisor import Supervisor
 from wherry.body import until_returned
 from wherry.catalog import Catalog
-from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.pages import FIRST_PAGE, PageRequest
 from wherry.core.upload import HOLDS_SPACE, State
 from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
@@ -148,6 +147,9 @@ def open_catalog(settings: Settings) -> Catalog:
     _check_catalog(settings)
     path = _catalog_file(settings)
     path.touch(mode=0o600)  # SQLite gives its log the same mode
+    # Only the backend that is opened is loaded, with its libraries.
+    from wherry.catalog.sqlite.catalog import SqliteCatalog  # noqa: PLC0415
+
     return SqliteCatalog(path)
 
 
