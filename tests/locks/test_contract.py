@@ -37,7 +37,7 @@ def test_every_promise_at_once(tmp_path: Path) -> None:
     check_locks(make)
 
 
-def test_locks_that_everybody_gets_break_the_promise() -> None:
+def test_locks_that_every_caller_gets_fail_the_checks() -> None:
     class Generous(MemoryLocks):
         def take(self, name: str) -> object:  # type: ignore[override]
             return MemoryLocks().take(name)

@@ -1,7 +1,7 @@
-"""The context that all verbs share: storage, catalog, settings, the clock, threads.
+"""The context that all verbs share: storage, catalog, locks, settings, clocks, threads.
 
-Rule 1: whatever blocks runs on a thread, and a cancelled request waits until
-its thread has returned. Nothing goes on writing behind a request that ended.
+Rule 1: every call that blocks runs on a thread, and a cancelled request waits until its
+thread has returned. So nothing is written any more after a request has ended.
 
 Rule 2: the engine logs through `Context.log_event` only: one call logs an event and
 counts it.
@@ -28,7 +28,7 @@ from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
 
-#: How many records are loaded at once where all of them are gone through.
+#: How many records are loaded at once by what goes through all of them.
 BATCH = 200
 
 P = ParamSpec("P")
@@ -43,13 +43,13 @@ REMEMBERED = 1000
 
 @dataclass
 class Context:
-    """`clock` is that of all deadlines, in seconds; `new_id` gives what nobody can guess.
+    """What the parts of the engine share.
 
-    `calendar` gives the date, in Unix seconds, for what people read and for the ages of
-    files; None: the deadline clock shows it.
-
-    `is_stopping` says whether the server that all this runs in has been told to end.
-    `worker` says how the worker is, and blocks; None where nothing is assessed.
+    `clock`: the deadline clock, in seconds. `calendar`: the date in Unix seconds, for what
+    people read and for the ages of files; None: `clock` shows it, too.
+    `new_id`: makes identifiers that cannot be guessed.
+    `is_stopping`: whether the server has been asked to stop.
+    `worker`: reads the state of the worker, and blocks; None if nothing is assessed.
     """
 
     storage: Storage
@@ -68,9 +68,11 @@ class Context:
         return (self.calendar or self.clock)()
 
     def date_of(self, moment: float) -> float:
-        """When a moment of the deadline clock is, or was, if it goes and went on as now."""
+        """The date of a moment of the deadline clock, as far as it runs without a pause."""
         lag = self.date() - self.clock()
-        return 2 * round(lag / 2) + moment  # whole, else it would differ each time it is asked
+        return (
+            2 * round(lag / 2) + moment
+        )  # rounded: the same answer each time, though the clocks drift
 
     def log_event(
         self,
@@ -111,7 +113,7 @@ class Context:
             self.log_event(event, trace=True, **facts)
 
     async def on_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """`call(...)` on a thread; disk errors come out as `DiskFull` or `StorageFailed`."""
+        """`call(...)` on a thread. Raises `DiskFull` or `StorageFailed` for an `OSError`."""
         try:
             return await until_returned(lambda: call(*args, **kwargs))
         except OSError as error:
@@ -119,7 +121,10 @@ class Context:
 
     @asynccontextmanager
     async def locked(self, upload_id: str) -> AsyncIterator[ExitStack]:
-        """Alone with the end of this upload; what is yielded holds the lock. Raises `Busy`."""
+        """Hold the lock of this upload's end: of completing and cancelling it. Raises `Busy`.
+
+        Yields the stack that gives the lock back, for a caller that has to hold it longer.
+        """
         with ExitStack() as stack:
             name = f"completing/{upload_id}"
             if not await self.on_thread(take_into, stack, self.locks, name):
@@ -135,7 +140,7 @@ class Context:
     async def pages(
         self, ask: Callable[[PageRequest], Awaitable[Page[R]]]
     ) -> AsyncIterator[Page[R]]:
-        """A list from its beginning to its end. What comes behind meanwhile is met, too."""
+        """All pages of a list, in order, with records that are added behind meanwhile."""
         after: Cursor | None = None
         while True:
             page = await ask(PageRequest(after, BATCH))
@@ -144,24 +149,26 @@ class Context:
                 return
 
     async def every(self, ask: Callable[[PageRequest], Awaitable[Page[R]]]) -> AsyncIterator[R]:
-        """All records of a list, of which only a page is held at a time."""
+        """All records of a list. Only one page is in memory at a time."""
         async for page in self.pages(ask):
             for record in page:
                 yield record
 
     def as_upload_error(self, error: OSError) -> UploadError:
-        """What a disk's error is to a client; the log has the rest."""
+        """The error that a client gets for an error of the disk. The log has the details."""
         if error.errno == errno.ENOSPC:
             return DiskFull()
         self.log_event(Event.STORAGE_FAILED, problem=str(error))
-        if error.errno == errno.EFBIG:  # its own words are those of a refusal for size
+        if (
+            error.errno == errno.EFBIG
+        ):  # the system says "File too large", which a client would take for a limit
             return StorageFailed("the volume takes no file of this length")
         return StorageFailed(error.strerror or type(error).__name__)
 
     async def vanished(self, upload_id: str, token: str | None = None) -> UploadError:
-        """Record that the upload's folder was removed; what to raise then.
+        """Record that the upload's folder was removed. Returns the error to raise.
 
-        `token`: of the completion that finds it so.
+        `token`: that of the completion that found the folder missing.
         """
         try:
             upload = await self.catalog.update(upload_id, lambda u: u.vanish(token))
@@ -171,7 +178,7 @@ class Context:
         return UploadGone(upload.state.value, upload.failure)
 
     async def is_removed(self, upload: Upload) -> bool:
-        """Whether there is nothing any more of an upload that has bytes and wants more."""
+        """Whether the bytes of an upload that is still receiving are gone."""
         if upload.state is not State.RECEIVING or not upload.received.parts:
             return False
         try:
