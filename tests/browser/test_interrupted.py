@@ -161,6 +161,6 @@ def test_an_upload_waits_while_there_is_no_network(example: Example, tab: Tab, f
         tab.begin()
         tab.wait_for_middle()
         tab.have_network(offline=True)
-        tab.wait_for("m.state === 'retrying' && m.problem === 'There is no network.'")
+        tab.wait_for("m.state === 'retrying' && m.problem === 'The browser is offline.'")
         tab.have_network(upload=8 * MiB)
     check_arrived(example, tab.result(), film)

@@ -4,8 +4,8 @@
  *
  * Rule 1: the type says what to do, the fields say why.
  *
- * Rule 2: only a refusal for size has "413" or "too large" in its message, whatever
- * words, identifiers and numbers the server says: applications look for these two.
+ * Rule 2: only a refusal for size has "413" or "too large" in its message, whatever text the
+ * server sends: applications search messages for these two.
  */
 export interface Facts {
     code?: string;
@@ -16,18 +16,18 @@ export interface Facts {
     facts?: Record<string, unknown>;
     cause?: unknown;
 }
-/** The root of them all. */
+/** The base class of all errors. */
 export declare class UploadFailure extends Error {
-    /** Whether the words of a refusal for size may be in its message. */
+    /** Whether the message may contain the words of a refusal for size. */
     protected static readonly isAboutSize: boolean;
     name: string;
-    /** Wherry's code for it, as in the server's list of errors; or our own. */
+    /** The error code of the server, or of this client. */
     readonly code: string;
     /** The HTTP status; null where there was no answer. */
     readonly status: number | null;
-    /** The same call may succeed later, and goes on where this one ended. */
+    /** The same call may succeed later, and continues where this one ended. */
     readonly retryable: boolean;
-    /** What to do about it: a sentence for people. */
+    /** What to do about it: a sentence to show to the user. */
     readonly hint: string;
     /** Seconds. */
     readonly retryAfter: number | null;
@@ -35,7 +35,7 @@ export declare class UploadFailure extends Error {
     readonly facts: Record<string, unknown>;
     constructor(message: string, facts?: Facts);
 }
-/** The file is larger than the server takes, or the smallest chunk than something on the way. */
+/** The file is too large for the server, or the smallest chunk is too large for a proxy. */
 export declare class TooLarge extends UploadFailure {
     protected static readonly isAboutSize = true;
     name: string;
@@ -48,7 +48,7 @@ export declare class Aborted extends UploadFailure {
 export declare class Unauthorized extends UploadFailure {
     name: string;
 }
-/** There was no answer: no connection, or it broke; what was sent may have arrived or not. */
+/** There was no answer. What was sent may have arrived or not. */
 export declare class ConnectionLost extends UploadFailure {
     name: string;
 }
@@ -56,7 +56,7 @@ export declare class ConnectionLost extends UploadFailure {
 export declare class GaveUp extends UploadFailure {
     name: string;
 }
-/** The upload was cancelled elsewhere, has expired or has failed: its bytes are deleted. */
+/** The upload was cancelled elsewhere, has expired or has failed. Its bytes are deleted. */
 export declare class UploadGone extends UploadFailure {
     name: string;
 }
@@ -65,34 +65,34 @@ export declare class NoSpace extends UploadFailure {
     name: string;
 }
 /**
- * The one request of `uploadVideo` or `smartUpload` went out whole, and its answer was lost.
- * The upload may be complete. It is not sent again by itself: that could make two.
+ * The single request of `uploadVideo` or `smartUpload` was sent as a whole, and its answer was
+ * lost. The upload may be complete. It is not repeated automatically: that could make two.
  */
 export declare class AnswerLost extends UploadFailure {
     name: string;
     constructor(cause: unknown);
 }
-/** The server is full at the moment; whoever waits gets in. It is waited for, not thrown. */
+/** The server is full at the moment. Uploads in chunks wait for room; `uploadVideo` throws this. */
 export declare class NoRoom extends UploadFailure {
     name: string;
 }
-/** Any other 4xx: the request, the file or its type is not wanted. */
+/** Any other 4xx: the server does not accept the request, the file or its type. */
 export declare class Refused extends UploadFailure {
     name: string;
 }
-/** 5xx: the server, or a proxy that did not reach it. */
+/** 5xx: the server has failed, or a proxy could not reach it. */
 export declare class ServerFailed extends UploadFailure {
     name: string;
 }
-/** The answer is not one of Wherry's: most often the address is wrong. */
+/** The answer does not come from Wherry: usually the address is wrong. */
 export declare class UnexpectedAnswer extends UploadFailure {
     name: string;
 }
-/** The file cannot be read any more: it was changed, moved or deleted on the disk. */
+/** The file can no longer be read: it was changed, moved or deleted on the disk. */
 export declare class FileChanged extends UploadFailure {
     name: string;
 }
-/** What the callers of the browser client see. Sizes in bytes, times in seconds. */
+/** The public types of the browser client. Sizes are bytes, times are seconds. */
 /** Sent with every request; a function is called again after a 401 or 403. */
 export type Headers = Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>);
 export interface UploadOptions {
@@ -107,22 +107,22 @@ export interface UploadOptions {
     filename?: string;
     /** Default: the file's own type. */
     contentType?: string;
-    /** Handed to the server's `on_complete`. */
+    /** Passed to the server's `on_complete`. */
     metadata?: Record<string, string>;
-    /** Default: what the server says; smaller where something on the way refuses it. */
+    /** Default: the server's choice; smaller if a proxy refuses that. */
     chunkSize?: number;
-    /** Chunks in flight at once, 1 at least. Default, and at most: what the server says. */
+    /** Chunks in flight at once, at least 1. The server's number is the default and the maximum. */
     concurrency?: number;
-    /** Seconds without progress until the upload gives up. Default: 300. */
+    /** Give up after this many seconds without progress. Default: 300. */
     patience?: number;
-    /** The same for the same file, to find its upload again; `false`: always a new upload. */
+    /** Identifies the file, to find its upload again. `false`: always begin a new upload. */
     fingerprint?: string | false;
     onProgress?: OnProgress;
 }
-/** `percent`: 0 to 100, never less than it was. */
+/** `percent`: 0 to 100. It never falls. */
 export type OnProgress = (percent: number, details: UploadDetails) => void;
 export type UploadState = 'starting' | 'sending'
-/** The server is full: `position` is the place in its line, where it has one. */
+/** The server is full. `position` is the place in its queue, if the upload has one. */
  | 'waiting'
 /** Something failed (`problem`); the next try is in `retryAfter` seconds. */
  | 'retrying' | 'paused' | 'completing' | 'done' | 'cancelled' | 'failed';
@@ -132,11 +132,11 @@ export type Range = [start: number, end: number];
 export interface UploadDetails {
     state: UploadState;
     bytesTotal: number;
-    /** Acknowledged, and what is on its way. */
+    /** Acknowledged bytes and those in flight. */
     bytesSent: number;
-    /** Acknowledged by the server: these survive everything. */
+    /** Bytes that the server has acknowledged: they are never lost. */
     bytesSafe: number;
-    /** Counted in chunks of the present size; they change with it. */
+    /** Counted in chunks of the current size; both change with it. */
     chunksTotal: number;
     chunksDone: number;
     chunkSize: number | null;
@@ -145,12 +145,12 @@ export interface UploadDetails {
     /** Bytes a second over the last ten seconds. */
     speed: number | null;
     secondsLeft: number | null;
-    /** Place in the server's waiting line: 1 is next. */
+    /** The position in the server's queue: 1 is next. */
     position: number | null;
     retryAfter: number | null;
-    /** What something on the way refused for its size. */
+    /** The size of the last request that a proxy or the server refused as too large. */
     refusedSize: number | null;
-    /** Why it is retrying, waiting or has failed: a sentence for people. */
+    /** Why it is retrying, waiting or has failed: a sentence to show to the user. */
     problem: string | null;
 }
 /** The server's own JSON. */
@@ -162,31 +162,32 @@ export interface UploadResult {
 }
 export interface Upload {
     /**
-     * Sends what the server does not have yet. Called again after a failure, it goes on;
-     * called while it runs, it gives the same promise. Rejects with `UploadFailure`.
+     * Sends what the server does not have yet. Called after a failure, it continues; called while
+     * it runs, it returns the same promise. Rejects with `UploadFailure`.
      */
     start(): Promise<UploadResult>;
-    /** Sends nothing more until `resume()`; what is on its way is sent again. */
+    /** Sends nothing more until `resume()`. Chunks in flight are sent again then. */
     pause(): void;
     resume(): void;
-    /** Ends it, on the server too; `start()` rejects with `Aborted`. */
+    /** Cancels the upload, on the server too. `start()` rejects with `Aborted`. */
     cancel(): Promise<void>;
     readonly details: UploadDetails;
     readonly uploadId: string | null;
 }
-/** An upload in chunks: to start, pause, resume and cancel. */
+/** An upload in chunks, with `start`, `pause`, `resume` and `cancel`. */
 export declare function createUpload(file: Blob, options?: UploadOptions): Upload;
-/** What holds for all uploads; each one's own options come before it. */
+/** Options for all uploads. The options of one upload take precedence. */
 export declare const defaults: UploadOptions;
 /**
- * For a page that goes away: pause it for good, and let go of its file.
+ * For a page or component that goes away: sends nothing more and releases the file.
  *
- * Its promise rejects with `Aborted`; what has arrived stays on the server, to be gone on with.
+ * `start()` rejects with `Aborted`. The server keeps what has arrived; an upload of the same file
+ * continues from there.
  */
 export declare function leave(upload: Upload): void;
-/** One ordinary request where the file is small, and chunks where it is not or is refused. */
+/** One ordinary request if the file is small; chunks if it is not, or if the request is refused. */
 export declare function smartUpload(file: Blob, onProgress?: OnProgress, options?: UploadOptions): Promise<UploadResult>;
 /** One ordinary request with the file in the form field `file`. */
 export declare function uploadVideo(file: Blob, onProgress?: OnProgress, options?: UploadOptions): Promise<UploadResult>;
-/** Many small requests, however large the file and however narrow the way. */
+/** Many small requests, for files of any size and any limit on the size of a request. */
 export declare function uploadVideoChunked(file: Blob, onProgress?: OnProgress, options?: UploadOptions): Promise<UploadResult>;

@@ -19,18 +19,18 @@
  */
 // src/core/errors.ts
 var SIZE = /413|too large/i;
-/** The root of them all. */
+/** The base class of all errors. */
 var UploadFailure = class extends Error {
-	/** Whether the words of a refusal for size may be in its message. */
+	/** Whether the message may contain the words of a refusal for size. */
 	static isAboutSize = false;
 	name = "UploadFailure";
-	/** Wherry's code for it, as in the server's list of errors; or our own. */
+	/** The error code of the server, or of this client. */
 	code;
 	/** The HTTP status; null where there was no answer. */
 	status;
-	/** The same call may succeed later, and goes on where this one ended. */
+	/** The same call may succeed later, and continues where this one ended. */
 	retryable;
-	/** What to do about it: a sentence for people. */
+	/** What to do about it: a sentence to show to the user. */
 	hint;
 	/** Seconds. */
 	retryAfter;
@@ -48,7 +48,7 @@ var UploadFailure = class extends Error {
 		this.facts = facts.facts ?? {};
 	}
 };
-/** The file is larger than the server takes, or the smallest chunk than something on the way. */
+/** The file is too large for the server, or the smallest chunk is too large for a proxy. */
 var TooLarge = class extends UploadFailure {
 	static isAboutSize = true;
 	name = "TooLarge";
@@ -61,7 +61,7 @@ var Aborted = class extends UploadFailure {
 var Unauthorized = class extends UploadFailure {
 	name = "Unauthorized";
 };
-/** There was no answer: no connection, or it broke; what was sent may have arrived or not. */
+/** There was no answer. What was sent may have arrived or not. */
 var ConnectionLost = class extends UploadFailure {
 	name = "ConnectionLost";
 };
@@ -69,7 +69,7 @@ var ConnectionLost = class extends UploadFailure {
 var GaveUp = class extends UploadFailure {
 	name = "GaveUp";
 };
-/** The upload was cancelled elsewhere, has expired or has failed: its bytes are deleted. */
+/** The upload was cancelled elsewhere, has expired or has failed. Its bytes are deleted. */
 var UploadGone = class extends UploadFailure {
 	name = "UploadGone";
 };
@@ -78,172 +78,39 @@ var NoSpace = class extends UploadFailure {
 	name = "NoSpace";
 };
 /**
- * The one request of `uploadVideo` or `smartUpload` went out whole, and its answer was lost.
- * The upload may be complete. It is not sent again by itself: that could make two.
+ * The single request of `uploadVideo` or `smartUpload` was sent as a whole, and its answer was
+ * lost. The upload may be complete. It is not repeated automatically: that could make two.
  */
 var AnswerLost = class extends UploadFailure {
 	name = "AnswerLost";
 	constructor(cause) {
-		super("The file is out, and the answer to it was lost.", {
+		super("The file was sent, but the answer was lost.", {
 			code: "answer-lost",
-			hint: "It may have arrived: look before you send it again. In chunks this cannot happen.",
+			hint: "The file may have arrived: check before you send it again. Uploads in chunks avoid this.",
 			cause
 		});
 	}
 };
-/** The server is full at the moment; whoever waits gets in. It is waited for, not thrown. */
+/** The server is full at the moment. Uploads in chunks wait for room; `uploadVideo` throws this. */
 var NoRoom = class extends UploadFailure {
 	name = "NoRoom";
 };
-/** Any other 4xx: the request, the file or its type is not wanted. */
+/** Any other 4xx: the server does not accept the request, the file or its type. */
 var Refused = class extends UploadFailure {
 	name = "Refused";
 };
-/** 5xx: the server, or a proxy that did not reach it. */
+/** 5xx: the server has failed, or a proxy could not reach it. */
 var ServerFailed = class extends UploadFailure {
 	name = "ServerFailed";
 };
-/** The answer is not one of Wherry's: most often the address is wrong. */
+/** The answer does not come from Wherry: usually the address is wrong. */
 var UnexpectedAnswer = class extends UploadFailure {
 	name = "UnexpectedAnswer";
 };
-/** The file cannot be read any more: it was changed, moved or deleted on the disk. */
+/** The file can no longer be read: it was changed, moved or deleted on the disk. */
 var FileChanged = class extends UploadFailure {
 	name = "FileChanged";
 };
-// src/core/control.ts
-/**
- * Pause, resume and cancel of one upload, and its waiting.
- *
- * Rule 1: whoever sleeps or waits here is woken by each of them; whoever goes on after a
- * cancel gets `Aborted`, after a pause `Paused`.
- */
-/** Nothing is sent until `resumed()`; then it begins with asking how far it is. */
-var Paused = class extends Error {};
-var Control = class {
-	world;
-	isPaused = false;
-	/** Cancelled here alone: the upload stays on the server. */
-	isLeft = false;
-	/** Ends the chunks on their way: at a pause, and at the end. */
-	halting = new AbortController();
-	/** Ends every request. */
-	ending = new AbortController();
-	cancelled = null;
-	sleepers = /* @__PURE__ */ new Set();
-	constructor(world) {
-		this.world = world;
-	}
-	get halt() {
-		return this.halting.signal;
-	}
-	get end() {
-		return this.ending.signal;
-	}
-	get isCancelled() {
-		return this.cancelled !== null;
-	}
-	pause() {
-		this.isPaused = true;
-		this.endChunks();
-	}
-	resume() {
-		this.isPaused = false;
-		this.wake();
-	}
-	/** Small requests on their way are not ended: whether they opened an upload must be known. */
-	cancel(cause) {
-		this.cancelled ??= new Aborted("The upload was cancelled.", {
-			code: "aborted",
-			cause
-		});
-		this.endChunks();
-	}
-	/** A cancel of which the server does not hear. */
-	leave() {
-		this.isLeft ||= !this.isCancelled;
-		this.cancel();
-	}
-	endRequests() {
-		this.ending.abort();
-	}
-	endChunks() {
-		const { halting } = this;
-		this.halting = new AbortController();
-		halting.abort();
-		this.wake();
-	}
-	wake() {
-		for (const wake of this.sleepers) wake();
-	}
-	/** Throws `Aborted`, `Paused`. */
-	check() {
-		if (this.cancelled) throw this.cancelled;
-		if (this.isPaused) throw new Paused();
-	}
-	/** Until `wake`, at most for so many seconds. Throws `Aborted`, `Paused`. */
-	async rest(seconds = Infinity) {
-		this.check();
-		await this.woken(seconds);
-		this.check();
-	}
-	/** For so many seconds, or until `isOver()`. Throws `Aborted`, `Paused`. */
-	async sleep(seconds, isOver = () => false) {
-		this.check();
-		const until = this.world.now() + seconds;
-		for (let left = seconds; left > 0 && !isOver(); left = until - this.world.now()) await this.rest(left);
-	}
-	/** Until `resume`. Throws `Aborted`. */
-	async resumed() {
-		while (this.isPaused && !this.cancelled) await this.woken(Infinity);
-		this.check();
-	}
-	woken(seconds) {
-		return new Promise((resolve) => {
-			let stop = () => void 0;
-			const wake = () => {
-				this.sleepers.delete(wake);
-				stop();
-				resolve();
-			};
-			this.sleepers.add(wake);
-			if (seconds < Infinity) stop = this.world.after(Math.max(seconds, 0), wake);
-		});
-	}
-};
-// src/core/decisions.ts
-/**
- * What an error means for what is done next: one pure function, the twin of decisions.py.
- *
- * Rule 1: `tests/vectors` says for every answer what follows from it, and both clients
- * are held to that.
- */
-/**
- * Whether the request is sent again, once, with headers that its caller makes anew.
- *
- * 403 counts as well as 401: frameworks answer it to a token that is missing or has expired.
- */
-var wantsFreshHeaders = (error) => error instanceof Unauthorized;
-/** What is to be done after `error` has come instead of the answer to `verb`. */
-function whatNext(error, verb) {
-	const { code, facts } = error;
-	const isChunk = verb === "chunk";
-	if (error instanceof TooLarge && facts["scope"] !== "file" && (isChunk || verb === "upload")) return "smaller";
-	if (verb === "upload") {
-		if (error instanceof NoRoom) return "smaller";
-		return code === "hook-failed" && typeof facts["upload_id"] === "string" ? "complete" : "stop";
-	}
-	if (code === "upload-closed" && isChunk) return "complete";
-	if (code === "bytes-missing" && verb === "complete") return "missing";
-	if (error instanceof UploadGone && facts["state"] === "expired") return "anew";
-	if (!error.retryable) return "stop";
-	if (isChunk) {
-		if (code === "waiting") return "line";
-		const isNobodys = error instanceof ConnectionLost || error instanceof UnexpectedAnswer;
-		if (!code || isNobodys) return "look";
-	}
-	return error instanceof NoRoom || code === "busy" ? "wait" : "retry";
-}
 // src/core/ranges.ts
 /** The same bytes as sorted ranges that neither overlap nor touch. */
 function merge(ranges) {
@@ -280,126 +147,155 @@ function bytesIn(ranges) {
 	for (const [start, end] of ranges) bytes += end - start;
 	return bytes;
 }
-// src/core/plan.ts
+// src/core/digest.ts
 /**
- * Which bytes to send next, in what size, and what a failure changes: the algorithm.
+ * CRC-64/NVME of parts, and of a whole file combined from them in any order.
  *
- * Rule 1: no clock, no randomness, no I/O. Times come in as seconds on any steady
- * clock, jitter as a number from 0 to 1.
- *
- * Rule 2: a size that never passed on this way flies alone, so a limit on the way
- * costs one refusal a halving, never one for each request in flight. So does what is
- * sent after a failure, until something gets through again.
- *
- * Rule 3: chunks begin and end on multiples of `floor` (or at the file's end), so that
- * cutting one again never leaves a rest below the server's minimum.
- *
- * Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
+ * Rule 1: eight bytes a step, in halves of 32 bits, for that is what browsers do fast.
  */
-var KiB = 1024;
-var MiB = 1024 * KiB;
-/** No chunk is cut smaller (bytes). */
-var FLOOR = 64 * KiB;
-/** A request that took longer than this many seconds is near some proxy's timer: send less. */
-var SLOW = 10;
-/** One that failed after this many seconds may have met such a timer. */
-var TIMER = 20;
-/** Back-off: the first pause is at most `BACKOFF` seconds, each further one twice as long. */
-var BACKOFF = .1;
-var LONGEST_BACKOFF = 30;
-/**
- * Seconds between two questions to a server that is full or at work, where it does not say.
- * A place that comes up in the waiting line is kept for a minute, so none waits longer.
- */
-var POLL = 1;
-var LONGEST_WAIT = 30;
-/** How long to wait where there will be room or an end later, whatever the answer says. */
-var pauseOf = ({ retryAfter }) => Math.min(retryAfter || POLL, LONGEST_WAIT);
-/** Who comes back so many seconds after the end of a pause begins to count failures anew. */
-var ASLEEP = 60;
-/** So many gaps the server lists in its answer to a chunk. */
-var LISTED = 100;
-/** `limit`: what an earlier page has found out, if one has. */
-function unknownWay(limit = null) {
-	return {
-		limit: limit ?? Infinity,
-		pace: Infinity,
-		passed: 0
-	};
+var POLYNOMIAL = 11127430586519243189n;
+var TOP = 1n << 63n;
+/** For byte values at each of eight places: the lower halves, then the upper halves. */
+var tables;
+function makeTables() {
+	const made = /* @__PURE__ */ new Int32Array(4096);
+	for (let value = 0; value < 256; value++) {
+		let crc = BigInt(value);
+		for (let bit = 0; bit < 64; bit++) {
+			if (bit % 8 === 0 && bit > 0) keep(bit / 8 - 1, value, crc);
+			crc = crc & 1n ? crc >> 1n ^ POLYNOMIAL : crc >> 1n;
+		}
+		keep(7, value, crc);
+	}
+	return made;
+	function keep(place, value, crc) {
+		made[place * 256 + value] = Number(crc & 4294967295n);
+		made[(8 + place) * 256 + value] = Number(crc >> 32n);
+	}
 }
-/** How large a chunk may be (bytes); learned while sending. */
-var ChunkSize = class {
-	way;
-	preferred = 5 * MiB;
-	floor = FLOOR;
-	constructor(way = unknownWay()) {
-		this.way = way;
+/** The CRC of bytes whose CRC is `crc`, followed by `data`. */
+function crc64(data, crc = 0n) {
+	const t = tables ??= makeTables();
+	let low = ~Number(crc & 4294967295n);
+	let high = ~Number(crc >> 32n);
+	const steps = data.length - data.length % 8;
+	let at = 0;
+	for (; at < steps; at += 8) {
+		const a = low ^ (data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24);
+		const b = high ^ (data[at + 4] | data[at + 5] << 8 | data[at + 6] << 16 | data[at + 7] << 24);
+		const p = 1792 + (a & 255);
+		const q = 1536 + (a >>> 8 & 255);
+		const r = 1280 + (a >>> 16 & 255);
+		const s = 1024 + (a >>> 24);
+		const u = 768 + (b & 255);
+		const v = 512 + (b >>> 8 & 255);
+		const w = 256 + (b >>> 16 & 255);
+		const x = b >>> 24;
+		low = t[p] ^ t[q] ^ t[r] ^ t[s] ^ t[u] ^ t[v] ^ t[w] ^ t[x];
+		high = t[2048 + p] ^ t[2048 + q] ^ t[2048 + r] ^ t[2048 + s] ^ t[2048 + u] ^ t[2048 + v] ^ t[2048 + w] ^ t[2048 + x];
 	}
-	/** What the server said; what was learned on the way stays. */
-	offered(preferred, floor) {
-		this.preferred = preferred;
-		this.floor = floor;
+	for (; at < data.length; at++) {
+		const index = (low ^ data[at]) & 255;
+		low = (low >>> 8 | high << 24) ^ t[index];
+		high = high >>> 8 ^ t[2048 + index];
 	}
-	get now() {
-		return this.onGrid(Math.min(this.preferred, this.way.limit, this.way.pace));
+	return BigInt(~high >>> 0) << 32n | BigInt(~low >>> 0);
+}
+/** The CRC of two adjacent parts, from their CRCs. `secondLength` is in bytes. */
+function combine(first, second, secondLength) {
+	let power = TOP >> 8n;
+	for (let left = secondLength; left > 0; left = Math.floor(left / 2)) {
+		if (left % 2) first = multiply(first, power);
+		power = multiply(power, power);
 	}
-	/** The largest that ever got through. */
-	get passed() {
-		return this.way.passed;
+	return first ^ second;
+}
+/** Of polynomials, modulo the CRC's own; the highest bit stands for x to the power of 0. */
+function multiply(a, b) {
+	let product = 0n;
+	for (let bit = TOP; bit; bit >>= 1n) {
+		if (a & bit) product ^= b;
+		b = b & 1n ? b >> 1n ^ POLYNOMIAL : b >> 1n;
 	}
-	isProven(size) {
-		return size <= this.way.passed;
+	return product;
+}
+/** As in RFC 9530's fields, under Amazon's name for it. */
+function renderDigest(crc) {
+	let bytes = "";
+	for (let shift = 56n; shift >= 0n; shift -= 8n) bytes += String.fromCharCode(Number(crc >> shift & 255n));
+	return `crc64nvme=:${btoa(bytes)}:`;
+}
+/** The parts of a file that have been read. Adjacent parts are joined. */
+var Parts = class {
+	parts = [];
+	/** A part that overlaps another is ignored: its bytes are known, or will be read again. */
+	add({ range: [start, end], crc }) {
+		const parts = this.parts;
+		let at = parts.findIndex((part) => part.range[1] > start);
+		if (at < 0) at = parts.length;
+		if (start >= end || (parts[at]?.range[0] ?? Infinity) < end) return;
+		parts.splice(at, 0, {
+			range: [start, end],
+			crc
+		});
+		if (parts[at + 1]?.range[0] === end) this.joinNext(at);
+		if (parts[at - 1]?.range[1] === start) this.joinNext(at - 1);
 	}
-	notePassed(size, seconds) {
-		const way = this.way;
-		way.passed = Math.max(way.passed, size);
-		if (seconds > SLOW) way.pace = this.onGrid(size / 2);
-		else if (size >= way.pace && seconds < SLOW / 2) way.pace *= 2;
+	/** The ranges of a file of this length that were not read yet. */
+	missing(length) {
+		return gaps(this.parts.map((part) => part.range), length);
 	}
-	/** A 413. False when `size` cannot be halved any more. */
-	noteRefused(size) {
-		if (this.isProven(size)) this.way.passed = 0;
-		this.halve(size);
-		return size > this.floor;
+	/** The CRC of the first part: of the whole file, if nothing is missing. */
+	get crc() {
+		return this.parts[0]?.crc ?? 0n;
 	}
-	noteFailed(size, seconds) {
-		if (seconds > TIMER) this.way.pace = this.onGrid(size / 2);
-	}
-	/** What failed though the server is there: of a size that never passed, it was refused: true. */
-	noteSuspected(size) {
-		const isRefused = !this.isProven(size) && size > this.floor;
-		if (isRefused) this.halve(size);
-		return isRefused;
-	}
-	halve(size) {
-		this.way.limit = Math.min(this.way.limit, this.onGrid(size / 2));
-	}
-	onGrid(size) {
-		return Math.max(Math.floor(size / this.floor), 1) * this.floor;
+	joinNext(at) {
+		const [one, next] = this.parts.splice(at, 2);
+		const crc = combine(one.crc, next.crc, next.range[1] - next.range[0]);
+		this.parts.splice(at, 0, {
+			range: [one.range[0], next.range[1]],
+			crc
+		});
 	}
 };
-/** When to try again, and when to stop trying. Progress forgets all failures. */
-var Patience = class {
+// src/core/backoff.ts
+/**
+ * When to try again after an error, and when to give up. Progress resets the failures.
+ *
+ * Rule 1: no clock and no randomness, as in `plan.ts`: both come in as arguments.
+ */
+/** The first pause is at most this many seconds; each further one is twice as long. */
+var FIRST_PAUSE = .1;
+var LONGEST_PAUSE = 30;
+/** Seconds between two requests to a server that is full or busy, if it does not say when. */
+var POLL_INTERVAL = 1;
+/** The server keeps a free slot for an upload for one minute, so no client waits longer than this. */
+var LONGEST_WAIT = 30;
+/** After a sleep of this many seconds past the end of a pause, failures are counted anew. */
+var ASLEEP = 60;
+/** How long to wait for a server that is full or busy, whatever it says. */
+var pauseOf = ({ retryAfter }) => Math.min(retryAfter || POLL_INTERVAL, LONGEST_WAIT);
+var Backoff = class {
 	budget;
 	/** Nothing is sent before this time. */
 	until = 0;
-	/** Nothing got through since the last error. */
+	/** Nothing has got through since the last error. */
 	inTrouble = false;
-	/** Without progress since. */
+	/** The number of failures without progress in between. */
 	failures = 0;
 	failingSince = 0;
 	failedAt = 0;
-	/** `budget`: seconds without progress, counted from the first failure. */
+	/** `budget`: the seconds without progress, from the first failure, after which to give up. */
 	constructor(budget) {
 		this.budget = budget;
 	}
-	/** What `began` before the last failure says nothing of what is now. */
+	/** A request that began before the last failure does not show that the trouble is over. */
 	progressed(began) {
 		if (began < this.failedAt) return;
 		this.failures = 0;
 		this.inTrouble = false;
 	}
-	/** There will be room later: that is not a failure, however long it takes. */
+	/** The server has no room yet. This is not a failure, however long it takes. */
 	waits(error, now) {
 		this.inTrouble = true;
 		this.failedAt = now;
@@ -412,15 +308,15 @@ var Patience = class {
 		this.failedAt = now;
 		this.until = now + LONGEST_WAIT;
 	}
-	/** It is online again. */
+	/** The browser is online again. */
 	online() {
 		this.until = 0;
 	}
 	/**
-	 * Set the next pause. Throws `GaveUp` when that would exceed the budget.
+	 * Set the next pause. Throws `GaveUp` when the pause would exceed the budget.
 	 *
-	 * `began`: when the failed request was started. Those that were in flight together
-	 * fail together, and count once.
+	 * `began`: when the failed request was started. Requests that were in flight at the same
+	 * time fail for the same reason, so they count as one failure.
 	 */
 	failed(error, began, now, jitter) {
 		if (error.code === "offline") return this.offline(now);
@@ -431,64 +327,368 @@ var Patience = class {
 			this.failures += 1;
 			this.failedAt = now;
 		}
-		const pause = jitter * Math.min(LONGEST_BACKOFF, BACKOFF * 2 ** (this.failures - 1));
-		const said = Math.min(error.retryAfter ?? 0, LONGEST_WAIT);
-		this.until = Math.max(this.until, now + Math.max(pause, said));
+		const pause = jitter * Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (this.failures - 1));
+		const asked = Math.min(error.retryAfter ?? 0, LONGEST_WAIT);
+		this.until = Math.max(this.until, now + Math.max(pause, asked));
 		if (this.until - this.failingSince > this.budget) throw new GaveUp(`There was no progress for too long. ${error.message}`, {
 			code: error.code,
 			status: error.status,
 			retryable: true,
-			hint: "Every acknowledged byte is safe; the same upload can go on later.",
+			hint: "Every acknowledged byte is safe; the upload can continue later.",
 			facts: error.facts,
 			cause: error
 		});
 	}
 };
-/** The bytes of one upload on their way. */
+// src/core/decisions.ts
+/**
+ * What to do after an error: one pure function, the twin of decisions.py.
+ *
+ * Rule 1: `tests/vectors` lists the decision for every answer, and tests both clients with it.
+ */
+/**
+ * Whether the request is sent again, once, with headers that its caller makes anew.
+ *
+ * 403 counts as well as 401: frameworks answer it to a token that is missing or has expired.
+ */
+var wantsFreshHeaders = (error) => error instanceof Unauthorized;
+/** What to do after `error` in answer to `verb`. */
+function whatNext(error, verb) {
+	const { code, facts } = error;
+	const isChunk = verb === "chunk";
+	if (error instanceof TooLarge && facts["scope"] !== "file" && (isChunk || verb === "upload")) return "smaller";
+	if (verb === "upload") {
+		if (error instanceof NoRoom) return "smaller";
+		return code === "hook-failed" && typeof facts["upload_id"] === "string" ? "complete" : "stop";
+	}
+	if (code === "upload-closed" && isChunk) return "complete";
+	if (code === "bytes-missing" && verb === "complete") return "missing";
+	if (error instanceof UploadGone && facts["state"] === "expired") return "anew";
+	if (!error.retryable) return "stop";
+	if (isChunk) {
+		if (code === "waiting") return "line";
+		const isForeign = error instanceof ConnectionLost || error instanceof UnexpectedAnswer;
+		if (!code || isForeign) return "look";
+	}
+	return error instanceof NoRoom || code === "busy" ? "wait" : "retry";
+}
+/** `whatNext`; null for an error that is not an `UploadFailure`. */
+function nextAfter(error, verb) {
+	return error instanceof UploadFailure ? whatNext(error, verb) : null;
+}
+// src/core/retrying.ts
+/** Repeats a small request until it succeeds. */
+/** How long to try a server that has never answered (seconds): the address may be wrong. */
+var FIRST_ANSWER = 30;
+var Retrying = class {
+	environment;
+	control;
+	budget;
+	onTrouble;
+	backoff;
+	/** Whether Wherry has answered at this address. */
+	isKnown = false;
+	/** `budget`: seconds without progress. `onTrouble` is called for each error, after the pause is set. */
+	constructor(environment, control, budget, onTrouble) {
+		this.environment = environment;
+		this.control = control;
+		this.budget = budget;
+		this.onTrouble = onTrouble;
+		this.backoff = new Backoff(Math.min(FIRST_ANSWER, budget));
+	}
+	/** Seconds until the next request may be sent. */
+	get pause() {
+		return Math.max(this.backoff.until - this.environment.now(), 0);
+	}
+	/**
+	 * The answer to `call`. Throws errors that repeating cannot mend, `Aborted` and `Paused`.
+	 *
+	 * `isProgress`: an answer ends the trouble.
+	 */
+	async ask(verb, call, isProgress = true) {
+		const { backoff, control, environment } = this;
+		for (;;) {
+			await control.sleep(this.pause, () => this.pause === 0);
+			const began = environment.now();
+			try {
+				const answer = await call();
+				this.isKnown = true;
+				backoff.budget = this.budget;
+				if (isProgress) backoff.progressed(began);
+				return answer;
+			} catch (error) {
+				control.check();
+				if (!(error instanceof UploadFailure)) throw error;
+				const next = whatNext(error, verb);
+				if (error instanceof UnexpectedAnswer && !this.isKnown || next !== "wait" && next !== "retry") throw error;
+				if (next === "wait") backoff.waits(error, environment.now());
+				else backoff.failed(error, began, environment.now(), environment.jitter());
+				if (error.code !== "busy") this.onTrouble(error);
+			}
+		}
+	}
+};
+// src/core/context.ts
+/** The default of the option `patience`, in seconds. */
+var TIMEOUT = 300;
+var Context = class {
+	environment;
+	wire;
+	source;
+	size;
+	options;
+	reporter;
+	control;
+	retrying;
+	/** The digests of the parts of the file that have been read. */
+	parts = new Parts();
+	constructor(environment, wire, source, size, options, reporter, control) {
+		this.environment = environment;
+		this.wire = wire;
+		this.source = source;
+		this.size = size;
+		this.options = options;
+		this.reporter = reporter;
+		this.control = control;
+		const timeout = options.patience ?? TIMEOUT;
+		this.retrying = new Retrying(environment, control, timeout, (error) => this.reportTrouble(error));
+	}
+	/** A paused upload stays `paused` and a cancelled one `cancelled`, whatever its requests do. */
+	report(state, details = {}) {
+		if (this.control.isCancelled && state !== "done") return;
+		this.reporter.report(this.control.isPaused && state !== "done" ? "paused" : state, details);
+	}
+	reportTrouble(error) {
+		this.report(error instanceof NoRoom ? "waiting" : "retrying", {
+			retryAfter: this.retrying.pause,
+			position: typeof error.facts["position"] === "number" ? error.facts["position"] : null,
+			problem: error.message
+		});
+	}
+	/** A request of `size` bytes was refused. Later pages of this tab begin with what was learned. */
+	noteRefused(size) {
+		this.reporter.refusedSize = size;
+		this.environment.limits.set(this.wire.endpoint, this.size.now);
+	}
+};
+// src/core/control.ts
+/**
+ * Pause, resume and cancel of one upload, and everything that waits in it.
+ *
+ * Rule 1: each of them wakes everything that sleeps or waits here. After a cancel, the woken
+ * code gets `Aborted`, after a pause `Paused`.
+ */
+/** Thrown out of a paused run. After `resumed()`, a new run begins by reading the status. */
+var Paused = class extends Error {};
+var Control = class {
+	environment;
+	isPaused = false;
+	/** Cancelled in this browser only: the upload stays on the server. */
+	isLeft = false;
+	/** Aborts the chunks in flight, at a pause and at the end. */
+	halting = new AbortController();
+	/** Aborts every request. */
+	ending = new AbortController();
+	cancelled = null;
+	sleepers = /* @__PURE__ */ new Set();
+	constructor(environment) {
+		this.environment = environment;
+	}
+	get halt() {
+		return this.halting.signal;
+	}
+	get end() {
+		return this.ending.signal;
+	}
+	get isCancelled() {
+		return this.cancelled !== null;
+	}
+	pause() {
+		this.isPaused = true;
+		this.endChunks();
+	}
+	resume() {
+		this.isPaused = false;
+		this.wake();
+	}
+	/** Small requests in flight are not aborted: their answer may hold the id of a new upload. */
+	cancel(cause) {
+		this.cancelled ??= new Aborted("The upload was cancelled.", {
+			code: "aborted",
+			cause
+		});
+		this.endChunks();
+	}
+	/** Cancel in this browser only. */
+	leave() {
+		this.isLeft ||= !this.isCancelled;
+		this.cancel();
+	}
+	endRequests() {
+		this.ending.abort();
+	}
+	endChunks() {
+		const { halting } = this;
+		this.halting = new AbortController();
+		halting.abort();
+		this.wake();
+	}
+	wake() {
+		for (const wake of this.sleepers) wake();
+	}
+	/** Throws `Aborted`, `Paused`. */
+	check() {
+		if (this.cancelled) throw this.cancelled;
+		if (this.isPaused) throw new Paused();
+	}
+	/** Waits for `wake`, at most this many seconds. Throws `Aborted`, `Paused`. */
+	async rest(seconds = Infinity) {
+		this.check();
+		await this.woken(seconds);
+		this.check();
+	}
+	/** Waits this many seconds, or until `isOver()`. Throws `Aborted`, `Paused`. */
+	async sleep(seconds, isOver = () => false) {
+		this.check();
+		const until = this.environment.now() + seconds;
+		for (let left = seconds; left > 0 && !isOver(); left = until - this.environment.now()) await this.rest(left);
+	}
+	/** Waits for `resume`. Throws `Aborted`. */
+	async resumed() {
+		while (this.isPaused && !this.cancelled) await this.woken(Infinity);
+		this.check();
+	}
+	woken(seconds) {
+		return new Promise((resolve) => {
+			let stop = () => void 0;
+			const wake = () => {
+				this.sleepers.delete(wake);
+				stop();
+				resolve();
+			};
+			this.sleepers.add(wake);
+			if (seconds < Infinity) stop = this.environment.after(Math.max(seconds, 0), wake);
+		});
+	}
+};
+// src/core/plan.ts
+var KiB = 1024;
+var MiB = 1024 * KiB;
+/** No chunk is cut smaller (bytes). */
+var FLOOR = 64 * KiB;
+/** A request that takes longer than this (seconds) may soon meet a proxy's timeout: send less. */
+var SLOW = 10;
+/** A request that fails after this many seconds may have met such a timeout. */
+var TIMER = 20;
+/** The server lists at most this many gaps in its answer to a chunk. */
+var LISTED = 100;
+/** `limit`: the limit that an earlier page has found, if any. */
+function unknownPath(limit = null) {
+	return {
+		limit: limit ?? Infinity,
+		pace: Infinity,
+		passed: 0
+	};
+}
+/** How large a chunk may be (bytes); learned while sending. */
+var ChunkSize = class {
+	path;
+	preferred = 5 * MiB;
+	floor = FLOOR;
+	constructor(path = unknownPath()) {
+		this.path = path;
+	}
+	/** Set what the server offers. What was learned of the path stays. */
+	offered(preferred, floor) {
+		this.preferred = preferred;
+		this.floor = floor;
+	}
+	get now() {
+		return this.onGrid(Math.min(this.preferred, this.path.limit, this.path.pace));
+	}
+	/** The largest that ever got through. */
+	get passed() {
+		return this.path.passed;
+	}
+	isProven(size) {
+		return size <= this.path.passed;
+	}
+	notePassed(size, seconds) {
+		const { path } = this;
+		path.passed = Math.max(path.passed, size);
+		if (seconds > SLOW) path.pace = this.onGrid(size / 2);
+		else if (size >= path.pace && seconds < SLOW / 2) path.pace *= 2;
+	}
+	/** A 413. Returns false if `size` cannot be halved any more. */
+	noteRefused(size) {
+		if (this.isProven(size)) this.path.passed = 0;
+		this.halve(size);
+		return size > this.floor;
+	}
+	noteFailed(size, seconds) {
+		if (seconds > TIMER) this.path.pace = this.onGrid(size / 2);
+	}
+	/**
+	 * A request failed although the server is up. If this size has never passed, it counts as
+	 * refused, and the result is true.
+	 */
+	noteSuspected(size) {
+		const isRefused = !this.isProven(size) && size > this.floor;
+		if (isRefused) this.halve(size);
+		return isRefused;
+	}
+	halve(size) {
+		this.path.limit = Math.min(this.path.limit, this.onGrid(size / 2));
+	}
+	onGrid(size) {
+		return Math.max(Math.floor(size / this.floor), 1) * this.floor;
+	}
+};
+/** The bytes of one upload: to send, in flight, or acknowledged. */
 var Plan = class {
 	length;
 	size;
 	concurrency;
-	patience;
+	backoff;
 	toSend;
 	flying = /* @__PURE__ */ new Set();
 	fromEnd = false;
 	turnedAt = 0;
-	/** Seconds that the last chunk took. */
+	/** How long the last chunk took (seconds). */
 	lasted = 0;
-	/** The status is to be asked for before anything more is sent. */
+	/** The status must be read before anything more is sent. */
 	mustLook = false;
-	/** What may have been refused in disguise, and the failures until then. */
+	/** A range that was perhaps refused, although the error did not say so; and the failures so far. */
 	suspected = null;
-	/** `missing`: what is to be sent, sorted or not. */
-	constructor(length, missing, size, concurrency, patience) {
+	/** `missing`: the ranges to send, sorted or not. */
+	constructor(length, missing, size, concurrency, backoff) {
 		this.length = length;
 		this.size = size;
 		this.concurrency = concurrency;
-		this.patience = patience;
+		this.backoff = backoff;
 		this.toSend = this.onGrid(missing);
 	}
 	get isDone() {
 		return this.toSend.length === 0 && this.flying.size === 0;
 	}
-	/** What is on its way. */
+	/** The ranges in flight. */
 	get sending() {
 		return [...this.flying].map((chunk) => chunk.range);
 	}
-	/** What is acknowledged. */
+	/** The acknowledged ranges. */
 	get safe() {
 		return gaps([...this.toSend, ...this.sending], this.length);
 	}
-	/** How many bytes are acknowledged. */
+	/** The number of acknowledged bytes. */
 	get bytesSafe() {
 		return this.length - bytesIn(this.toSend) - bytesIn(this.sending);
 	}
-	/** The chunk to send now; null while something in flight or a pause has to end first. */
+	/** The chunk to send now; null if a chunk in flight or a pause has to end first. */
 	next(now) {
 		const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0];
-		if (!gap || this.mustLook || now < this.patience.until) return null;
-		const range = this.cut(gap, this.patience.inTrouble ? this.size.floor : this.size.now);
-		const isClear = !this.patience.inTrouble && [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start));
+		if (!gap || this.mustLook || now < this.backoff.until) return null;
+		const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now);
+		const isClear = !this.backoff.inTrouble && [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start));
 		if (this.flying.size >= (isClear ? this.concurrency : 1)) return null;
 		const chunk = {
 			range,
@@ -498,26 +698,26 @@ var Plan = class {
 		this.toSend = overlap(this.toSend, gaps([range], this.length));
 		return chunk;
 	}
-	/** Its bytes are acknowledged. */
+	/** The bytes of the chunk are acknowledged. */
 	passed(chunk, now) {
 		this.flying.delete(chunk);
 		this.lasted = now - chunk.began;
 		this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted);
-		this.patience.progressed(chunk.began);
+		this.backoff.progressed(chunk.began);
 	}
-	/** The server's list of what it misses: another tab may have brought some of it. */
+	/** Apply the server's list of what it lacks: another tab may have sent some ranges. */
 	learned(missing) {
 		const unlisted = missing.length < LISTED ? [] : [[missing.at(-1)[1], this.length]];
 		this.toSend = overlap(this.toSend, this.onGrid([...missing, ...unlisted]));
 	}
-	/** It was ended on this side: its range is sent again, and nothing is concluded from it. */
+	/** The chunk was aborted here. Its range is sent again; this is no failure. */
 	tookBack(chunk) {
 		this.flying.delete(chunk);
 		this.toSend = merge([...this.toSend, chunk.range]);
 	}
 	/**
-	 * The status that was asked for says what is `received`. The size that was refused in
-	 * disguise, if one was: the server was there all the time.
+	 * Apply the status of the upload. Returns the size that was refused although the error did not
+	 * say so, if there is one: the server was up all the time, and the range did not arrive.
 	 */
 	looked(received) {
 		const { suspected } = this;
@@ -525,18 +725,18 @@ var Plan = class {
 		this.mustLook = false;
 		this.suspected = null;
 		this.toSend = overlap(this.toSend, this.onGrid(missing));
-		if (suspected?.failures !== this.patience.failures) return null;
+		if (suspected?.failures !== this.backoff.failures) return null;
 		const [start, end] = suspected.range;
 		return overlap([suspected.range], missing).length > 0 && this.size.noteSuspected(end - start) ? end - start : null;
 	}
 	/**
-	 * Take its range back, to be cut anew. True if it was refused for its size.
+	 * Take the range of a failed chunk back, to be cut anew. True if it was refused for its size.
 	 *
-	 * Throws what trying again cannot mend: `error` itself, or `GaveUp`.
+	 * Throws what a retry cannot mend: `error` itself, or `GaveUp`.
 	 */
 	failed(chunk, error, now, jitter) {
 		this.tookBack(chunk);
-		const { patience } = this;
+		const { backoff } = this;
 		const size = chunk.range[1] - chunk.range[0];
 		const next = whatNext(error, "chunk");
 		if (next === "smaller") {
@@ -546,19 +746,19 @@ var Plan = class {
 		if (!error.retryable) throw error;
 		if (next === "look" || next === "line") this.mustLook = true;
 		if (error instanceof NoRoom || next === "wait") {
-			patience.waits(error, now);
+			backoff.waits(error, now);
 			return false;
 		}
 		if (error.code === "superseded" && chunk.began >= this.turnedAt) {
 			this.fromEnd = !this.fromEnd;
 			this.turnedAt = now;
-			patience.until = Math.max(patience.until, now + (1 + jitter) * this.lasted);
+			backoff.until = Math.max(backoff.until, now + (1 + jitter) * this.lasted);
 		}
 		this.size.noteFailed(size, now - chunk.began);
-		patience.failed(error, chunk.began, now, jitter);
+		backoff.failed(error, chunk.began, now, jitter);
 		if (error instanceof ConnectionLost && error.code === "connection-lost" || next === "look" && error instanceof ServerFailed) this.suspected = {
 			range: chunk.range,
-			failures: patience.failures
+			failures: backoff.failures
 		};
 		return false;
 	}
@@ -578,9 +778,9 @@ var Plan = class {
  * What the server's answers mean: pure functions from an HTTP answer to a value or an error.
  *
  * Rule 1: an answer that is not Wherry's (a proxy's page, a login form, a wrong address)
- * is an error of its own, never a value with holes.
+ * is an error, never a value with missing fields.
  *
- * Rule 2: nothing depends on a header that a browser may hide across origins.
+ * Rule 2: nothing depends on a header that browsers may hide across origins.
  */
 /** Throws `UnexpectedAnswer`. */
 function parseUpload(answer) {
@@ -609,13 +809,13 @@ function parseUpload(answer) {
 		}
 	};
 }
-/** What the server still misses, from its answer to a chunk. Throws `UnexpectedAnswer`. */
+/** The ranges that the server lacks, from its answer to a chunk. Throws `UnexpectedAnswer`. */
 function parseMissing(answer) {
 	const data = parseObject(answer);
 	if (!isCount(data["received_bytes"])) throw unexpected(answer);
 	return ranges(answer, data["missing"]);
 }
-/** What may succeed later, where no problem document says so; 52x are Cloudflare's. */
+/** Whether a request may succeed later, if no problem document says so. 52x is Cloudflare's. */
 function isRetryable(status) {
 	return [
 		408,
@@ -645,7 +845,7 @@ function parseError(answer) {
 	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server, or for a proxy in front of it.", {
 		...more,
 		status: 413,
-		hint: more.hint || "Upload in smaller chunks, or have the proxy's body limit raised."
+		hint: more.hint || "Upload in smaller chunks, or ask for a higher limit on request bodies in the proxy."
 	});
 	if (status < 400) return unexpected(answer, false);
 	const said = text(facts["detail"]) || text(facts["title"]);
@@ -653,21 +853,21 @@ function parseError(answer) {
 		...more,
 		hint: more.hint || hint
 	});
-	const login = "Log in and upload again: nothing that arrived is lost.";
-	if (status === 401) return is(Unauthorized, "The server wants another login.", login);
-	if (status === 403) return is(Unauthorized, "The server refuses this to who is logged in.", login);
+	const login = "Log in and upload again: what has arrived is kept.";
+	if (status === 401) return is(Unauthorized, "The login is missing or has expired.", login);
+	if (status === 403) return is(Unauthorized, "The logged-in user is not allowed to do this.", login);
 	if (code === "upload-gone" || code === "upload-not-found") return is(UploadGone, "The upload is gone.");
 	if (code ? [
 		"no-room",
 		"waiting",
 		"disk-full"
-	].includes(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "There is no room at the moment.");
+	].includes(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "The server is full at the moment.");
 	if (status === 507) return is(NoSpace, "The server has no space for this file.");
-	if (status === 404 || status === 405) return is(Refused, "There is no upload server at this address.", "Check the endpoint: it ends where /chunked-upload begins, most often in /api.");
+	if (status === 404 || status === 405) return is(Refused, "There is no upload server at this address.", "Check the endpoint: the part of the address before /chunked-upload, usually ending in /api.");
 	if (status < 500) return is(Refused, "The server refused the request.");
-	return is(ServerFailed, "The server, or a proxy in front of it, failed.");
+	return is(ServerFailed, "The server, or a proxy in front of it, has failed.");
 }
-/** Whether all of it has come, whoever brought it: `init` would begin a second one. */
+/** Whether every byte has arrived, from any client. `init` would begin a second upload then. */
 function isBrought({ state }) {
 	return state === "completing" || state === "complete";
 }
@@ -699,11 +899,11 @@ function parseObject(answer) {
 	return data;
 }
 function unexpected(answer, retryable = true) {
-	return new UnexpectedAnswer("The answer is not one of Wherry's.", {
+	return new UnexpectedAnswer("The answer does not come from Wherry.", {
 		code: "unexpected-answer",
 		status: answer.status,
 		retryable,
-		hint: "Check the endpoint, and whether the login has expired: a page may have come instead."
+		hint: "Check the endpoint, and whether the login has expired: the answer may be a login page."
 	});
 }
 function isObject(value) {
@@ -721,8 +921,8 @@ function ranges(answer, value) {
 	throw unexpected(answer);
 }
 /**
- * RFC 9110 section 10.2.3: seconds, or a date. The body's own word comes before the header,
- * which proxies change and browsers hide.
+ * RFC 9110 section 10.2.3: seconds, or a date. The body takes precedence over the header, which
+ * proxies change and browsers hide.
  */
 function retryAfter(answer, facts) {
 	const said = facts["retry_after"];
@@ -731,180 +931,129 @@ function retryAfter(answer, facts) {
 	const seconds = /^\d+$/.test(header) ? Number(header) : / GMT$/.test(header) ? Math.max((Date.parse(header) - Date.now()) / 1e3, 0) : NaN;
 	return Number.isFinite(seconds) ? seconds : null;
 }
-// src/core/digest.ts
-/**
- * CRC-64/NVME of parts, and of a whole file combined from them in any order.
- *
- * Rule 1: eight bytes a step, in halves of 32 bits, for that is what browsers do fast.
- */
-var POLYNOMIAL = 11127430586519243189n;
-var TOP = 1n << 63n;
-/** For byte values at each of eight places: the lower halves, then the upper halves. */
-var tables;
-function makeTables() {
-	const made = /* @__PURE__ */ new Int32Array(4096);
-	for (let value = 0; value < 256; value++) {
-		let crc = BigInt(value);
-		for (let bit = 0; bit < 64; bit++) {
-			if (bit % 8 === 0 && bit > 0) keep(bit / 8 - 1, value, crc);
-			crc = crc & 1n ? crc >> 1n ^ POLYNOMIAL : crc >> 1n;
-		}
-		keep(7, value, crc);
+// src/core/sending.ts
+/** Sends the missing bytes of one upload in chunks, as the plan says. */
+/** Chunks in flight at once, if the server does not say. */
+var CONCURRENCY = 4;
+var Sending = class {
+	context;
+	opened;
+	readStatus;
+	plan;
+	/** `readStatus`: reads the status of the upload, and waits while the upload is queued. */
+	constructor(context, opened, readStatus) {
+		this.context = context;
+		this.opened = opened;
+		this.readStatus = readStatus;
+		const { options, reporter, retrying, size, source } = context;
+		const missing = gaps(opened.received, source.size);
+		const allowed = opened.concurrency ?? CONCURRENCY;
+		const concurrency = Math.max(Math.min(options.concurrency ?? allowed, allowed), 1);
+		this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff);
+		reporter.where = this.plan;
+		reporter.chunkSize = size.now;
 	}
-	return made;
-	function keep(place, value, crc) {
-		made[place * 256 + value] = Number(crc & 4294967295n);
-		made[(8 + place) * 256 + value] = Number(crc >> 32n);
-	}
-}
-/** Of `data` put behind bytes whose CRC is `crc`. */
-function crc64(data, crc = 0n) {
-	const t = tables ??= makeTables();
-	let low = ~Number(crc & 4294967295n);
-	let high = ~Number(crc >> 32n);
-	const steps = data.length - data.length % 8;
-	let at = 0;
-	for (; at < steps; at += 8) {
-		const a = low ^ (data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24);
-		const b = high ^ (data[at + 4] | data[at + 5] << 8 | data[at + 6] << 16 | data[at + 7] << 24);
-		const p = 1792 + (a & 255);
-		const q = 1536 + (a >>> 8 & 255);
-		const r = 1280 + (a >>> 16 & 255);
-		const s = 1024 + (a >>> 24);
-		const u = 768 + (b & 255);
-		const v = 512 + (b >>> 8 & 255);
-		const w = 256 + (b >>> 16 & 255);
-		const x = b >>> 24;
-		low = t[p] ^ t[q] ^ t[r] ^ t[s] ^ t[u] ^ t[v] ^ t[w] ^ t[x];
-		high = t[2048 + p] ^ t[2048 + q] ^ t[2048 + r] ^ t[2048 + s] ^ t[2048 + u] ^ t[2048 + v] ^ t[2048 + w] ^ t[2048 + x];
-	}
-	for (; at < data.length; at++) {
-		const index = (low ^ data[at]) & 255;
-		low = (low >>> 8 | high << 24) ^ t[index];
-		high = high >>> 8 ^ t[2048 + index];
-	}
-	return BigInt(~high >>> 0) << 32n | BigInt(~low >>> 0);
-}
-/** The CRC of two neighbours, from theirs; `secondLength` in bytes. */
-function combine(first, second, secondLength) {
-	let power = TOP >> 8n;
-	for (let left = secondLength; left > 0; left = Math.floor(left / 2)) {
-		if (left % 2) first = multiply(first, power);
-		power = multiply(power, power);
-	}
-	return first ^ second;
-}
-/** Of polynomials, modulo the CRC's own; the highest bit stands for x to the power of 0. */
-function multiply(a, b) {
-	let product = 0n;
-	for (let bit = TOP; bit; bit >>= 1n) {
-		if (a & bit) product ^= b;
-		b = b & 1n ? b >> 1n ^ POLYNOMIAL : b >> 1n;
-	}
-	return product;
-}
-/** As in RFC 9530's fields, under Amazon's name for it. */
-function renderDigest(crc) {
-	let bytes = "";
-	for (let shift = 56n; shift >= 0n; shift -= 8n) bytes += String.fromCharCode(Number(crc >> shift & 255n));
-	return `crc64nvme=:${btoa(bytes)}:`;
-}
-/** What was read of a file: neighbours are one. */
-var Parts = class {
-	parts = [];
-	/** One that overlaps what is there is left out: its bytes are known, or will be read again. */
-	add({ range: [start, end], crc }) {
-		const parts = this.parts;
-		let at = parts.findIndex((part) => part.range[1] > start);
-		if (at < 0) at = parts.length;
-		if (start >= end || (parts[at]?.range[0] ?? Infinity) < end) return;
-		parts.splice(at, 0, {
-			range: [start, end],
-			crc
-		});
-		if (parts[at + 1]?.range[0] === end) this.joinNext(at);
-		if (parts[at - 1]?.range[1] === start) this.joinNext(at - 1);
-	}
-	/** The bytes of a file of this length that were not read yet. */
-	missing(length) {
-		return gaps(this.parts.map((part) => part.range), length);
-	}
-	/** Of the first part: the whole file, when nothing is missing. */
-	get crc() {
-		return this.parts[0]?.crc ?? 0n;
-	}
-	joinNext(at) {
-		const [one, next] = this.parts.splice(at, 2);
-		const crc = combine(one.crc, next.crc, next.range[1] - next.range[0]);
-		this.parts.splice(at, 0, {
-			range: [one.range[0], next.range[1]],
-			crc
-		});
-	}
-};
-// src/core/retrying.ts
-/** Seconds of trying to reach a server that has not answered yet: the address may be wrong. */
-var FIRST_ANSWER = 30;
-var Retrying = class {
-	world;
-	control;
-	budget;
-	onTrouble;
-	patience;
-	/** Whether it is Wherry that answers at this address. */
-	isKnown = false;
-	/** `budget`: seconds without progress; `onTrouble` hears of each error, the pause being set. */
-	constructor(world, control, budget, onTrouble) {
-		this.world = world;
-		this.control = control;
-		this.budget = budget;
-		this.onTrouble = onTrouble;
-		this.patience = new Patience(Math.min(FIRST_ANSWER, budget));
-	}
-	/** Seconds until something may be sent. */
-	get pause() {
-		return Math.max(this.patience.until - this.world.now(), 0);
-	}
-	/**
-	 * What `call` gives. Throws what repeating cannot mend, `Aborted` and `Paused`.
-	 *
-	 * `isProgress`: that it gets through ends the trouble.
-	 */
-	async ask(verb, call, isProgress = true) {
-		const { patience, control, world } = this;
-		for (;;) {
-			await control.sleep(this.pause, () => this.pause === 0);
-			const began = world.now();
-			try {
-				const answer = await call();
-				this.isKnown = true;
-				patience.budget = this.budget;
-				if (isProgress) patience.progressed(began);
-				return answer;
-			} catch (error) {
-				control.check();
-				if (!(error instanceof UploadFailure)) throw error;
-				const next = whatNext(error, verb);
-				if (error instanceof UnexpectedAnswer && !this.isKnown || next !== "wait" && next !== "retry") throw error;
-				if (next === "wait") patience.waits(error, world.now());
-				else patience.failed(error, began, world.now(), world.jitter());
-				if (error.code !== "busy") this.onTrouble(error);
+	/** The digest of the whole file; null if another client has sent the rest of it. */
+	async send() {
+		const { control, environment, parts, retrying, source } = this.context;
+		const { plan } = this;
+		this.context.report("sending");
+		const check = () => control.check();
+		const unread = overlap(parts.missing(source.size), plan.safe);
+		const reading = source.digestRest(parts, unread, check);
+		reading.catch(() => void 0);
+		const flying = /* @__PURE__ */ new Set();
+		let failure;
+		const fly = (chunk) => {
+			const flight = this.sendChunk(chunk).catch((error) => void (failure ??= error)).finally(() => {
+				flying.delete(flight);
+				control.wake();
+			});
+			flying.add(flight);
+		};
+		try {
+			while (!plan.isDone) {
+				if (failure) throw failure;
+				check();
+				if (plan.mustLook && !flying.size) {
+					const seen = await this.readStatus();
+					if (isBrought(seen)) return null;
+					const refused = plan.looked(seen.received);
+					if (refused) this.context.noteRefused(refused);
+				}
+				const now = environment.now();
+				const chunk = plan.next(now);
+				const pause = retrying.backoff.until - now;
+				if (chunk) fly(chunk);
+				else if (!plan.isDone) await control.rest(pause > 0 ? pause : Infinity);
 			}
+			if (failure) throw failure;
+		} catch (error) {
+			control.endChunks();
+			await Promise.all(flying);
+			control.check();
+			if (nextAfter(error, "chunk") === "complete") return null;
+			throw error;
+		}
+		await reading;
+		await source.digestRest(parts, parts.missing(source.size), check);
+		return parts.crc;
+	}
+	async sendChunk(chunk) {
+		const { control, environment, parts, reporter, retrying, source, wire } = this.context;
+		const { backoff } = retrying;
+		const { plan } = this;
+		const signal = control.halt;
+		let flown = 0;
+		try {
+			const part = await source.digest(chunk.range);
+			if (environment.now() < backoff.until) return plan.tookBack(chunk);
+			if (!backoff.inTrouble) this.context.report("sending");
+			else this.context.report(reporter.state, {
+				...reporter.stateDetails,
+				retryAfter: null
+			});
+			chunk.began = environment.now();
+			const missing = await wire.chunk(this.opened.uploadId, source.slice(chunk.range), part, signal, (loaded) => {
+				reporter.noteSent(loaded - flown);
+				flown = loaded;
+			});
+			plan.passed(chunk, environment.now());
+			plan.learned(missing);
+			parts.add(part);
+			if (!backoff.inTrouble) this.context.report("sending");
+		} catch (error) {
+			await this.chunkFailed(chunk, error);
+		} finally {
+			reporter.noteAnswered(flown);
+			reporter.chunkSize = plan.size.now;
 		}
 	}
+	async chunkFailed(chunk, error) {
+		const { context, plan } = this;
+		if (!(error instanceof UploadFailure)) throw error;
+		plan.tookBack(chunk);
+		if (error instanceof Aborted) return;
+		if (error instanceof ConnectionLost) await context.source.checkReadable();
+		const { environment } = context;
+		if (plan.failed(chunk, error, environment.now(), environment.jitter())) context.noteRefused(chunk.range[1] - chunk.range[0]);
+		if (!(error instanceof TooLarge)) context.reportTrouble(error);
+	}
 };
-// src/core/turns.ts
+// src/core/tabs.ts
 /**
- * Two tabs with the same file: one sends, the others watch and take over when it ends.
+ * Two tabs with the same file: one sends, the others watch, and one of them takes over when it ends.
  *
- * Rule 1: without locks (plain http, old browsers) everybody sends, which is slower and
- * as right: the server keeps the first of two bytes.
+ * Rule 1: without locks (plain http, old browsers) every tab sends. This is slower and just as
+ * correct: the server keeps the first of two bytes.
  */
 /**
- * What `send` gives, once nobody else holds `name`; or what `watch` finds out while somebody
- * does. `watch` gives null when it sees that it is `isOurTurn()`; `wake` is called then.
+ * Calls `send` while holding the lock `name`, and `watch` while another tab holds it.
+ *
+ * `watch` returns the result of the other tab, or null as soon as `holdsLock()`; then `send` is
+ * called. `wake` is called when this tab gets the lock.
  */
-async function takingTurns(locks, name, send, watch, wake) {
+async function sendFromOneTab(locks, name, send, watch, wake) {
 	if (!locks) return send();
 	let isFirst = false;
 	try {
@@ -936,58 +1085,43 @@ async function takingTurns(locks, name, send, watch, wake) {
 }
 // src/core/run.ts
 /**
- * One upload from its first request to its last: the plan, put into action.
+ * One upload from its first request to its last.
  *
- * Rule 1: the algorithm is `plan.ts`'s. This file only reads, sends, waits and tells.
+ * Rule 1: the algorithm is in `plan.ts`. This file only reads, sends, waits and reports.
  *
- * Rule 2: ending it at any line, also by closing the page, loses nothing that was
- * acknowledged: `init` with the same fingerprint finds the upload again.
+ * Rule 2: an end at any line, also a closed page, loses nothing that was acknowledged:
+ * `init` with the same fingerprint finds the upload again.
  */
-var CONCURRENCY = 4;
+/** How often the server may lack bytes that it has acknowledged, until the upload fails. */
 var ROUNDS = 3;
-var PATIENCE = 300;
 var Run = class {
-	world;
-	wire;
-	source;
-	size;
-	options;
-	teller;
-	control;
+	context;
 	uploadId = null;
-	retrying;
-	/** Whether the upload is this run's, not only an earlier one's. */
+	/** Whether this run has opened the upload, and not only an earlier one. */
 	isOpened = false;
-	/** What was read of the file. */
-	parts = new Parts();
-	constructor(world, wire, source, size, options, teller, control) {
-		this.world = world;
-		this.wire = wire;
-		this.source = source;
-		this.size = size;
-		this.options = options;
-		this.teller = teller;
-		this.control = control;
-		const budget = options.patience ?? PATIENCE;
-		this.retrying = new Retrying(world, control, budget, (error) => this.tellTrouble(error));
+	constructor(context) {
+		this.context = context;
 	}
 	/** The network is back. */
 	online() {
-		this.retrying.patience.online();
-		this.control.wake();
+		this.context.retrying.backoff.online();
+		this.context.control.wake();
 	}
 	/** Whether the file is small enough to be sent in one request first. */
 	get isSmall() {
-		return this.source.size <= Math.max(this.wire.isSameOrigin ? this.size.now : 0, this.size.passed);
+		const { size, source, wire } = this.context;
+		return source.size <= Math.max(wire.isSameOrigin ? size.now : 0, size.passed);
 	}
 	/**
-	 * Send the whole file at once. `mayBeCut`: null, where it did not get through and chunks may.
+	 * Send the whole file in one request.
 	 *
-	 * Throws `AnswerLost` where the upload may be complete without our knowing.
+	 * Null if the request did not get through, chunks may, and `orChunks` allows them. Throws
+	 * `AnswerLost` if the upload may be complete without a way to find out.
 	 */
-	async inOneRequest(mayBeCut) {
-		const { control, source, size, teller, world } = this;
-		this.tell("starting");
+	async inOneRequest(orChunks) {
+		const { context } = this;
+		const { control, environment, reporter, size, source, wire } = context;
+		context.report("starting");
 		await source.checkReadable();
 		control.check();
 		let flown = 0;
@@ -995,14 +1129,14 @@ var Run = class {
 		const onSent = (loaded, total) => {
 			const bytes = total ? Math.floor(loaded / total * source.size) : 0;
 			isOut = loaded >= total;
-			teller.noteSent(bytes - flown);
+			reporter.noteSent(bytes - flown);
 			flown = bytes;
 		};
-		this.tell("sending");
-		const began = world.now();
+		context.report("sending");
+		const began = environment.now();
 		let done;
 		try {
-			done = await this.wire.whole(source, control.halt, onSent);
+			done = await wire.whole(source, control.halt, onSent);
 		} catch (error) {
 			control.check();
 			const next = nextAfter(error, "upload");
@@ -1013,21 +1147,21 @@ var Run = class {
 			if (error instanceof ConnectionLost) {
 				await source.checkReadable();
 				if (isOut) throw new AnswerLost(error);
-				size.noteFailed(source.size, world.now() - began);
-				if (error.code === "connection-lost" && size.noteSuspected(source.size)) this.noteRefused(source.size);
+				size.noteFailed(source.size, environment.now() - began);
+				if (error.code === "connection-lost" && size.noteSuspected(source.size)) context.noteRefused(source.size);
 			} else if (next === "smaller") {
 				if (error instanceof TooLarge) {
 					size.noteRefused(source.size);
-					this.noteRefused(source.size);
+					context.noteRefused(source.size);
 				}
 			} else throw error;
-			if (!mayBeCut) throw error;
+			if (!orChunks) throw error;
 			return null;
 		} finally {
-			teller.noteAnswered(flown);
+			reporter.noteAnswered(flown);
 		}
-		size.notePassed(source.size, world.now() - began);
-		teller.where = {
+		size.notePassed(source.size, environment.now() - began);
+		reporter.where = {
 			safe: gaps([], source.size),
 			sending: [],
 			bytesSafe: source.size
@@ -1035,12 +1169,14 @@ var Run = class {
 		this.uploadId = done.uploadId;
 		return this.finish(done.state === "complete" ? done : await this.complete(done.uploadId, null));
 	}
-	/** Send what the server does not have yet, and complete. */
+	/** Send the bytes that the server lacks, and complete the upload. */
 	async inChunks() {
-		this.tell("starting");
-		const fingerprint = this.options.fingerprint || await this.source.fingerprint();
-		return takingTurns(this.world.locks(), `wherry ${this.wire.endpoint} ${fingerprint}`, () => this.bringOnceMore(fingerprint), (isOurTurn) => this.watch(fingerprint, isOurTurn), () => this.control.wake());
+		const { control, environment, options, source, wire } = this.context;
+		this.context.report("starting");
+		const fingerprint = options.fingerprint || await source.fingerprint();
+		return sendFromOneTab(environment.locks(), `wherry ${wire.endpoint} ${fingerprint}`, () => this.bringOnceMore(fingerprint), (holdsLock) => this.watch(fingerprint, holdsLock), () => control.wake());
 	}
+	/** Brings the file, and begins anew once if the upload has expired meanwhile. */
 	async bringOnceMore(fingerprint) {
 		try {
 			return await this.bring(fingerprint);
@@ -1055,7 +1191,7 @@ var Run = class {
 		if (opened.state === "complete") return this.finish(opened);
 		for (let round = 0; round < ROUNDS; round++) {
 			const crc = await this.send(opened);
-			await this.source.checkReadable();
+			await this.context.source.checkReadable();
 			try {
 				return this.finish(await this.complete(opened.uploadId, crc));
 			} catch (error) {
@@ -1068,10 +1204,16 @@ var Run = class {
 				received: seen.received
 			};
 		}
-		throw new ServerFailed("The server misses again and again what it has acknowledged.", { code: "bytes-missing" });
+		throw new ServerFailed("The server repeatedly lacks bytes that it has acknowledged.", { code: "bytes-missing" });
+	}
+	/** The digest of the whole file; null if there is nothing to send any more. */
+	async send(opened) {
+		if (opened.state !== "receiving") return null;
+		const readStatus = async () => this.waitInQueue(await this.status(opened.uploadId, false));
+		return new Sending(this.context, opened, readStatus).send();
 	}
 	async init(fingerprint) {
-		const { source, options } = this;
+		const { control, options, retrying, source, wire } = this.context;
 		const facts = {
 			filename: source.name,
 			size: source.size,
@@ -1080,13 +1222,13 @@ var Run = class {
 			metadata: options.metadata,
 			fingerprint
 		};
-		const opened = await this.retrying.ask("init", () => this.wire.init(facts, this.control.end));
+		const opened = await retrying.ask("init", () => wire.init(facts, control.end));
 		this.uploadId = opened.uploadId;
 		this.isOpened = true;
-		this.control.check();
+		control.check();
 		return opened;
 	}
-	/** The upload as it is, after a pause or an end of ours; null where one is to be begun. */
+	/** The status of the upload after a pause or a failure; null if there is none to continue. */
 	async known() {
 		const { uploadId } = this;
 		if (!uploadId) return null;
@@ -1101,198 +1243,94 @@ var Run = class {
 		}
 	}
 	status(uploadId, isProgress = true) {
-		const call = () => this.wire.status(uploadId, this.control.end);
-		return this.retrying.ask("status", call, isProgress);
+		const { control, retrying, wire } = this.context;
+		return retrying.ask("status", () => wire.status(uploadId, control.end), isProgress);
 	}
 	async open(fingerprint) {
+		const { size } = this.context;
 		const known = await this.known();
 		if (known && isBrought(known)) return known;
 		let opened = await this.init(fingerprint);
 		while (opened.isWaiting) {
-			const seen = await this.standInLine(opened);
+			const seen = await this.waitInQueue(opened);
 			if (isBrought(seen)) return seen;
 			opened = await this.init(fingerprint);
 		}
-		this.size.offered(opened.chunkSize ?? this.size.preferred, Math.max(FLOOR, opened.minChunk ?? 0));
+		size.offered(opened.chunkSize ?? size.preferred, Math.max(FLOOR, opened.minChunk ?? 0));
 		return opened;
 	}
-	/** The upload as it is when it waits no more. */
-	async standInLine(seen) {
+	/** Waits until the upload has left the queue. Returns its status then. */
+	async waitInQueue(seen) {
 		const { uploadId } = seen;
 		while (seen.isWaiting) {
 			const pause = pauseOf(seen);
-			this.tell("waiting", {
+			this.context.report("waiting", {
 				position: seen.position,
 				retryAfter: pause
 			});
-			await this.control.sleep(pause);
+			await this.context.control.sleep(pause);
 			seen = await this.status(uploadId);
 		}
 		checkNotGone(seen);
 		return seen;
 	}
-	/** The whole file's digest; null where another client has brought the rest of it. */
-	async send(opened) {
-		if (opened.state !== "receiving") return null;
-		const { source, control, teller, retrying, world } = this;
-		const missing = gaps(opened.received, source.size);
-		const allowed = opened.concurrency ?? CONCURRENCY;
-		const concurrency = Math.max(Math.min(this.options.concurrency ?? allowed, allowed), 1);
-		const plan = new Plan(source.size, missing, this.size, concurrency, retrying.patience);
-		teller.where = plan;
-		teller.chunkSize = this.size.now;
-		this.tell("sending");
-		const check = () => control.check();
-		const unread = overlap(this.parts.missing(source.size), plan.safe);
-		const reading = source.digestRest(this.parts, unread, check);
-		reading.catch(() => void 0);
-		const flying = /* @__PURE__ */ new Set();
-		let failure;
-		const fly = (chunk) => {
-			const flight = this.sendChunk(plan, opened.uploadId, chunk).catch((error) => void (failure ??= error)).finally(() => {
-				flying.delete(flight);
-				control.wake();
-			});
-			flying.add(flight);
-		};
-		try {
-			while (!plan.isDone) {
-				if (failure) throw failure;
-				check();
-				if (plan.mustLook && !flying.size) {
-					const seen = await this.standInLine(await this.status(opened.uploadId, false));
-					if (isBrought(seen)) return null;
-					const refused = plan.looked(seen.received);
-					if (refused) this.noteRefused(refused);
-				}
-				const now = world.now();
-				const chunk = plan.next(now);
-				const pause = retrying.patience.until - now;
-				if (chunk) fly(chunk);
-				else if (!plan.isDone) await control.rest(pause > 0 ? pause : Infinity);
-			}
-			if (failure) throw failure;
-		} catch (error) {
-			control.endChunks();
-			await Promise.all(flying);
-			control.check();
-			if (nextAfter(error, "chunk") === "complete") return null;
-			throw error;
-		}
-		await reading;
-		await source.digestRest(this.parts, this.parts.missing(source.size), check);
-		return this.parts.crc;
-	}
-	async sendChunk(plan, uploadId, chunk) {
-		const { source, teller, control, world } = this;
-		const signal = control.halt;
-		let flown = 0;
-		try {
-			const part = await source.digest(chunk.range);
-			if (world.now() < this.retrying.patience.until) return plan.tookBack(chunk);
-			if (!this.retrying.patience.inTrouble) this.tell("sending");
-			else this.tell(teller.state, {
-				...teller.news,
-				retryAfter: null
-			});
-			chunk.began = world.now();
-			const missing = await this.wire.chunk(uploadId, source.slice(chunk.range), part, signal, (loaded) => {
-				teller.noteSent(loaded - flown);
-				flown = loaded;
-			});
-			plan.passed(chunk, world.now());
-			plan.learned(missing);
-			this.parts.add(part);
-			if (!this.retrying.patience.inTrouble) this.tell("sending");
-		} catch (error) {
-			await this.chunkFailed(plan, chunk, error);
-		} finally {
-			teller.noteAnswered(flown);
-			teller.chunkSize = plan.size.now;
-		}
-	}
-	async chunkFailed(plan, chunk, error) {
-		if (!(error instanceof UploadFailure)) throw error;
-		plan.tookBack(chunk);
-		if (error instanceof Aborted) return;
-		if (error instanceof ConnectionLost) await this.source.checkReadable();
-		if (plan.failed(chunk, error, this.world.now(), this.world.jitter())) this.noteRefused(chunk.range[1] - chunk.range[0]);
-		if (!(error instanceof TooLarge)) this.tellTrouble(error);
-	}
 	async complete(uploadId, crc) {
+		const { control, retrying, wire } = this.context;
 		for (;;) {
-			this.tell("completing");
-			const done = await this.retrying.ask("complete", () => this.wire.complete(uploadId, crc, this.control.end));
+			this.context.report("completing");
+			const done = await retrying.ask("complete", () => wire.complete(uploadId, crc, control.end));
 			if (done.state === "complete") return done;
-			await this.control.sleep(pauseOf(done));
+			await control.sleep(pauseOf(done));
 		}
 	}
-	/** Another tab sends this file: show how far it is. Null when it is our turn to go on. */
-	async watch(fingerprint, isOurTurn) {
-		const { teller } = this;
+	/** Another tab sends this file: report its progress. Null when it is up to this tab to send. */
+	async watch(fingerprint, holdsLock) {
+		const { context } = this;
+		const { control, reporter } = context;
 		for (;;) {
 			const seen = await this.known() ?? await this.init(fingerprint);
 			if (seen.state === "complete") return this.finish(seen);
 			const bytesSafe = bytesIn(seen.received);
-			teller.noteSpeed(Math.max(bytesSafe - teller.where.bytesSafe, 0));
-			teller.where = {
+			reporter.noteSpeed(Math.max(bytesSafe - reporter.where.bytesSafe, 0));
+			reporter.where = {
 				safe: seen.received,
 				sending: [],
 				bytesSafe
 			};
 			const problem = "Another tab is sending this file.";
-			if (seen.isWaiting) this.tell("waiting", {
+			if (seen.isWaiting) context.report("waiting", {
 				position: seen.position,
 				problem
 			});
-			else this.tell(seen.state === "completing" ? "completing" : "sending", { problem });
-			if (isOurTurn()) return null;
-			await this.control.sleep(pauseOf(seen), isOurTurn);
+			else context.report(seen.state === "completing" ? "completing" : "sending", { problem });
+			if (holdsLock()) return null;
+			await control.sleep(pauseOf(seen), holdsLock);
 		}
 	}
 	finish(done) {
-		const { size } = this.source;
-		this.teller.where = {
+		const { reporter, source } = this.context;
+		const { size } = source;
+		reporter.where = {
 			safe: size ? [[0, size]] : [],
 			sending: [],
 			bytesSafe: size
 		};
-		this.tell("done");
+		this.context.report("done");
 		return done.result;
 	}
-	/** What is known of the way is kept, whichever request has found it out. */
-	noteRefused(size) {
-		this.teller.refusedSize = size;
-		this.world.limits.set(this.wire.endpoint, this.size.now);
-	}
-	tell(state, news = {}) {
-		if (this.control.isCancelled && state !== "done") return;
-		this.teller.tell(this.control.isPaused && state !== "done" ? "paused" : state, news);
-	}
-	tellTrouble(error) {
-		this.tell(error instanceof NoRoom ? "waiting" : "retrying", {
-			retryAfter: this.retrying.pause,
-			position: typeof error.facts["position"] === "number" ? error.facts["position"] : null,
-			problem: error.message
-		});
-	}
 };
-/** Null where it is not the server's, nor the way's. */
-function nextAfter(error, verb) {
-	return error instanceof UploadFailure ? whatNext(error, verb) : null;
-}
 // src/core/source.ts
 /**
  * The file that is being sent.
  *
- * Rule 1: it is never in memory whole: at most `STEP` bytes of it at once, to digest
- * them. What goes out are slices, which the browser reads by itself.
+ * Rule 1: at most `STEP` bytes of it are in memory at once, for the digest. Requests get slices,
+ * which the browser reads by itself.
  *
- * Rule 2: the fingerprint finds the same upload again after a reload without any state
- * on this side. It is made from name, size, time of change and samples of the content,
- * so a changed file does not go on in another's upload.
+ * Rule 2: the fingerprint finds the same upload again after a reload, without any stored state.
+ * It is made of the name, the size, the time of the last change and samples of the content, so a
+ * changed file never continues the upload of the old one.
  */
-/** Changes whenever the fingerprint is made in another way. */
+/** Changes when the fingerprint is made differently. */
 var FINGERPRINT_VERSION = "j1";
 var SAMPLES = 8;
 var SAMPLE_SIZE = 65536;
@@ -1320,14 +1358,14 @@ var Source = class {
 			crc
 		};
 	}
-	/** Reads what is missing in `parts`. Throws `FileChanged`, and what `check` throws. */
+	/** Reads the ranges that `parts` lacks. Throws `FileChanged`, and what `check` throws. */
 	async digestRest(parts, missing, check) {
 		for (const [start, end] of missing) for (let at = start; at < end; at += STEP) {
 			check();
 			parts.add(await this.digest([at, Math.min(at + STEP, end)]));
 		}
 	}
-	/** Throws `FileChanged` where the file is not what was chosen. */
+	/** Throws `FileChanged` if the file is not the one that was chosen. */
 	async checkReadable() {
 		if (this.size) await this.read([this.size - 1, this.size]);
 	}
@@ -1358,21 +1396,21 @@ var Source = class {
 	}
 };
 function unreadable(cause) {
-	return new FileChanged("The file cannot be read any more: it was changed, moved or deleted.", {
+	return new FileChanged("The file can no longer be read: it was changed, moved or deleted.", {
 		code: "file-changed",
 		hint: "Choose the file again.",
 		cause
 	});
 }
-// src/core/teller.ts
+// src/core/progress.ts
 /** Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`. */
 var WINDOW = 10;
 var SHORTEST = .2;
-/** So many seconds in which nothing moves are part of the speed. */
+/** A standstill longer than this (seconds) lowers the speed. */
 var STILL = 2;
-/** Progress is told at every change of state, and else at most so often (seconds). */
-var TELL_EVERY = .05;
-var Teller = class {
+/** Without a change of state, progress is reported at most this often (seconds). */
+var REPORT_INTERVAL = .05;
+var ProgressReporter = class {
 	total;
 	now;
 	onProgress;
@@ -1384,14 +1422,14 @@ var Teller = class {
 	chunkSize = null;
 	refusedSize = null;
 	state = "starting";
-	news = {};
+	stateDetails = {};
 	/** When the next try is due. */
 	dueAt = null;
-	/** Sent and not answered yet, and sent in all: whatever becomes of it. */
+	/** Bytes sent without an answer so far, and all bytes sent, also those sent twice. */
 	flying = 0;
 	sent = 0;
 	noted = [];
-	toldAt = -Infinity;
+	reportedAt = -Infinity;
 	percent = 0;
 	constructor(total, now, onProgress) {
 		this.total = total;
@@ -1401,31 +1439,31 @@ var Teller = class {
 	noteSent(bytes) {
 		this.flying += bytes;
 		this.noteSpeed(Math.max(bytes, 0));
-		this.tell(this.state, this.news);
+		this.report(this.state, this.stateDetails);
 	}
-	/** Bytes that somebody sends, to tell the speed. */
+	/** Count bytes for the speed, whichever tab sends them. */
 	noteSpeed(bytes) {
 		const now = this.now();
 		this.sent += bytes;
-		if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= TELL_EVERY) this.noted.push([now, this.sent]);
+		if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= REPORT_INTERVAL) this.noted.push([now, this.sent]);
 		while (this.noted[0] && this.noted[0][0] < now - WINDOW) this.noted.shift();
 	}
-	/** Time has passed: what is counted down, or stands still, is to be seen. */
+	/** Once a second: countdowns and a standstill become visible. */
 	tick() {
-		this.tell(this.state, this.news);
+		this.report(this.state, this.stateDetails);
 	}
-	/** So many of the bytes on their way have their answer, whatever it is. */
+	/** A request that has sent this many bytes has ended, whatever its answer. */
 	noteAnswered(bytes) {
 		this.flying -= bytes;
 	}
-	tell(state, news = {}) {
+	report(state, about = {}) {
 		const now = this.now();
-		const isNew = state !== this.state || this.toldAt === -Infinity;
+		const isNew = state !== this.state || this.reportedAt === -Infinity;
 		this.state = state;
-		if (news !== this.news) this.dueAt = news.retryAfter == null ? null : now + news.retryAfter;
-		this.news = news;
-		if (!isNew && (state === "cancelled" || now - this.toldAt < TELL_EVERY)) return;
-		this.toldAt = now;
+		if (about !== this.stateDetails) this.dueAt = about.retryAfter == null ? null : now + about.retryAfter;
+		this.stateDetails = about;
+		if (!isNew && (state === "cancelled" || now - this.reportedAt < REPORT_INTERVAL)) return;
+		this.reportedAt = now;
 		const { details } = this;
 		const { bytesSent } = details;
 		const percent = this.total ? Math.round(bytesSent * 100 / this.total) : 0;
@@ -1454,13 +1492,13 @@ var Teller = class {
 			sending,
 			speed,
 			secondsLeft: speed ? (this.total - bytesSent) / speed : null,
-			position: this.news.position ?? null,
+			position: this.stateDetails.position ?? null,
 			retryAfter: this.dueAt === null ? null : Math.max(this.dueAt - this.now(), 0),
 			refusedSize: this.refusedSize,
-			problem: this.news.problem ?? null
+			problem: this.stateDetails.problem ?? null
 		};
 	}
-	/** Whoever waits has no speed, and nothing is known of the time that is left. */
+	/** While an upload waits, it has no speed and no remaining time. */
 	get isMoving() {
 		return [
 			"sending",
@@ -1479,14 +1517,13 @@ var Teller = class {
 };
 // src/core/transport.ts
 /**
- * One HTTP request, by XMLHttpRequest: `fetch` does not tell how much of a body is out.
+ * One HTTP request, by XMLHttpRequest: `fetch` does not report how much of a body is sent.
  *
- * Rule 1: it resolves with whatever answer came, and rejects with `ConnectionLost` or
- * `Aborted`, nothing else.
+ * Rule 1: it resolves with any answer, and rejects with `ConnectionLost` or `Aborted` only.
  */
-/** A request fails after so many seconds in which nothing moved. */
+/** A request fails after this many seconds without progress. */
 var IDLE = 120;
-/** Where nobody tells what moves, a body may take its time: at so many bytes a second. */
+/** `fetch` reports no progress, so its time limit allows for this many bytes a second. */
 var SLOWEST = 32768;
 var send = (asked) => asked.credentials === "omit" || typeof XMLHttpRequest === "undefined" ? sendByFetch(asked) : sendByXhr(asked);
 function sendByXhr(asked) {
@@ -1565,7 +1602,7 @@ async function sendByFetch(asked) {
 		signal?.removeEventListener("abort", end);
 	}
 }
-/** What `promise` gives; `Aborted` as soon as `signal` says so, whatever becomes of it. */
+/** The value of `promise`; rejects with `Aborted` as soon as `signal` is aborted. */
 function unlessAborted(promise, signal) {
 	return new Promise((resolve, reject) => {
 		const abort = () => reject(new Aborted("The request was aborted."));
@@ -1578,10 +1615,10 @@ function sizeOf(body) {
 	return (body instanceof FormData ? [...body.values()] : [body ?? ""]).reduce((sum, part) => sum + (part instanceof Blob ? part.size : part.length), 0);
 }
 function lost(code) {
-	return new ConnectionLost(code === "timed-out" ? "The server took or said nothing for too long." : "There is no connection to the server, or it broke.", {
+	return new ConnectionLost(code === "timed-out" ? "The server did not respond for too long." : "The connection to the server failed.", {
 		code,
 		retryable: true,
-		hint: "Every acknowledged byte is safe; the same upload can go on later."
+		hint: "Every acknowledged byte is safe; the upload can continue later."
 	});
 }
 function fields(xhr) {
@@ -1594,7 +1631,7 @@ function fields(xhr) {
 }
 // src/core/wire.ts
 /**
- * One request each of the chunked API: no retries, no decisions.
+ * The requests of the chunked API, one method each: no retries, no decisions.
  *
  * Rule 1: after a 401 or 403 the function `headers` is called again and the request is sent
  * again, once. What was acknowledged before stays valid.
@@ -1625,9 +1662,9 @@ var Login = class {
 			return { ...typeof this.headers === "function" ? await this.headers() : this.headers };
 		} catch (cause) {
 			this.known = null;
-			throw new Unauthorized("The application gave no headers to log in with.", {
+			throw new Unauthorized("The application did not provide login headers.", {
 				code: "no-headers",
-				hint: "Log in and upload again: nothing that arrived is lost.",
+				hint: "Log in and upload again: what has arrived is kept.",
 				cause
 			});
 		}
@@ -1635,15 +1672,15 @@ var Login = class {
 };
 /** The requests of one upload. */
 var Wire = class {
-	world;
+	environment;
 	options;
 	endpoint;
 	isSameOrigin;
 	login;
 	/** The last request was refused. */
 	wasRefused = false;
-	constructor(world, options) {
-		this.world = world;
+	constructor(environment, options) {
+		this.environment = environment;
 		this.options = options;
 		this.endpoint = resolved((options.endpoint ?? "/api").replace(/\/+$/, ""));
 		this.isSameOrigin = isSameOrigin(this.endpoint);
@@ -1656,7 +1693,7 @@ var Wire = class {
 		const path = `/chunked-upload/${encodeURIComponent(uploadId)}`;
 		return parseUpload(await this.request("GET", path, {}, null, signal));
 	}
-	/** What the server still misses. */
+	/** Returns the ranges that the server still lacks. */
 	async chunk(uploadId, body, { range, crc }, signal, onSent) {
 		const headers = { "content-type": "application/octet-stream" };
 		if (this.isSameOrigin) headers["content-digest"] = renderDigest(crc);
@@ -1715,22 +1752,22 @@ var Wire = class {
 		const wasRefused = this.wasRefused && !(asked.body instanceof FormData);
 		this.wasRefused = false;
 		try {
-			const answer = await this.world.send(asked);
+			const answer = await this.environment.send(asked);
 			this.wasRefused = answer.status >= 400;
 			return answer;
 		} catch (error) {
 			if (wasRefused && error instanceof ConnectionLost && error.code === "connection-lost") return this.send(asked);
-			if (error instanceof ConnectionLost && !this.world.isOnline()) throw new ConnectionLost("There is no network.", {
+			if (error instanceof ConnectionLost && !this.environment.isOnline()) throw new ConnectionLost("The browser is offline.", {
 				code: "offline",
 				retryable: true,
-				hint: "It goes on when the network is back.",
+				hint: "The upload continues when the network is back.",
 				cause: error
 			});
 			throw error;
 		}
 	}
 };
-/** The endpoint as an absolute address. Throws `UploadFailure` where a browser has none. */
+/** The endpoint as an absolute address. Throws `UploadFailure` if the page has no such address. */
 function resolved(endpoint) {
 	if (typeof location === "undefined") return endpoint;
 	const bases = [
@@ -1742,16 +1779,16 @@ function resolved(endpoint) {
 		const { protocol, href } = new URL(endpoint, base);
 		if (/^https?:$/.test(protocol)) return href.replace(/\/+$/, "");
 	} catch {}
-	throw new UploadFailure("There is no upload server at this address.", {
+	throw new UploadFailure("The endpoint is not a web address.", {
 		code: "bad-endpoint",
-		hint: "Give the option `endpoint` as a whole address, like https://example.org/api."
+		hint: "Set the option `endpoint` to an absolute address, like https://example.org/api."
 	});
 }
 function isSameOrigin(endpoint) {
 	if (typeof location === "undefined") return true;
 	return new URL(endpoint).origin === globalThis.origin;
 }
-// src/core/world.ts
+// src/core/environment.ts
 var KEPT = "wherry-limit:";
 var browser = {
 	send,
@@ -1772,7 +1809,7 @@ var browser = {
 		return () => removeEventListener("online", act);
 	},
 	locks: () => typeof navigator === "undefined" ? null : navigator.locks ?? null,
-	ways: /* @__PURE__ */ new Map(),
+	paths: /* @__PURE__ */ new Map(),
 	limits: {
 		get(endpoint) {
 			try {
@@ -1789,13 +1826,13 @@ var browser = {
 	}
 };
 // src/core/upload.ts
-/** The four ways to upload a file: one request, chunks, whichever fits, and by hand. */
-/** A cancel waits so many seconds for requests on their way, and so many for its own answer. */
+/** The four paths to upload a file: one request, chunks, whichever fits, and by hand. */
+/** A cancel waits this long (seconds) for requests in flight, and as long for its own answer. */
 var CANCEL_WITHIN = 5;
 var CANCEL_AGAIN = .5;
-/** What holds for all uploads; each one's own options come before it. */
+/** Options for all uploads. The options of one upload take precedence. */
 var defaults = {};
-/** An upload in chunks: to start, pause, resume and cancel. */
+/** An upload in chunks, with `start`, `pause`, `resume` and `cancel`. */
 function createUpload(file, options = {}) {
 	return new OneUpload(file, options, "chunks");
 }
@@ -1806,14 +1843,14 @@ async function uploadVideo(file, onProgress, options = {}) {
 		...options
 	}, "whole").start();
 }
-/** Many small requests, however large the file and however narrow the way. */
+/** Many small requests, for files of any size and any limit on the size of a request. */
 async function uploadVideoChunked(file, onProgress, options = {}) {
 	return new OneUpload(file, {
 		onProgress,
 		...options
 	}, "chunks").start();
 }
-/** One ordinary request where the file is small, and chunks where it is not or is refused. */
+/** One ordinary request if the file is small; chunks if it is not, or if the request is refused. */
 async function smartUpload(file, onProgress, options = {}) {
 	return new OneUpload(file, {
 		onProgress,
@@ -1821,9 +1858,10 @@ async function smartUpload(file, onProgress, options = {}) {
 	}, "smart").start();
 }
 /**
- * For a page that goes away: pause it for good, and let go of its file.
+ * For a page or component that goes away: sends nothing more and releases the file.
  *
- * Its promise rejects with `Aborted`; what has arrived stays on the server, to be gone on with.
+ * `start()` rejects with `Aborted`. The server keeps what has arrived; an upload of the same file
+ * continues from there.
  */
 function leave(upload) {
 	upload.pause();
@@ -1831,16 +1869,16 @@ function leave(upload) {
 }
 var OneUpload = class {
 	how;
-	world;
+	environment;
 	options;
 	source;
-	teller;
+	reporter;
 	control;
 	run = null;
 	running = null;
-	constructor(file, options, how, world = browser) {
+	constructor(file, options, how, environment = browser) {
 		this.how = how;
-		this.world = world;
+		this.environment = environment;
 		if (typeof file?.arrayBuffer !== "function") throw new TypeError("The file is not a File or Blob.");
 		const own = Object.entries(options).filter(([, value]) => value !== void 0);
 		this.options = {
@@ -1849,11 +1887,11 @@ var OneUpload = class {
 		};
 		if (this.options.fingerprint === false) this.options.fingerprint = unique();
 		this.source = new Source(file, this.options.filename, this.options.contentType);
-		this.teller = new Teller(file.size, () => world.now(), this.options.onProgress);
-		this.control = new Control(world);
+		this.reporter = new ProgressReporter(file.size, () => environment.now(), this.options.onProgress);
+		this.control = new Control(environment);
 	}
 	get details() {
-		return this.teller.details;
+		return this.reporter.details;
 	}
 	get uploadId() {
 		return this.run?.uploadId ?? null;
@@ -1867,22 +1905,22 @@ var OneUpload = class {
 	}
 	pause() {
 		const { control } = this;
-		if (!this.running || control.isPaused || control.isCancelled || this.teller.state === "done") return;
+		if (!this.running || control.isPaused || control.isCancelled || this.reporter.state === "done") return;
 		control.pause();
-		this.teller.tell("paused");
+		this.reporter.report("paused");
 	}
 	resume() {
 		if (!this.control.isPaused) return;
 		this.control.resume();
 	}
 	async cancel() {
-		if (this.teller.state === "done") return;
+		if (this.reporter.state === "done") return;
 		if (this.running) {
 			this.end();
 			await this.running.catch(() => void 0);
 		} else {
 			await this.cancelOnServer();
-			this.teller.tell("cancelled");
+			this.reporter.report("cancelled");
 		}
 	}
 	leave() {
@@ -1893,19 +1931,20 @@ var OneUpload = class {
 	end(cause) {
 		if (this.control.isCancelled) return;
 		this.control.cancel(cause);
-		this.teller.tell("cancelled");
+		this.reporter.report("cancelled");
 		this.endSoon();
 	}
 	endSoon() {
 		const { control } = this;
-		this.world.after(CANCEL_WITHIN, () => control.endRequests());
+		this.environment.after(CANCEL_WITHIN, () => control.endRequests());
 	}
 	async go() {
-		const { world, options, teller } = this;
+		const { environment, options, reporter } = this;
 		const { signal } = options;
-		const control = this.control = new Control(world);
-		const wire = new Wire(world, options);
-		const run = new Run(world, wire, this.source, this.chunkSize(wire), options, teller, control);
+		const control = this.control = new Control(environment);
+		const wire = new Wire(environment, options);
+		const size = this.chunkSize(wire);
+		const run = new Run(new Context(environment, wire, this.source, size, options, reporter, control));
 		run.uploadId = this.uploadId;
 		this.run = run;
 		const abort = () => this.end(signal?.reason);
@@ -1920,7 +1959,7 @@ var OneUpload = class {
 				control.check();
 			}
 			if (error instanceof FileChanged) await this.cancelOnServer();
-			teller.tell("failed", { problem: error instanceof Error ? error.message : String(error) });
+			reporter.report("failed", { problem: error instanceof Error ? error.message : String(error) });
 			throw error;
 		} finally {
 			signal?.removeEventListener("abort", abort);
@@ -1928,8 +1967,8 @@ var OneUpload = class {
 	}
 	async send(run) {
 		for (;;) {
-			const stopListening = this.world.onOnline(() => run.online());
-			const stopTicking = this.world.every(1, () => this.teller.tick());
+			const stopListening = this.environment.onOnline(() => run.online());
+			const stopTicking = this.environment.every(1, () => this.reporter.tick());
 			try {
 				if (this.how === "whole" || this.how === "smart" && run.isSmall) {
 					const done = await run.inOneRequest(this.how === "smart");
@@ -1946,13 +1985,13 @@ var OneUpload = class {
 			run.online();
 		}
 	}
-	/** What it does not reach within its time expires by itself. */
+	/** An upload that the server cannot be asked to cancel in time expires by itself. */
 	async cancelOnServer() {
-		const { world, uploadId } = this;
+		const { environment, uploadId } = this;
 		if (!uploadId) return;
-		const wire = new Wire(world, this.options);
+		const wire = new Wire(environment, this.options);
 		const limit = new AbortController();
-		const stop = world.after(CANCEL_WITHIN, () => limit.abort());
+		const stop = environment.after(CANCEL_WITHIN, () => limit.abort());
 		try {
 			while (!limit.signal.aborted) {
 				try {
@@ -1960,17 +1999,17 @@ var OneUpload = class {
 				} catch (error) {
 					if (!(error instanceof UploadFailure) || !error.retryable) return;
 				}
-				await new Promise((resolve) => world.after(CANCEL_AGAIN, resolve));
+				await new Promise((resolve) => environment.after(CANCEL_AGAIN, resolve));
 			}
 		} finally {
 			stop();
 		}
 	}
 	chunkSize(wire) {
-		const { ways, limits } = this.world;
-		const way = ways.get(wire.endpoint) ?? unknownWay(limits.get(wire.endpoint));
-		ways.set(wire.endpoint, way);
-		const size = new ChunkSize(way);
+		const { paths, limits } = this.environment;
+		const path = paths.get(wire.endpoint) ?? unknownPath(limits.get(wire.endpoint));
+		paths.set(wire.endpoint, path);
+		const size = new ChunkSize(path);
 		if (this.options.chunkSize) size.preferred = this.options.chunkSize;
 		return size;
 	}

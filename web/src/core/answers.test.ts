@@ -61,8 +61,8 @@ describe('an answer', () => {
     "that is not Wherry's is no value: %s",
     (text) => {
       const answer = { status: 200, text, headers: {} }
-      expect(() => parseUpload(answer)).toThrow(/not one of Wherry's/)
-      expect(() => parseMissing(answer)).toThrow(/not one of Wherry's/)
+      expect(() => parseUpload(answer)).toThrow(/does not come from Wherry/)
+      expect(() => parseMissing(answer)).toThrow(/does not come from Wherry/)
     },
   )
 

@@ -2,9 +2,9 @@
  * What the server's answers mean: pure functions from an HTTP answer to a value or an error.
  *
  * Rule 1: an answer that is not Wherry's (a proxy's page, a login form, a wrong address)
- * is an error of its own, never a value with holes.
+ * is an error, never a value with missing fields.
  *
- * Rule 2: nothing depends on a header that a browser may hide across origins.
+ * Rule 2: nothing depends on a header that browsers may hide across origins.
  */
 
 import {
@@ -21,10 +21,10 @@ import {
 import type { Answer } from './transport'
 import type { Range, UploadResult } from './types'
 
-/** An upload as the server sees it; what only `init` says is null elsewhere. */
+/** The server's view of an upload. What only `init` gives is null elsewhere. */
 export interface Status {
   uploadId: string
-  /** In the waiting line, whatever its state is. */
+  /** Whether it is in the queue, whatever its state. */
   isWaiting: boolean
   state: string
   received: Range[]
@@ -64,14 +64,14 @@ export function parseUpload(answer: Answer): Status {
   }
 }
 
-/** What the server still misses, from its answer to a chunk. Throws `UnexpectedAnswer`. */
+/** The ranges that the server lacks, from its answer to a chunk. Throws `UnexpectedAnswer`. */
 export function parseMissing(answer: Answer): Range[] {
   const data = parseObject(answer)
   if (!isCount(data['received_bytes'])) throw unexpected(answer)
   return ranges(answer, data['missing'])
 }
 
-/** What may succeed later, where no problem document says so; 52x are Cloudflare's. */
+/** Whether a request may succeed later, if no problem document says so. 52x is Cloudflare's. */
 function isRetryable(status: number): boolean {
   return [408, 425, 429, 500, 502, 503, 504].includes(status) || (status >= 520 && status < 530)
 }
@@ -100,7 +100,7 @@ export function parseError(answer: Answer): UploadFailure {
       {
         ...more,
         status: 413,
-        hint: more.hint || "Upload in smaller chunks, or have the proxy's body limit raised.",
+        hint: more.hint || "Upload in smaller chunks, or ask for a higher limit on request bodies in the proxy.",
       },
     )
   }
@@ -108,30 +108,30 @@ export function parseError(answer: Answer): UploadFailure {
   const said = text(facts['detail']) || text(facts['title'])
   const is = (kind: typeof UploadFailure, message: string, hint = ''): UploadFailure =>
     new kind(said || message, { ...more, hint: more.hint || hint })
-  const login = 'Log in and upload again: nothing that arrived is lost.'
-  if (status === 401) return is(Unauthorized, 'The server wants another login.', login)
-  if (status === 403) return is(Unauthorized, 'The server refuses this to who is logged in.', login)
+  const login = 'Log in and upload again: what has arrived is kept.'
+  if (status === 401) return is(Unauthorized, 'The login is missing or has expired.', login)
+  if (status === 403) return is(Unauthorized, 'The logged-in user is not allowed to do this.', login)
   if (code === 'upload-gone' || code === 'upload-not-found')
     return is(UploadGone, 'The upload is gone.')
   const isFull = code
     ? ['no-room', 'waiting', 'disk-full'].includes(code)
     : [429, 503].includes(status) && wait !== null && more.retryable
   if (isFull) {
-    return is(NoRoom, 'There is no room at the moment.')
+    return is(NoRoom, 'The server is full at the moment.')
   }
   if (status === 507) return is(NoSpace, 'The server has no space for this file.')
   if (status === 404 || status === 405) {
     return is(
       Refused,
       'There is no upload server at this address.',
-      'Check the endpoint: it ends where /chunked-upload begins, most often in /api.',
+      'Check the endpoint: the part of the address before /chunked-upload, usually ending in /api.',
     )
   }
   if (status < 500) return is(Refused, 'The server refused the request.')
-  return is(ServerFailed, 'The server, or a proxy in front of it, failed.')
+  return is(ServerFailed, 'The server, or a proxy in front of it, has failed.')
 }
 
-/** Whether all of it has come, whoever brought it: `init` would begin a second one. */
+/** Whether every byte has arrived, from any client. `init` would begin a second upload then. */
 export function isBrought({ state }: Status): boolean {
   return state === 'completing' || state === 'complete'
 }
@@ -157,18 +157,18 @@ function parseObject(answer: Answer): Record<string, unknown> {
   try {
     data = JSON.parse(answer.text)
   } catch {
-    // Told below.
+    // Reported below.
   }
   if (!isObject(data)) throw unexpected(answer)
   return data
 }
 
 function unexpected(answer: Answer, retryable = true): UnexpectedAnswer {
-  return new UnexpectedAnswer("The answer is not one of Wherry's.", {
+  return new UnexpectedAnswer('The answer does not come from Wherry.', {
     code: 'unexpected-answer',
     status: answer.status,
     retryable,
-    hint: 'Check the endpoint, and whether the login has expired: a page may have come instead.',
+    hint: 'Check the endpoint, and whether the login has expired: the answer may be a login page.',
   })
 }
 
@@ -195,8 +195,8 @@ function ranges(answer: Answer, value: unknown): Range[] {
 }
 
 /**
- * RFC 9110 section 10.2.3: seconds, or a date. The body's own word comes before the header,
- * which proxies change and browsers hide.
+ * RFC 9110 section 10.2.3: seconds, or a date. The body takes precedence over the header, which
+ * proxies change and browsers hide.
  */
 function retryAfter(answer: Answer, facts: Record<string, unknown>): number | null {
   const said = facts['retry_after']

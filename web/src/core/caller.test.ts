@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { hasArrived, listened, lost, page, problem, someFile, STEP } from './testing/fake'
-import { failure, server, upload, world } from './testing/scene'
+import { failure, server, upload, environment } from './testing/scene'
 import type { UploadDetails } from './types'
 import { leave } from './upload'
 
@@ -37,8 +37,8 @@ describe('the caller', () => {
       const onProgress = (_: number, { state }: UploadDetails): void => void states.push(state)
       const aSecond = (): Promise<void> =>
         new Promise((resolve) => {
-          world.after(1, () => {
-            world.tick()
+          environment.after(1, () => {
+            environment.tick()
             resolve()
           })
         })
@@ -117,32 +117,32 @@ describe('the caller', () => {
       if (verb === 'chunk') one.pause()
     }
     const started = one.start()
-    while (world.listening) await new Promise((resolve) => setTimeout(resolve, 1))
+    while (environment.listening) await new Promise((resolve) => setTimeout(resolve, 1))
     expect(one.details.state).toBe('paused')
-    server.hold = async () => expect(world.listening).toBe(1)
+    server.hold = async () => expect(environment.listening).toBe(1)
     one.resume()
     await started
-    expect(world.listening).toBe(0)
+    expect(environment.listening).toBe(0)
   })
 
   test('that resumes does so at once, if the network came back during the pause', async () => {
     const one = upload(someFile(20 * STEP))
     server.trouble = ({ verb }) => {
       if (verb !== 'chunk') return null
-      world.online = false
+      environment.online = false
       return lost()
     }
     const started = one.start()
-    while (one.details.problem !== 'There is no network.')
+    while (one.details.problem !== 'The browser is offline.')
       await new Promise((resolve) => setTimeout(resolve, 1))
     one.pause()
-    while (world.listening) await new Promise((resolve) => setTimeout(resolve, 1))
+    while (environment.listening) await new Promise((resolve) => setTimeout(resolve, 1))
     server.trouble = () => null
-    world.comeBack()
-    const before = world.clock.now
+    environment.comeBack()
+    const before = environment.clock.now
     one.resume()
     await started
-    expect(world.clock.now).toBe(before)
+    expect(environment.clock.now).toBe(before)
   })
 
   test.each(['while it sends', 'while it is paused'])(
@@ -164,7 +164,7 @@ describe('the caller', () => {
         leave(one)
       }
       expect(await started).toMatchObject({ name: 'AbortError' })
-      expect([world.listening, signal.listening]).toEqual([0, 0])
+      expect([environment.listening, signal.listening]).toEqual([0, 0])
       expect(one.details.state).toBe('paused')
       expect(server.only.state).toBe('receiving')
       expect(server.verbs('cancel')).toEqual([])

@@ -1,28 +1,28 @@
 /**
- * Pause, resume and cancel of one upload, and its waiting.
+ * Pause, resume and cancel of one upload, and everything that waits in it.
  *
- * Rule 1: whoever sleeps or waits here is woken by each of them; whoever goes on after a
- * cancel gets `Aborted`, after a pause `Paused`.
+ * Rule 1: each of them wakes everything that sleeps or waits here. After a cancel, the woken
+ * code gets `Aborted`, after a pause `Paused`.
  */
 
 import { Aborted } from './errors'
-import type { World } from './world'
+import type { Environment } from './environment'
 
-/** Nothing is sent until `resumed()`; then it begins with asking how far it is. */
+/** Thrown out of a paused run. After `resumed()`, a new run begins by reading the status. */
 export class Paused extends Error {}
 
 export class Control {
   isPaused = false
-  /** Cancelled here alone: the upload stays on the server. */
+  /** Cancelled in this browser only: the upload stays on the server. */
   isLeft = false
-  /** Ends the chunks on their way: at a pause, and at the end. */
+  /** Aborts the chunks in flight, at a pause and at the end. */
   private halting = new AbortController()
-  /** Ends every request. */
+  /** Aborts every request. */
   private readonly ending = new AbortController()
   private cancelled: Aborted | null = null
   private readonly sleepers = new Set<() => void>()
 
-  constructor(private readonly world: World) {}
+  constructor(private readonly environment: Environment) {}
 
   get halt(): AbortSignal {
     return this.halting.signal
@@ -46,13 +46,13 @@ export class Control {
     this.wake()
   }
 
-  /** Small requests on their way are not ended: whether they opened an upload must be known. */
+  /** Small requests in flight are not aborted: their answer may hold the id of a new upload. */
   cancel(cause?: unknown): void {
     this.cancelled ??= new Aborted('The upload was cancelled.', { code: 'aborted', cause })
     this.endChunks()
   }
 
-  /** A cancel of which the server does not hear. */
+  /** Cancel in this browser only. */
   leave(): void {
     this.isLeft ||= !this.isCancelled
     this.cancel()
@@ -79,23 +79,23 @@ export class Control {
     if (this.isPaused) throw new Paused()
   }
 
-  /** Until `wake`, at most for so many seconds. Throws `Aborted`, `Paused`. */
+  /** Waits for `wake`, at most this many seconds. Throws `Aborted`, `Paused`. */
   async rest(seconds = Infinity): Promise<void> {
     this.check()
     await this.woken(seconds)
     this.check()
   }
 
-  /** For so many seconds, or until `isOver()`. Throws `Aborted`, `Paused`. */
+  /** Waits this many seconds, or until `isOver()`. Throws `Aborted`, `Paused`. */
   async sleep(seconds: number, isOver: () => boolean = () => false): Promise<void> {
     this.check()
-    const until = this.world.now() + seconds
-    for (let left = seconds; left > 0 && !isOver(); left = until - this.world.now()) {
+    const until = this.environment.now() + seconds
+    for (let left = seconds; left > 0 && !isOver(); left = until - this.environment.now()) {
       await this.rest(left)
     }
   }
 
-  /** Until `resume`. Throws `Aborted`. */
+  /** Waits for `resume`. Throws `Aborted`. */
   async resumed(): Promise<void> {
     while (this.isPaused && !this.cancelled) await this.woken(Infinity)
     this.check()
@@ -110,7 +110,7 @@ export class Control {
         resolve()
       }
       this.sleepers.add(wake)
-      if (seconds < Infinity) stop = this.world.after(Math.max(seconds, 0), wake)
+      if (seconds < Infinity) stop = this.environment.after(Math.max(seconds, 0), wake)
     })
   }
 }

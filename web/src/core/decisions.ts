@@ -1,8 +1,7 @@
 /**
- * What an error means for what is done next: one pure function, the twin of decisions.py.
+ * What to do after an error: one pure function, the twin of decisions.py.
  *
- * Rule 1: `tests/vectors` says for every answer what follows from it, and both clients
- * are held to that.
+ * Rule 1: `tests/vectors` lists the decision for every answer, and tests both clients with it.
  */
 
 import {
@@ -11,31 +10,31 @@ import {
   TooLarge,
   Unauthorized,
   UnexpectedAnswer,
+  UploadFailure,
   UploadGone,
-  type UploadFailure,
 } from './errors'
 
 export type Next =
-  /** The error is the caller's. */
+  /** Pass the error on to the caller. */
   | 'stop'
-  /** The same again after a pause, while there is patience. */
+  /** Repeat the request after a pause, until the time without progress is over. */
   | 'retry'
-  /** The same again after a pause, however long it takes. */
+  /** Repeat the request after a pause, however long it takes. */
   | 'wait'
-  /** It did not come from Wherry: ask for the upload's status before anything more is sent. */
+  /** The answer is not Wherry's: read the upload's status before anything more is sent. */
   | 'look'
-  /** It is not this upload's turn: ask for its status until it is. */
+  /** The upload is queued: read its status until it is admitted. */
   | 'line'
-  /** The same bytes in smaller requests. */
+  /** Send the same bytes in smaller requests. */
   | 'smaller'
-  /** Every byte is there: ask for completion. */
+  /** The server has every byte: complete the upload. */
   | 'complete'
-  /** Ask for the status, and send what is missing. */
+  /** Read the status, and send what is missing. */
   | 'missing'
   /** Begin a new upload, once. */
   | 'anew'
 
-/** Where in an upload the error came; `upload` is the whole file in one request. */
+/** The request that failed; `upload` is the whole file in one request. */
 export type Verb = 'init' | 'status' | 'chunk' | 'complete' | 'upload'
 
 /**
@@ -45,7 +44,7 @@ export type Verb = 'init' | 'status' | 'chunk' | 'complete' | 'upload'
  */
 export const wantsFreshHeaders = (error: UploadFailure): boolean => error instanceof Unauthorized
 
-/** What is to be done after `error` has come instead of the answer to `verb`. */
+/** What to do after `error` in answer to `verb`. */
 export function whatNext(error: UploadFailure, verb: Verb): Next {
   const { code, facts } = error
   const isChunk = verb === 'chunk'
@@ -53,21 +52,26 @@ export function whatNext(error: UploadFailure, verb: Verb): Next {
     return 'smaller'
   }
   if (verb === 'upload') {
-    // Nothing was kept, and what sends chunks knows how to wait.
+    // The server has kept nothing, and an upload in chunks can wait.
     if (error instanceof NoRoom) return 'smaller'
-    // Every byte is kept; only the hand-over is to be asked for again.
+    // The server has every byte. Only the handover has failed, so ask for that again.
     return code === 'hook-failed' && typeof facts['upload_id'] === 'string' ? 'complete' : 'stop'
   }
   if (code === 'upload-closed' && isChunk) return 'complete'
   if (code === 'bytes-missing' && verb === 'complete') return 'missing'
-  // It was left alone for too long. If it was cancelled or refused, that is meant.
+  // An upload that expired may begin anew. One that was cancelled or refused may not.
   if (error instanceof UploadGone && facts['state'] === 'expired') return 'anew'
   if (!error.retryable) return 'stop'
   if (isChunk) {
     if (code === 'waiting') return 'line'
-    // Its bytes may have arrived, and a proxy's error may hide what Wherry said.
-    const isNobodys = error instanceof ConnectionLost || error instanceof UnexpectedAnswer
-    if (!code || isNobodys) return 'look'
+    // The bytes may have arrived, and a proxy's error may hide Wherry's answer.
+    const isForeign = error instanceof ConnectionLost || error instanceof UnexpectedAnswer
+    if (!code || isForeign) return 'look'
   }
   return error instanceof NoRoom || code === 'busy' ? 'wait' : 'retry'
+}
+
+/** `whatNext`; null for an error that is not an `UploadFailure`. */
+export function nextAfter(error: unknown, verb: Verb): Next | null {
+  return error instanceof UploadFailure ? whatNext(error, verb) : null
 }

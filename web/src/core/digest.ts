@@ -31,7 +31,7 @@ function makeTables(): Int32Array {
   }
 }
 
-/** Of `data` put behind bytes whose CRC is `crc`. */
+/** The CRC of bytes whose CRC is `crc`, followed by `data`. */
 export function crc64(data: Uint8Array, crc = 0n): bigint {
   const t = (tables ??= makeTables())
   let low = ~Number(crc & 0xffffffffn)
@@ -70,7 +70,7 @@ export function crc64(data: Uint8Array, crc = 0n): bigint {
   return (BigInt(~high >>> 0) << 32n) | BigInt(~low >>> 0)
 }
 
-/** The CRC of two neighbours, from theirs; `secondLength` in bytes. */
+/** The CRC of two adjacent parts, from their CRCs. `secondLength` is in bytes. */
 export function combine(first: bigint, second: bigint, secondLength: number): bigint {
   // `first` times x to the power of eight times the length: square and multiply.
   let power = TOP >> 8n
@@ -104,11 +104,11 @@ export interface Part {
   crc: bigint
 }
 
-/** What was read of a file: neighbours are one. */
+/** The parts of a file that have been read. Adjacent parts are joined. */
 export class Parts {
   private parts: Part[] = []
 
-  /** One that overlaps what is there is left out: its bytes are known, or will be read again. */
+  /** A part that overlaps another is ignored: its bytes are known, or will be read again. */
   add({ range: [start, end], crc }: Part): void {
     const parts = this.parts
     let at = parts.findIndex((part) => part.range[1] > start)
@@ -119,7 +119,7 @@ export class Parts {
     if (parts[at - 1]?.range[1] === start) this.joinNext(at - 1)
   }
 
-  /** The bytes of a file of this length that were not read yet. */
+  /** The ranges of a file of this length that were not read yet. */
   missing(length: number): Range[] {
     return gaps(
       this.parts.map((part) => part.range),
@@ -127,7 +127,7 @@ export class Parts {
     )
   }
 
-  /** Of the first part: the whole file, when nothing is missing. */
+  /** The CRC of the first part: of the whole file, if nothing is missing. */
   get crc(): bigint {
     return this.parts[0]?.crc ?? 0n
   }

@@ -1,8 +1,8 @@
 /** How an upload ends, and how it goes on when it has been left. */
 
 import { describe, expect, test } from 'vitest'
-import { FakeWorld, hasArrived, lost, page, problem, reply, someFile, STEP } from './testing/fake'
-import { failure, server, upload, world } from './testing/scene'
+import { FakeEnvironment, hasArrived, lost, page, problem, reply, someFile, STEP } from './testing/fake'
+import { failure, server, upload, environment } from './testing/scene'
 
 describe('completion', () => {
   test('whose answer is lost is asked for again', async () => {
@@ -18,7 +18,7 @@ describe('completion', () => {
         ? reply(202, { upload_id: json['upload_id'], state: 'completing', assessment_id: null })
         : null
     expect((await upload(someFile(9)).start()).assessment_id).toBe('a-u1')
-    expect(world.clock.now).toBe(3)
+    expect(environment.clock.now).toBe(3)
   })
 
   test('that somebody else is at is waited for', async () => {
@@ -28,7 +28,7 @@ describe('completion', () => {
         ? problem(503, 'busy', { retryable: true, retry_after: 5 })
         : null
     await upload(someFile(9)).start()
-    expect(world.clock.now).toBe(15)
+    expect(environment.clock.now).toBe(15)
   })
 
   test('sends what the server has lost', async () => {
@@ -101,7 +101,7 @@ describe('a reload', () => {
     server.trouble = () => null
     const before = server.asked.length
     const file = someFile(20 * STEP + 5)
-    await upload(file, {}, 'chunks', new FakeWorld(server)).start()
+    await upload(file, {}, 'chunks', new FakeEnvironment(server)).start()
     const sent = server.asked.slice(before).filter(({ verb }) => verb === 'chunk')
     expect(Math.min(...sent.map(({ query }) => Number(query.get('offset'))))).toBe(12 * STEP)
     expect(await hasArrived(server.only, file)).toBe(true)
@@ -110,13 +110,13 @@ describe('a reload', () => {
 
   test('remembers what the way does not let through', async () => {
     server.maxBody = 2 * STEP
-    const world = new FakeWorld(server)
-    await upload(someFile(20 * STEP), {}, 'chunks', world).start()
+    const environment = new FakeEnvironment(server)
+    await upload(someFile(20 * STEP), {}, 'chunks', environment).start()
     const refused = () => server.verbs('chunk').filter(({ size }) => size > server.maxBody).length
     const before = refused()
     expect(before).toBeGreaterThan(0)
-    world.ways = new Map() // as after a reload
-    await upload(someFile(20 * STEP, 2), {}, 'chunks', world).start()
+    environment.paths = new Map() // as after a reload
+    await upload(someFile(20 * STEP, 2), {}, 'chunks', environment).start()
     expect(refused()).toBe(before)
   })
 

@@ -3,8 +3,8 @@
  *
  * Rule 1: the type says what to do, the fields say why.
  *
- * Rule 2: only a refusal for size has "413" or "too large" in its message, whatever
- * words, identifiers and numbers the server says: applications look for these two.
+ * Rule 2: only a refusal for size has "413" or "too large" in its message, whatever text the
+ * server sends: applications search messages for these two.
  */
 
 export interface Facts {
@@ -19,19 +19,19 @@ export interface Facts {
 
 const SIZE = /413|too large/i
 
-/** The root of them all. */
+/** The base class of all errors. */
 export class UploadFailure extends Error {
-  /** Whether the words of a refusal for size may be in its message. */
+  /** Whether the message may contain the words of a refusal for size. */
   protected static readonly isAboutSize: boolean = false
 
   override name = 'UploadFailure'
-  /** Wherry's code for it, as in the server's list of errors; or our own. */
+  /** The error code of the server, or of this client. */
   readonly code: string
   /** The HTTP status; null where there was no answer. */
   readonly status: number | null
-  /** The same call may succeed later, and goes on where this one ended. */
+  /** The same call may succeed later, and continues where this one ended. */
   readonly retryable: boolean
-  /** What to do about it: a sentence for people. */
+  /** What to do about it: a sentence to show to the user. */
   readonly hint: string
   /** Seconds. */
   readonly retryAfter: number | null
@@ -51,7 +51,7 @@ export class UploadFailure extends Error {
   }
 }
 
-/** The file is larger than the server takes, or the smallest chunk than something on the way. */
+/** The file is too large for the server, or the smallest chunk is too large for a proxy. */
 export class TooLarge extends UploadFailure {
   protected static override readonly isAboutSize = true
   override name = 'TooLarge'
@@ -67,7 +67,7 @@ export class Unauthorized extends UploadFailure {
   override name = 'Unauthorized'
 }
 
-/** There was no answer: no connection, or it broke; what was sent may have arrived or not. */
+/** There was no answer. What was sent may have arrived or not. */
 export class ConnectionLost extends UploadFailure {
   override name = 'ConnectionLost'
 }
@@ -77,7 +77,7 @@ export class GaveUp extends UploadFailure {
   override name = 'GaveUp'
 }
 
-/** The upload was cancelled elsewhere, has expired or has failed: its bytes are deleted. */
+/** The upload was cancelled elsewhere, has expired or has failed. Its bytes are deleted. */
 export class UploadGone extends UploadFailure {
   override name = 'UploadGone'
 }
@@ -88,42 +88,42 @@ export class NoSpace extends UploadFailure {
 }
 
 /**
- * The one request of `uploadVideo` or `smartUpload` went out whole, and its answer was lost.
- * The upload may be complete. It is not sent again by itself: that could make two.
+ * The single request of `uploadVideo` or `smartUpload` was sent as a whole, and its answer was
+ * lost. The upload may be complete. It is not repeated automatically: that could make two.
  */
 export class AnswerLost extends UploadFailure {
   override name = 'AnswerLost'
 
   constructor(cause: unknown) {
-    super('The file is out, and the answer to it was lost.', {
+    super('The file was sent, but the answer was lost.', {
       code: 'answer-lost',
-      hint: 'It may have arrived: look before you send it again. In chunks this cannot happen.',
+      hint: 'The file may have arrived: check before you send it again. Uploads in chunks avoid this.',
       cause,
     })
   }
 }
 
-/** The server is full at the moment; whoever waits gets in. It is waited for, not thrown. */
+/** The server is full at the moment. Uploads in chunks wait for room; `uploadVideo` throws this. */
 export class NoRoom extends UploadFailure {
   override name = 'NoRoom'
 }
 
-/** Any other 4xx: the request, the file or its type is not wanted. */
+/** Any other 4xx: the server does not accept the request, the file or its type. */
 export class Refused extends UploadFailure {
   override name = 'Refused'
 }
 
-/** 5xx: the server, or a proxy that did not reach it. */
+/** 5xx: the server has failed, or a proxy could not reach it. */
 export class ServerFailed extends UploadFailure {
   override name = 'ServerFailed'
 }
 
-/** The answer is not one of Wherry's: most often the address is wrong. */
+/** The answer does not come from Wherry: usually the address is wrong. */
 export class UnexpectedAnswer extends UploadFailure {
   override name = 'UnexpectedAnswer'
 }
 
-/** The file cannot be read any more: it was changed, moved or deleted on the disk. */
+/** The file can no longer be read: it was changed, moved or deleted on the disk. */
 export class FileChanged extends UploadFailure {
   override name = 'FileChanged'
 }

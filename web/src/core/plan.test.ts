@@ -1,5 +1,6 @@
 /** The algorithm in simulated networks: every second and every failure is chosen here. */
 
+import { Backoff } from './backoff'
 import { describe, expect, test } from 'vitest'
 import {
   ConnectionLost,
@@ -10,7 +11,7 @@ import {
   TooLarge,
   UploadFailure,
 } from './errors'
-import { ChunkSize, FLOOR, MiB, Patience, Plan, type Chunk } from './plan'
+import { ChunkSize, FLOOR, MiB, Plan, type Chunk } from './plan'
 import { bytesIn, gaps, merge } from './ranges'
 import type { Range } from './types'
 
@@ -55,13 +56,13 @@ function play(plan: Plan, network: Network): Story {
       )
     }
     if (!flying.length && plan.mustLook) {
-      now = Math.max(now, plan.patience.until)
+      now = Math.max(now, plan.backoff.until)
       plan.looked(merge([...had, ...story.arrived]))
       continue
     }
     if (!flying.length) {
-      expect(plan.patience.until, 'nothing flies, and nothing is waited for').toBeGreaterThan(now)
-      now = plan.patience.until
+      expect(plan.backoff.until, 'nothing flies, and nothing is waited for').toBeGreaterThan(now)
+      now = plan.backoff.until
       continue
     }
     flying.sort((a, b) => a.at - b.at)
@@ -99,7 +100,7 @@ function aPlan(
   more: { size?: ChunkSize; missing?: Range[]; patience?: number } = {},
 ): Plan {
   const { size = new ChunkSize(), missing = [[0, length]], patience = 300 } = more
-  return new Plan(length, missing, size, 4, new Patience(patience))
+  return new Plan(length, missing, size, 4, new Backoff(patience))
 }
 
 /** Numbers from 0 to 1, the same for the same seed. */
@@ -221,27 +222,27 @@ describe('patience', () => {
   })
 
   test('counts those once that fail together', () => {
-    const patience = new Patience(300)
-    for (let n = 0; n < 4; n++) patience.failed(failed, 0, 1, 1)
-    expect(patience.until).toBeCloseTo(1.1)
-    patience.failed(failed, 1, 2, 1)
-    expect(patience.until).toBeCloseTo(2.2)
+    const backoff = new Backoff(300)
+    for (let n = 0; n < 4; n++) backoff.failed(failed, 0, 1, 1)
+    expect(backoff.until).toBeCloseTo(1.1)
+    backoff.failed(failed, 1, 2, 1)
+    expect(backoff.until).toBeCloseTo(2.2)
   })
 
   test('is not spent while the computer is asleep', () => {
-    const patience = new Patience(60)
-    patience.failed(failed, 0, 1, 1)
-    patience.failed(failed, 3600, 3601, 1)
-    patience.failed(failed, 3601.2, 3602, 1)
-    expect(() => patience.failed(failed, 3603, 3663, 1)).toThrow(GaveUp)
+    const backoff = new Backoff(60)
+    backoff.failed(failed, 0, 1, 1)
+    backoff.failed(failed, 3600, 3601, 1)
+    backoff.failed(failed, 3601.2, 3602, 1)
+    expect(() => backoff.failed(failed, 3603, 3663, 1)).toThrow(GaveUp)
   })
 
   test('obeys what the server says', () => {
-    const patience = new Patience(300)
-    patience.failed(later, 0, 1, 0)
-    expect(patience.until).toBe(4)
-    patience.waits(new NoRoom('no', { retryAfter: 3600 }), 4)
-    expect(patience.until).toBe(34)
+    const backoff = new Backoff(300)
+    backoff.failed(later, 0, 1, 0)
+    expect(backoff.until).toBe(4)
+    backoff.waits(new NoRoom('no', { retryAfter: 3600 }), 4)
+    expect(backoff.until).toBe(34)
   })
 })
 

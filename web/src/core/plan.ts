@@ -1,21 +1,22 @@
 /**
- * Which bytes to send next, in what size, and what a failure changes: the algorithm.
+ * The algorithm: which bytes to send next, in what size, and what to change after a failure.
  *
  * Rule 1: no clock, no randomness, no I/O. Times come in as seconds on any steady
  * clock, jitter as a number from 0 to 1.
  *
- * Rule 2: a size that never passed on this way flies alone, so a limit on the way
- * costs one refusal a halving, never one for each request in flight. So does what is
- * sent after a failure, until something gets through again.
+ * Rule 2: a chunk larger than any that has passed on this network path is sent alone. So a
+ * limit costs one refusal for each halving, not one for each request in flight. After a failure,
+ * chunks are sent alone as well, until one gets through.
  *
- * Rule 3: chunks begin and end on multiples of `floor` (or at the file's end), so that
- * cutting one again never leaves a rest below the server's minimum.
+ * Rule 3: chunks begin and end on multiples of `floor`, or at the end of the file. So cutting a
+ * chunk again never leaves a piece below the server's minimum.
  *
  * Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
  */
 
+import type { Backoff } from './backoff'
 import { whatNext } from './decisions'
-import { ConnectionLost, GaveUp, NoRoom, ServerFailed, type UploadFailure } from './errors'
+import { ConnectionLost, NoRoom, ServerFailed, type UploadFailure } from './errors'
 import { bytesIn, gaps, merge, overlap } from './ranges'
 import type { Range } from './types'
 
@@ -24,39 +25,25 @@ export const MiB = 1024 * KiB
 
 /** No chunk is cut smaller (bytes). */
 export const FLOOR = 64 * KiB
-/** A request that took longer than this many seconds is near some proxy's timer: send less. */
+/** A request that takes longer than this (seconds) may soon meet a proxy's timeout: send less. */
 const SLOW = 10
-/** One that failed after this many seconds may have met such a timer. */
+/** A request that fails after this many seconds may have met such a timeout. */
 const TIMER = 20
-/** Back-off: the first pause is at most `BACKOFF` seconds, each further one twice as long. */
-const BACKOFF = 0.1
-const LONGEST_BACKOFF = 30
-/**
- * Seconds between two questions to a server that is full or at work, where it does not say.
- * A place that comes up in the waiting line is kept for a minute, so none waits longer.
- */
-const POLL = 1
-const LONGEST_WAIT = 30
-/** How long to wait where there will be room or an end later, whatever the answer says. */
-export const pauseOf = ({ retryAfter }: { retryAfter: number | null }): number =>
-  Math.min(retryAfter || POLL, LONGEST_WAIT)
-/** Who comes back so many seconds after the end of a pause begins to count failures anew. */
-const ASLEEP = 60
-/** So many gaps the server lists in its answer to a chunk. */
+/** The server lists at most this many gaps in its answer to a chunk. */
 const LISTED = 100
 
-/** What is known of the way to one server. It outlives the upload that found it out. */
-export interface Way {
-  /** Only falls: something refused the double of it. */
+/** What is known of the network path to one server. Later uploads use it too. */
+export interface NetworkPath {
+  /** Only falls: a request of twice this size was refused (bytes). */
   limit: number
-  /** Follows the speed. */
+  /** The size that suits the speed (bytes). */
   pace: number
   /** The largest that ever got through. */
   passed: number
 }
 
-/** `limit`: what an earlier page has found out, if one has. */
-export function unknownWay(limit: number | null = null): Way {
+/** `limit`: the limit that an earlier page has found, if any. */
+export function unknownPath(limit: number | null = null): NetworkPath {
   return { limit: limit ?? Infinity, pace: Infinity, passed: 0 }
 }
 
@@ -65,47 +52,50 @@ export class ChunkSize {
   preferred = 5 * MiB
   floor = FLOOR
 
-  constructor(private readonly way: Way = unknownWay()) {}
+  constructor(private readonly path: NetworkPath = unknownPath()) {}
 
-  /** What the server said; what was learned on the way stays. */
+  /** Set what the server offers. What was learned of the path stays. */
   offered(preferred: number, floor: number): void {
     this.preferred = preferred
     this.floor = floor
   }
 
   get now(): number {
-    return this.onGrid(Math.min(this.preferred, this.way.limit, this.way.pace))
+    return this.onGrid(Math.min(this.preferred, this.path.limit, this.path.pace))
   }
 
   /** The largest that ever got through. */
   get passed(): number {
-    return this.way.passed
+    return this.path.passed
   }
 
   isProven(size: number): boolean {
-    return size <= this.way.passed
+    return size <= this.path.passed
   }
 
   notePassed(size: number, seconds: number): void {
-    const way = this.way
-    way.passed = Math.max(way.passed, size)
-    if (seconds > SLOW) way.pace = this.onGrid(size / 2)
-    else if (size >= way.pace && seconds < SLOW / 2) way.pace *= 2
+    const { path } = this
+    path.passed = Math.max(path.passed, size)
+    if (seconds > SLOW) path.pace = this.onGrid(size / 2)
+    else if (size >= path.pace && seconds < SLOW / 2) path.pace *= 2
   }
 
-  /** A 413. False when `size` cannot be halved any more. */
+  /** A 413. Returns false if `size` cannot be halved any more. */
   noteRefused(size: number): boolean {
-    // Otherwise the way has changed: what was known of it no longer holds.
-    if (this.isProven(size)) this.way.passed = 0
+    // This size has passed before, so the path has changed: forget what was known of it.
+    if (this.isProven(size)) this.path.passed = 0
     this.halve(size)
     return size > this.floor
   }
 
   noteFailed(size: number, seconds: number): void {
-    if (seconds > TIMER) this.way.pace = this.onGrid(size / 2)
+    if (seconds > TIMER) this.path.pace = this.onGrid(size / 2)
   }
 
-  /** What failed though the server is there: of a size that never passed, it was refused: true. */
+  /**
+   * A request failed although the server is up. If this size has never passed, it counts as
+   * refused, and the result is true.
+   */
   noteSuspected(size: number): boolean {
     const isRefused = !this.isProven(size) && size > this.floor
     if (isRefused) this.halve(size)
@@ -113,85 +103,11 @@ export class ChunkSize {
   }
 
   private halve(size: number): void {
-    this.way.limit = Math.min(this.way.limit, this.onGrid(size / 2))
+    this.path.limit = Math.min(this.path.limit, this.onGrid(size / 2))
   }
 
   private onGrid(size: number): number {
     return Math.max(Math.floor(size / this.floor), 1) * this.floor
-  }
-}
-
-/** When to try again, and when to stop trying. Progress forgets all failures. */
-export class Patience {
-  /** Nothing is sent before this time. */
-  until = 0
-  /** Nothing got through since the last error. */
-  inTrouble = false
-  /** Without progress since. */
-  failures = 0
-  private failingSince = 0
-  private failedAt = 0
-
-  /** `budget`: seconds without progress, counted from the first failure. */
-  constructor(public budget: number) {}
-
-  /** What `began` before the last failure says nothing of what is now. */
-  progressed(began: number): void {
-    if (began < this.failedAt) return
-    this.failures = 0
-    this.inTrouble = false
-  }
-
-  /** There will be room later: that is not a failure, however long it takes. */
-  waits(error: UploadFailure, now: number): void {
-    this.inTrouble = true
-    this.failedAt = now
-    this.until = Math.max(this.until, now + pauseOf(error))
-  }
-
-  /** The browser is offline, which says nothing about the server. */
-  offline(now: number): void {
-    this.failures = 0
-    this.inTrouble = true
-    this.failedAt = now
-    this.until = now + LONGEST_WAIT
-  }
-
-  /** It is online again. */
-  online(): void {
-    this.until = 0
-  }
-
-  /**
-   * Set the next pause. Throws `GaveUp` when that would exceed the budget.
-   *
-   * `began`: when the failed request was started. Those that were in flight together
-   * fail together, and count once.
-   */
-  failed(error: UploadFailure, began: number, now: number, jitter: number): void {
-    if (error.code === 'offline') return this.offline(now)
-    // It was asleep meanwhile, or paused.
-    if (began > this.until + ASLEEP) this.failures = 0
-    // Whoever lost a range to another tab is not in trouble: the server is there.
-    this.inTrouble ||= error.code !== 'superseded'
-    if (this.failures === 0) this.failingSince = now
-    if (this.failures === 0 || began >= this.failedAt) {
-      this.failures += 1
-      this.failedAt = now
-    }
-    const pause = jitter * Math.min(LONGEST_BACKOFF, BACKOFF * 2 ** (this.failures - 1))
-    const said = Math.min(error.retryAfter ?? 0, LONGEST_WAIT)
-    this.until = Math.max(this.until, now + Math.max(pause, said))
-    if (this.until - this.failingSince > this.budget) {
-      throw new GaveUp(`There was no progress for too long. ${error.message}`, {
-        code: error.code,
-        status: error.status,
-        retryable: true,
-        hint: 'Every acknowledged byte is safe; the same upload can go on later.',
-        facts: error.facts,
-        cause: error,
-      })
-    }
   }
 }
 
@@ -201,26 +117,26 @@ export interface Chunk {
   began: number
 }
 
-/** The bytes of one upload on their way. */
+/** The bytes of one upload: to send, in flight, or acknowledged. */
 export class Plan {
   private toSend: Range[]
   private readonly flying = new Set<Chunk>()
   private fromEnd = false
   private turnedAt = 0
-  /** Seconds that the last chunk took. */
+  /** How long the last chunk took (seconds). */
   private lasted = 0
-  /** The status is to be asked for before anything more is sent. */
+  /** The status must be read before anything more is sent. */
   mustLook = false
-  /** What may have been refused in disguise, and the failures until then. */
+  /** A range that was perhaps refused, although the error did not say so; and the failures so far. */
   private suspected: { range: Range; failures: number } | null = null
 
-  /** `missing`: what is to be sent, sorted or not. */
+  /** `missing`: the ranges to send, sorted or not. */
   constructor(
     private readonly length: number,
     missing: Iterable<Range>,
     readonly size: ChunkSize,
     private readonly concurrency: number,
-    readonly patience: Patience,
+    readonly backoff: Backoff,
   ) {
     this.toSend = this.onGrid(missing)
   }
@@ -229,29 +145,29 @@ export class Plan {
     return this.toSend.length === 0 && this.flying.size === 0
   }
 
-  /** What is on its way. */
+  /** The ranges in flight. */
   get sending(): Range[] {
     return [...this.flying].map((chunk) => chunk.range)
   }
 
-  /** What is acknowledged. */
+  /** The acknowledged ranges. */
   get safe(): Range[] {
     return gaps([...this.toSend, ...this.sending], this.length)
   }
 
-  /** How many bytes are acknowledged. */
+  /** The number of acknowledged bytes. */
   get bytesSafe(): number {
     return this.length - bytesIn(this.toSend) - bytesIn(this.sending)
   }
 
-  /** The chunk to send now; null while something in flight or a pause has to end first. */
+  /** The chunk to send now; null if a chunk in flight or a pause has to end first. */
   next(now: number): Chunk | null {
     const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0]
-    if (!gap || this.mustLook || now < this.patience.until) return null
-    // Whether the server is back, the smallest chunk finds out as well.
-    const range = this.cut(gap, this.patience.inTrouble ? this.size.floor : this.size.now)
+    if (!gap || this.mustLook || now < this.backoff.until) return null
+    // The smallest chunk is enough to find out whether the server is back.
+    const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now)
     const isClear =
-      !this.patience.inTrouble &&
+      !this.backoff.inTrouble &&
       [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start))
     if (this.flying.size >= (isClear ? this.concurrency : 1)) return null
     const chunk = { range, began: now }
@@ -260,29 +176,29 @@ export class Plan {
     return chunk
   }
 
-  /** Its bytes are acknowledged. */
+  /** The bytes of the chunk are acknowledged. */
   passed(chunk: Chunk, now: number): void {
     this.flying.delete(chunk)
     this.lasted = now - chunk.began
     this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted)
-    this.patience.progressed(chunk.began)
+    this.backoff.progressed(chunk.began)
   }
 
-  /** The server's list of what it misses: another tab may have brought some of it. */
+  /** Apply the server's list of what it lacks: another tab may have sent some ranges. */
   learned(missing: Range[]): void {
     const unlisted: Range[] = missing.length < LISTED ? [] : [[missing.at(-1)![1], this.length]]
     this.toSend = overlap(this.toSend, this.onGrid([...missing, ...unlisted]))
   }
 
-  /** It was ended on this side: its range is sent again, and nothing is concluded from it. */
+  /** The chunk was aborted here. Its range is sent again; this is no failure. */
   tookBack(chunk: Chunk): void {
     this.flying.delete(chunk)
     this.toSend = merge([...this.toSend, chunk.range])
   }
 
   /**
-   * The status that was asked for says what is `received`. The size that was refused in
-   * disguise, if one was: the server was there all the time.
+   * Apply the status of the upload. Returns the size that was refused although the error did not
+   * say so, if there is one: the server was up all the time, and the range did not arrive.
    */
   looked(received: Range[]): number | null {
     const { suspected } = this
@@ -290,20 +206,20 @@ export class Plan {
     this.mustLook = false
     this.suspected = null
     this.toSend = overlap(this.toSend, this.onGrid(missing))
-    if (suspected?.failures !== this.patience.failures) return null
+    if (suspected?.failures !== this.backoff.failures) return null
     const [start, end] = suspected.range
     const isLost = overlap([suspected.range], missing).length > 0
     return isLost && this.size.noteSuspected(end - start) ? end - start : null
   }
 
   /**
-   * Take its range back, to be cut anew. True if it was refused for its size.
+   * Take the range of a failed chunk back, to be cut anew. True if it was refused for its size.
    *
-   * Throws what trying again cannot mend: `error` itself, or `GaveUp`.
+   * Throws what a retry cannot mend: `error` itself, or `GaveUp`.
    */
   failed(chunk: Chunk, error: UploadFailure, now: number, jitter: number): boolean {
     this.tookBack(chunk)
-    const { patience } = this
+    const { backoff } = this
     const size = chunk.range[1] - chunk.range[0]
     const next = whatNext(error, 'chunk')
     if (next === 'smaller') {
@@ -313,21 +229,21 @@ export class Plan {
     if (!error.retryable) throw error
     if (next === 'look' || next === 'line') this.mustLook = true
     if (error instanceof NoRoom || next === 'wait') {
-      patience.waits(error, now)
+      backoff.waits(error, now)
       return false
     }
     if (error.code === 'superseded' && chunk.began >= this.turnedAt) {
-      // Another tab sends the same file: each goes on from another end of what is left.
+      // Another tab sends the same file: continue at the other end of what is left.
       this.fromEnd = !this.fromEnd
       this.turnedAt = now
-      // Where they meet, it gets the time to bring what it has begun.
-      patience.until = Math.max(patience.until, now + (1 + jitter) * this.lasted)
+      // Where the two meet, the other tab gets time to finish its chunk.
+      backoff.until = Math.max(backoff.until, now + (1 + jitter) * this.lasted)
     }
     this.size.noteFailed(size, now - chunk.began)
-    patience.failed(error, chunk.began, now, jitter)
+    backoff.failed(error, chunk.began, now, jitter)
     const isReset = error instanceof ConnectionLost && error.code === 'connection-lost'
     if (isReset || (next === 'look' && error instanceof ServerFailed)) {
-      this.suspected = { range: chunk.range, failures: patience.failures }
+      this.suspected = { range: chunk.range, failures: backoff.failures }
     }
     return false
   }

@@ -1,49 +1,49 @@
-/** A small request, repeated until it is answered. */
+/** Repeats a small request until it succeeds. */
 
+import { Backoff } from './backoff'
 import type { Control } from './control'
 import { whatNext, type Verb } from './decisions'
 import { UnexpectedAnswer, UploadFailure } from './errors'
-import { Patience } from './plan'
-import type { World } from './world'
+import type { Environment } from './environment'
 
-/** Seconds of trying to reach a server that has not answered yet: the address may be wrong. */
+/** How long to try a server that has never answered (seconds): the address may be wrong. */
 const FIRST_ANSWER = 30
 
 export class Retrying {
-  readonly patience: Patience
-  /** Whether it is Wherry that answers at this address. */
+  readonly backoff: Backoff
+  /** Whether Wherry has answered at this address. */
   private isKnown = false
 
-  /** `budget`: seconds without progress; `onTrouble` hears of each error, the pause being set. */
+  /** `budget`: seconds without progress. `onTrouble` is called for each error, after the pause is set. */
   constructor(
-    private readonly world: World,
+    private readonly environment: Environment,
     private readonly control: Control,
     private readonly budget: number,
     private readonly onTrouble: (error: UploadFailure) => void,
   ) {
-    this.patience = new Patience(Math.min(FIRST_ANSWER, budget))
+    this.backoff = new Backoff(Math.min(FIRST_ANSWER, budget))
   }
 
-  /** Seconds until something may be sent. */
+  /** Seconds until the next request may be sent. */
   get pause(): number {
-    return Math.max(this.patience.until - this.world.now(), 0)
+    return Math.max(this.backoff.until - this.environment.now(), 0)
   }
 
   /**
-   * What `call` gives. Throws what repeating cannot mend, `Aborted` and `Paused`.
+   * The answer to `call`. Throws errors that repeating cannot mend, `Aborted` and `Paused`.
    *
-   * `isProgress`: that it gets through ends the trouble.
+   * `isProgress`: an answer ends the trouble.
    */
   async ask<T>(verb: Verb, call: () => Promise<T>, isProgress = true): Promise<T> {
-    const { patience, control, world } = this
+    const { backoff, control, environment } = this
     for (;;) {
       await control.sleep(this.pause, () => this.pause === 0)
-      const began = world.now()
+      const began = environment.now()
       try {
         const answer = await call()
         this.isKnown = true
-        patience.budget = this.budget
-        if (isProgress) patience.progressed(began)
+        backoff.budget = this.budget
+        if (isProgress) backoff.progressed(began)
         return answer
       } catch (error) {
         control.check()
@@ -51,9 +51,9 @@ export class Retrying {
         const next = whatNext(error, verb)
         const isWrongAddress = error instanceof UnexpectedAnswer && !this.isKnown
         if (isWrongAddress || (next !== 'wait' && next !== 'retry')) throw error
-        if (next === 'wait') patience.waits(error, world.now())
-        else patience.failed(error, began, world.now(), world.jitter())
-        // Somebody else is completing it: that takes its time, and is no trouble.
+        if (next === 'wait') backoff.waits(error, environment.now())
+        else backoff.failed(error, began, environment.now(), environment.jitter())
+        // Another process is completing the upload. That takes time, and is no trouble.
         if (error.code !== 'busy') this.onTrouble(error)
       }
     }

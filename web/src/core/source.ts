@@ -1,19 +1,19 @@
 /**
  * The file that is being sent.
  *
- * Rule 1: it is never in memory whole: at most `STEP` bytes of it at once, to digest
- * them. What goes out are slices, which the browser reads by itself.
+ * Rule 1: at most `STEP` bytes of it are in memory at once, for the digest. Requests get slices,
+ * which the browser reads by itself.
  *
- * Rule 2: the fingerprint finds the same upload again after a reload without any state
- * on this side. It is made from name, size, time of change and samples of the content,
- * so a changed file does not go on in another's upload.
+ * Rule 2: the fingerprint finds the same upload again after a reload, without any stored state.
+ * It is made of the name, the size, the time of the last change and samples of the content, so a
+ * changed file never continues the upload of the old one.
  */
 
 import { crc64, Parts, type Part } from './digest'
 import { FileChanged } from './errors'
 import type { Range } from './types'
 
-/** Changes whenever the fingerprint is made in another way. */
+/** Changes when the fingerprint is made differently. */
 const FINGERPRINT_VERSION = 'j1'
 const SAMPLES = 8
 const SAMPLE_SIZE = 64 * 1024
@@ -47,7 +47,7 @@ export class Source {
     return { range, crc }
   }
 
-  /** Reads what is missing in `parts`. Throws `FileChanged`, and what `check` throws. */
+  /** Reads the ranges that `parts` lacks. Throws `FileChanged`, and what `check` throws. */
   async digestRest(parts: Parts, missing: Range[], check: () => void): Promise<void> {
     for (const [start, end] of missing) {
       for (let at = start; at < end; at += STEP) {
@@ -57,7 +57,7 @@ export class Source {
     }
   }
 
-  /** Throws `FileChanged` where the file is not what was chosen. */
+  /** Throws `FileChanged` if the file is not the one that was chosen. */
   async checkReadable(): Promise<void> {
     if (this.size) await this.read([this.size - 1, this.size])
   }
@@ -87,7 +87,7 @@ export class Source {
 }
 
 function unreadable(cause?: unknown): FileChanged {
-  return new FileChanged('The file cannot be read any more: it was changed, moved or deleted.', {
+  return new FileChanged('The file can no longer be read: it was changed, moved or deleted.', {
     code: 'file-changed',
     hint: 'Choose the file again.',
     cause,

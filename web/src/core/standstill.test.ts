@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { lost, someFile, STEP } from './testing/fake'
-import { failure, server, upload, world } from './testing/scene'
+import { failure, server, upload, environment } from './testing/scene'
 import type { UploadDetails } from './types'
 import { Wire } from './wire'
 
@@ -14,23 +14,23 @@ test('an answer that comes late does not undo that there is no network', async (
   server.hold = async ({ verb }) => {
     // The second of those in flight has its answer after the network has gone.
     if (verb === 'chunk' && ++chunks === 3) {
-      await new Promise<void>((done) => world.clock.after(2, done))
+      await new Promise<void>((done) => environment.clock.after(2, done))
     }
   }
   server.trouble = ({ verb }) => {
-    if (verb !== 'chunk' || chunks < 2 || !world.online || told.some(isRetrying)) return null
-    world.online = false
+    if (verb !== 'chunk' || chunks < 2 || !environment.online || told.some(isRetrying)) return null
+    environment.online = false
     return lost()
   }
   const one = upload(someFile(20 * STEP), { onProgress: (_, details) => told.push(details) })
   const done = one.start()
   while (!told.some(isRetrying)) await new Promise((resolve) => setTimeout(resolve, 1))
-  world.tick()
+  environment.tick()
   const first = told.findIndex(isRetrying)
   const during = told.slice(first)
   expect(during.map(({ state }) => state).filter((state) => state !== 'retrying')).toEqual([])
   expect(during.every(({ secondsLeft, speed }) => secondsLeft === null && speed === null)).toBe(true)
-  world.comeBack()
+  environment.comeBack()
   await done
 })
 
@@ -47,13 +47,13 @@ test('the time until the next try is counted down', async () => {
       if (state === 'retrying') seen.push(retryAfter)
     },
   })
-  world.online = false
+  environment.online = false
   const done = one.start()
   while (!seen.length) await new Promise((resolve) => setTimeout(resolve, 1))
-  world.clock.now += 10
-  world.tick()
+  environment.clock.now += 10
+  environment.tick()
   expect(seen.slice(0, 2)).toEqual([30, 20])
-  world.comeBack()
+  environment.comeBack()
   await done
 })
 
@@ -63,11 +63,11 @@ test('what stands still gets slower, and is not a few seconds from its end', asy
   const seen: UploadDetails[] = []
   server.hold = async ({ verb }) => {
     if (verb !== 'chunk') return
-    await new Promise<void>((done) => world.clock.after(0.5, done))
+    await new Promise<void>((done) => environment.clock.after(0.5, done))
     if (server.verbs('chunk').length < 6) return
     seen.push(details())
     for (let n = 0; n < 6; n++) {
-      await new Promise<void>((done) => world.clock.after(1, done))
+      await new Promise<void>((done) => environment.clock.after(1, done))
       seen.push(details())
     }
   }
@@ -87,7 +87,7 @@ describe('whether the server is of the same origin', () => {
     vi.stubGlobal('origin', origin)
     vi.stubGlobal('location', { href })
     vi.stubGlobal('document', baseURI === '' ? undefined : { baseURI })
-    return new Wire(world, endpoint ? { endpoint } : {})
+    return new Wire(environment, endpoint ? { endpoint } : {})
   }
   const PAGE = 'https://host.example/app/'
 

@@ -1,8 +1,7 @@
 /**
- * One HTTP request, by XMLHttpRequest: `fetch` does not tell how much of a body is out.
+ * One HTTP request, by XMLHttpRequest: `fetch` does not report how much of a body is sent.
  *
- * Rule 1: it resolves with whatever answer came, and rejects with `ConnectionLost` or
- * `Aborted`, nothing else.
+ * Rule 1: it resolves with any answer, and rejects with `ConnectionLost` or `Aborted` only.
  */
 
 import { Aborted, ConnectionLost } from './errors'
@@ -13,7 +12,7 @@ export interface Asked {
   headers: Record<string, string>
   body: Blob | FormData | string | null
   credentials: 'same-origin' | 'include' | 'omit'
-  /** How many bytes of the body are out, and how many there are. */
+  /** Called with the bytes of the body sent so far, and their total. */
   onSent?: ((loaded: number, total: number) => void) | undefined
   signal?: AbortSignal | undefined
 }
@@ -21,19 +20,19 @@ export interface Asked {
 export interface Answer {
   status: number
   text: string
-  /** By lower-case name; across origins the browser shows few of them. */
+  /** By lower-case name. Across origins the browser shows few of them. */
   headers: Record<string, string>
 }
 
 export type Transport = (asked: Asked) => Promise<Answer>
 
-/** A request fails after so many seconds in which nothing moved. */
+/** A request fails after this many seconds without progress. */
 const IDLE = 120
-/** Where nobody tells what moves, a body may take its time: at so many bytes a second. */
+/** `fetch` reports no progress, so its time limit allows for this many bytes a second. */
 const SLOWEST = 32 * 1024
 
 export const send: Transport = (asked) =>
-  // XMLHttpRequest cannot leave out cookies, and service workers do not have it.
+  // XMLHttpRequest always sends cookies, and service workers do not have it.
   asked.credentials === 'omit' || typeof XMLHttpRequest === 'undefined'
     ? sendByFetch(asked)
     : sendByXhr(asked)
@@ -49,7 +48,7 @@ function sendByXhr(asked: Asked): Promise<Answer> {
     const aborted = (): void => end(new Aborted('The request was aborted.'))
     const end = (error: Error | null): void => {
       clearTimeout(timer)
-      // Whatever comes of it now is nobody's any more.
+      // Nothing may be reported after the end.
       xhr.upload.onprogress = xhr.onprogress = null
       asked.signal?.removeEventListener('abort', aborted)
       if (!error)
@@ -104,7 +103,7 @@ async function sendByFetch(asked: Asked): Promise<Answer> {
   } catch {
     if (signal?.aborted) throw new Aborted('The request was aborted.')
     if (!ending.signal.aborted) throw lost('connection-lost')
-    asked.onSent?.(size, size) // For all we know.
+    asked.onSent?.(size, size) // It may have been sent as a whole.
     throw lost('timed-out')
   } finally {
     clearTimeout(timer)
@@ -112,7 +111,7 @@ async function sendByFetch(asked: Asked): Promise<Answer> {
   }
 }
 
-/** What `promise` gives; `Aborted` as soon as `signal` says so, whatever becomes of it. */
+/** The value of `promise`; rejects with `Aborted` as soon as `signal` is aborted. */
 export function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(new Aborted('The request was aborted.'))
@@ -130,17 +129,17 @@ function sizeOf(body: Asked['body']): number {
 function lost(code: string): ConnectionLost {
   const what =
     code === 'timed-out'
-      ? 'The server took or said nothing for too long.'
-      : 'There is no connection to the server, or it broke.'
+      ? 'The server did not respond for too long.'
+      : 'The connection to the server failed.'
   return new ConnectionLost(what, {
     code,
     retryable: true,
-    hint: 'Every acknowledged byte is safe; the same upload can go on later.',
+    hint: 'Every acknowledged byte is safe; the upload can continue later.',
   })
 }
 
 function fields(xhr: XMLHttpRequest): Record<string, string> {
-  // Asked for one by one, those that the browser hides would each make a message in its console.
+  // Reading a hidden header by its name would log an error in the browser's console.
   const found: Record<string, string> = {}
   for (const line of xhr.getAllResponseHeaders().trim().split('\r\n')) {
     const colon = line.indexOf(':')

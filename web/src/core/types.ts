@@ -1,4 +1,4 @@
-/** What the callers of the browser client see. Sizes in bytes, times in seconds. */
+/** The public types of the browser client. Sizes are bytes, times are seconds. */
 
 /** Sent with every request; a function is called again after a 401 or 403. */
 export type Headers =
@@ -16,26 +16,26 @@ export interface UploadOptions {
   filename?: string
   /** Default: the file's own type. */
   contentType?: string
-  /** Handed to the server's `on_complete`. */
+  /** Passed to the server's `on_complete`. */
   metadata?: Record<string, string>
-  /** Default: what the server says; smaller where something on the way refuses it. */
+  /** Default: the server's choice; smaller if a proxy refuses that. */
   chunkSize?: number
-  /** Chunks in flight at once, 1 at least. Default, and at most: what the server says. */
+  /** Chunks in flight at once, at least 1. The server's number is the default and the maximum. */
   concurrency?: number
-  /** Seconds without progress until the upload gives up. Default: 300. */
+  /** Give up after this many seconds without progress. Default: 300. */
   patience?: number
-  /** The same for the same file, to find its upload again; `false`: always a new upload. */
+  /** Identifies the file, to find its upload again. `false`: always begin a new upload. */
   fingerprint?: string | false
   onProgress?: OnProgress
 }
 
-/** `percent`: 0 to 100, never less than it was. */
+/** `percent`: 0 to 100. It never falls. */
 export type OnProgress = (percent: number, details: UploadDetails) => void
 
 export type UploadState =
   | 'starting'
   | 'sending'
-  /** The server is full: `position` is the place in its line, where it has one. */
+  /** The server is full. `position` is the place in its queue, if the upload has one. */
   | 'waiting'
   /** Something failed (`problem`); the next try is in `retryAfter` seconds. */
   | 'retrying'
@@ -52,11 +52,11 @@ export type Range = [start: number, end: number]
 export interface UploadDetails {
   state: UploadState
   bytesTotal: number
-  /** Acknowledged, and what is on its way. */
+  /** Acknowledged bytes and those in flight. */
   bytesSent: number
-  /** Acknowledged by the server: these survive everything. */
+  /** Bytes that the server has acknowledged: they are never lost. */
   bytesSafe: number
-  /** Counted in chunks of the present size; they change with it. */
+  /** Counted in chunks of the current size; both change with it. */
   chunksTotal: number
   chunksDone: number
   chunkSize: number | null
@@ -65,12 +65,12 @@ export interface UploadDetails {
   /** Bytes a second over the last ten seconds. */
   speed: number | null
   secondsLeft: number | null
-  /** Place in the server's waiting line: 1 is next. */
+  /** The position in the server's queue: 1 is next. */
   position: number | null
   retryAfter: number | null
-  /** What something on the way refused for its size. */
+  /** The size of the last request that a proxy or the server refused as too large. */
   refusedSize: number | null
-  /** Why it is retrying, waiting or has failed: a sentence for people. */
+  /** Why it is retrying, waiting or has failed: a sentence to show to the user. */
   problem: string | null
 }
 
@@ -84,14 +84,14 @@ export interface UploadResult {
 
 export interface Upload {
   /**
-   * Sends what the server does not have yet. Called again after a failure, it goes on;
-   * called while it runs, it gives the same promise. Rejects with `UploadFailure`.
+   * Sends what the server does not have yet. Called after a failure, it continues; called while
+   * it runs, it returns the same promise. Rejects with `UploadFailure`.
    */
   start(): Promise<UploadResult>
-  /** Sends nothing more until `resume()`; what is on its way is sent again. */
+  /** Sends nothing more until `resume()`. Chunks in flight are sent again then. */
   pause(): void
   resume(): void
-  /** Ends it, on the server too; `start()` rejects with `Aborted`. */
+  /** Cancels the upload, on the server too. `start()` rejects with `Aborted`. */
   cancel(): Promise<void>
   readonly details: UploadDetails
   readonly uploadId: string | null

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { hasArrived, lost, page, problem, reply, someFile, STEP } from './testing/fake'
-import { failure, server, upload, world } from './testing/scene'
+import { failure, server, upload, environment } from './testing/scene'
 import type { UploadDetails } from './types'
 import { defaults } from './upload'
 
@@ -181,7 +181,7 @@ describe('a login', () => {
     await one.cancel()
     expect(await started).toMatchObject({ name: 'AbortError', code: 'aborted' })
     expect(one.details.state).toBe('cancelled')
-    expect(world.clock.now).toBeLessThanOrEqual(10)
+    expect(environment.clock.now).toBeLessThanOrEqual(10)
   })
 
   test('that fails is not an upload that failed', async () => {
@@ -294,7 +294,7 @@ describe('the waiting line', () => {
     let times = 100
     server.trouble = () => (times-- > 0 ? answer : null)
     await upload(someFile(9), { patience: 30 }).start()
-    expect(world.clock.now).toBeGreaterThan(1900)
+    expect(environment.clock.now).toBeGreaterThan(1900)
   })
 })
 
@@ -312,8 +312,8 @@ describe('trouble', () => {
 
   test('is over also where timers ring a little early, and time passes between two looks', async () => {
     let looks = 0
-    world.now = () => world.clock.now + ++looks * 1e-5
-    world.after = (seconds, act) => world.clock.after(Math.max(seconds - 2e-5, 0), act)
+    environment.now = () => environment.clock.now + ++looks * 1e-5
+    environment.after = (seconds, act) => environment.clock.after(Math.max(seconds - 2e-5, 0), act)
     let count = 0
     server.trouble = ({ verb }) => (verb === 'chunk' && ++count % 2 === 0 ? page(502) : null)
     await upload(someFile(20 * STEP), { chunkSize: STEP }).start()
@@ -324,7 +324,7 @@ describe('trouble', () => {
     server.trouble = ({ verb }) => (verb === 'chunk' ? page(502) : null)
     const error = await failure(upload(someFile(9), { patience: 60 }).start())
     expect(error).toMatchObject({ name: 'GaveUp', status: 502, retryable: true })
-    expect(world.clock.now).toBeLessThanOrEqual(60)
+    expect(environment.clock.now).toBeLessThanOrEqual(60)
     expect(server.verbs('cancel')).toHaveLength(0)
   })
 
@@ -340,11 +340,11 @@ describe('trouble', () => {
 
   test('of being offline spends no patience, and ends with the event', async () => {
     const one = upload(someFile(9), { patience: 1 })
-    world.online = false
+    environment.online = false
     const started = one.start()
-    while (world.clock.now < 1000) await new Promise((resolve) => setTimeout(resolve, 1))
-    expect(one.details).toMatchObject({ state: 'retrying', problem: 'There is no network.' })
-    world.comeBack()
+    while (environment.clock.now < 1000) await new Promise((resolve) => setTimeout(resolve, 1))
+    expect(one.details).toMatchObject({ state: 'retrying', problem: 'The browser is offline.' })
+    environment.comeBack()
     await started
   })
 
@@ -352,7 +352,7 @@ describe('trouble', () => {
     server.trouble = () => page(200)
     const error = await failure(upload(someFile(9)).start())
     expect(error).toMatchObject({ name: 'UnexpectedAnswer' })
-    expect(world.clock.now).toBe(0)
+    expect(environment.clock.now).toBe(0)
   })
 
   test.each([

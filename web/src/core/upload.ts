@@ -1,23 +1,24 @@
-/** The four ways to upload a file: one request, chunks, whichever fits, and by hand. */
+/** The four paths to upload a file: one request, chunks, whichever fits, and by hand. */
 
+import { Context } from './context'
 import { Control, Paused } from './control'
 import { FileChanged, UploadFailure } from './errors'
-import { ChunkSize, unknownWay } from './plan'
+import { ChunkSize, unknownPath } from './plan'
 import { Run } from './run'
 import { Source } from './source'
-import { Teller } from './teller'
+import { ProgressReporter } from './progress'
 import type { OnProgress, Upload, UploadDetails, UploadOptions, UploadResult } from './types'
 import { Wire } from './wire'
-import { browser, type World } from './world'
+import { browser, type Environment } from './environment'
 
-/** A cancel waits so many seconds for requests on their way, and so many for its own answer. */
+/** A cancel waits this long (seconds) for requests in flight, and as long for its own answer. */
 const CANCEL_WITHIN = 5
 const CANCEL_AGAIN = 0.5
 
-/** What holds for all uploads; each one's own options come before it. */
+/** Options for all uploads. The options of one upload take precedence. */
 export const defaults: UploadOptions = {}
 
-/** An upload in chunks: to start, pause, resume and cancel. */
+/** An upload in chunks, with `start`, `pause`, `resume` and `cancel`. */
 export function createUpload(file: Blob, options: UploadOptions = {}): Upload {
   return new OneUpload(file, options, 'chunks')
 }
@@ -31,7 +32,7 @@ export async function uploadVideo(
   return new OneUpload(file, { onProgress, ...options }, 'whole').start()
 }
 
-/** Many small requests, however large the file and however narrow the way. */
+/** Many small requests, for files of any size and any limit on the size of a request. */
 export async function uploadVideoChunked(
   file: Blob,
   onProgress?: OnProgress,
@@ -40,7 +41,7 @@ export async function uploadVideoChunked(
   return new OneUpload(file, { onProgress, ...options }, 'chunks').start()
 }
 
-/** One ordinary request where the file is small, and chunks where it is not or is refused. */
+/** One ordinary request if the file is small; chunks if it is not, or if the request is refused. */
 export async function smartUpload(
   file: Blob,
   onProgress?: OnProgress,
@@ -50,9 +51,10 @@ export async function smartUpload(
 }
 
 /**
- * For a page that goes away: pause it for good, and let go of its file.
+ * For a page or component that goes away: sends nothing more and releases the file.
  *
- * Its promise rejects with `Aborted`; what has arrived stays on the server, to be gone on with.
+ * `start()` rejects with `Aborted`. The server keeps what has arrived; an upload of the same file
+ * continues from there.
  */
 export function leave(upload: Upload): void {
   upload.pause()
@@ -64,7 +66,7 @@ export type How = 'whole' | 'chunks' | 'smart'
 export class OneUpload implements Upload {
   private readonly options: UploadOptions
   private readonly source: Source
-  private readonly teller: Teller
+  private readonly reporter: ProgressReporter
   private control: Control
   private run: Run | null = null
   private running: Promise<UploadResult> | null = null
@@ -73,21 +75,21 @@ export class OneUpload implements Upload {
     file: Blob,
     options: UploadOptions,
     private readonly how: How,
-    private readonly world: World = browser,
+    private readonly environment: Environment = browser,
   ) {
     if (typeof file?.arrayBuffer !== 'function')
       throw new TypeError('The file is not a File or Blob.')
     const own = Object.entries(options).filter(([, value]) => value !== undefined)
     this.options = { ...defaults, ...Object.fromEntries(own) }
-    // Nobody else has this one, but starting again after a failure must find it.
+    // No other upload has this one, but a restart after a failure must find the upload again.
     if (this.options.fingerprint === false) this.options.fingerprint = unique()
     this.source = new Source(file, this.options.filename, this.options.contentType)
-    this.teller = new Teller(file.size, () => world.now(), this.options.onProgress)
-    this.control = new Control(world)
+    this.reporter = new ProgressReporter(file.size, () => environment.now(), this.options.onProgress)
+    this.control = new Control(environment)
   }
 
   get details(): UploadDetails {
-    return this.teller.details
+    return this.reporter.details
   }
 
   get uploadId(): string | null {
@@ -104,10 +106,10 @@ export class OneUpload implements Upload {
 
   pause(): void {
     const { control } = this
-    if (!this.running || control.isPaused || control.isCancelled || this.teller.state === 'done')
+    if (!this.running || control.isPaused || control.isCancelled || this.reporter.state === 'done')
       return
     control.pause()
-    this.teller.tell('paused')
+    this.reporter.report('paused')
   }
 
   resume(): void {
@@ -116,13 +118,13 @@ export class OneUpload implements Upload {
   }
 
   async cancel(): Promise<void> {
-    if (this.teller.state === 'done') return
+    if (this.reporter.state === 'done') return
     if (this.running) {
       this.end()
       await this.running.catch(() => undefined)
     } else {
       await this.cancelOnServer()
-      this.teller.tell('cancelled')
+      this.reporter.report('cancelled')
     }
   }
 
@@ -135,21 +137,24 @@ export class OneUpload implements Upload {
   private end(cause?: unknown): void {
     if (this.control.isCancelled) return
     this.control.cancel(cause)
-    this.teller.tell('cancelled')
+    this.reporter.report('cancelled')
     this.endSoon()
   }
 
   private endSoon(): void {
     const { control } = this
-    this.world.after(CANCEL_WITHIN, () => control.endRequests())
+    this.environment.after(CANCEL_WITHIN, () => control.endRequests())
   }
 
   private async go(): Promise<UploadResult> {
-    const { world, options, teller } = this
+    const { environment, options, reporter } = this
     const { signal } = options
-    const control = (this.control = new Control(world))
-    const wire = new Wire(world, options)
-    const run = new Run(world, wire, this.source, this.chunkSize(wire), options, teller, control)
+    const control = (this.control = new Control(environment))
+    const wire = new Wire(environment, options)
+    const size = this.chunkSize(wire)
+    const run = new Run(
+      new Context(environment, wire, this.source, size, options, reporter, control),
+    )
     run.uploadId = this.uploadId
     this.run = run
     const abort = (): void => this.end(signal?.reason)
@@ -163,9 +168,9 @@ export class OneUpload implements Upload {
         if (!control.isLeft) await this.cancelOnServer()
         control.check()
       }
-      // What has arrived is of another file; the space is wanted for this one.
+      // What has arrived belongs to the old file. Free its space for the new one.
       if (error instanceof FileChanged) await this.cancelOnServer()
-      teller.tell('failed', { problem: error instanceof Error ? error.message : String(error) })
+      reporter.report('failed', { problem: error instanceof Error ? error.message : String(error) })
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -174,8 +179,8 @@ export class OneUpload implements Upload {
 
   private async send(run: Run): Promise<UploadResult> {
     for (;;) {
-      const stopListening = this.world.onOnline(() => run.online())
-      const stopTicking = this.world.every(1, () => this.teller.tick())
+      const stopListening = this.environment.onOnline(() => run.online())
+      const stopTicking = this.environment.every(1, () => this.reporter.tick())
       try {
         if (this.how === 'whole' || (this.how === 'smart' && run.isSmall)) {
           const done = await run.inOneRequest(this.how === 'smart')
@@ -186,20 +191,20 @@ export class OneUpload implements Upload {
         if (!(error instanceof Paused)) throw error
       } finally {
         stopTicking()
-        stopListening() // A paused upload that its page forgets is not to be held by the window.
+        stopListening() // The window must not hold a paused upload that the page has dropped.
       }
       await this.control.resumed()
-      run.online() // It may have come back meanwhile.
+      run.online() // The network may have come back during the pause.
     }
   }
 
-  /** What it does not reach within its time expires by itself. */
+  /** An upload that the server cannot be asked to cancel in time expires by itself. */
   private async cancelOnServer(): Promise<void> {
-    const { world, uploadId } = this
+    const { environment, uploadId } = this
     if (!uploadId) return
-    const wire = new Wire(world, this.options)
+    const wire = new Wire(environment, this.options)
     const limit = new AbortController()
-    const stop = world.after(CANCEL_WITHIN, () => limit.abort())
+    const stop = environment.after(CANCEL_WITHIN, () => limit.abort())
     try {
       while (!limit.signal.aborted) {
         try {
@@ -207,7 +212,7 @@ export class OneUpload implements Upload {
         } catch (error) {
           if (!(error instanceof UploadFailure) || !error.retryable) return
         }
-        await new Promise<void>((resolve) => world.after(CANCEL_AGAIN, resolve))
+        await new Promise<void>((resolve) => environment.after(CANCEL_AGAIN, resolve))
       }
     } finally {
       stop()
@@ -215,10 +220,10 @@ export class OneUpload implements Upload {
   }
 
   private chunkSize(wire: Wire): ChunkSize {
-    const { ways, limits } = this.world
-    const way = ways.get(wire.endpoint) ?? unknownWay(limits.get(wire.endpoint))
-    ways.set(wire.endpoint, way)
-    const size = new ChunkSize(way)
+    const { paths, limits } = this.environment
+    const path = paths.get(wire.endpoint) ?? unknownPath(limits.get(wire.endpoint))
+    paths.set(wire.endpoint, path)
+    const size = new ChunkSize(path)
     if (this.options.chunkSize) size.preferred = this.options.chunkSize
     return size
   }

@@ -5,7 +5,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { checkNotGone, isBrought, parseError, parseMissing, parseUpload } from './answers'
 import { wantsFreshHeaders, whatNext, type Next, type Verb } from './decisions'
 import { ConnectionLost, UploadFailure } from './errors'
-import { ChunkSize, Patience, Plan, unknownWay, type Chunk, type Way } from './plan'
+import { Backoff } from './backoff'
+import { ChunkSize, Plan, unknownPath, type Chunk, type NetworkPath } from './plan'
 import { gaps } from './ranges'
 import type { Answer } from './transport'
 import type { Range } from './types'
@@ -55,7 +56,7 @@ interface PlanVector {
   floor: number
   concurrency: number
   patience: number
-  way: { [name in keyof Way]: number | null }
+  way: { [name in keyof NetworkPath]: number | null }
   steps: Step[]
 }
 
@@ -149,12 +150,12 @@ class Played {
 
   constructor(vector: PlanVector) {
     const { limit, pace, passed } = vector.way
-    const unknown = unknownWay()
+    const unknown = unknownPath()
     const way = { limit: limit ?? unknown.limit, pace: pace ?? unknown.pace, passed: passed ?? 0 }
     const size = new ChunkSize(way)
     size.offered(vector.preferred, vector.floor)
     const { length, missing, concurrency, patience } = vector
-    this.plan = new Plan(length, missing, size, concurrency, new Patience(patience))
+    this.plan = new Plan(length, missing, size, concurrency, new Backoff(patience))
   }
 
   /** The step as it comes out. */
@@ -178,7 +179,7 @@ class Played {
     }
     if (plan.mustLook) found.must_look = true
     if (plan.isDone) found.done = true
-    else if (!plan.sending.length) found.until = expect.closeTo(plan.patience.until, 5)
+    else if (!plan.sending.length) found.until = expect.closeTo(plan.backoff.until, 5)
     return found
   }
 
@@ -216,7 +217,7 @@ describe('an upload goes on as the vectors say', () => {
     expect(then(vector.answer)).toBe(vector.then)
     if (!vector.sends) return
     const missing = gaps(parseUpload(answer(vector.answer)).received, vector.size)
-    const plan = new Plan(vector.size, missing, new ChunkSize(), 4, new Patience(300))
+    const plan = new Plan(vector.size, missing, new ChunkSize(), 4, new Backoff(300))
     expect(gaps(plan.safe, vector.size)).toEqual(vector.sends)
   })
 })

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import {
   FakeServer,
-  FakeWorld,
+  FakeEnvironment,
   hasArrived,
   lost,
   page,
@@ -39,15 +39,15 @@ const TROUBLES = [
 test.each(Array.from({ length: 60 }, (_, seed) => [seed]))('a file arrives (%i)', async (seed) => {
   const random = numbers(seed)
   const server = new FakeServer()
-  const world = new FakeWorld(server)
+  const environment = new FakeEnvironment(server)
   let looks = 0
-  world.now = () => world.clock.now + ++looks * 1e-5
-  world.after = (seconds, act) => world.clock.after(Math.max(seconds - 2e-5, 0), act)
-  world.jitter = random
+  environment.now = () => environment.clock.now + ++looks * 1e-5
+  environment.after = (seconds, act) => environment.clock.after(Math.max(seconds - 2e-5, 0), act)
+  environment.jitter = random
   server.maxBody = STEP + random() * 6 * STEP
   server.resets = random() < 0.5
   server.hold = async () => {
-    if (random() < 0.5) await new Promise<void>((done) => world.clock.after(random() * 20, done))
+    if (random() < 0.5) await new Promise<void>((done) => environment.clock.after(random() * 20, done))
   }
   let left = 25
   const any = (): Error | ReturnType<typeof page> =>
@@ -60,13 +60,13 @@ test.each(Array.from({ length: 60 }, (_, seed) => [seed]))('a file arrives (%i)'
     file,
     { headers: () => ({ n: `${looks}` }), patience: 1e6, onProgress: (p) => percents.push(p) },
     'chunks',
-    world,
+    environment,
   )
   // Another start after what is thrown on, as a user would.
   for (let tries = 0; one.details.state !== 'done'; tries++) {
     expect(tries).toBeLessThan(30)
-    if (random() < 0.3) world.clock.after(random() * 10, () => one.pause())
-    world.clock.after(60, () => one.resume())
+    if (random() < 0.3) environment.clock.after(random() * 10, () => one.pause())
+    environment.clock.after(60, () => one.resume())
     await one.start().catch((error: Error) => expect(error.name).toMatch(/Unauthorized|GaveUp/))
   }
   expect(await hasArrived(server.only, file)).toBe(true)

@@ -1,5 +1,5 @@
 /**
- * One request each of the chunked API: no retries, no decisions.
+ * The requests of the chunked API, one method each: no retries, no decisions.
  *
  * Rule 1: after a 401 or 403 the function `headers` is called again and the request is sent
  * again, once. What was acknowledged before stays valid.
@@ -12,7 +12,7 @@ import { renderDigest, type Part } from './digest'
 import type { Source } from './source'
 import { unlessAborted, type Answer, type Asked } from './transport'
 import type { Headers, Range, UploadOptions } from './types'
-import type { World } from './world'
+import type { Environment } from './environment'
 
 type Sent = (loaded: number, total: number) => void
 
@@ -43,9 +43,9 @@ class Login {
       return { ...(typeof this.headers === 'function' ? await this.headers() : this.headers) }
     } catch (cause) {
       this.known = null
-      throw new Unauthorized('The application gave no headers to log in with.', {
+      throw new Unauthorized('The application did not provide login headers.', {
         code: 'no-headers',
-        hint: 'Log in and upload again: nothing that arrived is lost.',
+        hint: 'Log in and upload again: what has arrived is kept.',
         cause,
       })
     }
@@ -61,7 +61,7 @@ export class Wire {
   private wasRefused = false
 
   constructor(
-    private readonly world: World,
+    private readonly environment: Environment,
     private readonly options: UploadOptions,
   ) {
     this.endpoint = resolved((options.endpoint ?? '/api').replace(/\/+$/, ''))
@@ -78,7 +78,7 @@ export class Wire {
     return parseUpload(await this.request('GET', path, {}, null, signal))
   }
 
-  /** What the server still misses. */
+  /** Returns the ranges that the server still lacks. */
   async chunk(
     uploadId: string,
     body: Blob,
@@ -87,7 +87,8 @@ export class Wire {
     onSent: Sent,
   ): Promise<Range[]> {
     const headers: Record<string, string> = { 'content-type': 'application/octet-stream' }
-    // Across origins, each header has to be allowed by the server; complete's digest is not one.
+    // Across origins, the server must allow each header. The digest of the whole file is sent in a
+    // body, so the file is checked there too.
     if (this.isSameOrigin) headers['content-digest'] = renderDigest(crc)
     const query = new URLSearchParams({ upload_id: uploadId, offset: String(range[0]) })
     return parseMissing(
@@ -107,7 +108,7 @@ export class Wire {
   /** The whole file in one ordinary request. */
   async whole(source: Source, signal: AbortSignal, onSent: Sent): Promise<Status> {
     const form = new FormData()
-    // Fields before the file, which begins what is streamed.
+    // The fields come before the file: the server streams everything after them.
     for (const [name, value] of Object.entries(this.options.metadata ?? {}))
       form.append(name, value)
     const { file, name, type } = source
@@ -132,7 +133,7 @@ export class Wire {
   ): Promise<Answer> {
     for (let isLastTry = false; ; isLastTry = true) {
       const version = this.login.version
-      // A login that waits for its user may never come.
+      // A login that waits for the user may never end.
       const login = await unlessAborted(this.login.get(), signal)
       const answer = await this.send({
         method,
@@ -150,23 +151,24 @@ export class Wire {
   }
 
   private async send(asked: Asked): Promise<Answer> {
-    // A proxy that refuses before it has read a body closes the connection that it promised to
-    // keep: the next request that is lost says nothing of the way. What is idempotent goes again.
+    // A proxy that refuses a request before it has read the body closes the connection, although it
+    // promised to keep it. The next request on that connection fails for this reason alone, so
+    // an idempotent one is sent again.
     const wasRefused = this.wasRefused && !(asked.body instanceof FormData)
     this.wasRefused = false
     try {
-      const answer = await this.world.send(asked)
+      const answer = await this.environment.send(asked)
       this.wasRefused = answer.status >= 400
       return answer
     } catch (error) {
       if (wasRefused && error instanceof ConnectionLost && error.code === 'connection-lost') {
         return this.send(asked)
       }
-      if (error instanceof ConnectionLost && !this.world.isOnline()) {
-        throw new ConnectionLost('There is no network.', {
+      if (error instanceof ConnectionLost && !this.environment.isOnline()) {
+        throw new ConnectionLost('The browser is offline.', {
           code: 'offline',
           retryable: true,
-          hint: 'It goes on when the network is back.',
+          hint: 'The upload continues when the network is back.',
           cause: error,
         })
       }
@@ -175,27 +177,27 @@ export class Wire {
   }
 }
 
-/** The endpoint as an absolute address. Throws `UploadFailure` where a browser has none. */
+/** The endpoint as an absolute address. Throws `UploadFailure` if the page has no such address. */
 function resolved(endpoint: string): string {
   if (typeof location === 'undefined') return endpoint
-  // What a blob: or data: worker, or the document of a frame, is called is no base of an address.
+  // The address of a blob: or data: worker or frame cannot be the base of another address.
   const bases = [globalThis.document?.baseURI, location.href, globalThis.origin]
   for (const base of bases) {
     try {
       const { protocol, href } = new URL(endpoint, base)
       if (/^https?:$/.test(protocol)) return href.replace(/\/+$/, '')
     } catch {
-      // The next one.
+      // Try the next base.
     }
   }
-  throw new UploadFailure('There is no upload server at this address.', {
+  throw new UploadFailure('The endpoint is not a web address.', {
     code: 'bad-endpoint',
-    hint: 'Give the option `endpoint` as a whole address, like https://example.org/api.',
+    hint: 'Set the option `endpoint` to an absolute address, like https://example.org/api.',
   })
 }
 
 function isSameOrigin(endpoint: string): boolean {
   if (typeof location === 'undefined') return true
-  // In a sandboxed frame the address has an origin, and the page has not: its `origin` is "null".
+  // A sandboxed frame has an address with an origin, but its own `origin` is "null".
   return new URL(endpoint).origin === globalThis.origin
 }

@@ -79,7 +79,7 @@ test('a chosen file goes up at once, to where the page says', async () => {
   await choose(page, [fileOf('talk.mp4')])
   expect(made[0]!.options.endpoint).toBe('http://here/api')
   await after(() =>
-    made[0]!.tell({ state: 'sending', bytesSafe: 5 * MiB, speed: 2 * MiB, secondsLeft: 7.4 }, 41.7),
+    made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB, speed: 2 * MiB, secondsLeft: 7.4 }, 41.7),
   )
   const [card] = cards(page)
   expect(card!.textContent).toContain('41 %')
@@ -106,7 +106,7 @@ test('the map draws what is safe and what is on the way, and says it', async () 
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
   await after(() =>
-    made[0]!.tell({
+    made[0]!.report({
       state: 'sending',
       chunksDone: 1,
       safe: [[0, 5 * MiB]],
@@ -128,7 +128,7 @@ test('the map draws what is safe and what is on the way, and says it', async () 
 test('who waits in line sees the place, and may leave it', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
-  await after(() => made[0]!.tell({ state: 'waiting', position: 3 }))
+  await after(() => made[0]!.report({ state: 'waiting', position: 3 }))
   expect(cards(page)[0]!.textContent).toContain('3rd in lineYour place is kept')
   expect(page.querySelector('[role=status][aria-live]')!.textContent).toContain('3rd in line')
   await after(() => button(page, 'Leave the line').click())
@@ -139,7 +139,7 @@ test('who waits in line sees the place, and may leave it', async () => {
 test('pause, resume and try again do what they say', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
-  await after(() => made[0]!.tell({ state: 'sending' }))
+  await after(() => made[0]!.report({ state: 'sending' }))
   await after(() => button(page, 'Pause').click())
   await after(() => button(page, 'Resume').click())
   await after(() => made[0]!.fail(new ConnectionLost('lost')))
@@ -159,13 +159,13 @@ test('giving up ends the upload on the server before it leaves the list', async 
 })
 
 test.each([
-  ['a running upload', 'Cancel', 'Keep uploading', (one: FakeUpload) => one.tell({ state: 'sending' })],
-  ['a paused one', 'Cancel', 'Keep it', (one: FakeUpload) => one.tell({ state: 'paused' })],
+  ['a running upload', 'Cancel', 'Keep uploading', (one: FakeUpload) => one.report({ state: 'sending' })],
+  ['a paused one', 'Cancel', 'Keep it', (one: FakeUpload) => one.report({ state: 'paused' })],
   ['one that failed', 'Give up', 'Keep it', (one: FakeUpload) => one.fail(new ConnectionLost('lost'))],
 ])('%s whose bytes have arrived is deleted only after a question', async (_, end, keep, happen) => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
-  await after(() => made[0]!.tell({ state: 'sending', bytesSafe: 5 * MiB }))
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB }))
   await after(() => happen(made[0]!))
   await after(() => button(page, end).click())
   const question = 'Cancel the upload and delete the 5 MB that arrived? This cannot be undone.'
@@ -181,7 +181,7 @@ test.each([
 test('an upload that finishes while it is asked for its deletion is kept', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
-  await after(() => made[0]!.tell({ state: 'sending', bytesSafe: 5 * MiB }))
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB }))
   await after(() => button(page, 'Cancel').click())
   await after(() => made[0]!.succeed())
   expect(() => button(page, 'Yes, delete it')).toThrow()
@@ -201,7 +201,7 @@ test('a size that was refused is told in a quiet line', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
   await after(() =>
-    made[0]!.tell({ state: 'sending', refusedSize: 5 * MiB, chunkSize: 640 * 1024 }),
+    made[0]!.report({ state: 'sending', refusedSize: 5 * MiB, chunkSize: 640 * 1024 }),
   )
   expect(page.querySelector('.quiet')!.textContent).toBe(
     'Something on the way refuses requests of 5 MB; going on with 640 KB.',
@@ -247,7 +247,7 @@ test('a wrong key is said to be wrong', async () => {
 test('a login that ends in mid-upload is asked for again, and the upload goes on', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4'), fileOf('other.mp4')])
-  await after(() => made[0]!.tell({ state: 'sending', bytesSafe: 5 * MiB }))
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB }))
   await after(() => made[0]!.fail(new Unauthorized('x', { status: 401, code: 'unauthorized' })))
   expect(page.querySelector('#key')).not.toBeNull()
   expect(cards(page)[0]!.textContent).toContain('5 MB of 20 MB are safe')
@@ -280,7 +280,7 @@ test('an unfinished upload waits for its file, and goes on with it', async () =>
   await after(() => button(page, 'Choose the file again to go on').click())
   await choose(page, [fileOf('talk.mp4')], 'The same file again')
   made[0]!.uploadId = 'known'
-  await after(() => made[0]!.tell({ state: 'sending', bytesSafe: 8 * MiB }))
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: 8 * MiB }))
   expect(cards(page)).toHaveLength(1)
   expect(cards(page)[0]!.textContent).toContain('Going on where it was: 8 MB were safe already.')
 })
@@ -291,7 +291,7 @@ test('another file than the unfinished one is told so, and is an upload of its o
   await after(() => button(page, 'Choose the file again to go on').click())
   await choose(page, [fileOf('cat.mp4')], 'The same file again')
   made[0]!.uploadId = 'new'
-  await after(() => made[0]!.tell({ state: 'sending' }))
+  await after(() => made[0]!.report({ state: 'sending' }))
   expect(cards(page)).toHaveLength(2)
   expect(cards(page)[0]!.textContent).toContain(
     'This is not the file of the unfinished upload “talk.mp4”.',

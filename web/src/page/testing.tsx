@@ -54,12 +54,12 @@ export class FakeUpload implements Upload {
 
   pause(): void {
     this.calls.push('pause')
-    this.tell({ state: 'paused' })
+    this.report({ state: 'paused' })
   }
 
   resume(): void {
     this.calls.push('resume')
-    this.tell({ state: 'sending' })
+    this.report({ state: 'sending' })
   }
 
   async cancel(): Promise<void> {
@@ -68,22 +68,22 @@ export class FakeUpload implements Upload {
   }
 
   abort(): void {
-    this.tell({ state: 'cancelled' })
+    this.report({ state: 'cancelled' })
     this.settle?.reject(new Error('cancelled'))
   }
 
-  tell(more: Partial<UploadDetails>, percent = 0): void {
+  report(more: Partial<UploadDetails>, percent = 0): void {
     this.details = { ...this.details, ...more }
     this.options.onProgress?.(percent, this.details)
   }
 
   async succeed(result: Partial<UploadResult> = {}): Promise<void> {
-    this.tell({ state: 'done', bytesSafe: this.details.bytesTotal }, 100)
+    this.report({ state: 'done', bytesSafe: this.details.bytesTotal }, 100)
     this.settle?.resolve({ upload_id: 'u', assessment_id: null, state: 'complete', ...result })
   }
 
   async fail(error: unknown): Promise<void> {
-    this.tell({ state: 'failed' })
+    this.report({ state: 'failed' })
     this.settle?.reject(error)
   }
 }

@@ -1,6 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { ConnectionLost } from '../core'
-import { FakeServer, FakeWorld, listened, someFile, STEP } from '../core/testing/fake'
+import { FakeServer, FakeEnvironment, listened, someFile, STEP } from '../core/testing/fake'
 import { OneUpload } from '../core/upload'
 import { after, cleanUp, fakeCreateUpload, fileOf, made, MiB, render } from '../page/testing'
 import type { UploadOptions } from '../core'
@@ -39,7 +39,7 @@ test('a file given is an upload begun, with the options of that moment', async (
   await after(() => seen.start(fileOf('talk.mp4')))
   expect(made[0]!.calls).toEqual(['start'])
   expect(made[0]!.options.endpoint).toBe('/there')
-  await after(() => made[0]!.tell({ state: 'sending' }, 3))
+  await after(() => made[0]!.report({ state: 'sending' }, 3))
   expect(onProgress).toHaveBeenCalledWith(3, expect.objectContaining({ state: 'sending' }))
   expect(seen.percent).toBe(3)
 })
@@ -48,10 +48,10 @@ test('a change of state is shown at once, numbers after a moment', async () => {
   vi.useFakeTimers()
   await render(<Probe />)
   await after(() => seen.start(fileOf('talk.mp4')))
-  await after(() => made[0]!.tell({ state: 'sending', bytesSafe: MiB }, 5))
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: MiB }, 5))
   expect(seen.details).toMatchObject({ state: 'sending', bytesSafe: MiB })
-  await after(() => made[0]!.tell({ bytesSafe: 2 * MiB }, 10))
-  await after(() => made[0]!.tell({ bytesSafe: 3 * MiB }, 15))
+  await after(() => made[0]!.report({ bytesSafe: 2 * MiB }, 10))
+  await after(() => made[0]!.report({ bytesSafe: 3 * MiB }, 15))
   expect(seen.percent).toBe(5)
   await after(() => vi.advanceTimersByTime(200))
   expect(seen.percent).toBe(15)
@@ -124,7 +124,7 @@ test('another file pauses the one before, which is heard of no more', async () =
   await after(() => seen.start(fileOf('one.mp4')))
   await after(() => seen.start(fileOf('two.mp4')))
   expect(made[0]!.calls).toEqual(['start', 'pause'])
-  await after(() => made[0]!.tell({ state: 'sending' }, 50))
+  await after(() => made[0]!.report({ state: 'sending' }, 50))
   expect(seen.file!.name).toBe('two.mp4')
   expect(seen.details!.state).toBe('starting')
   expect(seen.percent).toBe(0)
@@ -134,8 +134,8 @@ test.each(['goes away', 'is given another'])(
   'a component that %s lets go of its file, and the server keeps what it has',
   async (what) => {
     const server = new FakeServer()
-    const world = new FakeWorld(server)
-    create = (file, options) => new OneUpload(file, options, 'chunks', world)
+    const environment = new FakeEnvironment(server)
+    create = (file, options) => new OneUpload(file, options, 'chunks', environment)
     let isHeld = false
     server.hold = ({ verb }) =>
       new Promise((resolve) => {
@@ -156,7 +156,7 @@ test.each(['goes away', 'is given another'])(
       await after(() => vi.waitUntil(() => seen.result))
       expect(seen.result!.upload_id).not.toBe(first.id)
     }
-    expect([world.listening, signal.listening]).toEqual([0, 0])
+    expect([environment.listening, signal.listening]).toEqual([0, 0])
     expect(first.state).toBe('receiving')
     expect(server.verbs('cancel')).toEqual([])
   },

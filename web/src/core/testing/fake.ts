@@ -1,15 +1,15 @@
 /**
- * A server that speaks the chunked API from memory and does what a test orders, and a world
+ * A server that speaks the chunked API from memory and does what a test orders, and a environment
  * in which time passes only while everybody waits.
  */
 
 import { crc64, renderDigest } from '../digest'
 import { Aborted, ConnectionLost } from '../errors'
-import { unknownWay, type Way } from '../plan'
+import { unknownPath, type NetworkPath } from '../plan'
 import { bytesIn, gaps, merge } from '../ranges'
 import { unlessAborted, type Answer, type Asked } from '../transport'
 import type { Range } from '../types'
-import type { World } from '../world'
+import type { Environment } from '../environment'
 
 export const KiB = 1024
 export const STEP = 64 * KiB
@@ -56,12 +56,12 @@ export class Clock {
 }
 
 /** What several uploads in one browser share. */
-export class FakeWorld implements World {
+export class FakeEnvironment implements Environment {
   readonly clock: Clock
-  ways = new Map<string, Way>()
-  /** Outlives a page: `ways` does not. */
+  paths = new Map<string, NetworkPath>()
+  /** Outlives a page: `paths` does not. */
   private readonly met = new Map<string, number>()
-  readonly limits: World['limits'] = {
+  readonly limits: Environment['limits'] = {
     get: (endpoint) => this.met.get(endpoint) ?? null,
     set: (endpoint, limit) => void this.met.set(endpoint, limit),
   }
@@ -109,8 +109,8 @@ export class FakeWorld implements World {
   }
 
   /** The way to the default endpoint, as it is known. */
-  get way(): Way {
-    return this.ways.get('/api') ?? unknownWay()
+  get way(): NetworkPath {
+    return this.paths.get('/api') ?? unknownPath()
   }
 }
 

@@ -3,21 +3,21 @@
 import { beforeEach } from 'vitest'
 import { OneUpload, type How } from '../upload'
 import type { UploadOptions } from '../types'
-import { FakeServer, FakeWorld } from './fake'
+import { FakeServer, FakeEnvironment } from './fake'
 
 export let server: FakeServer
-export let world: FakeWorld
+export let environment: FakeEnvironment
 
 beforeEach(() => {
   server = new FakeServer()
-  world = new FakeWorld(server)
+  environment = new FakeEnvironment(server)
 })
 
 export function upload(
   file: File,
   options: UploadOptions = {},
   how: How = 'chunks',
-  in_ = world,
+  in_ = environment,
 ): OneUpload {
   return new OneUpload(file, options, how, in_)
 }

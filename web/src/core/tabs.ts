@@ -1,19 +1,21 @@
 /**
- * Two tabs with the same file: one sends, the others watch and take over when it ends.
+ * Two tabs with the same file: one sends, the others watch, and one of them takes over when it ends.
  *
- * Rule 1: without locks (plain http, old browsers) everybody sends, which is slower and
- * as right: the server keeps the first of two bytes.
+ * Rule 1: without locks (plain http, old browsers) every tab sends. This is slower and just as
+ * correct: the server keeps the first of two bytes.
  */
 
 /**
- * What `send` gives, once nobody else holds `name`; or what `watch` finds out while somebody
- * does. `watch` gives null when it sees that it is `isOurTurn()`; `wake` is called then.
+ * Calls `send` while holding the lock `name`, and `watch` while another tab holds it.
+ *
+ * `watch` returns the result of the other tab, or null as soon as `holdsLock()`; then `send` is
+ * called. `wake` is called when this tab gets the lock.
  */
-export async function takingTurns<T>(
+export async function sendFromOneTab<T>(
   locks: LockManager | null,
   name: string,
   send: () => Promise<T>,
-  watch: (isOurTurn: () => boolean) => Promise<T | null>,
+  watch: (holdsLock: () => boolean) => Promise<T | null>,
   wake: () => void,
 ): Promise<T> {
   if (!locks) return send()
@@ -26,7 +28,7 @@ export async function takingTurns<T>(
     if (first) return first.done
   } catch (error) {
     if (isFirst) throw error
-    return send() // Where storage is denied to a page, so are locks.
+    return send() // A page without access to storage has no locks either.
   }
 
   const waiting = new AbortController()
@@ -39,7 +41,7 @@ export async function takingTurns<T>(
       wake()
       return released
     })
-    .catch(() => undefined) // It was not our turn yet when the watching ended.
+    .catch(() => undefined) // The watching ended before this tab got the lock.
   try {
     return (await watch(() => isOurs)) ?? (await send())
   } finally {

@@ -1,33 +1,33 @@
-/** What an upload needs of the browser besides its file; tests put another world in its place. */
+/** What an upload needs of the browser besides its file. Tests use an environment of their own. */
 
-import { type Way } from './plan'
+import { type NetworkPath } from './plan'
 import { send, type Transport } from './transport'
 
-export interface World {
+export interface Environment {
   send: Transport
   /** Seconds on a steady clock. */
   now(): number
-  /** Calls `act` after `seconds`; what it returns ends that. */
+  /** Calls `act` after `seconds`. Returns a function that cancels this. */
   after(seconds: number, act: () => void): () => void
-  /** Calls `act` again and again; what it returns ends that. */
+  /** Calls `act` every `seconds`. Returns a function that stops this. */
   every(seconds: number, act: () => void): () => void
-  /** From 0 to 1, to keep tabs and users from coming back all at once. */
+  /** A random number from 0 to 1, so that clients do not all retry at once. */
   jitter(): number
   isOnline(): boolean
-  /** Calls `act` whenever the network is back; what it returns ends that. */
+  /** Calls `act` whenever the network is back. Returns a function that stops this. */
   onOnline(act: () => void): () => void
-  /** Null on plain http, where there are none. */
+  /** Null on plain http, where browsers have no locks. */
   locks(): LockManager | null
-  /** What is known of the way to each endpoint. */
-  ways: Map<string, Way>
-  /** The limits met on these ways (bytes), kept through reloads until the tab is closed. */
+  /** What is known of the network path to each endpoint. */
+  paths: Map<string, NetworkPath>
+  /** The limits found on these paths (bytes). They survive a reload, until the tab is closed. */
   limits: { get(endpoint: string): number | null; set(endpoint: string, limit: number): void }
 }
 
 const KEPT = 'wherry-limit:'
 
 // Nothing here touches `window` before an upload begins: servers may import this file.
-export const browser: World = {
+export const browser: Environment = {
   send,
   now: () => performance.now() / 1000,
   after(seconds, act) {
@@ -46,20 +46,20 @@ export const browser: World = {
     return () => removeEventListener('online', act)
   },
   locks: () => (typeof navigator === 'undefined' ? null : (navigator.locks ?? null)),
-  ways: new Map(),
+  paths: new Map(),
   limits: {
     get(endpoint) {
       try {
         return Number(sessionStorage.getItem(KEPT + endpoint)) || null
       } catch {
-        return null // Not in every window, nor outside of one.
+        return null // Some windows, and all workers, have no storage.
       }
     },
     set(endpoint, limit) {
       try {
         sessionStorage.setItem(KEPT + endpoint, String(limit))
       } catch {
-        // Then the next page finds it out again.
+        // Then the next page has to find the limit again.
       }
     },
   },

@@ -4,7 +4,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import {
   Clock,
   FakeServer,
-  FakeWorld,
+  FakeEnvironment,
   bytes,
   hasArrived,
   problem,
@@ -50,17 +50,17 @@ class Locks {
   }
 }
 
-function tabs(count: number, locks: Locks | null): FakeWorld[] {
+function tabs(count: number, locks: Locks | null): FakeEnvironment[] {
   return Array.from({ length: count }, (_, number) => {
-    const world = new FakeWorld(server, clock)
-    world.jitter = () => 1 / (1 + number)
-    world.lockManager = locks as unknown as LockManager | null
-    return world
+    const environment = new FakeEnvironment(server, clock)
+    environment.jitter = () => 1 / (1 + number)
+    environment.lockManager = locks as unknown as LockManager | null
+    return environment
   })
 }
 
-function upload(world: FakeWorld, options: UploadOptions = {}, steps = 40): OneUpload {
-  return new OneUpload(someFile(steps * STEP), options, 'chunks', world)
+function upload(environment: FakeEnvironment, options: UploadOptions = {}, steps = 40): OneUpload {
+  return new OneUpload(someFile(steps * STEP), options, 'chunks', environment)
 }
 
 function sentBytes(): number {
@@ -73,7 +73,7 @@ async function until(isSo: () => boolean): Promise<void> {
 
 describe('with locks', () => {
   test('one tab sends, and both get the same answer', async () => {
-    const [one, two] = tabs(2, new Locks()) as [FakeWorld, FakeWorld]
+    const [one, two] = tabs(2, new Locks()) as [FakeEnvironment, FakeEnvironment]
     server.hold = ({ verb }) =>
       new Promise((resolve) => setTimeout(resolve, verb === 'chunk' ? 20 : 0))
     const seen: UploadDetails[] = []
@@ -88,7 +88,7 @@ describe('with locks', () => {
   })
 
   test('the other takes over when the first fails', async () => {
-    const [one, two] = tabs(2, new Locks()) as [FakeWorld, FakeWorld]
+    const [one, two] = tabs(2, new Locks()) as [FakeEnvironment, FakeEnvironment]
     let chunks = 0
     server.trouble = ({ verb }) => (verb === 'chunk' && ++chunks === 5 ? problem(403, 'no') : null)
     const first = upload(one, { concurrency: 1 }).start()
@@ -100,7 +100,7 @@ describe('with locks', () => {
   })
 
   test('the other takes over when the first is paused', async () => {
-    const [one, two] = tabs(2, new Locks()) as [FakeWorld, FakeWorld]
+    const [one, two] = tabs(2, new Locks()) as [FakeEnvironment, FakeEnvironment]
     const paused = upload(one)
     let chunks = 0
     server.after = ({ verb }) => {
@@ -116,7 +116,7 @@ describe('with locks', () => {
   })
 
   test('one that was paused while the other sent finds it done', async () => {
-    const [one, two] = tabs(2, new Locks()) as [FakeWorld, FakeWorld]
+    const [one, two] = tabs(2, new Locks()) as [FakeEnvironment, FakeEnvironment]
     const watching = upload(two)
     let second: Promise<unknown> | null = null
     let chunks = 0
@@ -137,7 +137,7 @@ describe('with locks', () => {
   })
 
   test('a cancel in one ends both', async () => {
-    const [one, two] = tabs(2, new Locks()) as [FakeWorld, FakeWorld]
+    const [one, two] = tabs(2, new Locks()) as [FakeEnvironment, FakeEnvironment]
     let isOver = false
     server.hold = async ({ verb }) => {
       if (verb === 'chunk') await until(() => isOver)
@@ -151,7 +151,7 @@ describe('with locks', () => {
   })
 
   test('what has expired one tab begins anew, and the other follows', async () => {
-    const [one, two] = tabs(2, new Locks()) as [FakeWorld, FakeWorld]
+    const [one, two] = tabs(2, new Locks()) as [FakeEnvironment, FakeEnvironment]
     server.hold = () => new Promise((resolve) => setTimeout(resolve, 10))
     let chunks = 0
     server.trouble = ({ verb }) => {
@@ -168,7 +168,7 @@ describe('with locks', () => {
   })
 
   test('that a page may not have, everybody sends', async () => {
-    const [one] = tabs(1, null) as [FakeWorld]
+    const [one] = tabs(1, null) as [FakeEnvironment]
     one.lockManager = {
       request: () => Promise.reject(new DOMException('no', 'SecurityError')),
     } as never
@@ -209,10 +209,10 @@ describe('without locks', () => {
     [0.5, 0.5],
   ])('both go on, from both ends, and little is sent twice (%d, %d)', async (ones, twos) => {
     superseding()
-    const [one, two] = tabs(2, null) as [FakeWorld, FakeWorld]
+    const [one, two] = tabs(2, null) as [FakeEnvironment, FakeEnvironment]
     one.jitter = () => ones
     two.jitter = () => twos
-    const both = await Promise.all([one, two].map((world) => upload(world, {}, 160).start()))
+    const both = await Promise.all([one, two].map((environment) => upload(environment, {}, 160).start()))
     expect(both.map((result) => result.upload_id)).toEqual(['u1', 'u1'])
     expect(await hasArrived(server.uploads.get('u1'), someFile(160 * STEP))).toBe(true)
     expect(server.uploads.size).toBe(1)
@@ -220,7 +220,7 @@ describe('without locks', () => {
   })
 
   test('what the other has brought is not sent', async () => {
-    const [one] = tabs(1, null) as [FakeWorld]
+    const [one] = tabs(1, null) as [FakeEnvironment]
     const all = await bytes(someFile(40 * STEP))
     let chunks = 0
     server.trouble = ({ verb }) => {

@@ -1,7 +1,7 @@
 /**
- * How far an upload is, as its caller may show it.
+ * Reports the progress of an upload to its caller.
  *
- * Rule 1: percent never goes down, and is 100 when all bytes are out.
+ * Rule 1: percent never goes down, and is 100 when all bytes are sent.
  */
 
 import type { OnProgress, Range, UploadDetails, UploadState } from './types'
@@ -9,33 +9,33 @@ import type { OnProgress, Range, UploadDetails, UploadState } from './types'
 /** Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`. */
 const WINDOW = 10
 const SHORTEST = 0.2
-/** So many seconds in which nothing moves are part of the speed. */
+/** A standstill longer than this (seconds) lowers the speed. */
 const STILL = 2
-/** Progress is told at every change of state, and else at most so often (seconds). */
-const TELL_EVERY = 0.05
+/** Without a change of state, progress is reported at most this often (seconds). */
+const REPORT_INTERVAL = 0.05
 
-/** Where the bytes are: the plan, or what another tab is doing. */
+/** Which bytes are where: the plan, or the progress of another tab. */
 export interface Where {
   safe: Range[]
   sending: Range[]
   bytesSafe: number
 }
 
-type News = Partial<Pick<UploadDetails, 'position' | 'retryAfter' | 'problem'>>
+export type StateDetails = Partial<Pick<UploadDetails, 'position' | 'retryAfter' | 'problem'>>
 
-export class Teller {
+export class ProgressReporter {
   where: Where = { safe: [], sending: [], bytesSafe: 0 }
   chunkSize: number | null = null
   refusedSize: number | null = null
   state: UploadState = 'starting'
-  news: News = {}
+  stateDetails: StateDetails = {}
   /** When the next try is due. */
   private dueAt: number | null = null
-  /** Sent and not answered yet, and sent in all: whatever becomes of it. */
+  /** Bytes sent without an answer so far, and all bytes sent, also those sent twice. */
   private flying = 0
   private sent = 0
   private noted: [at: number, sent: number][] = []
-  private toldAt = -Infinity
+  private reportedAt = -Infinity
   private percent = 0
 
   constructor(
@@ -47,46 +47,46 @@ export class Teller {
   noteSent(bytes: number): void {
     this.flying += bytes // Less, when the same request is sent again after a 401 or 403.
     this.noteSpeed(Math.max(bytes, 0))
-    this.tell(this.state, this.news)
+    this.report(this.state, this.stateDetails)
   }
 
-  /** Bytes that somebody sends, to tell the speed. */
+  /** Count bytes for the speed, whichever tab sends them. */
   noteSpeed(bytes: number): void {
     const now = this.now()
     this.sent += bytes
-    if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= TELL_EVERY) this.noted.push([now, this.sent])
+    if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= REPORT_INTERVAL) this.noted.push([now, this.sent])
     while (this.noted[0] && this.noted[0][0] < now - WINDOW) this.noted.shift()
   }
 
-  /** Time has passed: what is counted down, or stands still, is to be seen. */
+  /** Once a second: countdowns and a standstill become visible. */
   tick(): void {
-    this.tell(this.state, this.news)
+    this.report(this.state, this.stateDetails)
   }
 
-  /** So many of the bytes on their way have their answer, whatever it is. */
+  /** A request that has sent this many bytes has ended, whatever its answer. */
   noteAnswered(bytes: number): void {
     this.flying -= bytes
   }
 
-  tell(state: UploadState, news: News = {}): void {
+  report(state: UploadState, about: StateDetails = {}): void {
     const now = this.now()
-    const isNew = state !== this.state || this.toldAt === -Infinity
+    const isNew = state !== this.state || this.reportedAt === -Infinity
     this.state = state
-    if (news !== this.news) this.dueAt = news.retryAfter == null ? null : now + news.retryAfter
-    this.news = news
-    // Requests that still run after a cancel are no news to its caller.
-    if (!isNew && (state === 'cancelled' || now - this.toldAt < TELL_EVERY)) return
-    this.toldAt = now
+    if (about !== this.stateDetails) this.dueAt = about.retryAfter == null ? null : now + about.retryAfter
+    this.stateDetails = about
+    // Requests that still run after a cancel do not interest its caller.
+    if (!isNew && (state === 'cancelled' || now - this.reportedAt < REPORT_INTERVAL)) return
+    this.reportedAt = now
     const { details } = this
     const { bytesSent } = details
     const percent = this.total ? Math.round((bytesSent * 100) / this.total) : 0
-    // Rounded, 100 would come before its time.
+    // Rounding must not give 100 too early.
     this.percent = Math.max(this.percent, bytesSent < this.total ? Math.min(percent, 99) : percent)
     if (state === 'completing' || state === 'done') this.percent = 100
     try {
       this.onProgress?.(this.percent, details)
     } catch (error) {
-      void Promise.reject(error) // The application's own: for the console, no reason to stop.
+      void Promise.reject(error) // An error of the application: it goes to the console, and the upload goes on.
     }
   }
 
@@ -107,14 +107,14 @@ export class Teller {
       sending,
       speed,
       secondsLeft: speed ? (this.total - bytesSent) / speed : null,
-      position: this.news.position ?? null,
+      position: this.stateDetails.position ?? null,
       retryAfter: this.dueAt === null ? null : Math.max(this.dueAt - this.now(), 0),
       refusedSize: this.refusedSize,
-      problem: this.news.problem ?? null,
+      problem: this.stateDetails.problem ?? null,
     }
   }
 
-  /** Whoever waits has no speed, and nothing is known of the time that is left. */
+  /** While an upload waits, it has no speed and no remaining time. */
   private get isMoving(): boolean {
     return ['sending', 'completing', 'done'].includes(this.state)
   }
@@ -124,7 +124,7 @@ export class Teller {
     const first = this.noted.find(([at]) => at >= now - WINDOW)
     const last = this.noted.at(-1)
     if (!first || !last || last[0] - first[0] <= SHORTEST) return null
-    // Where nothing has moved for a while, it counts.
+    // A long standstill counts as time.
     const until = now - last[0] > STILL ? now : last[0]
     return (last[1] - first[1]) / (until - first[0])
   }

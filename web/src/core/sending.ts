@@ -1,0 +1,132 @@
+/** Sends the missing bytes of one upload in chunks, as the plan says. */
+
+import { isBrought, type Status } from './answers'
+import type { Context } from './context'
+import { nextAfter } from './decisions'
+import { Aborted, ConnectionLost, TooLarge, UploadFailure } from './errors'
+import { Plan, type Chunk } from './plan'
+import { gaps, overlap } from './ranges'
+
+/** Chunks in flight at once, if the server does not say. */
+const CONCURRENCY = 4
+
+export class Sending {
+  private readonly plan: Plan
+
+  /** `readStatus`: reads the status of the upload, and waits while the upload is queued. */
+  constructor(
+    private readonly context: Context,
+    private readonly opened: Status,
+    private readonly readStatus: () => Promise<Status>,
+  ) {
+    const { options, reporter, retrying, size, source } = context
+    const missing = gaps(opened.received, source.size)
+    const allowed = opened.concurrency ?? CONCURRENCY
+    const concurrency = Math.max(Math.min(options.concurrency ?? allowed, allowed), 1)
+    this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff)
+    reporter.where = this.plan
+    reporter.chunkSize = size.now
+  }
+
+  /** The digest of the whole file; null if another client has sent the rest of it. */
+  async send(): Promise<bigint | null> {
+    const { control, environment, parts, retrying, source } = this.context
+    const { plan } = this
+    this.context.report('sending')
+    const check = (): void => control.check()
+    // What earlier runs have sent is needed for the digest of the whole file: read it meanwhile.
+    const unread = overlap(parts.missing(source.size), plan.safe)
+    const reading = source.digestRest(parts, unread, check)
+    reading.catch(() => undefined) // It is awaited below.
+    const flying = new Set<Promise<void>>()
+    let failure: unknown
+    const fly = (chunk: Chunk): void => {
+      const flight = this.sendChunk(chunk)
+        .catch((error: unknown) => void (failure ??= error))
+        .finally(() => {
+          flying.delete(flight)
+          control.wake()
+        })
+      flying.add(flight)
+    }
+    try {
+      while (!plan.isDone) {
+        if (failure) throw failure
+        check()
+        if (plan.mustLook && !flying.size) {
+          const seen = await this.readStatus()
+          if (isBrought(seen)) return null
+          const refused = plan.looked(seen.received)
+          if (refused) this.context.noteRefused(refused)
+        }
+        const now = environment.now()
+        const chunk = plan.next(now)
+        const pause = retrying.backoff.until - now
+        if (chunk) fly(chunk)
+        else if (!plan.isDone) await control.rest(pause > 0 ? pause : Infinity)
+      }
+      if (failure) throw failure
+    } catch (error) {
+      control.endChunks()
+      await Promise.all(flying)
+      control.check()
+      if (nextAfter(error, 'chunk') === 'complete') return null
+      throw error
+    }
+    await reading
+    await source.digestRest(parts, parts.missing(source.size), check)
+    return parts.crc
+  }
+
+  private async sendChunk(chunk: Chunk): Promise<void> {
+    const { control, environment, parts, reporter, retrying, source, wire } = this.context
+    const { backoff } = retrying
+    const { plan } = this
+    const signal = control.halt
+    let flown = 0
+    try {
+      const part = await source.digest(chunk.range)
+      // While the part was read, another chunk may have failed, and set a pause for all of them.
+      if (environment.now() < backoff.until) return plan.tookBack(chunk)
+      // The trouble is over only when this chunk has got through. Until then the state stays.
+      if (!backoff.inTrouble) this.context.report('sending')
+      else this.context.report(reporter.state, { ...reporter.stateDetails, retryAfter: null })
+      chunk.began = environment.now()
+      const missing = await wire.chunk(
+        this.opened.uploadId,
+        source.slice(chunk.range),
+        part,
+        signal,
+        (loaded) => {
+          reporter.noteSent(loaded - flown)
+          flown = loaded
+        },
+      )
+      plan.passed(chunk, environment.now())
+      plan.learned(missing)
+      parts.add(part)
+      // A chunk that was sent before the trouble began does not end it.
+      if (!backoff.inTrouble) this.context.report('sending')
+    } catch (error) {
+      await this.chunkFailed(chunk, error)
+    } finally {
+      reporter.noteAnswered(flown)
+      reporter.chunkSize = plan.size.now
+    }
+  }
+
+  private async chunkFailed(chunk: Chunk, error: unknown): Promise<void> {
+    const { context, plan } = this
+    if (!(error instanceof UploadFailure)) throw error
+    plan.tookBack(chunk)
+    if (error instanceof Aborted) return
+    // If the file can no longer be read, the browser reports a broken connection.
+    if (error instanceof ConnectionLost) await context.source.checkReadable()
+    const { environment } = context
+    if (plan.failed(chunk, error, environment.now(), environment.jitter())) {
+      context.noteRefused(chunk.range[1] - chunk.range[0])
+    }
+    // To be refused for size is how the size that passes is found out: it is no trouble.
+    if (!(error instanceof TooLarge)) context.reportTrouble(error)
+  }
+}
