@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from wherry.core import upload as rules
+from wherry.core import facts as rules
 from wherry.core.digests import Digest
 from wherry.core.errors import (
     BytesMissing,
@@ -15,9 +15,10 @@ from wherry.core.errors import (
     TooLarge,
     UploadNotFound,
 )
+from wherry.core.facts import MISSING_SHOWN, MOST_PARTS
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
-from wherry.core.upload import MISSING_SHOWN, MOST_PARTS, State, Upload
+from wherry.core.upload import State, Upload
 
 
 def upload(limit: int = 10, filename: str = "film.mp4") -> Upload:

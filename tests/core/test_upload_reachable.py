@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from wherry.core import upload as rules
+from wherry.core import facts as rules
 from wherry.core.digests import Digest, crc64
 from wherry.core.errors import (
     BytesMissing,

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, Held, World, created, settings_in, written
 
-from wherry.core import upload as rules
+from wherry.core import facts as rules
 from wherry.core.errors import TooFragmented, UploadError, UploadGone
 from wherry.core.requests import Write
 from wherry.core.upload import State, Upload

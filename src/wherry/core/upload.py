@@ -1,7 +1,7 @@
 """The upload state machine.
 
 Rule 1: every change to an upload is made here, by a method that returns a new
-`Upload`. Nothing outside this file decides whether a change is legal.
+`Upload`. Nothing but this file and the checks in `facts.py` decides whether it is legal.
 
 Rule 2: nothing here waits, reads a clock, or knows which protocol is asking.
 Times (seconds of the deadline clock) and identifiers come in as arguments.
@@ -12,8 +12,7 @@ before can no longer record anything (its token is gone).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import inf
 
 from wherry.core.digests import Digest
@@ -21,24 +20,18 @@ from wherry.core.errors import (
     BadRequest,
     Busy,
     BytesMissing,
-    DigestDiffers,
     FileDigestMismatch,
     HookEndsServer,
     HookFailed,
-    InLine,
     LengthMismatch,
     LengthRequired,
-    RangeOutside,
     Superseded,
-    TooFragmented,
     TooLarge,
     UploadClosed,
-    UploadGone,
-    UploadNotFound,
 )
+from wherry.core.facts import UploadFacts
 from wherry.core.limits import Limits
-from wherry.core.ranges import Part, PartSet, Range
-from wherry.core.requests import Caller
+from wherry.core.ranges import Part, Range
 from wherry.core.rights import Calls, Completion, Lease, latest
 from wherry.core.states import ACCEPTS, GONE, HOLDS_SPACE, TRANSITIONS, UNFINISHED, State
 
@@ -60,135 +53,10 @@ MOST_LOST_CALLS = 3
 #: How long it then has to wait, in seconds.
 LOST_CALL_PAUSE = 3600.0
 
-#: How many gaps an answer lists at most.
-MISSING_SHOWN = 100
-#: How many parts with gaps between them an upload may have.
-MOST_PARTS = 10_000
-
 
 @dataclass(frozen=True, slots=True)
-class Upload:
-    """One file on its way in. Sizes in bytes, times in seconds of the deadline clock.
-
-    `discarded_at`: when its finished file was deleted or moved away.
-    `limit` is the most that is accepted and what space is reserved for;
-    `length` is the declared total, None until it is known.
-    `began_at`: when it came, or was let in last; `queued_at`: since when it stands in the
-    line; `slot_until`: until when it counts as open.
-    `is_named`: the file has its final name, and the application has been told of it, so
-    the application may have moved it since.
-    """
-
-    id: str
-    owner: str
-    filename: str
-    limit: int
-    length: int | None = None
-    chunk_size: int = 1
-    created_at: float = 0.0
-    content_type: str | None = None
-    fingerprint: str | None = None
-    digest: Digest | None = None
-    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
-    state: State = State.RECEIVING
-    received: PartSet = PartSet()
-    leases: tuple[Lease, ...] = ()
-    completion: Completion | None = None
-    calls: Calls = Calls()
-    is_named: bool = False
-    began_at: float = 0.0
-    queued_at: float | None = None
-    slot_until: float = 0.0
-    assessment_id: str | None = None
-    failure: str | None = None
-    discarded_at: float | None = None
-
-    # What it is.
-
-    @property
-    def offset(self) -> int:
-        return self.received.offset
-
-    @property
-    def digest_now(self) -> Digest:
-        """The CRC-64/NVME of bytes 0 to `offset`."""
-        return Digest.of_crc(self.received.crc)
-
-    @property
-    def suffix(self) -> str:
-        """The file name's ending, `.mp4`, where it is a plain one; else nothing."""
-        _, dot, ending = self.filename.rpartition(".")
-        plain = ending.isascii() and ending.isalnum() and len(ending) <= 10
-        return f".{ending.lower()}" if dot and plain else ""
-
-    @property
-    def missing(self) -> tuple[Range, ...]:
-        """The first gaps, in order: as many as an answer shows."""
-        end = self.limit if self.length is None else self.length
-        return self.received.missing(Range(0, end), MISSING_SHOWN) if end else ()
-
-    @property
-    def active_at(self) -> float:
-        """When a byte last came or a request last began; before, until when its turn was."""
-        times = [self.began_at, *(lease.at for lease in self.leases)]
-        return max([*times, self.received.last_at or self.slot_until])
-
-    def expires_at(self, expires_after: float) -> float:
-        return self.active_at + expires_after
-
-    def is_open(self, now: float, latest: float = inf) -> bool:
-        """Whether it has a slot; one that ends after `latest` was promised by no setting of now."""
-        return self.state in HOLDS_SPACE and now < self.slot_until <= latest
-
-    def is_being_completed(self, now: float, latest: float = inf) -> bool:
-        """Whether somebody has the right to complete it; one that ends after `latest` is over."""
-        return self.completion is not None and now < self.completion.until <= latest
-
-    def is_complete(self) -> bool:
-        return self.state is State.COMPLETE
-
-    # What it refuses.
-
-    def check_owner(self, caller: Caller) -> None:
-        """Raises `UploadNotFound` for everybody but the owner."""
-        if caller.owner != self.owner:
-            raise UploadNotFound(self.id)
-
-    def check_exists(self) -> None:
-        """Raises `UploadGone` when the bytes are deleted."""
-        if self.state in GONE:
-            raise UploadGone(self.state.value, self.failure)
-
-    def check_receiving(self) -> None:
-        """Raises `UploadGone` or `UploadClosed` when no byte is accepted any more, or `InLine`."""
-        self.check_exists()
-        if self.state is State.WAITING:
-            raise InLine
-        if self.state is not State.RECEIVING:
-            raise UploadClosed(self.state.value)
-
-    def check_inside(self, want: Range) -> None:
-        """Raises `RangeOutside`, or `TooLarge` while the length is unknown."""
-        if self.length is not None and want.end > self.length:
-            raise RangeOutside(want.start, want.end, self.length)
-        if want.end > self.limit:
-            raise TooLarge(self.limit, want.end)
-
-    def _check_fragments(self, want: Range) -> None:
-        """Raises `TooFragmented` for one more part among too many that touches none of them."""
-        if len(self.received.parts) < MOST_PARTS:
-            return
-        around = Range(max(want.start - 1, 0), want.end + 1)
-        if self.received.missing(around) == (around,):
-            raise TooFragmented(MOST_PARTS)
-
-    def check_digest(self, digest: Digest | None) -> None:
-        """Raises `DigestDiffers` for another digest than that of a file that is all there."""
-        is_whole = self.state in (State.COMPLETING, State.COMPLETE)
-        if digest is not None and is_whole and digest != self.digest_now:
-            raise DigestDiffers(str(digest), str(self.digest_now))
-
-    # What happens to it.
+class Upload(UploadFacts):
+    """One file on its way in, and every change that may happen to it."""
 
     def lease(self, want: Range, token: str, now: float) -> Upload:
         """Give `want` to the request `token`; requests that held any of it lose theirs.
@@ -197,7 +65,7 @@ class Upload:
         """
         self.check_receiving()
         self.check_inside(want)
-        self._check_fragments(want)
+        self.check_fragments(want)
         kept = (le for le in self.leases if le.token != token and not le.range.overlaps(want))
         return replace(self, leases=(*kept, Lease(token, want, now)))
 
@@ -232,8 +100,7 @@ class Upload:
                 raise ValueError(f"{part} lies outside the lease {mine}")
             self.check_inside(part.range)  # the length may have been declared since
             received = received.add(part)
-        if len(received.parts) > max(MOST_PARTS, len(self.received.parts)):
-            raise TooFragmented(MOST_PARTS)
+        self.check_parts(received)
         return replace(self.release(token), received=received)
 
     def stand_in_line(self, now: float) -> Upload:
