@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from wherry.catalog import Catalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
-from wherry.core.admission import Line
+from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment, LeaseLost
 from wherry.core.errors import UploadError
 from wherry.core.limits import Limits
@@ -47,8 +47,8 @@ def create(name: str, fingerprint: str | None, now: float, queued_at: float | No
 
 
 def advance(now: float) -> Step:
-    def choose(line: Line) -> list[str]:
-        return [place.upload_id for place in line.turns(Limits(max_open=2))]
+    def choose(queue: Queue) -> list[str]:
+        return [place.upload_id for place in queue.turns(Limits(max_open=2))]
 
     return lambda catalog: catalog.advance(now, choose, lambda u: u.let_in(now, now + 5))
 
@@ -100,13 +100,13 @@ async def everything(catalog: Catalog) -> list[Any]:
         [leases_in_order(upload) for upload in await catalog.uploads()],
         [upload.id for upload in await catalog.uploads({State.RECEIVING}, "o")],
         await catalog.assessments(),
-        line_in_order(await catalog.line(5.0)),
+        queue_in_order(await catalog.queue(5.0)),
         await catalog.used(),
     ]
 
 
-def line_in_order(line: Line) -> object:
-    return line.in_order(), line.taken, sorted(line.unused)
+def queue_in_order(queue: Queue) -> object:
+    return queue.in_order(), queue.taken, sorted(queue.unused)
 
 
 def leases_in_order(answer: object) -> object:

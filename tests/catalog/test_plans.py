@@ -49,7 +49,7 @@ ASKED: dict[str, Ask] = {
     "an upload": lambda c: c.load("open"),
     "an assessment": lambda c: c.load_assessment(f"{5:031x}a"),
     "tokens": lambda c: c.tokens("open"),
-    "the line": lambda c: c.line(NOW),
+    "the queue": lambda c: c.queue(NOW),
     "counts": lambda c: c.counts(NOW),
     "the newest moment": lambda c: c.newest(),
     "the bytes used": lambda c: c.used(),

@@ -11,9 +11,9 @@ from wherry.core.admission import (
     ASK_AGAIN_AT_MOST,
     HELD_AT_LEAST,
     HELD_AT_MOST,
-    Line,
+    Entry,
     Opened,
-    Place,
+    Queue,
     Space,
     Taken,
     ask_again,
@@ -54,13 +54,13 @@ taken = st.dictionaries(owners, st.builds(Taken, st.integers(0, 3), numbers))
 
 
 @st.composite
-def lines(draw: st.DrawFn) -> Line:
-    places = [
-        Place(str(number), draw(owners), float(draw(numbers)), 0 if back else draw(numbers), back)
+def queues(draw: st.DrawFn) -> Queue:
+    entries = [
+        Entry(str(number), draw(owners), float(draw(numbers)), 0 if back else draw(numbers), back)
         for number, back in enumerate(draw(st.lists(st.booleans(), max_size=8)))
     ]
     opened = draw(st.lists(st.builds(Opened, owners, numbers, numbers.map(float)), max_size=4))
-    return Line(tuple(places), draw(taken), (), tuple(opened))
+    return Queue(tuple(entries), draw(taken), (), tuple(opened))
 
 
 def another_has(bytes_: int) -> tuple[dict[str, Taken], tuple[str, ...], tuple[Opened, ...]]:
@@ -68,54 +68,54 @@ def another_has(bytes_: int) -> tuple[dict[str, Taken], tuple[str, ...], tuple[O
     return {"o": Taken(1, bytes_)}, (), (Opened("o", bytes_, 0.0),)
 
 
-def place(name: str, since: float, bytes_: int = 1, owner: str | None = None) -> Place:
-    return Place(name, owner or name, since, bytes_)
+def place(name: str, since: float, bytes_: int = 1, owner: str | None = None) -> Entry:
+    return Entry(name, owner or name, since, bytes_)
 
 
-def names(places: tuple[Place, ...]) -> str:
-    return "".join(place.upload_id for place in places)
+def names(entries: tuple[Entry, ...]) -> str:
+    return "".join(place.upload_id for place in entries)
 
 
 # The order.
 
 
 def test_strangers_come_first_come_first_served() -> None:
-    line = Line((place("b", 2.0), place("a", 1.0), place("c", 3.0)))
-    assert names(line.in_order()) == "abc"
-    assert line.positions() == {"a": 1, "b": 2, "c": 3}
+    queue = Queue((place("b", 2.0), place("a", 1.0), place("c", 3.0)))
+    assert names(queue.in_order()) == "abc"
+    assert queue.positions() == {"a": 1, "b": 2, "c": 3}
 
 
 def test_somebodys_second_upload_comes_after_everybodys_first() -> None:
-    line = Line(
+    queue = Queue(
         (*(place(n, float(n), owner="o") for n in "123"), place("a", 8.0), place("b", 9.0)),
     )
-    assert names(line.in_order()) == "1ab23"
+    assert names(queue.in_order()) == "1ab23"
 
 
 def test_what_somebody_has_open_counts_before_what_else_they_want() -> None:
-    line = Line((place("m", 1.0), place("n", 2.0)), {"m": Taken(open=1)})
-    assert names(line.in_order()) == "nm"
+    queue = Queue((place("m", 1.0), place("n", 2.0)), {"m": Taken(open=1)})
+    assert names(queue.in_order()) == "nm"
 
 
 def test_an_upload_that_comes_back_goes_before_its_owners_that_have_not_begun() -> None:
-    back = Place("back", "o", 9.0, 0, comes_back=True)
-    line = Line((place("a", 1.0), place("mine", 2.0, owner="o"), back))
-    assert [p.upload_id for p in line.in_order()] == ["back", "a", "mine"]
+    back = Entry("back", "o", 9.0, 0, comes_back=True)
+    queue = Queue((place("a", 1.0), place("mine", 2.0, owner="o"), back))
+    assert [p.upload_id for p in queue.in_order()] == ["back", "a", "mine"]
 
 
 def test_coming_back_is_fair_between_owners_too() -> None:
-    comes = tuple(Place(f"a{n}", "alice", n, 0, comes_back=True) for n in range(50))
-    line = Line((*comes, Place("b", "bob", 60.0, 10)), {"alice": Taken(9, 900)})
-    assert line.positions()["b"] == 1
+    comes = tuple(Entry(f"a{n}", "alice", n, 0, comes_back=True) for n in range(50))
+    queue = Queue((*comes, Entry("b", "bob", 60.0, 10)), {"alice": Taken(9, 900)})
+    assert queue.positions()["b"] == 1
 
 
-@given(lines())
+@given(queues())
 def test_everybody_has_one_place_and_nobody_passes_who_came_before_of_the_same_owner(
-    line: Line,
+    queue: Queue,
 ) -> None:
-    order = line.in_order()
-    assert sorted(order, key=lambda p: p.upload_id) == list(line.places)
-    assert sorted(line.positions().values()) == list(range(1, len(order) + 1))
+    order = queue.in_order()
+    assert sorted(order, key=lambda p: p.upload_id) == list(queue.entries)
+    assert sorted(queue.positions().values()) == list(range(1, len(order) + 1))
     for earlier, later in pairwise(order):
         if earlier.owner == later.owner and earlier.comes_back == later.comes_back:
             assert earlier.since <= later.since
@@ -124,72 +124,74 @@ def test_everybody_has_one_place_and_nobody_passes_who_came_before_of_the_same_o
 # Turns.
 
 
-@given(lines(), limits, st.none() | numbers)
+@given(queues(), limits, st.none() | numbers)
 def test_whoever_is_let_in_leaves_every_limit_kept(
-    line: Line, limits: Limits, free: int | None
+    queue: Queue, limits: Limits, free: int | None
 ) -> None:
     def is_within(used: int, bound: int | None) -> bool:
         return bound is None or used <= bound
 
-    turns = line.turns(limits, free)
+    turns = queue.turns(limits, free)
     new = sum(place.bytes for place in turns)
     if turns:
-        assert is_within(line.open + len(turns), limits.max_open)
+        assert is_within(queue.open + len(turns), limits.max_open)
     if new:
-        assert is_within(line.reserved + new, limits.max_reserved)
+        assert is_within(queue.reserved + new, limits.max_reserved)
         assert is_within(new, free)
     for owner in {place.owner for place in turns}:
         mine = [place for place in turns if place.owner == owner]
-        assert is_within(line.of(owner).open + len(mine), limits.max_open_per_owner)
+        assert is_within(queue.of(owner).open + len(mine), limits.max_open_per_owner)
         if sum(place.bytes for place in mine):
-            reserved = line.of(owner).reserved + sum(place.bytes for place in mine)
+            reserved = queue.of(owner).reserved + sum(place.bytes for place in mine)
             assert is_within(reserved, limits.max_reserved_per_owner)
 
 
-def in_order_of_coming(line: Line, free: int) -> list[Place]:
+def in_order_of_coming(queue: Queue, free: int) -> list[Entry]:
     """Who gets in where nobody holds up anybody: each in turn, if there is room for it."""
     found = []
-    for place in line.in_order():
+    for place in queue.in_order():
         if not place.bytes or place.bytes <= free:
             found.append(place)
             free -= place.bytes
     return found
 
 
-@given(lines(), st.integers(-5, 30))
-def test_in_the_periods_of_the_others_whoever_fits_gets_in_in_order(line: Line, free: int) -> None:
-    assert list(line.turns(OPEN, free, ALL_GO_FIRST)) == in_order_of_coming(line, free)
+@given(queues(), st.integers(-5, 30))
+def test_in_the_periods_of_the_others_whoever_fits_gets_in_in_order(
+    queue: Queue, free: int
+) -> None:
+    assert list(queue.turns(OPEN, free, ALL_GO_FIRST)) == in_order_of_coming(queue, free)
 
 
-@given(lines(), st.integers(-5, 30), moments)
-def test_what_is_abandoned_is_not_awaited(line: Line, free: int, now: float) -> None:
-    strangers = tuple(replace(p, owner=p.upload_id) for p in line.places)
-    abandoned = replace(line, places=strangers, opened=())
-    fitting = replace(abandoned, places=tuple(p for p in strangers if p.bytes <= max(free, 0)))
+@given(queues(), st.integers(-5, 30), moments)
+def test_what_is_abandoned_is_not_awaited(queue: Queue, free: int, now: float) -> None:
+    strangers = tuple(replace(p, owner=p.upload_id) for p in queue.entries)
+    abandoned = replace(queue, entries=strangers, opened=())
+    fitting = replace(abandoned, entries=tuple(p for p in strangers if p.bytes <= max(free, 0)))
     assert abandoned.turns(OPEN, free, now) == fitting.turns(OPEN, free, now)
 
 
-@given(lines(), st.integers(-5, 30), moments)
+@given(queues(), st.integers(-5, 30), moments)
 def test_nobody_waits_for_what_its_own_owner_has_open_while_others_wait(
-    line: Line, free: int, now: float
+    queue: Queue, free: int, now: float
 ) -> None:
-    alone = replace(line, places=tuple(replace(p, owner="a") for p in line.places))
-    alone = replace(alone, opened=tuple(replace(o, owner="a") for o in line.opened))
+    alone = replace(queue, entries=tuple(replace(p, owner="a") for p in queue.entries))
+    alone = replace(alone, opened=tuple(replace(o, owner="a") for o in queue.opened))
     assert list(alone.turns(OPEN, free, now)) == in_order_of_coming(alone, free)
 
 
-@given(lines(), st.integers(-5, 30), moments)
+@given(queues(), st.integers(-5, 30), moments)
 def test_who_waits_for_others_to_end_has_its_bytes_when_they_have_ended(
-    line: Line, free: int, now: float
+    queue: Queue, free: int, now: float
 ) -> None:
-    turns, left = line.turns(OPEN, free, now), free
-    for number, place in enumerate(line.in_order()):
+    turns, left = queue.turns(OPEN, free, now), free
+    for number, place in enumerate(queue.in_order()):
         if place in turns:
             left -= place.bytes
             continue
         begun = held_since(place.since, now)
-        others = [o for o in line.opened if o.owner != place.owner]
-        before = [p for p in line.in_order()[:number] if p in turns]
+        others = [o for o in queue.opened if o.owner != place.owner]
+        before = [p for p in queue.in_order()[:number] if p in turns]
         earlier = sum(p.bytes for p in before if p.owner != place.owner)
         if place.bytes > left + sum(o.bytes for o in others) + earlier:
             continue
@@ -225,12 +227,12 @@ def test_there_is_a_minute_in_which_nobody_holds_up_anybody(since: int) -> None:
             assert held_since(float(since), end - back) is None
 
 
-@given(lines(), limits)
+@given(queues(), limits)
 def test_an_empty_house_lets_the_next_one_in_unless_it_can_never_fit(
-    line: Line, limits: Limits
+    queue: Queue, limits: Limits
 ) -> None:
-    empty = Line(tuple(p for p in line.places if not p.comes_back))
-    if empty.places and not empty.turns(limits, 20):
+    empty = Queue(tuple(p for p in queue.entries if not p.comes_back))
+    if empty.entries and not empty.turns(limits, 20):
         assert any(
             bound is not None and empty.in_order()[0].bytes > bound
             for bound in (limits.max_reserved, limits.max_reserved_per_owner, 20)
@@ -238,43 +240,43 @@ def test_an_empty_house_lets_the_next_one_in_unless_it_can_never_fit(
 
 
 def test_who_is_held_up_by_a_limit_of_its_owner_holds_up_nobody_else() -> None:
-    line = Line((place("1", 1.0, owner="o"), place("a", 2.0)), {"o": Taken(open=1)})
-    assert names(line.turns(replace(OPEN, max_open_per_owner=1))) == "a"
-    line = Line((place("1", 1.0, 5, "o"), place("a", 2.0, 5)), {"o": Taken(reserved=6)})
-    assert names(line.turns(replace(OPEN, max_reserved_per_owner=10))) == "a"
+    queue = Queue((place("1", 1.0, owner="o"), place("a", 2.0)), {"o": Taken(open=1)})
+    assert names(queue.turns(replace(OPEN, max_open_per_owner=1))) == "a"
+    queue = Queue((place("1", 1.0, 5, "o"), place("a", 2.0, 5)), {"o": Taken(reserved=6)})
+    assert names(queue.turns(replace(OPEN, max_reserved_per_owner=10))) == "a"
 
 
 def test_a_large_one_that_is_next_is_not_starved_by_small_ones() -> None:
-    line = Line((place("large", 1.0, 8), place("small", 2.0, 3)), *another_has(5))
-    assert line.turns(OPEN, 5, now=10.0) == ()
-    assert [p.upload_id for p in line.turns(OPEN, 11, now=10.0)] == ["large", "small"]
+    queue = Queue((place("large", 1.0, 8), place("small", 2.0, 3)), *another_has(5))
+    assert queue.turns(OPEN, 5, now=10.0) == ()
+    assert [p.upload_id for p in queue.turns(OPEN, 11, now=10.0)] == ["large", "small"]
 
 
 def test_what_fits_beside_a_large_one_that_waits_is_not_held_up() -> None:
-    line = Line((place("large", 1.0, 8), place("a", 2.0, 1), place("b", 3.0, 1)), *another_has(5))
-    assert names(line.turns(OPEN, 5, now=10.0)) == "ab"
+    queue = Queue((place("large", 1.0, 8), place("a", 2.0, 1), place("b", 3.0, 1)), *another_has(5))
+    assert names(queue.turns(OPEN, 5, now=10.0)) == "ab"
     # Those two stay: whoever comes then would take what the large one waits for.
-    late = (*line.opened, Opened("a", 1, 10.0), Opened("b", 1, 10.0))
-    after = Line((place("large", 1.0, 8), place("c", 4.0, 1)), line.taken, (), late)
+    late = (*queue.opened, Opened("a", 1, 10.0), Opened("b", 1, 10.0))
+    after = Queue((place("large", 1.0, 8), place("c", 4.0, 1)), queue.taken, (), late)
     assert after.turns(OPEN, 3, now=20.0) == ()
     assert names(after.turns(OPEN, 3, now=70.0)) == "c"  # its minute is over
 
 
 def test_a_large_one_behind_an_abandoned_one_of_its_owner_stops_nobody() -> None:
-    line = Line((place("large", 1.0, 80, "o"), place("a", 2.0, 30)), {"o": Taken(0, 61)})
+    queue = Queue((place("large", 1.0, 80, "o"), place("a", 2.0, 30)), {"o": Taken(0, 61)})
     for now in (2.0, 10.0, 3600.0, 86400.0):
-        assert names(line.turns(OPEN, 39, now)) == "a"
+        assert names(queue.turns(OPEN, 39, now)) == "a"
 
 
 def test_one_that_fits_only_if_finished_files_go_holds_up_nobody() -> None:
-    line = Line((place("huge", 1.0, 8), place("small", 2.0, 1)), *another_has(2))
-    assert names(line.turns(OPEN, 5)) == "small"
+    queue = Queue((place("huge", 1.0, 8), place("small", 2.0, 1)), *another_has(2))
+    assert names(queue.turns(OPEN, 5)) == "small"
 
 
 def test_who_comes_back_needs_no_space_even_on_a_full_disk() -> None:
-    back = Place("back", "o", 1.0, 0, comes_back=True)
-    line = Line((place("a", 0.0, 1), back), {"o": Taken(0, 5)})
-    assert [p.upload_id for p in line.turns(OPEN, -4)] == ["back"]
+    back = Entry("back", "o", 1.0, 0, comes_back=True)
+    queue = Queue((place("a", 0.0, 1), back), {"o": Taken(0, 5)})
+    assert [p.upload_id for p in queue.turns(OPEN, -4)] == ["back"]
 
 
 def test_whoever_waits_asks_again_well_within_the_time_its_turn_is_kept() -> None:
@@ -292,7 +294,7 @@ def test_whoever_waits_asks_again_well_within_the_time_its_turn_is_kept() -> Non
 def test_what_may_fit_at_all_is_let_in_where_nothing_else_is(
     length: int, limits: Limits, total: int
 ) -> None:
-    alone = Line((place("a", 1.0, length),)).turns(limits, total - limits.min_free)
+    alone = Queue((place("a", 1.0, length),)).turns(limits, total - limits.min_free)
     error = refusal(length, limits, Space(total=total, free=total))
     if isinstance(error, NeverFits):
         assert 0 <= error.limit < length or length == 0

@@ -1,6 +1,6 @@
-"""How long whoever fits has to wait, whatever the others do: the line, simulated.
+"""How long whoever fits has to wait, whatever the others do: the queue, simulated.
 
-The line, its turns, and every change of an upload are the real ones, over a catalog in
+The queue, its turns, and every change of an upload are the real ones, over a catalog in
 memory; only time, the disk and the clients are played.
 """
 
@@ -101,7 +101,7 @@ class Silent(Client):
 
 @dataclass(eq=False)
 class Hopping(Client):
-    """Gives up after `stays` seconds in the line, and comes again at once."""
+    """Gives up after `stays` seconds in the queue, and comes again at once."""
 
     stays: float = MINUTE
 
@@ -117,8 +117,8 @@ class Giving(Client):
     """One of many that give up as soon as the rule lets others go first."""
 
     async def go_on(self, house: House, upload: Upload) -> None:
-        line = await house.catalog.line(house.now)
-        large = [p for p in line.in_order() if p.bytes == self.bytes]
+        queue = await house.catalog.queue(house.now)
+        large = [p for p in queue.in_order() if p.bytes == self.bytes]
         is_first = bool(large) and large[0].upload_id == upload.id
         rivals = any(isinstance(c, Honest) and c.comes <= house.now for c in house.clients)
         if rivals and is_first and held_since(large[0].since, house.now) is None:
@@ -184,15 +184,15 @@ class House:
         now, limits = self.now, self.limits
         for client in self.clients:
             await client.act(self)
-        line = await self.catalog.line(now, limits.latest(now))
-        for upload_id in line.unused:
+        queue = await self.catalog.queue(now, limits.latest(now))
+        for upload_id in queue.unused:
             await self.catalog.update(upload_id, lambda u: u.forfeit(now))
         for upload in await self.catalog.uploads(UNFINISHED):
             await self.catalog.update(upload.id, lambda u: u.expire(now, limits.expires_after))
-        line = await self.catalog.line(now, limits.latest(now))
-        free = self.total - line.reserved
+        queue = await self.catalog.queue(now, limits.latest(now))
+        free = self.total - queue.reserved
         assert free >= 0  # nobody is promised what is not there
-        turns = {place.upload_id for place in line.turns(limits, free, now)}
+        turns = {place.upload_id for place in queue.turns(limits, free, now)}
         until = now + limits.turn
         await self.catalog.advance(now, lambda _: turns, lambda u: u.let_in(now, until))
 
@@ -306,6 +306,6 @@ async def test_whatever_others_do_whoever_fits_gets_in_within_the_bound(
     free = [100]
     while victim.began is None and house.now < start + LONGEST + MINUTE:
         await house.tick()
-        free.append(100 - (await house.catalog.line(house.now)).reserved)
+        free.append(100 - (await house.catalog.queue(house.now)).reserved)
     if min(free) >= victim.bytes:
         assert victim.began is not None

@@ -20,8 +20,8 @@ from wherry.core.errors import (
     BytesMissing,
     DigestDiffers,
     HookEndsServer,
-    InLine,
     LengthMismatch,
+    Queued,
     RangeOutside,
     Superseded,
     TooFragmented,
@@ -377,7 +377,7 @@ def test_bytes_are_refused_by_whatever_does_not_receive() -> None:
     for refusal in refusals("lease", "record", "declare_length"):
         state = refusal.before.state
         if state is not State.RECEIVING:
-            expected = InLine if state is State.WAITING else UploadClosed
+            expected = Queued if state is State.WAITING else UploadClosed
             assert isinstance(refusal.error, UploadGone if state in GONE else expected)
 
 

@@ -9,8 +9,8 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, settings_in, written
 
-from wherry.core.admission import Line
-from wherry.core.errors import InLine, NoRoom, UploadGone
+from wherry.core.admission import Queue
+from wherry.core.errors import NoRoom, Queued, UploadGone
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
@@ -56,13 +56,13 @@ async def test_what_waits_has_no_folder_and_takes_no_byte_and_is_told_its_place(
     await created(engine, 100)
     waiting = await created(engine, 100)
     body = Bytes(b"x" * 100)
-    with pytest.raises(InLine) as caught:
+    with pytest.raises(Queued) as caught:
         await engine.write(ALICE, Write(waiting.id, 0), body)
     assert (caught.value.position, body.remaining) == (1, 100)
-    with pytest.raises(InLine):
+    with pytest.raises(Queued):
         await engine.complete(ALICE, waiting.id)
     assert len(list((world.settings.data / "temp_chunks").iterdir())) == 1
-    assert (await world.catalog.line(world.now)).reserved == 100
+    assert (await world.catalog.queue(world.now)).reserved == 100
 
 
 async def test_one_with_few_uploads_goes_before_the_rest_of_one_with_many(world: World) -> None:
@@ -125,16 +125,16 @@ async def test_who_takes_its_turn_keeps_it(world: World) -> None:
 async def test_a_slot_that_is_renewed_while_the_line_is_read_is_not_given_twice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, read = limited(world, max_open=1), world.catalog.line
+    engine, read = limited(world, max_open=1), world.catalog.queue
     first = await created(engine, 100)
 
-    async def line(now: float, latest: float) -> Line:
+    async def queue(now: float, latest: float) -> Queue:
         world.now += 1
         await written(engine, first, 0, b"x")
         return await read(now, latest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.catalog, "line", line)
+        patch.setattr(world.catalog, "queue", queue)
         second = await created(engine, 100)
     assert second.state is State.WAITING
 
@@ -157,7 +157,7 @@ async def test_an_idle_upload_keeps_its_bytes_and_comes_back_before_those_that_h
     world.now += world.settings.slot_idle
     await engine.advance()
     assert await state(engine, next_) is State.RECEIVING
-    with pytest.raises(InLine) as caught:
+    with pytest.raises(Queued) as caught:
         await written(engine, idle, 10, b"x" * 90)
     assert caught.value.position == 1
     assert await position(engine, last) == 2
@@ -209,7 +209,7 @@ async def test_one_ordinary_request_cannot_wait_and_leaves_no_trace_in_the_line(
     await created(engine, 100)
     with pytest.raises(NoRoom):
         await engine.receive(ALICE, Create("film.mp4", len(DATA)), Bytes(DATA))
-    assert (await world.catalog.line(world.now)).places == ()
+    assert (await world.catalog.queue(world.now)).entries == ()
 
 
 async def test_leaving_the_line_is_cancelling(world: World) -> None:
@@ -231,8 +231,8 @@ async def test_of_many_who_come_at_once_no_more_are_let_in_than_may_be(world: Wo
     async with anyio.create_task_group() as group:
         for number in range(40):
             group.start_soon(come, number)
-    line = await world.catalog.line(world.now)
-    assert (line.open, len(line.places)) == (5, 35)
+    queue = await world.catalog.queue(world.now)
+    assert (queue.open, len(queue.entries)) == (5, 35)
     assert len(list(Path(world.settings.data / "temp_chunks").iterdir())) == 5
     done = 0
     while done < 40:
@@ -241,4 +241,4 @@ async def test_of_many_who_come_at_once_no_more_are_let_in_than_may_be(world: Wo
             await engines[0].complete(ALICE, upload.id)
             done += 1
         await engines[1].advance()
-    assert (await world.catalog.line(world.now)).open == 0
+    assert (await world.catalog.queue(world.now)).open == 0

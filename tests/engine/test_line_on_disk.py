@@ -1,4 +1,4 @@
-"""The line and the disk: nothing is promised twice, nobody stops the others, crashes are mended."""
+"""The queue on the disk: nothing is promised twice, no upload stops others, crashes are mended."""
 
 from __future__ import annotations
 
@@ -287,4 +287,4 @@ async def test_an_ordinary_upload_that_is_cancelled_leaves_nothing_in_the_line(
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (await world.catalog.line(world.now)).places == ()
+    assert (await world.catalog.queue(world.now)).entries == ()

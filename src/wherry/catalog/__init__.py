@@ -24,13 +24,13 @@ from math import inf
 from typing import Protocol
 
 from wherry.catalog.counts import Counts
-from wherry.core.admission import Line
+from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.upload import State, Upload
 
 Change = Callable[[Upload], Upload]
-Choice = Callable[[Line], Collection[str]]
+Choice = Callable[[Queue], Collection[str]]
 
 
 class Catalog(Protocol):
@@ -41,7 +41,7 @@ class Catalog(Protocol):
         fingerprint (not None), limit and length, that one is returned instead.
         """
 
-    async def line(self, now: float, latest: float = inf) -> Line:
+    async def queue(self, now: float, latest: float = inf) -> Queue:
         """The queue, and what is taken at `now`: slots that end later, and reserved bytes.
 
         A slot that ends after `latest` is over, as `Upload.is_open` says.

@@ -1,6 +1,6 @@
-"""Who may start now, and who stands where in the line.
+"""Who may start now, and who stands where in the queue.
 
-Rule 1: whoever finds no room stands in the line, in order of coming and fair
+Rule 1: whoever finds no room stands in the queue, in order of coming and fair
 between owners: somebody's second upload comes after everybody's first.
 
 Rule 2: who is next and fits gets in. One that does not fit holds up others only if it
@@ -49,8 +49,8 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """An upload in the line since `since` (by the deadline clock).
+class Entry:
+    """An upload in the queue since `since` (by the deadline clock).
 
     `bytes`: the space that it needs; none for one that has its space already and only
     wants its slot back. Of one owner's, those come first: the sooner they end, the
@@ -74,14 +74,14 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Queue:
     """Everybody who waits, and what everybody else has taken.
 
     `opened`: those of them that are open; the others are abandoned, until they come back.
     `unused`: uploads that were let in, and have let their time pass without a byte.
     """
 
-    places: tuple[Place, ...] = ()
+    entries: tuple[Entry, ...] = ()
     taken: Mapping[str, Taken] = field(default_factory=dict, hash=False)
     unused: tuple[str, ...] = ()
     opened: tuple[Opened, ...] = ()
@@ -97,11 +97,11 @@ class Line:
     def of(self, owner: str) -> Taken:
         return self.taken.get(owner, Taken())
 
-    def in_order(self) -> tuple[Place, ...]:
+    def in_order(self) -> tuple[Entry, ...]:
         """Who is next comes first."""
         ahead = Counter({owner: taken.open for owner, taken in self.taken.items()})
         ranked = []
-        for place in sorted(self.places, key=lambda p: (not p.comes_back, p.since, p.upload_id)):
+        for place in sorted(self.entries, key=lambda p: (not p.comes_back, p.since, p.upload_id)):
             since = place.since - AHEAD if place.comes_back else place.since
             key = (ahead[place.owner], since, not place.comes_back, place.upload_id)
             ranked.append((key, place))
@@ -112,12 +112,12 @@ class Line:
         """By upload: 1 is next."""
         return {place.upload_id: number for number, place in enumerate(self.in_order(), 1)}
 
-    def only(self, upload_ids: Collection[str]) -> Line:
+    def only(self, upload_ids: Collection[str]) -> Queue:
         """The same with nobody else in it."""
-        there = tuple(place for place in self.places if place.upload_id in upload_ids)
-        return replace(self, places=there)
+        there = tuple(place for place in self.entries if place.upload_id in upload_ids)
+        return replace(self, entries=there)
 
-    def turns(self, limits: Limits, free: int | None = None, now: float = 0.0) -> tuple[Place, ...]:
+    def turns(self, limits: Limits, free: int | None = None, now: float = 0.0) -> tuple[Entry, ...]:
         """Who may come in at `now`. `free`: bytes of disk left to promise; None: not asked."""
         bound = None if limits.max_reserved is None else limits.max_reserved - self.reserved
         room = _Room(_least(free, bound))
@@ -160,7 +160,7 @@ class _Room:
         self.beside = None if self.beside is None else self.beside - wanted
         return True
 
-    def claim(self, place: Place, opened: Collection[Opened], now: float) -> None:
+    def claim(self, place: Entry, opened: Collection[Opened], now: float) -> None:
         """The first who will fit when others end decides for all who come after it."""
         awaited = [other for other in opened if other.owner != place.owner]
         reach = (self.free or 0) + sum(other.bytes for other in awaited)
@@ -175,12 +175,12 @@ class _Room:
 
 
 def held_since(since: float, now: float) -> float | None:
-    """When the period began in which somebody in the line since `since` holds up others.
+    """When the period began in which somebody in the queue since `since` holds up others.
 
     None: they go first at `now`. Both take turns, for periods of 1, 2, 4, ... 64 minutes:
     never longer than half of what it has waited, but for the first. They begin at full
     multiples of their length for everybody, so that in the last minute of 128 all periods
-    let others go first: who gives up and comes again, or has many in the line, gains nothing.
+    let others go first: who gives up and comes again, or has many in the queue, gains nothing.
     """
     length = HELD_AT_LEAST
     while length < HELD_AT_MOST and 4 * length <= now - since:
@@ -190,7 +190,7 @@ def held_since(since: float, now: float) -> float | None:
 
 
 def ask_again(position: int | None, turn: float) -> int:
-    """Seconds until a client in the line should ask: half as long as its turn is kept, at most."""
+    """Seconds until a client in the queue should ask: half as long as its turn is kept, at most."""
     most = max(min(ASK_AGAIN_AT_MOST, int(turn / 2)), ASK_AGAIN)
     return min(ASK_AGAIN + (position or 0) // PLACES_A_SECOND, most)
 

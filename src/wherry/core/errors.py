@@ -200,7 +200,7 @@ class NoRoom(UploadError):
 
 
 @dataclass
-class InLine(UploadError):
+class Queued(UploadError):
     """The upload waits in the queue at `position`; 1 is next."""
 
     code: ClassVar[str] = "waiting"

@@ -12,7 +12,7 @@ from math import inf
 from wherry.core.digests import Digest
 from wherry.core.errors import (
     DigestDiffers,
-    InLine,
+    Queued,
     RangeOutside,
     TooFragmented,
     TooLarge,
@@ -125,10 +125,10 @@ class UploadFacts:
             raise UploadGone(self.state.value, self.failure)
 
     def check_receiving(self) -> None:
-        """Raises `UploadGone` or `UploadClosed` when no byte is accepted any more, or `InLine`."""
+        """Raises `UploadGone` or `UploadClosed` when no byte is accepted any more, or `Queued`."""
         self.check_exists()
         if self.state is State.WAITING:
-            raise InLine
+            raise Queued
         if self.state is not State.RECEIVING:
             raise UploadClosed(self.state.value)
 

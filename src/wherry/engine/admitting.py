@@ -1,6 +1,6 @@
-"""The waiting line: whoever asks for a place gets one as soon as there is room.
+"""The queue: whoever asks for a place gets one as soon as there is room.
 
-Rule 1: there is one way in. Every upload stands in the line, most of them for a
+Rule 1: there is one way in. Every upload stands in the queue, most of them for a
 moment only, so that nobody is let in past somebody who waits.
 
 Rule 2: one process at a time lets in. What it finds free nobody else promises
@@ -10,7 +10,7 @@ Rule 3: space before records. A place on disk is reserved before the record says
 the upload has one.
 
 Rule 4: who waits, waits for room. A disk that gives another error than "full" is told
-to whoever asks, and what the volume cannot hold at all leaves the line.
+to whoever asks, and what the volume cannot hold at all leaves the queue.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import anyio
 
-from wherry.core.admission import Line, Place, ask_again
-from wherry.core.errors import DiskFull, InLine, NeverFits, UploadError
+from wherry.core.admission import Entry, Queue, ask_again
+from wherry.core.errors import DiskFull, NeverFits, Queued, UploadError
 from wherry.core.upload import State, Upload
 from wherry.engine.context import Context
 from wherry.events import Event
@@ -33,7 +33,7 @@ from wherry.locks import take_into
 LOCK = "line"
 #: How long a process waits for another to let in, in seconds. It is at it again in a second.
 PATIENCE = 5.0
-#: In a line longer than this, places are told that are at most so old, in seconds.
+#: In a queue longer than this, places are told that are at most so old, in seconds.
 MANY, OLD = 100, 1.0
 
 
@@ -95,20 +95,20 @@ class Admitting:
     async def _advance(self, entering: str | None = None) -> dict[str, Upload]:
         context, now = self._context, self._context.clock()
         limits = context.settings.limits
-        line = await context.catalog.line(now, limits.latest(now))
-        if not line.places:
+        queue = await context.catalog.queue(now, limits.latest(now))
+        if not queue.entries:
             self._trouble.clear()
             return {}
         # While the storage is away, nobody could have sent anything: nobody missed a turn.
         await context.on_thread(context.storage.present)
-        for upload_id in line.unused:
+        for upload_id in queue.unused:
             with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 await self._forfeit(upload_id, now)
-        since = {place.upload_id: place.since for place in await self._reserve(line, now)}
+        since = {place.upload_id: place.since for place in await self._reserve(queue, now)}
         # A crash here: places on disk for some who wait. `_left_behind` finds them.
 
-        def choose(line: Line) -> list[str]:
-            turns = line.only(since.keys()).turns(limits, now=now)
+        def choose(queue: Queue) -> list[str]:
+            turns = queue.only(since.keys()).turns(limits, now=now)
             return [place.upload_id for place in turns]
 
         if not since:
@@ -125,33 +125,33 @@ class Admitting:
                 await self._delete(upload_id)
         return changed
 
-    async def _reserve(self, line: Line, now: float) -> tuple[Place, ...]:
+    async def _reserve(self, queue: Queue, now: float) -> tuple[Entry, ...]:
         """Those whose turn it is, with their place on disk."""
         limits = self._context.settings.limits
-        turns = line.turns(limits, await self._free(), now)
-        lack_space = set(line.turns(limits, now=now)) - set(turns)
-        if lack_space and await self._left_behind(line):
-            turns = line.turns(limits, await self._free(), now)
+        turns = queue.turns(limits, await self._free(), now)
+        lack_space = set(queue.turns(limits, now=now)) - set(turns)
+        if lack_space and await self._left_behind(queue):
+            turns = queue.turns(limits, await self._free(), now)
         # What was wrong for others is not known any more: they left, or wait for room only.
         tried = {place.upload_id for place in turns}
         self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in tried}
-        reserved: dict[str, Place] = {}
+        reserved: dict[str, Entry] = {}
         while todo := [place for place in turns if place.upload_id not in reserved]:
             place = todo[0]
             error = await self._reserve_one(place)
             if error is None:
                 reserved[place.upload_id] = place
                 continue
-            # It keeps its place in the line, and stops nobody who could do with less.
-            left = [p for p in line.places if p != place]
+            # It keeps its place in the queue, and stops nobody who could do with less.
+            left = [p for p in queue.entries if p != place]
             if isinstance(error, DiskFull):
                 left = [p for p in left if p.upload_id in reserved or p.bytes < place.bytes]
-            line = line.only({p.upload_id for p in left})
+            queue = queue.only({p.upload_id for p in left})
             free = await self._free() + sum(p.bytes for p in reserved.values())
-            turns = line.turns(limits, free, now)
+            turns = queue.turns(limits, free, now)
         return turns
 
-    async def _reserve_one(self, place: Place) -> UploadError | None:
+    async def _reserve_one(self, place: Entry) -> UploadError | None:
         """A place on disk for one; why there is none, if so."""
         context = self._context
         try:
@@ -167,8 +167,8 @@ class Admitting:
         self._trouble.pop(place.upload_id, None)
         return None
 
-    async def _not_reserved(self, place: Place, error: UploadError) -> None:
-        """It keeps its place in the line, unless the volume cannot hold it at all."""
+    async def _not_reserved(self, place: Entry, error: UploadError) -> None:
+        """It keeps its place in the queue, unless the volume cannot hold it at all."""
         self._context.log_event(Event.NOT_RESERVED, upload_id=place.upload_id, code=error.code)
         if isinstance(error, DiskFull):
             self._trouble.pop(place.upload_id, None)
@@ -185,9 +185,9 @@ class Admitting:
         space = await self._context.on_thread(self._context.storage.space)
         return space.free - self._context.settings.min_free
 
-    async def _left_behind(self, line: Line) -> bool:
+    async def _left_behind(self, queue: Queue) -> bool:
         """Delete the places of those who wait: of a process that died. Whether there were any."""
-        waiting = {place.upload_id for place in line.places if not place.comes_back}
+        waiting = {place.upload_id for place in queue.entries if not place.comes_back}
         storage = self._context.storage
         there = await self._context.on_thread(lambda: dict(storage.unfinished()))
         for upload_id in waiting & there.keys():
@@ -210,12 +210,12 @@ class Admitting:
             context.log_event(Event.TURN_MISSED, upload)
 
     async def positions(self) -> Mapping[str, int]:
-        """By upload: 1 is next. Of a long line they may be a second old."""
+        """By upload: 1 is next. Of a long queue they may be a second old."""
         async with self._looking:
             return await self._positions()
 
     async def position(self, upload_id: str) -> int | None:
-        """Its place; None if it stands in the line no more. Raises as `check_reservation` does."""
+        """Its place; None if it stands in the queue no more. Raises as `check_reservation` does."""
         self.check_reservation(upload_id)
         async with self._looking:
             return (await self._positions(upload_id)).get(upload_id)
@@ -225,11 +225,11 @@ class Admitting:
         is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
         if seen is None or not is_good or (wanted is not None and wanted not in seen.by_upload):
             at, limits = self._context.clock(), self._context.settings.limits
-            line = await self._context.catalog.line(at, limits.latest(at))
-            self._seen = seen = _Positions(now, line.positions())
+            queue = await self._context.catalog.queue(at, limits.latest(at))
+            self._seen = seen = _Positions(now, queue.positions())
         return seen.by_upload
 
-    async def refusal(self, upload_id: str) -> InLine:
+    async def refusal(self, upload_id: str) -> Queued:
         """What to tell somebody who sends bytes before it is its turn."""
         position = await self.position(upload_id)
-        return InLine(position, ask_again(position, self._context.settings.turn))
+        return Queued(position, ask_again(position, self._context.settings.turn))

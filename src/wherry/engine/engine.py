@@ -16,7 +16,7 @@ from wherry.body import Body
 from wherry.core.admission import Space
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
-from wherry.core.errors import InLine, NotThere, TypeRefused, UploadError
+from wherry.core.errors import NotThere, Queued, TypeRefused, UploadError
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
@@ -95,7 +95,7 @@ class Engine:
         """Take in a body's bytes; the upload with them recorded.
 
         Raises `UploadNotFound`, `UploadClosed`, `UploadGone`, `BadRequest`, `RangeOutside`,
-        `ChunkTooSmall`, `TooLarge`, `InLine` before a byte is read; `BodyCut`, `BodyStalled`
+        `ChunkTooSmall`, `TooLarge`, `Queued` before a byte is read; `BodyCut`, `BodyStalled`
         with what arrived recorded; `DigestMismatch`, `Superseded`, `Busy`, `DiskFull`,
         `StorageFailed`, `TooFragmented` with nothing of this request recorded; `TypeRefused`
         with the upload deleted; `UploadGone` as soon as it is cancelled, expired or removed.
@@ -105,7 +105,7 @@ class Engine:
     async def _write(self, caller: Caller, write: Write, body: Body, *, is_limited: bool) -> Upload:
         try:
             return await self._writing.write(caller, write, body, is_limited=is_limited)
-        except InLine:
+        except Queued:
             raise await self._admitting.refusal(write.upload_id) from None
         except TypeRefused as error:
             upload = await self._context.catalog.load(write.upload_id)
@@ -147,12 +147,12 @@ class Engine:
 
         Still `completing` after `answer_within` seconds, it goes on and is returned as it is.
         Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
-        `DigestDiffers` (the file is safe), `HookFailed`, `HookEndsServer`, `Busy`, `InLine`,
+        `DigestDiffers` (the file is safe), `HookFailed`, `HookEndsServer`, `Busy`, `Queued`,
         `UploadNotFound`, `UploadClosed`, `UploadGone`.
         """
         try:
             return await self._completing.complete(caller, upload_id, digest)
-        except InLine:
+        except Queued:
             raise await self._admitting.refusal(upload_id) from None
 
     async def cancel(self, caller: Caller, upload_id: str) -> Upload:

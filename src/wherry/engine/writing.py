@@ -41,7 +41,7 @@ from wherry.core.errors import (
     BodyStalled,
     Busy,
     DigestMismatch,
-    InLine,
+    Queued,
     Superseded,
     UploadError,
 )
@@ -251,7 +251,7 @@ class Writing:
             # queue like them, and is admitted at once if there is room.
             await context.catalog.update(mine.upload_id, lambda u: u.stand_in_line(now))
             if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
-                raise InLine from None
+                raise Queued from None
             upload = await context.catalog.update(mine.upload_id, lease)
         mine.leased, mine.kept_at = True, now
         return upload

@@ -51,7 +51,7 @@ HINTS: Mapping[type[UploadError], str] = {
         f"{_NOTHING_STORED} Waiting does not help: the operator must give Wherry more space."
     ),
     errors.NoRoom: "Nothing is lost. Try again after retry_after seconds.",
-    errors.InLine: (
+    errors.Queued: (
         "Nothing is lost, and the upload stays in the queue. Ask again after retry_after seconds."
     ),
     errors.DiskFull: (

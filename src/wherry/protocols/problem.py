@@ -34,7 +34,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.TooLarge: 413,
     errors.NeverFits: 507,
     errors.NoRoom: 503,
-    errors.InLine: 429,
+    errors.Queued: 429,
     errors.DiskFull: 507,
     errors.StorageFailed: 500,
     errors.DigestMismatch: 422,

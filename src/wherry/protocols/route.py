@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wherry.core.errors import BodyCut, InLine, Superseded, UploadError, UploadGone
+from wherry.core.errors import BodyCut, Queued, Superseded, UploadError, UploadGone
 from wherry.events import Event, log_event, request_id
 from wherry.metrics import Metrics
 from wherry.protocols.bodylimit import (
@@ -37,7 +37,7 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 #: Refusals that are part of ordinary use: a client goes away, cancels, sends a part again, or
 #: asks while its upload waits.
-ORDINARY = (BodyCut, InLine, Superseded, UploadGone)
+ORDINARY = (BodyCut, Queued, Superseded, UploadGone)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 

@@ -27,7 +27,7 @@ from wherry.catalog.sql.operations import (
     Update,
     UpdateAssessment,
 )
-from wherry.core.admission import Line
+from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
@@ -72,8 +72,8 @@ class SqlCatalog(ABC):
     async def create(self, upload: Upload) -> Upload:
         return await self._change(Create(upload))
 
-    async def line(self, now: float, latest: float = inf) -> Line:
-        return await self._read(lambda c: queries.line(c, now, latest))
+    async def queue(self, now: float, latest: float = inf) -> Queue:
+        return await self._read(lambda c: queries.queue(c, now, latest))
 
     async def advance(
         self, now: float, choose: Choice, change: Change, latest: float = inf

@@ -27,8 +27,8 @@ def counts(connection: Connection, now: float, latest: float = inf) -> Counts:
     )
     found = {State(row[0]): row[1:] for row in connection.execute(by_state)}
     holding = [counted for state, counted in found.items() if state in HOLDS_SPACE]
-    line = select(func.count(), func.min(uploads.c.queued_at)).where(IS_QUEUED)
-    waiting, waiting_since = connection.execute(line).one()
+    queue = select(func.count(), func.min(uploads.c.queued_at)).where(IS_QUEUED)
+    waiting, waiting_since = connection.execute(queue).one()
     by_progress = (
         select(assessments.c.state, func.count(), func.min(assessments.c.created_at))
         .where(assessments.c.state.in_([state.value for state in COUNTED]))

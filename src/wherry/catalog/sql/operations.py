@@ -75,7 +75,7 @@ class Advance:
 
     def apply(self, work: UnitOfWork) -> list[Upload]:
         work.check_takes_more()
-        chosen = self.choose(work.line(self.now, self.latest))
+        chosen = self.choose(work.queue(self.now, self.latest))
         work.fetch(chosen)
         changed = [self.change(work.upload(upload_id)) for upload_id in chosen]
         for upload in changed:

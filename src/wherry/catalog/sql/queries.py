@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists,
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
 from wherry.catalog.sql.tables import IS_DISCARDED, IS_QUEUED, assessments, leases, parts, uploads
 from wherry.catalog.sql.unreadable import read_apart
-from wherry.core.admission import Line, Opened, Place, Taken
+from wherry.core.admission import Entry, Opened, Queue, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import StorageFailed
 from wherry.core.ranges import Part
@@ -89,19 +89,19 @@ def same_upload(connection: Connection, new: Upload) -> str | None:
     return connection.execute(same).scalar()
 
 
-def line(connection: Connection, now: float, latest: float) -> Line:
+def queue(connection: Connection, now: float, latest: float) -> Queue:
     """Who waits, what is taken at `now`, and who has let its turn pass."""
     at = {"now": now, "latest": latest}
-    places = connection.execute(_PLACES).all()
+    entries = connection.execute(_ENTRIES).all()
     taken = {row[0]: Taken(int(row[1]), int(row[2])) for row in connection.execute(_TAKEN, at)}
-    if not places:  # nobody minds what is open or unused as long as nobody waits
-        return Line((), taken)
+    if not entries:  # what is open or unused matters only while an upload waits
+        return Queue((), taken)
     unused = tuple(connection.execute(_UNUSED, at).scalars())
     opened = tuple(Opened(*row) for row in connection.execute(_OPENED, at))
-    return Line(tuple(_place_of(*row) for row in places), taken, unused, opened)
+    return Queue(tuple(_entry_of(*row) for row in entries), taken, unused, opened)
 
 
-_PLACES = select(
+_ENTRIES = select(
     uploads.c.id, uploads.c.owner, uploads.c.queued_at, uploads.c.limit, uploads.c.state
 ).where(IS_QUEUED)
 
@@ -126,9 +126,9 @@ _UNUSED = select(uploads.c.id).where(
 )
 
 
-def _place_of(id_: str, owner: str, since: float, limit: int, state: str) -> Place:
+def _entry_of(id_: str, owner: str, since: float, limit: int, state: str) -> Entry:
     has_space = state != State.WAITING.value
-    return Place(id_, owner, since, 0 if has_space else limit, has_space)
+    return Entry(id_, owner, since, 0 if has_space else limit, has_space)
 
 
 def assessment_by_id(connection: Connection, assessment_id: str) -> Assessment | None:

@@ -23,7 +23,7 @@ from sqlalchemy.sql import Executable
 from wherry.catalog.sql import queries
 from wherry.catalog.sql.rows import Values, assessment_row, lease_row, part_row, upload_row
 from wherry.catalog.sql.tables import assessments, leases, parts, uploads
-from wherry.core.admission import Line
+from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
 from wherry.core.upload import Upload
@@ -113,9 +113,9 @@ class UnitOfWork:
         found = queries.same_upload(self._connection, new)
         return None if found is None else self.upload(found)
 
-    def line(self, now: float, latest: float) -> Line:
+    def queue(self, now: float, latest: float) -> Queue:
         self.flush()
-        return queries.line(self._connection, now, latest)
+        return queries.queue(self._connection, now, latest)
 
     def forget(self, upload_ids: Collection[str]) -> None:
         self.flush()

@@ -50,7 +50,7 @@ _CHUNK = Operation(
         errors.DigestMismatch,
         errors.TypeRefused,
         errors.DiskFull,
-        errors.InLine,
+        errors.Queued,
     ),
     parameters=(
         query("upload_id", ID, "From init."),
@@ -80,7 +80,7 @@ _COMPLETE = Operation(
         errors.HookFailed,
         errors.HookEndsServer,
         errors.Busy,
-        errors.InLine,
+        errors.Queued,
     ),
     body=json_body(models.CompleteRequest),
 )

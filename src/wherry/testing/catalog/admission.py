@@ -1,4 +1,4 @@
-"""What a catalog promises about the line: who waits, what is taken, turns in one transaction."""
+"""What a catalog promises about the queue: who waits, what is taken, turns in one transaction."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from wherry.catalog import Catalog
-from wherry.core.admission import Line, Opened, Place, Taken
+from wherry.core.admission import Entry, Opened, Queue, Taken
 from wherry.core.errors import UploadNotFound
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
@@ -23,7 +23,7 @@ async def the_line_counts_what_is_open_and_reserved(catalog: Catalog) -> None:
     def held(name: str, owner: str, limit: int, until: float, state: State) -> Upload:
         return replace(new_upload(name, owner=owner), limit=limit, slot_until=until, state=state)
 
-    assert await catalog.line(0.0) == Line()
+    assert await catalog.queue(0.0) == Queue()
     for upload in (
         held("busy", "a", 1, 20.0, State.RECEIVING),
         held("idle", "a", 10, 10.0, State.RECEIVING),
@@ -31,12 +31,12 @@ async def the_line_counts_what_is_open_and_reserved(catalog: Catalog) -> None:
         held("complete", "a", 10000, 20.0, State.COMPLETE),
     ):
         await catalog.create(upload)
-    line = await catalog.line(10.0)
-    assert line == Line(taken={"a": Taken(1, 11), "b": Taken(1, 100)})
-    assert (line.open, line.reserved) == (2, 111)
-    assert line.taken == {"a": Taken(1, 11), "b": Taken(1, 100)}
-    assert (await catalog.line(9.0)).taken["a"] == Taken(2, 11)
-    assert (await catalog.line(20.0)).taken["b"] == Taken(0, 100)
+    queue = await catalog.queue(10.0)
+    assert queue == Queue(taken={"a": Taken(1, 11), "b": Taken(1, 100)})
+    assert (queue.open, queue.reserved) == (2, 111)
+    assert queue.taken == {"a": Taken(1, 11), "b": Taken(1, 100)}
+    assert (await catalog.queue(9.0)).taken["a"] == Taken(2, 11)
+    assert (await catalog.queue(20.0)).taken["b"] == Taken(0, 100)
 
 
 async def a_slot_that_no_setting_allows_is_over(catalog: Catalog) -> None:
@@ -44,12 +44,12 @@ async def a_slot_that_no_setting_allows_is_over(catalog: Catalog) -> None:
     for name, until in (("within", 15.0), ("beyond", 15.5)):
         await catalog.create(replace(new_upload(name), slot_until=until))
     for at, latest, count in ((10.0, 15.0, 1), (10.0, 16.0, 2), (15.0, 20.0, 1)):
-        assert (await catalog.line(at, latest)).open == count
+        assert (await catalog.queue(at, latest)).open == count
         assert (await catalog.counts(at, latest)).open == count
         counted: list[int] = []
 
-        def look(line: Line, counted: list[int] = counted) -> list[str]:
-            counted.append(line.open)
+        def look(queue: Queue, counted: list[int] = counted) -> list[str]:
+            counted.append(queue.open)
             return []
 
         await catalog.advance(at, look, lambda u: u, latest)
@@ -60,9 +60,9 @@ async def who_is_open_is_named_to_those_who_wait(catalog: Catalog) -> None:
     for name, until in (("open", 20.0), ("abandoned", 10.0), ("beyond", 31.0)):
         new = replace(new_upload(name, owner="p"), slot_until=until, began_at=4.0)
         await catalog.create(new)
-    assert (await catalog.line(10.0, 30.0)).opened == ()  # nobody minds while nobody waits
+    assert (await catalog.queue(10.0, 30.0)).opened == ()  # nobody minds while nobody waits
     await catalog.create(waiting("next", 2.0))
-    assert (await catalog.line(10.0, 30.0)).opened == (Opened("p", 100, 4.0),)
+    assert (await catalog.queue(10.0, 30.0)).opened == (Opened("p", 100, 4.0),)
 
 
 async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
@@ -70,19 +70,19 @@ async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
     await catalog.update("back", lambda u: u.stand_in_line(1.5))
     await catalog.create(waiting("late", 2.0))
     await catalog.create(waiting("first", 0.0, "p"))
-    places = set((await catalog.line(5.0)).places)
-    assert places == {
-        Place("first", "p", 0.0, 100),
-        Place("back", "o", 1.5, 0, comes_back=True),
-        Place("late", "o", 2.0, 100),
+    entries = set((await catalog.queue(5.0)).entries)
+    assert entries == {
+        Entry("first", "p", 0.0, 100),
+        Entry("back", "o", 1.5, 0, comes_back=True),
+        Entry("late", "o", 2.0, 100),
     }
-    changed = await catalog.advance(5.0, lambda line: ["first"], lambda u: u.let_in(5.0, 65.0))
+    changed = await catalog.advance(5.0, lambda queue: ["first"], lambda u: u.let_in(5.0, 65.0))
     assert changed == [await catalog.load("first")]
     assert changed[0].state is State.RECEIVING
     await catalog.update("late", lambda u: u.cancel(6.0))
-    line = await catalog.line(6.0)
-    assert [place.upload_id for place in line.places] == ["back"]
-    assert line.taken["p"] == Taken(1, 100)
+    queue = await catalog.queue(6.0)
+    assert [place.upload_id for place in queue.entries] == ["back"]
+    assert queue.taken["p"] == Taken(1, 100)
 
 
 async def unused_are_those_who_were_let_in_and_sent_nothing(catalog: Catalog) -> None:
@@ -92,29 +92,29 @@ async def unused_are_those_who_were_let_in_and_sent_nothing(catalog: Catalog) ->
     await catalog.update("quick", lambda u: u.record("t", (Part(0, 1, 7, 1.0),)))
     await catalog.update("leased", lambda u: u.lease(Range(0, 1), "t", 1.0))
     await catalog.update("asking", lambda u: u.keep_slot(10.0, Limits(slot_idle=10.0)))
-    assert (await catalog.line(15.0)).unused == ()  # nobody minds while nobody waits
+    assert (await catalog.queue(15.0)).unused == ()  # nobody minds while nobody waits
     await catalog.create(waiting("next", 2.0))
-    assert (await catalog.line(9.0)).unused == ()
-    assert (await catalog.line(15.0)).unused == ("silent",)
+    assert (await catalog.queue(9.0)).unused == ()
+    assert (await catalog.queue(15.0)).unused == ("silent",)
 
 
 async def no_two_take_the_last_place(catalog: Catalog) -> None:
     limits = Limits(max_open=None, max_open_per_owner=3, max_reserved=700)
 
-    def choose(line: Line) -> list[str]:
-        return [place.upload_id for place in line.turns(limits)]
+    def choose(queue: Queue) -> list[str]:
+        return [place.upload_id for place in queue.turns(limits)]
 
     async def one(number: int) -> None:
         await catalog.create(waiting(f"u{number}", float(number), f"o{number % 3}"))
         await catalog.advance(0.0, choose, lambda u: u.let_in(0.0, 10.0))
 
     await together(*(partial(one, number) for number in range(50)))
-    line = await catalog.line(0.0)
-    assert (line.open, line.reserved, len(line.places)) == (7, 700, 43)
-    assert max(taken.open for taken in line.taken.values()) <= 3
+    queue = await catalog.queue(0.0)
+    assert (queue.open, queue.reserved, len(queue.entries)) == (7, 700, 43)
+    assert max(taken.open for taken in queue.taken.values()) <= 3
     receiving = {upload.id for upload in await catalog.uploads({State.RECEIVING})}
     assert len(receiving) == 7
-    assert not receiving & {place.upload_id for place in line.places}
+    assert not receiving & {place.upload_id for place in queue.entries}
 
 
 async def an_advance_that_raises_lets_nobody_in(catalog: Catalog) -> None:

@@ -143,7 +143,7 @@ async def reading_does_not_wait_for_a_change(catalog: Catalog) -> None:
                 assert await catalog.load("u") == before
                 assert await catalog.uploads() == [before]
                 assert await catalog.assessments() == []
-                assert (await catalog.line(0.0)).reserved == before.limit
+                assert (await catalog.queue(0.0)).reserved == before.limit
         finally:
             go_on.set()
     assert (await catalog.load("u")).holds("slow")

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from wherry.catalog import Change, Choice
 from wherry.catalog.counts import Counts, count, used_by
-from wherry.core.admission import Line, Opened, Place, Taken
+from wherry.core.admission import Entry, Opened, Queue, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
@@ -45,8 +45,8 @@ class _Records:
     def with_assessment(self, assessment: Assessment) -> _Records:
         return replace(self, assessments={**self.assessments, assessment.id: assessment})
 
-    def line(self, now: float, latest: float) -> Line:
-        places = tuple(_place_of(u) for u in self.uploads.values() if u.queued_at is not None)
+    def queue(self, now: float, latest: float) -> Queue:
+        entries = tuple(_entry_of(u) for u in self.uploads.values() if u.queued_at is not None)
         unused = tuple(u.id for u in self.uploads.values() if u.forfeit(now) is not u)
         opened = tuple(
             Opened(u.owner, u.limit, u.began_at)
@@ -54,7 +54,7 @@ class _Records:
             if u.is_open(now, latest)
         )
         taken = self._taken(now, latest)
-        return Line(places, taken, unused, opened) if places else Line((), taken)
+        return Queue(entries, taken, unused, opened) if entries else Queue((), taken)
 
     def _taken(self, now: float, latest: float) -> dict[str, Taken]:
         taken: dict[str, Taken] = {}
@@ -93,15 +93,15 @@ class MemoryCatalog:
             self._records = self._records.with_upload(upload)
             return upload
 
-    async def line(self, now: float, latest: float = inf) -> Line:
-        return self._records.line(now, latest)
+    async def queue(self, now: float, latest: float = inf) -> Queue:
+        return self._records.queue(now, latest)
 
     async def advance(
         self, now: float, choose: Choice, change: Change, latest: float = inf
     ) -> list[Upload]:
         with self._changing:
             records = self._records
-            changed = [change(records.upload(id_)) for id_ in choose(records.line(now, latest))]
+            changed = [change(records.upload(id_)) for id_ in choose(records.queue(now, latest))]
             for upload in changed:
                 records = records.with_upload(upload)
             self._records = records
@@ -234,9 +234,9 @@ class MemoryCatalog:
         """There is nothing to let go of."""
 
 
-def _place_of(upload: Upload) -> Place:
+def _entry_of(upload: Upload) -> Entry:
     has_space, since = upload.state is not State.WAITING, upload.queued_at or 0.0
-    return Place(upload.id, upload.owner, since, 0 if has_space else upload.limit, has_space)
+    return Entry(upload.id, upload.owner, since, 0 if has_space else upload.limit, has_space)
 
 
 def _age(record: Upload | Assessment) -> Cursor:
