@@ -55,50 +55,50 @@ class Measure:
 
 #: Every measure; seconds, or a share of the whole from 0 to 1, unless it says otherwise.
 MEASURES: Mapping[str, Measure] = {
-    "errors": Measure(Sense.ABOVE, "packets and frames that are damaged or cannot be decoded"),
-    "missing_frames": Measure(Sense.ABOVE, "video frames that should be there and are not"),
+    "errors": Measure(Sense.ABOVE, "damaged packets and frames, and those that cannot be decoded"),
+    "missing_frames": Measure(Sense.ABOVE, "missing video frames"),
     "missing_share": Measure(Sense.ABOVE, "the same as a share of all video frames"),
-    "missing_end": Measure(Sense.ABOVE, "seconds that a track ends earlier than it declares"),
+    "missing_end": Measure(Sense.ABOVE, "seconds by which a track ends before its declared end"),
     "container_end": Measure(
-        Sense.ABOVE, "seconds that all tracks end earlier than the container declares"
+        Sense.ABOVE, "seconds by which all tracks end before the container's declared end"
     ),
-    "missing_bytes": Measure(Sense.ABOVE, "bytes that the container announces and are not there"),
+    "missing_bytes": Measure(
+        Sense.ABOVE, "bytes that the container announces and the file does not have"
+    ),
     "skipped_bytes": Measure(
-        Sense.ABOVE, "bytes within a transport stream or Ogg that make no sense"
+        Sense.ABOVE, "bytes within a transport stream or Ogg that belong to no packet"
     ),
     "leading": Measure(Sense.ABOVE, "pictures at the beginning that need earlier ones"),
-    "resets": Measure(Sense.ABOVE, "times that the clock of the recording was set anew"),
+    "resets": Measure(Sense.ABOVE, "how often the recording's clock was reset"),
     "timestamps": Measure(Sense.ABOVE, "packets and frames out of order, or without a time"),
     "unannounced": Measure(Sense.ABOVE, "packets of streams that the file does not announce"),
-    "gap": Measure(Sense.ABOVE, "seconds in which nothing comes in one stream"),
-    "common_gap": Measure(Sense.ABOVE, "the same in two streams at the same moment"),
-    "uneven": Measure(
-        Sense.ABOVE, "seconds by which one of picture and sound ends after the other"
-    ),
-    "black": Measure(Sense.FROM, "seconds of black at a stretch"),
-    "black_share": Measure(Sense.ABOVE, "how much of the video is black"),
-    "freeze": Measure(Sense.FROM, "seconds at a stretch in which the picture stands still"),
-    "freeze_share": Measure(Sense.ABOVE, "how much of the video its longest still is"),
-    "blur": Measure(Sense.FROM, "seconds at a stretch in which the picture is blurred"),
-    "luma": Measure(Sense.ABOVE, "the share of pixels that stray beyond black or white"),
-    "interlaced": Measure(Sense.ABOVE, "how many pictures show lines of two moments, as a share"),
-    "quiet": Measure(Sense.BELOW, "loudness of the whole in LUFS"),
-    "loud": Measure(Sense.ABOVE, "loudness of the whole in LUFS"),
+    "gap": Measure(Sense.ABOVE, "seconds without data in one stream"),
+    "common_gap": Measure(Sense.ABOVE, "the same in two streams at the same time"),
+    "uneven": Measure(Sense.ABOVE, "seconds between the ends of picture and sound"),
+    "black": Measure(Sense.FROM, "seconds of continuous black"),
+    "black_share": Measure(Sense.ABOVE, "share of the video that is black"),
+    "freeze": Measure(Sense.FROM, "seconds of continuous freeze"),
+    "freeze_share": Measure(Sense.ABOVE, "share of the longest freeze in the video"),
+    "blur": Measure(Sense.FROM, "seconds of continuous blur"),
+    "luma": Measure(Sense.ABOVE, "share of pixels outside the range from black to white"),
+    "interlaced": Measure(Sense.ABOVE, "share of interlaced pictures"),
+    "quiet": Measure(Sense.BELOW, "loudness of the whole programme in LUFS"),
+    "loud": Measure(Sense.ABOVE, "loudness of the whole programme in LUFS"),
     "true_peak": Measure(Sense.ABOVE, "the highest true peak in dBTP"),
-    "clipping": Measure(Sense.ABOVE, "seconds in which the sound is clipped, together"),
-    "silence": Measure(Sense.FROM, "seconds of silence at a stretch"),
+    "clipping": Measure(Sense.ABOVE, "total seconds of clipped sound"),
+    "silence": Measure(Sense.FROM, "seconds of continuous silence"),
 }
 #: Every condition: it holds for a file or does not.
 CONDITIONS: Mapping[str, str] = {
     "no_video": "there is no video",
     "no_audio": "there is no sound",
     "silent_channel": "one channel is silent and another is not",
-    "cut_off": "a stream ends in the middle of a frame, as a recording does that was cut",
-    "encrypted": "picture or sound is encrypted, and cannot be looked at",
-    "empty_video": "there is a video track, and nothing in it",
-    "empty_audio": "there is a sound track, and nothing in it",
-    "unknown_track": "there is no decoder for a track beside one that can be played",
-    "not_media": "the file is neither video nor sound",
+    "cut_off": "a stream ends in the middle of a frame, as in a recording that was cut off",
+    "encrypted": "picture or sound is encrypted and cannot be decoded",
+    "empty_video": "the video track is empty",
+    "empty_audio": "the audio track is empty",
+    "unknown_track": "one track has no decoder, and another can be played",
+    "not_media": "the file is neither video nor audio",
 }
 BUILT_IN = ("web", "archive", "broadcast", "audio", "pictures")
 
