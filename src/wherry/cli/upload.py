@@ -32,7 +32,7 @@ from wherry.client import (
 )
 from wherry.core.limits import parse_size
 
-INTERRUPTED = "stopped; no byte that was received is lost. Run the same command again to go on."
+INTERRUPTED = "stopped; no received byte is lost. Run the same command again, and it goes on."
 KEY_HINT = (
     "Give a key with --key or WHERRY_API_KEY. It is sent as Authorization: Bearer; "
     "the command line supports no other login."
