@@ -1,11 +1,11 @@
 """Digests of parts and files.
 
-Rule 1: every part has a CRC-64/NVME, taken while its bytes pass. The digest of
-neighbours is combined from theirs, so a whole file's needs no second read.
+Rule 1: every part has a CRC-64/NVME, computed while its bytes arrive. The CRCs of neighbours
+are combined into one, so the digest of a whole file needs no second read.
 
-Rule 2: the bytes of one request are checked in the client's own algorithm while they pass. A
-whole file is checked by CRC-64/NVME alone: no other digest that clients use can be combined
-from parts that arrived out of order.
+Rule 2: the bytes of one request are checked with the client's own algorithm while they arrive.
+A whole file is checked with CRC-64/NVME alone: of the digests that clients use, only a CRC can
+be combined from parts that arrived out of order.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ EMPTY_CRC = 0
 
 
 def crc64(data: memoryview | bytes, crc: int = EMPTY_CRC) -> int:
-    """The CRC-64/NVME of `data` put behind bytes whose CRC is `crc`."""
+    """The CRC-64/NVME of bytes whose CRC is `crc`, followed by `data`."""
     return int(checksums.crc64nvme(data, crc))
 
 
 def combine(first: int, second: int, second_length: int) -> int:
-    """The CRC of two neighbours, from theirs; `second_length` in bytes."""
+    """The CRC of two neighbours, from the CRC of each; `second_length` in bytes."""
     return int(checksums.combine_crc64nvme(first, second, second_length))
 
 
 class Running(Protocol):
-    """A digest that grows: hashlib's own shape."""
+    """A digest that is updated piece by piece, with the interface of hashlib."""
 
     def update(self, data: memoryview, /) -> None: ...
     def digest(self) -> bytes: ...
@@ -52,8 +52,8 @@ class _Crc:
         return self._crc.to_bytes(self._bytes, "big")
 
 
-#: The bytes of each, the strongest first. Names as in the registry of RFC 9530; CRC-64/NVME is
-#: not in it and has the name that Amazon S3 gave it.
+#: The length of each in bytes, the strongest first. The names are those of the registry of RFC
+#: 9530. CRC-64/NVME is not in it, and has the name that Amazon S3 gave it.
 LENGTHS: Mapping[str, int] = {"sha-512": 64, "sha-256": 32, "crc64nvme": 8, "crc32c": 4}
 
 
@@ -68,7 +68,7 @@ def running(algorithm: str) -> Running:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What bytes hash to. As text, `algorithm=:base64:`, which is also a member of RFC 9530."""
+    """The digest of some bytes; as text `algorithm=:base64:`, a member as in RFC 9530."""
 
     algorithm: str
     value: bytes
@@ -79,7 +79,7 @@ class Digest:
 
     @classmethod
     def parse(cls, text: str) -> Digest:
-        """The digest whose `str` this is. Raises `ValueError` for any other text."""
+        """The inverse of `str`. Raises `ValueError`."""
         algorithm, _, value = text.partition("=")
         if len(value) < 2 or value[0] != ":" or value[-1] != ":":
             raise ValueError(f"{text!r} is not algorithm=:base64:")

@@ -1,10 +1,12 @@
-"""What texts that come with an upload may be: its name, its type, what it is described by.
+"""Which texts an upload may have: its file name, its content type, its metadata.
 
-Rule 1: one reading for every way in. What is no Unicode, bytes of another encoding or half of
-a surrogate pair, is read as U+FFFD, the replacement character, and refuses no file.
+Rule 1: every protocol reads texts in the same way. What is not valid Unicode (bytes of another
+encoding, half of a surrogate pair) becomes U+FFFD, the replacement character, and is no reason
+to refuse a file.
 
-Rule 2: a name is counted as the systems count it that people name files on: in UTF-16 code
-units. Files are stored under their upload's id, so no file system has a say.
+Rule 2: the length of a name is counted in UTF-16 code units, as on the systems of
+most users. Files are stored under the upload's id, so the limit of the server's file system
+does not matter.
 """
 
 from __future__ import annotations
@@ -16,15 +18,15 @@ from wherry.core.errors import BadRequest
 
 #: The longest file name, in UTF-16 code units.
 LONGEST_NAME = 255
-#: The longest of other texts, in characters, and how many of them describe a file.
+#: The longest of all other texts, in characters; the largest number of metadata entries.
 LONGEST_TEXT, MOST_METADATA = 1024, 64
 
-#: Characters that turn the direction of writing: `gpj.exe` can be made to look like a picture.
+#: Characters that change the direction of writing: they can make `gpj.exe` look like a picture.
 TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def as_unicode(text: str) -> str:
-    """The text with U+FFFD in the place of what is no character."""
+    """The text with U+FFFD in place of everything that is not a character."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
@@ -42,14 +44,14 @@ def check_filename(text: str) -> str:
 
 
 def check_text(text: str, field: str) -> str:
-    """Any text that is not too long, `as_unicode`. Raises `BadRequest`."""
+    """The text, `as_unicode`. Raises `BadRequest` if it is too long."""
     if len(text) > LONGEST_TEXT:
         raise BadRequest(field, f"must not be longer than {LONGEST_TEXT} characters")
     return as_unicode(text)
 
 
 def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Raises `BadRequest` for too many, or one that is too long."""
+    """The metadata, `as_unicode`. Raises `BadRequest` for too many entries or a long one."""
     if len(metadata) > MOST_METADATA:
         raise BadRequest("metadata", f"must not have more than {MOST_METADATA} entries")
     return {check_text(k, "metadata"): check_text(v, "metadata") for k, v in metadata.items()}

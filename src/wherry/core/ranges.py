@@ -1,4 +1,4 @@
-"""Which bytes of an upload are safe, and what they hash to.
+"""Which bytes of an upload are safe, and their digests.
 
 A `PartSet` is kept sorted, disjoint and merged, so two sets of the same bytes
 are always equal, and a file without gaps is one part with the file's digest.
@@ -16,7 +16,7 @@ from wherry.core.digests import EMPTY_CRC, combine
 
 @dataclass(frozen=True, order=True, slots=True)
 class Range:
-    """The bytes from `start` up to, not including, `end`."""
+    """The bytes from `start` up to `end`, which is not included."""
 
     start: int
     end: int
@@ -34,7 +34,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A received range, its CRC-64/NVME, and when it was made safe (Unix seconds)."""
+    """A received range, its CRC-64/NVME, and when it was made safe (by the deadline clock)."""
 
     start: int
     end: int
@@ -46,7 +46,7 @@ class Part:
         return Range(self.start, self.end)
 
     def then(self, other: Part) -> Part:
-        """This part and its right-hand neighbour as one."""
+        """This part and the one that follows it, as one part. Raises `ValueError` for a gap."""
         if other.start != self.end:
             raise ValueError(f"{other} does not follow {self}")
         crc = combine(self.crc, other.crc, other.end - other.start)
@@ -59,7 +59,7 @@ class PartSet:
 
     @classmethod
     def of(cls, parts: Iterable[Part]) -> PartSet:
-        """From disjoint parts in any order. Raises `ValueError` where two overlap."""
+        """A set of disjoint parts, in any order. Raises `ValueError` if two overlap."""
         merged: list[Part] = []
         for part in sorted(parts, key=lambda part: part.start):
             if merged and merged[-1].end > part.start:
@@ -71,7 +71,7 @@ class PartSet:
         return cls(tuple(merged))
 
     def add(self, new: Part) -> PartSet:
-        """With `new`, merged with its neighbours. Raises `ValueError` on an overlap."""
+        """This set with `new`, merged with its neighbours. Raises `ValueError` on an overlap."""
         at = bisect_left(self.parts, new.start, key=lambda part: part.start)
         before, after = self.parts[:at], self.parts[at:]
         if (before and before[-1].end > new.start) or (after and after[0].start < new.end):
@@ -84,12 +84,12 @@ class PartSet:
 
     @property
     def offset(self) -> int:
-        """How many bytes are safe counting from byte 0 without a gap."""
+        """How many bytes are safe from byte 0 on, up to the first gap."""
         return self.parts[0].end if self.parts and self.parts[0].start == 0 else 0
 
     @property
     def end(self) -> int:
-        """Where the last safe byte ends, whatever gaps lie before it."""
+        """The end of the last part, whatever gaps are before it."""
         return self.parts[-1].end if self.parts else 0
 
     @property
@@ -99,7 +99,7 @@ class PartSet:
 
     @property
     def last_at(self) -> float | None:
-        """When the newest part came, in Unix seconds."""
+        """When the newest part was made safe, by the deadline clock; None: there is no part."""
         return max((part.at for part in self.parts), default=None)
 
     @property
@@ -108,7 +108,7 @@ class PartSet:
         return self.parts[0].crc if self.offset else EMPTY_CRC
 
     def missing(self, within: Range, most: int | None = None) -> tuple[Range, ...]:
-        """The gaps inside `within`, in order; with `most`, not more than the first so many."""
+        """The gaps inside `within`, in order; with `most`, only the first ones."""
         gaps: list[Range] = []
         at = within.start
         first = bisect_right(self.parts, within.start, key=lambda part: part.end)

@@ -1,7 +1,7 @@
-"""The rights that an open request, and whoever completes, have to an upload.
+"""The rights that an open request and a completion have to an upload.
 
-Rule 1: a right that ends later than a setting allows was given by another clock or another
-setting, and is over. `latest` says from when on.
+Rule 1: a right that ends later than the settings allow was given under another clock or
+another setting, and is treated as over. `latest` computes the limit.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 from wherry.core.ranges import Range
 
-#: How far the clock may have gone on for one request, in seconds, when another decides by a
-#: moment that it read before it waited for the disk or the database.
+#: How much two requests may differ about what time it is, in seconds: a request reads the
+#: clock, then waits for the disk or the database, and decides by what it has read.
 APART = 30.0
 
 
 def latest(now: float, longest: float) -> float:
-    """Until when a right of `longest` seconds may have been given, as seen at `now`."""
+    """The latest moment at which a right of at most `longest` seconds can end, seen at `now`."""
     return now + longest + APART
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right of one open request to a range; `at`: when it was taken."""
+    """The right of one open request to write a range; `at`: when it was taken."""
 
     token: str
     range: Range
@@ -31,7 +31,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """Who is completing, and until when nobody else may."""
+    """The right to complete an upload; it ends at `until` unless it is renewed."""
 
     token: str
     until: float
@@ -39,7 +39,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """Calls of the application's hooks whose end no process has recorded; `at`: the last one's.
+    """Calls of hooks whose end no process has recorded; `at`: when the last one began.
 
     `is_orphaned`: another process has taken over from the one that made the last call.
     """

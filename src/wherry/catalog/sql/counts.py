@@ -1,8 +1,7 @@
 """How many records there are of each kind, for monitoring.
 
-Rule 1: nothing here looks at what is finished. There may be a million complete
-uploads with all their parts; what is open, waiting or queued is little, and has
-an index.
+Rule 1: no query reads finished records. There may be a million complete uploads with all
+their parts; those that are open or waiting are few, and an index leads to them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What is asked of the tables a page at a time: lists, and what is due.
+"""Queries for pages: lists, and what the sweep has to delete.
 
-Rule 1: every statement follows an index in the order of its list and stops at the
-page's end, so it takes as long with a hundred thousand records as with ten.
+Rule 1: every statement follows an index in the order of its list and stops at the end of
+the page. It takes as long with a hundred thousand records as with ten.
 
-Rule 2: each state is looked up by itself and the findings are merged, because no index
-has the records of several states in one order.
+Rule 2: each state is read by itself and the results are merged, because no index has the
+records of several states in one order.
 """
 
 from __future__ import annotations
@@ -44,84 +44,84 @@ _MOST = bindparam("most", type_=Integer)
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
-    """The way along an index, so far as it shapes a statement."""
+class _Walk:
+    """How a statement walks along an index. Equal walks share one compiled statement."""
 
-    goes_on: bool  #: It begins behind a cursor.
+    is_continued: bool  #: It begins after a cursor.
     newest: bool
 
     @classmethod
-    def of(cls, page: PageRequest) -> _Way:
+    def of(cls, page: PageRequest) -> _Walk:
         return cls(page.after is not None, page.newest)
 
-    def walk(self, key: tuple[Column[Any], Column[Any]], *conditions: Any) -> Statement:
-        """Where the records under these conditions stand, in order of `key`, at most `most`."""
+    def along(self, key: tuple[Column[Any], Column[Any]], *conditions: Any) -> Statement:
+        """The cursors of the records under these conditions, in order of `key`, up to `most`."""
         here = tuple_(*key)
-        beyond = [here < _AFTER if self.newest else here > _AFTER] if self.goes_on else []
+        beyond = [here < _AFTER if self.newest else here > _AFTER] if self.is_continued else []
         found = select(key[0].label("at"), key[1].label("id")).where(*conditions, *beyond)
-        return found.order_by(*map(self._turned, key)).limit(_MOST)
+        return found.order_by(*map(self._ordered, key)).limit(_MOST)
 
-    def merged(self, walks: Sequence[Statement]) -> Statement:
+    def merge(self, walks: Sequence[Statement]) -> Statement:
         if len(walks) == 1:
             return walks[0]
         found = union_all(*(select(walk.subquery()) for walk in walks)).subquery()
-        order = map(self._turned, (found.c.at, found.c.id))
+        order = map(self._ordered, (found.c.at, found.c.id))
         return select(found.c.at, found.c.id).order_by(*order).limit(_MOST)
 
-    def _turned(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    def _ordered(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
         return column.desc() if self.newest else column
 
 
-# What `lru_cache` keeps is few: one of a kind, whatever is asked for.
+# The caches stay small: what differs from call to call is bound, and not in the statement.
 
 
 @lru_cache
-def _of_states(way: _Way, states: int, owned: bool) -> Statement:
-    """`state0` and so on, of `owner` if it is `owned`."""
+def _of_states(walk: _Walk, states: int, owned: bool) -> Statement:
+    """Uploads in `state0`, `state1` and so on; if `owned`, only those of `owner`."""
     whose = [uploads.c.owner == bindparam("owner")] if owned else []
     by_state = [uploads.c.state == bindparam(f"state{n}") for n in range(states)]
-    return way.merged([way.walk(_AGE, *whose, state) for state in by_state])
+    return walk.merge([walk.along(_AGE, *whose, state) for state in by_state])
 
 
 @lru_cache
-def _due(way: _Way, states: int) -> Statement:
-    """Of these states, created at `before` or earlier, or later than it is `now`."""
+def _due(walk: _Walk, states: int) -> Statement:
+    """Uploads in these states, created at `before` or earlier, or later than `now`."""
     created = uploads.c.created_at
     times = (created <= bindparam("before"), created > bindparam("now"))
     by_state = [uploads.c.state == bindparam(f"state{n}") for n in range(states)]
-    return way.merged([way.walk(_AGE, *pair) for pair in product(by_state, times)])
+    return walk.merge([walk.along(_AGE, *pair) for pair in product(by_state, times)])
 
 
 @lru_cache
-def _due_files(way: _Way) -> Statement:
+def _due_files(walk: _Walk) -> Statement:
     is_needed = exists().where(
         assessments.c.upload_id == uploads.c.id,
         assessments.c.state.in_([state.value for state in NEEDS_FILE]),
     )
-    return way.walk(_AGE, IS_KEPT, uploads.c.created_at <= bindparam("before"), ~is_needed)
+    return walk.along(_AGE, IS_KEPT, uploads.c.created_at <= bindparam("before"), ~is_needed)
 
 
 @lru_cache
-def _due_records(way: _Way) -> Statement:
+def _due_records(walk: _Walk) -> Statement:
     key = (uploads.c.discarded_at, uploads.c.id)
-    return way.walk(key, IS_DISCARDED, uploads.c.discarded_at <= bindparam("before"))
+    return walk.along(key, IS_DISCARDED, uploads.c.discarded_at <= bindparam("before"))
 
 
 @lru_cache
-def _assessments(way: _Way) -> Statement:
+def _assessments(walk: _Walk) -> Statement:
     key = (assessments.c.created_at, assessments.c.id)
     by_state = [assessments.c.state == state.value for state in AssessmentState]
-    return way.merged([way.walk(key, state) for state in by_state])
+    return walk.merge([walk.along(key, state) for state in by_state])
 
 
 def uploads_page(
     connection: Connection, states: Collection[State] | None, owner: str | None, page: PageRequest
 ) -> Page[Upload]:
-    """`states` None: of every state; `owner` None: of every owner."""
+    """A page of uploads; `states` None: in every state; `owner` None: of every owner."""
     wanted = _named(State if states is None else states)
     if not wanted:
         return Page()
-    statement = _of_states(_Way.of(page), len(wanted), owner is not None)
+    statement = _of_states(_Walk.of(page), len(wanted), owner is not None)
     return _page(connection, statement, wanted | {"owner": owner}, page)
 
 
@@ -145,25 +145,25 @@ def due(
     connection: Connection, states: Collection[State], before: float, now: float, page: PageRequest
 ) -> Page[Upload]:
     wanted = _named(states) | {"before": before, "now": now}
-    return _page(connection, _due(_Way.of(page), len(states)), wanted, page)
+    return _page(connection, _due(_Walk.of(page), len(states)), wanted, page)
 
 
 def due_files(connection: Connection, before: float, page: PageRequest) -> Page[Upload]:
-    return _page(connection, _due_files(_Way.of(page)), {"before": before}, page)
+    return _page(connection, _due_files(_Walk.of(page)), {"before": before}, page)
 
 
 def due_records(connection: Connection, before: float, page: PageRequest) -> Page[Upload]:
-    return _page(connection, _due_records(_Way.of(page)), {"before": before}, page)
+    return _page(connection, _due_records(_Walk.of(page)), {"before": before}, page)
 
 
 def ids(connection: Connection, states: Collection[State]) -> frozenset[str]:
-    """Read from the index alone."""
+    """All identifiers of uploads in these states, read from the index alone."""
     found = select(uploads.c.id).where(uploads.c.state.in_([state.value for state in states]))
     return frozenset(connection.execute(found).scalars())
 
 
 def assessments_page(connection: Connection, page: PageRequest) -> Page[Assessment]:
-    cursors = _cursors(connection, _assessments(_Way.of(page)), {}, page)
+    cursors = _cursors(connection, _assessments(_Walk.of(page)), {}, page)
     shown = [cursor.id for cursor in cursors[: page.limit]]
     found: dict[str, Assessment] = {}
     for first in range(0, len(shown), MANY):
@@ -189,7 +189,7 @@ def _page(
 def _cursors(
     connection: Connection, statement: Statement, given: Mapping[str, object], page: PageRequest
 ) -> list[Cursor]:
-    """One more than the page has, if there is one more."""
+    """The cursors of the page, and one more if the list goes on."""
     after = page.after
     here = {} if after is None else {"after_at": after.at, "after_id": after.id}
     found = connection.execute(statement, {**given, **here, "most": page.limit + 1})
@@ -197,7 +197,7 @@ def _cursors(
 
 
 def _with_few_parts(connection: Connection, cursors: Sequence[Cursor]) -> Sequence[Cursor]:
-    """As many of them as a page may have with all their parts, one at least."""
+    """The first of them that fit on a page with all their parts; at least one."""
     counted: dict[str, int] = {}
     for first in range(0, len(cursors), MANY):
         some = [cursor.id for cursor in cursors[first : first + MANY]]

@@ -1,7 +1,7 @@
-"""What is asked of the tables.
+"""Queries for single records, and for the queue.
 
-Rule 1: an upload is read with its parts and leases inside one transaction of
-the caller's, so it never shows half a change.
+Rule 1: an upload is read together with its parts and leases, in one transaction of the
+caller's, so that it never shows half of a change.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wherry.core.errors import StorageFailed
 from wherry.core.ranges import Part
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, Lease, State, Upload
 
-#: How many identifiers one statement names at most.
+#: The largest number of identifiers in one statement.
 MANY = 500
 
 
@@ -73,7 +73,7 @@ def _some(connection: Connection, ids: list[str]) -> dict[str, Upload]:
 
 
 def same_upload(connection: Connection, new: Upload) -> str | None:
-    """The identifier of the oldest upload that `new` would be the same as."""
+    """The identifier of the oldest unfinished upload of the same file as `new`."""
     same = (
         select(uploads.c.id)
         .where(
@@ -90,7 +90,7 @@ def same_upload(connection: Connection, new: Upload) -> str | None:
 
 
 def queue(connection: Connection, now: float, latest: float) -> Queue:
-    """Who waits, what is taken at `now`, and who has let its turn pass."""
+    """The queue, what is taken at `now`, and the admitted uploads that missed their turn."""
     at = {"now": now, "latest": latest}
     entries = connection.execute(_ENTRIES).all()
     taken = {row[0]: Taken(int(row[1]), int(row[2])) for row in connection.execute(_TAKEN, at)}
@@ -162,10 +162,10 @@ _OF_UPLOAD = select(assessments.c.id).where(assessments.c.upload_id == bindparam
 
 
 def leasable_assessment(connection: Connection, now: float) -> Assessment | None:
-    """The oldest that nobody works on at `now`, as `Assessment.is_leasable` says.
+    """The oldest that no worker has a lease on at `now`, as `Assessment.is_leasable` says.
 
-    Two questions, for each has an index in this order. Those that run are as few as
-    workers, so they are all looked at.
+    Two queries, because the index has the assessments of one state in this order. Running
+    ones are as few as workers, so all of them are read.
     """
     queued = (
         assessment
@@ -197,7 +197,7 @@ def tokens(connection: Connection, upload_id: str) -> frozenset[str]:
 
 
 def newest(connection: Connection) -> float | None:
-    """The latest moment that is recorded, as `Catalog.newest` says."""
+    """The latest moment in any record, as `Catalog.newest` says."""
     return max(
         (at for ask in _NEWEST for at in connection.execute(ask).scalars() if at is not None),
         default=None,
@@ -206,7 +206,7 @@ def newest(connection: Connection) -> float | None:
 
 _UNFINISHED = uploads.c.state.in_([state.value for state in UNFINISHED])
 _NEWEST = (
-    # State by state: each has its newest at the end of an index.
+    # State by state: the newest one is at the end of each state's part of an index.
     *(
         select(func.max(uploads.c.created_at)).where(uploads.c.state == state.value)
         for state in State

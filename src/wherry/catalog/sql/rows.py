@@ -1,6 +1,6 @@
-"""Rows to values and back.
+"""Values of `core` to rows, and back.
 
-Rule 1: `x_of(x_row(x)) == x` for every value that `core` can make.
+Rule 1: `x_of(x_row(x)) == x` for every value that `core` can create.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Values = dict[str, Any]
 
 
 def upload_row(upload: Upload) -> Values:
-    """Everything of an upload but its parts and leases."""
+    """All of an upload except its parts and leases."""
     completion = upload.completion
     return {
         "id": upload.id,
@@ -50,7 +50,7 @@ def upload_row(upload: Upload) -> Values:
 
 
 def upload_of(row: Row[Any], parts: Iterable[Part], leases: Iterable[Lease]) -> Upload:
-    """The upload; `parts` merged and in order, as they are recorded."""
+    """The upload of this row; `parts` are merged and in order, as they are recorded."""
     completion = None
     if row.completion_token is not None:
         completion = Completion(row.completion_token, row.completion_until)

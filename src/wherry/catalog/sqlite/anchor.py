@@ -1,13 +1,13 @@
-"""Whether a path still leads to the database that is open, and to its log.
+"""Whether the paths still lead to the database that is open, and to its log.
 
-SQLite works by descriptors. When its files are renamed, deleted or replaced, it goes on in
-files that nobody will find after a restart, and says that all is committed.
+SQLite works on file descriptors. When its files are renamed, deleted or replaced, it goes on
+in files that no process will find after a restart, and reports every commit as successful.
 
-Rule 1: what the paths led to when the database was opened is looked at again before
-every question and after every commit. A commit is acknowledged only if all is in place.
+Rule 1: before every query and after every commit, the paths are compared with what they led
+to when the database was opened. A commit is acknowledged only if all files are in place.
 
-Rule 2: one connection stays open as long as the catalog is. So SQLite never deletes the log
-and makes another, and its inodes belong to nobody else.
+Rule 2: one connection stays open as long as the catalog does. So SQLite never deletes its log
+to create another, and its inodes are not reused for other files.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Anchor:
     """Holds the database at `path`, which exists and is in WAL mode."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        """`connection` is kept for this alone, and closed by `close`."""
+        """`connection` serves no other purpose; `close` closes it."""
         self._connection = connection
         self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log
         paths = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
@@ -43,12 +43,13 @@ class Anchor:
                 )
 
     def close(self) -> None:
-        """Let go. The last connection to be closed deletes the log, by its path."""
+        """Close the connection. The last one that is closed deletes the log, by its path."""
         try:
             self.check()
         except StorageFailed:
-            # The log at that path is somebody else's. Never closed, also not as garbage at the
-            # end of the process, this connection keeps every other one from being the last.
+            # The log at that path belongs to another database. As long as this connection is
+            # open, no other one is the last; so it must not be closed, not even as garbage at
+            # the end of the process.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
         else:
             self._connection.close()
