@@ -13,7 +13,10 @@ from pydantic.json_schema import GenerateJsonSchema
 
 #: An identifier of ours, in an answer.
 Id = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{32}$"})]
-#: The same, in a query or a form.
+#: The state in the answer of a verb that completes. Answers describe such texts and do not check
+#: them: a state that another request has changed meanwhile is answered, and no server error.
+Completion = Annotated[str, Field(json_schema_extra={"enum": ["completing", "complete"]})]
+#: An identifier, in a query or a form.
 ID = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 #: A number of bytes, in a query or a form.
 BYTES = {"type": "integer", "minimum": 0}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.datastructures import QueryParams
@@ -24,7 +24,7 @@ from wherry.core.requests import Create
 from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.engine import Engine, StorageFacts
 from wherry.protocols.digests import parse_digest, parse_file_digest
-from wherry.protocols.openapi import Id
+from wherry.protocols.openapi import Completion, Id
 from wherry.protocols.parsing import parse_id, parse_number
 
 Short = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
@@ -209,7 +209,7 @@ class Completed(BaseModel):
 
     upload_id: Id
     assessment_id: str | None
-    state: Literal["completing", "complete"]
+    state: Completion
 
 
 class Cancelled(BaseModel):
@@ -297,8 +297,9 @@ def render_init(
 
 
 def render_complete(upload: Upload) -> Completed:
-    state: Any = upload.state.value
-    return Completed(upload_id=upload.id, assessment_id=upload.assessment_id, state=state)
+    return Completed(
+        upload_id=upload.id, assessment_id=upload.assessment_id, state=upload.state.value
+    )
 
 
 def render_storage(facts: StorageFacts) -> StorageUse:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from wherry.core.assessment import Assessment
 from wherry.core.worker import Worker
 from wherry.protocols.openapi import Id
 
+# Described, and not checked: what a worker of another version recorded is answered as it is.
+AssessmentState = Annotated[
+    str, Field(json_schema_extra={"enum": ["queued", "running", "done", "failed"]})
+]
+StepState = Annotated[
+    str, Field(json_schema_extra={"enum": ["waiting", "running", "done", "failed", "skipped"]})
+]
+WorkerState = Annotated[str, Field(json_schema_extra={"enum": ["starting", "working", "failing"]})]
+
 
 class AssessmentStep(BaseModel):
     name: str
-    state: Literal["waiting", "running", "done", "failed", "skipped"]
+    state: StepState
     seconds: float | None
 
 
 class WorkerStatus(BaseModel):
-    state: Literal["starting", "working", "failing"]
+    state: WorkerState
     problem: str | None
 
 
@@ -27,7 +36,7 @@ class AssessmentStatus(BaseModel):
 
     assessment_id: Id
     upload_id: Id
-    state: Literal["queued", "running", "done", "failed"]
+    state: AssessmentState
     steps: list[AssessmentStep]
     report: dict[str, Any] | None
     problem: str | None

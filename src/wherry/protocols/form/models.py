@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 from pydantic import BaseModel
 from starlette.requests import Request
 
@@ -12,7 +10,7 @@ from wherry.core.names import LONGEST_TEXT
 from wherry.core.requests import Create
 from wherry.core.upload import Upload
 from wherry.protocols.bodies import RequestBody
-from wherry.protocols.openapi import Id
+from wherry.protocols.openapi import Completion, Id
 from wherry.protocols.parsing import parse_filename, raw_header
 
 
@@ -62,15 +60,14 @@ class Uploaded(BaseModel):
 
     upload_id: Id
     assessment_id: str | None
-    state: Literal["completing", "complete"]
+    state: Completion
     size: int
 
 
 def render_upload(upload: Upload) -> Uploaded:
-    state: Any = upload.state.value
     return Uploaded(
         upload_id=upload.id,
         assessment_id=upload.assessment_id,
-        state=state,
+        state=upload.state.value,
         size=upload.received.size,
     )
