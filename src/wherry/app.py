@@ -24,8 +24,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wherry.assessment.policy import load_policy
-from wherry.assessment.standing import EXTRA, Standing, last_words
 from wherry.assessment.supervisor import Supervisor
+from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
 from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.core.pages import FIRST_PAGE, PageRequest
@@ -177,7 +177,7 @@ class App:
             load_policy(settings.policy)
         self.settings = settings.model_copy(update={"assessment": assesses})
         self.metrics = Metrics()
-        self._standing = Standing(settings.data)
+        self._worker_status = WorkerStatus(settings.data)
         self._engine: Engine | None = None
         self._starting = asyncio.Lock()
         self._running = AsyncExitStack()
@@ -216,7 +216,7 @@ class App:
             new_id=new_id,
             metrics=self.metrics,
             is_stopping=is_server_stopping,
-            worker=self._standing.read if self.settings.assessment else None,
+            worker=self._worker_status.read if self.settings.assessment else None,
         )
 
     async def _start(self) -> Engine:
@@ -254,7 +254,7 @@ class App:
                 await stack.enter_async_context(engine.sweeping())
                 if self.settings.assessment:
                     command = worker_command(self.settings)
-                    keeper = Supervisor(command, self._standing.write, self.metrics)
+                    keeper = Supervisor(command, self._worker_status.write, self.metrics)
                     await stack.enter_async_context(keeper)
                 await asyncio.Event().wait()
 
@@ -321,7 +321,7 @@ def _date_of(settings: Settings, moment: float) -> float:
 
 def work(settings: Settings, until_stdin_closes: bool) -> None:
     """Assess finished uploads until SIGTERM, or until the parent process ends."""
-    with last_words(until_stdin_closes):
+    with sending_fatal_error(until_stdin_closes):
         from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
 
         log_to_stderr()

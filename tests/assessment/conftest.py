@@ -40,7 +40,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 #: What is planted in the small video that most tests look at; in seconds.
 BLACK, FREEZE, SILENCE, SECONDS = (1.0, 2.0), (3.0, 5.0), (5.0, 7.5), 8.0
 #: Nobody waits longer than this for what must happen, in seconds.
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 #: The steps that do what they must not, as custom steps.
 HOSTILE = {
@@ -113,7 +113,7 @@ def assess_here(tmp_path: Path) -> Assess:
 
 def look(step: str, path: Path, folder: Path) -> dict[str, Any]:
     """What this step finds in the file, here in this process; pictures go into `folder`."""
-    context = Context(path, str(path), folder, time.monotonic() + PATIENCE)
+    context = Context(path, str(path), folder, time.monotonic() + TIMEOUT)
     measure = EntryPoint("", place_of(step), "").load()
     return {**measure(context), "artefacts": context.artefacts}
 
@@ -165,7 +165,7 @@ def inhabitants(folder: Path) -> list[int]:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait until it is true; fail if that takes too long."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not true():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
@@ -230,7 +230,7 @@ class Stand:
 
     async def ended(self, assessment_id: str = "a1") -> Assessment:
         """The assessment once it is done or failed."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
             assessment = await self.catalog.load_assessment(assessment_id)
             if assessment.state in (AssessmentState.DONE, AssessmentState.FAILED):

@@ -14,7 +14,7 @@ from wherry.assessment.lease import Lease
 from wherry.assessment.picture_sink import PictureSink
 from wherry.assessment.progress import Progress, StepResult, Work
 from wherry.assessment.sandbox import Interrupted, Sandbox
-from wherry.assessment.worker import Assessing, Pace, Site, Worker
+from wherry.assessment.worker import Assessing, Site, Timing, Worker
 from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
@@ -78,7 +78,7 @@ async def test_a_lost_lease_writes_nothing(catalog: MemoryCatalog) -> None:
     lost = await taken_over(catalog)
     before = await catalog.load_assessment("a")
     for write in (
-        lost.tell((Step("probe"),)),
+        lost.record_steps((Step("probe"),)),
         lost.finish({"verdict": "pass"}),
         lost.give_up("for no reason"),
         lost.release(),
@@ -189,7 +189,7 @@ async def test_an_assessment_whose_workflow_failed_is_begun_anew(
     storage = storage_with_the_file()
     site = Site(catalog, storage, tmp_path, MemoryLocks())
     workflows, stop = Failing(), asyncio.Event()
-    assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
+    assessing = Assessing(timing=Timing(lease=0.2, poll_interval=0.01, progress_interval=0.01))
     worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
     lane = asyncio.create_task(worker.lane(stop))
     while (await catalog.load_assessment("a")).state is not AssessmentState.DONE:
@@ -224,7 +224,7 @@ async def test_nothing_that_fails_around_an_assessment_ends_the_lane(
     site = Site(catalog, storage_with_the_file(), tmp_path, MemoryLocks())
     workflows, stop = Failing(), asyncio.Event()
     workflows.begun.append("before")  # so that the first one succeeds
-    assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
+    assessing = Assessing(timing=Timing(lease=0.2, poll_interval=0.01, progress_interval=0.01))
     worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox(), tell)
     lane = asyncio.create_task(worker.lane(stop))
     while (await catalog.load_assessment("a")).state is not AssessmentState.DONE:
@@ -269,7 +269,7 @@ async def test_a_file_is_not_missing_while_the_storage_is_away(
     site = Site(catalog, storage, tmp_path, MemoryLocks())
     workflows, stop = Failing(), asyncio.Event()
     workflows.begun.append("before")  # so that the first one succeeds
-    assessing = Assessing(pace=Pace(lease=0.2, look=0.01, watch=0.01))
+    assessing = Assessing(timing=Timing(lease=0.2, poll_interval=0.01, progress_interval=0.01))
     worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
     lane = asyncio.create_task(worker.lane(stop))
     while looks < 20:

@@ -53,7 +53,7 @@ async def test_a_worker_that_dies_is_started_again() -> None:
 
 
 async def test_a_worker_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "GRACE", 0.2)
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT", 0.2)
     async with Supervisor(STUBBORN) as keeper:
         pid = await started(keeper)
     assert not is_alive(pid)
@@ -152,8 +152,8 @@ async def test_a_worker_that_cannot_start_is_told_with_its_own_words(
 @pytest.mark.parametrize(
     ("then", "cause"),
     [
-        ("sys.exit(3)", "it ended with code 3; what it said stands in the server's log"),
-        ("raise ImportError", "it ended with code 1; what it said stands in the server's log"),
+        ("sys.exit(3)", "it ended with code 3; see the server's log"),
+        ("raise ImportError", "it ended with code 1; see the server's log"),
     ],
 )
 async def test_one_that_said_nothing_is_told_by_how_it_ended(then: str, cause: str) -> None:
@@ -195,7 +195,7 @@ async def test_a_worker_that_cannot_work_any_more_says_so_and_when_that_is_over(
 async def test_one_that_does_not_begin_to_work_in_time_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "START_WITHIN", 0.01)
+    monkeypatch.setattr(supervisor, "START_TIMEOUT", 0.01)
     async with Supervisor(OBEDIENT) as keeper:
         failing = await told(keeper, WorkerState.FAILING)
     assert failing.problem is not None

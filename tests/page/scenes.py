@@ -381,11 +381,11 @@ REPORT: Facts = {
     },
     "findings": [
         _finding("VIS-BLACK", "The picture is black for 2.00 s.", 5.0, 7.0),
-        _finding("VIS-FREEZE", "The picture stands still for 3.00 s.", 10.0, 13.0),
+        _finding("VIS-FREEZE", "The picture is frozen for 3.00 s.", 10.0, 13.0),
         _finding(
             "INT-ERRORS", "3 packets or frames are damaged, the first at 13.52 s.", 13.52, None
         ),
-        _finding("AUD-SILENCE", "Nothing can be heard for 3.00 s.", 14.0, 17.0),
+        _finding("AUD-SILENCE", "The sound is silent for 3.00 s.", 14.0, 17.0),
     ],
     "artefacts": [
         {"name": "poster.jpg", "kind": "poster", "content_type": "image/jpeg", "time": 8.0},

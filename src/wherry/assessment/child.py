@@ -1,11 +1,10 @@
-"""The process in which one step looks at one file: `python -m wherry.assessment.child REQUEST`.
+"""The process in which one step reads one file: `python -m wherry.assessment.child REQUEST`.
 
 Rule 1: the limits come first, then the libraries, then the confinement, and the
 file last.
 
-Rule 2: what it has to say is one JSON document on the standard output it was
-started with, of plain values only (`plain`); whatever a library prints there goes
-nowhere.
+Rule 2: its answer is one JSON document of safe values (`json_safe`), on the standard output
+that it was started with. Output of libraries is discarded.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from wherry.assessment.confine import Bounds, confine, limit
 from wherry.assessment.context import Context
-from wherry.assessment.plain import plain
+from wherry.assessment.json_safe import make_json_safe
 
 if TYPE_CHECKING:
     from wherry.assessment.media import Unreadable
@@ -60,12 +59,12 @@ def main() -> None:
     limit(request.bounds, request.parent)
     with os.fdopen(answer, "w", encoding="utf-8") as out:
         out.write(_answer(request))
-    # What a damaged library would do while it is torn down is of no interest.
+    # Skip the cleanup: a library that the file has damaged could still crash in it.
     os._exit(0)
 
 
 def _answer(request: Request) -> str:
-    """What came of it, as JSON; whatever the step raises is an answer, too."""
+    """The result of the step as JSON, or the error that it raised."""
     document: dict[str, Any] = {}
     try:
         step = EntryPoint("", request.step, "").load()
@@ -74,12 +73,14 @@ def _answer(request: Request) -> str:
         libraries = (*media.av.__path__, *_package_of(request.step))
         document["confined"] = confine(request.descriptor, *libraries)
         document["result"] = _measure(step, request, media.Unreadable)
-        return json.dumps(plain(document), allow_nan=False)
+        return json.dumps(make_json_safe(document), allow_nan=False)
     except MemoryError:
         problem = {"kind": "memory", "message": "it needs too much memory"}
     except Exception as error:  # a step may fail in any way; its parent is told how
         problem = {"kind": "error", "message": f"{type(error).__name__}: {error}"[:500]}
-    return json.dumps(plain({"confined": document.get("confined", []), "problem": problem}))
+    return json.dumps(
+        make_json_safe({"confined": document.get("confined", []), "problem": problem})
+    )
 
 
 def _measure(

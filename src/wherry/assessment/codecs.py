@@ -1,4 +1,4 @@
-"""How a stream is coded: the codec's name, and the tag that its container gives it."""
+"""The codec of a stream: its name, and its tag in the container."""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""The colours of a picture as an ordinary screen shows them.
+"""The colours of a picture, converted for an ordinary screen.
 
-Rule 1: PQ and HLG, which are made for screens ten times as bright, are mapped to
-sRGB: white (203 cd/m², as ITU-R BT.2408 has it) stays white, and what is brighter
-is bent into the little room above four fifths of it.
+Rule 1: PQ and HLG, which are made for screens ten times as bright, are mapped to sRGB. White
+(203 cd/m², as in ITU-R BT.2408) stays white; brighter values are compressed into the range
+above four fifths of it.
 
-Rule 2: what is transparent shows black.
+Rule 2: transparent pixels become black.
 
-Rule 3: a colour matrix that is not told, or that FFmpeg cannot convert from, is
-guessed as players guess it: BT.709 for HD, else BT.601.
+Rule 3: a colour matrix that is not declared, or that FFmpeg cannot convert, is guessed as
+players do: BT.709 for HD, else BT.601.
 
-FFmpeg's scaler maps HDR, too, but computes a table for every size, which takes
-longer than all else that is done to a picture.
+FFmpeg's scaler maps HDR too, but computes a table for every size, which takes longer than all
+other work on a picture.
 """
 
 from __future__ import annotations

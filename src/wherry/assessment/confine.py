@@ -1,11 +1,11 @@
-"""What the child of a step gives up before it looks at an uploaded file.
+"""Takes rights away from the process of a step before it opens an uploaded file.
 
 Rule 1: after `confine` the process can open nothing but Python's own libraries and
 the uploaded file, write only into its own folder, reach no network, start no process, and signal
-nobody. A decoder that is taken over can then do no more than lie in its report.
+no other process. A decoder that an attacker controls can then only falsify its results.
 
-Rule 2: every measure is tried by itself, and what was obtained is told: an older
-kernel, or macOS, has fewer of them.
+Rule 2: each measure is tried by itself, and those in force are reported: an older kernel,
+or macOS, has fewer of them.
 
 Landlock (files) and seccomp (system calls) are used rather than name spaces:
 they need no privilege, and containers do not forbid them.

@@ -1,7 +1,7 @@
-"""What a step is given: the file, a deadline, and a place for what it draws.
+"""What a step receives: the file, a deadline, and a way to store pictures.
 
-Rule 1: a step reads the one file and writes pictures through `Context.write`,
-nothing else; on Linux the sandbox keeps it to that.
+Rule 1: a step reads this one file and writes pictures through `Context.write`, and does
+nothing else; on Linux the sandbox enforces that.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
-"""The workflow engine's own database.
+"""The database of the workflow engine.
 
-Rule 1: whatever SQLite this Python is linked with, DBOS gets the functions that it
-asks for. It takes `unixepoch('subsec')`, which SQLite has since 3.42, for granted from
-Python 3.12 on, in its queries and in the defaults of its tables; an older SQLite
-answers NULL, and every insert fails. A file remembers which defaults it was made with,
-so this does not depend on the Python that runs now.
+Rule 1: DBOS gets the SQL functions that it needs, whatever SQLite this Python is linked with.
+From Python 3.12 on, DBOS uses `unixepoch('subsec')` in its queries and in the defaults of its
+tables. SQLite has it since 3.42; an older SQLite returns NULL, and every insert fails. A file
+keeps the defaults that it was made with, so this does not depend on the Python that runs now.
 """
 
 from __future__ import annotations

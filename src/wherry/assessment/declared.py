@@ -1,10 +1,10 @@
-"""How long a file and its tracks say they are, and whether that is a declaration or a guess.
+"""How long a file and its tracks are by their headers, and whether that is declared or guessed.
 
-FFmpeg has one number for both: what a header declares, what follows from the bit rate and the
-size, or from the last time stamps.
+FFmpeg has one number for both: what a header declares, and what follows from the bit rate and
+the size, or from the last timestamps.
 
-Rule 1: a track is missed by its own declaration alone. The length of a container is that of its
-longest track, and that may be subtitles, telemetry or a time code.
+Rule 1: only a track's own declaration can make it truncated. The length of a container is that of
+its longest track, which may be subtitles, telemetry or a time code.
 """
 
 from __future__ import annotations

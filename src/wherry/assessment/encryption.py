@@ -1,4 +1,4 @@
-"""Which streams of a file are encrypted, as the file itself says.
+"""Which streams of a file are encrypted, as the file itself declares.
 
 Common Encryption in MP4 (ISO/IEC 23001-7), the same in Matroska and WebM, Apple's SAMPLE-AES in
 transport streams, and the scrambling of broadcasts (ETSI TS 101 211 and ISO/IEC 13818-1).

@@ -1,7 +1,7 @@
-"""What is worth telling of what the steps found, by the measures of a policy.
+"""Turns what the steps found into findings, by the measures of a policy.
 
-Rule 1: whether something is told, and how bad it is, is the policy's alone. What
-stands here is what is compared with which measure, and the sentence for it.
+Rule 1: the policy alone decides whether something becomes a finding, and its severity.
+This module decides which value is compared with which measure, and writes the sentence.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from wherry.assessment.schema import (
     Visual,
 )
 
-#: What is left of a stretch is not worth telling if it is shorter, in seconds.
-MOMENT = 0.1
+#: A remainder of a stretch that is shorter is no finding, in seconds.
+SHORTEST_REST = 0.1
 
 
 def _judged(
@@ -37,7 +37,7 @@ def _judged(
     *place: float | None,
     basis: Basis | None = "counted",
 ) -> Iterator[Finding]:
-    """The finding, if the policy's measure is reached; `place` is where it begins and ends."""
+    """The finding, if `value` reaches a limit of the policy; `place` is its start and end."""
     judged = None if value is None else policy.judge(measure, value)
     if judged is not None:
         severity, threshold = judged
@@ -54,42 +54,42 @@ def _judged(
         )
 
 
-def _so(
+def _condition_met(
     policy: Policy, condition: str, code: str, message: str, basis: Basis = "declared"
 ) -> Iterator[Finding]:
-    """The finding, if the policy minds the condition."""
+    """The finding, if the policy has a severity for this condition."""
     severity = policy.conditions.get(condition)
     if severity is not None:
         yield Finding(code=code, severity=severity, message=message, basis=basis)
 
 
 def find_no_media(policy: Policy) -> Iterator[Finding]:
-    """A file that is something else, and that nobody calls a video."""
-    message = "The file is stored. It is not a video, and was not assessed."
-    yield from _so(policy, "not_media", "FILE-NOT-MEDIA", message, "counted")
+    """A file of another kind, which neither its name nor its type calls a video."""
+    message = "The file is stored. It is not a video and was not assessed."
+    yield from _condition_met(policy, "not_media", "FILE-NOT-MEDIA", message, "counted")
 
 
 def find_in_probe(probe: Probe, policy: Policy) -> Iterator[Finding]:
-    """What is missing altogether, or cannot be decoded here."""
+    """Tracks that are missing, encrypted, or that cannot be decoded here."""
     kinds = {stream.type for stream in probe.streams if not stream.cover}
     if "video" not in kinds:
-        yield from _so(policy, "no_video", "VIDEO-MISSING", "The file has no video.")
+        yield from _condition_met(policy, "no_video", "VIDEO-MISSING", "The file has no video.")
     if "audio" not in kinds:
-        yield from _so(policy, "no_audio", "AUDIO-MISSING", "The file has no sound.")
+        yield from _condition_met(policy, "no_audio", "AUDIO-MISSING", "The file has no sound.")
     for stream in probe.streams:
         if stream.encrypted:
-            message = f"The {stream.type} is encrypted (stream {stream.index}): it is stored, and "
-            message += "was not looked at."
-            yield from _so(policy, "encrypted", "STREAM-ENCRYPTED", message)
+            message = f"The {stream.type} in stream {stream.index} is encrypted. It is stored, but "
+            message += "was not assessed."
+            yield from _condition_met(policy, "encrypted", "STREAM-ENCRYPTED", message)
         elif stream.codec is None and stream.type in ("video", "audio"):
             yield from _unknown(stream, probe, policy)
 
 
 def _unknown(stream: Stream, probe: Probe, policy: Policy) -> Iterator[Finding]:
-    message = f"Stream {stream.index} ({stream.type}) is coded in a way that Wherry does not know"
+    message = f"Stream {stream.index} ({stream.type}) uses an unknown codec"
     if any(s.type == stream.type and s.codec and not s.cover for s in probe.streams):
-        message += f"; another {stream.type} is played."
-        yield from _so(policy, "unknown_track", "CODEC-UNKNOWN", message)
+        message += f"; players use another {stream.type} stream."
+        yield from _condition_met(policy, "unknown_track", "CODEC-UNKNOWN", message)
     else:
         severity = Severity.FAIL
         yield Finding(
@@ -98,7 +98,7 @@ def _unknown(stream: Stream, probe: Probe, policy: Policy) -> Iterator[Finding]:
 
 
 def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
-    """Damage, and what is missing."""
+    """Damage, and missing frames or bytes."""
     count = found.errors + found.damaged
     times = [error.time for stream in found.streams for error in stream.first_errors]
     first = min((time for time in times if time is not None), default=None)
@@ -106,7 +106,7 @@ def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
     message = f"{count} packets or frames are damaged{where}."
     yield from _judged(policy, "errors", count, "INT-ERRORS", message, first)
     skipped = found.skipped_bytes
-    message = f"{skipped} bytes within the file make no sense."
+    message = f"{skipped} bytes inside the file cannot be parsed."
     yield from _judged(policy, "skipped_bytes", skipped, "INT-SKIPPED", message)
     yield from _nothing(found, policy)
     yield from _missing_frames(found, policy)
@@ -114,9 +114,9 @@ def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
     yield from _gaps(found, policy)
     yield from _cut(found, policy)
     wrong = sum(stream.unordered + stream.untimed for stream in found.streams)
-    message = f"{wrong} packets or frames come out of order, or without a time."
+    message = f"{wrong} packets or frames have a timestamp out of order, or none."
     yield from _judged(policy, "timestamps", wrong, "INT-TIMESTAMPS", message)
-    message = "The file has packets of streams that it does not announce."
+    message = "The file contains packets of streams that its header does not list."
     yield from _judged(policy, "unannounced", found.unannounced, "INT-UNANNOUNCED", message)
     apart = found.video_longer_by
     if apart is not None:
@@ -126,18 +126,18 @@ def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:
 
 
 def _nothing(found: Integrity, policy: Policy) -> Iterator[Finding]:
-    """Tracks of which nothing came, though there is a decoder for them."""
+    """Tracks that have a decoder and no frame."""
     for kind, word in (("video", "video"), ("audio", "sound")):
         tracks = [s for s in found.streams if s.type == kind and s.codec and not s.encrypted]
         if tracks and not any(track.frames for track in tracks):
-            message = f"There is nothing in the {word} track."
-            yield from _so(policy, f"empty_{kind}", "INT-EMPTY", message, "counted")
+            message = f"The {word} track is empty."
+            yield from _condition_met(policy, f"empty_{kind}", "INT-EMPTY", message, "counted")
 
 
 def _missing_end(found: Integrity, policy: Policy) -> Iterator[Finding]:
-    """Of what headers announce: bytes first, then the time of a track, then that of the whole."""
+    """What headers declare and the file lacks: bytes, else time of a track, else of the file."""
     code, lost = "INT-TRUNCATED", found.missing_bytes
-    message = f"The file ends {lost} bytes before the end that it announces."
+    message = f"The file is {lost} bytes shorter than its header declares."
     by_bytes = list(_judged(policy, "missing_bytes", lost, code, message, basis="declared"))
     yield from by_bytes
     worst = max(found.streams, key=lambda s: s.missing_end or 0.0, default=None)
@@ -148,26 +148,28 @@ def _missing_end(found: Integrity, policy: Policy) -> Iterator[Finding]:
         yield from _judged(policy, "missing_end", short, code, message, *place, basis="declared")
     elif found.container_missing and not by_bytes:
         end, short = found.container_seconds, found.container_missing
-        message = f"Everything ends {short:.2f} s before the end that the container declares."
+        message = f"All tracks end {short:.2f} s before the end that the container declares."
         yield from _judged(policy, "container_end", short, "INT-LENGTH", message, basis="declared")
 
 
 def _cut(found: Integrity, policy: Policy) -> Iterator[Finding]:
-    """What recordings have that were cut or joined without regard to frames."""
+    """Signs that a recording was cut or joined between frames."""
     if found.cut_off:
-        message = "The file ends in the middle of a frame, as a recording does that was cut."
-        yield from _so(policy, "cut_off", "INT-CUT-OFF", message, "counted")
+        message = "The file ends in the middle of a frame, like a recording that was cut."
+        yield from _condition_met(policy, "cut_off", "INT-CUT-OFF", message, "counted")
     leading = sum(stream.leading for stream in found.streams if stream.type == "video")
-    message = f"The recording begins between key frames: {leading} pictures cannot be shown."
+    message = (
+        f"The recording begins between key frames; its first {leading} pictures cannot be shown."
+    )
     yield from _judged(policy, "leading", leading, "INT-LEADING", message)
     resets = max((stream.resets for stream in found.streams), key=len, default=[])
     times = "once" if len(resets) == 1 else f"{len(resets)} times"
-    message = f"The clock of the recording was set anew {times}."
+    message = f"The timestamps of the recording restart {times}."
     yield from _judged(policy, "resets", len(resets), "INT-CLOCK", message, *resets[:1])
 
 
 def _missing_frames(found: Integrity, policy: Policy) -> Iterator[Finding]:
-    """One finding, by the measure that is worse; many of few may be as bad as more of many."""
+    """One finding: that of the measure, count or share, with the worse severity."""
     share = round(found.missing / found.expected, 4) if found.expected else 0.0
     count, basis = found.missing, found.missing_basis
     about = "About " if basis == "estimated" else ""
@@ -187,23 +189,23 @@ def _gaps(found: Integrity, policy: Policy) -> Iterator[Finding]:
             length = round(end - start, 3)
             in_common = any(start < there and here < end for here, there in others)
             measure = "common_gap" if in_common else "gap"
-            message = f"Nothing comes for {length:.2f} s in the {stream.type}."
+            message = f"The {stream.type} has a gap of {length:.2f} s."
             yield from _judged(policy, measure, length, "INT-GAP", message, start, end)
 
 
 def find_in_visual(
     found: Visual, policy: Policy, integrity: Integrity | None = None
 ) -> Iterator[Finding]:
-    """What a viewer sees."""
+    """What a viewer would notice."""
     if found.black is not None:
         yield from _stretches(policy, "black", "VIS-BLACK", "is black", found.black)
     if found.freeze is not None:
-        # What is black stands still, too, and so does a picture while none comes: told once.
-        told = [*_told_gaps(found.freeze, integrity, policy)]
-        told += found.black.ranges if found.black is not None else []
-        ranges = [rest for stretch in found.freeze.ranges for rest in _without(stretch, told)]
+        # A black picture is frozen too, and so is the last one before a gap: report each once.
+        reported = [*_reported_gaps(found.freeze, integrity, policy)]
+        reported += found.black.ranges if found.black is not None else []
+        ranges = [rest for stretch in found.freeze.ranges for rest in _without(stretch, reported)]
         moving = found.freeze.model_copy(update={"ranges": ranges})
-        yield from _stretches(policy, "freeze", "VIS-FREEZE", "stands still", moving)
+        yield from _stretches(policy, "freeze", "VIS-FREEZE", "is frozen", moving)
     if found.blur is not None:
         yield from _stretches(policy, "blur", "VIS-BLUR", "is blurred", found.blur)
     if found.luma is not None:
@@ -212,31 +214,31 @@ def find_in_visual(
         yield from _interlace(found.interlace, policy)
 
 
-def _told_gaps(found: Stretches, integrity: Integrity | None, policy: Policy) -> Iterator[Span]:
-    """Where no pictures come in the stream that was looked at, as far as that is a finding."""
+def _reported_gaps(found: Stretches, integrity: Integrity | None, policy: Policy) -> Iterator[Span]:
+    """The gaps of the assessed video stream that are findings themselves."""
     for stream in integrity.streams if integrity is not None else ():
         if stream.index == found.stream:
             yield from (g for g in stream.gaps if policy.judge("gap", g[1] - g[0]) is not None)
 
 
-def _without(stretch: Span, told: Sequence[Span]) -> Iterator[Span]:
-    """What is left of a stretch without these; a moment is nothing."""
+def _without(stretch: Span, reported: Sequence[Span]) -> Iterator[Span]:
+    """The rest of a stretch without these, in pieces longer than `SHORTEST_REST`."""
     at, end = stretch
-    for start, stop in sorted(told):
+    for start, stop in sorted(reported):
         if start < end and at < stop:
-            if start - at > MOMENT:
+            if start - at > SHORTEST_REST:
                 yield at, start
             at = max(at, stop)
-    if end - at > MOMENT:
+    if end - at > SHORTEST_REST:
         yield at, end
 
 
 def _stretches(
     policy: Policy, measure: str, code: str, what: str, found: Stretches
 ) -> Iterator[Finding]:
-    """Each stretch, or one finding for a video that is hardly anything else."""
+    """A finding for each stretch, or one for the whole video if its share is large."""
     if f"{measure}_share" in policy.limits:
-        # Pictures that each stand for a while are a slide show; one that stands is a fault.
+        # Many pictures that each stay for a while are a slide show; one long freeze is a fault.
         longest = found.share if found.longest_share is None else found.longest_share
         share = longest if measure == "freeze" else found.share
         message = f"{share:.0%} of the video {what}."
@@ -252,33 +254,33 @@ def _stretches(
 
 def _luma(found: Luma, policy: Policy) -> Iterator[Finding]:
     share = found.outside or 0.0
-    message = f"{share:.1%} of the pixels stray beyond black or white."
+    message = f"{share:.1%} of the pixels are darker than black or brighter than white."
     yield from _judged(policy, "luma", found.outside, "VIS-LUMA", message)
 
 
 def _interlace(found: Interlace, policy: Policy) -> Iterator[Finding]:
     first = "upper" if found.top_first > found.bottom_first else "lower"
-    message = f"The video is interlaced, the {first} lines first."
+    message = f"The video is interlaced, {first} lines first."
     yield from _judged(policy, "interlaced", found.share, "VIS-INTERLACED", message)
 
 
 def find_in_audio(found: Audio, policy: Policy) -> Iterator[Finding]:
-    """What a listener hears."""
+    """What a listener would notice."""
     if found.silence is not None:
         for start, end in found.silence.ranges:
             length = round(end - start, 3)
-            message = f"Nothing can be heard for {length:.2f} s."
+            message = f"The sound is silent for {length:.2f} s."
             yield from _judged(policy, "silence", length, "AUD-SILENCE", message, start, end)
     if found.loudness is not None:
         yield from _loudness(found.loudness, policy)
     if found.clipping is not None and found.clipping.ranges:
         total, first = found.clipping.seconds, found.clipping.ranges[0][0]
-        message = f"The sound is clipped for {total:.2f} s together, first at {first:.2f} s."
+        message = f"The sound is clipped for {total:.2f} s in total, first at {first:.2f} s."
         yield from _judged(policy, "clipping", total, "AUD-CLIPPING", message, first)
     silent = [channel.name for channel in found.channels or [] if channel.silent]
     if silent and len(silent) < len(found.channels or []):
         message = f"Nothing can be heard from {_names(silent)}."
-        yield from _so(policy, "silent_channel", "AUD-CHANNEL", message)
+        yield from _condition_met(policy, "silent_channel", "AUD-CHANNEL", message)
 
 
 def _names(channels: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
-"""What kind of file it is, by its first bytes and by its name: media, something else, or unknown.
+"""The kind of a file, by its first bytes and its name: media, another kind, or unknown.
 
-Rule 1: a file that is something else is not a failed video. One that begins as media, or that
-whoever sent it calls a video, and that cannot be opened, is.
+Rule 1: a file of another kind is not a failed video. A file that begins like media, or that its
+sender calls a video, and that cannot be opened, is a failed video.
 """
 
 from __future__ import annotations

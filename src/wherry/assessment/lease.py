@@ -3,9 +3,9 @@
 Rule 1: every write is fenced: it happens only while the row still has this
 lease's token. Without it, `LeaseLost` is raised and nothing is written.
 
-Rule 2: its time is that of the machine's steady clock, which nobody can set, and
-which all workers over one data folder share. One from before a restart of the
-machine ends at once, or within the length of a lease.
+Rule 2: leases run by the machine's steady clock, which cannot be set and which all workers
+of one data folder share. A lease from before a restart of the machine ends at once, or
+within the length of one lease.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Lease:
         log_event(event, trace=trace, **facts)
 
     async def during(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do `work` and renew the lease all the while; when that fails, `work` is cancelled."""
+        """Run `work` while renewing the lease; cancel `work` when the lease is lost."""
         working, keeping = asyncio.create_task(work), asyncio.create_task(self._keep())
         try:
             await asyncio.wait({working, keeping}, return_when=asyncio.FIRST_COMPLETED)
@@ -96,8 +96,8 @@ class Lease:
         )
         return until
 
-    async def tell(self, steps: tuple[Step, ...]) -> None:
-        """Record how far the steps are."""
+    async def record_steps(self, steps: tuple[Step, ...]) -> None:
+        """Record the progress of the steps."""
         await self.catalog.update_assessment(
             self.assessment.id, lambda a: a.with_steps(self.token, steps)
         )
@@ -111,7 +111,7 @@ class Lease:
         self.log_event(Event.ASSESSMENT_DONE, verdict=report["verdict"])
 
     async def give_up(self, problem: str) -> None:
-        """Record that Wherry could not do it; the assessment has failed."""
+        """Record that the assessment has failed, and why."""
         now = time.time()
         await self.catalog.update_assessment(
             self.assessment.id, lambda a: a.give_up(self.token, now, problem)
@@ -119,6 +119,6 @@ class Lease:
         self.log_event(Event.ASSESSMENT_FAILED, problem=problem)
 
     async def release(self) -> None:
-        """Let the next worker take it up at once."""
+        """Give the lease back, so that the next worker can take it at once."""
         await self.catalog.update_assessment(self.assessment.id, lambda a: a.release(self.token))
         self.log_event(Event.ASSESSMENT_RELEASED)

@@ -1,10 +1,10 @@
-"""How long a worker lives: until it is told to stop, or until nobody needs it any more.
+"""When a worker ends: at a signal, or when the server that started it has ended.
 
 Rule 1: a worker that was started by a server does not outlive it, however the
 server ended. The pipe between them closes when the server is gone.
 
-Rule 2: of the workers that several servers started over one folder, one works;
-the others wait, and one of them goes on when it dies.
+Rule 2: of the workers that several servers start for one data folder, one works. The others
+wait, and one of them takes over when it dies.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from wherry.locks import Locks, take_into
 #: The lock of the worker that works.
 LOCK = "worker"
 #: How often a waiting worker tries to become the one that works, in seconds.
-TRY_EVERY = 0.5
+POLL_INTERVAL = 0.5
 #: How long a worker may take to end once it should, in seconds.
-GRACE = 2.0
+EXIT_TIMEOUT = 2.0
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
@@ -46,7 +46,7 @@ def stop_when_closed(descriptor: int, stop: asyncio.Event) -> None:
     def watch() -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
-            # Somebody else may have inherited the other end of the pipe and keep it open.
+            # Another process may have inherited the other end of the pipe and keep it open.
             while os.getppid() == parent:
                 if selector.select(timeout=1.0) and not os.read(descriptor, 4096):
                     break
@@ -57,15 +57,15 @@ def stop_when_closed(descriptor: int, stop: asyncio.Event) -> None:
 
 
 async def end_in_time(stop: asyncio.Event) -> None:
-    """Once `stop` is set, see to it that this process ends; see `end_within`."""
+    """End this process by force some time after `stop` is set; see `end_within`."""
     await stop.wait()
-    end_within(GRACE)
+    end_within(EXIT_TIMEOUT)
 
 
 def end_within(grace: float) -> None:
     """End this process by force in `grace` seconds, should it not have ended by itself.
 
-    Everything that counts is recorded at every moment, so nothing is lost.
+    All finished work is recorded already, so nothing is lost.
     """
 
     def end() -> None:
@@ -80,25 +80,25 @@ def end_within(grace: float) -> None:
 def end_now() -> Never:
     """End this process without waiting for its threads.
 
-    DBOS leaves threads that wait for what other workers are doing, for as long as that takes.
+    DBOS leaves threads that wait, without a limit, for workflows of other workers.
     """
     logging.shutdown()
     os._exit(0)
 
 
 @asynccontextmanager
-async def only_one(locks: Locks, stop: asyncio.Event) -> AsyncIterator[bool]:
+async def hold_worker_lock(locks: Locks, stop: asyncio.Event) -> AsyncIterator[bool]:
     """Wait until no other process has the worker's lock; False if `stop` came first."""
     with ExitStack() as held:
         while not stop.is_set():
             if await until_returned(lambda: take_into(held, locks, LOCK)):
                 yield True
                 return
-            await sleep_or(stop, TRY_EVERY)
+            await sleep_or_stop(stop, POLL_INTERVAL)
         yield False
 
 
-async def sleep_or(stop: asyncio.Event, seconds: float) -> None:
-    """Sleep, but not longer than until `stop` is set."""
+async def sleep_or_stop(stop: asyncio.Event, seconds: float) -> None:
+    """Sleep for `seconds`, or until `stop` is set."""
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), seconds)

@@ -1,11 +1,11 @@
-"""How a media file is opened and decoded, in the child of a step.
+"""Opens and decodes media files, in the child of a step.
 
-Rule 1: formats that name other files (playlists, scripts, session descriptions)
-are not on the list, and a file that is open already is the only thing that can
-be read. FFmpeg refuses both before a demuxer of theirs runs.
+Rule 1: formats that name other files (playlists, scripts, session descriptions) are not on
+the list of demuxers, and only a file that is open already can be read. FFmpeg refuses both
+before one of its demuxers runs.
 
-Rule 2: a packet that cannot be decoded is told and skipped; a damaged file is
-read to its end.
+Rule 2: a packet that cannot be decoded is counted and skipped; a damaged file is read to its
+end.
 """
 
 from __future__ import annotations

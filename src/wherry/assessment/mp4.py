@@ -1,6 +1,6 @@
-"""What the boxes of an MP4 or QuickTime file say (ISO/IEC 14496-12) and FFmpeg does not tell.
+"""Reads boxes of MP4 and QuickTime files (ISO/IEC 14496-12) that FFmpeg does not expose.
 
-Rule 1: a hostile file may have any number of boxes, in any depth; so many are read.
+Rule 1: a hostile file may have any number of boxes at any depth; only so many are read.
 """
 
 from __future__ import annotations

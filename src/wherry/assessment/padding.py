@@ -1,7 +1,7 @@
-"""What an encoder added to fill its last frame of sound is not heard.
+"""Removes the samples that an encoder added to fill its last frame of sound.
 
-Rule 1: the MP4 family declares where a track ends, and what its last frame has beyond is
-cut off. FFmpeg does so itself since 9 (PyAV 19); done here, reports do not depend on it.
+Rule 1: the MP4 family declares where a track ends; the samples after that are dropped. FFmpeg
+does so itself since version 9 (PyAV 19). It is done here so that reports do not depend on it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How pictures are shaped, turned upright, laid side by side, and written.
+"""Scales, rotates, arranges and writes pictures.
 
-Rule 1: what is drawn has square pixels, stands upright, and has the colours of an
-ordinary screen (`colours`), as a player shows it.
+Rule 1: pictures have square pixels, stand upright, and have the colours of an ordinary screen
+(`colours`), as in a player.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""What makes a video pass, warn or fail: named policies, read from TOML.
+"""Decides whether a video passes, needs review or fails: named policies, read from TOML.
 
-Rule 1: measuring knows nothing of a policy; judging knows nothing else. What a
-policy does not name is not judged.
+Rule 1: steps measure and know no policy; a policy judges and measures nothing. What a policy
+does not name is not judged.
 
-Rule 2: a policy that is wrong is refused where it is read, before anything is
-assessed by it.
+Rule 2: an invalid policy is refused when it is read, before anything is assessed by it.
 
-    extends = "web"              # begin with another; a file alone begins with nothing
-    no_audio = "fail"            # a condition, and how bad it is
-    black = { warn = 1, fail = 10 }   # a measure, and from where on it is how bad
-    freeze = {}                  # never mind
+    extends = "web"              # start from another policy; without it, from an empty one
+    no_audio = "fail"            # a condition and its severity
+    black = { warn = 1, fail = 10 }   # a measure and the thresholds of its severities
+    freeze = {}                  # ignore
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ class Severity(Enum):
 
 
 class Sense(Enum):
-    """When a value is as bad as its threshold says."""
+    """When a value reaches a threshold."""
 
     FROM = "from"  #: At the threshold and above it.
     ABOVE = "above"
@@ -125,7 +124,7 @@ class Policy:
     conditions: Mapping[str, Severity] = field(default_factory=dict)
 
     def judge(self, measure: str, value: float) -> tuple[Severity, float] | None:
-        """How bad it is and by which threshold; None if it is not worth telling.
+        """The severity and its threshold; None if no threshold is reached.
 
         Raises `KeyError` for a measure that is not in `MEASURES`.
         """

@@ -1,4 +1,4 @@
-"""What the worker and its workflows tell each other."""
+"""The values that the worker and its workflows exchange."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLOWEST = 2_000
 
 
 def allow(length: int, duration: float) -> Bounds:
-    """Ten times what slow decoding takes; a file may lie about its duration."""
+    """Ten times the time of slow decoding. The declared duration may be wrong, so it is capped."""
     duration = min(duration, length / SLOWEST)
     seconds = min(60 + length / 2_000_000 + 4 * duration, LONGEST)
     return Bounds(seconds, processor_seconds=int(4 * seconds))
@@ -42,7 +42,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of one step: `done`, `failed` or `skipped`. This is what DBOS keeps of it."""
+    """The result of one step: `done`, `failed` or `skipped`. DBOS records this value."""
 
     name: str
     state: str
@@ -54,7 +54,7 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a workflow is: each step of its plan, and in the end its results or why it failed."""
+    """The progress of a workflow: the steps of its plan; at its end, the results or the failure."""
 
     steps: tuple[Step, ...]
     results: tuple[StepResult, ...] | None = None

@@ -1,12 +1,11 @@
-"""The `assessment.v1` document: what the steps found, findings, and a verdict.
+"""The `assessment.v1` document: the facts of the steps, findings, and a verdict.
 
-Rule 1: the report is a pure function of what the steps said. Made twice from
-the same results it is the same.
+Rule 1: the report is a pure function of the steps' results. The same results always give the
+same report.
 
-Rule 2: a step without a result is a finding. A report is never silent about
-what could not be looked at.
+Rule 2: a step without a result is a finding. A report always states what was not assessed.
 
-Rule 3: whatever the steps said, the report has the shape of `schema.Report`.
+Rule 3: the report has the shape of `schema.Report`, whatever the steps returned.
 
     schema · assessment_id · upload_id · created_at
     source      what was uploaded

@@ -7,8 +7,8 @@ never an exception in the worker.
 Rule 2: after `run` has returned, or the worker has died, no process of the step
 is left.
 
-Rule 3: `Interrupted` says that nothing was found out, because the worker ends.
-It is no `Exception`, so that nobody records it as a result.
+Rule 3: `Interrupted` means that the step has no result because the worker ends. It is no
+`Exception`, so that it is never recorded as a result.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from typing import Any
 
 from wherry.assessment.child import Request
 from wherry.assessment.confine import Bounds
-from wherry.assessment.plain import check_plain
+from wherry.assessment.json_safe import check_json_safe
 from wherry.storage import StoredFile
 
-#: The most that a step may say, in bytes.
-MOST_ANSWER = 4 * 1024 * 1024
-#: How often a step is run whose process was killed from outside, as by the kernel for memory.
+#: The longest answer of a step, in bytes.
+LONGEST_ANSWER = 4 * 1024 * 1024
+#: How often a step is run if its process is killed from outside, for example for its memory.
 RUNS = 2
 #: The names that a step may give its pictures.
 ARTEFACT = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}\.(jpg|png|vtt)")
@@ -60,7 +60,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a step: a result or a problem, and its seconds of wall clock."""
+    """The end of a step: a result or a problem, and its seconds of wall clock."""
 
     seconds: float
     result: Mapping[str, Any] | None = None
@@ -167,7 +167,7 @@ class Sandbox:
         finally:
             os.close(output)
             with self._lock:
-                # Before the child is waited for: until then nobody else can have its number.
+                # Before `wait`: until then no other process can have this process id.
                 _kill_group(process.pid)
                 self._children.discard(process.pid)
             process.wait()
@@ -206,16 +206,16 @@ def _environment() -> dict[str, str]:
 def _listen(
     process: subprocess.Popen[bytes], output: int, deadline: float
 ) -> tuple[bytes, Problem | None]:
-    """What the child says until it has ended, or the reason not to wait any longer."""
-    late = Problem("timeout", "it took longer than it may and was ended")
+    """The child's answer once it has ended, or the reason to wait no longer."""
+    late = Problem("timeout", "it exceeded its time limit and was ended")
     answer = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(output, selectors.EVENT_READ)
         while selector.select(max(deadline - time.monotonic(), 0)):
             block = os.read(output, 65_536)
             answer += block
-            if len(answer) > MOST_ANSWER:
-                return b"", Problem("garbage", f"it said more than {MOST_ANSWER} bytes")
+            if len(answer) > LONGEST_ANSWER:
+                return b"", Problem("garbage", f"its answer has more than {LONGEST_ANSWER} bytes")
             if not block:
                 break
         else:
@@ -238,9 +238,9 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
 def _why(code: int) -> Problem:
     """What an exit code without an answer means."""
     if code == -signal.SIGKILL:
-        return Problem("killed", "its process was killed, perhaps for want of memory")
+        return Problem("killed", "its process was killed, perhaps because memory ran out")
     if code == -signal.SIGXCPU:
-        return Problem("timeout", "it used up its time on the processor")
+        return Problem("timeout", "it exceeded its processor time")
     if code < 0:
         try:
             name = signal.Signals(-code).name
@@ -254,7 +254,7 @@ def parse_answer(answer: bytes) -> Outcome:
     """The child's document, or a problem `garbage`; never raises."""
     try:
         document = json.loads(answer, parse_constant=_refuse)
-        check_plain(document)
+        check_json_safe(document)
         confined = tuple(str(name) for name in document.get("confined", ()))
         if "problem" in document:
             kind, message = document["problem"]["kind"], document["problem"]["message"]
@@ -264,7 +264,7 @@ def parse_answer(answer: bytes) -> Outcome:
         if not isinstance(result, dict):
             raise TypeError("the result is no object")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return Outcome(0.0, problem=Problem("garbage", "what it said cannot be understood"))
+        return Outcome(0.0, problem=Problem("garbage", "its answer is not valid"))
     return Outcome(0.0, result=result, confined=confined)
 
 

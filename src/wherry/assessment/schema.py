@@ -42,14 +42,14 @@ class Stream(Model):
 
     index: int
     type: str
-    codec: str | None = Field(description="null: there is no decoder for it")
+    codec: str | None = Field(description="null: no decoder for it")
     profile: str | None = None
-    encrypted: bool | None = Field(None, description="nothing of it can be decoded without a key")
+    encrypted: bool | None = Field(None, description="it cannot be decoded without a key")
     duration: Seconds | None = None
     duration_basis: Basis | None = None
     frames: int | None = Field(None, description="as declared")
     language: str | None = None
-    default: bool | None = Field(None, description="marked to be played unless somebody chooses")
+    default: bool | None = Field(None, description="marked as the default of its type")
     bit_rate: int | None = None
     width: int | None = None
     height: int | None = None
@@ -78,7 +78,7 @@ class Probe(Model):
     duration: Seconds | None
     duration_basis: Basis | None = None
     guessed: bool = Field(
-        False, description="it begins like nothing known, and may be what it was opened as"
+        False, description="its first bytes match no known format, so the container may be wrong"
     )
     start: Seconds | None = None
     bit_rate: int | None = None
@@ -110,7 +110,7 @@ class Decoded(Model):
     packets: Count = 0
     frames: Count
     leading: Count = Field(
-        0, description="pictures at the beginning that need earlier ones, which are not there"
+        0, description="pictures at the beginning that need earlier ones, which are missing"
     )
     missing: Count | None = None
     missing_basis: Basis | None = None
@@ -118,11 +118,11 @@ class Decoded(Model):
     damaged: Count = 0
     first_errors: list[Error]
     unordered: Count = Field(0, description="packets and frames that come before an earlier one")
-    untimed: Count = Field(0, description="frames that do not say when they are shown")
+    untimed: Count = Field(0, description="frames without a timestamp")
     gaps: list[Span]
     gap_count: Count = 0
     resets: list[Seconds] = Field(
-        default_factory=list, description="where the recording's own clock was set anew"
+        default_factory=list, description="where the timestamps of the recording restart"
     )
     declared_end: Seconds | None = Field(None, description="by the track's own header")
     missing_end: Seconds | None = Field(None, description="how much earlier it ends")
@@ -142,18 +142,18 @@ class Integrity(Model):
     decoded_seconds: Seconds | None
     missing_seconds: Seconds
     container_seconds: Seconds | None = Field(
-        None, description="by the container's header, where it is all that declares a length"
+        None, description="by the container's header, if no track declares a length"
     )
     container_missing: Seconds | None = None
     missing_bytes: Count | None = Field(
-        None, description="that the container announces behind the file's end"
+        None, description="that the container declares beyond the end of the file"
     )
     skipped_bytes: Count | None = Field(
         None, description="of a transport stream or Ogg: within the file, and in no packet"
     )
     cut_off: bool | None = Field(None, description="a stream ends in the middle of a frame")
     video_longer_by: Seconds | None = Field(description="than the sound; negative: shorter")
-    unreadable_from: str | None = Field(None, description="why reading broke off")
+    unreadable_from: str | None = Field(None, description="why reading stopped")
     unannounced: Count
     streams: list[Decoded]
 
@@ -175,7 +175,7 @@ class Scenes(Model):
 
 
 class Blur(Stretches):
-    mean: float | None = Field(description="FFmpeg's measure; null: nowhere an edge")
+    mean: float | None = Field(description="FFmpeg's measure; null: no edge found")
 
 
 class Luma(Model):
@@ -197,7 +197,7 @@ class Interlace(Model):
 
 
 class Visual(Model):
-    stream: int | None = Field(default=None, description="the video that is played, and looked at")
+    stream: int | None = Field(default=None, description="the video stream that was assessed")
     black: Stretches | None = None
     freeze: Stretches | None = None
     scenes: Scenes | None = None
@@ -225,11 +225,11 @@ class Track(Model):
 
     stream: int
     loudness: Loudness
-    silent: bool = Field(description="nothing can be heard in any channel")
+    silent: bool = Field(description="silent in every channel")
 
 
 class Audio(Model):
-    stream: int | None = Field(default=None, description="the track that is played, and looked at")
+    stream: int | None = Field(default=None, description="the track that was assessed")
     loudness: Loudness | None = None
     silence: Stretches | None = None
     clipping: Stretches | None = None

@@ -1,7 +1,7 @@
-"""The contact sheet and the storyboard: a video at a glance, and under the pointer.
+"""The contact sheet and the storyboard.
 
-Rule 1: which pictures are kept is decided as they come. How long a file says it
-is may be a lie; so many are kept, however long it turns out to be.
+Rule 1: which pictures are kept is decided while they arrive, because the declared length may
+be wrong. Their number is bounded for any length.
 """
 
 from __future__ import annotations

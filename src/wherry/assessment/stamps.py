@@ -1,13 +1,13 @@
-"""When each frame is shown: in order, and on one clock, whatever stamps the container has.
+"""The time at which each frame is shown, in order and on one clock, for every container.
 
-Rule 1: frames leave a decoder in the order in which they are shown. A container that stamps
-packets in decoding order, or not at all, gives its stamps to the frames in their own order.
+Rule 1: frames leave a decoder in the order in which they are shown. A container may have
+timestamps in decoding order, or none. The frames then get its timestamps in their own order.
 
-Rule 2: the clock of a transport or program stream may be set anew in mid-file: recordings that
-were joined, a channel that was changed. Its frames then go on from where the last one ended.
+Rule 2: the timestamps of a transport or program stream may restart in the middle of the file,
+where recordings were joined or a channel was changed. The next frame then follows the last one.
 
-Rule 3: a frame is not shown longer than the packets before it last together. Containers give
-durations in decoding order: with B-frames, a long last picture's is on another one.
+Rule 3: a frame is not shown longer than the packets before it last together. Containers store
+durations in decoding order: with B-frames, that of a long last picture is at another picture.
 """
 
 from __future__ import annotations

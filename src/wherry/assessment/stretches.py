@@ -1,12 +1,12 @@
-"""Stretches of time in which something is so, put together from what single frames say.
+"""Stretches of time with a property (black, frozen, silent), built from single frames.
 
-Rule 1: whatever the frames say, stretches come in order, do not overlap, and lie
-between the beginning and the end of their stream.
+Rule 1: stretches come in order, do not overlap, and lie between the beginning and the end of
+their stream, whatever the frames contain.
 
-Rule 2: a stretch that is still going on where the stream ends, ends there.
+Rule 2: a stretch that has not ended when the stream ends, ends there.
 
-Rule 3: memory does not grow with the number of stretches: so many are listed,
-all are counted.
+Rule 3: memory does not grow with the number of stretches: a limited number is listed, all are
+counted.
 """
 
 from __future__ import annotations

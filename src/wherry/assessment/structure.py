@@ -1,7 +1,7 @@
-"""Whether a file is as long as its container says: the lengths of boxes, chunks, clusters and tags.
+"""Checks whether a file is as long as its container declares, by the lengths of its units.
 
-Rule 1: a container that announces more bytes than there are has lost its end, whatever else it
-says. One that announces nothing, or makes no sense on the way, has lost nothing that is known.
+Rule 1: a container that declares more bytes than the file has is truncated, whatever else it
+declares. A container that declares nothing, or that cannot be parsed, is not.
 
 Rule 2: reading stops after a number of units; a hostile file may have any number.
 """

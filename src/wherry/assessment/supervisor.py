@@ -1,12 +1,11 @@
-"""Keeps one worker running beside a server, and says how it is.
+"""Keeps one worker running beside a server, and publishes its state.
 
 Rule 1: the worker dies with the server: its standard input is a pipe that
 closes, even when the server is killed.
 
-Rule 2: a worker that dies is started again, ever more slowly if it dies at once.
+Rule 2: a worker that dies is started again, with longer pauses if it dies at once.
 
-Rule 3: how the worker is, is a state (`core/worker.py`). It is told to whoever asked for
-it (`tell`), and logged when it changes.
+Rule 3: the state of the worker (`core/worker.py`) is published and logged when it changes.
 """
 
 from __future__ import annotations
@@ -21,39 +20,39 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from wherry.assessment.standing import cause_of, parse_said, plain_cause
+from wherry.assessment.worker_status import cause_of, parse_problem, printable_cause
 from wherry.core.worker import HEALTHY, STEADY, Worker, WorkerState
 from wherry.events import Event, log_event
 from wherry.metrics import Metrics
 
-#: How long the worker may take to end, in seconds. It ends itself a little earlier; with the
-#: time that the server gives to open requests before, all is over within five seconds.
-GRACE = 2.5
-#: How long it may take to begin to work, in seconds. What raises is told much earlier.
-START_WITHIN = 60.0
+#: How long the worker may take to end, in seconds, before it is killed. It ends itself a little
+#: earlier (`lifetime.EXIT_TIMEOUT`). With the time for open requests, a server stops in 5 s.
+STOP_TIMEOUT = 2.5
+#: How long the worker may take to start, in seconds. A start that raises is reported at once.
+START_TIMEOUT = 60.0
 
-Tell = Callable[[Worker], None]
+Publish = Callable[[Worker], None]
 
 
 class Supervisor:
-    """An asynchronous context in which `command` is kept running.
+    """An asynchronous context that keeps `command` running.
 
-    `tell` hears of each change of the worker's state; it may raise `OSError`.
+    `publish` is called at each change of the worker's state. What it raises is logged.
     """
 
     def __init__(
         self,
         command: Sequence[str],
-        tell: Tell = lambda worker: None,
+        publish: Publish = lambda worker: None,
         metrics: Metrics | None = None,
     ) -> None:
         self._command = tuple(command)
-        self._tell = tell
+        self._publish = publish
         self._metrics = metrics or Metrics()
-        self._keeping: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._process: Process | None = None
         self._timers: list[asyncio.TimerHandle] = []
-        self._last_words: str | None = None
+        self._last_problem: str | None = None
         self.worker = Worker(since=time.time())
 
     @property
@@ -62,8 +61,8 @@ class Supervisor:
         return None if self._process is None else self._process.pid
 
     async def __aenter__(self) -> Self:
-        self._pass_on()
-        self._keeping = asyncio.create_task(self._keep_running())
+        self._publish_worker()
+        self._task = asyncio.create_task(self._keep_running())
         return self
 
     async def __aexit__(
@@ -72,28 +71,28 @@ class Supervisor:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._keeping is not None:
-            self._keeping.cancel()
+        if self._task is not None:
+            self._task.cancel()
             with suppress(asyncio.CancelledError):
-                await self._keeping
-            self._keeping = None
-            # What was wrong here need not be wrong for the next server.
+                await self._task
+            self._task = None
+            # A problem of this server need not be one of the next.
             self.worker = Worker(since=time.time())
-            self._pass_on()
+            self._publish_worker()
 
     async def _keep_running(self) -> None:
         while True:
             try:
                 cause, by_itself = await self._run_once()
-            except Exception as error:  # whatever it is, the next start may go well
+            except Exception as error:  # the next start may succeed
                 log_event(Event.BACKGROUND_FAILED, metrics=self._metrics, trace=True)
                 cause, by_itself = cause_of(error), True
-            self._become(self.worker.die(cause, time.time(), by_itself))
+            self._set_worker(self.worker.die(cause, time.time(), by_itself))
             await sleep(self.worker.pause)
 
     async def _run_once(self) -> tuple[str, bool]:
-        """Run it to its end, and say why it ended, and whether by itself."""
-        self._last_words = None
+        """Run the worker until it ends; the cause, and whether it ended by itself."""
+        self._last_problem = None
         try:
             # In a session of its own: Ctrl-C is for the server, which then closes the pipe.
             process = await asyncio.create_subprocess_exec(
@@ -104,11 +103,11 @@ class Supervisor:
             log_event(Event.WORKER_NOT_STARTED, metrics=self._metrics, problem=problem)
             return problem, True
         self._process = process
-        self._expect(START_WITHIN, lambda: self._hear(_LATE))
-        listening = asyncio.create_task(self._listen(process))
+        self._call_later(START_TIMEOUT, lambda: self._receive(_NOT_STARTED))
+        listening = asyncio.create_task(self._read_problems(process))
         try:
             code = await process.wait()
-            # Its last words are in the pipe, and then its end.
+            # Read the rest of the pipe: the last problem may be in it.
             await asyncio.wait({listening}, timeout=1.0)
         finally:
             self._stop_timers()
@@ -117,43 +116,43 @@ class Supervisor:
             await _end(process, self._metrics)
             self._process = None
         log_event(Event.WORKER_DIED, metrics=self._metrics, code=code)
-        return self._last_words or _what_ended_it(code), code >= 0
+        return self._last_problem or _cause_of_exit(code), code >= 0
 
-    async def _listen(self, process: Process) -> None:
-        """Hear what the worker says of itself until it says no more."""
+    async def _read_problems(self, process: Process) -> None:
+        """Read the worker's lines until the pipe is closed."""
         if process.stdout is None:
             return
         while True:
             try:
                 line = await process.stdout.readline()
-            except ValueError:  # a line without an end is nothing of the worker's
+            except ValueError:  # too long to be a line of the worker
                 continue
             if not line:
                 return
-            if (said := parse_said(line)) is not None:
-                self._hear(*said)
+            if (said := parse_problem(line)) is not None:
+                self._receive(*said)
 
-    def _hear(self, problem: str | None) -> None:
+    def _receive(self, problem: str | None) -> None:
         now = time.time()
         self._stop_timers()
         if problem is not None:
-            self._last_words = plain_cause(problem)
-            if self.worker.is_at_work or problem is _LATE:
-                self._become(self.worker.struggle(self._last_words, now))
+            self._last_problem = printable_cause(problem)
+            if self.worker.is_at_work or problem is _NOT_STARTED:
+                self._set_worker(self.worker.struggle(self._last_problem, now))
             return
-        self._last_words = None
-        self._become(self.worker.work(now))
-        self._expect(STEADY, lambda: self._become(self.worker.recover(time.time())))
-        self._expect(HEALTHY, lambda: self._become(self.worker.prosper()))
+        self._last_problem = None
+        self._set_worker(self.worker.work(now))
+        self._call_later(STEADY, lambda: self._set_worker(self.worker.recover(time.time())))
+        self._call_later(HEALTHY, lambda: self._set_worker(self.worker.prosper()))
 
-    def _expect(self, seconds: float, act: Callable[[], None]) -> None:
+    def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, act))
 
     def _stop_timers(self) -> None:
         while self._timers:
             self._timers.pop().cancel()
 
-    def _become(self, worker: Worker) -> None:
+    def _set_worker(self, worker: Worker) -> None:
         before, self.worker = self.worker, worker
         if (worker.state, worker.problem) == (before.state, before.problem):
             return
@@ -162,22 +161,22 @@ class Supervisor:
             log_event(Event.WORKER_FAILING, metrics=self._metrics, problem=worker.problem)
         elif before.state is failing:
             log_event(Event.WORKER_RECOVERED, metrics=self._metrics)
-        self._pass_on()
+        self._publish_worker()
 
-    def _pass_on(self) -> None:
+    def _publish_worker(self) -> None:
         try:
-            self._tell(self.worker)
-        except Exception:  # who cannot be told keeps no worker from running
+            self._publish(self.worker)
+        except Exception:  # a state that cannot be published must not stop the worker
             log_event(Event.BACKGROUND_FAILED, metrics=self._metrics, trace=True)
 
 
-_LATE = f"it has not begun to work within {START_WITHIN:.0f} seconds"
+_NOT_STARTED = f"it has not begun to work within {START_TIMEOUT:.0f} seconds"
 
 
-def _what_ended_it(code: int) -> str:
-    """For a worker that said nothing itself."""
+def _cause_of_exit(code: int) -> str:
+    """The cause for a worker that sent no problem."""
     if code >= 0:
-        return f"it ended with code {code}; what it said stands in the server's log"
+        return f"it ended with code {code}; see the server's log"
     try:
         return f"it was ended by {signal.Signals(-code).name}"
     except ValueError:
@@ -191,7 +190,7 @@ async def _end(process: Process, metrics: Metrics) -> None:
     if process.stdin is not None:
         process.stdin.close()
     try:
-        await asyncio.wait_for(process.wait(), GRACE)
+        await asyncio.wait_for(process.wait(), STOP_TIMEOUT)
     except TimeoutError:
         log_event(Event.WORKER_KILLED, metrics=metrics, pid=process.pid)
         process.kill()

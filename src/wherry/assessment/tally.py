@@ -1,9 +1,9 @@
-"""What one stream brought: packets, frames, damage, pauses; and what each count rests on.
+"""Counts what one stream contains: packets, frames, damage, pauses; each with its basis.
 
-Rule 1: nothing that a header or the order of decoding says is taken for a count.
+Rule 1: a number from a header, or from the order of decoding, is never used as a count.
 
-Rule 2: a hole in time alone is a pause. It counts as missing frames where something is
-damaged beside it.
+Rule 2: a gap in time alone is a pause. It counts as missing frames only if there is damage
+beside it.
 """
 
 from __future__ import annotations

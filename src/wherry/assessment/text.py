@@ -1,6 +1,6 @@
 """A report as lines of text for a terminal.
 
-Rule 1: nothing that a file says of itself reaches the terminal as a control character.
+Rule 1: no text from a file reaches the terminal as a control character.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 MARKS = {"info": "  ", "warn": "! ", "fail": "✗ "}
 VERDICTS = {
     "pass": "PASS",
-    "warn": "WARN: look at the findings",
+    "warn": "WARN: needs review",
     "fail": "FAIL",
     "not-assessed": "NOT ASSESSED: not a video",
 }
@@ -19,10 +19,10 @@ VERDICTS = {
 
 def render_report_text(report: Mapping[str, Any]) -> str:
     """The whole report of an assessment, ending in a newline."""
-    return "\n".join(_plain(line) for line in _lines(report)) + "\n"
+    return "\n".join(_printable(line) for line in _lines(report)) + "\n"
 
 
-def _plain(line: str) -> str:
+def _printable(line: str) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in line)
 
 
@@ -35,34 +35,34 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield from _section(_visual, report["visual"])
     yield from _section(_audio, report["audio"])
     for name, facts in report["other"].items():
-        yield f"{name:<10} {_plain_facts(facts)}"
+        yield f"{name:<10} {_facts_line(facts)}"
     yield ""
     yield from _findings(report["findings"])
     yield ""
     if report["artefacts"]:
         yield f"pictures   {', '.join(artefact['name'] for artefact in report['artefacts'])}"
     steps = report["engine"]["steps"]
-    taken = ", ".join(f"{step['name']} {_took(step)}" for step in steps)
+    taken = ", ".join(f"{step['name']} {_step_time(step)}" for step in steps)
     yield f"steps      {taken}"
 
 
 def _section(
     render: Callable[[Mapping[str, Any]], Iterator[str]], facts: Mapping[str, Any] | None
 ) -> Iterator[str]:
-    """The lines of one step's facts, whose shape a hostile file may have had a hand in."""
+    """The lines of one step's facts. A hostile file may have influenced their shape."""
     try:
         yield from list(render(facts or {}))
     except (KeyError, TypeError, ValueError, AttributeError):
-        yield "(what a step said cannot be shown)"
+        yield "(the facts of this step cannot be shown)"
 
 
-def _plain_facts(facts: Mapping[str, Any]) -> str:
-    """What a custom step found, as far as it goes on a line."""
+def _facts_line(facts: Mapping[str, Any]) -> str:
+    """The facts of a custom step, cut to one line."""
     plain = {k: v for k, v in facts.items() if isinstance(v, (str, int, float, bool))}
     return ", ".join(f"{key} {value}" for key, value in plain.items())[:100] or "done"
 
 
-def _took(step: Mapping[str, Any]) -> str:
+def _step_time(step: Mapping[str, Any]) -> str:
     if step["state"] != "done":
         return str(step["state"])
     return f"{step['seconds']:.1f} s"
@@ -101,34 +101,34 @@ def _integrity(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _visual(found: Mapping[str, Any]) -> Iterator[str]:
-    told = []
+    parts = []
     if found["scenes"]:
         cuts = found["scenes"]["count"]
-        told.append(f"{cuts} scene cut{'' if cuts == 1 else 's'}")
+        parts.append(f"{cuts} scene cut{'' if cuts == 1 else 's'}")
     for name, word in (("black", "black"), ("freeze", "still"), ("blur", "blurred")):
         if found[name] and found[name]["count"]:
-            told.append(f"{word} {found[name]['seconds']:.2f} s")
-    if told:
-        yield f"picture    {', '.join(told)}"
+            parts.append(f"{word} {found[name]['seconds']:.2f} s")
+    if parts:
+        yield f"picture    {', '.join(parts)}"
 
 
 def _audio(found: Mapping[str, Any]) -> Iterator[str]:
-    told = []
+    parts = []
     loudness = found["loudness"] or {}
     units = (("integrated", "", "LUFS"), ("range", "range ", "LU"), ("true_peak", "peak ", "dBTP"))
     for name, word, unit in units:
         if loudness.get(name) is not None:
-            told.append(f"{word}{loudness[name]:.1f} {unit}")
+            parts.append(f"{word}{loudness[name]:.1f} {unit}")
     for name, word in (("silence", "silent"), ("clipping", "clipped")):
         if found[name] and found[name]["count"]:
-            told.append(f"{word} {found[name]['seconds']:.2f} s")
-    if told:
-        yield f"sound      {', '.join(told)}"
+            parts.append(f"{word} {found[name]['seconds']:.2f} s")
+    if parts:
+        yield f"sound      {', '.join(parts)}"
 
 
 def _findings(findings: list[Mapping[str, Any]]) -> Iterator[str]:
     if not findings:
-        yield "Nothing was found that a viewer would mind."
+        yield "No findings."
         return
     yield "findings"
     for finding in findings:

@@ -1,13 +1,12 @@
-"""Where the frames of one stream lie on the time line of their file.
+"""Places the frames of one stream on the timeline of their file.
 
-Rule 1: zero is the beginning of the file as a player shows it: the earliest time
-stamp of any stream, or that of the first frame where the container has none.
+Rule 1: zero is the beginning of the file as a player shows it: the earliest timestamp of any
+stream, or that of the first frame where the container has none.
 
-Rule 2: time never runs back. Where time stamps still do once `stamps` has mended
-them, the next frame follows the one before it. The same holds for a long step
-forward that leads beyond the end of the file.
+Rule 2: time never runs back. Where timestamps still do after `stamps` has corrected them, the
+next frame follows the one before it. The same holds for a step beyond the end of the file.
 
-Rule 3: a frame without a time stamp follows the one before it.
+Rule 3: a frame without a timestamp follows the one before it.
 """
 
 from __future__ import annotations

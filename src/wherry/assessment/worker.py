@@ -1,14 +1,14 @@
-"""The worker: takes queued assessments, has them done, and records their reports.
+"""The worker: leases queued assessments, runs their steps, and records their reports.
 
-Rule 1: an assessment is the worker's while it holds the lease. A worker that
-lost it writes nothing any more and stops looking.
+Rule 1: a worker writes to an assessment only while it holds the lease. A worker that has
+lost the lease stops working on it.
 
-Rule 2: the lease is the reaper. What a dead worker left is leased like what is
-queued, by whoever looks next; nothing has to happen at a start.
+Rule 2: leases replace recovery at a start. When a worker dies, its lease ends, and the next
+worker leases the assessment like a queued one.
 
-Rule 3: no file and no database stops the loop. What cannot be done now is tried
-again when its lease has run out, and given up after `MAX_ATTEMPTS` leases. A worker
-that cannot do anything says so (`standing.py`).
+Rule 3: no file and no database error ends the loop. A failed assessment is tried again when
+its lease has ended, and given up after `MAX_ATTEMPTS` leases. A worker that cannot assess
+anything reports that (`worker_status.py`).
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Never
 
 from wherry.assessment.lease import Lease
 from wherry.assessment.lifetime import (
-    GRACE,
+    EXIT_TIMEOUT,
     end_in_time,
     end_now,
     end_within,
-    only_one,
-    sleep_or,
+    hold_worker_lock,
+    sleep_or_stop,
     stop_on_signals,
     stop_when_closed,
 )
@@ -39,8 +39,8 @@ from wherry.assessment.policy import POLICIES, Policy
 from wherry.assessment.progress import Allowance, Progress, Work, allow
 from wherry.assessment.report import render_report
 from wherry.assessment.sandbox import Sandbox, download_for_steps, remove_scratch
-from wherry.assessment.standing import ByHand, Say, cause_of, say_to_supervisor
 from wherry.assessment.steps import current_plan
+from wherry.assessment.worker_status import ManualWorkerStatus, OnProblem, cause_of, send_problem
 from wherry.catalog import Catalog
 from wherry.core.assessment import LeaseLost
 from wherry.core.errors import NotThere, UploadNotFound
@@ -53,33 +53,34 @@ if TYPE_CHECKING:
     from wherry.assessment.workflow import Workflows
 
 
-#: So many failures in a row are told, and no longer once it was quiet for so many leases.
-IN_VAIN, QUIET = 3, 3
+#: After so many failures in a row the worker reports a problem; after so many lease times
+#: without a failure it reports that it works again.
+MAX_FAILURES, QUIET_LEASES = 3, 3
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """Seconds: how long a lease lasts, and how often is looked for work and for progress."""
+class Timing:
+    """In seconds: how long a lease lasts, and how often to poll for work and for progress."""
 
     lease: float = 10.0
-    look: float = 0.5
-    watch: float = 0.2
+    poll_interval: float = 0.5
+    progress_interval: float = 0.2
 
 
 @dataclass(frozen=True, slots=True)
 class Assessing:
-    """How assessments are done here: what is done, judged by what, how many at once."""
+    """The options of a worker: the steps, the policy, and how many assessments run at once."""
 
     plan: Sequence[str] = field(default_factory=current_plan)
     policy: Policy = POLICIES["web"]
     concurrency: int = 1
-    pace: Pace = Pace()
+    timing: Timing = Timing()
     allowance: Allowance = allow
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Where a worker finds what it needs.
+    """What a worker needs: the catalog, the storage, folders and locks.
 
     `date_of(moment)` gives the Unix seconds of a moment of the deadline clock.
     `data` is the folder for what steps draw until storage has it and, unless
@@ -107,13 +108,13 @@ def work(
 ) -> Never:
     """Process assessments until SIGTERM or the end of the standard input; then end the process.
 
-    With `until_stdin_closes`, one process over `site.locks` works and the others wait for
-    its end. Call it on the main thread. Raises what the databases raise at the start.
+    With `until_stdin_closes`, one process for `site.locks` works and the others wait until it
+    ends. Call it on the main thread. Raises the databases' errors at the start.
     """
     try:
         asyncio.run(_work(site, until_stdin_closes, assessing))
     except BaseException:
-        end_within(GRACE)
+        end_within(EXIT_TIMEOUT)
         raise
     end_now()
 
@@ -125,24 +126,28 @@ async def _work(site: Site, until_stdin_closes: bool, assessing: Assessing) -> N
     try:
         if until_stdin_closes:
             stop_when_closed(0, stop)
-            async with only_one(site.locks, stop) as is_the_one:
-                if is_the_one:
-                    await run_worker(site, stop, assessing, say_to_supervisor)
+            async with hold_worker_lock(site.locks, stop) as has_lock:
+                if has_lock:
+                    await run_worker(site, stop, assessing, send_problem)
         else:
-            await run_worker(site, stop, assessing, ByHand(site.data))
+            await run_worker(site, stop, assessing, ManualWorkerStatus(site.data))
     finally:
         await site.catalog.close()
         ending.cancel()
 
 
 async def run_worker(
-    site: Site, stop: asyncio.Event, assessing: Assessing = Assessing(), tell: Say = lambda _: None
+    site: Site,
+    stop: asyncio.Event,
+    assessing: Assessing = Assessing(),
+    on_problem: OnProblem = lambda _: None,
 ) -> None:
     """Process assessments until `stop` is set. One in a process: DBOS is.
 
-    `tell` hears when it begins to work, and when it cannot.
+    `on_problem` is called with None when the worker begins to work, and with the cause when it
+    cannot work.
     """
-    # Only now: a worker that waits for its turn needs neither DBOS nor its memory.
+    # Import late: a worker that waits for the lock needs neither DBOS nor its memory.
     from wherry.assessment.workflow import Workflows  # noqa: PLC0415
 
     sandbox = Sandbox()
@@ -150,8 +155,8 @@ async def run_worker(
         Workflows, site.workflows_url, sandbox, assessing.plan, assessing.allowance
     )
     log_event(Event.WORKER_STARTED, executor=workflows.executor, pid=os.getpid())
-    worker = Worker(site, assessing, workflows, sandbox, tell)
-    tell(None)
+    worker = Worker(site, assessing, workflows, sandbox, on_problem)
+    on_problem(None)
     try:
         async with asyncio.TaskGroup() as lanes:
             for _ in range(assessing.concurrency):
@@ -163,7 +168,7 @@ async def run_worker(
 
 
 class Worker:
-    """One leased assessment after the other, in as many lanes as wanted."""
+    """Runs leased assessments one after the other; each lane runs one at a time."""
 
     def __init__(
         self,
@@ -171,10 +176,14 @@ class Worker:
         assessing: Assessing,
         workflows: Workflows,
         sandbox: Sandbox,
-        tell: Say = lambda _: None,
+        on_problem: OnProblem = lambda _: None,
     ) -> None:
         self._site, self._workflows, self._sandbox = site, workflows, sandbox
-        self._policy, self._pace, self._tell = assessing.policy, assessing.pace, tell
+        self._policy, self._timing, self._on_problem = (
+            assessing.policy,
+            assessing.timing,
+            on_problem,
+        )
         self._failures, self._failed_at = 0, 0.0
         self._is_away = False
 
@@ -182,24 +191,26 @@ class Worker:
         """Lease and assess until `stop` is set."""
         while not stop.is_set():
             try:
-                # No lease in vain: a lease is an attempt, and attempts are counted.
+                # Take no lease while the storage is away: each lease counts as an attempt.
                 is_present = await self._is_present()
                 lease = (
-                    await Lease.take(self._site.catalog, self._pace.lease) if is_present else None
+                    await Lease.take(self._site.catalog, self._timing.lease) if is_present else None
                 )
                 if lease is not None:
                     await self._assess(lease, stop)
                     continue
-                self._be_well(time.monotonic() - self._failed_at > QUIET * self._pace.lease)
+                self._clear_failures(
+                    time.monotonic() - self._failed_at > QUIET_LEASES * self._timing.lease
+                )
             except (LeaseLost, NotThere):
                 log_event(Event.LEASE_LOST)
             except Exception as error:  # Rule 3
                 log_event(Event.WORKER_FAILED, trace=True)
-                self._fail(cause_of(error))
-            await sleep_or(stop, self._pace.look)
+                self._count_failure(cause_of(error))
+            await sleep_or_stop(stop, self._timing.poll_interval)
 
     async def _is_present(self) -> bool:
-        """Whether the storage is there; that it is away is told once."""
+        """Whether the storage is there. That it is away is logged once."""
         was_away, self._is_away = self._is_away, False
         try:
             await asyncio.to_thread(self._site.storage.present)
@@ -209,20 +220,20 @@ class Worker:
                 log_event(Event.FILES_AWAY, problem=str(error))
         return not self._is_away
 
-    def _fail(self, cause: str, times: int = 1) -> None:
-        """It could not do what it is for; once may be nothing."""
+    def _count_failure(self, cause: str, times: int = 1) -> None:
+        """Count a failure, and report the problem once there are `MAX_FAILURES` in a row."""
         self._failures, self._failed_at = self._failures + times, time.monotonic()
-        if self._failures >= IN_VAIN:
-            self._report(cause)
+        if self._failures >= MAX_FAILURES:
+            self._send_problem(cause)
 
-    def _be_well(self, is_well: bool = True) -> None:
-        if is_well and self._failures:
+    def _clear_failures(self, is_over: bool = True) -> None:
+        if is_over and self._failures:
             self._failures = 0
-            self._report(None)
+            self._send_problem(None)
 
-    def _report(self, problem: str | None) -> None:
+    def _send_problem(self, problem: str | None) -> None:
         try:
-            self._tell(problem)
+            self._on_problem(problem)
         except OSError:  # it ends neither this lane nor the others
             log_event(Event.WORKER_FAILED, trace=True)
 
@@ -272,26 +283,26 @@ class Worker:
         if upload.discarded_at is not None or not is_there:
             await self._give_up(lease, "its file is not there any more")
             return
-        progress = await lease.during(self._have_done(lease, upload, file, pictures, stop))
+        progress = await lease.during(self._run_steps(lease, upload, file, pictures, stop))
         if progress is None:
-            # No step may end after the next worker has begun.
+            # Kill the step, so that it does not go on beside that of the next worker.
             self._sandbox.close()
             await lease.release()
         elif progress.results is None:
-            # Steps do not raise, so it was DBOS or its database: begin anew, as Rule 3 says.
+            # Steps do not raise, so DBOS or its database failed: start again (Rule 3).
             await asyncio.to_thread(self._workflows.forget, assessment_id)
             lease.log_event(Event.WORKFLOW_FAILED, problem=progress.failure)
-            self._fail(f"its workflow failed: {progress.failure}", IN_VAIN)
-            await sleep_or(stop, self._pace.lease)
+            self._count_failure(f"its workflow failed: {progress.failure}", MAX_FAILURES)
+            await sleep_or_stop(stop, self._timing.lease)
         else:
             dated = replace(upload, created_at=self._site.date_of(upload.created_at))
             # A crash here leaves the results with DBOS; the report is made from them again.
             await lease.finish(render_report(dated, assessment_id, self._policy, progress.results))
-            # A crash here leaves a workflow that nobody asks for any more.
+            # A crash here leaves the records of a workflow that has ended.
             await asyncio.to_thread(self._workflows.forget, assessment_id)
             await asyncio.to_thread(remove_scratch, self._site.scratch_of(assessment_id))
             await asyncio.to_thread(self._remove_pictures_of_deleted, assessment_id, file)
-            self._be_well()
+            self._clear_failures()
 
     def _remove_pictures_of_deleted(self, assessment_id: str, file: StoredFile) -> None:
         """Remove the pictures if their file was deleted while it was assessed.
@@ -303,7 +314,7 @@ class Worker:
             if file.stat() is None:
                 self._site.storage.pictures.delete(assessment_id)
 
-    async def _have_done(
+    async def _run_steps(
         self,
         lease: Lease,
         upload: Upload,
@@ -315,13 +326,13 @@ class Worker:
         assessment_id = lease.assessment.id
         scratch = self._site.scratch_of(assessment_id)
         path = file.local_path
-        if path is None:  # steps open a file of this machine
+        if path is None:  # steps need a local file
             name = f"{upload.id}{upload.suffix}"
             path = await asyncio.to_thread(download_for_steps, file, scratch, name)
         work = Work(path, upload.length or 0, scratch, pictures.store)
         self._workflows.enter(assessment_id, work)
         try:
-            return await self._follow(lease, stop)
+            return await self._wait_for_steps(lease, stop)
         finally:
             self._workflows.leave(assessment_id)
 
@@ -331,15 +342,15 @@ class Worker:
         await asyncio.to_thread(remove_scratch, scratch)
         await asyncio.to_thread(self._workflows.forget, lease.assessment.id)
 
-    async def _follow(self, lease: Lease, stop: asyncio.Event) -> Progress | None:
-        """Watch the workflow to its end, and tell each step as it happens; None if stopped."""
+    async def _wait_for_steps(self, lease: Lease, stop: asyncio.Event) -> Progress | None:
+        """Wait until the workflow ends, and record each step as it happens; None if stopped."""
         shown = lease.assessment.steps
         while not stop.is_set():
             progress = await asyncio.to_thread(self._workflows.advance, lease.assessment.id)
             if progress.steps and progress.steps != shown:
                 shown = progress.steps
-                await lease.tell(shown)
+                await lease.record_steps(shown)
             if progress.results is not None or progress.failure is not None:
                 return progress
-            await sleep_or(stop, self._pace.watch)
+            await sleep_or_stop(stop, self._timing.progress_interval)
         return None

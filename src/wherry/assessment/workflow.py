@@ -40,10 +40,10 @@ from wherry.events import Event, log_event
 #: ever in one stays known (`steps`). What would be: other arguments of `assess`, another
 #: `StepResult`, or other calls of DBOS in `_run`.
 APPLICATION_VERSION = "assess-1"
-#: A workflow that is ours but has no thread is taken up again after this, in seconds.
-LOST_AFTER = 3.0
-#: How often DBOS looks for a workflow to resume, in seconds.
-QUEUE_POLL = 0.2
+#: A workflow of this process without a thread is resumed after this time, in seconds.
+LOST_TIMEOUT = 3.0
+#: How often DBOS polls for a workflow to resume, in seconds.
+POLL_INTERVAL = 0.2
 
 
 def configure(database_url: str, executor: str) -> DBOSConfig:
@@ -90,7 +90,7 @@ class Workflows:
         # Only what this worker resumed itself is run here.
         DBOS.listen_queues([self._queue])
         DBOS.launch()
-        DBOS.register_queue(self._queue, polling_interval_sec=QUEUE_POLL)
+        DBOS.register_queue(self._queue, polling_interval_sec=POLL_INTERVAL)
 
     def close(self) -> None:
         """Let go of the database. Call `Sandbox.close` first."""
@@ -117,7 +117,7 @@ class Workflows:
         with self._lock:
             work = self._work.get(assessment_id)
         if work is None:
-            # The lease was lost: what happens next is another worker's.
+            # The lease was lost: another worker goes on.
             raise Interrupted
         facts = {result["name"]: result["facts"] or {} for result in before}
         probe = facts.get("probe", {})
@@ -150,9 +150,9 @@ class Workflows:
             self._running += Counter()  # drops those at zero
 
     def advance(self, assessment_id: str) -> Progress:
-        """Make sure that this process runs the workflow, and say how far it is.
+        """Make sure that this process runs the workflow; return its progress.
 
-        Call it again and again while the lease is held.
+        Call it repeatedly while the lease is held.
         """
         with self._lock:
             running = self._running[assessment_id] > 0
@@ -184,7 +184,7 @@ class Workflows:
         now = time.monotonic()
         if running:
             self._seen[assessment_id] = now
-        lost = now - self._seen.setdefault(assessment_id, now) > LOST_AFTER
+        lost = now - self._seen.setdefault(assessment_id, now) > LOST_TIMEOUT
         if lost:
             self._seen[assessment_id] = now
         return lost
@@ -212,7 +212,7 @@ def _parse_result(recorded: Mapping[str, Any]) -> StepResult:
 
 
 def _steps(plan: Sequence[str], done: Mapping[str, StepResult]) -> tuple[Step, ...]:
-    """The plan as a person watches it: done, the one that runs, those that wait."""
+    """The plan as steps that are done, running or waiting."""
     steps = []
     running = "running"
     for name in plan:

@@ -1,4 +1,4 @@
-"""`wherry js`: prints the browser client."""
+"""`wherry js`: the browser client, to be put into an application."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""What to do after an error: pure functions, the twin of decisions.ts.
+"""What an error means for what is done next: one pure function, the twin of decisions.ts.
 
-Rule 1: `tests/vectors` names the decision for every answer, and the tests of both clients compare.
+Rule 1: `tests/vectors` says for every answer what follows from it, and both clients
+are held to that.
 """
 
 from __future__ import annotations
@@ -21,23 +22,23 @@ from wherry.client.errors import (
     UploadGone,
 )
 
-#: Which request failed; `upload` is the whole file in one request.
+#: Where in an upload the error came; `upload` is the whole file in one request.
 Verb = Literal["init", "status", "chunk", "complete", "upload"]
 
 
 class Next(Enum):
     STOP = "stop"
-    """Raise the error."""
+    """The error is the caller's."""
     RETRY = "retry"
-    """Send the same again after a pause, until the timeout."""
+    """The same again after a pause, while there is patience."""
     WAIT = "wait"
-    """Send the same again after a pause, however long it takes."""
+    """The same again after a pause, however long it takes."""
     LOOK = "look"
-    """Wherry did not answer: ask for the upload's status before anything more is sent."""
+    """It did not come from Wherry: ask for the upload's status before anything more is sent."""
     LINE = "line"
-    """The upload is in the queue: ask for its status until it is admitted."""
+    """It is not this upload's turn: ask for its status until it is."""
     SMALLER = "smaller"
-    """Send the same bytes in smaller requests."""
+    """The same bytes in smaller requests."""
     COMPLETE = "complete"
     """Every byte is there: ask for completion."""
     MISSING = "missing"
@@ -55,7 +56,7 @@ def wants_fresh_headers(error: ClientError) -> bool:
 
 
 def what_next(error: ClientError, verb: Verb) -> Next:
-    """What to do after the request `verb` ended with `error`."""
+    """What is to be done after `error` has come instead of the answer to `verb`."""
     too_large = isinstance(error, TooLarge) and error.facts.get("scope") != "file"
     if too_large and verb in ("chunk", "upload"):
         return Next.SMALLER
@@ -65,26 +66,26 @@ def what_next(error: ClientError, verb: Verb) -> Next:
         return Next.COMPLETE
     if isinstance(error, BytesMissing) and verb == "complete":
         return Next.MISSING
-    # The upload was idle for too long. One that was cancelled or refused is not begun again.
+    # It was left alone for too long. If it was cancelled or refused, that is meant.
     if isinstance(error, UploadGone) and error.facts.get("state") == "expired":
         return Next.ANEW
     if not error.retryable:
         return Next.STOP
     if verb == "chunk" and error.code == "waiting":
         return Next.LINE
-    if verb == "chunk" and _is_not_from_wherry(error):
+    if verb == "chunk" and _is_nobodys(error):
         return Next.LOOK
     return Next.WAIT if isinstance(error, NoRoom | Busy) else Next.RETRY
 
 
 def _after_one_request(error: ClientError) -> Next:
     if isinstance(error, NoRoom):
-        return Next.SMALLER  # Nothing was kept. Sending in chunks can wait.
-    # Every byte is kept, so only the handover is asked for again.
+        return Next.SMALLER  # Nothing was kept, and what sends chunks knows how to wait.
+    # Every byte is kept; only the hand-over is to be asked for again.
     is_kept = error.code == "hook-failed" and isinstance(error.facts.get("upload_id"), str)
     return Next.COMPLETE if is_kept else Next.STOP
 
 
-def _is_not_from_wherry(error: ClientError) -> bool:
-    """The bytes may have arrived, and a proxy's error may hide Wherry's own answer."""
+def _is_nobodys(error: ClientError) -> bool:
+    """Its bytes may have arrived, and a proxy's error may hide what Wherry said."""
     return not error.code or isinstance(error, ConnectionLost | TimedOut | UnexpectedAnswer)

@@ -1,4 +1,4 @@
-"""The limits of an upload, and the checks that need nothing else."""
+"""The numbers that bound an upload, and the checks that need nothing else."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
 
-#: The largest size in bytes. The sum of two such numbers fits 64 bits.
+#: Nothing on earth is larger, and every sum of two such numbers fits 64 bits.
 LARGEST = (1 << 62) - 1
-#: How many bytes a form may have besides its file.
+#: What a form may have around its file, in bytes.
 ENVELOPE = 64 * KiB
 
 
 def parse_size(text: str) -> int:
-    """A number of bytes, with or without a unit: KiB, MiB, GiB; KB, MB and GB mean the same.
+    """Bytes, from digits alone or with KiB, MiB, GiB; KB, MB and GB are the same here.
 
     Raises `ValueError`.
     """
@@ -33,10 +33,7 @@ def parse_size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Sizes in bytes, times in seconds; `None` means no limit. `settings.py` explains each.
-
-    The defaults are those of the settings of the same names.
-    """
+    """Bytes and seconds; `None` means no limit. `settings.py` says what each is for."""
 
     max_size: int | None = None
     chunk_size: int = 5 * MiB
@@ -59,7 +56,7 @@ class Limits:
             raise ValueError("the chunk sizes must be 1 <= min_chunk <= chunk_size <= max_chunk")
 
     def latest(self, now: float) -> float:
-        """The latest end that a slot can have, seen at `now`. A slot that ends later is over."""
+        """Until when a slot may have been promised, as seen at `now`: what ends later is over."""
         return latest(now, max(self.turn, self.slot_idle))
 
     def check_length(self, length: int) -> None:
@@ -68,16 +65,16 @@ class Limits:
             raise TooLarge(self.max_size, length)
 
     def check_chunk(self, chunk: Range, length: int | None) -> None:
-        """Raises `ChunkTooSmall` or `TooLarge`. The last chunk of a file may be smaller."""
+        """Raises `ChunkTooSmall` or `TooLarge`; the file's end may be shorter."""
         if len(chunk) > self.max_chunk:
             raise TooLarge(self.max_chunk, len(chunk), scope="chunk")
         if len(chunk) < self.min_chunk and chunk.end != length:
             raise ChunkTooSmall(self.min_chunk, len(chunk))
 
     def cut(self, wanted: int | None, most: int | None = None) -> int:
-        """The chunk size, in bytes, that is offered to a client that asks for `wanted`.
+        """The chunk size, in bytes, that a client who wants `wanted` is given.
 
-        `most`: the largest chunk that fits into one request, if that is limited.
+        `most`: what has room in one request, where that is limited too.
         """
         most = self.max_chunk if most is None else min(most, self.max_chunk)
         return max(min(wanted or self.chunk_size, most), self.min_chunk)

@@ -70,8 +70,9 @@ class Context:
     def date_of(self, moment: float) -> float:
         """The date of a moment of the deadline clock, as far as it runs without a pause."""
         lag = self.date() - self.clock()
-        # Rounded, for the same answer each time, though the two clocks drift.
-        return 2 * round(lag / 2) + moment
+        return (
+            2 * round(lag / 2) + moment
+        )  # rounded: the same answer each time, though the clocks drift
 
     def log_event(
         self,
@@ -158,8 +159,9 @@ class Context:
         if error.errno == errno.ENOSPC:
             return DiskFull()
         self.log_event(Event.STORAGE_FAILED, problem=str(error))
-        if error.errno == errno.EFBIG:
-            # The system's "File too large" reads like a refusal for the limit of sizes.
+        if (
+            error.errno == errno.EFBIG
+        ):  # the system says "File too large", which a client would take for a limit
             return StorageFailed("the volume takes no file of this length")
         return StorageFailed(error.strerror or type(error).__name__)
 

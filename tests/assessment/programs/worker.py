@@ -1,6 +1,6 @@
 """The command that tests start as a worker: `worker.py DATA OPTIONS`.
 
-It works over the real catalog, as `wherry worker` does, with the plan, the pace and the
+It works over the real catalog, as `wherry worker` does, with the plan, the timing and the
 deadline that the test asks for.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from wherry.assessment.confine import Bounds
 from wherry.assessment.steps import PLAN, current_plan
-from wherry.assessment.worker import Assessing, Pace, Site, work
+from wherry.assessment.worker import Assessing, Site, Timing, work
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.locks.files import FileLocks
 from wherry.storage.local import LocalStorage
@@ -37,7 +37,7 @@ def assessing(options: dict[str, Any]) -> Assessing:
     bounds = Bounds(options.get("deadline", 60), processor_seconds=120)
     return Assessing(
         plan=current_plan() if options.get("installed") else options.get("plan", PLAN),
-        pace=Pace(lease=options.get("lease", 1.0), look=0.1, watch=0.05),
+        timing=Timing(lease=options.get("lease", 1.0), poll_interval=0.1, progress_interval=0.05),
         allowance=lambda length, duration: bounds,
     )
 

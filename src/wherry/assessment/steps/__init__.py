@@ -1,17 +1,17 @@
-"""The steps of an assessment: one file each, with one function `measure`.
+"""The steps of an assessment: one module each, with one function `measure`.
 
-Rule 1: a step is a callable that takes a `Context` and returns what it found as
-plain JSON values, with times in seconds from the beginning of the file, rounded
-to milliseconds. It judges nothing: that is the policy's.
+Rule 1: a step is a callable that takes a `Context` and returns its facts as plain JSON values,
+with times in seconds from the beginning of the file, rounded to milliseconds. It judges
+nothing; the policy does.
 
 Rule 2: a step may be run again after a crash at any line of it.
 
-Rule 3: a plan is recorded when an assessment begins, and its names are looked up
-when their turn comes. A name that was ever in `PLAN` stays known, so that a new
-version of Wherry can finish what an old one began.
+Rule 3: a plan is recorded when an assessment begins, and each name is looked up when its step
+runs. A name that was ever in `PLAN` stays known, so that a new version of Wherry can finish
+what an old one began.
 
-A step of somebody else's is an entry point of the group `wherry.assessment.steps`
-in an installed distribution.
+A custom step is an entry point of the group `wherry.assessment.steps` in an installed
+distribution.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What can be heard: loudness, peaks, silence, clipping, silent channels; and a waveform.
+"""The sound: loudness, peaks, silence, clipping, silent channels; and a waveform.
 
-Rule 1: the sound is decoded once, and one chain of filters listens to it. Of several
-tracks, the one that is played is reported in full, the others shortly.
+Rule 1: the sound is decoded once, and one chain of filters reads it. Of several tracks, the
+one that players choose is reported in full, the others in short.
 
-Rule 2: the filters hear one kind of sound. Where a file changes its rate or its
-channels half-way, what follows is converted to what came first.
+Rule 2: the filters receive one format. Where a file changes its rate or its channels half-way,
+the rest is converted to the first format.
 
 FFmpeg draws waveforms too (`showwavespic`), but keeps every sample until the end.
 """

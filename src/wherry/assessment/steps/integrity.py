@@ -1,11 +1,11 @@
-"""Whether everything in the file can be decoded: errors, missing frames, gaps, a missing end.
+"""Whether the whole file can be decoded: errors, missing frames, gaps, a missing end.
 
-Rule 1: every stream is decoded to its end. A decoder hides most damage from a
-viewer, so what counts is what it could not decode, marked as damaged, or never got.
+Rule 1: every stream is decoded to its end. A decoder hides most damage from a viewer, so this
+counts what it could not decode, marked as damaged, or never received.
 
-Rule 2: what is found does not depend on the number of processors. Decoders that work on
-several frames at once tell errors late, or never where the stream ends; a file with
-anything wrong is decoded again by one thread.
+Rule 2: the result does not depend on the number of processors. Decoders that work on several
+frames at once report errors late, or never at the end of a stream; a file with any error is
+decoded again by one thread.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""A picture that stands for the video: the most typical one of its first key frames.
+"""One picture that represents the video: the most typical of its first key frames.
 
-Rule 1: a file in which nothing can be looked up, or that has no key frame further
-on, is read from its beginning.
+Rule 1: a file without seeking, or without a key frame further on, is read from its beginning.
 """
 
 from __future__ import annotations

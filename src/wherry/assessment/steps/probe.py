@@ -1,6 +1,6 @@
-"""What the file says of itself: container, streams, colours, tags.
+"""What the headers of the file declare: container, streams, colours, tags.
 
-Rule 1: nothing is believed, only told. Text from the file is cut short and
+Rule 1: declarations are reported and never relied on. Text from the file is cut short and
 loses its control characters.
 """
 
@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from wherry.assessment.codecs import codec_name, codec_tag
 from wherry.assessment.context import Context
 from wherry.assessment.declared import Declared, read_declared
+from wherry.assessment.json_safe import make_text_safe
 from wherry.assessment.media import (
     frames,
     is_cover,
@@ -33,7 +34,6 @@ from wherry.assessment.media import (
     when,
 )
 from wherry.assessment.mp4 import boxes, is_faststart
-from wherry.assessment.plain import plain_text
 
 #: How much text of the file is told, in letters.
 TEXT = 200
@@ -185,5 +185,5 @@ def text(value: str | None) -> str | None:
     """The printable part of what a file says."""
     if value is None:
         return None
-    letters = (letter for letter in plain_text(value) if letter.isprintable())
+    letters = (letter for letter in make_text_safe(value) if letter.isprintable())
     return "".join(letters)[:TEXT] or None

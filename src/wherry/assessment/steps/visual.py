@@ -1,13 +1,12 @@
-"""What the picture looks like: black, frozen, blurred, cuts, levels, interlace; and its sheets.
+"""The picture: black, frozen, blurred, cuts, levels, interlacing; and the contact sheet.
 
-Rule 1: the video is decoded once, and one chain of filters looks at it, scaled
-down. Interlace is looked for in a strip of full height: scaling would mend it.
+Rule 1: the video is decoded once, and one chain of filters reads it, scaled down. Interlacing
+is detected in a strip of full height, because scaling removes it.
 
-Rule 2: the filters see pictures of one shape. A file may change its shape
-half-way.
+Rule 2: the filters receive pictures of one size and format. A file may change either half-way.
 
-Rule 3: a picture that is shown as long as pictures of this video usually are does
-not stand still, even at one picture a second.
+Rule 3: a picture that is shown as long as pictures of this video usually are is not frozen,
+even at one picture a second.
 """
 
 from __future__ import annotations

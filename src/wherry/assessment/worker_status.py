@@ -1,12 +1,13 @@
-"""How the worker is, from the one who knows to all who want to know.
+"""The worker's state, passed from the worker to every web process.
 
     worker ──a line on its standard output──▶ supervisor ──`worker.json`──▶ every web process
 
-Rule 1: one server keeps the worker and writes the file; all processes on the folder read it.
+Rule 1: the server that supervises the worker writes the file; all processes of the data
+folder read it.
 
-Rule 2: a worker that somebody started by hand is kept by nobody. It holds a lock while it
-works, which ends with its process. While one does, assessments are done, whatever became of
-the server's own.
+Rule 2: a worker that was started by hand has no supervisor. While it works it holds a lock,
+which ends with its process. While such a lock is held, the state is "working", whatever the
+state of the server's own worker is.
 """
 
 from __future__ import annotations
@@ -23,32 +24,32 @@ from wherry.core.worker import Worker, WorkerState
 
 #: What the extra `assessment` installs.
 EXTRA = ("dbos", "av")
-#: How much of a cause is told, in letters.
-TEXT = 300
+#: The longest cause that is passed on, in characters.
+LONGEST_CAUSE = 300
 
-#: What a worker says: None while it works, or why it cannot.
-Say = Callable[[str | None], None]
+#: Called by a worker with None when it works, or with the reason why it cannot.
+OnProblem = Callable[[str | None], None]
 
 
-def say_to_supervisor(problem: str | None) -> None:
-    """One line on the standard output, which is the server's pipe."""
-    with suppress(OSError):  # the server is gone, and so is whoever would want to know
+def send_problem(problem: str | None) -> None:
+    """Write one line to the standard output, which is a pipe to the server."""
+    with suppress(OSError):  # the server is gone, and with it the reader
         os.write(1, f"{json.dumps({'problem': problem})}\n".encode())
 
 
 @contextmanager
-def last_words(is_kept: bool) -> Iterator[None]:
-    """A worker that a server keeps says why it ends, where it ends by an error."""
+def sending_fatal_error(is_kept: bool) -> Iterator[None]:
+    """Send the error that ends a supervised worker to its server."""
     try:
         yield
     except Exception as error:
         if is_kept:
-            say_to_supervisor(cause_of(error))
+            send_problem(cause_of(error))
         raise
 
 
-def parse_said(line: bytes) -> tuple[str | None] | None:
-    """What a worker said in this line, as a tuple of one; None if it is something else."""
+def parse_problem(line: bytes) -> tuple[str | None] | None:
+    """The problem in this line, as a tuple of one; None if it is no such line."""
     try:
         problem = json.loads(line)["problem"]
     except (ValueError, TypeError, KeyError):
@@ -57,20 +58,20 @@ def parse_said(line: bytes) -> tuple[str | None] | None:
 
 
 def cause_of(error: BaseException) -> str:
-    """The first line of what an error says, for a person; what is not installed, with how."""
+    """The first line of the error's message; for a missing extra, how to install it."""
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRA:
         return f"{error.name} is not installed: pip install 'wherry[assessment]'"
     said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return plain_cause(said or type(error).__name__)
+    return printable_cause(said or type(error).__name__)
 
 
-def plain_cause(text: str) -> str:
-    """As a sentence may have it: one line, nothing that a terminal obeys."""
-    return "".join(letter for letter in text if letter.isprintable())[:TEXT]
+def printable_cause(text: str) -> str:
+    """`text` without line breaks and control characters, cut to `LONGEST_CAUSE`."""
+    return "".join(letter for letter in text if letter.isprintable())[:LONGEST_CAUSE]
 
 
-class ByHand:
-    """What a worker by hand says, with the lock; call it as `Say`."""
+class ManualWorkerStatus:
+    """Holds the lock of a worker started by hand while it works; call it as `OnProblem`."""
 
     def __init__(self, data: Path) -> None:
         self._path = _lock_of(data)
@@ -79,21 +80,21 @@ class ByHand:
     def __call__(self, problem: str | None) -> None:
         if problem is None and self._held is None:
             self._held = _open(self._path)
-            # Whoever looks holds it for no time at all.
+            # Shared: several such workers may run. A reader holds the lock only for a moment.
             fcntl.flock(self._held, fcntl.LOCK_SH)
         elif problem is not None and self._held is not None:
             os.close(self._held)
             self._held = None
 
 
-class Standing:
-    """How the worker over this data folder is. Its methods block."""
+class WorkerStatus:
+    """The state of the worker of this data folder. Its methods block."""
 
     def __init__(self, data: Path) -> None:
         self._data, self._file = data, data / "worker.json"
 
     def write(self, worker: Worker) -> None:
-        """Tell all processes. Raises `OSError`."""
+        """Store the state for all processes. Raises `OSError`."""
         facts = {**asdict(worker), "state": worker.state.value}
         beside = self._file.with_suffix(f".{os.getpid()}.tmp")
         beside.write_text(json.dumps(facts), encoding="utf-8")
@@ -101,18 +102,18 @@ class Standing:
         beside.replace(self._file)
 
     def read(self) -> Worker:
-        """As it was told last; a worker by hand counts for more."""
-        told = self._told()
-        if told.state is not WorkerState.WORKING and _is_held(_lock_of(self._data)):
-            return Worker(WorkerState.WORKING, told.since)
-        return told
+        """The last stored state; "working" while a worker started by hand works."""
+        stored = self._stored()
+        if stored.state is not WorkerState.WORKING and _is_held(_lock_of(self._data)):
+            return Worker(WorkerState.WORKING, stored.since)
+        return stored
 
-    def _told(self) -> Worker:
+    def _stored(self) -> Worker:
         try:
             facts = json.loads(self._file.read_text(encoding="utf-8"))
             return Worker(**{**facts, "state": WorkerState(facts["state"])})
         except (OSError, ValueError, TypeError, KeyError):
-            # Nobody has told yet, or a newer Wherry tells it in its own way.
+            # Nothing is stored yet, or a newer Wherry has stored it in another format.
             return Worker()
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.assessment.conftest import BOUNDS, HOSTILE, Assess, into, look
 
-from wherry.assessment.plain import check_plain, plain
+from wherry.assessment.json_safe import check_json_safe, make_json_safe
 from wherry.assessment.sandbox import Sandbox
 from wherry.testing.video import make_video
 
@@ -25,13 +25,13 @@ ANYTHING = st.recursive(
 
 @given(ANYTHING)
 def test_whatever_was_said_can_be_written_down(value: Any) -> None:
-    check_plain(plain(value))
-    json.dumps(plain(value), ensure_ascii=False).encode()
+    check_json_safe(make_json_safe(value))
+    json.dumps(make_json_safe(value), ensure_ascii=False).encode()
 
 
 @given(st.recursive(st.text(), lambda inner: st.lists(inner, max_size=3), max_leaves=5))
 def test_good_text_stays_as_it_is(value: Any) -> None:
-    assert json.loads(json.dumps(plain(value))) == json.loads(
+    assert json.loads(json.dumps(make_json_safe(value))) == json.loads(
         json.dumps(value).replace("\\u0000", "\\ufffd")
     )
 
@@ -40,7 +40,7 @@ def test_good_text_stays_as_it_is(value: Any) -> None:
 def test_text_that_cannot_be_written_down_is_refused_by_the_parent(text: str) -> None:
     for value in (text, [text], {text: 1}, {"a": {"b": text}}):
         with pytest.raises(ValueError, match="no text"):
-            check_plain(value)
+            check_json_safe(value)
 
 
 @pytest.fixture(scope="module")
