@@ -266,7 +266,7 @@ def play_start(stage: Stage) -> None:
 def play_key(stage: Stage) -> None:
     stage.needs_key = True
     stage.open()
-    stage.has("This server asks for a key")
+    stage.has("This server requires a key")
 
 
 @scene
@@ -291,7 +291,7 @@ def play_waiting(stage: Stage) -> None:
     stage.init = (202, {"state": "waiting", "position": 3, "retry_after": 5})
     stage.open()
     stage.choose(TALK)
-    stage.has("3rd in line")
+    stage.has("3rd in the queue")
 
 
 @scene
@@ -302,7 +302,7 @@ def play_retrying(stage: Stage) -> None:
     stage.pass_chunks(9)
     stage.chunk = (0, {})
     stage.abort()
-    stage.has("It goes on by itself")
+    stage.has("The upload continues automatically")
     stage.settle()
 
 
@@ -322,7 +322,7 @@ def play_failed(stage: Stage) -> None:
     stage.chunk = _problem(415, "type-refused", **found)
     stage.open()
     stage.choose(("slides.zip", 3 * MiB))
-    stage.has("Files of this kind are not taken here")
+    stage.has("The server does not accept this type of file")
 
 
 @scene
@@ -330,7 +330,7 @@ def play_unfinished(stage: Stage) -> None:
     received = [(0, 9 * MiB), (10 * MiB, 12 * MiB)]
     stage.uploads = [upload("f" * 32, *TALK, received=received)]
     stage.open()
-    stage.has("Not finished yet")
+    stage.has("Unfinished uploads")
 
 
 @scene
@@ -360,7 +360,7 @@ def _arrive(stage: Stage) -> None:
     stage.choose(CLIP)
     stage.wait_for_chunk()
     _say(stage.held.pop(), 200, _received([(0, CLIP[1])], CLIP[1]))
-    stage.has("The file has arrived whole.")
+    stage.has("The whole file has arrived.")
 
 
 def _finding(code: str, message: str, start: float | None, end: float | None) -> Facts:

@@ -78,7 +78,7 @@ def test_a_video_goes_through_a_door_of_one_megabyte_and_is_assessed(
     with serving(tmp_path / "data") as server, nginx(server.port, "1m") as door:
         page.goto(door.url)
         choose(page, talk)
-        page.get_by_text("Something on the way refuses requests of").wait_for()
+        page.get_by_text("are refused").wait_for()
         page.locator(".verdict").wait_for(timeout=60_000)
         assert stored(server) == [sha256(talk)]
         assert 0 < door.refused() <= 4
@@ -88,7 +88,7 @@ def test_a_video_goes_through_a_door_of_one_megabyte_and_is_assessed(
         poster.wait_for()
         assert poster.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
         with page.expect_download() as saving:
-            page.get_by_role("link", name="Save the file").click()
+            page.get_by_role("link", name="Download the file").click()
         assert saving.value.suggested_filename == "talk.mp4"
         assert sha256(Path(saving.value.path())) == sha256(talk)
 
@@ -112,10 +112,10 @@ def test_after_a_reload_the_same_file_goes_on_and_only_the_rest_is_sent(
         sent = list[int]()
         page.on("request", lambda r: sent.append(1) if "/chunk?" in r.url else None)
         with page.expect_file_chooser() as choosing:
-            unfinished.get_by_role("button", name="Choose the file again to go on").click()
+            unfinished.get_by_role("button", name="Choose the file to continue").click()
         choosing.value.set_files(file)
-        page.get_by_text("Going on where it was: 640 KB were safe already.").wait_for()
-        card(page, "talk.mp4").get_by_text("The file has arrived whole.").wait_for()
+        page.get_by_text("Continuing an earlier upload: 640 KB were safe already.").wait_for()
+        card(page, "talk.mp4").get_by_text("The whole file has arrived.").wait_for()
         assert len(sent) == 11
         assert stored(server) == [sha256(file)]
         assert page.get_by_role("article").count() == 1
@@ -130,15 +130,15 @@ def test_another_file_than_the_unfinished_one_is_told_so(page: Page, tmp_path: P
         ).json()
         page.goto(server.url)
         with page.expect_file_chooser() as choosing:
-            page.get_by_role("button", name="Choose the file again to go on").click()
+            page.get_by_role("button", name="Choose the file to continue").click()
         choosing.value.set_files(file)
         page.get_by_text("This is not the file of the unfinished upload “talk.mp4”.").wait_for()
-        card(page, "cat.mp4").get_by_text("The file has arrived whole.").wait_for()
+        card(page, "cat.mp4").get_by_text("The whole file has arrived.").wait_for()
         assert stored(server) == [sha256(file)]
 
-        page.get_by_role("button", name="Delete it").click()
-        page.get_by_role("button", name="Yes, delete it").click()
-        page.get_by_text("Not finished yet").wait_for(state="detached")
+        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("button", name="Yes, delete").click()
+        page.get_by_text("Unfinished uploads").wait_for(state="detached")
         status = httpx2.get(f"{server.url}/api/chunked-upload/{begun['upload_id']}").json()
         assert status["state"] == "cancelled"
 
@@ -154,7 +154,7 @@ def test_a_key_that_ends_in_mid_upload_is_asked_for_again_and_the_upload_goes_on
         page.goto(server.url)
         page.get_by_role("textbox", name="Key").fill("wrong")
         page.keyboard.press("Enter")
-        page.get_by_text("This key is not known here").wait_for()
+        page.get_by_text("This key is not valid").wait_for()
         page.get_by_role("textbox", name="Key").fill(key)
         page.keyboard.press("Enter")
         page.get_by_role("textbox", name="Key").wait_for(state="detached")
@@ -166,10 +166,10 @@ def test_a_key_that_ends_in_mid_upload_is_asked_for_again_and_the_upload_goes_on
         gate.open()
         page.get_by_role("textbox", name="Key").fill(new)
         page.keyboard.press("Enter")
-        card(page, "talk.mp4").get_by_text("The file has arrived whole.").wait_for()
+        card(page, "talk.mp4").get_by_text("The whole file has arrived.").wait_for()
         assert stored(server) == [sha256(file)]
         with page.expect_download() as saving:
-            page.get_by_role("link", name="Save the file").click()
+            page.get_by_role("link", name="Download the file").click()
         assert sha256(Path(saving.value.path())) == sha256(file)
         page.reload()
         page.get_by_role("textbox", name="Key").wait_for()  # nobody wanted it to be kept
@@ -199,10 +199,10 @@ def test_the_keyboard_is_enough(page: Page, tmp_path: Path) -> None:
         gate.forget()
         press_tab_until("Resume")
         page.keyboard.press("Enter")
-        card(page, "talk.mp4").get_by_text("The file has arrived whole.").wait_for()
-        press_tab_until("Take off the list")
+        card(page, "talk.mp4").get_by_text("The whole file has arrived.").wait_for()
+        press_tab_until("Remove from list")
         page.keyboard.press("Space")
-        page.get_by_text("Arrived earlier").wait_for()
+        page.get_by_text("Uploaded earlier").wait_for()
         assert page.evaluate("document.activeElement.textContent") == "Wherry"
         assert stored(server) == [sha256(file)]
 
@@ -214,9 +214,9 @@ def test_what_is_dropped_on_the_page_goes_up(page: Page, server: Server) -> None
         " held.items.add(new File(['x'.repeat(1000)], 'dropped.txt')); return held }"
     )
     page.dispatch_event("main", "dragenter", {"dataTransfer": dropped})
-    page.get_by_text("Let go").wait_for()
+    page.get_by_text("Drop the files").wait_for()
     page.dispatch_event("main", "drop", {"dataTransfer": dropped})
-    card(page, "dropped.txt").get_by_text("The file has arrived whole.").wait_for()
+    card(page, "dropped.txt").get_by_text("The whole file has arrived.").wait_for()
 
 
 def test_several_files_go_up_and_one_can_be_cancelled(page: Page, tmp_path: Path) -> None:
@@ -229,11 +229,11 @@ def test_several_files_go_up_and_one_can_be_cancelled(page: Page, tmp_path: Path
         card(page, "2.bin").get_by_text("Starts when one of the files above").wait_for()
         card(page, "1.bin").get_by_text("of 1 MB safe").wait_for()
         card(page, "1.bin").get_by_role("button", name="Cancel").click()
-        card(page, "1.bin").get_by_role("button", name="Yes, delete it").click()
+        card(page, "1.bin").get_by_role("button", name="Yes, delete").click()
         card(page, "1.bin").get_by_text("Cancelled").wait_for()
         gate.open()
         for name in ("0.bin", "2.bin"):
-            card(page, name).get_by_text("The file has arrived whole.").wait_for()
+            card(page, name).get_by_text("The whole file has arrived.").wait_for()
         assert stored(server) == sorted(sha256(files[n]) for n in (0, 2))
         assert list((server.data / "temp_chunks").iterdir()) == []
 
@@ -290,10 +290,10 @@ def test_a_host_application_has_the_page_with_its_own_login(page: Page, tmp_path
         page.goto(f"{url}/team/uploads/")
         page.get_by_text("You are not logged in").wait_for()
         page.context.add_cookies([{"name": "session", "value": "alices", "url": url}])
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         page.get_by_text("You are not logged in").wait_for(state="detached")
         choose(page, file)
-        page.get_by_text("The application has taken the file over.").wait_for()
+        page.get_by_text("The application has received the file.").wait_for()
         assert page.locator(".after code").inner_text() == "job-for-talk.mp4"
 
 
@@ -306,9 +306,9 @@ def test_who_comes_too_many_waits_in_line_and_gets_in_by_itself(page: Page, tmp_
         page.goto(server.url)
         choose(page, file)
         waiting = card(page, "talk.mp4")
-        waiting.get_by_text("1st in line").wait_for()
-        waiting.get_by_text("Your place is kept; the upload starts by itself.").wait_for()
+        waiting.get_by_text("1st in the queue").wait_for()
+        waiting.get_by_text("The upload starts automatically.").wait_for()
         cancel = {"upload_id": first["upload_id"]}
         httpx2.post(f"{server.url}/api/chunked-upload/cancel", json=cancel).raise_for_status()
-        waiting.get_by_text("The file has arrived whole.").wait_for()
+        waiting.get_by_text("The whole file has arrived.").wait_for()
         assert stored(server) == [sha256(file)]

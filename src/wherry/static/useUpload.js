@@ -20,13 +20,13 @@ import { UploadFailure, createUpload, leave } from "./chunkedUploadApi.js";
  *     <input type="file" onChange={(e) => upload.start(e.target.files[0])} />
  *     <progress max={100} value={upload.percent} />
  *
- * Rule 1: a component that goes away sends nothing more. What is safe on the server
- * stays there; the same file given again goes on.
+ * Rule 1: a component that unmounts sends nothing more. The server keeps what has arrived, and
+ * the same file continues from there.
  *
- * Rule 2: a change of state is shown at once, a change of numbers ten times a second.
+ * Rule 2: a new state is rendered at once, new numbers at most ten times a second.
  */
-/** How often numbers are shown anew, in milliseconds. */
-var EVERY = 100;
+/** How often new numbers are rendered, in milliseconds. */
+var RENDER_INTERVAL = 100;
 var NOTHING = {
 	file: null,
 	percent: 0,
@@ -35,7 +35,7 @@ var NOTHING = {
 	result: null,
 	failure: null
 };
-/** The options of `createUpload`; those given when `start` is called are used. */
+/** Takes the options of `createUpload`. `start` uses those of the last render. */
 function useUpload(options = {}) {
 	const [shown, show] = useState(NOTHING);
 	const latest = useRef(options);
@@ -100,7 +100,7 @@ function useUpload(options = {}) {
 					state = details.state;
 					clearTimeout(timer.current);
 					paint();
-				} else timer.current ??= setTimeout(paint, EVERY);
+				} else timer.current ??= setTimeout(paint, RENDER_INTERVAL);
 			}
 		});
 		current.current = upload;

@@ -1,8 +1,8 @@
 /**
- * The page: choose files, see them arrive, see what was found in them.
+ * The page: choose files, watch their upload, and read their assessment.
  *
- * Rule 1: no state of an upload is kept here that its card or the server has; this knows
- * which files were chosen, and who may start.
+ * Rule 1: the state of an upload is kept by its card and by the server. This module knows only
+ * which files were chosen, and which may start.
  */
 
 import { useCallback, useEffect, useRef, useState } from 'react'
@@ -19,7 +19,7 @@ import { useElsewhere } from './useElsewhere'
 import { useKnownUploads } from './useKnownUploads'
 import { plural } from './words'
 
-/** How many files are on their way at once; the others wait in this browser. */
+/** How many files are uploaded at once; the others wait in this browser. */
 const AT_ONCE = 2
 
 const MOVING: readonly CardState[] = ['starting', 'sending', 'waiting', 'retrying', 'completing']
@@ -73,9 +73,9 @@ export function App({ session }: { session: Session }) {
   const onCancel = async (upload: KnownUpload) => {
     try {
       await session.delete(paths.upload(upload.upload_id))
-      announce(`${upload.filename}: deleted.`)
+      announce(`${upload.filename} was deleted.`)
     } catch {
-      announce(`${upload.filename}: it could not be deleted.`)
+      announce(`${upload.filename} could not be deleted.`)
     }
     heading.current?.focus()
     refresh()
@@ -167,16 +167,16 @@ export function App({ session }: { session: Session }) {
   )
 }
 
-/** What becomes of a drop that is not only files; null where all of it was taken. */
+/** The notice after a drop that is not only files; null if everything was accepted. */
 export function leftOut(files: readonly File[], folders: readonly string[]): string | null {
   if (folders.length === 1) {
-    return `The folder “${folders[0]}” was left out: choose the files in it.`
+    return `The folder “${folders[0]}” was skipped. Choose the files in it instead.`
   }
-  if (folders.length > 1) return `${folders.length} folders were left out: choose the files in them.`
-  return files.length === 0 ? 'There was no file in what was dropped.' : null
+  if (folders.length > 1) return `${folders.length} folders were skipped. Choose the files in them instead.`
+  return files.length === 0 ? 'Nothing that you dropped is a file.' : null
 }
 
-/** Who may start: in the order of the list, as long as not too many are under way. */
+/** Which files may start: in the order of the list, while fewer than `AT_ONCE` are moving. */
 export function admit(states: readonly CardState[]): boolean[] {
   let moving = states.filter((state) => MOVING.includes(state)).length
   return states.map((state) => {
@@ -186,7 +186,7 @@ export function admit(states: readonly CardState[]): boolean[] {
   })
 }
 
-/** Leaving ends what is under way; what is safe stays, but the file must be chosen again. */
+/** Leaving the page interrupts uploads; to continue, the user must choose the file again. */
 function useLeavingWarning(isNeeded: boolean): void {
   useEffect(() => {
     if (!isNeeded) return
@@ -199,9 +199,9 @@ function useLeavingWarning(isNeeded: boolean): void {
 function useTitle(states: readonly CardState[], moving: number): void {
   const title =
     moving > 0
-      ? `${plural(moving, 'file')} on the way · Wherry`
+      ? `Uploading ${plural(moving, 'file')} · Wherry`
       : states.includes('done')
-        ? 'Arrived · Wherry'
+        ? 'Uploaded · Wherry'
         : 'Wherry: upload files'
   useEffect(() => {
     document.title = title

@@ -1,4 +1,4 @@
-/** What happens to a file that has arrived: steps as they happen, then the report. */
+/** The assessment of an uploaded file: its steps while they run, then the report. */
 
 import { useEffect } from 'react'
 import { GuardedLink } from './Guarded'
@@ -22,7 +22,7 @@ export function AssessmentView(props: Props) {
     <div className="after">
       {assessmentId === null ? (
         <>
-          <p>The file is stored. Nothing more is done with it here.</p>
+          <p>The file is stored. There is no assessment.</p>
           <Links {...props} report={null} />
         </>
       ) : (
@@ -43,7 +43,7 @@ function Watching(props: Props & { assessmentId: string }) {
   if (isForeign) {
     return (
       <p>
-        The application has taken the file over. Its assessment is <code>{assessmentId}</code>.
+        The application has received the file. Its assessment is <code>{assessmentId}</code>.
       </p>
     )
   }
@@ -53,19 +53,19 @@ function Watching(props: Props & { assessmentId: string }) {
       {assessment?.worker?.state === 'failing' && (
         <div className="trouble">
           <p>
-            <strong>Nothing is assessed at the moment.</strong> {assessment.worker.problem}
+            <strong>Assessments are not running at the moment.</strong> {assessment.worker.problem}
           </p>
-          <p>The file is safe and whole. It is assessed as soon as the server can.</p>
+          <p>The file is safe. The server assesses it as soon as it can.</p>
         </div>
       )}
-      {assessment?.state === 'queued' && <p>The assessment is waiting for its turn.</p>}
+      {assessment?.state === 'queued' && <p>The assessment is queued.</p>}
       {assessment?.state === 'running' && <Steps steps={assessment.steps} />}
       {assessment?.state === 'failed' && (
         <div className="trouble">
           <p>
-            <strong>The assessment could not be finished.</strong> {assessment.problem}
+            <strong>The assessment failed.</strong> {assessment.problem}
           </p>
-          <p>The file itself is safe and whole.</p>
+          <p>The file itself is safe.</p>
         </div>
       )}
       {assessment?.report && (
@@ -82,13 +82,13 @@ function Links(props: Props & { report: Report | null }) {
     <ul className="links">
       <li>
         <GuardedLink session={session} path={paths.file(uploadId)} saveAs={filename}>
-          Save the file
+          Download the file
         </GuardedLink>
       </li>
       {report && assessmentId !== null && (
         <li>
           <GuardedLink session={session} path={paths.assessment(assessmentId)}>
-            The report as JSON
+            Report as JSON
           </GuardedLink>
         </li>
       )}
@@ -97,7 +97,7 @@ function Links(props: Props & { report: Report | null }) {
 }
 
 const STEP_WORDS: Record<Step['state'], string> = {
-  waiting: 'to come',
+  waiting: 'waiting',
   running: 'running',
   done: 'done',
   failed: 'failed',
@@ -107,11 +107,11 @@ const STEP_WORDS: Record<Step['state'], string> = {
 const STEP_NAMES: Record<string, string> = {
   probe: 'Reading the file',
   integrity: 'Decoding every frame',
-  visual: 'Looking at the picture',
-  black: 'Looking for black',
-  freeze: 'Looking for freezes',
-  audio: 'Listening to the sound',
-  silence: 'Listening for silence',
+  visual: 'Analysing the picture',
+  black: 'Detecting black frames',
+  freeze: 'Detecting freezes',
+  audio: 'Analysing the sound',
+  silence: 'Detecting silence',
   poster: 'Drawing pictures',
 }
 

@@ -19,11 +19,11 @@ export function Chooser({ onFiles, isFirst }: Props) {
       <button type="button" className="primary large" onClick={() => input.current?.click()}>
         Choose files
       </button>
-      <p className="drop">{isOver ? 'Let go: they are uploaded.' : 'or drop them anywhere on this page'}</p>
+      <p className="drop">{isOver ? 'Drop the files to upload them' : 'or drop them anywhere on this page'}</p>
       {isFirst && (
         <p className="hint">
-          A file of any size goes up in small requests. If the connection breaks, it goes on by
-          itself; if this page is closed, choose the file again.
+          Files of any size are uploaded in small requests. After a broken connection, the upload
+          continues automatically. If you close this page, choose the same file again to continue.
         </p>
       )}
       <input

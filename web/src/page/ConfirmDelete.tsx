@@ -23,7 +23,7 @@ export function ConfirmDelete({ question, keep, filename, onKeep, onDelete }: Pr
           {name}
         </button>
         <button type="button" onClick={onDelete}>
-          Yes, delete it
+          Yes, delete
           {name}
         </button>
       </div>

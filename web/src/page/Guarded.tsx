@@ -42,7 +42,7 @@ export function Picture({ session, path, alt, width, height }: PictureProps) {
       if (made !== null) URL.revokeObjectURL(made)
     }
   }, [session, path, round])
-  if (isMissing) return <p className="quiet">{alt} (it cannot be shown)</p>
+  if (isMissing) return <p className="quiet">{alt} (not available)</p>
   const sides = width !== null && height !== null ? { width, height } : {}
   return address === null ? (
     <div className="picture-to-come" />
@@ -87,8 +87,8 @@ export function GuardedLink({ session, path, saveAs, children }: LinkProps) {
         {children}
       </a>
       <span role="status">
-        {state === 'fetching' && ' Fetching it…'}
-        {state === 'failed' && ' It could not be fetched; try again.'}
+        {state === 'fetching' && ' Downloading…'}
+        {state === 'failed' && ' The download failed. Try again.'}
       </span>
     </>
   )

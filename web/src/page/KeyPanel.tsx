@@ -1,4 +1,4 @@
-/** Asks for a key, or says that a login is missing. There is nothing to see while all is well. */
+/** Asks for a key or a login. Renders nothing while neither is missing. */
 
 import { useEffect, useRef, useState } from 'react'
 import type { Session } from './session'
@@ -12,10 +12,10 @@ export function KeyPanel({ session }: { session: Session }) {
   ) : (
     <section className="card key" role="alert" aria-labelledby="login-title">
       <h2 id="login-title">You are not logged in</h2>
-      <p>Log in, for instance in another tab, then go on here. What was sent is safe.</p>
+      <p>Log in, for example in another tab, then continue here. What has arrived is safe.</p>
       <div className="buttons">
         <button type="button" className="primary" onClick={() => session.tryAgain()}>
-          Go on
+          Continue
         </button>
       </div>
     </section>
@@ -36,11 +36,11 @@ function AskForKey({ session, wasRefused }: { session: Session; wasRefused: bool
         if (key.trim()) session.giveKey(key.trim(), keep)
       }}
     >
-      <h2 id="key-title">{wasRefused ? 'This key is not known here' : 'This server asks for a key'}</h2>
+      <h2 id="key-title">{wasRefused ? 'This key is not valid' : 'This server requires a key'}</h2>
       <p id="key-reason">
         {wasRefused
-          ? 'The server does not know the key, or not any more. What was sent is safe; with a valid key it goes on.'
-          : 'The operator of the server has it for you.'}
+          ? 'The server does not accept this key. What has arrived is safe. Enter a valid key to continue.'
+          : 'The operator of the server can give you one.'}
       </p>
       <label htmlFor="key">Key</label>
       <input
@@ -56,7 +56,7 @@ function AskForKey({ session, wasRefused }: { session: Session; wasRefused: bool
       />
       <label className="tick">
         <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />
-        Keep it in this tab until the tab is closed
+        Remember the key until this tab is closed
       </label>
       <div className="buttons">
         <button type="submit" className="primary">

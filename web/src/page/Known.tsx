@@ -1,4 +1,4 @@
-/** What the server has already: uploads that wait for the rest of their file, and finished ones. */
+/** The uploads on the server: unfinished ones, and finished ones. */
 
 import { useState } from 'react'
 import type { ReactNode } from 'react'
@@ -12,7 +12,7 @@ import { ordinal, size } from './words'
 
 interface UnfinishedProps {
   uploads: readonly KnownUpload[]
-  /** Those of them that another tab or program is sending at this moment. */
+  /** The uploads that another tab or program is sending at the moment. */
   elsewhere: ReadonlySet<string>
   onChoose(upload: KnownUpload): void
   onCancel(upload: KnownUpload): void
@@ -25,8 +25,8 @@ export function Unfinished({ uploads, elsewhere, onChoose, onCancel }: Unfinishe
     <>
       {moving.length > 0 && (
         <section aria-labelledby="elsewhere-title">
-          <h2 id="elsewhere-title">On their way elsewhere</h2>
-          <p className="hint">Another tab or program is sending these files.</p>
+          <h2 id="elsewhere-title">Uploading elsewhere</h2>
+          <p className="hint">Another tab or program is uploading these files.</p>
           {moving.map((upload) => (
             <UnfinishedOne key={upload.upload_id} upload={upload} />
           ))}
@@ -34,15 +34,15 @@ export function Unfinished({ uploads, elsewhere, onChoose, onCancel }: Unfinishe
       )}
       {left.length > 0 && (
         <section aria-labelledby="unfinished-title">
-          <h2 id="unfinished-title">Not finished yet</h2>
+          <h2 id="unfinished-title">Unfinished uploads</h2>
           <p className="hint">
-            The browser has forgotten these files, the server has kept what arrived. Choose the file
-            again to go on; only the rest is sent.
+            The server has kept what arrived. Choose the same file again to continue: only the rest
+            is sent.
           </p>
           {left.map((upload) => (
             <UnfinishedOne key={upload.upload_id} upload={upload}>
               {upload.state === 'completing' ? (
-                <p>Every byte has arrived; the server is finishing it.</p>
+                <p>All bytes have arrived. The server is completing the upload.</p>
               ) : (
                 <GoOnOrDelete upload={upload} onChoose={onChoose} onCancel={onCancel} />
               )}
@@ -68,7 +68,7 @@ function UnfinishedOne({ upload, children }: { upload: KnownUpload; children?: R
         label={`${safeOf(upload)} on the server`}
       />
       <p className="state">
-        <strong>{inLine(upload) ?? safeOf(upload)}</strong>
+        <strong>{inQueue(upload) ?? safeOf(upload)}</strong>
         <span>{keptUntil(upload)}</span>
       </p>
       {children}
@@ -86,7 +86,7 @@ function GoOnOrDelete({
   if (asking === 'now') {
     return (
       <ConfirmDelete
-        question="Delete what has arrived?"
+        question="Delete the part of the file that has arrived?"
         keep="Keep it"
         filename={upload.filename}
         onKeep={() => setAsking('kept')}
@@ -97,19 +97,19 @@ function GoOnOrDelete({
   return (
     <div className="buttons">
       <button type="button" className="primary" onClick={() => onChoose(upload)}>
-        Choose the file again to go on
+        Choose the file to continue
         {name}
       </button>
       <button type="button" autoFocus={asking === 'kept'} onClick={() => setAsking('now')}>
-        Delete it
+        Delete
         {name}
       </button>
     </div>
   )
 }
 
-function inLine({ state, position }: KnownUpload): string | null {
-  return state === 'waiting' && position != null ? `${ordinal(position)} in line` : null
+function inQueue({ state, position }: KnownUpload): string | null {
+  return state === 'waiting' && position != null ? `${ordinal(position)} in the queue` : null
 }
 
 function safeOf(upload: KnownUpload): string {
@@ -125,7 +125,7 @@ function keptUntil({ expires_at: at }: KnownUpload): string {
   return `Kept until ${time}.`
 }
 
-/** The last ones are enough; all of them are in the API. */
+/** How many finished uploads are shown; the API has all of them. */
 const SHOWN = 5
 
 export function Finished({
@@ -138,7 +138,7 @@ export function Finished({
   if (uploads.length === 0) return null
   return (
     <section aria-labelledby="finished-title">
-      <h2 id="finished-title">Arrived earlier</h2>
+      <h2 id="finished-title">Uploaded earlier</h2>
       {uploads
         .slice(-SHOWN)
         .reverse()

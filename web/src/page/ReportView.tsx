@@ -7,13 +7,13 @@ import type { Session } from './session'
 import { moment, plural } from './words'
 
 export const VERDICTS = {
-  pass: { mark: '✓', word: 'Pass', sentence: 'Nothing was found.' },
-  warn: { mark: '!', word: 'Look at it', sentence: 'There are findings to look at.' },
-  fail: { mark: '✕', word: 'Fail', sentence: 'Something is wrong with this file.' },
+  pass: { mark: '✓', word: 'Pass', sentence: 'No problems were found.' },
+  warn: { mark: '!', word: 'Needs review', sentence: 'Please check the findings.' },
+  fail: { mark: '✕', word: 'Fail', sentence: 'The file has problems.' },
   'not-assessed': {
     mark: '–',
     word: 'Not assessed',
-    sentence: 'The file is stored. It is not a video.',
+    sentence: 'The file is stored, but it is not a video.',
   },
 } as const
 
@@ -138,12 +138,12 @@ function captionOf({ kind, time }: Artefact): string {
   return `${KINDS[plainKind(kind)]?.caption ?? kind}${at}`
 }
 
-/** What a picture shows, for who cannot see it. */
+/** The text alternative of a picture. */
 function altOf({ kind }: Artefact): string {
   return KINDS[plainKind(kind)]?.alt ?? kind
 }
 
-/** The few facts that people ask for first. */
+/** The main facts about the file. */
 export function describe(probe: Probe | null): [name: string, value: string][] {
   if (probe === null) return []
   const found: [string, string][] = []

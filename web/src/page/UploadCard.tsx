@@ -1,8 +1,8 @@
 /**
  * One file on its way, from the choice to the assessment.
  *
- * Rule 1: the card acts by itself in two cases only: it starts when it may, and it goes
- * on when a key was given after a 401.
+ * Rule 1: the card acts by itself in two cases only: it starts when it may, and it continues
+ * after a 401 when there is a new key.
  */
 
 import { useEffect, useRef, useState } from 'react'
@@ -52,7 +52,7 @@ interface Props {
   item: Item
   session: Session
   mayStart: boolean
-  /** What the server has; as it was when the file was chosen is what counts. */
+  /** The server's uploads. Their state at the time of choosing the file is what counts. */
   unfinished: readonly KnownUpload[]
   onChange(item: Item, state: CardState, uploadId: string | null): void
   onClose(item: Item): void
@@ -98,9 +98,9 @@ export function UploadCard(props: Props) {
   const position = details?.position
   useEffect(() => {
     if (details === null) return
-    const told = problem ? problem.what : stateSentence(details)
-    announce(`${item.file.name}: ${stateWord(details)}. ${told}`)
-    // Numbers change all the time; a new state and a new place in the line are worth hearing.
+    const sentence = problem ? problem.what : stateSentence(details)
+    announce(`${item.file.name}: ${stateWord(details)}. ${sentence}`)
+    // Numbers change all the time; only a new state and a new position are announced.
   }, [state, failure, position])
 
   return (
@@ -121,7 +121,7 @@ export function UploadCard(props: Props) {
         <p className="state">
           <strong>{stateWord(details)}</strong>
           <span>
-            {details ? numbers(details) : 'Starts when one of the files above has arrived.'}
+            {details ? numbers(details) : 'Starts when one of the files above is done.'}
           </span>
         </p>
       )}
@@ -147,7 +147,7 @@ export function UploadCard(props: Props) {
   )
 }
 
-/** Where nothing is sent, nothing is on the way. */
+/** A paused or failed upload has no chunks in flight. */
 function calmed(details: UploadDetails): UploadDetails {
   const isCalm = details.state === 'paused' || details.state === 'failed'
   return isCalm ? { ...details, sending: [] } : details
@@ -157,7 +157,7 @@ function calmed(details: UploadDetails): UploadDetails {
 function numbers(details: UploadDetails): string {
   if (details.state !== 'sending') return stateSentence(details)
   const { bytesSafe, bytesTotal, speed, secondsLeft } = details
-  const parts = [bytesSafe > 0 ? `${size(bytesSafe)} of ${size(bytesTotal)} safe` : 'Nothing safe yet']
+  const parts = [bytesSafe > 0 ? `${size(bytesSafe)} of ${size(bytesTotal)} safe` : 'Nothing has arrived yet']
   if (speed !== null && speed > 0) parts.push(`${size(speed)} a second`)
   if (secondsLeft !== null) parts.push(`${duration(secondsLeft)} left`)
   return parts.join(' · ')
@@ -205,13 +205,13 @@ function Notices(
     <>
       {isOther && (
         <p className="notice">
-          This is not the file of the unfinished upload “{item.meant!.filename}”. It goes up as a
-          new upload; the other one is kept.
+          This is not the file of the unfinished upload “{item.meant!.filename}”. It is uploaded as
+          a new file, and the unfinished upload is kept.
         </p>
       )}
       {before && details.state !== 'cancelled' && (
         <p className="notice">
-          Going on where it was: {size(before.received_bytes)} were safe already.
+          Continuing an earlier upload: {size(before.received_bytes)} were safe already.
         </p>
       )}
       {refused && <p className="quiet">{refused}</p>}
@@ -276,11 +276,11 @@ function Buttons(
       {state === 'failed' && mayTryAgain && (
         <Act on={upload.again} words="Try again" name={name} primary />
       )}
-      {isOpen && <Act {...endOrAsk} words={state === 'waiting' ? 'Leave the line' : 'Cancel'} />}
+      {isOpen && <Act {...endOrAsk} words={state === 'waiting' ? 'Leave the queue' : 'Cancel'} />}
       {state === 'failed' && (
-        <Act {...endOrAsk} words={mayTryAgain ? 'Give up' : 'Take off the list'} />
+        <Act {...endOrAsk} words={mayTryAgain ? 'Give up' : 'Remove from list'} />
       )}
-      {isOver && <Act on={() => onClose(item)} words="Take off the list" name={name} />}
+      {isOver && <Act on={() => onClose(item)} words="Remove from list" name={name} />}
     </div>
   )
 }
@@ -293,7 +293,7 @@ interface ActProps {
   autoFocus?: boolean
 }
 
-/** A button; who cannot see the card hears what it is for. */
+/** A button. Screen readers get the file name with it. */
 function Act({ on, words, name, primary = false, autoFocus = false }: ActProps) {
   return (
     <button type="button" className={primary ? 'primary' : ''} autoFocus={autoFocus} onClick={on}>

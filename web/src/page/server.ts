@@ -1,4 +1,4 @@
-/** What the page asks the server for, and the parts of its answers that it shows. */
+/** The addresses that the page requests, and the parts of the answers that it shows. */
 
 import type { Range } from '../core'
 
@@ -22,7 +22,7 @@ export interface KnownUpload {
   received: Range[]
   fingerprint?: string | null
   assessment_id: string | null
-  /** Place in the waiting line: 1 is next. */
+  /** The position in the queue: 1 is next. */
   position?: number | null
   expires_at: string | null
   deleted_at: string | null
@@ -41,7 +41,7 @@ export interface Assessment {
   steps: Step[]
   report: Report | null
   problem: string | null
-  /** How the one is that has to do it, while it is not over. */
+  /** The state of the worker, until the assessment is over. */
   worker?: { state: 'starting' | 'working' | 'failing'; problem: string | null } | null
 }
 
@@ -90,12 +90,12 @@ export interface Stream {
   layout?: string | null
 }
 
-/** Whether somebody could still go on with it. */
+/** Whether the upload can continue. */
 export function isUnfinished(upload: KnownUpload): boolean {
   return ['waiting', 'receiving', 'completing'].includes(upload.state)
 }
 
-/** Whether there is something to look at. */
+/** Whether the file is still on the server. */
 export function isThere(upload: KnownUpload): boolean {
   return upload.state === 'complete' && upload.deleted_at === null
 }

@@ -4,8 +4,8 @@
  * Rule 1: the key goes only into the header of requests to this API. It is kept in
  * memory, and in this tab's session storage only if its owner wants that.
  *
- * Rule 2: a 401 is never the end. It makes the key wanted; whoever was refused tries
- * again when `round` has grown.
+ * Rule 2: after a 401 the page asks for a key. Refused requests are repeated when `round` has
+ * grown.
  */
 
 const KEPT = 'wherry-key'
@@ -20,15 +20,15 @@ export interface Place {
 
 export interface Access {
   key: string | null
-  /** Somebody was refused, and waits for a key or a login. */
+  /** A request was refused, and waits for a key or a login. */
   isWanted: boolean
-  /** The key that was refused last, so that it can be said. */
+  /** Whether the last key was refused. */
   wasRefused: boolean
-  /** Grows each time it is worth trying again. */
+  /** Grows whenever refused requests should be repeated. */
   round: number
 }
 
-/** An answer that is none: the status, and what Wherry says of it. */
+/** An error answer: its status and the fields of its problem document. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,

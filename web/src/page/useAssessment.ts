@@ -1,4 +1,4 @@
-/** An assessment as it goes on: asked for each second until it is over. */
+/** Polls an assessment each second until it is over. */
 
 import { useEffect, useState } from 'react'
 import { paths } from './server'
@@ -7,13 +7,14 @@ import { Refusal } from './session'
 import type { Session } from './session'
 import { useAccess } from './useAccess'
 
-const EVERY = 1000
+/** In milliseconds. */
+const POLL_INTERVAL = 1000
 
 export interface Watched {
   assessment: Assessment | null
-  /** It is not one of Wherry's: the application has its own. */
+  /** The application has an assessment of its own. */
   isForeign: boolean
-  /** Why nothing new is known at the moment. */
+  /** Why the current state is not known. */
   problem: string | null
 }
 
@@ -40,10 +41,10 @@ export function useAssessment(session: Session, id: string): Watched {
           return
         }
         if (status === 401) return // a new key is a new round
-        const problem = 'The server cannot be reached at the moment. The assessment goes on there.'
+        const problem = 'The server cannot be reached at the moment. The assessment continues there.'
         setWatched((before) => ({ ...before, problem }))
       }
-      timer = setTimeout(() => void look(), EVERY)
+      timer = setTimeout(() => void look(), POLL_INTERVAL)
     }
     void look()
     return () => {

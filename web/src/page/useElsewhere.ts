@@ -3,15 +3,15 @@
 import { useEffect, useRef, useState } from 'react'
 import type { KnownUpload } from './server'
 
-/** So often it is looked, in milliseconds. */
-const EVERY = 3000
+/** How often the server is asked, in milliseconds. */
+const POLL_INTERVAL = 3000
 
-/** Who has sent nothing for so many milliseconds sends no more. */
+/** An upload that has not grown for this many milliseconds is not being sent. */
 const QUIET = 60_000
 
 /**
- * The identifiers of those that another tab of this browser holds the lock of, and of those that
- * have grown lately: another browser or program sends them. `uploads` as the server lists them.
+ * The ids of uploads whose lock another tab of this browser holds, and of uploads that have grown
+ * lately: another browser or program sends those. `uploads`: the server's list.
  */
 export function useElsewhere(
   api: string,
@@ -49,7 +49,7 @@ export function useElsewhere(
       if (document.visibilityState === 'hidden') return
       refresh()
       void look()
-    }, EVERY)
+    }, POLL_INTERVAL)
     return () => {
       isOver = true
       clearInterval(timer)
@@ -61,7 +61,7 @@ export function useElsewhere(
   return new Set(others.filter(isElsewhere).map((upload) => upload.upload_id))
 }
 
-/** None on plain http, and where a page may have no locks. */
+/** Empty on plain http, and if the page may not use locks. */
 async function locksHeld(): Promise<ReadonlySet<string>> {
   try {
     const { held = [] } = await navigator.locks.query()

@@ -40,7 +40,7 @@ export function useKnownUploads(session: Session): Known {
         if (!(error instanceof Refusal)) {
           setProblem({
             what: 'The server cannot be reached.',
-            next: 'Check your connection; this page looks again when you come back to it.',
+            next: 'Check your connection. This page tries again when you return to it.',
           })
         } else if (error.status !== 401) {
           setProblem({ what: error.message, next: error.hint })

@@ -54,15 +54,15 @@ test.each([
 test('who waits is told the place, that it is kept, and that nothing is to be done', () => {
   const third = details({ state: 'waiting', position: 3 })
   expect(`${stateWord(third)}. ${stateSentence(third)}`).toBe(
-    '3rd in line. Your place is kept; the upload starts by itself.',
+    '3rd in the queue. The upload starts automatically.',
   )
-  expect(stateSentence(details({ state: 'waiting' }))).toMatch(/full .* starts by itself/)
+  expect(stateSentence(details({ state: 'waiting' }))).toMatch(/full.* starts automatically/)
 })
 
 test('who is retrying is told what is safe and when it goes on', () => {
   const now = details({ state: 'retrying', problem: 'There is no connection.', retryAfter: 4, bytesSafe: 8 * MiB })
   expect(stateSentence(now)).toBe(
-    'There is no connection. 8 MB of 20 MB are safe. It goes on by itself in 4 seconds.',
+    'There is no connection. 8 MB of 20 MB are safe. The upload continues automatically in 4 seconds.',
   )
 })
 
@@ -70,7 +70,7 @@ test('a size that was refused is told with the one that goes on', () => {
   expect(refusedSentence(details())).toBeNull()
   const learned = details({ refusedSize: 5 * MiB, chunkSize: 640 * 1024 })
   expect(refusedSentence(learned)).toBe(
-    'Something on the way refuses requests of 5 MB; going on with 640 KB.',
+    'Requests of 5 MB are refused. The upload continues with 640 KB.',
   )
 })
 
@@ -84,7 +84,7 @@ test('trouble says what happened, what is safe, and what to do', () => {
   expect(trouble(lost, details({ bytesSafe: 8 * MiB }))).toEqual({
     what: 'The server cannot be reached.',
     safe: '8 MB of 20 MB are safe on the server.',
-    next: 'Check your connection, then try again; it goes on where it was.',
+    next: 'Check your connection, then try again. The upload continues where it stopped.',
     isFinal: false,
   })
 })
@@ -92,10 +92,10 @@ test('trouble says what happened, what is safe, and what to do', () => {
 test('a limit that is known is named', () => {
   const large = new TooLarge('too large', { code: 'too-large', facts: { limit: 2048 * MiB } })
   expect(trouble(large, details()).what).toBe(
-    'This file is larger than the server takes: the limit is 2 GB.',
+    'This file is too large for the server: the limit is 2 GB.',
   )
   const narrow = new TooLarge('too large')
-  expect(trouble(narrow, details()).what).toMatch(/on the way refuses/)
+  expect(trouble(narrow, details()).what).toMatch(/smallest requests are refused/)
 })
 
 test('a refusal that deleted the bytes does not call them safe', () => {
@@ -105,7 +105,7 @@ test('a refusal that deleted the bytes does not call them safe', () => {
   })
   const said = trouble(refused, details({ bytesSafe: 5 * MiB }))
   expect(said.what).toContain('text/plain')
-  expect(said.safe).toBe('Nothing of it is kept on the server.')
+  expect(said.safe).toBe('The server has kept nothing of this file.')
   expect(said.next).toContain('video/*')
   expect(said.isFinal).toBe(true)
 })
@@ -116,6 +116,6 @@ test('a code that nobody has words for gives the server’s hint', () => {
 })
 
 test('forbidden and logged out are told apart', () => {
-  expect(trouble(new Unauthorized('x', { status: 403 }), details()).what).toMatch(/may not/)
-  expect(trouble(new Unauthorized('x', { status: 401 }), details()).what).toMatch(/logged in/)
+  expect(trouble(new Unauthorized('x', { status: 403 }), details()).what).toMatch(/not allowed/)
+  expect(trouble(new Unauthorized('x', { status: 401 }), details()).what).toMatch(/login has expired/)
 })

@@ -3,8 +3,8 @@
  *
  * Rule 1: sizes are in steps of 1024, called KB, MB, GB, as everywhere in Wherry.
  *
- * Rule 2: what went wrong is said in three sentences: what happened, what is safe, what
- * to do next.
+ * Rule 2: a failure is described in three sentences: what happened, what is safe, what to do
+ * next.
  */
 
 import type { UploadDetails, UploadFailure } from '../core'
@@ -56,11 +56,11 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
 }
 
-/** How an upload is, in one or two words; null for one that has not begun. */
+/** The state of an upload in one or two words. `details` is null before it begins. */
 export function stateWord(details: UploadDetails | null): string {
   if (details === null) return 'Next'
   const { state, position } = details
-  if (state === 'waiting' && position !== null) return `${ordinal(position)} in line`
+  if (state === 'waiting' && position !== null) return `${ordinal(position)} in the queue`
   return {
     starting: 'Starting',
     sending: 'Uploading',
@@ -74,29 +74,29 @@ export function stateWord(details: UploadDetails | null): string {
   }[state]
 }
 
-/** How an upload is, in a sentence or two. Nothing for what the numbers say already. */
+/** The state of an upload in a sentence or two; empty if the numbers say it already. */
 export function stateSentence(details: UploadDetails): string {
   const { bytesSafe, bytesTotal, position, problem } = details
   const kept = bytesSafe > 0 ? ` ${size(bytesSafe)} of ${size(bytesTotal)} are safe.` : ''
   switch (details.state) {
     case 'starting':
-      return 'Asking the server for a place.'
+      return 'Contacting the server.'
     case 'sending':
       return ''
     case 'waiting':
       return position === null
-        ? 'The server is full at the moment; the upload starts by itself.'
-        : 'Your place is kept; the upload starts by itself.'
+        ? 'The server is full. The upload starts automatically when there is room.'
+        : 'The upload starts automatically.'
     case 'retrying':
-      return `${problem ?? 'Something on the way broke off.'}${kept} It goes on by itself${soon(details.retryAfter)}.`
+      return `${problem ?? 'The connection failed.'}${kept} The upload continues automatically${soon(details.retryAfter)}.`
     case 'paused':
       return `Nothing is sent until you resume.${kept}`
     case 'completing':
-      return 'Every byte has arrived. The server is putting the file in its place.'
+      return 'All bytes have arrived. The server is completing the upload.'
     case 'done':
-      return 'The file has arrived whole.'
+      return 'The whole file has arrived.'
     case 'cancelled':
-      return 'Nothing of it is kept on the server.'
+      return 'The server has kept nothing of this file.'
     case 'failed':
       return ''
   }
@@ -106,15 +106,15 @@ function soon(seconds: number | null): string {
   return seconds === null || seconds < 1 ? '' : ` in ${plural(Math.round(seconds), 'second')}`
 }
 
-/** What was learned of the way, for a quiet line; null while nothing was. */
+/** Tells which request size was refused; null if none was. */
 export function refusedSentence(details: UploadDetails): string | null {
   const { refusedSize, chunkSize } = details
   if (refusedSize === null) return null
-  const next = chunkSize === null || chunkSize >= refusedSize ? '' : `; going on with ${size(chunkSize)}`
-  return `Something on the way refuses requests of ${size(refusedSize)}${next}.`
+  const next = chunkSize === null || chunkSize >= refusedSize ? '' : `. The upload continues with ${size(chunkSize)}`
+  return `Requests of ${size(refusedSize)} are refused${next}.`
 }
 
-/** How many chunks are where; while they are being cut anew, no more than there are. */
+/** The number of chunks in each state. */
 export function chunks({ chunksTotal, chunksDone: done, sending }: UploadDetails) {
   const onTheWay = Math.min(sending.length, chunksTotal - done)
   return { done, onTheWay, toCome: chunksTotal - done - onTheWay }
@@ -128,18 +128,18 @@ export function mapSentence(details: UploadDetails): string {
   return `${plural(chunksTotal, 'chunk')}${each}: ${done} safe, ${onTheWay} on the way, ${toCome} to come`
 }
 
-/** What went wrong, for people. */
+/** What went wrong, for the user. */
 export interface Trouble {
   what: string
   safe: string
   next: string
-  /** The same file would only be refused again. */
+  /** Whether the server would refuse the same file again. */
   isFinal: boolean
 }
 
 type Words = (failure: UploadFailure) => Partial<Trouble> & { what: string }
 
-const NOTHING_KEPT = 'Nothing of it is kept on the server.'
+const NOTHING_KEPT = 'The server has kept nothing of this file.'
 
 const number = (failure: UploadFailure, name: string): number | null => {
   const value = failure.facts[name]
@@ -150,20 +150,20 @@ const TROUBLES: Record<string, Words> = {
   'too-large': (failure) => {
     const limit = number(failure, 'limit')
     return {
-      what: `This file is larger than the server takes${limit === null ? '' : `: the limit is ${size(limit)}`}.`,
+      what: `This file is too large for the server${limit === null ? '' : `: the limit is ${size(limit)}`}.`,
       safe: 'Nothing was stored.',
       next: 'Choose a smaller file, or ask the operator for a higher limit.',
       isFinal: true,
     }
   },
   'never-fits': () => ({
-    what: 'This file can never fit into the space that the server has for uploads.',
+    what: 'This file is larger than the space that the server has for uploads.',
     safe: 'Nothing was stored.',
     next: 'Waiting will not help. Ask the operator for more space.',
     isFinal: true,
   }),
   'type-refused': (failure) => ({
-    what: `Files of this kind are not taken here${typeof failure.facts.found === 'string' ? ` (${failure.facts.found})` : ''}.`,
+    what: `The server does not accept this type of file${typeof failure.facts.found === 'string' ? ` (${failure.facts.found})` : ''}.`,
     safe: NOTHING_KEPT,
     next: Array.isArray(failure.facts.allowed)
       ? `Choose a file of an allowed type: ${failure.facts.allowed.join(', ')}.`
@@ -171,76 +171,76 @@ const TROUBLES: Record<string, Words> = {
     isFinal: true,
   }),
   'content-refused': (failure) => ({
-    what: `The server looked at the file and does not want it${typeof failure.facts.reason === 'string' ? `: ${failure.facts.reason}` : '.'}`,
+    what: `The server has checked the file and does not accept it${typeof failure.facts.reason === 'string' ? `: ${failure.facts.reason}` : '.'}`,
     safe: NOTHING_KEPT,
     next: 'Choose another file.',
     isFinal: true,
   }),
   'file-digest-mismatch': () => ({
-    what: 'What arrived is not what was announced: the file was damaged on its way.',
+    what: 'The file was damaged in transit.',
     safe: 'The damaged upload was deleted.',
-    next: 'Try again: the file is sent anew.',
+    next: 'Try again. The whole file is sent again.',
   }),
   unauthorized: () => ({
-    what: 'The server does not know who is uploading.',
-    next: 'Give a valid key above; the upload goes on by itself.',
+    what: 'This server requires a valid key.',
+    next: 'Enter a valid key above. The upload then continues automatically.',
   }),
   'foreign-origin': () => ({
-    what: 'Without keys, this server is for its own machine only.',
+    what: 'This server has no keys, so it only accepts uploads from its own machine.',
     next: 'Open the page at the server’s own address, or ask the operator for a key.',
   }),
   'disk-full': () => ({
     what: 'The server’s disk is full.',
-    next: 'Try again when the operator has freed space; it goes on where it was.',
+    next: 'Try again when the operator has freed space. The upload continues where it stopped.',
   }),
   'hook-failed': () => ({
-    what: 'The file has arrived whole, but what takes it over has failed.',
-    safe: 'Every byte is kept on the server.',
-    next: 'Try again in a moment; nothing is sent twice.',
+    what: 'The whole file has arrived, but the application could not process it.',
+    safe: 'The file is safe on the server.',
+    next: 'Try again in a moment. Nothing is sent twice.',
   }),
   'hook-ends-server': () => ({
-    what: 'The file has arrived whole, but what takes it over fails again and again.',
-    safe: 'Every byte is kept on the server.',
-    next: 'Ask the operator to look at the log, and try again in an hour.',
+    what: 'The whole file has arrived, but the application fails repeatedly to process it.',
+    safe: 'The file is safe on the server.',
+    next: 'Ask the operator to check the log, and try again in an hour.',
   }),
   'upload-gone': () => ({
-    what: 'The upload was cancelled elsewhere, or has expired.',
+    what: 'The upload was cancelled elsewhere or has expired.',
     safe: NOTHING_KEPT,
-    next: 'Try again: it begins anew.',
+    next: 'Try again. The upload starts from the beginning.',
   }),
 }
 
-/** By the type of error, for what has no code of Wherry's. */
+/** By the class of the error, for errors without a code of Wherry's. */
 const BY_NAME: Record<string, Words> = {
   TooLarge: () => ({
-    what: 'Something on the way refuses even the smallest requests.',
-    next: 'Ask whoever runs the network or the proxy in front of this server.',
+    what: 'Even the smallest requests are refused.',
+    next: 'Ask the operator of the network, or of the proxy in front of this server.',
   }),
   ConnectionLost: () => ({
     what: 'The server cannot be reached.',
-    next: 'Check your connection, then try again; it goes on where it was.',
+    next: 'Check your connection, then try again. The upload continues where it stopped.',
   }),
   GaveUp: () => ({
-    what: 'There was no progress for a long time.',
-    next: 'Check your connection, then try again; it goes on where it was.',
+    what: 'The upload made no progress for a long time.',
+    next: 'Check your connection, then try again. The upload continues where it stopped.',
   }),
   UploadGone: (failure) => TROUBLES['upload-gone']!(failure),
   Unauthorized: (failure) => ({
-    what: failure.status === 403 ? 'You may not do this here.' : 'You are not logged in any more.',
-    next: 'Log in, then try again; it goes on where it was.',
+    what: failure.status === 403 ? 'You are not allowed to do this.' : 'Your login has expired.',
+    next: 'Log in, then try again. The upload continues where it stopped.',
   }),
   FileChanged: () => ({
-    what: 'The file cannot be read any more: it was changed, moved or deleted.',
+    what: 'The file can no longer be read: it was changed, moved or deleted.',
     next: 'Choose the file again.',
     isFinal: true,
   }),
   UnexpectedAnswer: () => ({
-    what: 'Something else than Wherry has answered.',
-    next: 'Check the address; something on the way may ask for a login.',
+    what: 'The answer does not come from Wherry.',
+    next: 'Check the address. A proxy may require a login.',
   }),
   ServerFailed: () => ({
     what: 'The server has a problem.',
-    next: 'Try again in a moment; it goes on where it was.',
+    next: 'Try again in a moment. The upload continues where it stopped.',
   }),
 }
 
@@ -255,7 +255,7 @@ export function trouble(failure: UploadFailure, details: UploadDetails | null): 
     safe:
       said.safe ??
       (safe > 0 ? `${size(safe)} of ${size(total)} are safe on the server.` : 'Nothing was stored.'),
-    next: said.next ?? (failure.hint || 'Try again; it goes on where it was.'),
+    next: said.next ?? (failure.hint || 'Try again. The upload continues where it stopped.'),
     isFinal: said.isFinal ?? false,
   }
 }

@@ -5,38 +5,38 @@
  *     <input type="file" onChange={(e) => upload.start(e.target.files[0])} />
  *     <progress max={100} value={upload.percent} />
  *
- * Rule 1: a component that goes away sends nothing more. What is safe on the server
- * stays there; the same file given again goes on.
+ * Rule 1: a component that unmounts sends nothing more. The server keeps what has arrived, and
+ * the same file continues from there.
  *
- * Rule 2: a change of state is shown at once, a change of numbers ten times a second.
+ * Rule 2: a new state is rendered at once, new numbers at most ten times a second.
  */
 
 import { useCallback, useEffect, useRef, useState } from 'react'
 import { createUpload, leave, UploadFailure } from '../core'
 import type { Upload, UploadDetails, UploadOptions, UploadResult } from '../core'
 
-/** How often numbers are shown anew, in milliseconds. */
-const EVERY = 100
+/** How often new numbers are rendered, in milliseconds. */
+const RENDER_INTERVAL = 100
 
 export interface UseUpload {
-  /** The file that was given last. */
+  /** The file of the last `start`. */
   file: File | null
   /** 0 to 100. */
   percent: number
-  /** Null until a file was given. */
+  /** Null before the first `start`. */
   details: UploadDetails | null
   uploadId: string | null
   /** The server's answer, once the upload is complete. */
   result: UploadResult | null
-  /** Why it has failed; null while it goes on, and when it was cancelled. */
+  /** Why the upload has failed; null while it runs, and after a cancel. */
   failure: UploadFailure | null
-  /** Begin with this file; an upload that is under way here is left as it is. */
+  /** Upload this file. An upload that runs already is left: the server keeps what has arrived. */
   start(file: File): void
-  /** After a failure: go on where it ended. */
+  /** Continue after a failure. */
   again(): void
   pause(): void
   resume(): void
-  /** End it, on the server too. Resolves also when the server could not be told. */
+  /** Cancel the upload, on the server too. Resolves even if the server was not reached. */
   cancel(): Promise<void>
 }
 
@@ -58,7 +58,7 @@ const NOTHING: Shown = {
   failure: null,
 }
 
-/** The options of `createUpload`; those given when `start` is called are used. */
+/** Takes the options of `createUpload`. `start` uses those of the last render. */
 export function useUpload(options: UploadOptions = {}): UseUpload {
   const [shown, show] = useState<Shown>(NOTHING)
   const latest = useRef(options)
@@ -117,7 +117,7 @@ export function useUpload(options: UploadOptions = {}): UseUpload {
             clearTimeout(timer.current)
             paint()
           } else {
-            timer.current ??= setTimeout(paint, EVERY)
+            timer.current ??= setTimeout(paint, RENDER_INTERVAL)
           }
         },
       })
@@ -139,7 +139,7 @@ export function useUpload(options: UploadOptions = {}): UseUpload {
     try {
       await upload.cancel()
     } catch {
-      // What the server was not told expires there by itself.
+      // An upload that the server could not cancel expires by itself.
     }
     if (current.current !== upload) return
     show((before) => ({
