@@ -142,7 +142,7 @@ def test_an_applications_own_words_are_passed_on() -> None:
     error = parse_error(answer(403, {"detail": "this request comes from another site"}))
     assert type(error) is errors.Unauthorized
     assert "refuses the request (403). It says: this request comes from another site" in str(error)
-    assert "wants another login" not in str(error)
+    assert "asks for another login" not in str(error)
     assert error.facts == {"detail": "this request comes from another site"}
     assert "sign in" in parse_error(answer(401, {"detail": "sign in"})).detail
     assert "It says: Not Found. Check the address" in str(

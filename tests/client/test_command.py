@@ -254,7 +254,7 @@ def test_an_unknown_assessment_is_one_sentence(server: FakeServer, url: str) -> 
     assert "There is nothing here." in result.stderr
 
 
-def test_where_no_bar_is_drawn_each_place_in_the_line_is_told_once(
+def test_where_no_bar_is_drawn_each_position_in_the_queue_is_printed_once(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     screen = Screen()
@@ -263,7 +263,7 @@ def test_where_no_bar_is_drawn_each_place_in_the_line_is_told_once(
             screen.show(Progress("waiting", 10 * MiB, position=place, retry_after=5))
         screen.show(Progress("sending", 10 * MiB))
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("waiting: ")]
-    assert told == ["waiting: place 3 in the line", "waiting: place 1 in the line"]
+    assert told == ["waiting: position 3 in the queue", "waiting: position 1 in the queue"]
 
 
 def test_a_file_that_is_not_there_is_told_in_words(url: str, tmp_path: Path) -> None:
@@ -290,7 +290,7 @@ def test_what_stands_behind_the_bar() -> None:
     assert render_facts(now) == "2.0 MiB of 10.0 MiB safe, 1.0 MiB/s, 1:10 left"
     waiting = Progress("waiting", 10 * MiB, position=3, retry_after=5)
     assert render_facts(waiting) == (
-        "0 B of 10.0 MiB safe, waiting, place 3 in the line, next try in 5 s"
+        "0 B of 10.0 MiB safe, waiting, position 3 in the queue, next try in 5 s"
     )
 
 

@@ -11,7 +11,7 @@ from wherry.client.errors import (
     Refused,
     ServerFailed,
 )
-from wherry.client.plan import FLOOR, ChunkSize, Patience
+from wherry.client.plan import FLOOR, Backoff, ChunkSize
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
@@ -27,7 +27,7 @@ def test_retry_after_is_waited_for() -> None:
 
 
 def test_pauses_double_and_progress_forgets_them() -> None:
-    patience, now, pauses = Patience(1000), 0.0, []
+    patience, now, pauses = Backoff(1000), 0.0, []
     for _ in range(12):
         patience.failed(FAILED, now, now, jitter=1.0)
         pauses.append(round(patience.until - now, 3))
@@ -40,14 +40,14 @@ def test_pauses_double_and_progress_forgets_them() -> None:
 
 
 def test_what_fails_together_counts_once() -> None:
-    patience = Patience(1000)
+    patience = Backoff(1000)
     for now in (1.0, 1.1, 1.2, 1.3):
         patience.failed(FAILED, began=0.0, now=now, jitter=1.0)
     assert patience.until == pytest.approx(1.4)
 
 
 def test_the_budget_counts_from_the_first_failure_not_from_the_last_progress() -> None:
-    patience = Patience(10)
+    patience = Backoff(10)
     patience.progressed(0.0)
     patience.failed(FAILED, 0.0, 500.0, jitter=0.0)  # one request took its time
     patience.failed(FAILED, 505.0, 509.0, jitter=0.0)
@@ -57,13 +57,13 @@ def test_the_budget_counts_from_the_first_failure_not_from_the_last_progress() -
 
 
 def test_no_answer_makes_a_pause_longer_than_the_longest_nor_ends_the_patience() -> None:
-    patience = Patience(300)
+    patience = Backoff(300)
     patience.failed(ServerFailed("no", retry_after=86400.0), 0.0, 1.0, jitter=0.0)
     assert patience.until == 31.0
 
 
 def test_what_was_on_its_way_before_a_failure_does_not_end_the_trouble() -> None:
-    patience = Patience(300)
+    patience = Backoff(300)
     patience.failed(FAILED, 0.0, 2.0, jitter=1.0)
     patience.progressed(began=1.0)
     assert patience.in_trouble
@@ -72,7 +72,7 @@ def test_what_was_on_its_way_before_a_failure_does_not_end_the_trouble() -> None
 
 
 def test_patience_is_not_spent_while_the_computer_is_asleep() -> None:
-    patience = Patience(60)
+    patience = Backoff(60)
     patience.failed(FAILED, 0.0, 1.0, jitter=1.0)
     patience.failed(FAILED, 3600.0, 3601.0, jitter=1.0)
     patience.failed(FAILED, 3601.2, 3602.0, jitter=1.0)

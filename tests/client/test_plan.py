@@ -23,7 +23,7 @@ from wherry.client.errors import (
     TimedOut,
     TooLarge,
 )
-from wherry.client.plan import FLOOR, Chunk, ChunkSize, Patience, Plan, gaps, merge
+from wherry.client.plan import FLOOR, Backoff, Chunk, ChunkSize, Plan, gaps, merge
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
@@ -78,12 +78,12 @@ def play(plan: Plan, network: Network, seconds: Callable[[], float] = lambda: 1.
             heapq.heappush(flying, (now + seconds(), order, chunk))
             check_flight([flown.range for _, _, flown in flying], plan.size)
         if not flying and plan.must_look:
-            now = max(now, plan.patience.until)
+            now = max(now, plan.backoff.until)
             plan.looked(network.arrived)
             continue
         if not flying:
-            assert plan.patience.until > now, "nothing flies, and nothing is waited for"
-            now = plan.patience.until
+            assert plan.backoff.until > now, "nothing flies, and nothing is waited for"
+            now = plan.backoff.until
             continue
         now, _, landed = heapq.heappop(flying)
         error = network.carry(landed.range)
@@ -107,7 +107,7 @@ def a_plan(
     patience: float = 300.0,
 ) -> Plan:
     whole = [Range(0, length)] if missing is None else missing
-    return Plan(length, whole, size or ChunkSize(), 4, Patience(patience))
+    return Plan(length, whole, size or ChunkSize(), 4, Backoff(patience))
 
 
 # What it is for.
@@ -227,7 +227,7 @@ def test_while_the_server_is_away_sizes_are_not_blamed(error: ClientError) -> No
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, error, 1.0, 1.0)
-    plan.patience.failed(FAILED, 2.0, 3.0, 1.0)  # the status did not get through at first
+    plan.backoff.failed(FAILED, 2.0, 3.0, 1.0)  # the status did not get through at first
     assert plan.looked([]) is None
     assert size.now == 5 * MiB
 
@@ -335,7 +335,7 @@ def test_requests_that_run_into_a_timer_are_made_smaller_though_they_passed_befo
 
 
 def test_a_chunk_that_was_taken_back_is_sent_later_and_teaches_nothing() -> None:
-    plan = Plan(20 * MiB, [Range(0, 20 * MiB)], ChunkSize(), 4, Patience(60.0))
+    plan = Plan(20 * MiB, [Range(0, 20 * MiB)], ChunkSize(), 4, Backoff(60.0))
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.took_back(chunk)

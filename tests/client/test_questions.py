@@ -37,7 +37,7 @@ async def test_an_upload_can_be_looked_at_and_cancelled(
 async def test_an_assessment_is_followed_step_by_step_to_its_end(
     client: AsyncClient, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wherry.client.asynchronous.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("wherry.client.asynchronous.POLL_INTERVAL", 0.001)
     step: dict[str, Any] = {"name": "probe", "state": "running", "seconds": None}
     server.assessments = [
         {"state": "queued", "steps": []},
@@ -55,7 +55,7 @@ async def test_an_assessment_is_followed_step_by_step_to_its_end(
 async def test_an_assessment_is_waited_for_through_a_restart_of_the_server(
     client: AsyncClient, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wherry.client.asynchronous.LOOK_EVERY", 0.001)
+    monkeypatch.setattr("wherry.client.asynchronous.POLL_INTERVAL", 0.001)
     server.assessments = [{"state": "running"}, {"state": "failed", "problem": "died"}]
     server.trouble = nth("a", 2, page(502))
     assert (await client.wait_for_assessment("a")).problem == "died"

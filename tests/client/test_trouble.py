@@ -131,9 +131,9 @@ async def test_a_server_that_has_answered_once_is_given_all_of_the_patience() ->
         return "here"
 
     retrying = Retrying(300, lambda error, pause: None)
-    assert retrying.patience.budget == FIRST_ANSWER
+    assert retrying.backoff.timeout == FIRST_ANSWER
     assert await retrying.ask("status", answer) == "here"
-    assert retrying.patience.budget == 300
+    assert retrying.backoff.timeout == 300
 
 
 async def test_a_full_server_is_waited_for_beyond_all_patience(

@@ -14,7 +14,7 @@ from wherry.client import errors
 from wherry.client.answers import Answer, UploadStatus, parse_error, parse_missing, parse_upload
 from wherry.client.decisions import Next, Verb, wants_fresh_headers, what_next
 from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
-from wherry.client.plan import Chunk, ChunkSize, Patience, Plan, gaps
+from wherry.client.plan import Backoff, Chunk, ChunkSize, Plan, gaps
 from wherry.core.ranges import Range
 from wherry.protocols.problem import STATUS
 
@@ -98,7 +98,7 @@ class Played:
         size.offered(vector["preferred"], vector["floor"])
         way = vector["way"]
         size.limit, size.pace, size.passed = way["limit"], way["pace"], way["passed"]
-        patience = Patience(vector["patience"])
+        patience = Backoff(vector["patience"])
         missing = ranges(vector["missing"])
         self.plan = Plan(vector["length"], missing, size, vector["concurrency"], patience)
         self._flying: dict[tuple[int, int], Chunk] = {}
@@ -125,7 +125,7 @@ class Played:
         if plan.is_done:
             found["done"] = True
         elif not plan.is_flying:
-            found["until"] = pytest.approx(plan.patience.until, abs=1e-6)
+            found["until"] = pytest.approx(plan.backoff.until, abs=1e-6)
         return found
 
     def _answer(self, one: dict[str, Any], at: float) -> None:
@@ -151,14 +151,14 @@ def test_an_upload_goes_on_as_the_vectors_say(vector: dict[str, Any]) -> None:
     assert then(seen) == vector["then"]
     if vector["sends"] is not None:
         missing = gaps(seen.received, vector["size"])
-        plan = Plan(vector["size"], missing, ChunkSize(), 4, Patience(300))
+        plan = Plan(vector["size"], missing, ChunkSize(), 4, Backoff(300))
         assert pairs(plan.to_send) == vector["sends"]
 
 
 def then(seen: UploadStatus) -> str:
     if seen.is_waiting:
         return "line"
-    if seen.is_brought:
+    if seen.has_arrived:
         return "complete"
     try:
         seen.check_not_gone()

@@ -33,7 +33,7 @@ def test_the_demo_shows_the_whole_line() -> None:
     assert re.search(r"VIS-BLACK +5\.00 s to 7\.00 s", done.stdout), said
     assert re.search(r"VIS-FREEZE +10\.00 s to 13\.00 s", done.stdout), said
     assert re.search(r"AUD-SILENCE +14\.00 s to 17\.00 s", done.stdout), said
-    refused = re.search(r"refused by the door +(\d+)", done.stdout)
+    refused = re.search(r"refused by the proxy +(\d+)", done.stdout)
     assert refused
     assert int(refused[1]) <= 5, "the ordinary request, and at most four of the client's"
     assert re.search(r"peak disk ÷ file size +1\.0[0-3]", done.stdout), said

@@ -1,7 +1,7 @@
-"""The command line: `upload` and `report`, `serve` and what an operator needs, `js`, `demo`.
+"""The command line: `upload`, `report`, `serve`, the operator's commands, `js`, `demo`.
 
-Rule 1: what only the server's extras bring is imported inside the command that
-needs it, so that `wherry upload` works with the client alone.
+Rule 1: modules that need the server's extras are imported inside the command that needs them, so
+that `wherry upload` works with the client alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wherry.cli import demo, javascript, operate, serving, upload
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Brings big files through ingresses that are too narrow for them.",
+    help="Uploads large files through ingresses that limit the size of a request.",
 )
 upload.register(app)
 serving.register(app)
@@ -31,7 +31,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True),
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
 ) -> None:
     pass
 

@@ -1,7 +1,7 @@
-"""`wherry demo`: the whole line on one machine, with everything that goes wrong on the way.
+"""`wherry demo`: an upload from beginning to end on one machine, with the usual failures.
 
-A real video, a real proxy that refuses bodies over 1 MiB, a server that is killed
-half-way, and the assessment that finds what was planted in the video.
+A real video, a real proxy that refuses bodies over 1 MiB, a server that is killed half-way, and an
+assessment that finds the faults that were put into the video.
 """
 
 # No `from __future__ import annotations`: the options are read off the annotations.
@@ -34,9 +34,14 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    size: Annotated[int, typer.Option(help="The video's size in MiB, at least.")] = 60,
+    size: Annotated[
+        int, typer.Option(metavar="MIB", help="The least size of the video, in MiB.")
+    ] = 60,
 ) -> None:
-    """Show the whole line on this machine, in about a minute; nothing is left behind."""
+    """Show an upload from beginning to end on this machine, in about a minute.
+
+    Nothing is left behind.
+    """
     with failing():
         folder = Path(tempfile.mkdtemp(prefix="wherry-demo-"))
         try:
@@ -61,12 +66,12 @@ class Demo:
         sampler = threading.Thread(target=self._sample)
         sampler.start()
         try:
-            with a_narrow_door(self._server.port) as door:
-                self._ask_in_one_request(door.url)
-                client = Client(f"{door.url}/api")
+            with narrow_proxy(self._server.port) as proxy:
+                self._send_in_one_request(proxy.url)
+                client = Client(f"{proxy.url}/api")
                 result, twice = self._upload(client)
                 self._follow(client, result)
-                self._facts(result, twice, refused=door.refused())
+                self._facts(result, twice, refused=proxy.refused())
         finally:
             self._over.set()
             sampler.join()
@@ -75,26 +80,24 @@ class Demo:
     def _make_video(self) -> None:
         from wherry.testing.video import make_video  # noqa: PLC0415 - needs the assessment extra
 
-        say("A real video is made: H.264 and AAC, with a black stretch, a freeze and a silence.")
+        say("Making a real video: H.264 and AAC, with a black stretch, a freeze and a silence.")
         make_video(
             self._video, size_at_least=self._size, black=BLACK, freeze=FREEZE, silence=SILENCE
         )
         self._size = self._video.stat().st_size
         note(f"{self._size:,} bytes ({self._size / MiB:.1f} MiB)")
 
-    def _ask_in_one_request(self, door: str) -> None:
-        say("One ordinary request is what the application sends today:")
+    def _send_in_one_request(self, url: str) -> None:
+        say("An upload in one ordinary request:")
         with self._video.open("rb") as file:
-            answer = httpx2.post(f"{door}/api/upload", files={"file": (self._video.name, file)})
+            answer = httpx2.post(f"{url}/api/upload", files={"file": (self._video.name, file)})
         what = answer.headers.get("server", "the proxy")
-        note(
-            f"HTTP {answer.status_code} {answer.reason_phrase}, says {what}: the door is 1 MiB wide"
-        )
+        note(f"HTTP {answer.status_code} {answer.reason_phrase} from {what}: its limit is 1 MiB")
         if answer.status_code != httpx2.codes.REQUEST_ENTITY_TOO_LARGE:
-            raise RuntimeError(f"the door let it through: {answer.status_code}")
+            raise RuntimeError(f"the proxy did not refuse it: {answer.status_code}")
 
     def _upload(self, client: Client) -> tuple[Result, bool]:
-        say("The same file with Wherry's client, which nobody told of the door:")
+        say("The same file with Wherry's client, which does not know the limit:")
         screen = Screen()
         killer = threading.Thread(target=self._kill_half_way, args=(screen,))
         killer.start()
@@ -113,7 +116,7 @@ class Demo:
         again = httpx2.post(
             f"{self._server.url}/api/chunked-upload/complete", json={"upload_id": result.upload_id}
         ).json()
-        note(f"complete asked for again: the same answer, assessment {again['assessment_id']}")
+        note(f"completed again: the same answer, assessment {again['assessment_id']}")
         return result, again["assessment_id"] == result.assessment_id
 
     def _kill_half_way(self, screen: Screen) -> None:
@@ -125,7 +128,7 @@ class Demo:
     def _follow(self, client: Client, result: Result) -> None:
         say("The assessment, step by step as it happens:")
         if result.assessment_id is None:
-            raise RuntimeError("the server does not assess")
+            raise RuntimeError("the server makes no assessments")
         done = client.wait_for_assessment(result.assessment_id, Steps().show)
         typer.echo()
         typer.echo(render_assessment(done))
@@ -134,24 +137,24 @@ class Demo:
         stored = next((self._data / "files").iterdir())
         with stored.open("rb") as file, self._video.open("rb") as own:
             equal = _sha256(file) == _sha256(own)
-        say("The facts:")
-        note(f"requests refused by the door   {refused} (one of them the ordinary request)")
+        say("In figures:")
+        note(f"requests refused by the proxy  {refused} (one of them the ordinary request)")
         note(f"bytes sent twice               {result.bytes_sent_twice:,} of {self._size:,}")
         note(f"peak disk ÷ file size          {self._peak / self._size:.2f}")
         note(f"complete                       {result.complete_seconds * 1000:.0f} ms")
         note(f"complete twice, same answer    {'yes' if twice else 'NO'}")
         note(f"SHA-256 equal                  {'yes' if equal else 'NO'}")
         if not (equal and twice):
-            raise RuntimeError("the file is not what was sent")
+            raise RuntimeError("the stored file differs from the file that was sent")
 
     def _sample(self) -> None:
-        """The most that the upload's bytes ever took on disk."""
+        """Watch how much disk space the upload takes, and keep the largest value."""
         while not self._over.wait(SAMPLE_EVERY):
             self._peak = max(self._peak, _allocated(self._data))
 
 
 class Steps:
-    """One line for each step that is over."""
+    """Prints one line for each step that has ended."""
 
     def __init__(self) -> None:
         self._said: set[str] = set()
@@ -164,7 +167,7 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Door:
+class Proxy:
     """A proxy's address, and how many requests it has refused."""
 
     url: str
@@ -172,28 +175,30 @@ class Door:
 
 
 @contextmanager
-def a_narrow_door(upstream_port: int) -> Iterator[Door]:
-    """A proxy that refuses bodies over 1 MiB: nginx as it comes, else one of our own."""
+def narrow_proxy(upstream_port: int) -> Iterator[Proxy]:
+    """A proxy that refuses bodies over 1 MiB: nginx with its defaults, else one of our own."""
     from wherry.testing.nginx import find_nginx, nginx  # noqa: PLC0415
     from wherry.testing.proxy import LimitingProxy  # noqa: PLC0415
 
     if find_nginx():
-        say("In front of Wherry stands nginx, with the limit it comes with.")
+        say("nginx stands in front of Wherry, with its default limit.")
         with nginx(upstream_port) as real:
-            yield Door(real.url, real.refused)
+            yield Proxy(real.url, real.refused)
     else:
-        say("In front of Wherry stands a proxy with nginx's limit (nginx is not installed).")
+        say(
+            "A proxy with nginx's default limit stands in front of Wherry (nginx is not installed)."
+        )
         with LimitingProxy("127.0.0.1", upstream_port).run_in_thread() as own:
-            yield Door(own.url, lambda: own.refused)
+            yield Proxy(own.url, lambda: own.refused)
 
 
 def _allocated(data: Path) -> int:
-    """Bytes of disk that unfinished and finished uploads take."""
+    """Bytes of disk that unfinished and finished uploads occupy."""
     total = 0
     for path in (*data.glob("temp_chunks/*/*"), *data.glob("files/*")):
         try:
             total += path.stat().st_blocks * 512
-        except FileNotFoundError:  # it has just been finished
+        except FileNotFoundError:  # the upload has just been finished
             continue
     return total
 

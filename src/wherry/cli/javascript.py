@@ -1,4 +1,4 @@
-"""`wherry js`: the browser client, to be put into an application."""
+"""`wherry js`: prints the browser client."""
 
 from __future__ import annotations
 

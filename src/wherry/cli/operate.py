@@ -1,4 +1,4 @@
-"""What an operator does on the server's machine: `sweep`, `storage`, `uploads`, `keys`.
+"""The operator's commands: `sweep`, `storage`, `uploads`, `keys`.
 
 They open the data folder themselves, beside a running server or without one.
 """
@@ -44,12 +44,13 @@ def register(app: typer.Typer) -> None:
 
 def sweep(
     settings: "Settings",
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be deleted.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only print what would be deleted.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Delete stale uploads and what crashes left behind; a server does it every minute.
+    """Delete expired uploads and files that crashes left behind.
 
-    Give it the settings that the server has, or set them in the environment for both.
+    A server does this every minute by itself. Give this command the same settings as the server,
+    or set them in the environment for both.
     """
     swept = _with_engine(settings, lambda engine: engine.sweep(dry_run))
     if as_json:
@@ -58,11 +59,11 @@ def sweep(
     for item in swept:
         typer.echo(f"{item.action:8} {item.upload_id} {size(item.bytes)}")
     freed = size(sum(item.bytes for item in swept))
-    typer.echo(f"{'would free' if dry_run else 'freed'} {freed} in {len(swept)} places")
+    typer.echo(f"{'would free' if dry_run else 'freed'} {freed} ({len(swept)} items)")
 
 
 def storage(data: Data = DATA, as_json: Json = False) -> None:
-    """Show how much space there is, is promised, and is used."""
+    """Show the disk space: total, free, reserved and used."""
     facts = asdict(_with_engine(data, lambda engine: engine.storage(OPERATOR)))
     if as_json:
         typer.echo(json.dumps(facts))
@@ -75,21 +76,24 @@ def storage(data: Data = DATA, as_json: Json = False) -> None:
 
 def uploads(
     data: Data = DATA,
-    limit: Annotated[int | None, typer.Option(min=1, help="How many at most.")] = None,
-    newest: Annotated[bool, typer.Option("--newest", help="Newest first.")] = False,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="The largest number of uploads to list."),
+    ] = None,
+    newest: Annotated[bool, typer.Option("--newest", help="List the newest first.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List everybody's uploads, oldest first."""
+    """List the uploads of all owners, oldest first."""
 
-    async def tell(engine: "Engine") -> None:
-        told = 0
+    async def print_all(engine: "Engine") -> None:
+        printed = 0
         async for upload in _every_upload(engine, limit, newest):
-            typer.echo(_as_item(upload, told) if as_json else _as_line(upload))
-            told += 1
+            typer.echo(_as_item(upload, printed) if as_json else _as_line(upload))
+            printed += 1
         if as_json:
-            typer.echo("]" if told else "[]")
+            typer.echo("]" if printed else "[]")
 
-    _with_engine(data, tell)
+    _with_engine(data, print_all)
 
 
 async def _every_upload(
@@ -112,8 +116,8 @@ async def _every_upload(
 
 
 def _as_item(upload: "Upload", number: int) -> str:
-    """An item of a JSON array that is told item by item, one a line."""
-    return f"{',' if number else '['}{json.dumps(_plain(upload))}"
+    """One item of a JSON array that is printed item by item, one on each line."""
+    return f"{',' if number else '['}{json.dumps(_as_dict(upload))}"
 
 
 def _as_line(upload: "Upload") -> str:
@@ -125,9 +129,11 @@ def _as_line(upload: "Upload") -> str:
 def add_key(
     name: str,
     data: Data = DATA,
-    operator: Annotated[bool, typer.Option(help="May see storage and all uploads.")] = False,
+    operator: Annotated[
+        bool, typer.Option(help="The key may read storage, metrics and all uploads.")
+    ] = False,
 ) -> None:
-    """Make a key for NAME and print it, once."""
+    """Create a key for NAME and print it, once."""
     with failing():
         from wherry.auth import Keys, keys_file  # noqa: PLC0415
 
@@ -138,7 +144,7 @@ def add_key(
 
 @keys.command("list")
 def list_keys(data: Data = DATA) -> None:
-    """List whose keys there are."""
+    """List the names that have a key, with the beginning of each key's hash."""
     with failing():
         from wherry.auth import Keys, keys_file  # noqa: PLC0415
 
@@ -158,21 +164,25 @@ def remove_key(
     data: Data = DATA,
     begins: Annotated[
         str,
-        typer.Option("--hash", metavar="HASH", help="Only the key that `keys list` shows so."),
+        typer.Option(
+            "--hash",
+            metavar="HASH",
+            help="Remove only the key with this hash, as `keys list` prints it.",
+        ),
     ] = "",
 ) -> None:
-    """Take all keys of NAME away, at once, or one of them."""
+    """Remove all keys of NAME, or one of them. It takes effect at once."""
     with failing():
         from wherry.auth import Keys, keys_file  # noqa: PLC0415
 
         removed = Keys(keys_file(data)).remove(name, begins.lower())
         if not removed:
             which = f" whose hash begins with {begins}" if begins else ""
-            raise ValueError(f"{name} has no key{which}; `wherry keys list` shows all there are")
+            raise ValueError(f"{name} has no key{which}; `wherry keys list` shows all keys")
         typer.echo(f"removed {removed}")
 
 
-def _plain(upload: "Upload") -> dict[str, str | int | None]:
+def _as_dict(upload: "Upload") -> dict[str, str | int | None]:
     return {
         "upload_id": upload.id,
         "state": upload.state.value,

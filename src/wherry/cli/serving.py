@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from wherry.settings import Settings
 
 Data = Annotated[
-    Path, typer.Option("--data", envvar="WHERRY_DATA", help="The folder that holds all state.")
+    Path,
+    typer.Option(
+        "--data",
+        envvar="WHERRY_DATA",
+        metavar="FOLDER",
+        help="The folder that holds all files and records.",
+    ),
 ]
 DATA = Path("wherry-data")
 
@@ -44,9 +50,14 @@ def register_with_settings(app: typer.Typer, command: Callable[..., None]) -> No
 
 def serve(
     settings: "Settings",
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="The address to listen on.")
+    ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen on. 0: any free port.")
+        int,
+        typer.Option(
+            min=0, max=65535, metavar="PORT", help="The port to listen on. 0: any free port."
+        ),
     ] = 8000,
 ) -> None:
     """Start the server. It is ready when GET /healthz answers 200.
@@ -61,7 +72,7 @@ def serve(
 
 
 def check_writable(data: Path) -> None:
-    """Raises `PermissionError` where another user made the folder, or what is in it."""
+    """Raises `PermissionError` if another user made the folder, or files in it."""
     for path in (data, *data.glob("*.sqlite*"), *data.glob("*.lock")):
         if path.exists() and not os.access(path, os.W_OK):
             raise PermissionError(
@@ -73,13 +84,16 @@ def check_writable(data: Path) -> None:
 def worker(
     data: Data = DATA,
     until_stdin_closes: Annotated[
-        bool, typer.Option(help="End when the process that started this one does.")
+        bool, typer.Option(help="End with the process that started this one.")
     ] = False,
     policy: Annotated[
-        str, typer.Option(envvar="WHERRY_POLICY", help="What judges them: a name, or a file.")
+        str,
+        typer.Option(
+            envvar="WHERRY_POLICY", help="What judges assessments: a name, or a TOML file."
+        ),
     ] = "web",
 ) -> None:
-    """Process finished uploads; `wherry serve` starts one by itself."""
+    """Process finished uploads. `wherry serve` starts a worker by itself."""
     with failing():
         from wherry import app  # noqa: PLC0415
         from wherry.settings import Settings  # noqa: PLC0415

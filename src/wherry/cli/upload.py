@@ -1,4 +1,4 @@
-"""`wherry upload` and `wherry report`: the client, for people and for scripts.
+"""`wherry upload` and `wherry report`: the client for people and scripts.
 
 Rule 1: results go to stdout, everything else to stderr; with `--json`, stdout is
 one JSON object a line and nothing else.
@@ -32,18 +32,16 @@ from wherry.client import (
 )
 from wherry.core.limits import parse_size
 
-INTERRUPTED = (
-    "stopped; nothing that was received is lost. Run the same command again, and it goes on."
-)
+INTERRUPTED = "stopped; no received byte is lost. Run the same command again, and it goes on."
 KEY_HINT = (
     "Give a key with --key or WHERRY_API_KEY. It is sent as Authorization: Bearer; "
-    "the command line knows no other login."
+    "the command line supports no other login."
 )
 NOT_ASSESSED = (
-    "not waiting: the server gave no assessment id, so nothing is assessed. "
-    "`wherry serve` assesses where wherry[assessment] is installed."
+    "not waiting: the server returned no assessment id, so nothing is assessed. "
+    "`wherry serve` assesses files if wherry[assessment] is installed."
 )
-NOT_AWAITED = "stopped waiting; the upload is complete. `wherry report` tells what was found."
+NOT_AWAITED = "stopped waiting; the upload is complete. `wherry report` prints the report later."
 
 
 def size_option(text: str) -> int:
@@ -73,9 +71,11 @@ def what_is_missing(only: str) -> str:
 
 
 Url = Annotated[
-    str, typer.Argument(metavar="URL", help="Where the API is, like https://example.org/api")
+    str, typer.Argument(metavar="URL", help="The address of the API, like https://example.org/api")
 ]
-Key = Annotated[str | None, typer.Option(envvar="WHERRY_API_KEY", help="The API key.")]
+Key = Annotated[
+    str | None, typer.Option(envvar="WHERRY_API_KEY", metavar="KEY", help="The API key.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -94,47 +94,53 @@ def upload(
     key: Key = None,
     chunk_size: Annotated[
         int | None,
-        typer.Option(parser=size_option, metavar="SIZE", help="At most this in one request."),
+        typer.Option(
+            parser=size_option, metavar="SIZE", help="The largest chunk, in bytes or like 5MiB."
+        ),
     ] = None,
     parallel: Annotated[
-        int | None, typer.Option(min=1, help="At most so many requests at once.")
+        int | None, typer.Option(min=1, metavar="NUMBER", help="How many requests may run at once.")
     ] = None,
     smart: Annotated[
         bool, typer.Option(help="Try one ordinary request first for a small file.")
     ] = True,
     wait: Annotated[
-        bool, typer.Option(help="Wait for the assessment, too, where Wherry makes one.")
+        bool, typer.Option(help="Wait for the assessment too, if Wherry makes one.")
     ] = False,
     metadata: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Kept with the upload.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="Metadata that is kept with the upload. May be repeated."
+        ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="The file's name on the server, if it is another one.")
+        str | None,
+        typer.Option(metavar="NAME", help="The file's name on the server, if it differs."),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Send files that were uploaded whole before, too.")
+        bool, typer.Option("--again", help="Send files again that are uploaded already.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Upload files; an upload that was broken off goes on where it was.
+    """Upload files. An interrupted upload goes on where it stopped.
 
-    A file that was uploaded whole before is not sent again.
+    A file that is uploaded already is not sent again.
     """
     about = parse_metadata(metadata or [])
     if name is not None and len(files or ()) > 1:
-        raise typer.BadParameter("--name is for one file, and there are several")
+        raise typer.BadParameter("--name is for one file, and several are given")
     with failing(code=WRONG_USAGE):
         if not files:
             raise ValueError(what_is_missing(url))
         client = Client(url, key=key, concurrency=parallel, chunk_size=chunk_size)
     send = partial(client.upload, filename=name, metadata=about, smart=smart, again=again)
-    bringing = Bringing(client, send, Screen(), key, wait, as_json)
-    arrived = [bringing.bring(file) for file in files]
+    uploads = Uploads(client, send, Screen(), key, wait, as_json)
+    arrived = [uploads.upload(file) for file in files]
     raise typer.Exit(0 if all(arrived) else 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Bringing:
+class Uploads:
     """Several files, one after the other."""
 
     client: Client
@@ -144,8 +150,11 @@ class Bringing:
     wait: bool
     as_json: bool
 
-    def bring(self, file: Path) -> bool:
-        """Send one file, wait for its assessment if that is wanted, and tell what became of it."""
+    def upload(self, file: Path) -> bool:
+        """Send one file, wait for its assessment if asked to, and print the outcome.
+
+        Returns False if the upload or the assessment failed.
+        """
         result = assessed = None
         try:
             with self.screen.following(file.name):
@@ -166,13 +175,13 @@ class Bringing:
 
 
 def report(
-    assessment_id: Annotated[str, typer.Argument(help="As `wherry upload` printed it.")],
+    assessment_id: Annotated[str, typer.Argument(help="The id that `wherry upload` printed.")],
     url: Url,
     key: Key = None,
-    wait: Annotated[bool, typer.Option(help="Wait until it is finished.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until the assessment is finished.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print what the assessment of an upload found."""
+    """Print the report of an assessment."""
     screen = Screen()
     with failing(code=WRONG_USAGE):
         client = Client(url, key=key)
@@ -190,7 +199,7 @@ def report(
 
 
 def wait_for(client: Client, assessment_id: str | None, screen: Screen) -> Assessment | None:
-    """None where there is no assessment of Wherry's, and a line that says so.
+    """Wait for the assessment. If Wherry makes none, say so and return None.
 
     Raises `ClientError`.
     """
@@ -207,13 +216,13 @@ def wait_for(client: Client, assessment_id: str | None, screen: Screen) -> Asses
 
 
 def hint_at_key(error: Exception, key: str | None) -> None:
-    """Who gave no key and is asked who he is learns how to give one."""
+    """After a 401 without a key, the hint says how to give one."""
     if isinstance(error, Unauthorized) and error.status == 401 and not key:
         error.hint = KEY_HINT
 
 
 class Screen:
-    """A progress bar on a terminal, lines elsewhere; both on stderr."""
+    """A progress bar on a terminal, else lines. Both go to stderr."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False, markup=False)
@@ -230,7 +239,7 @@ class Screen:
             TextColumn("{task.fields[facts]}", markup=False),
             console=self._console,
         )
-        self._bar.add_task(_plain(name), total=None, facts="starting")
+        self._bar.add_task(printable(name), total=None, facts="starting")
         self._refused, self._said, self._steps = None, set(), {}
         return self
 
@@ -247,7 +256,7 @@ class Screen:
         self._bar.stop()
 
     def say(self, line: str) -> None:
-        self._console.print(_plain(line), soft_wrap=True)
+        self._console.print(printable(line), soft_wrap=True)
 
     def _say_once(self, fact: str, line: str) -> None:
         if fact not in self._said:
@@ -263,9 +272,9 @@ class Screen:
             self._say_once(now.problem, f"{now.state}: {now.problem}")
         if now.position is not None and not self._console.is_terminal:
             # No bar is drawn here, and the wait may be long.
-            place = f"place {now.position} in the line"
-            self._say_once(place, f"waiting: {place}")
-        # An empty file is all there from the beginning.
+            position = f"position {now.position} in the queue"
+            self._say_once(position, f"waiting: {position}")
+        # An empty file is complete from the beginning.
         total, safe = now.bytes_total or 1, now.bytes_safe if now.bytes_total else 1
         self._bar.update(
             self._bar.task_ids[0], total=total, completed=safe, facts=render_facts(now)
@@ -287,7 +296,7 @@ def render_refusal(now: Progress) -> str:
 
 
 def render_facts(now: Progress) -> str:
-    """What stands behind the bar."""
+    """The text after the bar."""
     facts = [f"{size(now.bytes_safe)} of {size(now.bytes_total)} safe"]
     if now.state == "sending":
         if now.speed:
@@ -298,14 +307,14 @@ def render_facts(now: Progress) -> str:
         return ", ".join(facts)
     facts.append(now.state)
     if now.position is not None:
-        facts.append(f"place {now.position} in the line")
+        facts.append(f"position {now.position} in the queue")
     if now.retry_after and now.retry_after >= 1:
         facts.append(f"next try in {now.retry_after:.0f} s")
     return ", ".join(facts)
 
 
 def render_assessment(assessed: Assessment) -> str:
-    """The report as text; while there is none, how far it is."""
+    """The report as text; without one, the state of the assessment."""
     if assessed.report is not None:
         from wherry.assessment.text import render_report_text  # noqa: PLC0415
 
@@ -322,7 +331,7 @@ def _print_outcome(
     error: dict[str, Any] | None,
     as_json: bool,
 ) -> None:
-    """What became of a file, on stdout: a complete upload, also where waiting for more failed."""
+    """Print one file's outcome to stdout; also a complete upload whose assessment failed."""
     if as_json:
         facts: dict[str, Any] = {"file": str(file), "ok": error is None}
         facts |= asdict(result) if result else {}
@@ -337,20 +346,20 @@ def _print_outcome(
             line += f", assessment {result.assessment_id}"
         if result.deleted_at is not None:
             line += f"; deleted or moved away on {result.deleted_at}, --again sends it again"
-        typer.echo(_plain(line))
+        typer.echo(printable(line))
     if assessed is not None:
         typer.echo(render_assessment(assessed))
 
 
-def _plain(line: str) -> str:
-    """File names and servers' sentences may hold anything, and a terminal obeys some of it."""
+def printable(line: str) -> str:
+    """Replace what a terminal would obey: file names and servers' texts may hold anything."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
 
 
 def _sentence(file: Path, error: Exception) -> str:
-    """Python writes the number of a system's error and the name once more; people need neither."""
-    told = sentence_of(error)
-    return told if told.startswith(f"{file}: ") else f"{file}: {told}"
+    """The error's text after the file's name, which is not repeated."""
+    text = sentence_of(error)
+    return text if text.startswith(f"{file}: ") else f"{file}: {text}"
 
 
 def _facts(error: Exception) -> dict[str, Any]:

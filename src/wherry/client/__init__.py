@@ -1,4 +1,4 @@
-"""Wherry's Python client: uploads that get through, whatever stands in the way.
+"""Wherry's Python client: uploads large files in small requests.
 
 from wherry.client import Client
 result = Client("https://example.org/api").upload("talk.mp4")

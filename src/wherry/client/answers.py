@@ -1,7 +1,7 @@
-"""What the server's answers mean: pure functions from an HTTP answer to a value or an error.
+"""Parses the server's answers: pure functions from an HTTP answer to a value or an error.
 
-Rule 1: an answer that is not Wherry's (a proxy's page, a login form, a wrong
-address) is an error of its own, never a value with holes.
+Rule 1: an answer that is not from Wherry (a proxy's page, a login form, a wrong address) is an
+error of its own, never a value with missing parts.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Answer:
 class UploadStatus:
     """An upload as the server sees it. Sizes in bytes, `retry_after` in seconds.
 
-    `position`: the place in the waiting line, where it has one. `min_chunk` and
+    `position`: where it stands in the queue, if it waits; 1 is next. `min_chunk` and
     `concurrency` come from `init` alone.
     """
 
@@ -69,12 +69,12 @@ class UploadStatus:
 
     @property
     def is_waiting(self) -> bool:
-        """In the waiting line, whatever its state is."""
+        """Whether the upload is in the queue, whatever its state is."""
         return self.state == "waiting" or (self.state == "receiving" and self.position is not None)
 
     @property
-    def is_brought(self) -> bool:
-        """All of it has come, whoever brought it: `init` would begin a second one."""
+    def has_arrived(self) -> bool:
+        """Whether the whole file has arrived. `init` would begin a second upload then."""
         return self.state in ("completing", "complete")
 
     def check_not_gone(self) -> None:
@@ -92,7 +92,7 @@ class UploadStatus:
 class Assessment:
     """`state`: queued, running, done (there is a `report`) or failed (there is a `problem`).
 
-    `worker_problem`: why nobody can do it at the moment, while it is not finished.
+    `worker_problem`: why no worker can do it at the moment, while it is not finished.
     """
 
     assessment_id: str
@@ -148,7 +148,7 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
 
 
 def parse_missing(answer: Answer) -> tuple[Range, ...]:
-    """What the server still misses, from its answer to a chunk: its first hundred gaps.
+    """The first hundred gaps that the server still has, from its answer to a chunk.
 
     Raises `UnexpectedAnswer`.
     """
@@ -192,7 +192,7 @@ _TYPES: Mapping[int, type[ClientError]] = {
     507: NoSpace,
 }
 
-#: The type of an error, by Wherry's own word for it.
+#: The type of an error, by Wherry's error code.
 _CODES: Mapping[str, type[ClientError]] = {
     "upload-not-found": UploadGone,
     "upload-gone": UploadGone,
@@ -203,26 +203,28 @@ _CODES: Mapping[str, type[ClientError]] = {
     "bytes-missing": BytesMissing,
 }
 
-#: What may succeed later, where no problem document says so; 52x are Cloudflare's.
+#: Statuses that may succeed later, without a problem document; 52x are Cloudflare's.
 _RETRYABLE = {408, 425, 429, 500, 502, 503, 504, *range(520, 530)}
 
-#: Said by a proxy, with a time to come back, these mean: there will be room later.
+#: From a proxy, with a Retry-After, these mean that there will be room later.
 _FULL = (429, 503)
 
 
 def parse_error(answer: Answer) -> ClientError:
-    """The error that `answer`, with a status of 300 or more, stands for."""
+    """The error for `answer`, whose status is 300 or more."""
     facts = _problem(answer)
     status = answer.status
     if facts is None:
         return _foreign_error(answer)
-    code = _said(facts, "code")
+    code = _text_or_empty(facts, "code")
     said = facts.get("retryable")
     retryable = said if isinstance(said, bool) else status in _RETRYABLE
     retry_after = _retry_after(answer, facts)
     return _type_of(status, code, retryable, retry_after)(
-        _said(facts, "detail") or _said(facts, "title") or f"HTTP status {status}.",
-        _said(facts, "hint"),
+        _text_or_empty(facts, "detail")
+        or _text_or_empty(facts, "title")
+        or f"HTTP status {status}.",
+        _text_or_empty(facts, "hint"),
         code,
         status,
         retryable,
@@ -249,7 +251,7 @@ def _foreign_error(answer: Answer) -> ClientError:
         return UnexpectedAnswer(
             f"The server redirects to {where}.", "Use that address.", "unexpected-answer", status
         )
-    # IIS refuses by size with 404 and this number in its page.
+    # IIS refuses a body for its size with 404 and this number in its page.
     if status == 413 or (status == 404 and re.search(rb"\b404\.13\b", answer.body)):
         return TooLarge(
             "The request is too large for a proxy in front of the server.",
@@ -258,17 +260,17 @@ def _foreign_error(answer: Answer) -> ClientError:
         )
     retryable, retry_after = status in _RETRYABLE, _retry_after(answer, {})
     kind = _type_of(status, "", retryable, retry_after)
-    detail = f"The answer is HTTP status {status}, and it is not Wherry's."
+    detail = f"The answer is HTTP status {status}, and it is not from Wherry."
     hint = "It comes from a proxy in front of the server, or from the application itself."
     if status == 401:
-        hint = "The application, or a proxy in front of it, wants another login."
+        hint = "The application, or a proxy in front of it, asks for another login."
     elif status == 403:
         detail = "The application, or a proxy in front of it, refuses the request (403)."
-        hint = "Another login does not help, unless it is one that may do this."
+        hint = "Use a login that is allowed to upload."
     elif status in (404, 405):
         hint = "Check the address: it ends where /chunked-upload begins, most often in /api."
-    said = _hosts_detail(answer)
-    if said and _is_sayable(said):
+    said = _detail_of_host(answer)
+    if said and _may_be_quoted(said):
         detail = f"{detail} It says: {said}" + ("" if said[-1] in ".!?" else ".")
     return kind(
         detail,
@@ -280,15 +282,15 @@ def _foreign_error(answer: Answer) -> ClientError:
     )
 
 
-def _hosts_detail(answer: Answer) -> str | None:
-    """What an application says of its own refusal, as FastAPI does: `{"detail": "..."}`."""
+def _detail_of_host(answer: Answer) -> str | None:
+    """The reason that an application gives, in FastAPI's form: `{"detail": "..."}`."""
     found = _json(answer)
     said = found.get("detail") if isinstance(found, dict) else None
     return said if isinstance(said, str) and said else None
 
 
-def _is_sayable(words: str) -> bool:
-    """Whether somebody else's words may stand in an error's text: short, and not about size."""
+def _may_be_quoted(words: str) -> bool:
+    """Whether a foreign text may be quoted in an error: it is short, and not about size."""
     return len(words) <= 200 and "413" not in words and "too large" not in words.lower()
 
 
@@ -307,7 +309,7 @@ def parse_retry_after(value: str, at: float) -> float | None:
 
 
 def _retry_after(answer: Answer, facts: Mapping[str, Any]) -> float | None:
-    """The body's own word comes before the header, which proxies change and browsers hide."""
+    """The body's `retry_after` comes before the header, which proxies change and browsers hide."""
     said = facts.get("retry_after")
     if isinstance(said, int | float) and not isinstance(said, bool) and 0 <= said < math.inf:
         return float(said)
@@ -316,14 +318,14 @@ def _retry_after(answer: Answer, facts: Mapping[str, Any]) -> float | None:
 
 
 def _problem(answer: Answer) -> Mapping[str, Any] | None:
-    """The problem document (RFC 9457), or None if this is somebody else's page."""
+    """The problem document (RFC 9457); None if the answer is something else."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     facts = _json(answer) if kind == "application/problem+json" else None
     return facts if isinstance(facts, dict) else None
 
 
 def _json(answer: Answer) -> Any:
-    """None where it is no JSON."""
+    """The parsed body; None if it is not JSON."""
     try:
         return json.loads(answer.body.decode(errors="replace"), parse_constant=_no_number)
     except (ValueError, RecursionError):
@@ -344,7 +346,7 @@ def _parse_object(answer: Answer) -> Mapping[str, Any]:
 def _unexpected(answer: Answer) -> UnexpectedAnswer:
     kind = answer.headers.get("content-type", "no type")
     return UnexpectedAnswer(
-        f"The answer (status {answer.status}, {kind}) is not one of Wherry's.",
+        f"The answer (status {answer.status}, {kind}) is not from Wherry.",
         "Check the address: it ends where /chunked-upload begins.",
         "unexpected-answer",
         answer.status,
@@ -352,7 +354,7 @@ def _unexpected(answer: Answer) -> UnexpectedAnswer:
     )
 
 
-def _said(facts: Mapping[str, Any], name: str) -> str:
+def _text_or_empty(facts: Mapping[str, Any], name: str) -> str:
     value = facts.get(name)
     return value if isinstance(value, str) else ""
 

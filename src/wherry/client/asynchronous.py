@@ -15,7 +15,7 @@ from wherry import __version__
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.errors import WorkerFails
 from wherry.client.plan import ChunkSize
-from wherry.client.progress import OnProgress, Result, Teller
+from wherry.client.progress import OnProgress, ProgressReporter, Result
 from wherry.client.proxies import proxy_for
 from wherry.client.retrying import Retrying
 from wherry.client.run import Options, Run
@@ -25,30 +25,29 @@ from wherry.core.limits import MiB
 
 File = str | os.PathLike[str] | BinaryIO
 
-#: Seconds in which a connection must come about.
+#: How long connecting may take, in seconds.
 CONNECT_TIMEOUT = 10.0
-#: Servers close idle connections after 5 s and more; ours are closed before (seconds).
+#: Servers close idle connections after 5 s or more. The client closes them earlier (seconds).
 KEEP_ALIVE = 3.0
-#: Seconds between two looks at an assessment.
-LOOK_EVERY = 0.5
+#: Seconds between two requests for an assessment.
+POLL_INTERVAL = 0.5
 
 
 class AsyncClient:
     """Uploads to the server at `base_url`, the address before `/chunked-upload`.
 
-    `headers`: fields sent with every request, or a function that gives them, plain or
-    async; it is called again after a 401 or 403. `key` is sent as `Authorization: Bearer`.
-    `chunk_size` (bytes) and `concurrency`: at most this; None: what the server offers.
-    `idle_timeout`: seconds without a byte or an answer after which a request is given up;
-    `patience`: seconds without progress after which an upload is. What is learned of
-    the largest request that passes is kept for all uploads of one client, and may be
-    handed to another one as `size`.
+    `headers`: fields sent with every request, or a plain or async function that returns them; it
+    is called again after a 401 or 403. `key` is sent as `Authorization: Bearer`. `chunk_size`
+    (bytes) and `concurrency`: at most this; None: what the server offers. `idle_timeout`: a
+    request is given up after this many seconds without a byte or an answer; `patience`: an upload
+    is given up after this many seconds without progress. One client keeps what it learns of the
+    largest request that gets through for all of its uploads; `size` passes it on to another one.
 
-    Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), but for an
-    address of this machine.
+    Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), except for
+    addresses of this machine.
 
-    Raises `ValueError` for an address that is not http or https, for one that holds
-    credentials beside a `key`, and for a proxy that cannot be used.
+    Raises `ValueError` for an address that is not http or https, for an address with credentials
+    together with a `key`, and for a proxy that cannot be used.
     """
 
     def __init__(
@@ -68,8 +67,8 @@ class AsyncClient:
         address = httpx2.URL(self._base)
         if address.userinfo and key:
             raise ValueError(
-                "the address holds a user name or password, which would be sent in place of the "
-                "key; leave one of them out"
+                "the address contains a user name or password, which would be sent in place of "
+                "the key; leave one of them out"
             )
         self._via = None if transport else proxy_for(address)
         self._login = Login(headers, key)
@@ -95,7 +94,7 @@ class AsyncClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections. Unfinished uploads stay on the server, to go on with."""
+        """Close the connections. Unfinished uploads stay on the server and can go on later."""
         await self._http.aclose()
 
     async def upload(
@@ -108,22 +107,22 @@ class AsyncClient:
         smart: bool = True,
         again: bool = True,
     ) -> Result:
-        """Send a file; an upload of the same file that was broken off goes on.
+        """Send a file. An interrupted upload of the same file goes on.
 
-        `smart`: what is small enough goes as one ordinary request, and in chunks only if
-        that is refused for its size; such a request carries no metadata, so with metadata
-        it is chunks at once. `again` False: a file of which there is a complete upload of the
-        same caller is not sent, and the result says `was_there`. Cancelling leaves the upload
-        to go on with.
+        `smart`: a small file goes as one ordinary request, and in chunks only if that request is
+        refused for its size. An ordinary request carries no metadata, so a file with metadata
+        goes in chunks at once. `again` False: if the same caller has a complete upload of this
+        file, it is not sent again, and the result says `was_there`. After a cancellation the
+        upload can go on later.
 
         Raises `ClientError`; `OSError` for a file that cannot be read, `TypeError` or
         `ValueError` for a file object that is not binary or cannot seek.
         """
         source = await to_thread.run_sync(Source, file, filename)
         try:
-            teller = Teller(source.size, on_progress)
+            reporter = ProgressReporter(source.size, on_progress)
             run = Run(
-                self._wire(), source, self._size, teller, options=self._options, metadata=metadata
+                self._wire(), source, self._size, reporter, options=self._options, metadata=metadata
             )
             result = None if again else await run.from_before()
             if result is not None:
@@ -139,24 +138,24 @@ class AsyncClient:
         return await self._wire().status(upload_id)
 
     async def cancel(self, upload_id: str) -> None:
-        """Give an upload up: its bytes are deleted on return. Raises `ClientError`."""
+        """Cancel an upload. On return its bytes are deleted. Raises `ClientError`."""
         await self._wire().cancel(upload_id)
 
     async def assessment(self, assessment_id: str) -> Assessment:
-        """The assessment as it stands.
+        """The assessment in its current state.
 
-        Raises `ClientError`; `NotAssessed` where the application processes uploads itself.
+        Raises `ClientError`; `NotAssessed` if the application processes uploads itself.
         """
         return await self._wire().assessment(assessment_id)
 
     async def wait_for_assessment(
         self, assessment_id: str, on_change: Callable[[Assessment], None] | None = None
     ) -> Assessment:
-        """The assessment when it is done or failed; `on_change` hears of each step.
+        """Wait until the assessment is done or failed. `on_change` is called at each change.
 
         Waits as long as it takes; the server may be away for `patience` seconds.
-        Raises `ClientError`; `NotAssessed` where the application processes uploads itself,
-        `WorkerFails` as soon as the server says that it has no worker that works.
+        Raises `ClientError`; `NotAssessed` if the application processes uploads itself,
+        `WorkerFails` as soon as the server reports that it has no working worker.
         """
         retrying = Retrying(self._options.patience, lambda error, pause: None)
         wire, before = self._wire(), None
@@ -173,14 +172,14 @@ class AsyncClient:
                     f"ask again for the assessment {assessment.assessment_id}.",
                 )
             before = assessment
-            await anyio.sleep(LOOK_EVERY)
+            await anyio.sleep(POLL_INTERVAL)
 
     def _wire(self) -> Wire:
         return Wire(self._http, self._base, self._login, str(self._via) if self._via else None)
 
 
 def parse_base_url(text: str) -> str:
-    """Without a slash at the end. Raises `ValueError`."""
+    """The address without a slash at its end. Raises `ValueError`."""
     try:
         url = httpx2.URL(text)
     except httpx2.InvalidURL as error:

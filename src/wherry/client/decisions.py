@@ -1,7 +1,6 @@
-"""What an error means for what is done next: one pure function, the twin of decisions.ts.
+"""What to do after an error: pure functions, the twin of decisions.ts.
 
-Rule 1: `tests/vectors` says for every answer what follows from it, and both clients
-are held to that.
+Rule 1: `tests/vectors` names the decision for every answer, and the tests of both clients compare.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from wherry.client.errors import (
     UploadGone,
 )
 
-#: Where in an upload the error came; `upload` is the whole file in one request.
+#: Which request failed; `upload` is the whole file in one request.
 Verb = Literal["init", "status", "chunk", "complete", "upload"]
 
 
 class Next(Enum):
     STOP = "stop"
-    """The error is the caller's."""
+    """Raise the error."""
     RETRY = "retry"
-    """The same again after a pause, while there is patience."""
+    """Send the same again after a pause, until the timeout."""
     WAIT = "wait"
-    """The same again after a pause, however long it takes."""
+    """Send the same again after a pause, however long it takes."""
     LOOK = "look"
-    """It did not come from Wherry: ask for the upload's status before anything more is sent."""
+    """Wherry did not answer: ask for the upload's status before anything more is sent."""
     LINE = "line"
-    """It is not this upload's turn: ask for its status until it is."""
+    """The upload is in the queue: ask for its status until it is admitted."""
     SMALLER = "smaller"
-    """The same bytes in smaller requests."""
+    """Send the same bytes in smaller requests."""
     COMPLETE = "complete"
     """Every byte is there: ask for completion."""
     MISSING = "missing"
@@ -56,7 +55,7 @@ def wants_fresh_headers(error: ClientError) -> bool:
 
 
 def what_next(error: ClientError, verb: Verb) -> Next:
-    """What is to be done after `error` has come instead of the answer to `verb`."""
+    """What to do after the request `verb` ended with `error`."""
     too_large = isinstance(error, TooLarge) and error.facts.get("scope") != "file"
     if too_large and verb in ("chunk", "upload"):
         return Next.SMALLER
@@ -66,26 +65,26 @@ def what_next(error: ClientError, verb: Verb) -> Next:
         return Next.COMPLETE
     if isinstance(error, BytesMissing) and verb == "complete":
         return Next.MISSING
-    # It was left alone for too long. If it was cancelled or refused, that is meant.
+    # The upload was idle for too long. One that was cancelled or refused is not begun again.
     if isinstance(error, UploadGone) and error.facts.get("state") == "expired":
         return Next.ANEW
     if not error.retryable:
         return Next.STOP
     if verb == "chunk" and error.code == "waiting":
         return Next.LINE
-    if verb == "chunk" and _is_nobodys(error):
+    if verb == "chunk" and _is_not_from_wherry(error):
         return Next.LOOK
     return Next.WAIT if isinstance(error, NoRoom | Busy) else Next.RETRY
 
 
 def _after_one_request(error: ClientError) -> Next:
     if isinstance(error, NoRoom):
-        return Next.SMALLER  # Nothing was kept, and what sends chunks knows how to wait.
-    # Every byte is kept; only the hand-over is to be asked for again.
+        return Next.SMALLER  # Nothing was kept. Sending in chunks can wait.
+    # Every byte is kept, so only the handover is asked for again.
     is_kept = error.code == "hook-failed" and isinstance(error.facts.get("upload_id"), str)
     return Next.COMPLETE if is_kept else Next.STOP
 
 
-def _is_nobodys(error: ClientError) -> bool:
-    """Its bytes may have arrived, and a proxy's error may hide what Wherry said."""
+def _is_not_from_wherry(error: ClientError) -> bool:
+    """The bytes may have arrived, and a proxy's error may hide Wherry's own answer."""
     return not error.code or isinstance(error, ConnectionLost | TimedOut | UnexpectedAnswer)

@@ -1,8 +1,7 @@
-"""Everything an upload can fail with, as the client's caller sees it.
+"""The errors that the client raises.
 
-Rule 1: the type says what to do, the fields say why: `status`, `code`, `hint`
-and `facts` are the server's own words where it spoke, and made here where it
-did not.
+Rule 1: the type says what to do, the fields say why. `status`, `code`, `hint` and `facts` come from
+the server's answer, or are made here if there was none.
 
 Rule 2: only a refusal for size has "413" or "too large" in its text.
 """
@@ -16,9 +15,9 @@ from typing import Any
 
 @dataclass(eq=False)
 class ClientError(Exception):
-    """The root. `retryable`: the same request may succeed later.
+    """The base of all errors. `retryable`: the same request may succeed later.
 
-    `status` is the HTTP status, None where there was no answer; `retry_after` is in
+    `status` is the HTTP status, None without an answer; `retry_after` is in
     seconds; `facts` are the further fields of the problem document.
     """
 
@@ -42,25 +41,25 @@ class NotConnected(ClientError):
 
 
 class ConnectionLost(ClientError):
-    """The connection broke before the answer; what was sent may have arrived or not."""
+    """The connection broke before the answer. The bytes sent may have arrived or not."""
 
 
 class TimedOut(ClientError):
-    """Nothing moved on the connection for the idle timeout."""
+    """No byte moved on the connection for the idle timeout."""
 
 
 class AnswerLost(ClientError):
-    """All bytes of an upload in one request are out, and its answer was lost.
+    """All bytes of an upload in one request were sent, and the answer was lost.
 
-    The upload may be complete. It is not sent again by itself: that could make two.
+    The upload may be complete. It is not sent again automatically: that could make two.
     """
 
 
 class GaveUp(ClientError):
-    """There was no progress for the whole of `patience`; `__cause__` is the last error."""
+    """There was no progress for `patience` seconds. `__cause__` is the last error."""
 
 
-# The server, or a proxy in front of it, said no.
+# The server, or a proxy in front of it, refused.
 
 
 class Unauthorized(ClientError):
@@ -68,15 +67,15 @@ class Unauthorized(ClientError):
 
 
 class Refused(ClientError):
-    """Any other 4xx: the request, its content or its type is not wanted."""
+    """Any other 4xx: the request, its content or its type is not accepted."""
 
 
 class ServerFailed(ClientError):
-    """5xx: the server, or a proxy that did not reach it."""
+    """5xx: the server failed, or a proxy did not reach it."""
 
 
 class NotFound(Refused):
-    """There is nothing at this address, or it belongs to somebody else."""
+    """There is nothing at this address, or it belongs to another user."""
 
 
 class NotAssessed(NotFound):
@@ -84,7 +83,7 @@ class NotAssessed(NotFound):
 
 
 class WorkerFails(ClientError):
-    """The upload is complete and safe, but nobody assesses at the moment, and why."""
+    """The upload is complete and safe, but no worker can assess it; the text says why."""
 
 
 class UploadGone(ClientError):
@@ -96,26 +95,26 @@ class BytesMissing(Refused):
 
 
 class TooLarge(ClientError):
-    """The file is larger than the server takes, or the smallest chunk than a proxy does."""
+    """The server does not accept a file of this size, or a proxy not even the smallest chunk."""
 
 
 class NoSpace(ClientError):
-    """507: the file can never fit into the space that the server has."""
+    """507: the file can never fit into the server's space."""
 
 
 class NoRoom(ClientError):
-    """The server is full at the moment; whoever waits gets in. It is waited for, not raised."""
+    """The server is full at the moment. The client waits, and does not raise this."""
 
 
 class Busy(ServerFailed):
-    """Somebody else is completing the upload at the moment."""
+    """Another request is completing the upload at the moment."""
 
 
 class UnexpectedAnswer(ClientError):
-    """The answer is not one of Wherry's: most often the address is wrong."""
+    """The answer is not from Wherry. Most often the address is wrong."""
 
 
-# On this side.
+# Errors of this side.
 
 
 class FileChanged(ClientError):

@@ -3,12 +3,12 @@
 Rule 1: no clock, no randomness, no I/O. Times come in as seconds on any steady
 clock, jitter as a number from 0 to 1.
 
-Rule 2: a size that never passed on this origin flies alone, so a limit on the
-way costs one refusal a halving, never one for each request in flight. So does
-what is sent after a failure, until something gets through again.
+Rule 2: a chunk of a size that never got through at this origin is sent alone. A limit on the way
+then costs one refusal for each halving, not one for each request in flight. After a failure, chunks
+are sent alone too, until one gets through.
 
-Rule 3: chunks begin and end on multiples of `floor` (or at the file's end), so
-that cutting one again never leaves a rest below the server's minimum.
+Rule 3: chunks begin and end on multiples of `floor` (or at the file's end). Cutting one again
+then never leaves a remainder below the server's minimum.
 
 Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
 """
@@ -25,31 +25,31 @@ from wherry.core.ranges import Range
 
 #: No chunk is cut smaller (bytes).
 FLOOR = 64 * KiB
-#: A request that took longer than this many seconds is near some proxy's timer: send less.
+#: A request that took longer than this many seconds is close to a proxy's timeout: send less.
 SLOW = 10.0
-#: One that failed after this many seconds may have met such a timer.
+#: A request that failed after this many seconds may have run into such a timeout.
 TIMER = 20.0
 #: Back-off: the first pause is at most `BACKOFF` seconds, each further one twice as long.
 BACKOFF, LONGEST_BACKOFF = 0.1, 30.0
-#: Seconds between two questions to a server that is full or at work, where it does not say.
-#: A place that comes up in the waiting line is kept for a minute, so none waits longer.
-POLL, LONGEST_WAIT = 1.0, 30.0
-#: Who comes back so many seconds after the end of a pause begins to count failures anew.
+#: Seconds between two requests to a server that is full or busy, if it does not name a time.
+#: An admitted upload keeps its slot for a minute, so no pause is longer than `LONGEST_WAIT`.
+POLL_INTERVAL, LONGEST_WAIT = 1.0, 30.0
+#: A request that starts this many seconds after the end of a pause counts failures from zero.
 ASLEEP = 60.0
-#: So many gaps the server lists in its answer to a chunk.
+#: How many gaps the server lists in its answer to a chunk, at most.
 LISTED = 100
 
 
 def pause_of(retry_after: float | None) -> float:
-    """Seconds to wait for room or for an end, whatever the answer says."""
-    return min(retry_after or POLL, LONGEST_WAIT)
+    """Seconds to wait for room or for an end, whatever time the answer names."""
+    return min(retry_after or POLL_INTERVAL, LONGEST_WAIT)
 
 
 class ChunkSize:
-    """How large a chunk may be on the way to one origin; learned while sending (bytes).
+    """How large a chunk may be on the way to one origin, in bytes; learned while sending.
 
-    `limit` only falls: something refused the double of it. `pace` follows the
-    speed. `passed` is the largest that ever got through.
+    `limit` only falls: twice that size was refused. `pace` follows the speed. `passed` is the
+    largest size that ever got through.
     """
 
     def __init__(self, preferred: int = 5 * MiB, floor: int = FLOOR) -> None:
@@ -60,7 +60,7 @@ class ChunkSize:
         self.passed = 0
 
     def offered(self, preferred: int, floor: int) -> None:
-        """What the server said; what was learned on the way stays."""
+        """Take the server's sizes; what was learned on the way stays."""
         self.preferred, self.floor = preferred, floor
 
     @property
@@ -79,9 +79,9 @@ class ChunkSize:
             self.pace *= 2
 
     def note_refused(self, size: int) -> bool:
-        """A 413. False when `size` cannot be halved any more."""
+        """A 413. False if `size` cannot be halved any more."""
         if self.is_proven(size):
-            self.passed = 0  # The way has changed: what was known of it no longer holds.
+            self.passed = 0  # The way has changed, so what was learned does not hold.
         self._halve(size)
         return size > self.floor
 
@@ -90,8 +90,9 @@ class ChunkSize:
             self.pace = self._on_grid(size // 2)
 
     def note_suspected(self, size: int) -> bool:
-        """What failed though the server is there: of a size that never passed, it was
-        refused: True.
+        """A chunk failed although the server is there. True if that counts as a refusal for size.
+
+        It does if no chunk of this size ever got through.
         """
         refused = not self.is_proven(size) and size > self.floor
         if refused:
@@ -106,37 +107,37 @@ class ChunkSize:
         return max(size // self.floor, 1) * self.floor
 
 
-class Patience:
-    """When to try again, and when to stop trying. Progress forgets all failures."""
+class Backoff:
+    """When to try again, and when to give up. Progress resets the count of failures."""
 
-    def __init__(self, budget: float) -> None:
-        self.budget = budget  #: Seconds without progress, counted from the first failure.
+    def __init__(self, timeout: float) -> None:
+        self.timeout = timeout  #: Seconds without progress, counted from the first failure.
         self.until = 0.0  #: Nothing is sent before this time.
-        self.in_trouble = False  #: Nothing got through since the last error.
+        self.in_trouble = False  #: No request got through since the last error.
         self.failures = 0  #: Without progress since.
         self._failing_since = 0.0
         self._failed_at = 0.0
 
     def progressed(self, began: float) -> None:
-        """What `began` before the last failure says nothing of what is now."""
+        """A request got through. One that `began` before the last failure proves nothing."""
         if began >= self._failed_at:
             self.failures, self.in_trouble = 0, False
 
     def waits(self, error: ClientError, now: float) -> None:
-        """There will be room later: that is not a failure, however long it takes."""
+        """The server has no room yet. That is not a failure, however long it takes."""
         self.in_trouble = True
         self._failed_at = now
         self.until = max(self.until, now + pause_of(error.retry_after))
 
     def failed(self, error: ClientError, began: float, now: float, jitter: float) -> None:
-        """Set the next pause. Raises `GaveUp` when that would exceed the budget.
+        """Set the next pause. Raises `GaveUp` if it would exceed the timeout.
 
-        `began`: when the failed request was started. Those that were in flight
-        together fail together, and count once.
+        `began`: when the failed request was started. Requests that were in flight together
+        fail together, and count once.
         """
         if began > self.until + ASLEEP:
             self.failures = 0  # The computer was asleep meanwhile.
-        # Whoever lost a range to another client is not in trouble: the server is there.
+        # A range lost to another client is no trouble: the server is there.
         self.in_trouble = self.in_trouble or error.code != "superseded"
         if self.failures == 0:
             self._failing_since = now
@@ -146,7 +147,7 @@ class Patience:
         pause = jitter * min(LONGEST_BACKOFF, BACKOFF * 2.0 ** (self.failures - 1))
         said = min(error.retry_after or 0.0, LONGEST_WAIT)
         self.until = max(self.until, now + max(pause, said))
-        if self.until - self._failing_since > self.budget:
+        if self.until - self._failing_since > self.timeout:
             raise GaveUp(
                 f"No progress for {now - self._failing_since:.0f} s: {error.detail}",
                 "Every acknowledged byte is safe; the same upload can go on later.",
@@ -165,7 +166,7 @@ class Chunk:
 
 
 class Plan:
-    """The bytes of one upload on their way. `missing`: what is to be sent."""
+    """Which bytes of one upload are to send, in flight, or acknowledged. `missing`: to send."""
 
     def __init__(
         self,
@@ -173,11 +174,11 @@ class Plan:
         missing: Iterable[Range],
         size: ChunkSize,
         concurrency: int,
-        patience: Patience,
+        backoff: Backoff,
     ) -> None:
-        self.patience = patience
+        self.backoff = backoff
         self.size = size
-        self.must_look = False  #: The status is to be asked for before anything more is sent.
+        self.must_look = False  #: Ask for the status before anything more is sent.
         self._length = length
         self._concurrency = concurrency
         self._to_send = self._on_grid(missing)
@@ -185,7 +186,7 @@ class Plan:
         self._from_end = False
         self._turned_at = 0.0
         self._lasted = 0.0  # seconds that the last chunk took
-        # What may have been refused in disguise, and the failures until then.
+        # A chunk whose failure may hide a refusal for size, and the number of failures until then.
         self._suspected: tuple[Range, int] | None = None
 
     @property
@@ -203,17 +204,17 @@ class Plan:
 
     @property
     def to_send(self) -> tuple[Range, ...]:
-        """What nobody is sending at the moment."""
+        """What is not in flight."""
         return tuple(self._to_send)
 
     def next(self, now: float) -> Chunk | None:
-        """The chunk to send now; None while something in flight or a pause has to end first."""
-        if not self._to_send or self.must_look or now < self.patience.until:
+        """The chunk to send now. None while a request or a pause must end first."""
+        if not self._to_send or self.must_look or now < self.backoff.until:
             return None
-        # Whether the server is back, the smallest chunk finds out as well.
-        cut = self._cut(self.size.floor if self.patience.in_trouble else self.size.now)
+        # The smallest chunk is enough to find out whether the server is back.
+        cut = self._cut(self.size.floor if self.backoff.in_trouble else self.size.now)
         sizes = [len(cut), *(len(chunk.range) for chunk in self._flying)]
-        is_clear = not self.patience.in_trouble and all(map(self.size.is_proven, sizes))
+        is_clear = not self.backoff.in_trouble and all(map(self.size.is_proven, sizes))
         if len(self._flying) >= (self._concurrency if is_clear else 1):
             return None
         chunk = Chunk(cut, now)
@@ -226,37 +227,37 @@ class Plan:
         self._flying.remove(chunk)
         self._lasted = now - chunk.began
         self.size.note_passed(len(chunk.range), self._lasted)
-        self.patience.progressed(chunk.began)
+        self.backoff.progressed(chunk.began)
 
     def learned(self, missing: Sequence[Range]) -> None:
-        """The server's list of what it misses: another client may have brought some of it."""
+        """The server listed its gaps: another client may have sent some of the bytes."""
         unlisted = missing[-1].end if len(missing) >= LISTED else self._length
         rest = [Range(unlisted, self._length)] if unlisted < self._length else []
         self._to_send = overlap(self._to_send, self._on_grid([*missing, *rest]))
 
     def looked(self, received: Iterable[Range]) -> int | None:
-        """The status that was asked for says what is `received`.
+        """The status names the ranges that are `received`.
 
-        The size that was refused in disguise, if one was: the server was there all the time.
+        Returns the size that counts as refused, if a chunk failed while the server was there.
         """
         missing = gaps(received, self._length)
         suspected, self._suspected, self.must_look = self._suspected, None, False
         self._to_send = overlap(self._to_send, self._on_grid(missing))
-        if suspected is None or suspected[1] != self.patience.failures:
+        if suspected is None or suspected[1] != self.backoff.failures:
             return None
         lost = suspected[0]
         is_refused = bool(overlap([lost], missing)) and self.size.note_suspected(len(lost))
         return len(lost) if is_refused else None
 
     def took_back(self, chunk: Chunk) -> None:
-        """It was not sent: its range is cut anew, and nothing is concluded from it."""
+        """The chunk was not sent. Its range is cut again, and nothing is concluded."""
         self._flying.remove(chunk)
         self._to_send = merge([*self._to_send, chunk.range])
 
     def failed(self, chunk: Chunk, error: ClientError, now: float, jitter: float) -> bool:
-        """Take its range back, to be cut anew. True if it was refused for its size.
+        """Take its range back, to be cut again. True if it was refused for its size.
 
-        Raises what trying again cannot mend: `error` itself, or `GaveUp`.
+        Raises `error` if trying again cannot help, or `GaveUp`.
         """
         self.took_back(chunk)
         size, after = len(chunk.range), what_next(error, "chunk")
@@ -269,20 +270,20 @@ class Plan:
         if after in (Next.LOOK, Next.LINE):
             self.must_look = True
         if isinstance(error, NoRoom) or after is Next.WAIT:
-            self.patience.waits(error, now)
+            self.backoff.waits(error, now)
             return False
         if error.code == "superseded" and chunk.began >= self._turned_at:
-            # Another client sends the same file: each goes on from another end of what is left.
+            # Another client sends the same file. Go on from the other end of what is left.
             self._from_end = not self._from_end
             self._turned_at = now
-            # Where they meet, it gets the time to bring what it has begun.
+            # Where both meet, give it the time to finish the chunk that it has begun.
             pause = (1 + jitter) * self._lasted
-            self.patience.until = max(self.patience.until, now + pause)
+            self.backoff.until = max(self.backoff.until, now + pause)
         self.size.note_failed(size, now - chunk.began)
-        self.patience.failed(error, chunk.began, now, jitter)
+        self.backoff.failed(error, chunk.began, now, jitter)
         foreign = after is Next.LOOK and isinstance(error, ServerFailed)
         if foreign or isinstance(error, ConnectionLost):
-            self._suspected = (chunk.range, self.patience.failures)
+            self._suspected = (chunk.range, self.backoff.failures)
         return False
 
     def _cut(self, size: int) -> Range:
@@ -293,7 +294,7 @@ class Plan:
         return Range(max(last.start, -(-(last.end - size) // floor) * floor), last.end)
 
     def _on_grid(self, ranges: Iterable[Range]) -> list[Range]:
-        """Widened to multiples of the floor. The server skips what it already has."""
+        """The ranges, widened to multiples of the floor. The server skips bytes that it has."""
         floor = self.size.floor
         return merge(
             Range(r.start // floor * floor, min(-(-r.end // floor) * floor, self._length))

@@ -1,4 +1,4 @@
-"""How far an upload is, as its caller may show it."""
+"""The progress of an upload, as the caller may show it."""
 
 from __future__ import annotations
 
@@ -6,21 +6,20 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-#: Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`.
+#: Speed is measured over the last `WINDOW` seconds, and over at least `SHORTEST`.
 WINDOW, SHORTEST = 10.0, 0.2
-#: Progress is told at every change of state, and else at most so often (seconds).
-TELL_EVERY = 0.05
+#: Progress is reported at each change of state, else at most once in this time (seconds).
+REPORT_INTERVAL = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """One moment of an upload. Sizes in bytes, times in seconds.
 
-    `state`: starting, sending, waiting (for a place on the server), retrying,
-    completing, done. `bytes_safe` is acknowledged; `bytes_sent` is that plus what
-    is on its way. `refused_size` was refused by something on the way, and
-    `chunk_size` is what is tried now. `problem` says why it is retrying, where that is
-    not a refusal for size.
+    `state`: starting, sending, waiting (in the server's queue, at `position`), retrying,
+    completing, done. `bytes_safe` are acknowledged; `bytes_sent` includes the bytes in flight.
+    `refused_size`: a request of this size was refused; `chunk_size`: the size that is tried now.
+    `problem`: why it is retrying, unless the reason is a refusal for size.
     """
 
     state: str
@@ -40,10 +39,10 @@ class Progress:
 class Result:
     """A finished upload, and what it cost. Sizes in bytes, times in seconds.
 
-    `bytes_sent_twice`: sent, and of no use: refused, lost, or known already.
-    `complete_seconds`: from asking for completion to its answer. `was_there`: an earlier
-    upload of the same file was found complete, and nothing was sent; `deleted_at` says when
-    its file was deleted or moved away since (RFC 3339).
+    `bytes_sent_twice`: bytes that were sent in vain: refused, lost, or already received.
+    `complete_seconds`: from the request for completion to its answer. `was_there`: an earlier
+    upload of the same file was complete, so nothing was sent; `deleted_at` (RFC 3339) says when
+    its file was deleted or moved away.
     """
 
     upload_id: str
@@ -65,47 +64,47 @@ class Result:
 OnProgress = Callable[[Progress], None]
 
 
-class Teller:
-    """Counts what one upload sends, and tells its caller how far it is.
+class ProgressReporter:
+    """Counts the bytes that one upload sends, and calls `on_progress`.
 
     `now` is in seconds on any steady clock, everything else in bytes.
     """
 
     def __init__(self, total: int, on_progress: OnProgress | None) -> None:
-        self.sent = 0  #: In all, whatever became of it.
-        self.flying = 0  #: Sent, and not answered yet.
+        self.sent = 0  #: In all, useful or not.
+        self.flying = 0  #: Sent, without an answer yet.
         self.safe = 0
         self.refused = 0  #: Requests refused for their size.
         self._total = total
         self._on_progress = on_progress
         self._noted: deque[tuple[float, int]] = deque()
-        self._told: tuple[str, float] = ("", 0.0)
+        self._reported: tuple[str, float] = ("", 0.0)
         self._chunk_size: int | None = None
         self._refused_size: int | None = None
 
     def note_sent(self, size: int, now: float) -> None:
         self.sent += size
         self.flying += size
-        if not self._noted or now - self._noted[-1][0] >= TELL_EVERY:
+        if not self._noted or now - self._noted[-1][0] >= REPORT_INTERVAL:
             self._noted.append((now, self.sent))
         while self._noted[0][0] < now - WINDOW:
             self._noted.popleft()
-        self.tell("sending", now)
+        self.report("sending", now)
 
     def note_answered(self, flown: int, safe: int) -> None:
-        """`flown` bytes have their answer, whatever it is; `safe` are safe in all."""
+        """`flown` bytes got an answer, whatever it is; `safe` bytes are safe in all."""
         self.flying -= flown
         self.safe = safe
 
     def note_size(self, size: int) -> None:
-        """Chunks have this size from now on."""
+        """Chunks have this size now."""
         self._chunk_size = size
 
     def note_refused(self, size: int) -> None:
         self.refused += 1
         self._refused_size = size
 
-    def tell(
+    def report(
         self,
         state: str,
         now: float,
@@ -113,10 +112,10 @@ class Teller:
         position: int | None = None,
         problem: str | None = None,
     ) -> None:
-        before, at = self._told
-        if self._on_progress is None or (state == before and now - at < TELL_EVERY):
+        before, at = self._reported
+        if self._on_progress is None or (state == before and now - at < REPORT_INTERVAL):
             return
-        self._told = (state, now)
+        self._reported = (state, now)
         sent = min(self.safe + self.flying, self._total)
         speed = self._speed()
         self._on_progress(
@@ -136,7 +135,7 @@ class Teller:
         )
 
     def _speed(self) -> float | None:
-        """Bytes a second over the last seconds; None before there is anything to measure."""
+        """Bytes a second over the last seconds; None if there is too little to measure."""
         if not self._noted:
             return None
         (first, before), (last, after) = self._noted[0], self._noted[-1]

@@ -2,7 +2,7 @@
 
 Rule 1: an address of this machine never goes through a proxy of the environment.
 
-Rule 2: a proxy that cannot be used is told with the name of its variable.
+Rule 2: the error for a proxy that cannot be used names its variable.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import httpx2
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentProxy:
-    """`source`: the variable that names it, or the system's settings."""
+    """`source`: the variable that names the proxy, or the system's settings."""
 
     proxy: httpx2.Proxy
     source: str
@@ -27,7 +27,7 @@ class EnvironmentProxy:
 
 
 def proxy_for(url: httpx2.URL) -> EnvironmentProxy | None:
-    """None where a request goes there directly. Raises `ValueError` for one that cannot be used."""
+    """The proxy for `url`; None if there is none. Raises `ValueError` for an unusable one."""
     if is_this_machine(url.host):
         return None
     found = getproxies()

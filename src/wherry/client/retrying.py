@@ -1,4 +1,4 @@
-"""A small request, repeated until it is answered."""
+"""A small request, repeated until it gets an answer."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import anyio
 
 from wherry.client.decisions import Next, Verb, what_next
 from wherry.client.errors import Busy, ClientError, UnexpectedAnswer
-from wherry.client.plan import Patience
+from wherry.client.plan import Backoff
 
-#: Seconds of trying to reach a server that has not answered yet: the address may be wrong.
+#: How long to try a server that has never answered, in seconds: the address may be wrong.
 FIRST_ANSWER = 30.0
 
 T = TypeVar("T")
 
 
 class Retrying:
-    """`patience`: seconds without progress; `on_trouble` hears of each error and its pause."""
+    """`timeout`: seconds without progress. `on_trouble` is called with each error and its pause."""
 
-    def __init__(self, patience: float, on_trouble: Callable[[ClientError, float], None]) -> None:
-        self.patience = Patience(min(FIRST_ANSWER, patience))
-        self._budget = patience
+    def __init__(self, timeout: float, on_trouble: Callable[[ClientError, float], None]) -> None:
+        self.backoff = Backoff(min(FIRST_ANSWER, timeout))
+        self._timeout = timeout
         self._on_trouble = on_trouble
-        self._is_known = False  # whether it is Wherry that answers at this address
+        self._is_known = False  # whether Wherry has answered at this address
 
     @property
     def pause(self) -> float:
-        """Seconds until something may be sent."""
-        return max(self.patience.until - time.monotonic(), 0.0)
+        """Seconds until the next request may be sent."""
+        return max(self.backoff.until - time.monotonic(), 0.0)
 
     async def ask(
         self,
@@ -40,9 +40,9 @@ class Retrying:
         *args: Any,
         is_progress: bool = True,
     ) -> T:
-        """What `call(*args)` gives. Raises what repeating cannot mend.
+        """Returns the result of `call(*args)`. Raises errors that a further try cannot mend.
 
-        `is_progress`: that it gets through ends the trouble.
+        `is_progress`: an answer counts as progress, and ends the trouble.
         """
         while True:
             await anyio.sleep(self.pause)
@@ -55,20 +55,20 @@ class Retrying:
                 if wrong_address or after not in (Next.WAIT, Next.RETRY):
                     raise
                 if after is Next.WAIT:
-                    self.patience.waits(error, time.monotonic())
+                    self.backoff.waits(error, time.monotonic())
                 else:
-                    self.patience.failed(error, began, time.monotonic(), jitter())
-                # Somebody else is completing it: that takes its time, and is no trouble.
+                    self.backoff.failed(error, began, time.monotonic(), jitter())
+                # Another request is completing the upload. That takes its time, and is no trouble.
                 if not isinstance(error, Busy):
                     self._on_trouble(error, self.pause)
             else:
                 self._is_known = True
-                self.patience.budget = self._budget
+                self.backoff.timeout = self._timeout
                 if is_progress:
-                    self.patience.progressed(began)
+                    self.backoff.progressed(began)
                 return answer
 
 
 def jitter() -> float:
-    """A number from 0 to 1, to keep clients from coming back all at once."""
+    """A number from 0 to 1, so that clients do not all come back at once."""
     return random.random()  # noqa: S311  # spreads requests, guards no secret

@@ -1,13 +1,12 @@
 """The file that is being sent.
 
-Rule 1: everything here blocks and is called on a thread.
+Rule 1: everything here blocks, and is called on a thread.
 
-Rule 2: it is never held in memory whole, and may be read in any order and by
-several threads at once.
+Rule 2: the file is never in memory as a whole. Several threads may read it, in any order.
 
-Rule 3: the fingerprint finds the same upload again after a crash without any
-state on this side. It is made from name, size, time of change and samples of
-the content, so a changed file does not go on in another's upload.
+Rule 3: the fingerprint finds the upload again after a crash, without state on this side. It is made
+from name, size, time of change and samples of the content, so a file that changed begins a new
+upload.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from wherry.core.digests import crc64
 from wherry.core.limits import KiB
 from wherry.core.ranges import Part, Range
 
-#: Changes whenever the fingerprint is made in another way.
+#: Changes with the way in which the fingerprint is made.
 FINGERPRINT_VERSION = "w1"
 SAMPLES, SAMPLE_SIZE = 8, 64 * KiB
 
 
 class Source:
-    """A path, or a binary file object that can seek: sent whole, from its byte 0.
+    """A path, or a binary file object that can seek. It is sent whole, from byte 0.
 
     A file object's position is not kept. Raises `OSError`, or `TypeError` and
     `ValueError` for an object that is not binary or cannot seek.
@@ -63,12 +62,12 @@ class Source:
             self._file.close()
 
     def take(self, wanted: Range) -> tuple[bytes, Part]:
-        """The bytes, and the same as a part with its CRC-64/NVME."""
+        """The bytes, and their part with its CRC-64/NVME."""
         data = self.read(wanted)
         return data, Part(wanted.start, wanted.end, crc64(data))
 
     def read(self, wanted: Range) -> bytes:
-        """Raises `FileChanged` if the bytes are not there any more."""
+        """Raises `FileChanged` if the file has become shorter."""
         parts: list[bytes] = []
         at = wanted.start
         with self._lock:
@@ -94,12 +93,12 @@ class Source:
         return f"{FINGERPRINT_VERSION}-{found.hexdigest()}"
 
     def check_unchanged(self) -> None:
-        """Raises `FileChanged` if size or time of change are not those of the beginning."""
+        """Raises `FileChanged` if size or time of change differ from those at the start."""
         if self._stat() != (self.size, self._changed_at):
             raise _changed(self.name)
 
     def _stat(self) -> tuple[int, int | None]:
-        """The size, and the time of the last change in nanoseconds where there is one."""
+        """The size, and the time of the last change in nanoseconds, if there is one."""
         with self._lock:
             size = self._file.seek(0, io.SEEK_END)
         try:
@@ -114,7 +113,7 @@ def _readable(name: str) -> str:
 
 
 def _check_kind(file: BinaryIO) -> None:
-    """Raises `ValueError` for what has no length: devices, and files that are made when read."""
+    """Raises `ValueError` for devices, and for files without a length, as in /proc."""
     try:
         facts = os.fstat(file.fileno())
     except (OSError, AttributeError):
@@ -138,6 +137,6 @@ def _opened(file: str | os.PathLike[str] | BinaryIO) -> BinaryIO:
 def _changed(name: str) -> FileChanged:
     return FileChanged(
         f"{name} changed while it was being sent.",
-        "The upload was cancelled. Send the file again when nobody writes to it any more.",
+        "The upload was cancelled. Send the file again when no program writes to it any more.",
         "file-changed",
     )

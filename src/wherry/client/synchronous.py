@@ -1,9 +1,9 @@
 """The synchronous client: the asynchronous one, run in a thread of its own.
 
-Rule 1: it works inside a running event loop as well, which it then blocks.
+Rule 1: it also works inside a running event loop, and blocks it.
 
-Rule 2: Ctrl-C ends the upload's requests before it reaches the caller; what
-was acknowledged stays on the server, to go on with.
+Rule 2: Ctrl-C ends the upload's requests before it reaches the caller. Acknowledged bytes stay on
+the server, and the upload can go on later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Client:
     """`AsyncClient` without `await`: the same arguments, methods and errors.
 
     Each call opens its connections and closes them again, so there is nothing to close.
-    Callbacks are called on another thread than the caller's.
+    Callbacks run on another thread than the caller's.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""One request each of the chunked API, over httpx2: no retries, no decisions.
+"""The requests of the chunked API, over httpx2: no retries, no decisions.
 
-Rule 1: whatever goes wrong is a `ClientError`; httpx2's own errors end here.
+Rule 1: every failure is a `ClientError`; httpx2's own errors do not leave this module.
 
 Rule 2: after a 401 or 403 the function `headers` is called again and the request is sent
 again, once. What was acknowledged before stays valid.
@@ -41,17 +41,17 @@ from wherry.client.errors import (
 from wherry.core.digests import Digest
 from wherry.core.ranges import Range
 
-#: Header fields, or a function that gives them, plain (called on a thread) or async.
+#: Header fields, or a function that returns them: plain (called on a thread) or async.
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 
-#: A body goes out in pieces of this many bytes; the idle timeout is for each of them.
+#: A body is sent in pieces of this many bytes; the idle timeout applies to each of them.
 PIECE = 64 * 1024
 
 Sent = Callable[[int], None]
 
 
 class Login:
-    """The headers of every request; shared by all requests of a client."""
+    """The headers that all requests of a client share."""
 
     def __init__(self, headers: Headers | None, key: str | None) -> None:
         self._headers = headers
@@ -67,7 +67,10 @@ class Login:
             return self._known
 
     async def refresh(self, version: int) -> bool:
-        """Ask anew unless somebody has since `version`. False if there is nobody to ask."""
+        """Call `headers` again, unless another request has since `version`.
+
+        Returns False if the headers are fixed.
+        """
         if not callable(self._headers):
             return False
         async with self._lock:
@@ -86,7 +89,7 @@ class Login:
 class Wire:
     """The requests of one upload. `base` is the address before `/chunked-upload`.
 
-    `via`: the proxy that they go through, for messages.
+    `via`: the proxy in between, for messages.
     """
 
     def __init__(
@@ -106,7 +109,7 @@ class Wire:
     async def chunk(
         self, upload_id: str, offset: int, data: bytes, digest: Digest, sent: Sent
     ) -> tuple[Range, ...]:
-        """What the server still misses."""
+        """Returns the ranges that the server still misses."""
         query = httpx2.QueryParams(upload_id=upload_id, offset=offset)
         headers = {
             "content-type": "application/octet-stream",
@@ -155,7 +158,7 @@ class Wire:
         except NotFound as error:
             if error.code:
                 raise
-            raise _not_assessed(error) from error  # this route is not Wherry's there
+            raise _not_assessed(error) from error  # Wherry has no such route here
 
     async def _json(self, method: str, path: str, value: Mapping[str, Any]) -> Answer:
         body = json.dumps(value).encode()
@@ -173,8 +176,8 @@ class Wire:
             login = await self._login.headers()
             version = self._login.version
             fields = {**login, **(headers or {})}
-            # A proxy that refuses before it has read a body closes the connection that it
-            # promised to keep: the next one that breaks says nothing of the way.
+            # A proxy that refuses before it has read the body closes the connection, although
+            # it promised to keep it. A failure of the next request proves nothing then.
             again = self._was_refused and path != "/chunked-upload/upload"
             self._was_refused = False
             try:
@@ -194,7 +197,7 @@ class Wire:
         raise error
 
     def _redirected(self, answer: Answer, path: str) -> UnexpectedAnswer:
-        """Tells the address to use: what the server names, without this request's own path."""
+        """Names the address to use: the redirect's target without this request's own path."""
         try:
             url = httpx2.URL(self._base + path).join(answer.headers.get("location", ""))
         except httpx2.InvalidURL:
@@ -203,12 +206,10 @@ class Wire:
         there = str(url.copy_with(query=None, fragment=None, username=None, password=None))
         if not there.rstrip("/").endswith(own.rstrip("/")):
             hint = "That is not this API: a login page, perhaps. Check the address and the key."
-            return UnexpectedAnswer(
-                f"The server sends us on to {there}.", hint, status=answer.status
-            )
+            return UnexpectedAnswer(f"The server redirects to {there}.", hint, status=answer.status)
         base = there.rstrip("/").removesuffix(own.rstrip("/"))
         return UnexpectedAnswer(
-            f"The server sends us on to another address: {base}",
+            f"The server redirects to another address: {base}",
             "Nothing was lost. Use that address.",
             status=answer.status,
         )
@@ -238,7 +239,7 @@ class Wire:
                 "Nothing was sent. Correct the proxy, or name the server in NO_PROXY.",
             ) from error
         except httpx2.TimeoutException as error:
-            detail = "The server took or said nothing for the whole idle timeout."
+            detail = "No byte moved and no answer came for the whole idle timeout."
             raise TimedOut(detail, retryable=True) from error
         except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
             detail = f"The connection broke ({_words(error)})."
@@ -253,14 +254,14 @@ async def _pieces(body: bytes, sent: Sent | None) -> AsyncIterator[bytes]:
     for start in range(0, len(body), PIECE):
         piece = body[start : start + PIECE]
         yield piece
-        # Whoever asks for the next piece has taken this one.
+        # Control comes back here when the transport asks for the next piece: this one is sent.
         if sent is not None:
             sent(len(piece))
 
 
 def _not_assessed(error: NotFound) -> NotAssessed:
     return NotAssessed(
-        "There are no assessments of Wherry's at this address.",
+        "Wherry makes no assessments at this address.",
         "The application processes its uploads itself: ask it with the same id. "
         "Or the address is wrong: it ends where /chunked-upload begins.",
         status=error.status,
@@ -280,7 +281,7 @@ def _not_connected(error: httpx2.HTTPError, via: str | None) -> NotConnected:
         )
     if cause is not None:
         return NotConnected(
-            f"The server does not speak TLS as we do ({cause.reason or cause}).",
+            f"The server does not speak TLS as this client does ({cause.reason or cause}).",
             "Nothing was sent. Check whether the address begins with http:// or https://, and "
             "its port.",
         )

@@ -1,4 +1,4 @@
-"""The numbers that bound an upload, and the checks that need nothing else."""
+"""The limits of an upload, and the checks that need nothing else."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
 
-#: Nothing on earth is larger, and every sum of two such numbers fits 64 bits.
+#: The largest size in bytes. The sum of two such numbers fits 64 bits.
 LARGEST = (1 << 62) - 1
-#: What a form may have around its file, in bytes.
+#: How many bytes a form may have besides its file.
 ENVELOPE = 64 * KiB
 
 
 def parse_size(text: str) -> int:
-    """Bytes, from digits alone or with KiB, MiB, GiB; KB, MB and GB are the same here.
+    """A number of bytes, with or without a unit: KiB, MiB, GiB; KB, MB and GB mean the same.
 
     Raises `ValueError`.
     """
@@ -33,7 +33,10 @@ def parse_size(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes and seconds; `None` means no limit. `settings.py` says what each is for."""
+    """Sizes in bytes, times in seconds; `None` means no limit. `settings.py` explains each.
+
+    The defaults are those of the settings of the same names.
+    """
 
     max_size: int | None = None
     chunk_size: int = 5 * MiB
@@ -56,7 +59,7 @@ class Limits:
             raise ValueError("the chunk sizes must be 1 <= min_chunk <= chunk_size <= max_chunk")
 
     def latest(self, now: float) -> float:
-        """Until when a slot may have been promised, as seen at `now`: what ends later is over."""
+        """The latest end that a slot can have, seen at `now`. A slot that ends later is over."""
         return latest(now, max(self.turn, self.slot_idle))
 
     def check_length(self, length: int) -> None:
@@ -65,16 +68,16 @@ class Limits:
             raise TooLarge(self.max_size, length)
 
     def check_chunk(self, chunk: Range, length: int | None) -> None:
-        """Raises `ChunkTooSmall` or `TooLarge`; the file's end may be shorter."""
+        """Raises `ChunkTooSmall` or `TooLarge`. The last chunk of a file may be smaller."""
         if len(chunk) > self.max_chunk:
             raise TooLarge(self.max_chunk, len(chunk), scope="chunk")
         if len(chunk) < self.min_chunk and chunk.end != length:
             raise ChunkTooSmall(self.min_chunk, len(chunk))
 
     def cut(self, wanted: int | None, most: int | None = None) -> int:
-        """The chunk size, in bytes, that a client who wants `wanted` is given.
+        """The chunk size, in bytes, that is offered to a client that asks for `wanted`.
 
-        `most`: what has room in one request, where that is limited too.
+        `most`: the largest chunk that fits into one request, if that is limited.
         """
         most = self.max_chunk if most is None else min(most, self.max_chunk)
         return max(min(wanted or self.chunk_size, most), self.min_chunk)

@@ -70,9 +70,8 @@ class Context:
     def date_of(self, moment: float) -> float:
         """The date of a moment of the deadline clock, as far as it runs without a pause."""
         lag = self.date() - self.clock()
-        return (
-            2 * round(lag / 2) + moment
-        )  # rounded: the same answer each time, though the clocks drift
+        # Rounded, for the same answer each time, though the two clocks drift.
+        return 2 * round(lag / 2) + moment
 
     def log_event(
         self,
@@ -159,9 +158,8 @@ class Context:
         if error.errno == errno.ENOSPC:
             return DiskFull()
         self.log_event(Event.STORAGE_FAILED, problem=str(error))
-        if (
-            error.errno == errno.EFBIG
-        ):  # the system says "File too large", which a client would take for a limit
+        if error.errno == errno.EFBIG:
+            # The system's "File too large" reads like a refusal for the limit of sizes.
             return StorageFailed("the volume takes no file of this length")
         return StorageFailed(error.strerror or type(error).__name__)
 
