@@ -50,7 +50,7 @@ def advance(now: float) -> Step:
     def choose(queue: Queue) -> list[str]:
         return [place.upload_id for place in queue.turns(Limits(max_open=2))]
 
-    return lambda catalog: catalog.advance(now, choose, lambda u: u.let_in(now, now + 5))
+    return lambda catalog: catalog.advance(now, choose, lambda u: u.admit(now, now + 5))
 
 
 def lease(name: str, want: Range, token: str, now: float) -> Step:
@@ -80,7 +80,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.cancel(now)), names, times),
     st.builds(advance, times),
     st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.discard(now)), names, times),
-    st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.stand_in_line(now)), names, times),
+    st.builds(lambda n, now: lambda c: c.update(n, lambda u: u.enter_queue(now)), names, times),
     st.builds(lambda n: lambda c: c.forget([n]), names),
     st.builds(
         lambda now: lambda c: c.lease_assessment(now, lambda a: a.lease("w", now, now + 3)), times

@@ -136,7 +136,7 @@ class Returning(Client):
             await house.send(upload)
         elif not is_open:
             now = house.now
-            await house.catalog.update(upload.id, lambda u: u.stand_in_line(now))
+            await house.catalog.update(upload.id, lambda u: u.enter_queue(now))
 
 
 @dataclass(eq=False)
@@ -194,7 +194,7 @@ class House:
         assert free >= 0  # nobody is promised what is not there
         turns = {place.upload_id for place in queue.turns(limits, free, now)}
         until = now + limits.turn
-        await self.catalog.advance(now, lambda _: turns, lambda u: u.let_in(now, until))
+        await self.catalog.advance(now, lambda _: turns, lambda u: u.admit(now, until))
 
     async def run(self, seconds: float, until: Iterable[Client] = ()) -> None:
         """For so long, or until all of these were let in."""

@@ -76,13 +76,13 @@ async def test_no_upload_ends_while_the_folder_of_unfinished_bytes_is_away(
 async def test_nobody_misses_a_turn_while_no_bytes_can_be_taken(world: World) -> None:
     world.settings = settings_in(world.settings.data, max_open=1)
     engine = world.engine()
-    let_in, waiting = [await created(engine, 4) for _ in range(2)]
+    admitted, waiting = [await created(engine, 4) for _ in range(2)]
     with away(world.settings.data / "temp_chunks", is_replaced=False):
         world.now += 2 * world.settings.turn
         with pytest.raises(StorageFailed):
             await engine.advance()
     states = {u.id: u.state for u in await world.catalog.uploads()}
-    assert states == {let_in.id: State.RECEIVING, waiting.id: State.WAITING}
+    assert states == {admitted.id: State.RECEIVING, waiting.id: State.WAITING}
 
 
 async def test_a_cancel_while_the_bytes_are_away_frees_them_when_they_are_back(

@@ -210,7 +210,7 @@ async def test_while_one_process_lets_in_no_other_touches_the_place(world: World
 async def test_a_process_that_is_stuck_there_makes_others_wait_and_not_hang(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wherry.engine.admitting.PATIENCE", 0.1)
+    monkeypatch.setattr("wherry.engine.admitting.TIMEOUT", 0.1)
     stuck = world.locks.take("line")
     assert stuck is not None
     engine = world.engine()

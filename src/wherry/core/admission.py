@@ -1,16 +1,16 @@
-"""Who may start now, and who stands where in the queue.
+"""Which uploads may be admitted now, and which position each has in the queue.
 
-Rule 1: whoever finds no room stands in the queue, in order of coming and fair
-between owners: somebody's second upload comes after everybody's first.
+Rule 1: an upload for which there is no room waits in the queue, in order of coming and fair
+between owners: the second upload of one owner comes after the first of every other.
 
-Rule 2: who is next and fits gets in. One that does not fit holds up others only if it
-will fit when the open uploads of other owners end. What is abandoned, what its own
-owner has open, and what finished files take are not awaited.
+Rule 2: the next upload that fits is admitted. One that does not fit holds up others only if it
+will fit when the open uploads of other owners end. It does not wait for what is abandoned, for
+what its own owner has open, or for what finished files take.
 
 Rule 3: it never holds up what fits beside it, and others only for a time, at most half
-of the time: `held_since` says when. So whoever fits gets in, and so does a large one.
+of the time: `held_since` says when. So every upload that can fit is admitted, large ones too.
 
-Rule 4: what can never fit is told so at once.
+Rule 4: what can never fit is refused at once.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from wherry.core.limits import Limits
 
 #: Seconds that one waits in the shortest and in the longest of the periods of Rule 3.
 HELD_AT_LEAST, HELD_AT_MOST = 60.0, 64 * 60.0
-#: Who comes back with its bytes goes before those who came up to so many seconds before it.
+#: An upload that comes back with its bytes goes before those that came up to so many seconds
+#: before it.
 AHEAD = 600.0
-#: Seconds after which whoever is next should ask again, and whoever comes last.
+#: Seconds after which the first in the queue should ask again, and the last.
 ASK_AGAIN, ASK_AGAIN_AT_MOST = 1, 30
-#: One second more for so many places: a turn must not lie unused, nor a thousand ask at once.
-PLACES_A_SECOND = 10
+#: One second more for so many positions: a slot must not stay unused, nor a thousand clients
+#: ask at once.
+POSITIONS_A_SECOND = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,9 @@ class Taken:
 class Entry:
     """An upload in the queue since `since` (by the deadline clock).
 
-    `bytes`: the space that it needs; none for one that has its space already and only
-    wants its slot back. Of one owner's, those come first: the sooner they end, the
-    sooner there is space.
+    `bytes`: the space that it needs; none if it has its space already and only needs a slot
+    again (`comes_back`). Of one owner's, those come first: the sooner they end, the sooner
+    there is space.
     """
 
     upload_id: str
@@ -75,10 +77,10 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """Everybody who waits, and what everybody else has taken.
+    """All uploads that wait, and what all others have taken.
 
-    `opened`: those of them that are open; the others are abandoned, until they come back.
-    `unused`: uploads that were let in, and have let their time pass without a byte.
+    `opened`: the others that are open; the rest is abandoned, until it comes back.
+    `unused`: uploads that were admitted and sent no byte in their time.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -98,34 +100,37 @@ class Queue:
         return self.taken.get(owner, Taken())
 
     def in_order(self) -> tuple[Entry, ...]:
-        """Who is next comes first."""
+        """The next one comes first."""
         ahead = Counter({owner: taken.open for owner, taken in self.taken.items()})
         ranked = []
-        for place in sorted(self.entries, key=lambda p: (not p.comes_back, p.since, p.upload_id)):
-            since = place.since - AHEAD if place.comes_back else place.since
-            key = (ahead[place.owner], since, not place.comes_back, place.upload_id)
-            ranked.append((key, place))
-            ahead[place.owner] += 1
-        return tuple(place for _, place in sorted(ranked, key=lambda pair: pair[0]))
+        for entry in sorted(self.entries, key=lambda p: (not p.comes_back, p.since, p.upload_id)):
+            since = entry.since - AHEAD if entry.comes_back else entry.since
+            key = (ahead[entry.owner], since, not entry.comes_back, entry.upload_id)
+            ranked.append((key, entry))
+            ahead[entry.owner] += 1
+        return tuple(entry for _, entry in sorted(ranked, key=lambda pair: pair[0]))
 
     def positions(self) -> dict[str, int]:
         """By upload: 1 is next."""
-        return {place.upload_id: number for number, place in enumerate(self.in_order(), 1)}
+        return {entry.upload_id: number for number, entry in enumerate(self.in_order(), 1)}
 
     def only(self, upload_ids: Collection[str]) -> Queue:
-        """The same with nobody else in it."""
-        there = tuple(place for place in self.entries if place.upload_id in upload_ids)
+        """The same queue with only these uploads in it."""
+        there = tuple(entry for entry in self.entries if entry.upload_id in upload_ids)
         return replace(self, entries=there)
 
     def turns(self, limits: Limits, free: int | None = None, now: float = 0.0) -> tuple[Entry, ...]:
-        """Who may come in at `now`. `free`: bytes of disk left to promise; None: not asked."""
+        """The uploads that can be admitted at `now`, in order.
+
+        `free`: bytes of disk that can be reserved; None: not asked.
+        """
         bound = None if limits.max_reserved is None else limits.max_reserved - self.reserved
         room = _Room(_least(free, bound))
         now_open, taken, chosen = self.open, dict(self.taken), []
         opened = list(self.opened)
-        for place in self.in_order():
-            theirs = taken.get(place.owner, Taken())
-            after = Taken(theirs.open + 1, theirs.reserved + place.bytes)
+        for entry in self.in_order():
+            theirs = taken.get(entry.owner, Taken())
+            after = Taken(theirs.open + 1, theirs.reserved + entry.bytes)
             if not (
                 _is_within(after.open, limits.max_open_per_owner)
                 and _is_within(after.reserved, limits.max_reserved_per_owner)
@@ -133,54 +138,56 @@ class Queue:
                 continue
             if not _is_within(now_open + 1, limits.max_open):
                 break
-            if not room.take(place.bytes):
-                room.claim(place, opened, now)
+            if not room.take(entry.bytes):
+                room.hold_for(entry, opened, now)
                 continue
-            now_open, taken[place.owner] = now_open + 1, after
-            opened.append(Opened(place.owner, place.bytes, now))
-            chosen.append(place)
+            now_open, taken[entry.owner] = now_open + 1, after
+            opened.append(Opened(entry.owner, entry.bytes, now))
+            chosen.append(entry)
         return tuple(chosen)
 
 
 @dataclass(slots=True)
 class _Room:
-    """Bytes that may be promised now, `free`; and to those who come after one that waits
-    for more of them than there are, `beside`. None: no bound.
+    """Bytes that can be reserved: `free` in all; `beside` for those that come after one that
+    waits for more than there are. None: no bound.
     """
 
     free: int | None
     beside: int | None = None
-    is_claimed: bool = False
+    is_held: bool = False
 
     def take(self, wanted: int) -> bool:
-        """Whether there is so much; then it is taken. Who wants none always gets it."""
+        """Whether there is so much; then it is taken. Nothing can always be taken."""
         if wanted and not (_is_within(wanted, self.free) and _is_within(wanted, self.beside)):
             return False
         self.free = None if self.free is None else self.free - wanted
         self.beside = None if self.beside is None else self.beside - wanted
         return True
 
-    def claim(self, place: Entry, opened: Collection[Opened], now: float) -> None:
-        """The first who will fit when others end decides for all who come after it."""
-        awaited = [other for other in opened if other.owner != place.owner]
+    def hold_for(self, entry: Entry, opened: Collection[Opened], now: float) -> None:
+        """The first one that will fit when others end decides for all that come after it."""
+        awaited = [other for other in opened if other.owner != entry.owner]
         reach = (self.free or 0) + sum(other.bytes for other in awaited)
-        if self.is_claimed or place.bytes > reach:
+        if self.is_held or entry.bytes > reach:
             return
-        self.is_claimed = True
-        begun = held_since(place.since, now)
+        self.is_held = True
+        begun = held_since(entry.since, now)
         if begun is not None:
-            # Who was let in beside it in this period is not waited for, else they would be many.
+            # It does not wait for those admitted beside it in this period, or there would be
+            # more and more of them.
             late = sum(other.bytes for other in awaited if other.since > begun)
-            self.beside = max(reach - late - place.bytes, 0)
+            self.beside = max(reach - late - entry.bytes, 0)
 
 
 def held_since(since: float, now: float) -> float | None:
-    """When the period began in which somebody in the queue since `since` holds up others.
+    """When the period began in which an upload in the queue since `since` holds up others.
 
-    None: they go first at `now`. Both take turns, for periods of 1, 2, 4, ... 64 minutes:
-    never longer than half of what it has waited, but for the first. They begin at full
-    multiples of their length for everybody, so that in the last minute of 128 all periods
-    let others go first: who gives up and comes again, or has many in the queue, gains nothing.
+    None: others go first at `now`. The two alternate, for periods of 1, 2, 4, ... 64 minutes:
+    except for the first, never longer than half of the time it has waited. For all uploads the
+    periods begin at full multiples of their length, so that in the last minute of 128 all of
+    them let others go first: a client that gives up and comes again, or has many uploads in the
+    queue, gains nothing.
     """
     length = HELD_AT_LEAST
     while length < HELD_AT_MOST and 4 * length <= now - since:
@@ -190,9 +197,9 @@ def held_since(since: float, now: float) -> float | None:
 
 
 def ask_again(position: int | None, turn: float) -> int:
-    """Seconds until a client in the queue should ask: half as long as its turn is kept, at most."""
+    """Seconds until a client in the queue should ask again: at most half of its `turn`."""
     most = max(min(ASK_AGAIN_AT_MOST, int(turn / 2)), ASK_AGAIN)
-    return min(ASK_AGAIN + (position or 0) // PLACES_A_SECOND, most)
+    return min(ASK_AGAIN + (position or 0) // POSITIONS_A_SECOND, most)
 
 
 def check_fits_ever(length: int, limits: Limits, space: Space) -> None:

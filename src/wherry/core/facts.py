@@ -38,8 +38,8 @@ class UploadFacts:
     `discarded_at`: when its finished file was deleted or moved away.
     `limit` is the most that is accepted and what space is reserved for;
     `length` is the declared total, None until it is known.
-    `began_at`: when it came, or was let in last; `queued_at`: since when it stands in the
-    line; `slot_until`: until when it counts as open.
+    `began_at`: when it came, or was last admitted; `queued_at`: since when it is in the
+    queue; `slot_until`: until when it counts as open.
     `is_named`: the file has its final name, and the application has been told of it, so
     the application may have moved it since.
     """

@@ -103,21 +103,21 @@ class Upload(UploadFacts):
         self.check_parts(received)
         return replace(self.release(token), received=received)
 
-    def stand_in_line(self, now: float) -> Upload:
-        """It has no slot; where it stands already, it keeps its place."""
+    def enter_queue(self, now: float) -> Upload:
+        """It has no slot and waits for one; in the queue already, it keeps its position."""
         if self.state is not State.WAITING:
             self.check_receiving()
         return self if self.queued_at is not None else replace(self, queued_at=now)
 
-    def let_in(self, now: float, until: float) -> Upload:
-        """Its turn: it has space, and a slot until then. Unchanged if it does not wait."""
+    def admit(self, now: float, until: float) -> Upload:
+        """It has space, and a slot until then. Unchanged if it is not in the queue."""
         if self.queued_at is None:
             return self
         after = self._move(State.RECEIVING) if self.state is State.WAITING else self
         return replace(after, queued_at=None, began_at=now, slot_until=until)
 
     def forfeit(self, now: float) -> Upload:
-        """It was let in and let its time pass; unchanged if a byte came, or will."""
+        """It was admitted and sent nothing in its time; unchanged if a byte came, or may come."""
         begun = self.received.parts or self.leases or self.state is not State.RECEIVING
         if begun or self.queued_at is not None or self.slot_until > now:
             return self

@@ -1,16 +1,16 @@
-"""The queue: whoever asks for a place gets one as soon as there is room.
+"""The queue: an upload is admitted as soon as there is room for it.
 
-Rule 1: there is one way in. Every upload stands in the queue, most of them for a
-moment only, so that nobody is let in past somebody who waits.
+Rule 1: there is one way in. Every upload enters the queue, most of them for a moment
+only, so no upload is admitted past one that waits.
 
-Rule 2: one process at a time lets in. What it finds free nobody else promises
-meanwhile, and the folder of an upload that waits is nobody else's.
+Rule 2: one process at a time admits. No other process reserves what it finds free
+meanwhile, and no other process touches the folder of an upload that waits.
 
-Rule 3: space before records. A place on disk is reserved before the record says that
-the upload has one.
+Rule 3: space before records. The space on disk is reserved before the record says that
+the upload has it.
 
-Rule 4: who waits, waits for room. A disk that gives another error than "full" is told
-to whoever asks, and what the volume cannot hold at all leaves the queue.
+Rule 4: an upload waits for room only. If the disk gives another error than "full", the
+client gets the error, and an upload that the volume can never hold leaves the queue.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from wherry.locks import take_into
 
 #: The lock of the process that admits.
 LOCK = "line"
-#: How long a process waits for another to let in, in seconds. It is at it again in a second.
-PATIENCE = 5.0
-#: In a queue longer than this, places are told that are at most so old, in seconds.
+#: How long a process waits while another one admits, in seconds. It tries again a second later.
+TIMEOUT = 5.0
+#: In a queue longer than this, positions may be so old, in seconds.
 MANY, OLD = 100, 1.0
 
 
@@ -53,35 +53,35 @@ class Admitting:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps those from coming in whose turn it is, if it is not a lack of room."""
+        """Why the next uploads cannot be admitted, if it is not for lack of room."""
         return next((str(e) for e in self._trouble.values() if not isinstance(e, NeverFits)), None)
 
     def check_reservation(self, upload_id: str) -> None:
-        """Raises why it got no place at its turn, where waiting alone does not help."""
+        """Raises the error of its reservation, where waiting alone does not help."""
         if (error := self._trouble.get(upload_id)) is not None:
             raise error
 
     async def enter(self, upload_id: str) -> Upload:
-        """The upload, let in if it is its turn."""
+        """The upload, admitted if it is next and there is room."""
         async with self.alone() as is_alone:
             upload = await self._context.catalog.load(upload_id)
             if upload.queued_at is None or not is_alone:
-                return upload  # whoever was here before has let it in, or is stuck in there
+                return upload  # another task has admitted it, or is stuck while it admits
             changed = await self._advance(entering=upload_id)
         return changed.get(upload_id, upload)
 
     async def advance(self) -> None:
-        """Let in whoever has room now; who was let in and sent nothing makes some."""
+        """Admit what there is room for; uploads that were admitted and sent nothing make room."""
         async with self.alone() as is_alone:
             if is_alone:
                 await self._advance()
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[bool]:
-        """Whether nobody else lets in meanwhile, in any process; False: somebody is stuck at it."""
+        """Whether no other process or task admits meanwhile; False if one is stuck at it."""
 
         context = self._context
-        give_up = anyio.current_time() + PATIENCE
+        give_up = anyio.current_time() + TIMEOUT
         async with self._one_at_a_time:
             with ExitStack() as held:
                 while not (
@@ -99,95 +99,95 @@ class Admitting:
         if not queue.entries:
             self._trouble.clear()
             return {}
-        # While the storage is away, nobody could have sent anything: nobody missed a turn.
+        # While the storage is away, no client could send anything, so none is too late.
         await context.on_thread(context.storage.present)
         for upload_id in queue.unused:
             with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 await self._forfeit(upload_id, now)
-        since = {place.upload_id: place.since for place in await self._reserve(queue, now)}
-        # A crash here: places on disk for some who wait. `_left_behind` finds them.
+        since = {entry.upload_id: entry.since for entry in await self._reserve(queue, now)}
+        # A crash here: space is reserved for uploads that wait. `_left_behind` finds it.
 
         def choose(queue: Queue) -> list[str]:
             turns = queue.only(since.keys()).turns(limits, now=now)
-            return [place.upload_id for place in turns]
+            return [entry.upload_id for entry in turns]
 
         if not since:
             return {}
         until, latest = now + limits.turn, limits.latest(now)
-        let_in = await context.catalog.advance(now, choose, lambda u: u.let_in(now, until), latest)
-        for upload in let_in:
+        admitted = await context.catalog.advance(now, choose, lambda u: u.admit(now, until), latest)
+        for upload in admitted:
             waited = max(now - since[upload.id], 0.0)
             if upload.id != entering or waited > 1:  # else it has only just asked
                 context.log_event(Event.LET_IN, upload, waited=waited)
-        changed = {upload.id: upload for upload in let_in}
+        changed = {upload.id: upload for upload in admitted}
         for upload_id in since.keys() - changed.keys():  # cancelled meanwhile
             with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 await self._delete(upload_id)
         return changed
 
     async def _reserve(self, queue: Queue, now: float) -> tuple[Entry, ...]:
-        """Those whose turn it is, with their place on disk."""
+        """The uploads that can be admitted, with their space reserved."""
         limits = self._context.settings.limits
         turns = queue.turns(limits, await self._free(), now)
         lack_space = set(queue.turns(limits, now=now)) - set(turns)
         if lack_space and await self._left_behind(queue):
             turns = queue.turns(limits, await self._free(), now)
-        # What was wrong for others is not known any more: they left, or wait for room only.
-        tried = {place.upload_id for place in turns}
+        # Forget the errors of others: they have left the queue, or wait for room only.
+        tried = {entry.upload_id for entry in turns}
         self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in tried}
         reserved: dict[str, Entry] = {}
-        while todo := [place for place in turns if place.upload_id not in reserved]:
-            place = todo[0]
-            error = await self._reserve_one(place)
+        while todo := [entry for entry in turns if entry.upload_id not in reserved]:
+            entry = todo[0]
+            error = await self._reserve_one(entry)
             if error is None:
-                reserved[place.upload_id] = place
+                reserved[entry.upload_id] = entry
                 continue
-            # It keeps its place in the queue, and stops nobody who could do with less.
-            left = [p for p in queue.entries if p != place]
+            # It keeps its position, and does not hold up uploads that need less.
+            left = [p for p in queue.entries if p != entry]
             if isinstance(error, DiskFull):
-                left = [p for p in left if p.upload_id in reserved or p.bytes < place.bytes]
+                left = [p for p in left if p.upload_id in reserved or p.bytes < entry.bytes]
             queue = queue.only({p.upload_id for p in left})
             free = await self._free() + sum(p.bytes for p in reserved.values())
             turns = queue.turns(limits, free, now)
         return turns
 
-    async def _reserve_one(self, place: Entry) -> UploadError | None:
-        """A place on disk for one; why there is none, if so."""
+    async def _reserve_one(self, entry: Entry) -> UploadError | None:
+        """Reserve the space of one upload; the error if that fails."""
         context = self._context
         try:
-            await context.catalog.load(place.upload_id)
+            await context.catalog.load(entry.upload_id)
         except UploadError as error:  # gone meanwhile, or a record that cannot be read
             return error
         try:
-            if not place.comes_back:
-                await context.on_thread(context.storage.reserve, place.upload_id, place.bytes)
+            if not entry.comes_back:
+                await context.on_thread(context.storage.reserve, entry.upload_id, entry.bytes)
         except UploadError as error:
-            await self._not_reserved(place, error)
+            await self._not_reserved(entry, error)
             return error
-        self._trouble.pop(place.upload_id, None)
+        self._trouble.pop(entry.upload_id, None)
         return None
 
-    async def _not_reserved(self, place: Entry, error: UploadError) -> None:
-        """It keeps its place in the queue, unless the volume cannot hold it at all."""
-        self._context.log_event(Event.NOT_RESERVED, upload_id=place.upload_id, code=error.code)
+    async def _not_reserved(self, entry: Entry, error: UploadError) -> None:
+        """It keeps its position in the queue, unless the volume can never hold it."""
+        self._context.log_event(Event.NOT_RESERVED, upload_id=entry.upload_id, code=error.code)
         if isinstance(error, DiskFull):
-            self._trouble.pop(place.upload_id, None)
+            self._trouble.pop(entry.upload_id, None)
             return
-        self._trouble[place.upload_id] = error
+        self._trouble[entry.upload_id] = error
         if isinstance(error, NeverFits):
             upload = await self._context.catalog.update(
-                place.upload_id, lambda u: u.fail(error.code)
+                entry.upload_id, lambda u: u.fail(error.code)
             )
             self._context.log_event(Event.FAILED, upload, code=error.code)
 
     async def _free(self) -> int:
-        """Bytes of disk that may be promised."""
+        """Bytes of disk that can be reserved."""
         space = await self._context.on_thread(self._context.storage.space)
         return space.free - self._context.settings.min_free
 
     async def _left_behind(self, queue: Queue) -> bool:
-        """Delete the places of those who wait: of a process that died. Whether there were any."""
-        waiting = {place.upload_id for place in queue.entries if not place.comes_back}
+        """Delete what a process that died had reserved for uploads that wait; whether it had."""
+        waiting = {entry.upload_id for entry in queue.entries if not entry.comes_back}
         storage = self._context.storage
         there = await self._context.on_thread(lambda: dict(storage.unfinished()))
         for upload_id in waiting & there.keys():
@@ -196,7 +196,7 @@ class Admitting:
         return bool(waiting & there.keys())
 
     async def _delete(self, upload_id: str) -> None:
-        """Take back a place, unless the upload has come in after all."""
+        """Delete a reservation, unless the upload was admitted after all."""
         upload = await self._context.catalog.load(upload_id)
         if upload.state is not State.RECEIVING:
             await self._context.on_thread(self._context.storage.delete, upload_id)
@@ -210,12 +210,12 @@ class Admitting:
             context.log_event(Event.TURN_MISSED, upload)
 
     async def positions(self) -> Mapping[str, int]:
-        """By upload: 1 is next. Of a long queue they may be a second old."""
+        """By upload: 1 is next. In a long queue they may be a second old."""
         async with self._looking:
             return await self._positions()
 
     async def position(self, upload_id: str) -> int | None:
-        """Its place; None if it stands in the queue no more. Raises as `check_reservation` does."""
+        """Its position; None if it has left the queue. Raises as `check_reservation` does."""
         self.check_reservation(upload_id)
         async with self._looking:
             return (await self._positions(upload_id)).get(upload_id)
@@ -230,6 +230,6 @@ class Admitting:
         return seen.by_upload
 
     async def refusal(self, upload_id: str) -> Queued:
-        """What to tell somebody who sends bytes before it is its turn."""
+        """The error for a request that sends bytes before its upload is admitted."""
         position = await self.position(upload_id)
         return Queued(position, ask_again(position, self._context.settings.turn))

@@ -249,7 +249,7 @@ class Writing:
         except _Idle:
             # Its slot ran out while nothing came, and others may wait for one. It enters the
             # queue like them, and is admitted at once if there is room.
-            await context.catalog.update(mine.upload_id, lambda u: u.stand_in_line(now))
+            await context.catalog.update(mine.upload_id, lambda u: u.enter_queue(now))
             if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
                 raise Queued from None
             upload = await context.catalog.update(mine.upload_id, lease)

@@ -65,9 +65,9 @@ async def who_is_open_is_named_to_those_who_wait(catalog: Catalog) -> None:
     assert (await catalog.queue(10.0, 30.0)).opened == (Opened("p", 100, 4.0),)
 
 
-async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
+async def an_upload_waits_in_the_queue_until_it_is_admitted(catalog: Catalog) -> None:
     await whole_upload(catalog, "back")
-    await catalog.update("back", lambda u: u.stand_in_line(1.5))
+    await catalog.update("back", lambda u: u.enter_queue(1.5))
     await catalog.create(waiting("late", 2.0))
     await catalog.create(waiting("first", 0.0, "p"))
     entries = set((await catalog.queue(5.0)).entries)
@@ -76,7 +76,7 @@ async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
         Entry("back", "o", 1.5, 0, comes_back=True),
         Entry("late", "o", 2.0, 100),
     }
-    changed = await catalog.advance(5.0, lambda queue: ["first"], lambda u: u.let_in(5.0, 65.0))
+    changed = await catalog.advance(5.0, lambda queue: ["first"], lambda u: u.admit(5.0, 65.0))
     assert changed == [await catalog.load("first")]
     assert changed[0].state is State.RECEIVING
     await catalog.update("late", lambda u: u.cancel(6.0))
@@ -85,7 +85,7 @@ async def who_waits_stands_in_the_line_until_let_in(catalog: Catalog) -> None:
     assert queue.taken["p"] == Taken(1, 100)
 
 
-async def unused_are_those_who_were_let_in_and_sent_nothing(catalog: Catalog) -> None:
+async def unused_are_those_that_were_admitted_and_sent_nothing(catalog: Catalog) -> None:
     for name in ("silent", "quick", "asking", "leased"):
         await catalog.create(replace(new_upload(name), slot_until=10.0))
     await catalog.update("quick", lambda u: u.lease(Range(0, 1), "t", 1.0))
@@ -106,7 +106,7 @@ async def no_two_take_the_last_place(catalog: Catalog) -> None:
 
     async def one(number: int) -> None:
         await catalog.create(waiting(f"u{number}", float(number), f"o{number % 3}"))
-        await catalog.advance(0.0, choose, lambda u: u.let_in(0.0, 10.0))
+        await catalog.advance(0.0, choose, lambda u: u.admit(0.0, 10.0))
 
     await together(*(partial(one, number) for number in range(50)))
     queue = await catalog.queue(0.0)
@@ -123,7 +123,7 @@ async def an_advance_that_raises_lets_nobody_in(catalog: Catalog) -> None:
     before = await catalog.uploads()
 
     def change(upload: Upload) -> Upload:
-        return upload.let_in(0.0, 1 / (upload.id != "b"))
+        return upload.admit(0.0, 1 / (upload.id != "b"))
 
     await refused(ZeroDivisionError, lambda: catalog.advance(0.0, lambda _: ["a", "b"], change))
     await refused(UploadNotFound, lambda: catalog.advance(0.0, lambda _: ["a", "c"], change))

@@ -27,7 +27,7 @@ async def the_newest_moment_is_known(catalog: Catalog) -> None:
     assert await catalog.newest() == 8.0
     await catalog.update("u", lambda u: u.record("t", (Part(0, 1, 7, 9.0),)))
     assert await catalog.newest() == 9.0
-    await catalog.update("u", lambda u: u.stand_in_line(10.0))
+    await catalog.update("u", lambda u: u.enter_queue(10.0))
     assert await catalog.newest() == 10.0
     await catalog.update("u", lambda u: u.cancel(11.0))
     assert await catalog.newest() == 6.0  # what has ended waits for nothing any more
