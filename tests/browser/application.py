@@ -119,15 +119,15 @@ def refusals_of_nginx(example: Example) -> int:
 
 
 @contextmanager
-def faulty_door(
+def faulty_ingress(
     example: Example, *faults: Fault, path: str = "", max_body: int | None = None
 ) -> Iterator[LimitingProxy]:
-    """A proxy before the application's own door; the faults are for requests to `path`."""
+    """A proxy before the application's own ingress; the faults are for requests to `path`."""
     address = httpx2.URL(example.url)
     faults = tuple(replace(fault, path=path) for fault in faults)
     proxy = LimitingProxy(address.host, address.port or 0, max_body, faults)
-    with proxy.run_in_thread() as door:
-        yield door
+    with proxy.run_in_thread() as ingress:
+        yield ingress
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:

@@ -52,7 +52,7 @@ def open_tab(browser: Browser) -> Iterator[OpenTab]:
     """Opens the application's page in a browser of its own, as somebody who is signed in.
 
     `beside`: in the same browser as that tab. `url`: where the page comes from, if not
-    from the application's own door.
+    from the application's own ingress.
     """
     contexts = []
 

@@ -11,7 +11,7 @@ from tests.browser.application import (
     application,
     check_arrived,
     expire_logins,
-    faulty_door,
+    faulty_ingress,
     unfinished,
     wait_until,
 )
@@ -75,8 +75,8 @@ def test_after_a_reload_only_what_is_missing_is_sent(
     example: Example, open_tab: OpenTab, film: Path
 ) -> None:
     size = film.stat().st_size
-    with faulty_door(example, max_body=MiB) as door:
-        tab = open_tab(example, url=door.url)
+    with faulty_ingress(example, max_body=MiB) as ingress:
+        tab = open_tab(example, url=ingress.url)
         tab.choose(film)
         with tab.slow(8 * MiB):
             tab.press_upload()
@@ -86,11 +86,11 @@ def test_after_a_reload_only_what_is_missing_is_sent(
         url = f"{example.url}/api/chunked-upload/{upload_id}"
         safe = httpx2.get(url, cookies=example.sign_in("alice")).json()["received_bytes"]
         assert safe > size // 4
-        before = door.bytes_in
+        before = ingress.bytes_in
         tab.choose(film)
         tab.press_upload()
         assessment_id = tab.wait_for_result_page()
-        sent = door.bytes_in - before
+        sent = ingress.bytes_in - before
     check_arrived(example, {"assessment_id": assessment_id}, film)
     assert sent < size - safe + MiB
 
@@ -136,8 +136,8 @@ def test_a_time_to_come_back_is_obeyed(
     example: Example, open_tab: OpenTab, film: Path, status: int
 ) -> None:
     full = Fault(status=status, retry_after=2, every=8, times=1)
-    with faulty_door(example, full, path=CHUNKS) as door:
-        tab = open_tab(example, url=door.url)
+    with faulty_ingress(example, full, path=CHUNKS) as ingress:
+        tab = open_tab(example, url=ingress.url)
         result = tab.upload(film)
         waited = [m for m in tab.moments() if m["state"] == "waiting"]
         # Those that it was just making ready may still go out.
@@ -149,8 +149,8 @@ def test_a_time_to_come_back_is_obeyed(
 def test_a_server_that_fails_with_every_tenth_chunk_gets_every_byte(
     example: Example, open_tab: OpenTab, film: Path
 ) -> None:
-    with faulty_door(example, Fault(status=500, every=10), path=CHUNKS) as door:
-        tab = open_tab(example, url=door.url)
+    with faulty_ingress(example, Fault(status=500, every=10), path=CHUNKS) as ingress:
+        tab = open_tab(example, url=ingress.url)
         check_arrived(example, tab.upload(film), film)
     assert tab.answers.count((f"/api{CHUNKS}", 500)) >= 4
 

@@ -1,4 +1,4 @@
-"""The page comes from one origin, its API from another, with cookies and a narrow door."""
+"""The page comes from one origin, its API from another, with cookies and a narrow ingress."""
 
 from __future__ import annotations
 

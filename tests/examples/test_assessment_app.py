@@ -120,7 +120,7 @@ def test_no_lock_file_names_a_registry() -> None:
 
 
 @pytest.mark.slow
-def test_before_a_video_of_two_megabytes_is_refused_at_the_door(before: Example) -> None:
+def test_before_a_video_of_two_megabytes_is_refused_at_the_ingress(before: Example) -> None:
     def upload(size: int) -> httpx2.Response:
         return httpx2.post(
             f"{before.url}/api/assessments/upload",

@@ -92,7 +92,7 @@ def test_nginx_accepts_what_the_letter_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_letters_check_tells_a_narrow_door_from_a_wide_one(tmp_path: Path) -> None:
+def test_the_letters_check_tells_a_narrow_ingress_from_a_wide_one(tmp_path: Path) -> None:
     (tmp_path / "test.bin").write_bytes(bytes(6 << 20))
     answers = []
     for limit in ("1m", "600m"):

@@ -87,9 +87,12 @@ def stored(data: Path) -> list[str]:
     return [hashlib.sha256(path.read_bytes()).hexdigest() for path in (data / "files").iterdir()]
 
 
-def test_twenty_megabytes_arrive_through_a_door_of_one(tmp_path: Path, page: Any) -> None:
-    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "1m") as door:
-        sent = send(page, door.url, "uploadVideoChunked", 20 * MiB)
+def test_twenty_megabytes_arrive_through_an_ingress_of_one(tmp_path: Path, page: Any) -> None:
+    with (
+        serving(tmp_path / "data", assessment=False) as server,
+        nginx(server.port, "1m") as ingress,
+    ):
+        sent = send(page, ingress.url, "uploadVideoChunked", 20 * MiB)
         assert sent["error"] is None
         assert sent["result"]["state"] == "complete"
         assert stored(server.data) == [sent["sha256"]]
@@ -97,35 +100,44 @@ def test_twenty_megabytes_arrive_through_a_door_of_one(tmp_path: Path, page: Any
         assert sent["percents"][-1] == 100
         assert sent["states"][0] == "starting"
         assert sent["states"][-1] == "done"
-        assert 0 < door.refused() <= 4
+        assert 0 < ingress.refused() <= 4
 
 
-def test_a_door_of_six_megabytes_refuses_nothing(tmp_path: Path, page: Any) -> None:
-    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "6m") as door:
-        sent = send(page, door.url, "uploadVideoChunked", 20 * MiB)
+def test_an_ingress_of_six_megabytes_refuses_nothing(tmp_path: Path, page: Any) -> None:
+    with (
+        serving(tmp_path / "data", assessment=False) as server,
+        nginx(server.port, "6m") as ingress,
+    ):
+        sent = send(page, ingress.url, "uploadVideoChunked", 20 * MiB)
         assert sent["error"] is None
         assert stored(server.data) == [sent["sha256"]]
-        assert door.refused() == 0
+        assert ingress.refused() == 0
 
 
 def test_a_smart_upload_goes_in_chunks_where_one_request_is_refused(
     tmp_path: Path, page: Any
 ) -> None:
-    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "1m") as door:
-        small = send(page, door.url, "smartUpload", 500_000)
+    with (
+        serving(tmp_path / "data", assessment=False) as server,
+        nginx(server.port, "1m") as ingress,
+    ):
+        small = send(page, ingress.url, "smartUpload", 500_000)
         assert small["error"] is None
-        assert door.refused() == 0
-        large = send(page, door.url, "smartUpload", 3 * MiB)
+        assert ingress.refused() == 0
+        large = send(page, ingress.url, "smartUpload", 3 * MiB)
         assert large["error"] is None
-        assert door.refused() > 0
+        assert ingress.refused() > 0
         assert sorted(stored(server.data)) == sorted([small["sha256"], large["sha256"]])
 
 
 def test_one_request_that_is_refused_says_so_in_the_words_that_applications_look_for(
     tmp_path: Path, page: Any
 ) -> None:
-    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port, "1m") as door:
-        sent = send(page, door.url, "uploadVideo", 3 * MiB)
+    with (
+        serving(tmp_path / "data", assessment=False) as server,
+        nginx(server.port, "1m") as ingress,
+    ):
+        sent = send(page, ingress.url, "uploadVideo", 3 * MiB)
         assert sent["error"]["name"] == "TooLarge"
         assert "too large" in sent["error"]["message"]
         assert stored(server.data) == []
@@ -145,11 +157,11 @@ def test_another_origin_needs_no_header_that_browsers_hide(
     with (
         serving(tmp_path / "other", assessment=False) as other,
         open_host(tmp_path / "data", allowed=other.url) as port,
-        nginx(port, max_body) as door,
+        nginx(port, max_body) as ingress,
     ):
-        options = {"endpoint": f"{door.url}/api", "credentials": "include"}
+        options = {"endpoint": f"{ingress.url}/api", "credentials": "include"}
         sent = send(page, other.url, "uploadVideoChunked", 9 * MiB, **options)
         assert sent["error"] is None
         assert stored(tmp_path / "data") == [sent["sha256"]]
         # What nginx refuses, this page may not read: it looks as if the connection broke.
-        assert (door.refused() > 0) == (max_body == "1m")
+        assert (ingress.refused() > 0) == (max_body == "1m")

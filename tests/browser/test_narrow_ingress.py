@@ -12,7 +12,7 @@ import pytest
 from tests.browser.application import (
     application,
     check_arrived,
-    faulty_door,
+    faulty_ingress,
     state_of,
     unfinished,
     videos,
@@ -47,7 +47,7 @@ def example() -> Iterator[Example]:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A file that fits through the door in one request."""
+    """A file that fits through the ingress in one request."""
     return make_file(tmp_path / "small.mp4", 500_000)
 
 
@@ -115,8 +115,8 @@ def test_their_smart_upload_sends_what_fits_in_one_request(
 def test_their_smart_upload_throws_on_what_is_no_refusal_for_size(
     example: Example, open_tab: OpenTab, small: Path, fault: Fault, message: str
 ) -> None:
-    with faulty_door(example, fault, path="/api/assessments/upload") as door:
-        tab = open_tab(example, url=door.url)
+    with faulty_ingress(example, fault, path="/api/assessments/upload") as ingress:
+        tab = open_tab(example, url=ingress.url)
         tab.choose(small)
         tab.begin("theirs.smartUpload(file, onProgress)")
         assert tab.error()["message"] == message
