@@ -20,12 +20,12 @@ def test_a_place_in_the_line_is_kept_until_its_turn_or_its_end() -> None:
     for step in steps():
         queued = step.before.queued_at
         if queued is not None and step.after.queued_at != queued:
-            left = step.name in ("admitted", "completing") or step.after.state in GONE
+            left = step.name in ("admit", "completing") or step.after.state in GONE
             assert (step.after.queued_at, left) == (None, True)
 
 
 def test_being_let_in_gives_a_slot_to_who_waits_and_changes_nobody_else() -> None:
-    for step in steps("admitted"):
+    for step in steps("admit"):
         waits, after = step.before.queued_at is not None, step.after
         assert (after is step.before) == (not waits)
         assert not waits or (after.state, after.slot_until) == (State.RECEIVING, step.args[1])

@@ -96,7 +96,7 @@ ALWAYS = [
     *(Action("expire", (now, EXPIRES_AFTER)) for now in (0.0, 1.0, 2.0, 3.0)),
     *(Action("discard", (now,)) for now in (5.0, 6.0)),
     Action("enter_queue", (1.0,)),
-    Action("admitted", (0.0, 1.0)),
+    Action("admit", (0.0, 1.0)),
     *(Action("forfeit", (now,)) for now in (0.0, 1.0)),
     *(Action("vanish", (token,)) for token in (None, *TOKENS)),
     *(Action("fail", ("type-refused", token)) for token in (None, *TOKENS)),
