@@ -167,22 +167,28 @@ def leasable_assessment(connection: Connection, now: float) -> Assessment | None
     Two queries, because the index has the assessments of one state in this order. Running
     ones are as few as workers, so all of them are read.
     """
-    queued = (
-        assessment
-        for id_ in connection.execute(_QUEUED).scalars().all()
-        for assessment in assessments_by_id(connection, [id_])[0].values()
-    )
     running, _ = assessments_by_id(connection, connection.execute(_RUNNING).scalars().all())
-    found = [a for a in (next(queued, None), *running.values()) if a and a.is_leasable(now)]
+    found = [a for a in (_oldest_queued(connection), *running.values()) if a and a.is_leasable(now)]
     return min(found, key=lambda a: (a.created_at, a.id), default=None)
 
 
-# More than one, as the oldest may be unreadable.
+def _oldest_queued(connection: Connection) -> Assessment | None:
+    """The oldest queued one that can be read; further ones are read only if it cannot."""
+    for most in (1, _MOST_UNREADABLE):
+        for id_ in connection.execute(_QUEUED, {"most": most}).scalars().all():
+            found, _ = assessments_by_id(connection, [id_])
+            if found:
+                return found[id_]
+    return None
+
+
+#: How many queued assessments are tried until one can be read.
+_MOST_UNREADABLE = 100
 _QUEUED = (
     select(assessments.c.id)
     .where(assessments.c.state == AssessmentState.QUEUED.value)
     .order_by(assessments.c.created_at, assessments.c.id)
-    .limit(100)
+    .limit(bindparam("most"))
 )
 _RUNNING = (
     select(assessments.c.id).where(assessments.c.state == AssessmentState.RUNNING.value).limit(MANY)
