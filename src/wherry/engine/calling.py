@@ -90,7 +90,7 @@ class Calling:
                     outcome = await call.outcome()
             except asyncio.CancelledError:
                 # The server stops. The hook gets a moment to end, and may go on after that:
-                # `running` says so to whoever has to keep the lock for it.
+                # `running` says so, and the lock is kept for it.
                 await call.cancel()
                 raise
         return self._result(name, upload, outcome, context.clock() - begun)

@@ -193,8 +193,8 @@ class Completing:
                 await self._give_back(upload_id, lambda u: u.call_ended())
             raise
         except HookFailed:
-            # No lease: it is not resumed, because calling a hook that has just failed again
-            # and again helps nobody. The file is kept; the client may ask again.
+            # No lease, so it is not resumed: a hook that has just failed would be called again
+            # every second. The file is kept, and the client may ask again.
             await self._give_back(upload_id, lambda u: u.call_ended().interrupted(token))
             raise
         except Exception:

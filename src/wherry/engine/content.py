@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes, and what happens to a file nobody wants.
+"""The type of a file, by its first bytes, and what happens to a file that is refused.
 
 Rule 1: what a client says of a file's type is never believed.
 

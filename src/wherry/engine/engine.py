@@ -145,7 +145,8 @@ class Engine:
     ) -> Upload:
         """Hand the file over, once; asked again, the same answer.
 
-        Still `completing` after `answer_within` seconds, it goes on and is returned as it is.
+        If that takes longer than `answer_within` seconds, it goes on, and the upload returned is
+        still `completing`.
         Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
         `DigestDiffers` (the file is safe), `HookFailed`, `HookEndsServer`, `Busy`, `Queued`,
         `UploadNotFound`, `UploadClosed`, `UploadGone`.
@@ -165,7 +166,7 @@ class Engine:
     async def receive(self, caller: Caller, create: Create, body: Body) -> Upload:
         """One whole file in one request; if that fails, nothing of it is kept.
 
-        `create.at_most` bounds it; how long it is, its end tells. It never goes on with an
+        `create.at_most` bounds its length, which is known at its end. It never goes on with an
         open upload of the same fingerprint.
         """
         upload_id, fingerprint = self._context.new_id(), create.fingerprint
@@ -181,7 +182,7 @@ class Engine:
                 lambda u: u.declare_length(length).announce_fingerprint(fingerprint),
             )
         except BaseException:
-            # Nobody has been told its id, so nobody could go on with it.
+            # No client knows its id, so none could go on with it.
             with anyio.CancelScope(shield=True), suppress(UploadError):
                 await self.cancel(caller, upload_id)
             raise

@@ -121,7 +121,7 @@ class Call:
                 outcome = Outcome(error=error)
             try:
                 loop.call_soon_threadsafe(_settle, returned, outcome)
-            except RuntimeError:  # the loop is closed: nobody waits for it any more
+            except RuntimeError:  # the loop is closed, and nothing waits for the result
                 self._end()
 
         self._is_on_thread = True

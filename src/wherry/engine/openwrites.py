@@ -1,8 +1,8 @@
 """The requests that are writing in this process, and how one of them is ended by another.
 
 Rule 1: `end` returns when the ended request has let go of everything: its last write to the
-disk has returned, its lock is gone, its lease is given back or lost. Whoever ended it may then
-write into the same bytes, or delete them.
+disk has returned, its lock is gone, its lease is given back or lost. The one that ended it
+may then write into the same bytes, or delete them.
 """
 
 from __future__ import annotations

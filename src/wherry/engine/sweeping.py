@@ -1,4 +1,4 @@
-"""The verb sweep: what nobody comes back for is deleted.
+"""The verb sweep: delete what is no longer needed.
 
 Rule 1: of an unfinished upload the record goes first, then the bytes. A client
 that comes back between the two is told that it is gone; none is ever promised
@@ -77,7 +77,7 @@ class Sweeping:
         return self._context.isolated(Event.SWEEP_FAILED, upload_id=upload_id)
 
     async def _sweep_unfinished(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
-        """Those that nobody goes on with."""
+        """Unfinished uploads that no client goes on with."""
         context, now = self._context, self._context.clock()
         after = context.settings.expires_after
         due = partial(context.catalog.due, UNFINISHED, now - after, now)
@@ -102,7 +102,7 @@ class Sweeping:
         return True
 
     async def _sweep_removed(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
-        """Those whose folder somebody has removed."""
+        """Uploads whose folder was removed by hand."""
         context = self._context
         receiving = await context.catalog.ids({State.RECEIVING})
         for upload_id in await context.on_thread(self._without_place, receiving):
@@ -128,7 +128,7 @@ class Sweeping:
         return sorted(id_ for id_ in upload_ids if not is_there(id_))
 
     async def _sweep_orphans(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
-        """Folders of uploads that are over, or that nobody knows."""
+        """Folders of uploads that have ended, or that the catalog does not know."""
         context = self._context
         there = await context.on_thread(lambda: dict(context.storage.unfinished()))
         unfinished = await context.catalog.ids(UNFINISHED)
@@ -140,7 +140,7 @@ class Sweeping:
                 upload = await self._find(upload_id)
                 if upload is None and not self._is_orphan(upload_id, changed_at):
                     continue
-                # Of one that waits, too: somebody may be letting it in at this moment.
+                # Of one that waits, too: it may be being admitted at this moment.
                 if upload is not None and upload.state in UNFINISHED:
                     continue
                 if not dry_run:
@@ -149,7 +149,7 @@ class Sweeping:
                 yield Swept("orphan", upload_id, upload.limit if upload else 0)
 
     def _is_orphan(self, upload_id: str, changed_at: float) -> bool:
-        """Whether the hour is over in which somebody may restore the record of a folder.
+        """Whether the hour is over in which an operator may restore the record of a folder.
 
         Its age alone does not tell: the system's clock may have been set forward, or no
         server have run meanwhile. Who sweeps only once has nothing else.

@@ -12,7 +12,7 @@ picture's name that is none of ours as `ValueError`.
 Rule 4: every method may be called again after a crash at any line of it, and
 then ends with the same result.
 
-Rule 5: nobody above storage knows where bytes lie. No method takes or returns a path;
+Rule 5: nothing above storage knows where bytes lie. No method takes or returns a path;
 a `StoredFile` names one only where there is one (`local_path`), for programs and
 libraries that open nothing else.
 """
@@ -39,7 +39,7 @@ class Capabilities:
 
 
 class Vanished(Exception):
-    """The upload's bytes are not there: somebody removed its folder."""
+    """The upload's bytes are not there: its folder was removed."""
 
 
 class RangeLocked(Exception):
@@ -134,8 +134,10 @@ class Storage(Protocol):
         """The volume's bytes in all, and those still free."""
 
     def reserve(self, upload_id: str, length: int) -> None:
-        """Make a place of `length` bytes. Raises `DiskFull`, or `NeverFits` for a file
-        larger than the volume takes, whatever is free; and leaves nothing behind.
+        """Set aside `length` bytes of disk for this upload.
+
+        Raises `DiskFull`, or `NeverFits` for a file larger than the volume takes, whatever is
+        free. Then nothing is left behind.
         """
 
     def open(self, upload_id: str, within: Range) -> Writer:

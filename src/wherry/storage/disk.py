@@ -19,7 +19,7 @@ import sys
 
 from wherry.core.ranges import Range
 
-#: The disk is full: there is room again when something is deleted, whoever deletes it.
+#: The disk is full: there is room again when something is deleted.
 FULL = frozenset({errno.ENOSPC})
 #: The answers of a system that knows the call but cannot do it here.
 CANNOT = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.ENOLCK})
@@ -47,7 +47,7 @@ if sys.platform == "linux":
     def lock(fd: int, within: Range) -> bool:
         """Lock these bytes of the file against every other open descriptor of it.
 
-        False if somebody has any of them. The lock ends when `fd` is closed, also
+        False if another descriptor has any of them locked. The lock ends when `fd` is closed, also
         by death. Never waits. Raises `OSError`.
         """
         # struct flock: type, whence, start, length, pid; the pid must be 0 here.

@@ -153,7 +153,7 @@ class LocalStorage:
         return Space((taken + volume.f_bavail) * volume.f_frsize, max(free, 0))
 
     def _promised(self, upload_id: str) -> int:
-        """Bytes of a place that the volume still counts as free."""
+        """Bytes of a reservation that the volume still counts as free."""
         try:
             place = _look(f"{upload_id}/{_DATA}", self._folders.at(_CHUNKS))
         except (FileNotFoundError, NotADirectoryError):
@@ -163,7 +163,7 @@ class LocalStorage:
     # Unfinished bytes.
 
     def reserve(self, upload_id: str, length: int) -> None:
-        """Make a place of `length` bytes; called again, keep what is in it.
+        """Set aside `length` bytes; called again, keep the bytes that are there.
 
         Raises `DiskFull`, `NeverFits` and other `OSError`s, and leaves nothing behind.
         """
@@ -173,7 +173,7 @@ class LocalStorage:
         try:
             self._make_folder(upload_id, chunks)
             # A crash here leaves a folder without a place; called again goes on,
-            # and `unfinished` shows it to whoever sweeps.
+            # and `unfinished` lists it for the sweep.
             with (
                 _opened(upload_id, _FOLDER, chunks) as at,
                 _opened(_DATA, os.O_RDWR | os.O_CREAT, at) as data,
@@ -194,7 +194,7 @@ class LocalStorage:
 
     @staticmethod
     def _reserved(upload_id: str, chunks: int) -> int:
-        """How long the place is, in bytes; -1 where there is none."""
+        """How many bytes are set aside; -1 for none."""
         try:
             return _look(f"{upload_id}/{_DATA}", chunks).st_size
         except FileNotFoundError:
@@ -252,7 +252,7 @@ class LocalStorage:
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload that has a folder, and when bytes last came (Unix seconds).
 
-        Whatever else somebody put into `temp_chunks` is left alone.
+        Everything else in `temp_chunks` is left alone.
         """
         # Opened anew: threads that list by one descriptor take each other's names.
         with _opened(".", _FOLDER, self._chunks()) as chunks, os.scandir(chunks) as entries:

@@ -28,7 +28,7 @@ BLOCK = MiB
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """`open_folder` opens the folder of `local_path`; whoever calls it closes the descriptor.
+    """`open_folder` opens the folder of `local_path`; its caller closes the descriptor.
 
     To call a hook in a test of your own, make one by `LocalFile.at`.
     """

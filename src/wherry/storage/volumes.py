@@ -1,7 +1,7 @@
 """What kind of volume a folder lies on, and whether Wherry may live there.
 
-Rule 1: everything here is a function of text, so that mounts nobody has at hand
-can be tested. Only `local.py` reads `/proc/self/mountinfo`.
+Rule 1: everything here is a function of text, so that mounts that no
+test machine has can be tested. Only `local.py` reads `/proc/self/mountinfo`.
 """
 
 from __future__ import annotations
