@@ -76,7 +76,7 @@ def _answer(request: Request) -> str:
         return json.dumps(make_json_safe(document), allow_nan=False)
     except MemoryError:
         problem = {"kind": "memory", "message": "it needs too much memory"}
-    except Exception as error:  # a step may fail in any way; its parent is told how
+    except Exception as error:  # a step may fail in any way; the parent gets the error
         problem = {"kind": "error", "message": f"{type(error).__name__}: {error}"[:500]}
     return json.dumps(
         make_json_safe({"confined": document.get("confined", []), "problem": problem})

@@ -218,7 +218,7 @@ def call_filter(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
         if number is None or name in SPECIAL:
             continue
         program += [(JUMP_EQUAL, 0, 1, number), (RETURN, 0, 0, EPERM)]
-    # The C library falls back to clone, whose flags can be looked at.
+    # The C library falls back to clone, whose flags can be checked.
     program += [(JUMP_EQUAL, 0, 1, numbers["clone3"] or 0), (RETURN, 0, 0, ENOSYS)]
     # Each of these ends the program if the call is the one; a decoder's threads are let through.
     program += _argument(numbers["clone"] or 0, JUMP_SET, CLONE_THREAD)

@@ -18,7 +18,7 @@ from wherry.assessment.mp4 import read_movie, reading
 
 #: Stream types of H.264, AAC, AC-3 and E-AC-3 under SAMPLE-AES.
 SAMPLE_AES = frozenset((b"\xdb", b"\xcf", b"\xc1", b"\xc2"))
-#: How many bytes of a transport stream are looked at, and its packets' size.
+#: How many bytes of a transport stream are read, and the size of its packets.
 LOOKED_AT, PACKET = 1 << 20, 188
 
 

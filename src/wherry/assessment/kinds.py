@@ -11,8 +11,8 @@ from enum import Enum
 
 from wherry.assessment.mp4 import PICTURES, reading
 
-#: How many bytes are looked at.
-LOOKED_AT = 4096
+#: How many bytes are read.
+READ_BYTES = 4096
 
 
 class Kind(Enum):
@@ -41,8 +41,8 @@ MEDIA = (
         for name in (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", b"\0\0\1", b"\0\0\0\1", b"\x0bw")
     ),
 )
-#: What a file is called whose sender calls it a video or sound.
-CALLED = frozenset(
+#: The suffixes of files that are called a video or sound.
+MEDIA_SUFFIXES = frozenset(
     (
         *("mp4", "m4v", "mov", "qt", "mkv", "webm", "avi", "ts", "m2ts", "mts"),
         *("m2t", "mpg", "mpeg", "m2v", "vob", "flv", "f4v", "wmv", "asf", "ogv"),
@@ -51,7 +51,7 @@ CALLED = frozenset(
         *("caf", "flac", "ogg", "oga", "opus", "mka", "amr", "wma", "weba"),
     )
 )
-#: Demuxers that find what they look for in nearly any bytes, by FFmpeg's names.
+#: Demuxers that accept nearly any bytes, by FFmpeg's names.
 CREDULOUS = frozenset(
     (
         *("mp3", "aac", "ac3", "eac3", "h264", "hevc", "m4v", "mpegvideo", "amr", "dv"),
@@ -63,7 +63,7 @@ CREDULOUS = frozenset(
 def kind_of(file: str) -> Kind:
     """The kind of `file`, a path or `fd:N`."""
     with reading(file) as descriptor:
-        head = os.pread(descriptor, LOOKED_AT, 0)
+        head = os.pread(descriptor, READ_BYTES, 0)
     if not head or head.startswith(OTHERS) or head[8:12] == b"WEBP" or _is_text(head):
         return Kind.OTHER
     if head[4:8] == b"ftyp" and head[8:12] in PICTURES:
@@ -73,11 +73,11 @@ def kind_of(file: str) -> Kind:
 
 
 def is_called_media(filename: str, content_type: str | None) -> bool:
-    """Whether who sent it calls it a video or sound."""
+    """Whether the name or the type of a file calls it a video or sound."""
     _, dot, suffix = filename.rpartition(".")
-    return (bool(dot) and suffix.lower() in CALLED) or (content_type or "").lower().startswith(
-        ("video/", "audio/")
-    )
+    return (bool(dot) and suffix.lower() in MEDIA_SUFFIXES) or (
+        content_type or ""
+    ).lower().startswith(("video/", "audio/"))
 
 
 def _is_synchronous(head: bytes) -> bool:
@@ -93,7 +93,7 @@ def _is_synchronous(head: bytes) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    """Whether it is text, as far as it was looked at; the last letter may be cut off."""
+    """Whether these bytes are text; the last character may be cut off."""
     for end in range(len(head), max(len(head) - 4, 0), -1):
         try:
             text = head[:end].decode()

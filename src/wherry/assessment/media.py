@@ -104,7 +104,7 @@ def open_media(file: str) -> InputContainer:
         container.close()
         raise
     for stream in encrypted_streams(container, file):
-        # Without a key there is nothing to decode, and nothing to be told as damaged.
+        # Without a key there is nothing to decode, and nothing to report as damaged.
         stream.discard = Discard.all
     return container
 
@@ -140,7 +140,7 @@ def main_sound(container: InputContainer) -> AudioStream | None:
     return heard
 
 
-#: A track with one of these is for somebody, or for something, else.
+#: A track with one of these dispositions is not the main one.
 SIDE = (
     Disposition.comment
     | Disposition.hearing_impaired

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Literal, TypeAlias
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
 from wherry.assessment.findings import (
     find_in_audio,
@@ -52,11 +52,12 @@ from wherry.core.upload import Upload
 
 _ARTEFACTS = TypeAdapter(list[Artefact])
 _FINDINGS = TypeAdapter(list[Finding])
+_OTHER = TypeAdapter(dict[str, JsonValue], config=ConfigDict(allow_inf_nan=False))
 
 
 @dataclass(slots=True)
 class Found:
-    """What the steps said, as far as it makes sense."""
+    """The results of the steps, as far as they are valid."""
 
     probe: Probe | None = None
     integrity: Integrity | None = None
@@ -66,17 +67,17 @@ class Found:
     artefacts: list[Artefact] = field(default_factory=list)
     #: What custom steps judge themselves.
     findings: list[Finding] = field(default_factory=list)
-    #: Steps that could not read the file, with their reason, and steps that made no sense.
+    #: Steps that could not read the file, with the reason, and steps with an invalid result.
     unreadable: dict[str, str] = field(default_factory=dict)
-    senseless: list[str] = field(default_factory=list)
-    #: It is something else than a video or sound, and nobody calls it one.
+    invalid: list[str] = field(default_factory=list)
+    #: The file is neither video nor sound, and neither its name nor its type calls it one.
     not_media: bool = False
 
 
 def parse_results(results: Sequence[StepResult], *, called_media: bool = True) -> Found:
-    """What the steps said, taken apart; never raises for anything that JSON can say.
+    """The results of the steps, parsed; never raises, whatever JSON they contain.
 
-    `called_media`: whoever sent it calls it a video or sound.
+    `called_media`: the name or the type of the file calls it a video or sound.
     """
     found = Found()
     if not called_media and any(_is_no_media(result) for result in results):
@@ -91,8 +92,8 @@ def parse_results(results: Sequence[StepResult], *, called_media: bool = True) -
             else:
                 _take(found, result.name, result.facts)
         except (ValidationError, RecursionError):
-            # A decoder that was taken over may say anything, in any shape.
-            found.senseless.append(result.name)
+            # A decoder that an attacker controls may return anything.
+            found.invalid.append(result.name)
     return found
 
 
@@ -115,9 +116,11 @@ def _take(found: Found, step: str, facts: Mapping[str, Any]) -> None:
         found.audio = Audio.model_validate(facts)
     elif not is_own(step):
         findings = _FINDINGS.validate_python(facts.get("findings", []))
-        told = {k: v for k, v in facts.items() if k not in ("artefacts", "findings")}
+        other = _OTHER.validate_python(
+            {k: v for k, v in facts.items() if k not in ("artefacts", "findings")}
+        )
         found.findings += findings
-        found.other[step] = told
+        found.other[step] = other
     found.artefacts += artefacts
 
 
@@ -188,7 +191,7 @@ Verdict: TypeAlias = Literal["pass", "warn", "fail", "not-assessed"]
 
 
 def verdict(findings: Sequence[Finding], *, not_media: bool = False) -> Verdict:
-    """The worst of all findings; what is only told is none."""
+    """The worst severity of all findings; `info` does not count."""
     severities = {finding.severity for finding in findings}
     if Severity.FAIL in severities:
         return "fail"
@@ -200,7 +203,7 @@ def verdict(findings: Sequence[Finding], *, not_media: bool = False) -> Verdict:
 def find(
     length: int, policy: Policy, results: Sequence[StepResult], found: Found | None = None
 ) -> Iterator[Finding]:
-    """Everything worth telling about a file of `length` bytes."""
+    """All findings about a file of `length` bytes."""
     found = found or parse_results(results)
     if found.not_media:
         yield from find_no_media(policy)
@@ -213,8 +216,8 @@ def find(
         if result.state == "failed":
             reason = (result.problem or {}).get("message", "for no known reason")
             yield _fail("STEP-FAILED", f"The step {result.name} failed: {reason}.")
-        elif result.name in found.senseless:
-            yield _fail("STEP-FAILED", f"What the step {result.name} said makes no sense.")
+        elif result.name in found.invalid:
+            yield _fail("STEP-FAILED", f"The result of the step {result.name} is not valid.")
         elif result.name in found.unreadable and result.name != "probe":
             reason = found.unreadable[result.name]
             message = f"The step {result.name} could not read the file: {reason}."

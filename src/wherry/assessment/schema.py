@@ -221,7 +221,7 @@ class Channel(Model):
 
 
 class Track(Model):
-    """A sound track that is not played unless somebody chooses it."""
+    """A sound track that players do not choose by default."""
 
     stream: int
     loudness: Loudness

@@ -21,7 +21,7 @@ from wherry.assessment.timeline import Timeline
 
 #: How many stretches are listed; `count` has them all.
 LISTED = 200
-#: Reports have milliseconds: what is shorter cannot be told, and times may differ by as much.
+#: Reports have milliseconds: shorter ones cannot be stated, and times may differ by as much.
 SHORTEST = 1e-3
 
 
@@ -101,23 +101,23 @@ def no_stretches() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """The metadata keys under which a filter tells where a stretch begins and ends."""
+    """The metadata keys under which a filter reports the beginning and the end of a stretch."""
 
     start: str
     end: str
 
-    def read(self, told: Mapping[str, str]) -> tuple[float | None, float | None]:
+    def read(self, metadata: Mapping[str, str]) -> tuple[float | None, float | None]:
         """Where a stretch begins and where one ends, as the filter wrote it to one frame."""
-        return finite(told.get(self.start)), finite(told.get(self.end))
+        return finite(metadata.get(self.start)), finite(metadata.get(self.end))
 
-    def take(self, told: Mapping[str, str], into: Stretches, may_go_on: bool = False) -> None:
+    def take(self, metadata: Mapping[str, str], into: Stretches, may_go_on: bool = False) -> None:
         """Take what the filter wrote to one frame; `may_go_on` as in `Stretches.end`.
 
         A filter may find out on the frame behind a stretch that there was one, and so
         write both marks of it to this frame. Where the end is not behind the beginning,
         one stretch ends and another one begins.
         """
-        start, end = self.read(told)
+        start, end = self.read(metadata)
         if start is not None and end is not None and start < end:
             into.begin(start)
             into.end(end, may_go_on)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from wherry.assessment.mp4 import read_movie, reading
 
-#: So many units are looked at; a day of fragments of a second has 86,400 times two.
+#: How many units are read; a day of fragments of a second has 86,400 times two.
 UNITS = 500_000
 #: Boxes whose loss is the loss of media; behind them cameras leave what is no box at all.
 BOXES = frozenset((b"moov", b"mdat", b"moof", b"mfra"))

@@ -129,8 +129,8 @@ class Supervisor:
                 continue
             if not line:
                 return
-            if (said := parse_problem(line)) is not None:
-                self._receive(*said)
+            if (problem := parse_problem(line)) is not None:
+                self._receive(*problem)
 
     def _receive(self, problem: str | None) -> None:
         now = time.time()

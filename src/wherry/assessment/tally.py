@@ -33,11 +33,11 @@ GAP = 0.25
 PAUSE = 3.0
 #: A stream in which so many frames follow each other at the same distance has a constant rate.
 CONSTANT = 0.97
-#: How many different distances between frames are told apart, and how many places are remembered.
+#: How many distances between frames are distinguished, and how many places are remembered.
 DISTANCES, PLACES = 4096, 10_000
 #: Damage so near to a hole in time is beside it, in seconds.
 NEAR = 0.5
-#: How many packets are looked at for those that are shown before the first frame.
+#: How many packets are searched for those that are shown before the first frame.
 EARLY = 1000
 #: How many frames may be shown behind the one that is decoded last.
 REORDERED = 3
@@ -167,7 +167,7 @@ class Tally:
             self._dts = dts
 
     def _is_back(self, before: float | None, now: float) -> bool:
-        """Whether time goes back; where a clock was set anew is told in another way."""
+        """Whether time goes back; a restart of the clock is reported in another way."""
         if before is None or now >= before:
             return False
         # Nor does it matter before the first frame of a recording that was cut.
@@ -233,8 +233,8 @@ class Tally:
     def _note(self, place: float | None, message: str) -> None:
         self._remember(place)
         if len(self.first_errors) < LISTED:
-            told = None if place is None else seconds(place - self.zero)
-            self.first_errors.append({"time": told, "message": message})
+            time = None if place is None else seconds(place - self.zero)
+            self.first_errors.append({"time": time, "message": message})
 
     def skip(self) -> None:
         """Bytes before the packet that came last made no sense."""
@@ -246,7 +246,7 @@ class Tally:
         before = self._steps[0]
         if self._shown is not None and before and last - before > GAP and last > PAUSE * before:
             self._pause(self._shown - last + before, self._shown)
-        # Without a time, a packet cannot be told from those that are shown behind it.
+        # Without a time, a packet cannot be distinguished from those that are shown behind it.
         behind = 0 if self._last_place is not None else REORDERED
         if self._last_damaged and self.frames - self._last_damaged <= behind:
             self._tail["frames"] = max(self._tail["frames"], 1)

@@ -61,8 +61,8 @@ def cause_of(error: BaseException) -> str:
     """The first line of the error's message; for a missing extra, how to install it."""
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRA:
         return f"{error.name} is not installed: pip install 'wherry[assessment]'"
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return printable_cause(said or type(error).__name__)
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    return printable_cause(line or type(error).__name__)
 
 
 def printable_cause(text: str) -> str:

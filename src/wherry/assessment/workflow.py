@@ -1,6 +1,6 @@
 """The durable part: one DBOS workflow for each assessment, one DBOS step for each step.
 
-Rule 1: whoever holds the lease of the assessment's row runs its workflow.
+Rule 1: the worker with the lease of the assessment's row runs its workflow.
 `Workflows.advance` brings that about from whatever state it finds: unknown to
 DBOS, running here, left behind by a dead worker, in another worker's hands.
 

@@ -80,13 +80,13 @@ def find(file: str) -> Heard:
                 for frame in decoded.frames:
                     sound.take(frame)
         sound = sounds.pop(main.index)
-        told = [other.render_shortly(index) for index, other in sounds.items()]
-        return Heard({**sound.render(main.index), "others": told}, sound.peaks)
+        summaries = [other.render_shortly(index) for index, other in sounds.items()]
+        return Heard({**sound.render(main.index), "others": summaries}, sound.peaks)
 
 
 @dataclass(slots=True)
 class _Sound:
-    """The chain of filters, and what they have said so far."""
+    """The chain of filters, and their results so far."""
 
     line: Timeline
     claimed: float
@@ -159,19 +159,19 @@ class _Sound:
             at = float(heard.pts * heard.time_base)
             self._note(at, heard.metadata)
 
-    def _note(self, at: float, told: Mapping[str, str]) -> None:
+    def _note(self, at: float, metadata: Mapping[str, str]) -> None:
         """Take what the filters wrote to a stretch of samples."""
-        SILENCE.take(told, self.silence)
+        SILENCE.take(metadata, self.silence)
         for name in ("I", "LRA", "true_peak"):
-            value = finite(told.get(f"lavfi.r128.{name}"))
+            value = finite(metadata.get(f"lavfi.r128.{name}"))
             if value is not None:
                 self.loudness[name] = value
         loudest, clipped = None, False
         for number in range(len(self.names)):
-            level = finite(told.get(f"lavfi.astats.{number + 1}.Peak_level"))
+            level = finite(metadata.get(f"lavfi.astats.{number + 1}.Peak_level"))
             if level is None:
                 continue
-            flat = finite(told.get(f"lavfi.astats.{number + 1}.Flat_factor")) or 0.0
+            flat = finite(metadata.get(f"lavfi.astats.{number + 1}.Flat_factor")) or 0.0
             clipped = clipped or (level >= FULL and flat >= FLAT)
             loudest = level if loudest is None else max(loudest, level)
             known = self.loudest[number]

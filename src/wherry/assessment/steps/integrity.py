@@ -113,7 +113,7 @@ def _sum_up(
     counted = [s for s in streams if s["missing"] is not None]
     return {
         "streams": streams,
-        # What is wrong with a subtitle or a cover is told with its stream.
+        # Errors of subtitles and covers are reported with their stream.
         "errors": sum(tally.errors for tally in played),
         "damaged": sum(tally.damaged for tally in played),
         "missing": missing_frames,

@@ -33,7 +33,7 @@ from wherry.assessment.timeline import TICK, timeline_of
 NAME = "poster.jpg"
 #: The longer side, in pixels.
 LARGEST = 1280
-#: How many pictures are looked at: key frames, or every so many of all pictures.
+#: How many pictures are compared: key frames, or one of so many pictures.
 CANDIDATES, EVERY = 24, 5
 
 #: Pictures, each with the time at which it is shown, if that is known.

@@ -35,7 +35,7 @@ from wherry.assessment.media import (
 )
 from wherry.assessment.mp4 import boxes, is_faststart
 
-#: How much text of the file is told, in letters.
+#: The longest text of the file that is reported, in characters.
 TEXT = 200
 TAGS = ("title", "encoder", "creation_time", "timecode", "major_brand", "com.apple.quicktime.model")
 DOLBY_VISION = dict.fromkeys((b"dvh1", b"dvhe", b"dvav", b"dva1", b"dav1"), "Dolby Vision")
@@ -177,8 +177,8 @@ def _ratio(value: Fraction | None) -> str | None:
 
 
 def _tags(metadata: Mapping[str, str]) -> dict[str, str]:
-    told = {name: text(metadata.get(name)) for name in TAGS}
-    return {name: value for name, value in told.items() if value}
+    tags = {name: text(metadata.get(name)) for name in TAGS}
+    return {name: value for name, value in tags.items() if value}
 
 
 def text(value: str | None) -> str | None:

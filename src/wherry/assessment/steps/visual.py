@@ -30,7 +30,7 @@ from wherry.assessment.sheets import Samples, write_sheets
 from wherry.assessment.stretches import SHORTEST, Marks, Stretches, finite, no_stretches
 from wherry.assessment.timeline import TICK, Timeline, shown, timeline_of
 
-#: The width at which pictures are looked at; smaller details do not matter.
+#: The width to which pictures are scaled for the filters; smaller details do not matter.
 WIDTH = 320
 #: With fewer lines, nothing was ever interlaced.
 LINES = 100
@@ -51,7 +51,7 @@ FREEZE, SHORTEST_FREEZE = (
 SAME = 1.0
 #: A single picture stands still if it is shown so many times as long as usual.
 STAYS = 2.0
-#: How many distances between pictures tell what is usual, and how many it takes at least.
+#: How many distances between pictures decide what is usual, and the least that is needed.
 DISTANCES, ENOUGH = 31, 3
 EVERY_PICTURE = (
     ("blackdetect", "d=0.1:pic_th=0.98:pix_th=0.10"),
@@ -134,7 +134,7 @@ class _Average:
 
 @dataclass(slots=True)
 class _Picture:
-    """The chain of filters, and what they have said so far."""
+    """The chain of filters, and their results so far."""
 
     line: Timeline
     black: Stretches = field(default_factory=lambda: Stretches(SHORTEST_BLACK))
@@ -184,13 +184,13 @@ class _Picture:
 
     def _note(self, chain: Graph, is_last: bool = False) -> None:
         for frame in pulled(chain):
-            told, at = frame.metadata, float(frame.pts * TICK)
-            BLACK.take(told, self.black)
+            metadata, at = frame.metadata, float(frame.pts * TICK)
+            BLACK.take(metadata, self.black)
             if self._early is None:
-                self._note_freeze(at, told, bool(frame.key_frame), is_last)
+                self._note_freeze(at, metadata, bool(frame.key_frame), is_last)
             else:
-                self._early.append((at, told, bool(frame.key_frame), is_last))
-            if "lavfi.scd.time" in told:
+                self._early.append((at, metadata, bool(frame.key_frame), is_last))
+            if "lavfi.scd.time" in metadata:
                 self.cut_count += 1
                 if len(self.cuts) < LISTED:
                     self.cuts.append(shown(at))
@@ -201,34 +201,36 @@ class _Picture:
                 self._note_early()
 
     def _note_early(self) -> None:
-        """What the first pictures said, now that it is known how far they are apart."""
+        """Evaluate the first pictures, now that the distance between pictures is known."""
         early, self._early = self._early or [], None
         for each in early:
             self._note_freeze(*each)
 
-    def _note_freeze(self, at: float, told: Mapping[str, str], is_key: bool, is_last: bool) -> None:
-        start, end = FREEZE.read(told)
+    def _note_freeze(
+        self, at: float, metadata: Mapping[str, str], is_key: bool, is_last: bool
+    ) -> None:
+        start, end = FREEZE.read(metadata)
         before, self._before = self._before, at
         if start is not None and before is not None and (end is not None or is_last):
             # Not several pictures that are alike, but one that was shown for long.
             is_single = abs(start - before) < SHORTEST
             if is_single and at - start <= STAYS * self._usual():
                 return
-        change = finite(told.get("lavfi.scd.mafd"))
-        FREEZE.take(told, self.freeze, is_key and change is not None and change < SAME)
+        change = finite(metadata.get("lavfi.scd.mafd"))
+        FREEZE.take(metadata, self.freeze, is_key and change is not None and change < SAME)
 
     def _usual(self) -> float:
-        """How far pictures are apart; of a few pictures nobody can know but by their header."""
+        """The distance between pictures; by the header where there are only a few."""
         known = len(self._distances) >= ENOUGH
         return median(self._distances) if known else self.line.usual
 
     def _note_sample(self, chain: Graph) -> None:
         for frame in pulled(chain):
-            told, at = frame.metadata, float(frame.pts * TICK)
-            blur = finite(told.get("lavfi.blur"))
+            metadata, at = frame.metadata, float(frame.pts * TICK)
+            blur = finite(metadata.get("lavfi.blur"))
             self.blurs.take(blur)
             self.blur.mark(blur is not None and blur >= BLURRED, at)
-            outside = finite(told.get("lavfi.signalstats.BRNG"))
+            outside = finite(metadata.get("lavfi.signalstats.BRNG"))
             self.outside.take(outside)
             if outside is not None and (self.worst is None or outside > self.worst[0]):
                 self.worst = (outside, at)
@@ -294,8 +296,8 @@ class _Interlace:
         self._count(self._graph)
 
     def _count(self, graph: Graph) -> None:
-        told = (frame.metadata for frame in pulled(graph))
-        self.kinds.update(facts.get("lavfi.idet.multiple.current_frame", "") for facts in told)
+        metadata = (frame.metadata for frame in pulled(graph))
+        self.kinds.update(facts.get("lavfi.idet.multiple.current_frame", "") for facts in metadata)
 
     def render(self) -> dict[str, Any]:
         """How many pictures of each kind; `share` is how far one order of lines prevails."""
