@@ -106,15 +106,18 @@ async def test_on_complete_is_never_called_twice_at_the_same_time(serve: Serve) 
 
 
 async def test_a_slow_hand_over_is_answered_with_202_and_goes_on(serve: Serve) -> None:
-    let_go = asyncio.Event()
+    called, let_go = asyncio.Event(), asyncio.Event()
 
     async def on_complete(file: FinishedFile) -> str:
+        called.set()
         await let_go.wait()
         return "late"
 
     async with serve(on_complete=on_complete, answer_within=0.05) as client:
         upload = Uploading(client)
         upload_id = await received(client)
+        assert (await upload.complete(upload_id)).status_code == 202
+        await called.wait()  # on a busy machine, later than the answer
         answer = await upload.complete(upload_id)
         assert (answer.status_code, answer.json()["state"]) == (202, "completing")
         problem(await upload.cancel(upload_id), 503, "busy")
