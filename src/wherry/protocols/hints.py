@@ -1,4 +1,4 @@
-"""What a client is told to do about each refusal: what is safe, and what comes next.
+"""The hint of each refusal: what is safe, and what the client should do next.
 
 Rule 1: a hint holds for every protocol that answers with problem+json, so it names what the
 client wants ("start a new upload"), and no request of one protocol.

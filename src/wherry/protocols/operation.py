@@ -35,8 +35,8 @@ ALWAYS: tuple[type[UploadError], ...] = (errors.Unauthorized, errors.StorageFail
 class Operation:
     """A row of a protocol's table of routes.
 
-    `name` is public: operation ids are made from it. `is_operators`: everybody but an operator
-    is answered as if there were nothing. `is_shown`: whether OpenAPI has it.
+    `name` is public: operation ids are made from it. `is_operators`: all callers but operators
+    are answered as if the address did not exist. `is_shown`: whether OpenAPI has it.
     """
 
     method: str

@@ -3,8 +3,8 @@
 Rule 1: at most one block is held for a request, and it goes to the sink on a thread. While it
 is written, nothing is read from the client.
 
-Rule 2: time in which the disk is slow does not count against the client: the source is told
-how long each write took.
+Rule 2: time in which the disk is slow does not count against the client: `excuse` takes off the
+time of each write.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Source(Protocol):
         """Whether more bytes are at hand, so that `read` need not wait for the client."""
 
     def excuse(self, seconds: float) -> None:
-        """So long the client could not send, because nobody read."""
+        """Do not count these seconds: the client could not send, because the disk was busy."""
 
 
 @dataclass(frozen=True, slots=True)
