@@ -275,6 +275,7 @@ async def test_two_workers_make_one_report(stand: Stand) -> None:
     await stand.in_gate()
     stand.open_gate()
     await stand.ended()
+    await until(lambda: stand.said("assessment-done") > 0)  # logged after it is recorded
     begun = [stand.said(f"step={name}") for name in GATED]
     assert (begun, stand.said("assessment-done")) == ([1, 1, 1], 1)
 
