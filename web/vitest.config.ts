@@ -5,13 +5,21 @@ export default defineConfig({
   plugins: [react()],
   test: {
     projects: [
-      { test: { name: 'core', include: ['src/core/**/*.test.ts'], environment: 'node' } },
+      {
+        test: {
+          name: 'core',
+          include: ['src/core/**/*.test.ts'],
+          environment: 'node',
+          testTimeout: 60_000, // The default of 5 s is too short on a busy machine.
+        },
+      },
       {
         extends: true,
         test: {
           name: 'page',
           include: ['src/{react,page}/**/*.test.{ts,tsx}'],
           environment: 'happy-dom',
+          testTimeout: 60_000,
         },
       },
     ],
