@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from wherry.core.limits import ENVELOPE, LARGEST, Limits, parse_size
+from wherry.core.limits import FORM_OVERHEAD, LARGEST_SIZE, Limits, parse_size
 
 #: The settings as `--help` and the reference show them.
 GROUPS = {
@@ -62,7 +62,7 @@ def _parse_size(value: object) -> object:
 
 
 #: A number of bytes; in text also with a unit: `5MiB`.
-Bytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=0, le=LARGEST)]
+Bytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=0, le=LARGEST_SIZE)]
 #: A hundred years: a date plus that is still a date. "Never" is None, where a setting allows it,
 #: never an infinite number.
 LONGEST = 100 * 365 * 24 * 3600.0
@@ -234,7 +234,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check_limits(self) -> Self:
         _ = self.limits
-        if isinstance(self.max_body, int) and self.max_body < self.min_chunk + ENVELOPE:
+        if isinstance(self.max_body, int) and self.max_body < self.min_chunk + FORM_OVERHEAD:
             raise ValueError("max_body must have room for min_chunk and a form of 64 KiB around it")
         return self
 

@@ -171,7 +171,7 @@ async def test_a_program_that_is_not_there_is_told() -> None:
 async def test_a_worker_that_is_killed_again_and_again_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Worker, "pause", 0.01)
+    monkeypatch.setattr(Worker, "restart_delay", 0.01)
     suicide = worker_that(WORKS, then="os.kill(os.getpid(), 9)")
     async with Supervisor(suicide) as keeper:
         failing = await told(keeper, WorkerState.FAILING)
@@ -205,7 +205,7 @@ async def test_one_that_does_not_begin_to_work_in_time_is_told(
 async def test_after_three_deaths_a_worker_that_lives_is_believed_in_a_while(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(supervisor, "STEADY", 0.01)
+    monkeypatch.setattr(supervisor, "STEADY_AFTER", 0.01)
     async with Supervisor(worker_that(WORKS)) as keeper:
         keeper.worker = Worker(WorkerState.FAILING, problem="The worker ended.", deaths=3)
         await told(keeper, WorkerState.WORKING)

@@ -48,7 +48,7 @@ def create(name: str, fingerprint: str | None, now: float, queued_at: float | No
 
 def advance(now: float) -> Step:
     def choose(queue: Queue) -> list[str]:
-        return [place.upload_id for place in queue.turns(Limits(max_open=2))]
+        return [place.upload_id for place in queue.admissible(Limits(max_open=2))]
 
     return lambda catalog: catalog.advance(now, choose, lambda u: u.admit(now, now + 5))
 
@@ -64,7 +64,7 @@ def record(name: str, part: Range, token: str, now: float) -> Step:
 
 def complete(name: str, now: float) -> Step:
     def change(upload: Upload) -> Upload:
-        return upload.completing("c", now, now).completed("c", f"of-{name}")
+        return upload.begin_completion("c", now, now).complete("c", f"of-{name}")
 
     queued = Assessment(f"of-{name}", name, "o", now)
     return lambda catalog: catalog.update(name, change, queued)

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.admission import (
-    ASK_AGAIN_AT_MOST,
-    HELD_AT_LEAST,
-    HELD_AT_MOST,
+    LONGEST_PERIOD,
+    POLL_AFTER_AT_MOST,
+    SHORTEST_PERIOD,
     Entry,
-    Opened,
+    OpenUpload,
     Queue,
     Space,
     Taken,
-    ask_again,
     check_fits_ever,
-    held_since,
+    holding_since,
+    poll_after,
 )
 from wherry.core.errors import NeverFits, TooLarge, UploadError
 from wherry.core.limits import Limits
@@ -59,13 +59,13 @@ def queues(draw: st.DrawFn) -> Queue:
         Entry(str(number), draw(owners), float(draw(numbers)), 0 if back else draw(numbers), back)
         for number, back in enumerate(draw(st.lists(st.booleans(), max_size=8)))
     ]
-    opened = draw(st.lists(st.builds(Opened, owners, numbers, numbers.map(float)), max_size=4))
+    opened = draw(st.lists(st.builds(OpenUpload, owners, numbers, numbers.map(float)), max_size=4))
     return Queue(tuple(entries), draw(taken), (), tuple(opened))
 
 
-def another_has(bytes_: int) -> tuple[dict[str, Taken], tuple[str, ...], tuple[Opened, ...]]:
+def another_has(bytes_: int) -> tuple[dict[str, Taken], tuple[str, ...], tuple[OpenUpload, ...]]:
     """Somebody has so much open."""
-    return {"o": Taken(1, bytes_)}, (), (Opened("o", bytes_, 0.0),)
+    return {"o": Taken(1, bytes_)}, (), (OpenUpload("o", bytes_, 0.0),)
 
 
 def place(name: str, since: float, bytes_: int = 1, owner: str | None = None) -> Entry:
@@ -98,13 +98,13 @@ def test_what_somebody_has_open_counts_before_what_else_they_want() -> None:
 
 
 def test_an_upload_that_comes_back_goes_before_its_owners_that_have_not_begun() -> None:
-    back = Entry("back", "o", 9.0, 0, comes_back=True)
+    back = Entry("back", "o", 9.0, 0, is_returning=True)
     queue = Queue((place("a", 1.0), place("mine", 2.0, owner="o"), back))
     assert [p.upload_id for p in queue.in_order()] == ["back", "a", "mine"]
 
 
 def test_coming_back_is_fair_between_owners_too() -> None:
-    comes = tuple(Entry(f"a{n}", "alice", n, 0, comes_back=True) for n in range(50))
+    comes = tuple(Entry(f"a{n}", "alice", n, 0, is_returning=True) for n in range(50))
     queue = Queue((*comes, Entry("b", "bob", 60.0, 10)), {"alice": Taken(9, 900)})
     assert queue.positions()["b"] == 1
 
@@ -117,7 +117,7 @@ def test_everybody_has_one_place_and_nobody_passes_who_came_before_of_the_same_o
     assert sorted(order, key=lambda p: p.upload_id) == list(queue.entries)
     assert sorted(queue.positions().values()) == list(range(1, len(order) + 1))
     for earlier, later in pairwise(order):
-        if earlier.owner == later.owner and earlier.comes_back == later.comes_back:
+        if earlier.owner == later.owner and earlier.is_returning == later.is_returning:
             assert earlier.since <= later.since
 
 
@@ -131,7 +131,7 @@ def test_whoever_is_let_in_leaves_every_limit_kept(
     def is_within(used: int, bound: int | None) -> bool:
         return bound is None or used <= bound
 
-    turns = queue.turns(limits, free)
+    turns = queue.admissible(limits, free)
     new = sum(place.bytes for place in turns)
     if turns:
         assert is_within(queue.open + len(turns), limits.max_open)
@@ -140,9 +140,9 @@ def test_whoever_is_let_in_leaves_every_limit_kept(
         assert is_within(new, free)
     for owner in {place.owner for place in turns}:
         mine = [place for place in turns if place.owner == owner]
-        assert is_within(queue.of(owner).open + len(mine), limits.max_open_per_owner)
+        assert is_within(queue.taken_by(owner).open + len(mine), limits.max_open_per_owner)
         if sum(place.bytes for place in mine):
-            reserved = queue.of(owner).reserved + sum(place.bytes for place in mine)
+            reserved = queue.taken_by(owner).reserved + sum(place.bytes for place in mine)
             assert is_within(reserved, limits.max_reserved_per_owner)
 
 
@@ -160,15 +160,15 @@ def in_order_of_coming(queue: Queue, free: int) -> list[Entry]:
 def test_in_the_periods_of_the_others_whoever_fits_gets_in_in_order(
     queue: Queue, free: int
 ) -> None:
-    assert list(queue.turns(OPEN, free, ALL_GO_FIRST)) == in_order_of_coming(queue, free)
+    assert list(queue.admissible(OPEN, free, ALL_GO_FIRST)) == in_order_of_coming(queue, free)
 
 
 @given(queues(), st.integers(-5, 30), moments)
 def test_what_is_abandoned_is_not_awaited(queue: Queue, free: int, now: float) -> None:
     strangers = tuple(replace(p, owner=p.upload_id) for p in queue.entries)
-    abandoned = replace(queue, entries=strangers, opened=())
+    abandoned = replace(queue, entries=strangers, open_uploads=())
     fitting = replace(abandoned, entries=tuple(p for p in strangers if p.bytes <= max(free, 0)))
-    assert abandoned.turns(OPEN, free, now) == fitting.turns(OPEN, free, now)
+    assert abandoned.admissible(OPEN, free, now) == fitting.admissible(OPEN, free, now)
 
 
 @given(queues(), st.integers(-5, 30), moments)
@@ -176,21 +176,21 @@ def test_nobody_waits_for_what_its_own_owner_has_open_while_others_wait(
     queue: Queue, free: int, now: float
 ) -> None:
     alone = replace(queue, entries=tuple(replace(p, owner="a") for p in queue.entries))
-    alone = replace(alone, opened=tuple(replace(o, owner="a") for o in queue.opened))
-    assert list(alone.turns(OPEN, free, now)) == in_order_of_coming(alone, free)
+    alone = replace(alone, open_uploads=tuple(replace(o, owner="a") for o in queue.open_uploads))
+    assert list(alone.admissible(OPEN, free, now)) == in_order_of_coming(alone, free)
 
 
 @given(queues(), st.integers(-5, 30), moments)
 def test_who_waits_for_others_to_end_has_its_bytes_when_they_have_ended(
     queue: Queue, free: int, now: float
 ) -> None:
-    turns, left = queue.turns(OPEN, free, now), free
+    turns, left = queue.admissible(OPEN, free, now), free
     for number, place in enumerate(queue.in_order()):
         if place in turns:
             left -= place.bytes
             continue
-        begun = held_since(place.since, now)
-        others = [o for o in queue.opened if o.owner != place.owner]
+        begun = holding_since(place.since, now)
+        others = [o for o in queue.open_uploads if o.owner != place.owner]
         before = [p for p in queue.in_order()[:number] if p in turns]
         earlier = sum(p.bytes for p in before if p.owner != place.owner)
         if place.bytes > left + sum(o.bytes for o in others) + earlier:
@@ -207,32 +207,32 @@ def test_the_periods_grow_with_the_waiting_and_are_shared_fairly() -> None:
     for since in (0.0, 12345.0):
         for age in range(0, 6 * 3600, 20):
             now = since + age
-            begun = held_since(since, now)
+            begun = holding_since(since, now)
             if begun is not None:
-                assert 0 <= now - begun <= max(age / 2, HELD_AT_LEAST)
-                assert now - begun < HELD_AT_MOST
+                assert 0 <= now - begun <= max(age / 2, SHORTEST_PERIOD)
+                assert now - begun < LONGEST_PERIOD
     for k in range(7):  # a period of its own for whoever has to wait for so long
-        length = HELD_AT_LEAST * 2**k
-        held = [held_since(0.0, 1_024_000 * 60.0 + t) for t in range(0, 7680, 15)]
+        length = SHORTEST_PERIOD * 2**k
+        held = [holding_since(0.0, 1_024_000 * 60.0 + t) for t in range(0, 7680, 15)]
         assert held.count(None) == len(held) / 2
-        young = [held_since(128 * 60.0 - 2 * length, 128 * 60.0 + t) for t in range(0, 30, 5)]
+        young = [holding_since(128 * 60.0 - 2 * length, 128 * 60.0 + t) for t in range(0, 30, 5)]
         assert young == [128 * 60.0] * 6
 
 
 @given(numbers)
 def test_there_is_a_minute_in_which_nobody_holds_up_anybody(since: int) -> None:
     for cycle in range(1, 20):
-        end = cycle * 2 * HELD_AT_MOST
+        end = cycle * 2 * LONGEST_PERIOD
         for back in (59.0, 30.0, 1.0):
-            assert held_since(float(since), end - back) is None
+            assert holding_since(float(since), end - back) is None
 
 
 @given(queues(), limits)
 def test_an_empty_house_lets_the_next_one_in_unless_it_can_never_fit(
     queue: Queue, limits: Limits
 ) -> None:
-    empty = Queue(tuple(p for p in queue.entries if not p.comes_back))
-    if empty.entries and not empty.turns(limits, 20):
+    empty = Queue(tuple(p for p in queue.entries if not p.is_returning))
+    if empty.entries and not empty.admissible(limits, 20):
         assert any(
             bound is not None and empty.in_order()[0].bytes > bound
             for bound in (limits.max_reserved, limits.max_reserved_per_owner, 20)
@@ -241,50 +241,50 @@ def test_an_empty_house_lets_the_next_one_in_unless_it_can_never_fit(
 
 def test_who_is_held_up_by_a_limit_of_its_owner_holds_up_nobody_else() -> None:
     queue = Queue((place("1", 1.0, owner="o"), place("a", 2.0)), {"o": Taken(open=1)})
-    assert names(queue.turns(replace(OPEN, max_open_per_owner=1))) == "a"
+    assert names(queue.admissible(replace(OPEN, max_open_per_owner=1))) == "a"
     queue = Queue((place("1", 1.0, 5, "o"), place("a", 2.0, 5)), {"o": Taken(reserved=6)})
-    assert names(queue.turns(replace(OPEN, max_reserved_per_owner=10))) == "a"
+    assert names(queue.admissible(replace(OPEN, max_reserved_per_owner=10))) == "a"
 
 
 def test_a_large_one_that_is_next_is_not_starved_by_small_ones() -> None:
     queue = Queue((place("large", 1.0, 8), place("small", 2.0, 3)), *another_has(5))
-    assert queue.turns(OPEN, 5, now=10.0) == ()
-    assert [p.upload_id for p in queue.turns(OPEN, 11, now=10.0)] == ["large", "small"]
+    assert queue.admissible(OPEN, 5, now=10.0) == ()
+    assert [p.upload_id for p in queue.admissible(OPEN, 11, now=10.0)] == ["large", "small"]
 
 
 def test_what_fits_beside_a_large_one_that_waits_is_not_held_up() -> None:
     queue = Queue((place("large", 1.0, 8), place("a", 2.0, 1), place("b", 3.0, 1)), *another_has(5))
-    assert names(queue.turns(OPEN, 5, now=10.0)) == "ab"
+    assert names(queue.admissible(OPEN, 5, now=10.0)) == "ab"
     # Those two stay: whoever comes then would take what the large one waits for.
-    late = (*queue.opened, Opened("a", 1, 10.0), Opened("b", 1, 10.0))
+    late = (*queue.open_uploads, OpenUpload("a", 1, 10.0), OpenUpload("b", 1, 10.0))
     after = Queue((place("large", 1.0, 8), place("c", 4.0, 1)), queue.taken, (), late)
-    assert after.turns(OPEN, 3, now=20.0) == ()
-    assert names(after.turns(OPEN, 3, now=70.0)) == "c"  # its minute is over
+    assert after.admissible(OPEN, 3, now=20.0) == ()
+    assert names(after.admissible(OPEN, 3, now=70.0)) == "c"  # its minute is over
 
 
 def test_a_large_one_behind_an_abandoned_one_of_its_owner_stops_nobody() -> None:
     queue = Queue((place("large", 1.0, 80, "o"), place("a", 2.0, 30)), {"o": Taken(0, 61)})
     for now in (2.0, 10.0, 3600.0, 86400.0):
-        assert names(queue.turns(OPEN, 39, now)) == "a"
+        assert names(queue.admissible(OPEN, 39, now)) == "a"
 
 
 def test_one_that_fits_only_if_finished_files_go_holds_up_nobody() -> None:
     queue = Queue((place("huge", 1.0, 8), place("small", 2.0, 1)), *another_has(2))
-    assert names(queue.turns(OPEN, 5)) == "small"
+    assert names(queue.admissible(OPEN, 5)) == "small"
 
 
 def test_who_comes_back_needs_no_space_even_on_a_full_disk() -> None:
-    back = Entry("back", "o", 1.0, 0, comes_back=True)
+    back = Entry("back", "o", 1.0, 0, is_returning=True)
     queue = Queue((place("a", 0.0, 1), back), {"o": Taken(0, 5)})
-    assert [p.upload_id for p in queue.turns(OPEN, -4)] == ["back"]
+    assert [p.upload_id for p in queue.admissible(OPEN, -4)] == ["back"]
 
 
 def test_whoever_waits_asks_again_well_within_the_time_its_turn_is_kept() -> None:
     for turn in (2.0, 10.0, Limits().turn, 600.0):
-        pauses = [ask_again(position, turn) for position in (None, *range(1, 2000))]
+        pauses = [poll_after(position, turn) for position in (None, *range(1, 2000))]
         assert pauses == sorted(pauses)
         assert pauses[0] >= 1
-        assert pauses[-1] == min(ASK_AGAIN_AT_MOST, turn / 2)
+        assert pauses[-1] == min(POLL_AFTER_AT_MOST, turn / 2)
 
 
 # What can never fit.
@@ -294,7 +294,7 @@ def test_whoever_waits_asks_again_well_within_the_time_its_turn_is_kept() -> Non
 def test_what_may_fit_at_all_is_let_in_where_nothing_else_is(
     length: int, limits: Limits, total: int
 ) -> None:
-    alone = Queue((place("a", 1.0, length),)).turns(limits, total - limits.min_free)
+    alone = Queue((place("a", 1.0, length),)).admissible(limits, total - limits.min_free)
     error = refusal(length, limits, Space(total=total, free=total))
     if isinstance(error, NeverFits):
         assert 0 <= error.limit < length or length == 0

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wherry.core.admission import AHEAD, HELD_AT_LEAST, HELD_AT_MOST, held_since
+from wherry.core.admission import HEAD_START, LONGEST_PERIOD, SHORTEST_PERIOD, holding_since
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import HOLDS_SPACE, UNFINISHED, State, Upload
@@ -27,7 +27,7 @@ TICK = 5.0
 MINUTE = 60.0
 LIMITS = Limits(max_open=None, max_waiting=None, min_free=0)
 #: The longest that a large one may hold up others, as the rule says.
-LONGEST = 2 * HELD_AT_MOST
+LONGEST = 2 * LONGEST_PERIOD
 
 
 @dataclass(eq=False)
@@ -121,7 +121,7 @@ class Giving(Client):
         large = [p for p in queue.in_order() if p.bytes == self.bytes]
         is_first = bool(large) and large[0].upload_id == upload.id
         rivals = any(isinstance(c, Honest) and c.comes <= house.now for c in house.clients)
-        if rivals and is_first and held_since(large[0].since, house.now) is None:
+        if rivals and is_first and holding_since(large[0].since, house.now) is None:
             await house.leave(upload)
 
 
@@ -129,7 +129,7 @@ class Returning(Client):
     """Sends a byte, goes idle, and asks for its slot again as soon as it has lost it."""
 
     async def go_on(self, house: House, upload: Upload) -> None:
-        is_open = upload.is_open(house.now, LIMITS.latest(house.now))
+        is_open = upload.is_open(house.now, LIMITS.latest_slot_end(house.now))
         if upload.state is not State.RECEIVING or upload.queued_at is not None:
             return
         if not upload.received.parts:
@@ -184,15 +184,15 @@ class House:
         now, limits = self.now, self.limits
         for client in self.clients:
             await client.act(self)
-        queue = await self.catalog.queue(now, limits.latest(now))
+        queue = await self.catalog.queue(now, limits.latest_slot_end(now))
         for upload_id in queue.unused:
             await self.catalog.update(upload_id, lambda u: u.forfeit(now))
         for upload in await self.catalog.uploads(UNFINISHED):
             await self.catalog.update(upload.id, lambda u: u.expire(now, limits.expires_after))
-        queue = await self.catalog.queue(now, limits.latest(now))
+        queue = await self.catalog.queue(now, limits.latest_slot_end(now))
         free = self.total - queue.reserved
         assert free >= 0  # nobody is promised what is not there
-        turns = {place.upload_id for place in queue.turns(limits, free, now)}
+        turns = {place.upload_id for place in queue.admissible(limits, free, now)}
         until = now + limits.turn
         await self.catalog.advance(now, lambda _: turns, lambda u: u.admit(now, until))
 
@@ -251,7 +251,7 @@ async def test_a_stock_of_large_ones_holds_up_nobody_for_longer_than_the_rule_sa
     house = House(100, [Endless("e", 50), *stock, victim])
     await house.run(victim.comes + LONGEST + MINUTE, [victim])
     assert victim.waited is not None
-    assert HELD_AT_LEAST <= victim.waited <= LONGEST
+    assert SHORTEST_PERIOD <= victim.waited <= LONGEST
 
 
 async def test_those_who_hop_in_and_out_of_the_line_hold_up_nobody_for_ever() -> None:
@@ -273,7 +273,7 @@ async def test_who_comes_back_again_and_again_lets_others_in_between() -> None:
     house = House(100, [Returning("r", 10), Returning("r", 10), Returning("r", 10), victim], limits)
     await house.run(3600.0, [victim])
     assert victim.waited is not None
-    assert victim.waited <= AHEAD + limits.slot_idle + limits.turn + TICK
+    assert victim.waited <= HEAD_START + limits.slot_idle + limits.turn + TICK
 
 
 async def test_who_never_sends_delays_the_next_by_its_turn_and_not_longer() -> None:

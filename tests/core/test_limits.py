@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.errors import ChunkTooSmall, TooLarge
-from wherry.core.limits import LARGEST, GiB, KiB, Limits, MiB, parse_size
+from wherry.core.limits import LARGEST_SIZE, GiB, KiB, Limits, MiB, parse_size
 from wherry.core.ranges import Range
 
 LIMITS = Limits(max_size=1000, chunk_size=200, min_chunk=100, max_chunk=300)
@@ -23,7 +23,7 @@ def test_a_file_of_one_byte_more_is_too_large() -> None:
 
 
 def test_without_a_limit_no_file_is_too_large() -> None:
-    Limits(max_size=None).check_length(LARGEST)
+    Limits(max_size=None).check_length(LARGEST_SIZE)
 
 
 @pytest.mark.parametrize("size", [100, 300])
@@ -50,20 +50,20 @@ def test_a_chunk_is_between_its_bounds_or_ends_the_file(
 
 @given(st.none() | st.integers(0, 1 << 70))
 def test_a_client_gets_the_chunk_size_it_wants_where_that_is_allowed(wanted: int | None) -> None:
-    given_size = LIMITS.cut(wanted)
+    given_size = LIMITS.chunk_size_for(wanted)
     assert 100 <= given_size <= 300
     assert given_size == (wanted or 200) or not 100 <= (wanted or 200) <= 300
 
 
 def test_nobody_who_wants_nothing_gets_another_size_than_the_offered_one() -> None:
-    assert LIMITS.cut(None) == 200
-    assert Limits().cut(None) == 5 * MiB
-    assert Limits().cut(1) == 64 * KiB
-    assert Limits().cut(1 << 40) == 64 * MiB
+    assert LIMITS.chunk_size_for(None) == 200
+    assert Limits().chunk_size_for(None) == 5 * MiB
+    assert Limits().chunk_size_for(1) == 64 * KiB
+    assert Limits().chunk_size_for(1 << 40) == 64 * MiB
 
 
 def test_two_of_the_largest_numbers_fit_into_64_bits() -> None:
-    assert 2 * LARGEST < 1 << 63
+    assert 2 * LARGEST_SIZE < 1 << 63
 
 
 @pytest.mark.parametrize(

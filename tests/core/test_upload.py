@@ -15,7 +15,7 @@ from wherry.core.errors import (
     TooLarge,
     UploadNotFound,
 )
-from wherry.core.facts import MISSING_SHOWN, MOST_PARTS
+from wherry.core.facts import MAX_GAPS_LISTED, MAX_PARTS
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
@@ -55,7 +55,7 @@ def test_a_part_outside_of_its_own_lease_is_a_fault_of_ours() -> None:
 
 
 def test_an_empty_file_is_whole_from_the_start() -> None:
-    assert upload(limit=0).completing("a", 0.0, 1.0).offset == 0
+    assert upload(limit=0).begin_completion("a", 0.0, 1.0).offset == 0
 
 
 def test_of_very_many_gaps_only_the_first_are_listed() -> None:
@@ -63,7 +63,7 @@ def test_of_very_many_gaps_only_the_first_are_listed() -> None:
     sparse = sparse.record("a", tuple(Part(i, i + 1, 0) for i in range(1, 1000, 2)))
     with pytest.raises(BytesMissing) as caught:
         sparse.check_whole()
-    assert caught.value.missing == tuple((i, i + 1) for i in range(0, 2 * MISSING_SHOWN, 2))
+    assert caught.value.missing == tuple((i, i + 1) for i in range(0, 2 * MAX_GAPS_LISTED, 2))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_the_suffix_is_a_short_plain_ending_or_nothing(filename: str, suffix: st
 
 
 def test_an_upload_with_very_many_gaps_takes_only_what_touches_a_part() -> None:
-    parts = tuple(Part(at, at + 1, 0) for at in range(0, 4 * MOST_PARTS, 4))
+    parts = tuple(Part(at, at + 1, 0) for at in range(0, 4 * MAX_PARTS, 4))
     full_of_gaps = Upload(
         "u", owner="ann", filename="f", limit=1 << 20, length=1 << 20, received=PartSet(parts)
     )
@@ -109,7 +109,7 @@ def test_bytes_on_their_way_are_activity_of_their_upload() -> None:
 def test_no_request_leaves_more_parts_than_an_upload_may_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rules, "MOST_PARTS", 2)
+    monkeypatch.setattr(rules, "MAX_PARTS", 2)
     file = upload(10)
     for start in (0, 2, 4):  # all of them begin while there is room for another
         file = file.lease(Range(start, start + 1), f"r{start}", 1.0)
@@ -141,13 +141,17 @@ def test_another_digest_than_the_files_is_refused_once_the_file_is_all_there(sta
 
 def test_a_call_of_a_process_that_died_is_not_overdue_for_the_one_that_takes_over() -> None:
     """It may wait for a hook slot for as long as it likes: nothing has been called yet."""
-    died = upload(0).completing("died", now=0.0, until=10.0).calling("died", 1.0, is_named=False)
+    died = (
+        upload(0)
+        .begin_completion("died", now=0.0, until=10.0)
+        .begin_call("died", 1.0, is_named=False)
+    )
     died.check_hook(now=4.0, timeout=5.0)
     with pytest.raises(HookFailed, match="has not returned in time"):
         died.check_hook(now=6.0, timeout=5.0)
-    waiting = died.completing("next", now=100.0, until=110.0)
+    waiting = died.begin_completion("next", now=100.0, until=110.0)
     waiting.check_hook(now=109.0, timeout=5.0)
-    called = waiting.calling("next", 109.0, is_named=False)
+    called = waiting.begin_call("next", 109.0, is_named=False)
     assert called.calls.lost == 2
     called.check_hook(now=109.5, timeout=5.0)
     with pytest.raises(HookFailed, match="has not returned in time"):

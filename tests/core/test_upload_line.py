@@ -20,7 +20,7 @@ def test_a_place_in_the_line_is_kept_until_its_turn_or_its_end() -> None:
     for step in steps():
         queued = step.before.queued_at
         if queued is not None and step.after.queued_at != queued:
-            left = step.name in ("admit", "completing") or step.after.state in GONE
+            left = step.name in ("admit", "begin_completion") or step.after.state in GONE
             assert (step.after.queued_at, left) == (None, True)
 
 
@@ -54,7 +54,7 @@ def test_traffic_gives_a_slot_of_the_length_that_the_settings_say() -> None:
         for until, kept in ((106.0, 106.0), (104.0, 110.0), (90.0, 110.0), (5000.0, 110.0)):
             if upload.state in HOLDS_SPACE:
                 after = replace(upload, slot_until=until).keep_slot(100.0, limits)
-                assert (after.slot_until, after.is_open(100.0, limits.latest(100.0))) == (
+                assert (after.slot_until, after.is_open(100.0, limits.latest_slot_end(100.0))) == (
                     kept,
                     True,
                 )

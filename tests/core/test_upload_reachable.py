@@ -32,12 +32,12 @@ from wherry.core.errors import (
 )
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
-from wherry.core.rights import latest
+from wherry.core.rights import latest_end
 from wherry.core.upload import (
     ACCEPTS,
     GONE,
     LOST_CALL_PAUSE,
-    MOST_LOST_CALLS,
+    MAX_LOST_CALLS,
     TRANSITIONS,
     Calls,
     Completion,
@@ -84,13 +84,17 @@ class Refusal(NamedTuple):
 ALWAYS = [
     *(Action("release", (token,)) for token in TOKENS),
     *(Action("declare_length", (length,)) for length in range(LIMIT + 2)),
-    *(Action("completing", (t, now, now + 1)) for t in TOKENS for now in COMPLETED_AT),
+    *(Action("begin_completion", (t, now, now + 1)) for t in TOKENS for now in COMPLETED_AT),
     *(Action("renew", (token, 4.0)) for token in TOKENS),
-    *(Action("interrupted", (token,)) for token in TOKENS),
-    *(Action("calling", (token, 3.0, is_named)) for token in TOKENS for is_named in (False, True)),
-    Action("call_ended"),
+    *(Action("interrupt", (token,)) for token in TOKENS),
+    *(
+        Action("begin_call", (token, 3.0, is_named))
+        for token in TOKENS
+        for is_named in (False, True)
+    ),
+    Action("end_call"),
     Action("announce_fingerprint", (None,)),
-    *(Action("completed", (token, f"assessment-{token}")) for token in TOKENS),
+    *(Action("complete", (token, f"assessment-{token}")) for token in TOKENS),
     *(Action("announce_digest", (digest,)) for digest in (None, RIGHT, WRONG)),
     *(Action("cancel", (now,)) for now in (*COMPLETED_AT, MUCH_LATER)),
     *(Action("expire", (now, EXPIRES_AFTER)) for now in (0.0, 1.0, 2.0, 3.0)),
@@ -271,7 +275,7 @@ def test_the_digest_of_what_was_received_is_that_of_its_bytes() -> None:
     for upload in states():
         for got in upload.received.parts:
             assert got.crc == crc64(DATA[got.start : got.end])
-        assert upload.digest_now == Digest.of_crc(crc64(DATA[: upload.offset]))
+        assert upload.received_digest == Digest.of_crc(crc64(DATA[: upload.offset]))
 
 
 def test_gaps_are_the_bytes_that_have_not_come() -> None:
@@ -320,7 +324,7 @@ def test_bytes_on_their_way_put_off_the_end_of_their_upload_and_change_nothing_e
 def test_no_upload_ends_up_with_more_parts_than_it_may_have(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(rules, "MOST_PARTS", 1)
+    monkeypatch.setattr(rules, "MAX_PARTS", 1)
     for step in steps("record"):
         had, has = len(step.before.received.parts), len(step.after.received.parts)
         try:
@@ -399,14 +403,14 @@ def test_completing_means_that_every_byte_is_there() -> None:
 def test_completing_means_that_its_bytes_have_the_digest_that_was_announced() -> None:
     for upload in states():
         if upload.state in (State.COMPLETING, State.COMPLETE):
-            assert upload.digest in (None, upload.digest_now)
+            assert upload.digest in (None, upload.received_digest)
 
 
 def test_a_file_that_is_all_there_answers_to_its_own_digest_and_to_no_other() -> None:
     for upload in states():
         is_whole = upload.state in (State.COMPLETING, State.COMPLETE)
         for digest in (None, RIGHT, WRONG):
-            if is_whole and digest not in (None, upload.digest_now):
+            if is_whole and digest not in (None, upload.received_digest):
                 with pytest.raises(DigestDiffers):
                     upload.announce_digest(digest)
             elif is_whole:
@@ -414,67 +418,67 @@ def test_a_file_that_is_all_there_answers_to_its_own_digest_and_to_no_other() ->
 
 
 def test_a_whole_upload_can_be_completed() -> None:
-    for refusal in refusals("completing"):
+    for refusal in refusals("begin_completion"):
         before = refusal.before
         if before.state is State.RECEIVING and before.length is not None and not before.missing:
-            assert before.digest not in (None, before.digest_now)
+            assert before.digest not in (None, before.received_digest)
 
 
 def test_asking_too_early_is_answered_with_gaps_that_are_there() -> None:
-    for refusal in refusals("completing"):
+    for refusal in refusals("begin_completion"):
         if isinstance(refusal.error, BytesMissing):
             gaps = tuple((gap.start, gap.end) for gap in refusal.before.missing)
             assert refusal.error.missing == gaps != ()
 
 
 def test_only_one_completes_at_a_time_until_its_time_is_up() -> None:
-    for step in steps("completing"):
+    for step in steps("begin_completion"):
         token, now, until = step.args
-        assert not is_being_completed(step.before, now, latest(now, until - now))
+        assert not is_being_completed(step.before, now, latest_end(now, until - now))
         assert step.after.completion == Completion(token, until)
-    for refusal in refusals("completing"):
+    for refusal in refusals("begin_completion"):
         if refusal.before.state is State.COMPLETING:
             _, now, until = refusal.args
-            assert is_being_completed(refusal.before, now, latest(now, until - now))
+            assert is_being_completed(refusal.before, now, latest_end(now, until - now))
 
 
 def test_only_the_one_who_completes_says_how_it_went() -> None:
     for step in steps():
         completed = step.before.state is State.COMPLETING and step.name in ("vanish", "fail")
-        if completed or step.name in ("renew", "interrupted", "completed"):
+        if completed or step.name in ("renew", "interrupt", "complete"):
             assert step.before.completion is not None
             assert step.before.completion.token == step.args[-1 if completed else 0]
-    for refusal in refusals("renew", "interrupted", "completed"):
+    for refusal in refusals("renew", "interrupt", "complete"):
         assert isinstance(refusal.error, UploadGone if refusal.before.state in GONE else Superseded)
 
 
 def test_a_hook_is_called_by_the_one_who_completes_and_by_nobody_else() -> None:
-    for step in steps("calling"):
+    for step in steps("begin_call"):
         assert step.before.completion is not None
         assert step.before.completion.token == step.args[0]
         assert step.after.calls == Calls(step.after.calls.lost, step.args[1])
 
 
 def test_calls_whose_end_nobody_recorded_are_counted_until_one_has_to_wait() -> None:
-    for step in steps("calling"):
+    for step in steps("begin_call"):
         begins = step.args[2] and not step.before.is_named
         assert step.after.calls.lost == (1 if begins else step.before.calls.lost + 1)
-    for refusal in refusals("calling"):
+    for refusal in refusals("begin_call"):
         if isinstance(refusal.error, HookEndsServer):
-            assert refusal.before.calls.lost == MOST_LOST_CALLS
+            assert refusal.before.calls.lost == MAX_LOST_CALLS
             later = refusal.before.calls.at + LOST_CALL_PAUSE
-            assert refusal.before.calling(refusal.args[0], later, is_named=False).calls.lost
-    assert max(upload.calls.lost for upload in states()) == MOST_LOST_CALLS
+            assert refusal.before.begin_call(refusal.args[0], later, is_named=False).calls.lost
+    assert max(upload.calls.lost for upload in states()) == MAX_LOST_CALLS
 
 
 def test_only_a_call_with_its_name_gives_a_file_its_name_and_for_good() -> None:
     for step in steps():
-        named = step.name == "calling" and step.args[2]
+        named = step.name == "begin_call" and step.args[2]
         assert step.after.is_named == (step.before.is_named or named)
 
 
 def test_the_assessment_is_fixed_by_completion_and_by_nothing_else() -> None:
     for step in steps():
         before, after = step.before.assessment_id, step.after.assessment_id
-        assert before == after or (before is None and step.name == "completed")
-    assert all(s.after.assessment_id == f"assessment-{s.args[0]}" for s in steps("completed"))
+        assert before == after or (before is None and step.name == "complete")
+    assert all(s.after.assessment_id == f"assessment-{s.args[0]}" for s in steps("complete"))

@@ -227,7 +227,9 @@ async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
     engine = world.engine()
     upload = await created(engine, len(DATA))
     await written(engine, upload, 0, DATA)
-    await world.catalog.update(upload.id, lambda u: u.completing("dead", world.now, world.now))
+    await world.catalog.update(
+        upload.id, lambda u: u.begin_completion("dead", world.now, world.now)
+    )
     # The process died between the rename and everything that follows it.
     place = world.unfinished(upload.id)
     place.rename(world.finished(upload))

@@ -294,7 +294,7 @@ async def test_a_completion(machine: Machine, happens: Happens) -> None:
     mine = await machine.create()
     await machine.write(mine)
     now = machine.clock()
-    await machine.catalog.update(mine.id, lambda u: u.completing("dead", now, now + 10.0))
+    await machine.catalog.update(mine.id, lambda u: u.begin_completion("dead", now, now + 10.0))
     with pytest.raises(Busy):
         await machine.engine.cancel(ALICE, mine.id)
     await happens(machine)
@@ -324,13 +324,13 @@ async def test_a_deadline_further_ahead_than_its_setting_allows_is_over(world: W
     mine, _ = await engine.create(ALICE, Create("film.mp4", len(DATA)))
     await engine.write(ALICE, Write(mine.id, 0), Bytes(DATA))
     until = world.now + 10.0
-    await world.catalog.update(mine.id, lambda u: u.completing("dead", world.now, until))
+    await world.catalog.update(mine.id, lambda u: u.begin_completion("dead", world.now, until))
     world.now -= 2 * DAY
     await engine.sweep()
     assert (await engine.complete(ALICE, mine.id)).is_complete()
     other, _ = await engine.create(ALICE, Create("film.mp4", len(DATA)))
     await engine.write(ALICE, Write(other.id, 0), Bytes(DATA))
     until = world.now + 10.0
-    await world.catalog.update(other.id, lambda u: u.completing("dead", world.now, until))
+    await world.catalog.update(other.id, lambda u: u.begin_completion("dead", world.now, until))
     world.now -= 2 * DAY
     assert (await engine.cancel(ALICE, other.id)).state is State.CANCELLED

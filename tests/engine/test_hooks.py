@@ -13,7 +13,7 @@ from tests.engine.conftest import ALICE, World, content, created, settings_in, w
 
 from wherry.app import open_catalog, open_storage
 from wherry.core.errors import HookEndsServer, HookFailed, UploadGone
-from wherry.core.upload import LOST_CALL_PAUSE, MOST_LOST_CALLS, State, Upload
+from wherry.core.upload import LOST_CALL_PAUSE, MAX_LOST_CALLS, State, Upload
 from wherry.engine import Engine, FinishedFile, Hooks, background
 from wherry.testing.faults import CrashPoint
 
@@ -214,19 +214,19 @@ async def test_a_hook_that_ends_its_process_each_time_is_recognised(
         world.now += world.settings.completion_lease
 
     upload = await whole(world.engine())
-    for _ in range(MOST_LOST_CALLS):
+    for _ in range(MAX_LOST_CALLS):
         await run_into_it()
-    assert calls == MOST_LOST_CALLS
+    assert calls == MAX_LOST_CALLS
     with pytest.raises(HookEndsServer) as told:
         await run_into_it()
     assert (told.value.hook, told.value.upload_id) == (which, upload.id)
     assert 0 < told.value.seconds <= LOST_CALL_PAUSE
     engine = world.engine(hooks=Hooks(**{which: killing(CrashPoint(-1))}))  # type: ignore[arg-type]
     await engine._completing.resume()
-    assert calls == MOST_LOST_CALLS, "it is not taken up by itself any more"
+    assert calls == MAX_LOST_CALLS, "it is not taken up by itself any more"
     world.now += LOST_CALL_PAUSE
     await run_into_it()
-    assert calls == MOST_LOST_CALLS + 1, "after a pause it has another chance"
+    assert calls == MAX_LOST_CALLS + 1, "after a pause it has another chance"
     # A hook that was mended completes it after the next pause.
     world.now += LOST_CALL_PAUSE
     mended = world.engine(hooks=Hooks(**{which: lambda _: "mended"}))  # type: ignore[arg-type]
@@ -311,7 +311,7 @@ async def test_a_completion_that_waits_for_the_lock_is_said_to_be_taken_up_once(
     upload, engine = await whole(world.engine()), world.engine()
     lease = world.settings.completion_lease
     await world.catalog.update(
-        upload.id, lambda u: u.completing("stopped", world.now, world.now + lease)
+        upload.id, lambda u: u.begin_completion("stopped", world.now, world.now + lease)
     )
     right = world.locks.take(f"completing/{upload.id}")
     assert right is not None

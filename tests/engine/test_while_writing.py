@@ -130,7 +130,7 @@ async def test_an_upload_does_not_expire_while_its_bytes_arrive(world: World) ->
 async def test_requests_that_begin_together_leave_no_more_parts_than_an_upload_may_have(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "MOST_PARTS", 3)
+    monkeypatch.setattr(rules, "MAX_PARTS", 3)
     engine = world.engine()
     upload = await created(engine, len(DATA))
     bodies = {start: Held(b"x" * 10) for start in range(0, 200, 20)}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.errors import UploadError
-from wherry.core.limits import LARGEST
+from wherry.core.limits import LARGEST_SIZE
 from wherry.protocols.bodies.form import parse_boundary
 from wherry.protocols.chunked.models import (
     CancelRequest,
@@ -33,9 +33,11 @@ def test_a_number_is_digits_up_to_the_largest(text: str) -> None:
     try:
         number = parse_number(text, "offset")
     except UploadError:
-        assert not (text.isascii() and text.isdigit() and int(text) <= LARGEST and len(text) < 20)
+        assert not (
+            text.isascii() and text.isdigit() and int(text) <= LARGEST_SIZE and len(text) < 20
+        )
     else:
-        assert 0 <= number <= LARGEST
+        assert 0 <= number <= LARGEST_SIZE
         assert set(text) <= set("0123456789")
 
 
@@ -85,7 +87,7 @@ def test_whatever_init_is_given_it_makes_a_request_or_refuses(wanted: dict[str, 
     with suppress(UploadError):
         create = parse_init(parse_model(json.dumps(wanted).encode(), InitRequest))
         assert create.length is not None
-        assert 0 <= create.length <= LARGEST
+        assert 0 <= create.length <= LARGEST_SIZE
 
 
 @given(
@@ -100,4 +102,4 @@ def test_whatever_a_chunk_says_it_is_placed_or_refused(
     with suppress(UploadError):
         chunk = parse_chunk(fields, digest)
         assert chunk.is_numbered == ("chunk_index" in fields)
-        assert 0 <= chunk.at <= LARGEST
+        assert 0 <= chunk.at <= LARGEST_SIZE

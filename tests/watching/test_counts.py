@@ -38,10 +38,10 @@ async def fill(catalog: Catalog) -> None:
         await catalog.create(new_upload(name))
         await catalog.update(name, lambda u: u.lease(Range(0, 100), "t", 1.0))
         await catalog.update(name, lambda u: u.record("t", (Part(0, 100, 7, 1.0),)))
-        await catalog.update(name, lambda u: u.completing("c", 1.0, 2.0))
+        await catalog.update(name, lambda u: u.begin_completion("c", 1.0, 2.0))
     for number, name in enumerate(("done", "broken", "given-up")):
         queued = Assessment(f"of-{name}", name, "o", 300.0 + number)
-        await catalog.update(name, lambda u: u.completed("c", u.id), queued)
+        await catalog.update(name, lambda u: u.complete("c", u.id), queued)
     await catalog.create(new_upload("cancelled"))
     await catalog.update("cancelled", lambda u: u.cancel(1.0))
 

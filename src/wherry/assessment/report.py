@@ -145,7 +145,7 @@ def render_report(
             filename=upload.filename,
             size=upload.length,
             content_type=upload.content_type,
-            digest=str(upload.digest_now),
+            digest=str(upload.received_digest),
         ),
         probe=_with_counted_length(found),
         integrity=found.integrity,

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from wherry.assessment.worker_status import cause_of, parse_problem, printable_cause
-from wherry.core.worker import HEALTHY, STEADY, Worker, WorkerState
+from wherry.core.worker import HEALTHY_AFTER, STEADY_AFTER, Worker, WorkerState
 from wherry.events import Event, log_event
 from wherry.metrics import Metrics
 
@@ -88,7 +88,7 @@ class Supervisor:
                 log_event(Event.BACKGROUND_FAILED, metrics=self._metrics, trace=True)
                 cause, by_itself = cause_of(error), True
             self._set_worker(self.worker.die(cause, time.time(), by_itself))
-            await sleep(self.worker.pause)
+            await sleep(self.worker.restart_delay)
 
     async def _run_once(self) -> tuple[str, bool]:
         """Run the worker until it ends; the cause, and whether it ended by itself."""
@@ -137,13 +137,13 @@ class Supervisor:
         self._stop_timers()
         if problem is not None:
             self._last_problem = printable_cause(problem)
-            if self.worker.is_at_work or problem is _NOT_STARTED:
-                self._set_worker(self.worker.struggle(self._last_problem, now))
+            if self.worker.is_working or problem is _NOT_STARTED:
+                self._set_worker(self.worker.fail(self._last_problem, now))
             return
         self._last_problem = None
         self._set_worker(self.worker.work(now))
-        self._call_later(STEADY, lambda: self._set_worker(self.worker.recover(time.time())))
-        self._call_later(HEALTHY, lambda: self._set_worker(self.worker.prosper()))
+        self._call_later(STEADY_AFTER, lambda: self._set_worker(self.worker.recover(time.time())))
+        self._call_later(HEALTHY_AFTER, lambda: self._set_worker(self.worker.forget_deaths()))
 
     def _call_later(self, seconds: float, act: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(seconds, act))

@@ -8,7 +8,7 @@ will fit when the open uploads of other owners end. It does not wait for what is
 what its own owner has open, or for what finished files take.
 
 Rule 3: it never holds up what fits beside it, and others only for a time, at most half
-of the time: `held_since` says when. So every upload that can fit is admitted, large ones too.
+of the time: `holding_since` says when. So every upload that can fit is admitted, large ones too.
 
 Rule 4: what can never fit is refused at once.
 """
@@ -23,15 +23,15 @@ from wherry.core.errors import NeverFits
 from wherry.core.limits import Limits
 
 #: Seconds that one waits in the shortest and in the longest of the periods of Rule 3.
-HELD_AT_LEAST, HELD_AT_MOST = 60.0, 64 * 60.0
+SHORTEST_PERIOD, LONGEST_PERIOD = 60.0, 64 * 60.0
 #: An upload that comes back with its bytes goes before those that came up to so many seconds
 #: before it.
-AHEAD = 600.0
+HEAD_START = 600.0
 #: Seconds after which the first in the queue should ask again, and the last.
-ASK_AGAIN, ASK_AGAIN_AT_MOST = 1, 30
+POLL_AFTER, POLL_AFTER_AT_MOST = 1, 30
 #: One second more for so many positions: a slot must not stay unused, nor a thousand clients
 #: ask at once.
-POSITIONS_A_SECOND = 10
+POSITIONS_PER_SECOND = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class Entry:
     """An upload in the queue since `since` (by the deadline clock).
 
     `bytes`: the space that it needs; none if it has its space already and only needs a slot
-    again (`comes_back`). Of one owner's, those come first: the sooner they end, the sooner
+    again (`is_returning`). Of one owner's, those come first: the sooner they end, the sooner
     there is space.
     """
 
@@ -63,11 +63,11 @@ class Entry:
     owner: str
     since: float
     bytes: int
-    comes_back: bool = False
+    is_returning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenUpload:
     """An upload that is open since `since`, and whose `bytes` may come free when it ends."""
 
     owner: str
@@ -79,14 +79,14 @@ class Opened:
 class Queue:
     """All uploads that wait, and what all others have taken.
 
-    `opened`: the others that are open; the rest is abandoned, until it comes back.
+    `open_uploads`: the others that are open; the rest is abandoned, until it comes back.
     `unused`: uploads that were admitted and sent no byte in their time.
     """
 
     entries: tuple[Entry, ...] = ()
     taken: Mapping[str, Taken] = field(default_factory=dict, hash=False)
     unused: tuple[str, ...] = ()
-    opened: tuple[Opened, ...] = ()
+    open_uploads: tuple[OpenUpload, ...] = ()
 
     @property
     def open(self) -> int:
@@ -96,16 +96,16 @@ class Queue:
     def reserved(self) -> int:
         return sum(taken.reserved for taken in self.taken.values())
 
-    def of(self, owner: str) -> Taken:
+    def taken_by(self, owner: str) -> Taken:
         return self.taken.get(owner, Taken())
 
     def in_order(self) -> tuple[Entry, ...]:
         """The next one comes first."""
         ahead = Counter({owner: taken.open for owner, taken in self.taken.items()})
         ranked = []
-        for entry in sorted(self.entries, key=lambda p: (not p.comes_back, p.since, p.upload_id)):
-            since = entry.since - AHEAD if entry.comes_back else entry.since
-            key = (ahead[entry.owner], since, not entry.comes_back, entry.upload_id)
+        for entry in sorted(self.entries, key=lambda p: (not p.is_returning, p.since, p.upload_id)):
+            since = entry.since - HEAD_START if entry.is_returning else entry.since
+            key = (ahead[entry.owner], since, not entry.is_returning, entry.upload_id)
             ranked.append((key, entry))
             ahead[entry.owner] += 1
         return tuple(entry for _, entry in sorted(ranked, key=lambda pair: pair[0]))
@@ -114,12 +114,14 @@ class Queue:
         """By upload: 1 is next."""
         return {entry.upload_id: number for number, entry in enumerate(self.in_order(), 1)}
 
-    def only(self, upload_ids: Collection[str]) -> Queue:
+    def restricted_to(self, upload_ids: Collection[str]) -> Queue:
         """The same queue with only these uploads in it."""
         there = tuple(entry for entry in self.entries if entry.upload_id in upload_ids)
         return replace(self, entries=there)
 
-    def turns(self, limits: Limits, free: int | None = None, now: float = 0.0) -> tuple[Entry, ...]:
+    def admissible(
+        self, limits: Limits, free: int | None = None, now: float = 0.0
+    ) -> tuple[Entry, ...]:
         """The uploads that can be admitted at `now`, in order.
 
         `free`: bytes of disk that can be reserved; None: not asked.
@@ -127,7 +129,7 @@ class Queue:
         bound = None if limits.max_reserved is None else limits.max_reserved - self.reserved
         room = _Room(_least(free, bound))
         now_open, taken, chosen = self.open, dict(self.taken), []
-        opened = list(self.opened)
+        open_uploads = list(self.open_uploads)
         for entry in self.in_order():
             theirs = taken.get(entry.owner, Taken())
             after = Taken(theirs.open + 1, theirs.reserved + entry.bytes)
@@ -139,10 +141,10 @@ class Queue:
             if not _is_within(now_open + 1, limits.max_open):
                 break
             if not room.take(entry.bytes):
-                room.hold_for(entry, opened, now)
+                room.hold_for(entry, open_uploads, now)
                 continue
             now_open, taken[entry.owner] = now_open + 1, after
-            opened.append(Opened(entry.owner, entry.bytes, now))
+            open_uploads.append(OpenUpload(entry.owner, entry.bytes, now))
             chosen.append(entry)
         return tuple(chosen)
 
@@ -165,14 +167,14 @@ class _Room:
         self.beside = None if self.beside is None else self.beside - wanted
         return True
 
-    def hold_for(self, entry: Entry, opened: Collection[Opened], now: float) -> None:
+    def hold_for(self, entry: Entry, open_uploads: Collection[OpenUpload], now: float) -> None:
         """The first one that will fit when others end decides for all that come after it."""
-        awaited = [other for other in opened if other.owner != entry.owner]
+        awaited = [other for other in open_uploads if other.owner != entry.owner]
         reach = (self.free or 0) + sum(other.bytes for other in awaited)
         if self.is_held or entry.bytes > reach:
             return
         self.is_held = True
-        begun = held_since(entry.since, now)
+        begun = holding_since(entry.since, now)
         if begun is not None:
             # It does not wait for those admitted beside it in this period, or there would be
             # more and more of them.
@@ -180,7 +182,7 @@ class _Room:
             self.beside = max(reach - late - entry.bytes, 0)
 
 
-def held_since(since: float, now: float) -> float | None:
+def holding_since(since: float, now: float) -> float | None:
     """When the period began in which an upload in the queue since `since` holds up others.
 
     None: others go first at `now`. The two alternate, for periods of 1, 2, 4, ... 64 minutes:
@@ -189,17 +191,17 @@ def held_since(since: float, now: float) -> float | None:
     them let others go first: a client that gives up and comes again, or has many uploads in the
     queue, gains nothing.
     """
-    length = HELD_AT_LEAST
-    while length < HELD_AT_MOST and 4 * length <= now - since:
+    length = SHORTEST_PERIOD
+    while length < LONGEST_PERIOD and 4 * length <= now - since:
         length *= 2
     number = now // length
     return number * length if number % 2 == 0 else None
 
 
-def ask_again(position: int | None, turn: float) -> int:
+def poll_after(position: int | None, turn: float) -> int:
     """Seconds until a client in the queue should ask again: at most half of its `turn`."""
-    most = max(min(ASK_AGAIN_AT_MOST, int(turn / 2)), ASK_AGAIN)
-    return min(ASK_AGAIN + (position or 0) // POSITIONS_A_SECOND, most)
+    most = max(min(POLL_AFTER_AT_MOST, int(turn / 2)), POLL_AFTER)
+    return min(POLL_AFTER + (position or 0) // POSITIONS_PER_SECOND, most)
 
 
 def check_fits_ever(length: int, limits: Limits, space: Space) -> None:

@@ -26,9 +26,9 @@ from wherry.core.rights import Calls, Completion, Lease
 from wherry.core.states import GONE, HOLDS_SPACE, State
 
 #: How many gaps an answer lists at most.
-MISSING_SHOWN = 100
+MAX_GAPS_LISTED = 100
 #: How many parts with gaps between them an upload may have.
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class UploadFacts:
         return self.received.offset
 
     @property
-    def digest_now(self) -> Digest:
+    def received_digest(self) -> Digest:
         """The CRC-64/NVME of bytes 0 to `offset`."""
         return Digest.of_crc(self.received.crc)
 
@@ -90,7 +90,7 @@ class UploadFacts:
     def missing(self) -> tuple[Range, ...]:
         """The first gaps, in order: as many as an answer shows."""
         end = self.limit if self.length is None else self.length
-        return self.received.missing(Range(0, end), MISSING_SHOWN) if end else ()
+        return self.received.missing(Range(0, end), MAX_GAPS_LISTED) if end else ()
 
     @property
     def active_at(self) -> float:
@@ -141,19 +141,19 @@ class UploadFacts:
 
     def check_fragments(self, want: Range) -> None:
         """Raises `TooFragmented` for one more part among too many that touches none of them."""
-        if len(self.received.parts) < MOST_PARTS:
+        if len(self.received.parts) < MAX_PARTS:
             return
         around = Range(max(want.start - 1, 0), want.end + 1)
         if self.received.missing(around) == (around,):
-            raise TooFragmented(MOST_PARTS)
+            raise TooFragmented(MAX_PARTS)
 
     def check_parts(self, received: PartSet) -> None:
         """Raises `TooFragmented` where requests that began together leave too many parts."""
-        if len(received.parts) > max(MOST_PARTS, len(self.received.parts)):
-            raise TooFragmented(MOST_PARTS)
+        if len(received.parts) > max(MAX_PARTS, len(self.received.parts)):
+            raise TooFragmented(MAX_PARTS)
 
     def check_digest(self, digest: Digest | None) -> None:
         """Raises `DigestDiffers` for another digest than that of a file that is all there."""
         is_whole = self.state in (State.COMPLETING, State.COMPLETE)
-        if digest is not None and is_whole and digest != self.digest_now:
-            raise DigestDiffers(str(digest), str(self.digest_now))
+        if digest is not None and is_whole and digest != self.received_digest:
+            raise DigestDiffers(str(digest), str(self.received_digest))

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from wherry.core.errors import ChunkTooSmall, TooLarge
 from wherry.core.ranges import Range
-from wherry.core.rights import latest
+from wherry.core.rights import latest_end
 
 KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
 
 #: The largest size in bytes. The sum of two such numbers fits 64 bits.
-LARGEST = (1 << 62) - 1
+LARGEST_SIZE = (1 << 62) - 1
 #: How many bytes a form may have besides its file.
-ENVELOPE = 64 * KiB
+FORM_OVERHEAD = 64 * KiB
 
 
 def parse_size(text: str) -> int:
@@ -58,9 +58,9 @@ class Limits:
         if not 1 <= self.min_chunk <= self.chunk_size <= self.max_chunk:
             raise ValueError("the chunk sizes must be 1 <= min_chunk <= chunk_size <= max_chunk")
 
-    def latest(self, now: float) -> float:
+    def latest_slot_end(self, now: float) -> float:
         """The latest end that a slot can have, seen at `now`. A slot that ends later is over."""
-        return latest(now, max(self.turn, self.slot_idle))
+        return latest_end(now, max(self.turn, self.slot_idle))
 
     def check_length(self, length: int) -> None:
         """Raises `TooLarge` for a file that is never accepted."""
@@ -74,7 +74,7 @@ class Limits:
         if len(chunk) < self.min_chunk and chunk.end != length:
             raise ChunkTooSmall(self.min_chunk, len(chunk))
 
-    def cut(self, wanted: int | None, most: int | None = None) -> int:
+    def chunk_size_for(self, wanted: int | None, most: int | None = None) -> int:
         """The chunk size, in bytes, that is offered to a client that asks for `wanted`.
 
         `most`: the largest chunk that fits into one request, if that is limited.

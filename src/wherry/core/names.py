@@ -19,10 +19,10 @@ from wherry.core.errors import BadRequest
 #: The longest file name, in UTF-16 code units.
 LONGEST_NAME = 255
 #: The longest of all other texts, in characters; the largest number of metadata entries.
-LONGEST_TEXT, MOST_METADATA = 1024, 64
+LONGEST_TEXT, MAX_METADATA = 1024, 64
 
 #: Characters that change the direction of writing: they can make `gpj.exe` look like a picture.
-TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def as_unicode(text: str) -> str:
@@ -36,7 +36,7 @@ def check_filename(text: str) -> str:
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise BadRequest("filename", "must be a bare name, without a path")
     # Cc: control characters; Zl and Zp: ends of lines.
-    if any(category(c) in ("Cc", "Zl", "Zp") or c in TURNS for c in name):
+    if any(category(c) in ("Cc", "Zl", "Zp") or c in BIDI_CONTROLS for c in name):
         raise BadRequest("filename", "must not contain control characters")
     if len(name.encode("utf-16-le")) > 2 * LONGEST_NAME:
         raise BadRequest("filename", f"must not be longer than {LONGEST_NAME} characters")
@@ -52,6 +52,6 @@ def check_text(text: str, field: str) -> str:
 
 def check_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
     """The metadata, `as_unicode`. Raises `BadRequest` for too many entries or a long one."""
-    if len(metadata) > MOST_METADATA:
-        raise BadRequest("metadata", f"must not have more than {MOST_METADATA} entries")
+    if len(metadata) > MAX_METADATA:
+        raise BadRequest("metadata", f"must not have more than {MAX_METADATA} entries")
     return {check_text(k, "metadata"): check_text(v, "metadata") for k, v in metadata.items()}

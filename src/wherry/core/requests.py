@@ -21,8 +21,8 @@ class Caller:
 class Create:
     """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes).
 
-    `chunk_size`: the size that the client prefers for one request; `most_chunk`: the largest that
-    fits into one. Both in bytes.
+    `chunk_size`: the chunk size that the client asks for. `largest_chunk`: the largest chunk that
+    fits into one request. Both in bytes.
     """
 
     filename: str
@@ -30,7 +30,7 @@ class Create:
     at_most: int | None = None
     content_type: str | None = None
     chunk_size: int | None = None
-    most_chunk: int | None = None
+    largest_chunk: int | None = None
     fingerprint: str | None = None
     digest: Digest | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)

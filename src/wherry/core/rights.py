@@ -1,7 +1,7 @@
 """The rights that an open request and a completion have to an upload.
 
 Rule 1: a right that ends later than the settings allow was given under another clock or
-another setting, and is treated as over. `latest` computes the limit.
+another setting, and is treated as over. `latest_end` computes the limit.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from wherry.core.ranges import Range
 
 #: How much two requests may differ about what time it is, in seconds: a request reads the
 #: clock, then waits for the disk or the database, and decides by what it has read.
-APART = 30.0
+CLOCK_TOLERANCE = 30.0
 
 
-def latest(now: float, longest: float) -> float:
+def latest_end(now: float, longest: float) -> float:
     """The latest moment at which a right of at most `longest` seconds can end, seen at `now`."""
-    return now + longest + APART
+    return now + longest + CLOCK_TOLERANCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from wherry.core.errors import (
 from wherry.core.facts import UploadFacts
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
-from wherry.core.rights import Calls, Completion, Lease, latest
+from wherry.core.rights import Calls, Completion, Lease, latest_end
 from wherry.core.states import ACCEPTS, GONE, HOLDS_SPACE, TRANSITIONS, UNFINISHED, State
 
 __all__ = [
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 #: Calls into the application that may end the process before the next one has to wait.
-MOST_LOST_CALLS = 3
+MAX_LOST_CALLS = 3
 #: How long it then has to wait, in seconds.
 LOST_CALL_PAUSE = 3600.0
 
@@ -126,7 +126,9 @@ class Upload(UploadFacts):
     def keep_slot(self, now: float, limits: Limits) -> Upload:
         """Bytes come; recorded not at every chunk, for that rewrites the upload's row."""
         is_long = self.slot_until - now > limits.slot_idle / 2
-        if self.state not in HOLDS_SPACE or (is_long and self.is_open(now, limits.latest(now))):
+        if self.state not in HOLDS_SPACE or (
+            is_long and self.is_open(now, limits.latest_slot_end(now))
+        ):
             return self
         return replace(self, slot_until=now + limits.slot_idle)
 
@@ -146,13 +148,13 @@ class Upload(UploadFacts):
         self.check_receiving()
         return self if fingerprint is None else replace(self, fingerprint=fingerprint)
 
-    def completing(self, token: str, now: float, until: float) -> Upload:
+    def begin_completion(self, token: str, now: float, until: float) -> Upload:
         """Begin completion, or take it over from somebody whose time is up.
 
         Raises `BytesMissing`, `FileDigestMismatch`, `Busy`, `UploadClosed`, `UploadGone`.
         """
         self.check_exists()
-        if self.is_being_completed(now, latest(now, until - now)):
+        if self.is_being_completed(now, latest_end(now, until - now)):
             raise Busy("completing this upload")
         if self.state is not State.COMPLETING:
             self.check_receiving()
@@ -168,10 +170,10 @@ class Upload(UploadFacts):
             raise BytesMissing(tuple((gap.start, gap.end) for gap in gaps))
         if self.length is None:
             raise LengthRequired
-        if self.digest is not None and self.digest != self.digest_now:
-            raise FileDigestMismatch(str(self.digest), str(self.digest_now))
+        if self.digest is not None and self.digest != self.received_digest:
+            raise FileDigestMismatch(str(self.digest), str(self.received_digest))
 
-    def calling(self, token: str, now: float, is_named: bool) -> Upload:
+    def begin_call(self, token: str, now: float, is_named: bool) -> Upload:
         """One of the application's hooks is called from now on.
 
         A call counts until its end is recorded, so a hook that ends its process is recognised.
@@ -179,14 +181,14 @@ class Upload(UploadFacts):
         """
         self._require_completer(token)
         since = now - self.calls.at
-        if self.calls.lost >= MOST_LOST_CALLS and 0 <= since < LOST_CALL_PAUSE:
+        if self.calls.lost >= MAX_LOST_CALLS and 0 <= since < LOST_CALL_PAUSE:
             raise HookEndsServer(self._hook, self.id, int(LOST_CALL_PAUSE - since) + 1)
         # A file gets its name only after `before_complete` has returned.
         lost = 0 if is_named and not self.is_named else self.calls.lost
         calls = Calls(lost + 1, now)
         return replace(self, calls=calls, is_named=self.is_named or is_named)
 
-    def call_ended(self) -> Upload:
+    def end_call(self) -> Upload:
         """The hook returned or raised: whatever else ends the process, it was not the hook."""
         return replace(self, calls=Calls())
 
@@ -210,12 +212,12 @@ class Upload(UploadFacts):
         self._require_completer(token)
         return replace(self, completion=Completion(token, until))
 
-    def interrupted(self, token: str) -> Upload:
+    def interrupt(self, token: str) -> Upload:
         """Completion did not get through; anybody may take it up again."""
         self._require_completer(token)
         return replace(self, completion=None)
 
-    def completed(self, token: str, assessment_id: str | None) -> Upload:
+    def complete(self, token: str, assessment_id: str | None) -> Upload:
         """Handed over. Raises `Superseded` if somebody else completes it by now."""
         self._require_completer(token)
         return replace(

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from wherry.core.admission import Entry, Queue, ask_again
+from wherry.core.admission import Entry, Queue, poll_after
 from wherry.core.errors import DiskFull, NeverFits, Queued, UploadError
 from wherry.core.upload import State, Upload
 from wherry.engine.context import Context
@@ -95,7 +95,7 @@ class Admitting:
     async def _advance(self, entering: str | None = None) -> dict[str, Upload]:
         context, now = self._context, self._context.clock()
         limits = context.settings.limits
-        queue = await context.catalog.queue(now, limits.latest(now))
+        queue = await context.catalog.queue(now, limits.latest_slot_end(now))
         if not queue.entries:
             self._trouble.clear()
             return {}
@@ -108,12 +108,12 @@ class Admitting:
         # A crash here: space is reserved for uploads that wait. `_left_behind` finds it.
 
         def choose(queue: Queue) -> list[str]:
-            turns = queue.only(since.keys()).turns(limits, now=now)
+            turns = queue.restricted_to(since.keys()).admissible(limits, now=now)
             return [entry.upload_id for entry in turns]
 
         if not since:
             return {}
-        until, latest = now + limits.turn, limits.latest(now)
+        until, latest = now + limits.turn, limits.latest_slot_end(now)
         admitted = await context.catalog.advance(now, choose, lambda u: u.admit(now, until), latest)
         for upload in admitted:
             waited = max(now - since[upload.id], 0.0)
@@ -128,10 +128,10 @@ class Admitting:
     async def _reserve(self, queue: Queue, now: float) -> tuple[Entry, ...]:
         """The uploads that can be admitted, with their space reserved."""
         limits = self._context.settings.limits
-        turns = queue.turns(limits, await self._free(), now)
-        lack_space = set(queue.turns(limits, now=now)) - set(turns)
+        turns = queue.admissible(limits, await self._free(), now)
+        lack_space = set(queue.admissible(limits, now=now)) - set(turns)
         if lack_space and await self._left_behind(queue):
-            turns = queue.turns(limits, await self._free(), now)
+            turns = queue.admissible(limits, await self._free(), now)
         # Forget the errors of others: they have left the queue, or wait for room only.
         tried = {entry.upload_id for entry in turns}
         self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in tried}
@@ -146,9 +146,9 @@ class Admitting:
             left = [p for p in queue.entries if p != entry]
             if isinstance(error, DiskFull):
                 left = [p for p in left if p.upload_id in reserved or p.bytes < entry.bytes]
-            queue = queue.only({p.upload_id for p in left})
+            queue = queue.restricted_to({p.upload_id for p in left})
             free = await self._free() + sum(p.bytes for p in reserved.values())
-            turns = queue.turns(limits, free, now)
+            turns = queue.admissible(limits, free, now)
         return turns
 
     async def _reserve_one(self, entry: Entry) -> UploadError | None:
@@ -159,7 +159,7 @@ class Admitting:
         except UploadError as error:  # gone meanwhile, or a record that cannot be read
             return error
         try:
-            if not entry.comes_back:
+            if not entry.is_returning:
                 await context.on_thread(context.storage.reserve, entry.upload_id, entry.bytes)
         except UploadError as error:
             await self._not_reserved(entry, error)
@@ -187,7 +187,7 @@ class Admitting:
 
     async def _left_behind(self, queue: Queue) -> bool:
         """Delete what a process that died had reserved for uploads that wait; whether it had."""
-        waiting = {entry.upload_id for entry in queue.entries if not entry.comes_back}
+        waiting = {entry.upload_id for entry in queue.entries if not entry.is_returning}
         storage = self._context.storage
         there = await self._context.on_thread(lambda: dict(storage.unfinished()))
         for upload_id in waiting & there.keys():
@@ -225,11 +225,11 @@ class Admitting:
         is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
         if seen is None or not is_good or (wanted is not None and wanted not in seen.by_upload):
             at, limits = self._context.clock(), self._context.settings.limits
-            queue = await self._context.catalog.queue(at, limits.latest(at))
+            queue = await self._context.catalog.queue(at, limits.latest_slot_end(at))
             self._seen = seen = _Positions(now, queue.positions())
         return seen.by_upload
 
     async def refusal(self, upload_id: str) -> Queued:
         """The error for a request that sends bytes before its upload is admitted."""
         position = await self.position(upload_id)
-        return Queued(position, ask_again(position, self._context.settings.turn))
+        return Queued(position, poll_after(position, self._context.settings.turn))

@@ -65,7 +65,9 @@ class Calling:
         async with self._slot() as free_slot:
             begun, is_named = context.clock(), name == "on_complete"
             try:
-                await context.catalog.update(upload.id, lambda u: u.calling(token, begun, is_named))
+                await context.catalog.update(
+                    upload.id, lambda u: u.begin_call(token, begun, is_named)
+                )
             except HookEndsServer:
                 context.log_event(Event.HOOK_ENDS_SERVER, upload, hook=name)
                 raise
@@ -136,5 +138,5 @@ def described(upload: Upload, file: StoredFile) -> FinishedFile:
         size=upload.received.size,
         owner=upload.owner,
         metadata=upload.metadata,
-        digest=str(upload.digest_now),
+        digest=str(upload.received_digest),
     )

@@ -7,7 +7,7 @@ record promises, and the sweep deletes them.
 from __future__ import annotations
 
 from wherry.core.requests import Caller
-from wherry.core.rights import latest
+from wherry.core.rights import latest_end
 from wherry.core.upload import State, Upload
 from wherry.engine.admitting import Admitting
 from wherry.engine.context import Context
@@ -38,7 +38,7 @@ class Cancelling:
 
     async def _cancel(self, before: Upload) -> Upload:
         context, now, upload_id = self._context, self._context.clock(), before.id
-        until = latest(now, context.settings.completion_lease)
+        until = latest_end(now, context.settings.completion_lease)
         upload = await context.catalog.update(upload_id, lambda u: u.cancel(now, until))
         await self._writing.end(upload_id)
         # A crash here leaves the folder of a cancelled upload: the sweep deletes it.

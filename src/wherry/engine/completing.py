@@ -47,7 +47,7 @@ from wherry.core.errors import (
     UploadError,
 )
 from wherry.core.requests import Caller
-from wherry.core.rights import latest
+from wherry.core.rights import latest_end
 from wherry.core.upload import State, Upload
 from wherry.engine.calling import Calling
 from wherry.engine.content import Content
@@ -103,7 +103,7 @@ class Completing:
     async def resume(self) -> None:
         """Begin every completion whose process died."""
         now = self._context.clock()
-        until = latest(now, self._context.settings.completion_lease)
+        until = latest_end(now, self._context.settings.completion_lease)
         completing = partial(self._context.catalog.uploads, {State.COMPLETING}, None)
         async for upload in self._context.every(completing):
             # Without a lease, it failed and was given back: it goes on when a client asks.
@@ -161,7 +161,7 @@ class Completing:
             # `before` was loaded before we had the lock: it may have become complete since.
             if upload.is_complete():
                 return upload
-            return upload.announce_digest(digest).completing(token, begun, until)
+            return upload.announce_digest(digest).begin_completion(token, begun, until)
 
         try:
             upload = await context.catalog.update(upload_id, begin)
@@ -186,26 +186,26 @@ class Completing:
             if self._calling.running(upload_id) is None:
                 # A lease that is over, not none: `resume` of the next process finds it.
                 now = context.clock()
-                await self._give_back(upload_id, lambda u: u.call_ended().renew(token, now))
+                await self._give_back(upload_id, lambda u: u.end_call().renew(token, now))
             else:
                 # The hook goes on. Its lease stays and runs out by itself, so that another
                 # process leaves it alone for that time also where there are no locks.
-                await self._give_back(upload_id, lambda u: u.call_ended())
+                await self._give_back(upload_id, lambda u: u.end_call())
             raise
         except HookFailed:
             # No lease, so it is not resumed: a hook that has just failed would be called again
             # every second. The file is kept, and the client may ask again.
-            await self._give_back(upload_id, lambda u: u.call_ended().interrupted(token))
+            await self._give_back(upload_id, lambda u: u.end_call().interrupt(token))
             raise
         except Exception:
             # For instance a full disk. The call, if there is one, keeps counting.
-            await self._give_back(upload_id, lambda u: u.interrupted(token))
+            await self._give_back(upload_id, lambda u: u.interrupt(token))
             raise
         context.log_event(
             Event.COMPLETE,
             upload,
             assessment_id=upload.assessment_id,
-            digest=upload.digest_now,
+            digest=upload.received_digest,
             seconds=context.clock() - begun,
         )
         return upload
@@ -257,7 +257,7 @@ class Completing:
         now = context.clock()
 
         def complete(upload: Upload) -> Upload:
-            after = upload.completed(token, assessment_id)
+            after = upload.complete(token, assessment_id)
             return after if is_there else after.discard(now)
 
         # Raises `Superseded` if our lease ran out and another process has taken over.

@@ -69,7 +69,7 @@ class Creating:
             filename=create.filename,
             limit=limit,
             length=create.length,
-            chunk_size=limits.cut(create.chunk_size, create.most_chunk),
+            chunk_size=limits.chunk_size_for(create.chunk_size, create.largest_chunk),
             created_at=now,
             content_type=create.content_type,
             fingerprint=create.fingerprint,

@@ -249,7 +249,7 @@ class Engine:
         context = self._context
         space: Space = await context.on_thread(context.storage.space)
         now, limits = context.clock(), context.settings.limits
-        counts = await context.catalog.counts(now, limits.latest(now))
+        counts = await context.catalog.counts(now, limits.latest_slot_end(now))
         used = await context.catalog.used()
         return StorageFacts(
             space.total, space.free, counts.reserved, used, counts.open, counts.waiting

@@ -240,7 +240,7 @@ class Writing:
 
         def lease_with_slot(upload: Upload) -> Upload:
             after = lease(upload)
-            if not upload.is_open(now, limits.latest(now)):
+            if not upload.is_open(now, limits.latest_slot_end(now)):
                 raise _Idle
             return after
 

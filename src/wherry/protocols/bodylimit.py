@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wherry.core.errors import TooLarge
-from wherry.core.limits import ENVELOPE, LARGEST
+from wherry.core.limits import FORM_OVERHEAD, LARGEST_SIZE
 
 try:
     from starlette.middleware.body_limit import RequestBodyLimitMiddleware
@@ -36,18 +36,18 @@ _FASTAPI_HAS_ONE = "max_body_size" in inspect.signature(APIRoute.__init__).param
 
 def route_options(max_body: MaxBody) -> dict[str, Any]:
     """The arguments of `APIRoute` that keep the application's limit from the route."""
-    return {"max_body_size": LARGEST} if _FASTAPI_HAS_ONE and max_body != "host" else {}
+    return {"max_body_size": LARGEST_SIZE} if _FASTAPI_HAS_ONE and max_body != "host" else {}
 
 
 def unlimited(app: ASGIApp) -> ASGIApp:
     """The application, without a limit of Starlette's."""
     if RequestBodyLimitMiddleware is None:
         return app
-    return RequestBodyLimitMiddleware(app, max_body_size=LARGEST)
+    return RequestBodyLimitMiddleware(app, max_body_size=LARGEST_SIZE)
 
 
 def note_limit(scope: Scope, max_body: MaxBody) -> None:
-    """Store the limit in force for `check_body` and `most_chunk`."""
+    """Store the limit in force for `check_body` and `largest_chunk`."""
     scope[_OURS] = scope.get(_STARLETTES) if max_body == "host" else max_body
 
 
@@ -58,10 +58,10 @@ def check_body(scope: Scope, length: str) -> None:
         raise TooLarge(limit, int(length), scope="request")
 
 
-def most_chunk(scope: Scope) -> int | None:
+def largest_chunk(scope: Scope) -> int | None:
     """The largest chunk, in bytes, whose request is within the limit in force, form included."""
     limit = scope.get(_OURS)
-    return None if limit is None else max(limit - ENVELOPE, 1)
+    return None if limit is None else max(limit - FORM_OVERHEAD, 1)
 
 
 class Refusal(Response):

@@ -20,7 +20,7 @@ from wherry.core.errors import (
     TooLarge,
     UploadNotFound,
 )
-from wherry.core.limits import LARGEST, KiB
+from wherry.core.limits import LARGEST_SIZE, KiB
 from wherry.core.names import as_unicode
 
 #: The longest header that is parsed, in bytes.
@@ -37,7 +37,7 @@ M = TypeVar("M", bound=BaseModel)
 
 def parse_number(text: str, field: str) -> int:
     """A number of bytes: digits only, below 2^62. Raises `BadRequest`."""
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > LARGEST:
+    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > LARGEST_SIZE:
         raise BadRequest(field, "must be a whole number of bytes, in digits")
     return int(text)
 

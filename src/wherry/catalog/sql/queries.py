@@ -15,7 +15,7 @@ from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists,
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
 from wherry.catalog.sql.tables import IS_DISCARDED, IS_QUEUED, assessments, leases, parts, uploads
 from wherry.catalog.sql.unreadable import read_apart
-from wherry.core.admission import Entry, Opened, Queue, Taken
+from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import StorageFailed
 from wherry.core.ranges import Part
@@ -97,7 +97,7 @@ def queue(connection: Connection, now: float, latest: float) -> Queue:
     if not entries:  # what is open or unused matters only while an upload waits
         return Queue((), taken)
     unused = tuple(connection.execute(_UNUSED, at).scalars())
-    opened = tuple(Opened(*row) for row in connection.execute(_OPENED, at))
+    opened = tuple(OpenUpload(*row) for row in connection.execute(_OPENED, at))
     return Queue(tuple(_entry_of(*row) for row in entries), taken, unused, opened)
 
 

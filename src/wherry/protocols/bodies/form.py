@@ -18,12 +18,12 @@ from python_multipart.multipart import MultipartParser
 
 from wherry.body import Ended
 from wherry.core.errors import BadRequest, BodyCut, BodyStalled
-from wherry.core.limits import ENVELOPE
+from wherry.core.limits import FORM_OVERHEAD
 from wherry.protocols.bodies.source import Form, Piece, Source
 from wherry.protocols.parsing import parse_filename, parse_header
 
 #: The most that all fields before the file may have together, in bytes; and what may follow it.
-FIELDS_LIMIT = ENVELOPE
+FIELDS_LIMIT = FORM_OVERHEAD
 
 
 def parse_boundary(content_type: str) -> bytes:

@@ -13,11 +13,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.datastructures import QueryParams
 
-from wherry.core.admission import ask_again
+from wherry.core.admission import poll_after
 from wherry.core.digests import Digest
 from wherry.core.errors import BadRequest, RangeOutside
-from wherry.core.limits import LARGEST
-from wherry.core.names import LONGEST_TEXT, MOST_METADATA
+from wherry.core.limits import LARGEST_SIZE
+from wherry.core.names import LONGEST_TEXT, MAX_METADATA
 from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.requests import Create
@@ -43,10 +43,10 @@ class InitRequest(BaseModel):
         description="A bare name of at most 255 characters, as UTF-16 counts them.",
         examples=["talk.mp4"],
     )
-    size: int = Field(ge=0, le=LARGEST, examples=[524288000])
+    size: int = Field(ge=0, le=LARGEST_SIZE, examples=[524288000])
     content_type: Short | None = None
     chunk_size: int | None = Field(
-        None, ge=1, le=LARGEST, description="The size that the client prefers."
+        None, ge=1, le=LARGEST_SIZE, description="The size that the client prefers."
     )
     fingerprint: Short | None = Field(
         None,
@@ -55,7 +55,7 @@ class InitRequest(BaseModel):
     digest: Short | None = Field(
         None, description="The digest of the whole file, `crc64nvme=:base64:` (RFC 9530)."
     )
-    metadata: dict[Short, Short] = Field(default_factory=dict, max_length=MOST_METADATA)
+    metadata: dict[Short, Short] = Field(default_factory=dict, max_length=MAX_METADATA)
 
 
 class CompleteRequest(BaseModel):
@@ -121,7 +121,7 @@ def chunk_range(upload: Upload, index: int) -> Range:
     length = upload.limit if upload.length is None else upload.length
     end = min(start + size, length)
     if start >= end:
-        raise RangeOutside(min(start, LARGEST), min(start + size, LARGEST), length)
+        raise RangeOutside(min(start, LARGEST_SIZE), min(start + size, LARGEST_SIZE), length)
     return Range(start, end)
 
 
@@ -268,11 +268,11 @@ def _status(upload: Upload, position: int | None, engine: Engine) -> dict[str, A
         "fingerprint": upload.fingerprint,
         "chunk_size": upload.chunk_size,
         "received": [[part.start, part.end] for part in upload.received.parts],
-        "digest": str(upload.digest_now) if upload.is_complete() else None,
+        "digest": str(upload.received_digest) if upload.is_complete() else None,
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
         "position": position,
-        "retry_after": None if upload.queued_at is None else ask_again(position, settings.turn),
+        "retry_after": None if upload.queued_at is None else poll_after(position, settings.turn),
         "expires_at": render_time(expires_at) if upload.state in UNFINISHED else None,
         "deleted_at": render_time(engine.date_of(deleted_at)) if deleted_at else None,
         **_received(upload),
@@ -280,9 +280,9 @@ def _status(upload: Upload, position: int | None, engine: Engine) -> dict[str, A
 
 
 def render_init(
-    upload: Upload, position: int | None, engine: Engine, most_chunk: int | None
+    upload: Upload, position: int | None, engine: Engine, largest_chunk: int | None
 ) -> Begun:
-    """`most_chunk`: the largest that has room in one request, where that is limited too."""
+    """`largest_chunk`: the largest that has room in one request, where that is limited too."""
     settings = engine.settings
     return Begun(
         **_status(upload, position, engine),
@@ -290,7 +290,7 @@ def render_init(
         limits=InitLimits(
             max_size=settings.max_size,
             min_chunk=settings.min_chunk,
-            max_chunk=min(settings.max_chunk, most_chunk or settings.max_chunk),
+            max_chunk=min(settings.max_chunk, largest_chunk or settings.max_chunk),
         ),
         concurrency=settings.concurrency,
     )

@@ -21,7 +21,7 @@ from wherry.core.upload import GONE, State, Upload
 from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED, JsonAnswer
 from wherry.protocols.bodies import Form, body_of
-from wherry.protocols.bodylimit import most_chunk
+from wherry.protocols.bodylimit import largest_chunk
 from wherry.protocols.chunked.models import (
     Cancelled,
     CancelRequest,
@@ -53,10 +53,10 @@ RENDERED_AT_ONCE = 20
 
 async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     wanted = await read_model(request, InitRequest, engine.settings.chunk_timeout)
-    create = replace(parse_init(wanted), most_chunk=most_chunk(request.scope))
+    create = replace(parse_init(wanted), largest_chunk=largest_chunk(request.scope))
     upload, is_new = await engine.create(caller, create)
     upload, position = await engine.with_position(upload)
-    begun = render_init(upload, position, engine, create.most_chunk)
+    begun = render_init(upload, position, engine, create.largest_chunk)
     if upload.state is State.WAITING:
         return JsonAnswer(begun, 202, {"Retry-After": str(begun.retry_after)})
     return JsonAnswer(begun, 201 if is_new else 200)

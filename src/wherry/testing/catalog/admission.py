@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from wherry.catalog import Catalog
-from wherry.core.admission import Entry, Opened, Queue, Taken
+from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.errors import UploadNotFound
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
@@ -60,9 +60,9 @@ async def who_is_open_is_named_to_those_who_wait(catalog: Catalog) -> None:
     for name, until in (("open", 20.0), ("abandoned", 10.0), ("beyond", 31.0)):
         new = replace(new_upload(name, owner="p"), slot_until=until, began_at=4.0)
         await catalog.create(new)
-    assert (await catalog.queue(10.0, 30.0)).opened == ()  # nobody minds while nobody waits
+    assert (await catalog.queue(10.0, 30.0)).open_uploads == ()  # nobody minds while nobody waits
     await catalog.create(waiting("next", 2.0))
-    assert (await catalog.queue(10.0, 30.0)).opened == (Opened("p", 100, 4.0),)
+    assert (await catalog.queue(10.0, 30.0)).open_uploads == (OpenUpload("p", 100, 4.0),)
 
 
 async def an_upload_waits_in_the_queue_until_it_is_admitted(catalog: Catalog) -> None:
@@ -73,7 +73,7 @@ async def an_upload_waits_in_the_queue_until_it_is_admitted(catalog: Catalog) ->
     entries = set((await catalog.queue(5.0)).entries)
     assert entries == {
         Entry("first", "p", 0.0, 100),
-        Entry("back", "o", 1.5, 0, comes_back=True),
+        Entry("back", "o", 1.5, 0, is_returning=True),
         Entry("late", "o", 2.0, 100),
     }
     changed = await catalog.advance(5.0, lambda queue: ["first"], lambda u: u.admit(5.0, 65.0))
@@ -102,7 +102,7 @@ async def no_two_take_the_last_place(catalog: Catalog) -> None:
     limits = Limits(max_open=None, max_open_per_owner=3, max_reserved=700)
 
     def choose(queue: Queue) -> list[str]:
-        return [place.upload_id for place in queue.turns(limits)]
+        return [place.upload_id for place in queue.admissible(limits)]
 
     async def one(number: int) -> None:
         await catalog.create(waiting(f"u{number}", float(number), f"o{number % 3}"))

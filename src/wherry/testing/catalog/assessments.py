@@ -15,13 +15,14 @@ async def completion_queues_one_assessment(catalog: Catalog) -> None:
     await catalog.create(new_upload("half"))
     lost = Assessment("lost", "half", "o", 1.0)
     await refused(
-        BytesMissing, lambda: catalog.update("half", lambda u: u.completing("c", 1.0, 2.0), lost)
+        BytesMissing,
+        lambda: catalog.update("half", lambda u: u.begin_completion("c", 1.0, 2.0), lost),
     )
     assert await catalog.assessments() == []
 
-    await catalog.update("u", lambda u: u.completing("c", 1.0, 2.0))
+    await catalog.update("u", lambda u: u.begin_completion("c", 1.0, 2.0))
     first = Assessment("first", "u", "o", 3.0, steps=(Step("probe"),))
-    done = await catalog.update("u", lambda u: u.completed("c", "first"), first)
+    done = await catalog.update("u", lambda u: u.complete("c", "first"), first)
     assert done.is_complete()
     await together(
         *(

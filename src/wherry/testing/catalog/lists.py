@@ -114,8 +114,8 @@ async def due_files_are_there_and_needed_no_more(catalog: Catalog) -> None:
         await whole_upload(catalog, name)
         await catalog.update(name, lambda u, n=number: replace(u, created_at=float(n)))  # type: ignore[misc]
         queued = None if name == "none" else Assessment(f"of-{name}", name, "o", -float(number))
-        await catalog.update(name, lambda u: u.completing("c", 1.0, 2.0))
-        await catalog.update(name, lambda u: u.completed("c", None), queued)
+        await catalog.update(name, lambda u: u.begin_completion("c", 1.0, 2.0))
+        await catalog.update(name, lambda u: u.complete("c", None), queued)
     await whole_upload(catalog, "unfinished")
     for name in ("new", "gone", "done"):
         await catalog.lease_assessment(10.0, lambda a: a.lease("w", 10.0, 20.0))

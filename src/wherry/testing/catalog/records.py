@@ -9,7 +9,7 @@ from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
 from wherry.core.errors import NotThere, UploadNotFound
-from wherry.core.limits import LARGEST
+from wherry.core.limits import LARGEST_SIZE
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
 from wherry.testing.catalog.scene import check_full, new_upload, refused, whole_upload
@@ -36,14 +36,14 @@ async def the_newest_moment_is_known(catalog: Catalog) -> None:
 
 
 async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
-    parts = (Part(0, 3, (1 << 64) - 1, 5.25), Part(7, LARGEST, 1 << 63, 6.5))
+    parts = (Part(0, 3, (1 << 64) - 1, 5.25), Part(7, LARGEST_SIZE, 1 << 63, 6.5))
     full = replace(
         new_upload("full"),
         filename="Ünïcode 🎬.mp4",
         created_at=0.5,
         began_at=0.75,
-        limit=LARGEST,
-        length=LARGEST,
+        limit=LARGEST_SIZE,
+        length=LARGEST_SIZE,
         content_type="video/mp4",
         fingerprint="name-size-date",
         digest=Digest("sha-256", bytes(range(32))),
@@ -130,9 +130,9 @@ async def uploads_are_listed_oldest_first(catalog: Catalog) -> None:
 async def what_is_forgotten_is_gone_with_all_it_had(catalog: Catalog) -> None:
     for name in ("a", "b"):
         await whole_upload(catalog, name)
-        await catalog.update(name, lambda u: u.completing("c", 1.0, 2.0))
+        await catalog.update(name, lambda u: u.begin_completion("c", 1.0, 2.0))
         await catalog.update(
-            name, lambda u: u.completed("c", None), Assessment(f"of-{name}", name, "o", 1.0)
+            name, lambda u: u.complete("c", None), Assessment(f"of-{name}", name, "o", 1.0)
         )
     await catalog.forget(["a", "a", "never-was"])
     await refused(UploadNotFound, lambda: catalog.load("a"))
@@ -154,8 +154,8 @@ async def used_are_the_files_that_are_there(catalog: Catalog) -> None:
     await catalog.create(replace(new_upload("full", length=1000), state=State.COMPLETE))
     assert await catalog.used() == 1307
     for name in ("a", "b"):
-        await catalog.update(name, lambda u: u.completing("c", 1.0, 2.0))
-        await catalog.update(name, lambda u: u.completed("c", None))
+        await catalog.update(name, lambda u: u.begin_completion("c", 1.0, 2.0))
+        await catalog.update(name, lambda u: u.complete("c", None))
     assert await catalog.used() == 1307
     await catalog.update("a", lambda u: u.discard(3.0))
     assert await catalog.used() == 1207
@@ -167,6 +167,6 @@ async def used_are_the_files_that_are_there(catalog: Catalog) -> None:
 
 async def used_counts_what_was_moved_away_by_completion_as_gone(catalog: Catalog) -> None:
     await whole_upload(catalog, "moved")
-    await catalog.update("moved", lambda u: u.completing("c", 1.0, 2.0))
-    await catalog.update("moved", lambda u: u.completed("c", None).discard(2.0))
+    await catalog.update("moved", lambda u: u.begin_completion("c", 1.0, 2.0))
+    await catalog.update("moved", lambda u: u.complete("c", None).discard(2.0))
     assert await catalog.used() == 0

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from wherry.catalog import Change, Choice
 from wherry.catalog.counts import Counts, count, used_by
-from wherry.core.admission import Entry, Opened, Queue, Taken
+from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
@@ -49,7 +49,7 @@ class _Records:
         entries = tuple(_entry_of(u) for u in self.uploads.values() if u.queued_at is not None)
         unused = tuple(u.id for u in self.uploads.values() if u.forfeit(now) is not u)
         opened = tuple(
-            Opened(u.owner, u.limit, u.began_at)
+            OpenUpload(u.owner, u.limit, u.began_at)
             for u in self.uploads.values()
             if u.is_open(now, latest)
         )
