@@ -1,1 +1,1 @@
-"""What is decided, and nothing else: no I/O, no clock, no randomness, no HTTP."""
+"""Values and decisions as pure functions: no I/O, no clock, no randomness, no HTTP."""

@@ -1,16 +1,21 @@
 """Which uploads may be admitted now, and which position each has in the queue.
 
-Rule 1: an upload for which there is no room waits in the queue, in order of coming and fair
-between owners: the second upload of one owner comes after the first of every other.
+Rule 1: an upload that cannot be admitted at once waits in the queue. The order is that of
+arrival, and fair between owners: the second upload of one owner comes after the first upload of
+every other owner.
 
-Rule 2: the next upload that fits is admitted. One that does not fit holds up others only if it
-will fit when the open uploads of other owners end. It does not wait for what is abandoned, for
-what its own owner has open, or for what finished files take.
+Rule 2: the first upload in the queue that fits is admitted. A small upload may therefore overtake
+a large one. If nothing prevented that, a steady flow of small uploads would take every byte that
+comes free, and a large upload would wait for ever. So a large upload may hold up the uploads
+behind it, but only if it will fit when the open uploads of other owners end. The space of
+abandoned uploads, of finished files and of its own owner's open uploads does not count, because
+nothing says that any of it comes free soon.
 
-Rule 3: it never holds up what fits beside it, and others only for a time, at most half
-of the time: `holding_since` says when. So every upload that can fit is admitted, large ones too.
+Rule 3: while a large upload holds up others, they are still admitted into the space that it
+leaves over. It holds up others for at most half of the time: `holding_since` says when. So
+every upload that can fit is admitted in the end, and a large one does not stop the others.
 
-Rule 4: what can never fit is refused at once.
+Rule 4: an upload that can never fit is refused at once.
 """
 
 from __future__ import annotations
@@ -22,21 +27,21 @@ from dataclasses import dataclass, field, replace
 from wherry.core.errors import NeverFits
 from wherry.core.limits import Limits
 
-#: Seconds that one waits in the shortest and in the longest of the periods of Rule 3.
+#: The shortest and the longest period of Rule 3, in seconds.
 SHORTEST_PERIOD, LONGEST_PERIOD = 60.0, 64 * 60.0
-#: An upload that comes back with its bytes goes before those that came up to so many seconds
-#: before it.
+#: An upload that returns after a pause has its disk space already. It goes ahead of uploads that
+#: joined the queue up to this many seconds before it.
 HEAD_START = 600.0
-#: Seconds after which the first in the queue should ask again, and the last.
+#: After how many seconds the first upload in the queue should ask again, and the last one.
 POLL_AFTER, POLL_AFTER_AT_MOST = 1, 30
-#: One second more for so many positions: a slot must not stay unused, nor a thousand clients
-#: ask at once.
+#: Each further group of this many positions waits one second longer. The first ones ask often, so
+#: that a free slot is used soon; the last ones ask seldom, so that a long queue is no load.
 POSITIONS_PER_SECOND = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """The volume that holds the bytes, in bytes. `free` already excludes what is reserved."""
+    """The size of the storage volume in bytes. Reserved bytes do not count as `free`."""
 
     total: int
     free: int
@@ -44,7 +49,7 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What one owner's uploads take: how many are open, and bytes reserved for them."""
+    """What one owner uses: the number of open uploads, and the bytes reserved for all of them."""
 
     open: int = 0
     reserved: int = 0
@@ -54,9 +59,10 @@ class Taken:
 class Entry:
     """An upload in the queue since `since` (by the deadline clock).
 
-    `bytes`: the space that it needs; none if it has its space already and only needs a slot
-    again (`is_returning`). Of one owner's, those come first: the sooner they end, the sooner
-    there is space.
+    `bytes`: the disk space that it needs. `is_returning`: it was admitted before, was idle for
+    too long and lost its slot. It kept its reservation, so its `bytes` are 0 and it needs only a
+    slot. Returning uploads come first among those of their owner, because their space comes
+    free as soon as they end.
     """
 
     upload_id: str
@@ -68,7 +74,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class OpenUpload:
-    """An upload that is open since `since`, and whose `bytes` may come free when it ends."""
+    """An upload that has been open since `since`. Its `bytes` may come free when it ends."""
 
     owner: str
     bytes: int
@@ -77,10 +83,11 @@ class OpenUpload:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """All uploads that wait, and what all others have taken.
+    """All uploads that wait, and what the others use.
 
-    `open_uploads`: the others that are open; the rest is abandoned, until it comes back.
-    `unused`: uploads that were admitted and sent no byte in their time.
+    `taken`: by owner. `open_uploads`: the uploads that have a slot; an upload that holds space
+    without a slot counts as abandoned until it returns. `unused`: uploads that were admitted and
+    sent no byte within their `turn`.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -90,17 +97,25 @@ class Queue:
 
     @property
     def open(self) -> int:
+        """How many uploads are open, of all owners."""
         return sum(taken.open for taken in self.taken.values())
 
     @property
     def reserved(self) -> int:
+        """How many bytes are reserved, for all owners."""
         return sum(taken.reserved for taken in self.taken.values())
 
     def taken_by(self, owner: str) -> Taken:
+        """What this owner uses."""
         return self.taken.get(owner, Taken())
 
     def in_order(self) -> tuple[Entry, ...]:
-        """The next one comes first."""
+        """The entries of the queue; the next upload to be admitted comes first.
+
+        An entry is ranked by how many uploads of its owner are open or ahead of it, then by its
+        time. This is what makes the order fair: an owner with nine open uploads has to wait
+        until the others have as many.
+        """
         ahead = Counter({owner: taken.open for owner, taken in self.taken.items()})
         ranked = []
         for entry in sorted(self.entries, key=lambda p: (not p.is_returning, p.since, p.upload_id)):
@@ -111,20 +126,21 @@ class Queue:
         return tuple(entry for _, entry in sorted(ranked, key=lambda pair: pair[0]))
 
     def positions(self) -> dict[str, int]:
-        """By upload: 1 is next."""
+        """The position of every upload in the queue, by its id; 1 is next."""
         return {entry.upload_id: number for number, entry in enumerate(self.in_order(), 1)}
 
     def restricted_to(self, upload_ids: Collection[str]) -> Queue:
         """The same queue with only these uploads in it."""
-        there = tuple(entry for entry in self.entries if entry.upload_id in upload_ids)
-        return replace(self, entries=there)
+        entries = tuple(entry for entry in self.entries if entry.upload_id in upload_ids)
+        return replace(self, entries=entries)
 
     def admissible(
         self, limits: Limits, free: int | None = None, now: float = 0.0
     ) -> tuple[Entry, ...]:
         """The uploads that can be admitted at `now`, in order.
 
-        `free`: bytes of disk that can be reserved; None: not asked.
+        `free`: how many bytes of the disk can be reserved. None ignores the disk, so only the
+        settings limit what is admitted.
         """
         bound = None if limits.max_reserved is None else limits.max_reserved - self.reserved
         room = _Room(_least(free, bound))
@@ -133,6 +149,7 @@ class Queue:
         for entry in self.in_order():
             theirs = taken.get(entry.owner, Taken())
             after = Taken(theirs.open + 1, theirs.reserved + entry.bytes)
+            # The owner is at a limit of its own. That delays nobody else.
             if not (
                 _is_within(after.open, limits.max_open_per_owner)
                 and _is_within(after.reserved, limits.max_reserved_per_owner)
@@ -151,8 +168,10 @@ class Queue:
 
 @dataclass(slots=True)
 class _Room:
-    """Bytes that can be reserved: `free` in all; `beside` for those that come after one that
-    waits for more than there are. None: no bound.
+    """How many bytes can still be reserved while the queue is read from its first entry on.
+
+    `free`: in all. `beside`: by entries behind one that holds up others (`is_held`): what that one
+    will leave over. None: no bound.
     """
 
     free: int | None
@@ -160,7 +179,10 @@ class _Room:
     is_held: bool = False
 
     def take(self, wanted: int) -> bool:
-        """Whether there is so much; then it is taken. Nothing can always be taken."""
+        """Reserve `wanted` bytes and return True, or return False if there are too few.
+
+        An upload that needs no byte, because it is returning, always succeeds.
+        """
         if wanted and not (_is_within(wanted, self.free) and _is_within(wanted, self.beside)):
             return False
         self.free = None if self.free is None else self.free - wanted
@@ -168,7 +190,12 @@ class _Room:
         return True
 
     def hold_for(self, entry: Entry, open_uploads: Collection[OpenUpload], now: float) -> None:
-        """The first one that will fit when others end decides for all that come after it."""
+        """Keep room for `entry`, which does not fit now, if this is its time to hold up others.
+
+        Only the first entry that will fit when others end does so. If a second one could, too, the
+        space that both leave over would be less and less, and small uploads would wait for all
+        large ones together.
+        """
         awaited = [other for other in open_uploads if other.owner != entry.owner]
         reach = (self.free or 0) + sum(other.bytes for other in awaited)
         if self.is_held or entry.bytes > reach:
@@ -176,20 +203,26 @@ class _Room:
         self.is_held = True
         begun = holding_since(entry.since, now)
         if begun is not None:
-            # It does not wait for those admitted beside it in this period, or there would be
-            # more and more of them.
+            # Uploads that were admitted in this period took bytes that `entry` leaves over. If
+            # `entry` waited for these bytes too, as many could be given away again, and then
+            # again, and its wait would never end.
             late = sum(other.bytes for other in awaited if other.since > begun)
             self.beside = max(reach - late - entry.bytes, 0)
 
 
 def holding_since(since: float, now: float) -> float | None:
-    """When the period began in which an upload in the queue since `since` holds up others.
+    """When the current period began in which an upload, waiting since `since`, holds up others.
 
-    None: others go first at `now`. The two alternate, for periods of 1, 2, 4, ... 64 minutes:
-    except for the first, never longer than half of the time it has waited. For all uploads the
-    periods begin at full multiples of their length, so that in the last minute of 128 all of
-    them let others go first: a client that gives up and comes again, or has many uploads in the
-    queue, gains nothing.
+    None if it lets others go first at `now`. Both kinds of period alternate and have the same
+    length, so an upload holds up others for half of the time. The length grows with its wait: 1
+    minute, then 2, 4 and so on up to 64 minutes, and (after the first) at most half of what it
+    has waited. Short periods would not help a large upload, because the uploads that
+    it waits for take longer than that to end.
+
+    The periods begin at multiples of their length on the clock, not at `since`. Otherwise a
+    client could give up and start anew, or queue many uploads, to have one that is always in its
+    holding period. On a common clock, all lengths let others go first at the same time: each is a
+    power of two minutes, so in the last minute of every 128 every one of them is in an odd period.
     """
     length = SHORTEST_PERIOD
     while length < LONGEST_PERIOD and 4 * length <= now - since:
@@ -199,13 +232,17 @@ def holding_since(since: float, now: float) -> float | None:
 
 
 def poll_after(position: int | None, turn: float) -> int:
-    """Seconds until a client in the queue should ask again: at most half of its `turn`."""
+    """After how many seconds a client at this position should ask again.
+
+    At most half of `turn`, so that a client asks at least once within the time in which an
+    admitted upload has to send something. `position` is None for an upload that is not queued.
+    """
     most = max(min(POLL_AFTER_AT_MOST, int(turn / 2)), POLL_AFTER)
     return min(POLL_AFTER + (position or 0) // POSITIONS_PER_SECOND, most)
 
 
 def check_fits_ever(length: int, limits: Limits, space: Space) -> None:
-    """Raises `TooLarge` or `NeverFits` for a length that waiting cannot help."""
+    """Raises `TooLarge` or `NeverFits` for a length that does not fit however long it waits."""
     limits.check_length(length)
     bounds = (limits.max_reserved, limits.max_reserved_per_owner, space.total - limits.min_free)
     bound = min(b for b in bounds if b is not None)

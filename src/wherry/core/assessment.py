@@ -1,11 +1,11 @@
 """The life of an assessment: the durable processing of a finished upload.
 
-Rule 1: an assessment belongs to the worker that holds its lease. A worker that
-lost it cannot change anything any more.
+Rule 1: an assessment belongs to the worker that holds its lease. A worker that has lost the lease
+cannot change anything any more.
 
-Rule 2: a worker that dies leaves the assessment `running` with a lease that
-runs out; the next worker takes it up. After `MAX_ATTEMPTS` it is `failed`: a
-file that kills its worker every time must not do so for ever.
+Rule 2: when a worker dies, its assessment stays `running` with a lease that runs out, and another
+worker takes it over. After `MAX_ATTEMPTS` the assessment is `failed`, because a file that kills
+every worker must not do so for ever.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from enum import Enum
 from typing import Any
 
 MAX_ATTEMPTS = 20
-#: No lease is longer, in seconds: one that ends later was taken before the machine started anew.
+#: The longest lease, in seconds. The steady clock begins anew with the machine, so a lease that
+#: ends later than this was taken before the last start and does not count.
 LONGEST_LEASE = 60.0
 
 
@@ -24,18 +25,18 @@ class AssessmentState(Enum):
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"  #: There is a report, whatever its verdict.
-    FAILED = "failed"  #: Wherry itself could not finish it.
+    FAILED = "failed"  #: Wherry could not finish it; there is no report.
 
 
-#: In these states the upload's file is still to be read.
+#: States in which the upload's file must not be deleted, because it will be read.
 NEEDS_FILE = (AssessmentState.QUEUED, AssessmentState.RUNNING)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as it happens, and its seconds where it ran.
+    """The progress of one step. `seconds`: how long it took; None if it has not run.
 
-    `state`: waiting, running, done, failed, or skipped, where the file cannot be read at all.
+    `state`: waiting, running, done, failed, or skipped (if the file cannot be read at all).
     """
 
     name: str
@@ -44,15 +45,17 @@ class Step:
 
 
 class LeaseLost(Exception):
-    """Another worker has this assessment by now."""
+    """The worker has lost its lease: another worker may have this assessment by now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """`report` is an `assessment.v1` document.
+    """The processing of one upload's file.
 
-    `leased_until` is a moment of the machine's steady clock, which all of its processes share;
-    `created_at` of the deadline clock.
+    `token`: of the worker that has the lease; None if no worker has. `leased_until`: by the
+    machine's steady clock, which all of its processes share. `created_at` and `finished_at`: by
+    the deadline clock. `attempts`: how many workers have begun it. `report`: an `assessment.v1`
+    document. `problem`: why it failed.
     """
 
     id: str
@@ -70,20 +73,21 @@ class Assessment:
 
     @property
     def is_over(self) -> bool:
-        """Whether no worker has anything to do with it any more."""
+        """Whether it is done or failed, so that no worker will take it."""
         return self.state in (AssessmentState.DONE, AssessmentState.FAILED)
 
     def is_leasable(self, now: float) -> bool:
+        """Whether a worker may take it: it is queued, or its worker has let the lease run out."""
         queued = self.state is AssessmentState.QUEUED
         is_leased = now < self.leased_until <= now + LONGEST_LEASE
         return queued or (self.state is AssessmentState.RUNNING and not is_leased)
 
     def needs_file(self) -> bool:
-        """Whether there is still something to be read of the upload's file."""
+        """Whether the upload's file will still be read."""
         return self.state in NEEDS_FILE
 
     def lease(self, token: str, now: float, until: float) -> Assessment:
-        """Take it, or give it up for good once too many workers have died of it."""
+        """Give the lease to `token`; after `MAX_ATTEMPTS`, fail instead. Raises `LeaseLost`."""
         if not self.is_leasable(now):
             raise LeaseLost
         if self.attempts >= MAX_ATTEMPTS:
@@ -100,11 +104,12 @@ class Assessment:
         )
 
     def renew(self, token: str, until: float) -> Assessment:
+        """Extend the lease. Raises `LeaseLost`, as all methods below do."""
         self._require(token)
         return replace(self, leased_until=until)
 
     def release(self, token: str) -> Assessment:
-        """Back into the queue, as if it had not been leased: its worker is asked to end."""
+        """Put it back into the queue, because its worker stops. The attempt does not count."""
         self._require(token)
         return replace(
             self,
@@ -115,14 +120,17 @@ class Assessment:
         )
 
     def with_steps(self, token: str, steps: tuple[Step, ...]) -> Assessment:
+        """Record the progress of its steps."""
         self._require(token)
         return replace(self, steps=steps)
 
     def finish(self, token: str, now: float, report: Mapping[str, Any]) -> Assessment:
+        """Record the report: the assessment is done."""
         self._require(token)
         return replace(self, state=AssessmentState.DONE, token=None, finished_at=now, report=report)
 
     def give_up(self, token: str, now: float, problem: str) -> Assessment:
+        """Fail it, with the reason."""
         self._require(token)
         return replace(
             self, state=AssessmentState.FAILED, token=None, finished_at=now, problem=problem

@@ -3,7 +3,7 @@
 Rule 1: every part has a CRC-64/NVME, computed while its bytes arrive. The CRCs of neighbours
 are combined into one, so the digest of a whole file needs no second read.
 
-Rule 2: the bytes of one request are checked with the client's own algorithm while they arrive.
+Rule 2: the bytes of one request are checked with the algorithm of the client's digest as they come.
 A whole file is checked with CRC-64/NVME alone: of the digests that clients use, only a CRC can
 be combined from parts that arrived out of order.
 """
@@ -18,7 +18,7 @@ from typing import Protocol
 
 from awscrt import checksums
 
-#: The empty file's CRC-64/NVME.
+#: The CRC-64/NVME of no bytes.
 EMPTY_CRC = 0
 
 
@@ -28,7 +28,7 @@ def crc64(data: memoryview | bytes, crc: int = EMPTY_CRC) -> int:
 
 
 def combine(first: int, second: int, second_length: int) -> int:
-    """The CRC of two neighbours, from the CRC of each; `second_length` in bytes."""
+    """The CRC of two neighbouring parts, from the CRC of each; `second_length` in bytes."""
     return int(checksums.combine_crc64nvme(first, second, second_length))
 
 

@@ -1,6 +1,6 @@
-"""What is known of an upload: its fields, what follows from them, what they refuse.
+"""The fields of an upload, the values that follow from them, and the checks.
 
-Rule 1: nothing here changes an upload. Every change is in `upload.py`.
+Rule 1: nothing here changes an upload. Every change is a method in `upload.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wherry.core.states import GONE, HOLDS_SPACE, State
 
 #: How many gaps an answer lists at most.
 MAX_GAPS_LISTED = 100
-#: How many parts with gaps between them an upload may have.
+#: How many parts, with gaps between them, an upload may have. Every part is a row in the catalog.
 MAX_PARTS = 10_000
 
 
@@ -35,13 +35,18 @@ MAX_PARTS = 10_000
 class UploadFacts:
     """One file on its way in. Sizes in bytes, times in seconds of the deadline clock.
 
+    `limit`: the most bytes that are accepted, and how many are reserved.
+    `length`: the declared size of the file; None until it is known.
+    `digest`: of the whole file, as the client announced it.
+    `received`: the bytes that are safe. `leases`: the open requests that may add to them.
+    `completion`: the right to complete the upload. `calls`: of hooks, see `rights.py`.
+    `is_named`: the file has its final name and `on_complete` may have run, so the application may
+    have moved the file since.
+    `began_at`: when the upload was created, or was last admitted.
+    `queued_at`: since when it has been in the queue; None: it is not.
+    `slot_until`: until when it counts as open.
+    `failure`: why it expired or failed.
     `discarded_at`: when its finished file was deleted or moved away.
-    `limit` is the most that is accepted and what space is reserved for;
-    `length` is the declared total, None until it is known.
-    `began_at`: when it came, or was last admitted; `queued_at`: since when it is in the
-    queue; `slot_until`: until when it counts as open.
-    `is_named`: the file has its final name, and the application has been told of it, so
-    the application may have moved it since.
     """
 
     id: str
@@ -68,10 +73,11 @@ class UploadFacts:
     failure: str | None = None
     discarded_at: float | None = None
 
-    # What it is.
+    # Values that follow from the fields.
 
     @property
     def offset(self) -> int:
+        """How many bytes are safe from byte 0 on, up to the first gap."""
         return self.received.offset
 
     @property
@@ -81,41 +87,45 @@ class UploadFacts:
 
     @property
     def suffix(self) -> str:
-        """The file name's ending, `.mp4`, where it is a plain one; else nothing."""
+        """The ending of the file name in lower case, like `.mp4`. Empty if there is none, or if it
+        is not made of ASCII letters and digits, 10 at most.
+        """
         _, dot, ending = self.filename.rpartition(".")
         plain = ending.isascii() and ending.isalnum() and len(ending) <= 10
         return f".{ending.lower()}" if dot and plain else ""
 
     @property
     def missing(self) -> tuple[Range, ...]:
-        """The first gaps, in order: as many as an answer shows."""
+        """The first gaps, in order; at most as many as an answer lists."""
         end = self.limit if self.length is None else self.length
         return self.received.missing(Range(0, end), MAX_GAPS_LISTED) if end else ()
 
     @property
     def active_at(self) -> float:
-        """When a byte last came or a request last began; before, until when its turn was."""
+        """When a byte last came or a request began. Before the first byte: when its slot ends."""
         times = [self.began_at, *(lease.at for lease in self.leases)]
         return max([*times, self.received.last_at or self.slot_until])
 
     def expires_at(self, expires_after: float) -> float:
+        """When it expires if nothing comes any more. `expires_after`: the setting, in seconds."""
         return self.active_at + expires_after
 
     def is_open(self, now: float, latest: float = inf) -> bool:
-        """Whether it has a slot; one that ends after `latest` was promised by no setting of now."""
+        """Whether it has a slot. A slot that ends after `latest` is over, see `rights.py`."""
         return self.state in HOLDS_SPACE and now < self.slot_until <= latest
 
     def is_being_completed(self, now: float, latest: float = inf) -> bool:
-        """Whether somebody has the right to complete it; one that ends after `latest` is over."""
+        """Whether a process has the right to complete it; one that ends after `latest` is over."""
         return self.completion is not None and now < self.completion.until <= latest
 
     def is_complete(self) -> bool:
+        """Whether the file was handed over."""
         return self.state is State.COMPLETE
 
-    # What it refuses.
+    # Checks.
 
     def check_owner(self, caller: Caller) -> None:
-        """Raises `UploadNotFound` for everybody but the owner."""
+        """Raises `UploadNotFound` for every caller but the owner, so that ids cannot be probed."""
         if caller.owner != self.owner:
             raise UploadNotFound(self.id)
 
@@ -125,7 +135,7 @@ class UploadFacts:
             raise UploadGone(self.state.value, self.failure)
 
     def check_receiving(self) -> None:
-        """Raises `UploadGone` or `UploadClosed` when no byte is accepted any more, or `Queued`."""
+        """Raises `Queued` before bytes are accepted, and `UploadGone` or `UploadClosed` after."""
         self.check_exists()
         if self.state is State.WAITING:
             raise Queued
@@ -140,20 +150,27 @@ class UploadFacts:
             raise TooLarge(self.limit, want.end)
 
     def check_fragments(self, want: Range) -> None:
-        """Raises `TooFragmented` for one more part among too many that touches none of them."""
+        """Raises `TooFragmented` if `want` would be one more part and there are too many.
+
+        A range that touches a part is always accepted: its bytes are merged with that part.
+        """
         if len(self.received.parts) < MAX_PARTS:
             return
+        # With one more byte on each side, a neighbour that only touches overlaps, too.
         around = Range(max(want.start - 1, 0), want.end + 1)
         if self.received.missing(around) == (around,):
             raise TooFragmented(MAX_PARTS)
 
     def check_parts(self, received: PartSet) -> None:
-        """Raises `TooFragmented` where requests that began together leave too many parts."""
+        """Raises `TooFragmented` if requests that began together leave too many parts.
+
+        `check_fragments` let each of them begin, as there was room for one more part.
+        """
         if len(received.parts) > max(MAX_PARTS, len(self.received.parts)):
             raise TooFragmented(MAX_PARTS)
 
     def check_digest(self, digest: Digest | None) -> None:
-        """Raises `DigestDiffers` for another digest than that of a file that is all there."""
+        """Raises `DigestDiffers` if all bytes are there and have another digest than this one."""
         is_whole = self.state in (State.COMPLETING, State.COMPLETE)
         if digest is not None and is_whole and digest != self.received_digest:
             raise DigestDiffers(str(digest), str(self.received_digest))

@@ -1,4 +1,4 @@
-"""The limits of an upload, and the checks that need nothing else."""
+"""The limits of uploads, and the checks that need only them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GiB = 1 << 30
 
 #: The largest size in bytes. The sum of two such numbers fits 64 bits.
 LARGEST_SIZE = (1 << 62) - 1
-#: How many bytes a form may have besides its file.
+#: How many bytes a form may have in addition to its file.
 FORM_OVERHEAD = 64 * KiB
 
 
@@ -75,9 +75,10 @@ class Limits:
             raise ChunkTooSmall(self.min_chunk, len(chunk))
 
     def chunk_size_for(self, wanted: int | None, most: int | None = None) -> int:
-        """The chunk size, in bytes, that is offered to a client that asks for `wanted`.
+        """The chunk size, in bytes, for a client that asks for `wanted` (None: for no size).
 
-        `most`: the largest chunk that fits into one request, if that is limited.
+        `most`: the largest chunk that fits into one request, if an ingress limits that. It is
+        never less than `min_chunk`, even if the request is then too large for the ingress.
         """
         most = self.max_chunk if most is None else min(most, self.max_chunk)
         return max(min(wanted or self.chunk_size, most), self.min_chunk)

@@ -1,8 +1,8 @@
 """Which texts an upload may have: its file name, its content type, its metadata.
 
-Rule 1: every protocol reads texts in the same way. What is not valid Unicode (bytes of another
-encoding, half of a surrogate pair) becomes U+FFFD, the replacement character, and is no reason
-to refuse a file.
+Rule 1: every protocol treats texts in the same way. Anything that is not valid Unicode (bytes in
+another encoding, half of a surrogate pair) becomes U+FFFD, the replacement character. It is no
+reason to refuse a file.
 
 Rule 2: the length of a name is counted in UTF-16 code units, as on the systems of
 most users. Files are stored under the upload's id, so the limit of the server's file system
@@ -21,7 +21,8 @@ LONGEST_NAME = 255
 #: The longest of all other texts, in characters; the largest number of metadata entries.
 LONGEST_TEXT, MAX_METADATA = 1024, 64
 
-#: Characters that change the direction of writing: they can make `gpj.exe` look like a picture.
+#: Characters that change the direction of writing. With them, a name that ends with `.exe` can be
+#: displayed as if it ended with `.jpg`.
 BIDI_CONTROLS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -35,7 +36,7 @@ def check_filename(text: str) -> str:
     name = as_unicode(text)
     if not name or name in (".", "..") or "/" in name or "\\" in name:
         raise BadRequest("filename", "must be a bare name, without a path")
-    # Cc: control characters; Zl and Zp: ends of lines.
+    # Cc: control characters; Zl and Zp: line and paragraph separators.
     if any(category(c) in ("Cc", "Zl", "Zp") or c in BIDI_CONTROLS for c in name):
         raise BadRequest("filename", "must not contain control characters")
     if len(name.encode("utf-16-le")) > 2 * LONGEST_NAME:

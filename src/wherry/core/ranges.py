@@ -1,7 +1,15 @@
 """Which bytes of an upload are safe, and their digests.
 
-A `PartSet` is kept sorted, disjoint and merged, so two sets of the same bytes
-are always equal, and a file without gaps is one part with the file's digest.
+Rule 1: the parts of a `PartSet` are sorted, do not overlap, and are merged as soon as they touch.
+So two sets of the same bytes are equal in whatever order the bytes came, and a file without gaps
+is a single part, whose CRC is the CRC of the file.
+
+Rule 2: merging needs no bytes. The CRC of two neighbours is computed from both CRCs and the
+length of the second one (`digests.combine`).
+
+Rule 3: parts never overlap, because a request writes only into the gaps of its range. An overlap
+is a fault in the code and raises `ValueError`: a part with bytes that count twice would have a
+CRC that no file has.
 """
 
 from __future__ import annotations
@@ -16,7 +24,10 @@ from wherry.core.digests import EMPTY_CRC, combine
 
 @dataclass(frozen=True, order=True, slots=True)
 class Range:
-    """The bytes from `start` up to `end`, which is not included."""
+    """The bytes from `start` up to `end`, which is not included; one byte at least.
+
+    Raises `ValueError` for an empty or negative range.
+    """
 
     start: int
     end: int
@@ -29,6 +40,7 @@ class Range:
         return self.end - self.start
 
     def overlaps(self, other: Range) -> bool:
+        """Whether both have a byte in common. Ranges that only touch do not overlap."""
         return self.start < other.end and other.start < self.end
 
 
@@ -55,6 +67,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartSet:
+    """The parts of an upload. Every method returns a new set and leaves this one unchanged."""
+
     parts: tuple[Part, ...] = ()
 
     @classmethod
@@ -63,7 +77,7 @@ class PartSet:
         merged: list[Part] = []
         for part in sorted(parts, key=lambda part: part.start):
             if merged and merged[-1].end > part.start:
-                raise ValueError(f"{part} overlaps what is there")
+                raise ValueError(f"{part} overlaps {merged[-1]}")
             if merged and merged[-1].end == part.start:
                 merged[-1] = merged[-1].then(part)
             else:
@@ -72,6 +86,8 @@ class PartSet:
 
     def add(self, new: Part) -> PartSet:
         """This set with `new`, merged with its neighbours. Raises `ValueError` on an overlap."""
+        # `at` is where `new` belongs in the order of starts. Only the parts on both sides of it
+        # can overlap `new` or touch it, because the others are behind these.
         at = bisect_left(self.parts, new.start, key=lambda part: part.start)
         before, after = self.parts[:at], self.parts[at:]
         if (before and before[-1].end > new.start) or (after and after[0].start < new.end):
@@ -108,8 +124,10 @@ class PartSet:
         return self.parts[0].crc if self.offset else EMPTY_CRC
 
     def missing(self, within: Range, most: int | None = None) -> tuple[Range, ...]:
-        """The gaps inside `within`, in order; with `most`, only the first ones."""
+        """The gaps inside `within`, in order; with `most`, at most so many, from the first on."""
         gaps: list[Range] = []
+        # `at` moves through `within`: every byte before it is safe, or is in one of `gaps`. The
+        # search skips the parts that end at or before the start. An upload may have thousands.
         at = within.start
         first = bisect_right(self.parts, within.start, key=lambda part: part.end)
         for part in islice(self.parts, first, None):

@@ -1,4 +1,4 @@
-"""What a protocol asks of the engine for a client."""
+"""The requests that a protocol makes to the engine on behalf of a client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wherry.core.names import check_filename, check_metadata, check_text
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who sent the request. An upload belongs to its owner; an operator sees all uploads."""
+    """The client that sent a request. It sees its own uploads; an operator sees all of them."""
 
     owner: str
     operator: bool = False
@@ -19,7 +19,7 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """A new upload. `length` is None while unknown; then `at_most` bounds it (bytes).
+    """A new upload. `length` in bytes; None while it is unknown, and `at_most` limits it instead.
 
     `chunk_size`: the chunk size that the client asks for. `largest_chunk`: the largest chunk that
     fits into one request. Both in bytes.
@@ -36,7 +36,7 @@ class Create:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
     def checked(self) -> Create:
-        """The same, with its texts as they are stored. Raises `BadRequest`."""
+        """This request with its texts in the form in which they are stored. Raises `BadRequest`."""
         return replace(
             self,
             filename=check_filename(self.filename),
@@ -52,9 +52,10 @@ def _checked(text: str | None, field: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """Bytes for `upload_id` from `offset` on, as many as the body brings.
+    """Write the whole body into `upload_id`, from byte `offset` on.
 
-    `digest` is of the whole body; with one, a body that is cut off or differs is dropped whole.
+    `digest`: of the whole body. If there is one and the body is cut off or has another digest,
+    none of its bytes are kept. Without one, the bytes before a cut are kept.
     """
 
     upload_id: str

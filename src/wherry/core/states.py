@@ -7,16 +7,16 @@ from enum import Enum
 
 
 class State(Enum):
-    WAITING = "waiting"  #: In the line; has no space yet.
+    WAITING = "waiting"  #: In the queue; has no disk space yet.
     RECEIVING = "receiving"  #: Accepts bytes.
-    COMPLETING = "completing"  #: Bytes are all in; the file is being handed over.
-    COMPLETE = "complete"  #: Handed over; will never change.
-    CANCELLED = "cancelled"  #: The client gave up; the bytes are gone.
-    EXPIRED = "expired"  #: The server gave up; the bytes are gone.
-    FAILED = "failed"  #: Refused for its content or its length; the bytes are gone.
+    COMPLETING = "completing"  #: All bytes are there; the file is being handed over.
+    COMPLETE = "complete"  #: Handed over; the state never changes again.
+    CANCELLED = "cancelled"  #: The client gave up; the bytes are deleted.
+    EXPIRED = "expired"  #: The server gave up; the bytes are deleted.
+    FAILED = "failed"  #: Refused for its content or its length; the bytes are deleted.
 
 
-# The whole life of an upload.
+# The whole life of an upload. `Upload._move` refuses every other transition.
 TRANSITIONS: Mapping[State, frozenset[State]] = {
     State.WAITING: frozenset({State.RECEIVING, State.CANCELLED, State.EXPIRED, State.FAILED}),
     State.RECEIVING: frozenset({State.COMPLETING, State.CANCELLED, State.EXPIRED, State.FAILED}),
@@ -31,7 +31,7 @@ TRANSITIONS: Mapping[State, frozenset[State]] = {
 HOLDS_SPACE = frozenset({State.RECEIVING, State.COMPLETING})
 #: States in which bytes are accepted, or will be.
 ACCEPTS = frozenset({State.WAITING, State.RECEIVING})
-#: States in which more is to come of it.
+#: States in which the upload still waits for something.
 UNFINISHED = HOLDS_SPACE | {State.WAITING}
-#: States whose bytes are gone.
+#: Final states in which the bytes are deleted.
 GONE = frozenset({State.CANCELLED, State.EXPIRED, State.FAILED})

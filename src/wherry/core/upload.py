@@ -6,8 +6,19 @@ Rule 1: every change to an upload is made here, by a method that returns a new
 Rule 2: nothing here waits, reads a clock, or knows which protocol is asking.
 Times (seconds of the deadline clock) and identifiers come in as arguments.
 
-Rule 3: a range belongs to one open request. The newest takes it; the one
-before can no longer record anything (its token is gone).
+Rule 3: a range belongs to one open request at most, by a lease with the request's token. A new
+request for the same bytes takes the lease, and the older one can record nothing any more. The
+newest one wins because a client that sends bytes again no longer waits for its first request,
+which may hang on a dead connection for minutes.
+
+Rule 4: a completion belongs to one process at most, by `completion`, until its time ends. Then
+another process may take it over, and the methods below refuse the token of the first one.
+
+Rule 5: a hook of the application that ends its process (a fault in a C library, or no memory) must
+not end every process that takes the completion over. No code runs in a process that has died,
+so the call is recorded before it begins (`begin_call`) and forgotten when it ends (`end_call`).
+A call that is still recorded when the next process takes over was lost. After
+`MAX_LOST_CALLS` of them in a row, the next call has to wait for `LOST_CALL_PAUSE`.
 """
 
 from __future__ import annotations
@@ -48,7 +59,7 @@ __all__ = [
     "Upload",
 ]
 
-#: Calls into the application that may end the process before the next one has to wait.
+#: How many calls of a hook may be lost in a row before the next one has to wait.
 MAX_LOST_CALLS = 3
 #: How long it then has to wait, in seconds.
 LOST_CALL_PAUSE = 3600.0
@@ -56,10 +67,10 @@ LOST_CALL_PAUSE = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Upload(UploadFacts):
-    """One file on its way in, and every change that may happen to it."""
+    """One file on its way in, with one method for every change that can happen to it."""
 
     def lease(self, want: Range, token: str, now: float) -> Upload:
-        """Give `want` to the request `token`; requests that held any of it lose theirs.
+        """Give `want` to the request `token`. Requests that held any of its bytes lose their lease.
 
         Raises `UploadGone`, `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
         """
@@ -70,14 +81,15 @@ class Upload(UploadFacts):
         return replace(self, leases=(*kept, Lease(token, want, now)))
 
     def holds(self, token: str) -> bool:
+        """Whether this request still has its lease."""
         return any(lease.token == token for lease in self.leases)
 
     def release(self, token: str) -> Upload:
-        """The request is over; without effect if it no longer holds its range."""
+        """End the lease of a request that is over. Unchanged if it has none any more."""
         return replace(self, leases=tuple(le for le in self.leases if le.token != token))
 
     def touch(self, token: str, now: float) -> Upload:
-        """The request `token` brings bytes; without effect if it no longer holds its range."""
+        """Note that bytes come for the request `token`. Unchanged if it has no lease any more."""
         touched = tuple(
             replace(le, at=max(le.at, now)) if le.token == token else le for le in self.leases
         )
@@ -86,9 +98,10 @@ class Upload(UploadFacts):
     def record(self, token: str, parts: tuple[Part, ...]) -> Upload:
         """Note that `parts` are safe in storage, and end the request's lease.
 
-        Raises `Superseded` when a newer request has taken the range, `RangeOutside`
-        when a length was declared meanwhile that lies before it, `TooFragmented` when
-        requests that began together would leave more parts than an upload may have.
+        `lease` checked all of this before the bytes came, but other requests may have changed
+        the upload since. Raises `Superseded` when a newer request has taken the range,
+        `RangeOutside` when a length was declared that is less than the end of a part, and
+        `TooFragmented` when requests that began together would leave too many parts.
         """
         self.check_receiving()
         mine = next((lease for lease in self.leases if lease.token == token), None)
@@ -104,27 +117,40 @@ class Upload(UploadFacts):
         return replace(self.release(token), received=received)
 
     def enter_queue(self, now: float) -> Upload:
-        """It has no slot and waits for one; in the queue already, it keeps its position."""
+        """Join the queue, to get a slot. An upload in the queue already keeps its position.
+
+        A returning upload stays `receiving` while it waits, because it keeps its space.
+        """
         if self.state is not State.WAITING:
             self.check_receiving()
         return self if self.queued_at is not None else replace(self, queued_at=now)
 
     def admit(self, now: float, until: float) -> Upload:
-        """It has space, and a slot until then. Unchanged if it is not in the queue."""
+        """Leave the queue with a reservation, and with a slot that ends at `until`.
+
+        Unchanged if it is not in the queue: two processes may try to admit the same upload.
+        """
         if self.queued_at is None:
             return self
         after = self._move(State.RECEIVING) if self.state is State.WAITING else self
         return replace(after, queued_at=None, began_at=now, slot_until=until)
 
     def forfeit(self, now: float) -> Upload:
-        """It was admitted and sent nothing in its time; unchanged if a byte came, or may come."""
+        """Expire an upload that was admitted and has sent nothing when its slot ends.
+
+        Unchanged if bytes have come, or may still come by an open request.
+        """
         begun = self.received.parts or self.leases or self.state is not State.RECEIVING
         if begun or self.queued_at is not None or self.slot_until > now:
             return self
         return self._end(State.EXPIRED, "it was let in and sent nothing")
 
     def keep_slot(self, now: float, limits: Limits) -> Upload:
-        """Bytes come; recorded not at every chunk, for that rewrites the upload's row."""
+        """Give an upload that sends bytes a slot for `slot_idle` seconds from `now`.
+
+        Unchanged while more than half of that time is left: every change rewrites the
+        upload's row in the catalog, which would cost too much for every chunk.
+        """
         is_long = self.slot_until - now > limits.slot_idle / 2
         if self.state not in HOLDS_SPACE or (
             is_long and self.is_open(now, limits.latest_slot_end(now))
@@ -133,7 +159,11 @@ class Upload(UploadFacts):
         return replace(self, slot_until=now + limits.slot_idle)
 
     def declare_length(self, length: int) -> Upload:
-        """Fix the length, which a client may learn late but never change."""
+        """Fix the length. A client may declare it late, but cannot change it afterwards.
+
+        Raises `LengthMismatch` for another length than before, or for less than has been
+        received already, and `TooLarge` for more than the upload's limit.
+        """
         self.check_receiving()
         if self.length is not None and self.length != length:
             raise LengthMismatch(declared=self.length, provided=length)
@@ -144,14 +174,20 @@ class Upload(UploadFacts):
         return replace(self, length=length)
 
     def announce_fingerprint(self, fingerprint: str | None) -> Upload:
-        """By what its client finds it again, where that came with the bytes."""
+        """Record the fingerprint by which the client finds the upload again. None: no change.
+
+        Some protocols send it with the first bytes, when the upload exists already.
+        """
         self.check_receiving()
         return self if fingerprint is None else replace(self, fingerprint=fingerprint)
 
     def begin_completion(self, token: str, now: float, until: float) -> Upload:
-        """Begin completion, or take it over from somebody whose time is up.
+        """Begin the completion, or take it over from a process whose time has ended.
 
-        Raises `BytesMissing`, `FileDigestMismatch`, `Busy`, `UploadClosed`, `UploadGone`.
+        All leases of requests end, so no byte can be recorded once this is done. Calls that were
+        not recorded as ended become orphaned: the process that made them does not run them any
+        more. Raises `BytesMissing`, `FileDigestMismatch`, `LengthRequired`, `UploadClosed`,
+        `UploadGone`, and `Busy` while another process has the right to complete.
         """
         self.check_exists()
         if self.is_being_completed(now, latest_end(now, until - now)):
@@ -174,29 +210,31 @@ class Upload(UploadFacts):
             raise FileDigestMismatch(str(self.digest), str(self.received_digest))
 
     def begin_call(self, token: str, now: float, is_named: bool) -> Upload:
-        """One of the application's hooks is called from now on.
+        """Record that a hook is about to be called (Rule 5).
 
-        A call counts until its end is recorded, so a hook that ends its process is recognised.
-        Raises `HookEndsServer` when that has happened too often, `Superseded`.
+        `is_named`: the file has its final name, so the hook is `on_complete`; otherwise it is
+        `before_complete`. Raises `Superseded`, and `HookEndsServer` when calls were lost
+        too often and the pause is not over.
         """
         self._require_completer(token)
         since = now - self.calls.at
         if self.calls.lost >= MAX_LOST_CALLS and 0 <= since < LOST_CALL_PAUSE:
             raise HookEndsServer(self._hook, self.id, int(LOST_CALL_PAUSE - since) + 1)
-        # A file gets its name only after `before_complete` has returned.
+        # The first call of `on_complete`: `before_complete` has returned, or the file would have
+        # no name. So lost calls of `before_complete` do not count against `on_complete`.
         lost = 0 if is_named and not self.is_named else self.calls.lost
         calls = Calls(lost + 1, now)
         return replace(self, calls=calls, is_named=self.is_named or is_named)
 
     def end_call(self) -> Upload:
-        """The hook returned or raised: whatever else ends the process, it was not the hook."""
+        """Record that the hook returned or raised. If the process ends now, the hook is not why."""
         return replace(self, calls=Calls())
 
     def check_hook(self, now: float, timeout: float) -> None:
-        """Raises `HookFailed` while a hook runs for longer than `timeout` seconds.
+        """Raises `HookFailed` if a hook has been running for `timeout` seconds or longer.
 
-        A call of an earlier process is not one that runs: whoever took over may still wait
-        for a hook slot, and has called nothing yet.
+        An orphaned call does not run: the process that took over may still wait for a hook slot
+        and has called nothing yet. The same is true when nobody's completion is alive.
         """
         is_alive = self.completion is not None and self.completion.until > now
         is_running = self.calls.lost and not self.calls.is_orphaned
@@ -208,17 +246,17 @@ class Upload(UploadFacts):
         return "on_complete" if self.is_named else "before_complete"
 
     def renew(self, token: str, until: float) -> Upload:
-        """The one who completes needs longer. Raises `Superseded` if it is another by now."""
+        """Extend the right to complete. Raises `Superseded` if another process has it by now."""
         self._require_completer(token)
         return replace(self, completion=Completion(token, until))
 
     def interrupt(self, token: str) -> Upload:
-        """Completion did not get through; anybody may take it up again."""
+        """Give up the right to complete after a failure; any process may begin again."""
         self._require_completer(token)
         return replace(self, completion=None)
 
     def complete(self, token: str, assessment_id: str | None) -> Upload:
-        """Handed over. Raises `Superseded` if somebody else completes it by now."""
+        """The file is handed over. Raises `Superseded` if another process completes it by now."""
         self._require_completer(token)
         return replace(
             self._move(State.COMPLETE),
@@ -229,10 +267,10 @@ class Upload(UploadFacts):
         )
 
     def announce_digest(self, digest: Digest | None) -> Upload:
-        """A whole-file digest that came later than with `init`.
+        """Record a digest of the whole file that came after the upload was created.
 
-        Once the bytes were checked it changes nothing. Raises `BadRequest` for another one
-        than was announced before, and `DigestDiffers` for another one than the file has.
+        Unchanged once the bytes have been checked. Raises `BadRequest` for another digest than the
+        one announced before, and `DigestDiffers` if the complete file has another digest.
         """
         self.check_digest(digest)
         if digest is None or self.state not in ACCEPTS:
@@ -242,9 +280,9 @@ class Upload(UploadFacts):
         return replace(self, digest=digest)
 
     def cancel(self, now: float, latest: float = inf) -> Upload:
-        """The client gives up; asked again, nothing changes.
+        """The client gives up. Unchanged if the upload has ended without a file already.
 
-        `latest`: until when somebody may have the right to complete it.
+        `latest`: the latest moment at which a right to complete can end (see `rights.py`).
         Raises `Busy` while it is being completed, `UploadClosed` when it is complete.
         """
         if self.state in GONE:
@@ -254,27 +292,31 @@ class Upload(UploadFacts):
         return self._end(State.CANCELLED, None)
 
     def expire(self, now: float, expires_after: float) -> Upload:
-        """Unchanged unless nobody completes it and its last byte came too long ago."""
+        """Give up an upload whose last byte came `expires_after` seconds ago or earlier.
+
+        Unchanged while a process completes it.
+        """
         if self.state in GONE or self.is_complete() or self.completion is not None:
             return self
         return self._end(State.EXPIRED, None) if now >= self.expires_at(expires_after) else self
 
     def vanish(self, token: str | None = None) -> Upload:
-        """Somebody removed its folder: that is an expiry, and said so.
+        """Expire an upload whose folder was removed from outside, for example by a clean-up job.
 
-        A late request finds no folder either when completion has moved the file:
-        from then on only the one who completes may say so. Raises `Superseded`.
+        A late request also finds no folder after completion has moved the file, although
+        nothing is lost. So once the upload is completing, only the process with the right to
+        complete (`token`) may report this. Raises `Superseded` for every other one.
         """
         self._require_in_charge(token)
         return self._end(State.EXPIRED, "its folder was removed")
 
     def fail(self, reason: str, token: str | None = None) -> Upload:
-        """Its content was refused; `reason` is an error's code. Raises as `vanish` does."""
+        """Its content was refused; `reason` is the code of the error. Raises as `vanish` does."""
         self._require_in_charge(token)
         return self._end(State.FAILED, reason)
 
     def discard(self, now: float) -> Upload:
-        """Its finished file is deleted; what was handed over stays recorded."""
+        """Its finished file was deleted or moved away. The upload stays recorded as complete."""
         if self.state is not State.COMPLETE:
             raise UploadClosed(self.state.value)
         return self if self.discarded_at is not None else replace(self, discarded_at=now)

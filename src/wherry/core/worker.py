@@ -1,13 +1,14 @@
-"""The worker that a server keeps running for its assessments, as everybody is told of it.
+"""The state of the worker process that a server keeps running for its assessments.
 
-Rule 1: its state is stated, by the worker itself while it lives and by its server when it
-has died. Nobody concludes it from how long something takes.
+Rule 1: the state is reported, by the worker while it lives and by its server when it has ended.
+It is never inferred from how long something takes.
 
-Rule 2: one that ends by itself before it works cannot start, and is failing at once. One that
-worked, or was killed, may die: it is started again, and is failing when it has died three
-times without having lived well in between.
+Rule 2: a worker that ends by itself before it works cannot start, and is failing at once. A worker
+that has worked, or was killed, is started again. It is failing when this has happened
+`MAX_DEATHS` times and it did not work for `HEALTHY_AFTER` seconds in between.
 
-Rule 3: failing is over when one works; after three deaths, when it has worked for a while.
+Rule 3: a failing worker counts as well again when it works; after `MAX_DEATHS` deaths, only when it
+has worked for `STEADY_AFTER` seconds.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-#: So many deaths in a row are no accident.
+#: After this many deaths in a row, the worker is failing.
 MAX_DEATHS = 3
-#: Seconds between two starts: at first, and at most.
+#: Seconds between an end and the next start: at first, and at most.
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
-#: After so many seconds of work a worker that was failing counts as well again.
+#: After this many seconds of work, a worker that died too often is no longer failing.
 STEADY_AFTER = 5.0
-#: A worker that worked this long died of something new, in seconds.
+#: After this many seconds of work, earlier deaths are forgotten: the next one has another cause.
 HEALTHY_AFTER = 60.0
 
 
@@ -33,9 +34,11 @@ class WorkerState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """`since`: Unix seconds. `problem`: a sentence for a person, while it is failing.
+    """What is known of the worker.
 
-    `deaths`: in a row. `is_working`: whether the one that lives now said that it works.
+    `since`: when it came into this state, in Unix seconds. `problem`: a sentence for people, while
+    it is failing. `deaths`: how many in a row. `is_working`: whether the current process has
+    reported that it works.
     """
 
     state: WorkerState = WorkerState.STARTING
@@ -50,26 +53,26 @@ class Worker:
         return min(FIRST_PAUSE * 2.0 ** max(self.deaths - 1, 0), LONGEST_PAUSE)
 
     def work(self, now: float) -> Worker:
-        """It says that it works. One of those that died again and again has to prove it."""
+        """The worker reports that it works. After too many deaths, it stays failing for now."""
         working = replace(self, is_working=True)
         return working if self.deaths >= MAX_DEATHS else working.recover(now)
 
     def recover(self, now: float) -> Worker:
-        """It has worked for `STEADY_AFTER` seconds, or need not prove itself."""
+        """It has worked for `STEADY_AFTER` seconds, or has not died too often."""
         if self.state is WorkerState.WORKING:
             return self
         return replace(self, state=WorkerState.WORKING, since=now, problem=None)
 
     def forget_deaths(self) -> Worker:
-        """It has worked for `HEALTHY_AFTER` seconds: what was before is forgotten."""
+        """It has worked for `HEALTHY_AFTER` seconds."""
         return replace(self, deaths=0)
 
     def fail(self, cause: str, now: float) -> Worker:
-        """It lives and says that it cannot work, and why."""
+        """It lives and reports why it cannot work."""
         return self._failing(f"The worker cannot assess: {cause}", now)
 
     def die(self, cause: str, now: float, by_itself: bool = True) -> Worker:
-        """It ended, or could not be started at all; not `by_itself`: it was killed."""
+        """It ended, or could not be started at all. `by_itself`: not killed by another process."""
         dead = replace(self, deaths=self.deaths + 1, is_working=False)
         if by_itself and not self.is_working:
             return dead._failing(f"The worker cannot start: {cause}", now)
