@@ -1,8 +1,11 @@
 """The requests that are writing in this process, and how one of them is ended by another.
 
-Rule 1: `end` returns when the ended request has let go of everything: its last write to the
-disk has returned, its lock is gone, its lease is given back or lost. The one that ended it
-may then write into the same bytes, or delete them.
+Rule 1: `end`, `end_all` and `end_older` return when the ended requests have let go of
+everything: the last write to the disk has returned, the lock is gone, the lease is given back or
+lost. The caller may then write into the same bytes, or delete them.
+
+Rule 2: requests that come after that are not ended here. Whoever calls `end` has recorded before
+that the upload has ended, so that the catalog refuses them their lease.
 """
 
 from __future__ import annotations
@@ -18,14 +21,17 @@ from wherry.core.ranges import Range
 
 @dataclass(eq=False)
 class OpenWrite:
-    """One round of one request. `token` names it in the catalog."""
+    """One round of one request. `token` names it in the catalog.
+
+    `scope`: cancelling it ends the round. `over`: set once the round has let go of everything.
+    """
 
     upload_id: str
     range: Range
     token: str
     is_first: bool  #: Whether it is the first round of its request.
     is_limited: bool  #: Whether the limits hold for the size of its body.
-    leased: bool = False
+    has_lease: bool = False
     kept_at: float = 0.0  #: When the upload was last recorded to be active because of it.
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -37,7 +43,7 @@ class OpenWrites:
 
     @contextmanager
     def registered(self, mine: OpenWrite) -> Iterator[None]:
-        """Until the end of this context, others can end `mine`."""
+        """Until the end of this `with` block, others can end `mine`."""
         self._open.append(mine)
         try:
             yield
@@ -47,7 +53,7 @@ class OpenWrites:
 
     def leased(self) -> list[OpenWrite]:
         """Those that have their range in the catalog."""
-        return [write for write in self._open if write.leased]
+        return [write for write in self._open if write.has_lease]
 
     async def end_older(self, mine: OpenWrite) -> None:
         """End the requests for any of the same bytes that came before `mine`.

@@ -33,7 +33,6 @@ from contextlib import suppress
 import anyio
 
 from wherry.body import Body, Ended, Receiver
-from wherry.catalog import Change
 from wherry.core.digests import running
 from wherry.core.errors import (
     BadRequest,
@@ -61,7 +60,7 @@ from wherry.storage import RangeLocked, Vanished, Writer
 RECORD_EVERY = 16 * MiB
 #: How long a request waits for another process to leave its range, in seconds.
 LOCK_TIMEOUT = 10.0
-#: How often it looks meanwhile, in seconds.
+#: How often it tries again meanwhile, in seconds.
 POLL_INTERVAL = 0.05
 
 
@@ -100,13 +99,14 @@ class Writing:
             try:
                 upload, begin, ended = await self._round(caller, mine, whole, write, body)
             except Superseded:
+                # A round can be ended from outside for three reasons, and the client gets a
+                # different error for each. The server stops (`end_all`): for the client that
+                # is a connection that broke, so it asks how far it came and goes on.
                 if self._context.is_stopping():
-                    # `end_all` has ended it, no newer request. To the client that is a
-                    # connection that broke: it asks how far it came and goes on.
                     raise BodyCut(begin - start, announced) from None
-                # `end` has ended it when the upload was cancelled, expired or removed; then
-                # this raises what the client should hear. Else there is a newer request.
+                # The upload was cancelled, has expired or was removed (`end`). This raises.
                 (await self._context.catalog.load(write.upload_id)).check_receiving()
+                # A newer request, here or in another process, has the range.
                 raise
             if ended is not Ended.WHOLE:
                 received = begin - start
@@ -123,7 +123,11 @@ class Writing:
     ) -> tuple[Upload, int, Ended]:
         """Lease, pour, sync, record. The upload after it, how far it came, how it ended."""
         context, token, begun = self._context, mine.token, self._context.clock()
-        # Before anything else: from here on a newer request finds this one and ends it.
+        # Before the lease, and nothing waits between the two. The catalog applies changes in
+        # the order in which they are asked for, so the request that registers first also leases
+        # first. The newer one takes the range from it in the catalog, and ends it here.
+        # (An upload without a slot asks for its lease more than once. There the older request
+        # may lease last, and both end with `Superseded`: the client sends the chunk again.)
         with self._open.registered(mine):
             try:
                 upload = await self._lease(caller, mine, whole)
@@ -141,27 +145,28 @@ class Writing:
             except Vanished:
                 raise await context.vanished(write.upload_id) from None
             except BaseException as error:
-                # Refused the lease (an `UploadError`), it has none. Cancelled while it asked
-                # (the client has gone), it may have one, so give it back in any case.
-                if mine.leased or not isinstance(error, UploadError):
+                # An `UploadError` before `has_lease` is a refusal: there is nothing to give
+                # back. After any other error there may be a lease: the client went away and
+                # this task was cancelled, while the catalog recorded the lease all the same.
+                if mine.has_lease or not isinstance(error, UploadError):
                     with anyio.CancelScope(shield=True):
                         await self._release(write.upload_id, token)
                 raise
             # A crash here: the bytes are safe but not recorded. The client sends them again,
             # and they are written again, over themselves.
-            parts = receiver.parts(context.clock())
             now = context.clock()
-            # Shielded: a client that goes away now, or a newer request, must not throw away
-            # bytes that are safe. If the newer request has the range by now, `record` sees
-            # that our token is gone and raises `Superseded`; what we wrote was a gap, and the
-            # newer request is about to fill it.
+            parts = receiver.parts(now)
+            # Shielded: the bytes are safe, and a client that goes away now must not lose them.
+            # A newer request may have leased the range since. Then `record` finds that our token
+            # is gone and raises `Superseded`. What we wrote lies in gaps, and the newer request
+            # fills these gaps once more.
             with anyio.CancelScope(shield=True):
                 try:
                     upload = await context.catalog.update(
                         upload.id,
                         lambda u: u.record(token, parts).keep_slot(now, context.settings.limits),
                     )
-                except UploadError:
+                except UploadError:  # a refused `record` has not ended the lease
                     await self._release(write.upload_id, token)
                     raise
             if fresh := sum(part.end - part.start for part in parts):
@@ -176,40 +181,42 @@ class Writing:
     ) -> tuple[Receiver, Ended]:
         """Body to disk, and sync. What was written where, and how the body ended."""
         context, within, token = self._context, mine.range, mine.token
-        announced = running(write.digest.algorithm) if write.digest else None
+        digest = running(write.digest.algorithm) if write.digest else None
         gaps = upload.received.missing(within)
-        writer = await self._writer(upload.id, within)
+        writer = await self._open_writer(upload.id, within)
         with writer:
             # Between our lease and this lock, another process may have taken the range, written
             # and recorded in it, and let go of the lock. `gaps` is then out of date, and we
-            # would write over recorded bytes. Its lease has ended ours, so looking once more
-            # is enough: from here on the lock keeps others from writing.
+            # would write over recorded bytes. Its lease has ended ours, so it is enough to
+            # check ours once more: from here on the lock keeps others from writing.
             if token not in await context.catalog.tokens(upload.id):
                 raise Superseded
-            receiver = Receiver(within.start, gaps, writer.write, announced)
+            receiver = Receiver(within.start, gaps, writer.write, digest)
             try:
                 ended, left = Ended.WHOLE, len(within)
-                # The type shows in the first 8 KiB. A file that is refused for its type should
-                # not be sent whole first, so the body is stopped there for a look.
-                is_looked_at = within.start == 0 and self._content.is_checked
-                if is_looked_at and announced is None:
+                # The type shows in the first 8 KiB. A client should not send the whole of a
+                # file that is refused for its type, so those bytes are taken and checked first.
+                # `check_type` reads them from storage: they are written, and not yet recorded.
+                # If it raises, nothing of the round is recorded, and `Engine` deletes the upload.
+                has_head = within.start == 0 and self._content.is_checked
+                if has_head and digest is None:
                     ended = await body.pour(receiver, min(HEAD, left))
-                    left -= receiver.at
-                    # Fewer bytes, of a body that was cut, are checked when they are complete.
+                    left -= receiver.at  # the range begins at 0
+                    # Where fewer bytes came, the type is checked only at completion.
                     if receiver.at in (HEAD, upload.length):
                         await self._content.check_type(upload)
                 if ended is Ended.WHOLE and left and body.remaining:
                     ended = await body.pour(receiver, left)
             except OSError as error:
                 raise context.as_upload_error(error) from error
-            if announced is not None and write.digest is not None:
+            if digest is not None and write.digest is not None:
                 if ended is not Ended.WHOLE:
                     # Half of a body cannot be checked, so none of it is recorded: a receiver
                     # that has received nothing.
                     receiver = Receiver(within.start, (), writer.write)
-                elif announced.digest() != write.digest.value:
+                elif digest.digest() != write.digest.value:
                     raise DigestMismatch(write.digest.algorithm)
-                elif is_looked_at:
+                elif has_head:
                     # Not before the digest: damaged first bytes say nothing about the file,
                     # and a refusal deletes the upload.
                     await self._content.check_type(upload)
@@ -220,7 +227,7 @@ class Writing:
     async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range) -> Upload:
         """Take the range in the catalog. An upload without a slot asks for one again.
 
-        In one transaction, so that no other request comes between a check and the lease.
+        The checks and the lease are one transaction, so no other request comes between them.
         """
         context, now = self._context, self._context.clock()
         limits = context.settings.limits
@@ -239,6 +246,7 @@ class Writing:
             return upload.keep_slot(now, limits).lease(mine.range, mine.token, now)
 
         def lease_with_slot(upload: Upload) -> Upload:
+            # The lease first, for its refusals: an upload that takes no byte asks for no slot.
             after = lease(upload)
             if not upload.is_open(now, limits.latest_slot_end(now)):
                 raise _Idle
@@ -248,32 +256,40 @@ class Writing:
             upload = await context.catalog.update(mine.upload_id, lease_with_slot)
         except _Idle:
             # Its slot ran out while nothing came, and others may wait for one. It enters the
-            # queue like them, and is admitted at once if there is room.
+            # queue like them, and is admitted at once if there is room. These are three
+            # transactions. If the upload ends between them, the next one raises what the client
+            # should hear. If this request ends between them, the upload stays in the queue: it
+            # is admitted in its order, and its slot runs out again.
             await context.catalog.update(mine.upload_id, lambda u: u.enter_queue(now))
             if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
                 raise Queued from None
             upload = await context.catalog.update(mine.upload_id, lease)
-        mine.leased, mine.kept_at = True, now
+        mine.has_lease, mine.kept_at = True, now
         return upload
 
     async def keep_active(self) -> None:
         """Renew the slots of uploads whose requests run, and put off their expiry.
 
-        A request counts as activity also when nothing is recorded for a long time: its body may
-        come slowly, and it has a time limit of its own (`chunk_timeout`).
+        `Background` calls this each second. A request counts as activity also when nothing is
+        recorded for a long time: its body may come slowly, and it has a time limit of its own
+        (`chunk_timeout`).
         """
         now, settings = self._context.clock(), self._context.settings
+        # Well before the slot ends or the upload expires, and not each second: it is a commit.
         due = now - min(settings.slot_idle / 2, settings.expires_after / 4)
+        # A `kept_at` after `now` is of a clock that was set back, and says nothing.
         for write in [w for w in self._open.leased() if not due < w.kept_at <= now]:
-            write.kept_at = now
-            with suppress(UploadError):
-                await self._context.catalog.update(write.upload_id, self._kept(write.token, now))
+            await self._keep_one_active(write, now)
 
-    def _kept(self, token: str, now: float) -> Change:
+    async def _keep_one_active(self, write: OpenWrite, now: float) -> None:
+        write.kept_at = now
         limits = self._context.settings.limits
-        return lambda upload: upload.touch(token, now).keep_slot(now, limits)
+        with suppress(UploadError):  # the upload has ended, and `end` ends the request
+            await self._context.catalog.update(
+                write.upload_id, lambda u: u.touch(write.token, now).keep_slot(now, limits)
+            )
 
-    async def _writer(self, upload_id: str, within: Range) -> Writer:
+    async def _open_writer(self, upload_id: str, within: Range) -> Writer:
         """The locked range. Raises `Busy` if another process does not leave it in time.
 
         That process has lost its lease and notices within a second (`end_superseded`).
@@ -317,18 +333,23 @@ class Writing:
         """End requests whose range another process has taken, or whose upload is gone.
 
         A process cannot cancel a request in another one. It takes the lease in the catalog, and
-        each process looks every second whether its requests still have theirs.
+        each process checks every second (`Background`) whether its requests still have theirs.
+        Nothing waits here for the end of the requests: the process that took the range waits
+        for its lock instead (`_open_writer`).
         """
         context, leased = self._context, self._open.leased()
         for upload_id in {write.upload_id for write in leased}:
             with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
                 tokens = await context.catalog.tokens(upload_id)
                 try:
+                    # No byte is read: `head` raises if the folder is missing.
                     await context.on_thread(context.storage.head, upload_id, 0)
                 except Vanished:  # the folder was removed by hand
                     await context.vanished(upload_id)
                     tokens = frozenset()
                 for write in leased:
+                    # A round that has just recorded has no token any more, either. It has
+                    # left its scope by then, so nothing is cancelled.
                     if write.upload_id == upload_id and write.token not in tokens:
                         write.scope.cancel()
 
@@ -336,7 +357,7 @@ class Writing:
 def _sync(writer: Writer) -> None:
     """Raises `Vanished` where the bytes went into a folder that was removed meanwhile.
 
-    A file that is open can be written after it was deleted. Its bytes are safe nowhere.
+    A file that is open can be written after it was deleted; the bytes are lost when it closes.
     """
     try:
         writer.sync()
