@@ -49,9 +49,9 @@ from wherry.core.errors import (
 from wherry.core.requests import Caller
 from wherry.core.rights import latest_end
 from wherry.core.upload import State, Upload
-from wherry.engine.calling import Calling
 from wherry.engine.content import Content
 from wherry.engine.context import Context
+from wherry.engine.hook_calls import HookCalls
 from wherry.engine.hooks import Hooks
 from wherry.events import Event
 from wherry.storage import Vanished
@@ -65,7 +65,7 @@ class Completing:
         self._context = context
         self._content = content
         self._hooks = hooks
-        self._calling = Calling(context)
+        self._hook_calls = HookCalls(context)
         self._tasks: dict[str, asyncio.Task[Upload]] = {}
 
     # What a request does: begin a task, or join one, and wait for a while.
@@ -148,7 +148,7 @@ class Completing:
             finally:
                 # We may leave while a hook still runs on its thread: the server stops. Then
                 # the hook takes the lock along, and gives it back when it has ended.
-                if (call := self._calling.running(upload_id)) is not None:
+                if (call := self._hook_calls.running(upload_id)) is not None:
                     call.when_ended(right.pop_all().close)
 
     async def _with_lock(self, before: Upload, digest: Digest | None) -> Upload:
@@ -183,7 +183,7 @@ class Completing:
         except asyncio.CancelledError:
             # The server stops. `call_ended`: the hook did not end the process, so the call
             # must not count as one that did.
-            if self._calling.running(upload_id) is None:
+            if self._hook_calls.running(upload_id) is None:
                 # A lease that is over, not none: `resume` of the next process finds it.
                 now = context.clock()
                 await self._give_back(upload_id, lambda u: u.end_call().renew(token, now))
@@ -232,7 +232,7 @@ class Completing:
             if hooks.before_complete is not None:
                 # Before the rename: a file that is refused was never to be had under its name.
                 unfinished = await context.on_thread(storage.unfinished_file, upload.id, size)
-                await self._calling.before_complete(
+                await self._hook_calls.before_complete(
                     hooks.before_complete, upload, token, unfinished
                 )
             # A crash here: before_complete is called again, as its documentation says.
@@ -248,7 +248,9 @@ class Completing:
             # After the rename, so that the application may keep the path or move the file.
             # Before the record, so that its answer is part of it. That makes the call one that
             # is made at least once: no order of the two makes it exactly once.
-            assessment_id = await self._calling.on_complete(hooks.on_complete, upload, token, file)
+            assessment_id = await self._hook_calls.on_complete(
+                hooks.on_complete, upload, token, file
+            )
         elif context.settings.assessment:
             queued = Assessment(context.new_id(), upload.id, upload.owner, context.clock())
             assessment_id = queued.id
