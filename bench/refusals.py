@@ -54,7 +54,7 @@ def haproxy(upstream: int) -> Iterator[int]:
             process.wait()
 
 
-def told(port: int, path: str, body: bytes, headers: dict[str, str]) -> str:
+def outcome(port: int, path: str, body: bytes, headers: dict[str, str]) -> str:
     """What a client sees that first sends and then reads, as most do; and whether it stays open."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
@@ -92,14 +92,14 @@ def main(tries: int, only: list[str]) -> None:
         data = Path(folder, "data")
         key = Keys(keys_file(data)).add("alice")
         server = stack.enter_context(serving(data, assessment=False, max_size="6MiB"))
-        doors = {"direct": server.port}
+        proxies = {"direct": server.port}
         if find_nginx():
-            doors["nginx"] = stack.enter_context(nginx(server.port, "0")).port
-            doors["nginx-unbuffered"] = stack.enter_context(nginx(server.port, "0", False)).port
+            proxies["nginx"] = stack.enter_context(nginx(server.port, "0")).port
+            proxies["nginx-unbuffered"] = stack.enter_context(nginx(server.port, "0", False)).port
         if find_apache():
-            doors["apache"] = stack.enter_context(apache(server.port)).port
+            proxies["apache"] = stack.enter_context(apache(server.port)).port
         if shutil.which("haproxy"):
-            doors["haproxy"] = stack.enter_context(haproxy(server.port))
+            proxies["haproxy"] = stack.enter_context(haproxy(server.port))
         known = {"Authorization": f"Bearer {key}"}
         raw = {"Content-Disposition": 'attachment; filename="a.mp4"'}
         cases = {
@@ -109,21 +109,21 @@ def main(tries: int, only: list[str]) -> None:
             "413, file of 200 MiB": ("/api/upload", 200 * MiB, known | raw),
             "413, file of 500 MiB": ("/api/upload", 500 * MiB, known | raw),
         }
-        for door, port in doors.items():
-            if only and door not in only:
+        for name, port in proxies.items():
+            if only and name not in only:
                 continue
             for case, (path, size, headers) in cases.items():
                 count = tries if size < 100 * MiB else max(tries // 10, 2)
                 body = bytes(size)
-                answers = Counter(told(port, path, body, headers) for _ in range(count))
-                print(f"{door:17} {case:22} {dict(answers)}", flush=True)
+                answers = Counter(outcome(port, path, body, headers) for _ in range(count))
+                print(f"{name:17} {case:22} {dict(answers)}", flush=True)
             file = Path(folder, "five.bin")
             file.write_bytes(bytes(5 * MiB))
             for expect in ("100-continue", ""):
                 answers = Counter(
                     curl(port, CHUNK, file, known | {"Expect": expect}) for _ in range(tries)
                 )
-                print(f"{door:17} {'404, Expect: ' + expect:22} {dict(answers)}", flush=True)
+                print(f"{name:17} {'404, Expect: ' + expect:22} {dict(answers)}", flush=True)
 
 
 if __name__ == "__main__":

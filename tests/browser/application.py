@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 from tests.e2e.conftest import sha256
 from tests.examples.edits import after
-from tests.examples.running import PATIENCE, Example, running_example
+from tests.examples.running import TIMEOUT, Example, running_example
 
 from wherry.testing.proxy import Fault, LimitingProxy
 
@@ -101,7 +101,7 @@ def check_arrived(example: Example, result: dict[str, Any], file: Path) -> None:
 def expire_logins(example: Example) -> None:
     """As after twelve hours: nobody is signed in any more."""
     file = example.data / "app.sqlite"
-    with closing(sqlite3.connect(file, timeout=PATIENCE)) as database, database:
+    with closing(sqlite3.connect(file, timeout=TIMEOUT)) as database, database:
         database.execute("UPDATE sessions SET expires = 0")
 
 
@@ -131,7 +131,7 @@ def faulty_ingress(
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not is_so():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.02)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MiB = 1 << 20
 #: Milliseconds that anything may take, on a machine with much else to do.
-PATIENCE = 60_000
+TIMEOUT = 60_000
 #: Milliseconds between two looks into a page.
 LOOK_EVERY = 25
 
@@ -60,7 +60,7 @@ class Tab:
         self.requests: list[str] = []
         self.said: list[str] = []
         self._network: CDPSession | None = None
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(TIMEOUT)
         page.on("response", self._answered)
         page.on("request", self._asked)
         page.on("console", lambda message: self.said.append(message.text))

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, event
 
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.upload import Upload
-from wherry.testing.catalog.scene import PATIENCE
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT
 
 Hold = Callable[[SqliteCatalog], AbstractContextManager[None]]
 Start = Callable[..., subprocess.Popen[str]]
@@ -80,13 +80,13 @@ def hold() -> Hold:
 
         def wait(upload: Upload) -> Upload:
             inside.set()
-            assert go_on.wait(PATIENCE)
+            assert go_on.wait(CHECK_TIMEOUT)
             return upload
 
         thread = threading.Thread(target=catalog.update_blocking, args=("held", wait))
         thread.start()
         try:
-            assert inside.wait(PATIENCE)
+            assert inside.wait(CHECK_TIMEOUT)
             yield
         finally:
             go_on.set()

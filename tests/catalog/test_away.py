@@ -13,7 +13,7 @@ import pytest
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.errors import StorageFailed
 from wherry.core.upload import State, Upload
-from wherry.testing.catalog.scene import new_upload
+from wherry.testing.catalog.fixtures import new_upload
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 from wherry.catalog import Catalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.testing.catalog import CHECKS, Check, check_catalog
-from wherry.testing.catalog.scene import PATIENCE, new_upload
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 from wherry.testing.memory.catalog import MemoryCatalog
 
 pytestmark = pytest.mark.anyio
@@ -22,13 +22,13 @@ def name(check: Check) -> str:
 
 @pytest.mark.parametrize("check", CHECKS, ids=name)
 async def test_sqlite_keeps_its_promise(check: Check, catalog: SqliteCatalog) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(CHECK_TIMEOUT):
         await check(catalog)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=name)
 async def test_memory_keeps_its_promise(check: Check) -> None:
-    with anyio.fail_after(PATIENCE):
+    with anyio.fail_after(CHECK_TIMEOUT):
         await check(MemoryCatalog())
 
 

@@ -22,7 +22,7 @@ from wherry.catalog.sqlite.writer import CHECKPOINT_AFTER
 from wherry.core.digests import crc64
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
-from wherry.testing.catalog.scene import PATIENCE, new_upload
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +110,7 @@ def test_a_process_that_is_killed_loses_nothing_it_had_acknowledged(
         said = [process.stdout.readline() for _ in range(lines)]
         process.send_signal(signal.SIGKILL)
         # What it had said before it died, but for a line cut off, it had acknowledged.
-        said += process.communicate(timeout=PATIENCE)[0].splitlines(keepends=True)
+        said += process.communicate(timeout=CHECK_TIMEOUT)[0].splitlines(keepends=True)
         acknowledged: dict[str, list[Range]] = {}
         for line in said:
             if line.endswith("\n"):
@@ -138,7 +138,7 @@ async def test_four_processes_write_into_one_upload(
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-    ended = [process.communicate("go\n", timeout=PATIENCE) for process in processes]
+    ended = [process.communicate("go\n", timeout=CHECK_TIMEOUT) for process in processes]
     assert [err for _, err in ended] == [""] * 4
     shared = await catalog.load("shared")
     assert shared.received.parts == (Part(0, 200, crc64(bytes(range(200))), 1.0),)
@@ -167,7 +167,7 @@ async def test_two_catalogs_see_each_others_changes(path: Path, catalog: SqliteC
 
 def test_an_io_error_takes_back_nothing_and_passes(path: Path, start: Start) -> None:
     process = start("hit_a_limit.py", path)
-    out, err = process.communicate(timeout=PATIENCE)
+    out, err = process.communicate(timeout=CHECK_TIMEOUT)
     assert (process.returncode, out) == (0, "Storage failed: disk I/O error.\n"), err
     check_sound(path)
 

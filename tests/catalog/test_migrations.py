@@ -23,7 +23,7 @@ from wherry.catalog.sql.tables import metadata
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.connections import migrate, open_engine, parse_url, writing
 from wherry.core.ranges import Part, Range
-from wherry.testing.catalog.scene import PATIENCE, new_upload
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -189,5 +189,5 @@ def test_four_processes_that_start_at_once_all_start(
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    ended = [process.communicate(timeout=PATIENCE) for process in starting]
+    ended = [process.communicate(timeout=CHECK_TIMEOUT) for process in starting]
     assert ended == [("open\n", "")] * 4

@@ -21,8 +21,8 @@ from wherry.core.assessment import AssessmentState
 from wherry.core.limits import Limits
 from wherry.core.pages import Cursor, PageRequest
 from wherry.core.upload import GONE, UNFINISHED, State
+from wherry.testing.catalog.fixtures import new_upload
 from wherry.testing.catalog.many import fill
-from wherry.testing.catalog.scene import new_upload
 
 pytestmark = pytest.mark.anyio
 

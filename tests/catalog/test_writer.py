@@ -22,7 +22,7 @@ from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, StorageFailed
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import State, Upload
-from wherry.testing.catalog.scene import PATIENCE, new_upload
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 
 pytestmark = pytest.mark.anyio
 
@@ -116,11 +116,11 @@ async def test_who_leaves_during_the_turn_has_been_served(catalog: SqliteCatalog
 
     def change(upload: Upload) -> Upload:
         inside.set()
-        assert go_on.wait(PATIENCE)
+        assert go_on.wait(CHECK_TIMEOUT)
         return upload.cancel(1.0)
 
     leaver = asyncio.create_task(catalog.update("u", change))
-    assert await asyncio.to_thread(inside.wait, PATIENCE)
+    assert await asyncio.to_thread(inside.wait, CHECK_TIMEOUT)
     leaver.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leaver

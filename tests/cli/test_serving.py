@@ -12,7 +12,7 @@ import pytest
 from wherry.testing.server import Server, serving
 
 #: For a busy machine, in seconds.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +54,8 @@ def test_endless_headers_are_not_read_to_their_end(server: Server) -> None:
 def test_half_a_request_line_is_not_waited_for_for_ever(server: Server) -> None:
     with connect(server) as silent, connect(server) as half:
         half.sendall(b"GET /hea")
-        assert rest(half, PATIENCE) == b""
-        assert rest(silent, PATIENCE) == b""
+        assert rest(half, TIMEOUT) == b""
+        assert rest(silent, TIMEOUT) == b""
 
 
 def test_several_requests_on_one_connection_are_answered(server: Server) -> None:
@@ -64,7 +64,7 @@ def test_several_requests_on_one_connection_are_answered(server: Server) -> None
             b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
             b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         )
-        assert rest(connection, PATIENCE).count(b"200 OK") == 2
+        assert rest(connection, TIMEOUT).count(b"200 OK") == 2
 
 
 def test_a_json_body_that_does_not_come_is_ended(server: Server) -> None:
@@ -73,7 +73,7 @@ def test_a_json_body_that_does_not_come_is_ended(server: Server) -> None:
             b"POST /api/chunked-upload/init HTTP/1.1\r\nHost: localhost\r\n"
             b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
         )
-        answer = rest(connection, PATIENCE)
+        answer = rest(connection, TIMEOUT)
     assert b"408" in answer
     assert b"body-stalled" in answer
 
@@ -93,7 +93,7 @@ def test_a_header_that_is_hard_to_take_apart_holds_nobody_up(
         f"{server.url}/api/upload",
         content=b"x",
         headers={"Content-Type": content_type},
-        timeout=PATIENCE,
+        timeout=TIMEOUT,
     )
     assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
 

@@ -41,7 +41,7 @@ def real_server(data: Path, **settings: object) -> Iterator[int]:
 
 
 @contextmanager
-def door(tmp_path: Path, *faults: Fault, **settings: object) -> Iterator[LimitingProxy]:
+def through_proxy(tmp_path: Path, *faults: Fault, **settings: object) -> Iterator[LimitingProxy]:
     with (
         real_server(tmp_path / "data", **settings) as port,
         LimitingProxy("127.0.0.1", port, MiB, faults).run_in_thread() as proxy,
@@ -55,9 +55,9 @@ def finished(proxy: LimitingProxy, upload_id: str) -> bytes:
     return answer.content
 
 
-def test_a_file_gets_through_a_door_of_one_mebibyte(tmp_path: Path, file: File) -> None:
+def test_a_file_gets_through_an_ingress_limit_of_one_mebibyte(tmp_path: Path, file: File) -> None:
     path = file(12 * MiB + 5)
-    with door(tmp_path) as proxy:
+    with through_proxy(tmp_path) as proxy:
         done = Client(f"{proxy.url}/api").upload(path)
         assert finished(proxy, done.upload_id) == path.read_bytes()
     assert (done.refused, proxy.refused, done.chunk_size) == (3, 3, 640 * KiB)
@@ -67,7 +67,7 @@ def test_a_small_file_goes_in_one_request_and_a_middling_one_falls_back(
     tmp_path: Path, file: File
 ) -> None:
     small, middling = file(100 * KiB), file(3 * MiB)
-    with door(tmp_path) as proxy:
+    with through_proxy(tmp_path) as proxy:
         client = Client(f"{proxy.url}/api")
         first, second = client.upload(small), client.upload(middling)
         assert finished(proxy, first.upload_id) == small.read_bytes()
@@ -88,7 +88,7 @@ def test_a_small_file_goes_in_one_request_and_a_middling_one_falls_back(
 )
 def test_a_bad_way_does_no_harm(tmp_path: Path, file: File, fault: Fault) -> None:
     path = file(12 * MiB + 5)
-    with door(tmp_path, fault) as proxy:
+    with through_proxy(tmp_path, fault) as proxy:
         done = Client(f"{proxy.url}/api", chunk_size=MiB).upload(path)
         assert finished(proxy, done.upload_id) == path.read_bytes()
 
@@ -96,7 +96,7 @@ def test_a_bad_way_does_no_harm(tmp_path: Path, file: File, fault: Fault) -> Non
 def test_a_broken_off_upload_goes_on(tmp_path: Path, file: File) -> None:
     path = file(12 * MiB)
     fault = Fault(path="/chunk?", every=5, times=1, status=415)
-    with door(tmp_path, fault) as proxy:
+    with through_proxy(tmp_path, fault) as proxy:
         client = Client(f"{proxy.url}/api", chunk_size=MiB)
         with pytest.raises(Refused):
             client.upload(path)
@@ -108,7 +108,7 @@ def test_a_broken_off_upload_goes_on(tmp_path: Path, file: File) -> None:
 
 def test_two_clients_with_the_same_file_make_one_upload(tmp_path: Path, file: File) -> None:
     path = file(30 * MiB)
-    with door(tmp_path) as proxy, ThreadPoolExecutor() as threads:
+    with through_proxy(tmp_path) as proxy, ThreadPoolExecutor() as threads:
         url = f"{proxy.url}/api"
         running = [threads.submit(Client(url, chunk_size=256 * KiB).upload, path) for _ in range(2)]
         first, second = (upload.result() for upload in running)
@@ -117,7 +117,7 @@ def test_two_clients_with_the_same_file_make_one_upload(tmp_path: Path, file: Fi
 
 
 def test_a_full_server_is_waited_for(tmp_path: Path, file: File) -> None:
-    with door(tmp_path, max_open=1, turn=1.5) as proxy:
+    with through_proxy(tmp_path, max_open=1, turn=1.5) as proxy:
         url = f"{proxy.url}/api"
         taken = httpx2.post(f"{url}/chunked-upload/init", json={"filename": "a", "size": MiB})
         assert taken.status_code == 201
@@ -127,7 +127,7 @@ def test_a_full_server_is_waited_for(tmp_path: Path, file: File) -> None:
 
 
 def test_what_can_never_be_taken_is_said_at_once(tmp_path: Path, file: File) -> None:
-    with door(tmp_path, max_size=2 * MiB) as proxy:
+    with through_proxy(tmp_path, max_size=2 * MiB) as proxy:
         with pytest.raises(TooLarge) as error:
             Client(f"{proxy.url}/api").upload(file(6 * MiB))
         assert proxy.requests == 1
@@ -135,7 +135,7 @@ def test_what_can_never_be_taken_is_said_at_once(tmp_path: Path, file: File) -> 
 
 
 def test_a_cancelled_upload_is_gone(tmp_path: Path, file: File) -> None:
-    with door(tmp_path) as proxy:
+    with through_proxy(tmp_path) as proxy:
         url = f"{proxy.url}/api"
         asked = {"filename": "a", "size": MiB}
         made = httpx2.post(f"{url}/chunked-upload/init", json=asked).json()
@@ -150,7 +150,7 @@ def test_a_file_that_was_uploaded_whole_is_found_and_not_sent_again(
     tmp_path: Path, file: File
 ) -> None:
     small, large = file(1000), file(9 * MiB)
-    with door(tmp_path) as proxy:
+    with through_proxy(tmp_path) as proxy:
         client = Client(f"{proxy.url}/api")
         for path in (small, large):
             first = client.upload(path, again=False)
@@ -166,7 +166,7 @@ def test_a_file_that_was_uploaded_whole_is_found_and_not_sent_again(
 def test_a_file_that_was_changed_without_a_trace_is_sent_again(tmp_path: Path, file: File) -> None:
     path = file(9 * MiB)
     before = path.stat()
-    with door(tmp_path) as proxy:
+    with through_proxy(tmp_path) as proxy:
         client = Client(f"{proxy.url}/api")
         first = client.upload(path, again=False)
         with path.open("r+b") as content:  # one byte, where no sample is taken
@@ -184,7 +184,7 @@ def test_a_file_that_was_changed_without_a_trace_is_sent_again(tmp_path: Path, f
 
 def test_a_finished_file_that_was_deleted_since_is_told_so(tmp_path: Path, file: File) -> None:
     path = file(1000)
-    with door(tmp_path) as proxy:
+    with through_proxy(tmp_path) as proxy:
         client = Client(f"{proxy.url}/api")
         first = client.upload(path, again=False)
         assert httpx2.delete(f"{proxy.url}/api/files/{first.upload_id}").is_success

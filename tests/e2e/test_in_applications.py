@@ -35,7 +35,7 @@ from wherry.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 
 
 def router_in(folder: Path) -> APIRouter:
@@ -209,7 +209,7 @@ def four_workers(folder: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/api"
     finally:
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT)
 
 
 def workers_on(data: Path) -> dict[int, int]:
@@ -227,7 +227,7 @@ def workers_on(data: Path) -> dict[int, int]:
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.1)

@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @contextmanager
-def door(kind: str, server: Server) -> Iterator[str]:
+def through_proxy(kind: str, server: Server) -> Iterator[str]:
     if kind == "apache":
         require_apache()
         with apache(server.port) as through:
@@ -49,22 +49,22 @@ def door(kind: str, server: Server) -> Iterator[str]:
             yield nginx_through.url
 
 
-DOORS = pytest.mark.parametrize("kind", ["nginx", "nginx unbuffered", "apache"])
+PROXIES = pytest.mark.parametrize("kind", ["nginx", "nginx unbuffered", "apache"])
 
 
-@DOORS
+@PROXIES
 def test_a_401_for_a_chunk_is_ours_each_time(server: Server, kind: str) -> None:
     seen: Counter[object] = Counter()
-    with door(kind, server) as url:
+    with through_proxy(kind, server) as url:
         for _ in range(TRIES):
             answer = httpx2.post(url + CHUNK, content=BODY, headers={"Authorization": "Bearer x"})
             seen[answer.json()["code"] if answer.status_code == 401 else answer.status_code] += 1
     assert seen == {"unauthorized": TRIES}
 
 
-@DOORS
+@PROXIES
 def test_behind_a_refusal_the_connection_serves_the_next_request(server: Server, kind: str) -> None:
-    with door(kind, server) as url, httpx2.Client(base_url=url) as client:
+    with through_proxy(kind, server) as url, httpx2.Client(base_url=url) as client:
         for _ in range(3):
             with client.stream("POST", CHUNK, content=BODY) as refused:
                 assert refused.status_code == 401
@@ -77,7 +77,7 @@ def test_behind_a_refusal_the_connection_serves_the_next_request(server: Server,
                 healthy.read()
 
 
-@DOORS
+@PROXIES
 @pytest.mark.parametrize("expect", ["100-continue", ""])
 def test_a_refusal_reaches_curl_that_waits_for_100_continue(
     server: Server, tmp_path: Path, kind: str, expect: str
@@ -87,7 +87,7 @@ def test_a_refusal_reaches_curl_that_waits_for_100_continue(
         pytest.skip("curl is not installed")
     file = tmp_path / "chunk"
     file.write_bytes(BODY)
-    with door(kind, server) as url:
+    with through_proxy(kind, server) as url:
         command = [program, "-s", "-o", "/dev/null", "-w", "%{http_code} %{content_type}"]
         command += ["-H", f"Expect: {expect}", "--data-binary", f"@{file}", url + CHUNK]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

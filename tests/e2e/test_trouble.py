@@ -16,7 +16,7 @@ from tests.e2e.conftest import Api
 from wherry.testing.server import Server, serving
 
 #: For a busy machine, in seconds.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 MiB = 1 << 20
 
@@ -110,7 +110,7 @@ def test_a_client_that_goes_away_leaves_what_it_brought(tmp_path: Path) -> None:
         data = os.urandom(150_000)
         with half_a_chunk(server, upload_id, data):
             time.sleep(0.5)  # uvicorn forgets what it has not handed on when a client is gone
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while not (kept := int(str(api.status(upload_id)["offset"]))):
             assert time.monotonic() < deadline
             time.sleep(0.05)

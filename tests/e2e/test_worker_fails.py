@@ -23,11 +23,11 @@ from wherry.testing.server import serving
 from wherry.testing.video import make_video
 
 CAUSE = "The worker cannot start: "
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -105,7 +105,7 @@ async def test_every_process_of_a_host_application_tells_it(
     ):
         result = await client.upload(file)
         assert result.assessment_id is not None
-        with anyio.fail_after(PATIENCE), pytest.raises(WorkerFails, match="ended with code 7"):
+        with anyio.fail_after(TIMEOUT), pytest.raises(WorkerFails, match="ended with code 7"):
             await client.wait_for_assessment(result.assessment_id)
         # Another process over the same folder, which keeps no worker.
         other = App(Settings(data=data, min_free=0))

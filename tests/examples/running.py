@@ -37,7 +37,7 @@ from wherry.testing.nginx import require_nginx
 
 CACHE = ROOT / ".cache" / "examples"
 #: Seconds that the whole example may take to start, and to end.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 #: Ports as the example has them: ingress, backend, frontend.
 PORTS = ("8080", "8001", "3000")
 USERS = ("alice", "bob")
@@ -131,14 +131,14 @@ def supervising(root: Path) -> Iterator[None]:
     finally:
         supervisord.terminate()  # it ends its programs first
         try:
-            supervisord.wait(PATIENCE)
+            supervisord.wait(TIMEOUT)
         finally:
             supervisord.kill()
             supervisord.wait()
 
 
 def wait_until_up(root: Path, *urls: str) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     for url in urls:
         while not is_answering(url):
             if time.monotonic() > deadline:

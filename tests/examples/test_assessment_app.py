@@ -27,7 +27,7 @@ from tests.examples.edits import (
 )
 from tests.examples.edits import after as files_after
 from tests.examples.edits import before as files_before
-from tests.examples.running import PATIENCE, Example, run, running_example
+from tests.examples.running import TIMEOUT, Example, run, running_example
 
 from wherry.client import Client, Progress, Unauthorized
 from wherry.core.limits import MiB
@@ -57,12 +57,12 @@ def cookie(example: Example, name: str) -> dict[str, str]:
 
 def client_of(example: Example, name: str, chunk_size: int | None = None) -> Client:
     headers = cookie(example, name)
-    return Client(f"{example.url}/api", headers=headers, chunk_size=chunk_size, patience=PATIENCE)
+    return Client(f"{example.url}/api", headers=headers, chunk_size=chunk_size, patience=TIMEOUT)
 
 
 def processed(example: Example, name: str, assessment_id: str | None) -> dict[str, Any]:
     """The application's own assessment when it is done, as its own API tells it."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while True:
         url = f"{example.url}/api/assessments/{assessment_id}"
         found: dict[str, Any] = httpx2.get(url, headers=cookie(example, name)).json()
@@ -178,7 +178,7 @@ def test_who_is_not_signed_in_is_told_so_before_a_byte_is_read(after: Example) -
         "POST /api/chunked-upload/chunk?upload_id=0123456789abcdef&offset=0 HTTP/1.1\r\n"
         "Host: app\r\nContent-Length: 1048576\r\n\r\n"
     )
-    with socket.create_connection((address.host, address.port or 0), timeout=PATIENCE) as asking:
+    with socket.create_connection((address.host, address.port or 0), timeout=TIMEOUT) as asking:
         asking.sendall(head.encode())
         assert asking.recv(1 << 16).startswith(b"HTTP/1.1 401 ")
 
@@ -235,7 +235,7 @@ def test_an_upload_goes_on_by_itself_through_a_restart(after: Example, tmp_path:
         restarted.set()
         restarting.append(after.start_supervisorctl("restart", "backend", "frontend"))
         # The upload is held here until the backend is really away.
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + TIMEOUT
         while after.is_backend_up() and time.monotonic() < deadline:
             time.sleep(LOOK_EVERY)
 
@@ -243,7 +243,7 @@ def test_an_upload_goes_on_by_itself_through_a_restart(after: Example, tmp_path:
     processes = after.supervisorctl("pid", "backend", "frontend")
     client = client_of(after, "alice", chunk_size=512 * 1024)
     result = client.upload(film, on_progress=restart_half_way)
-    assert restarting[0].wait(PATIENCE) == 0
+    assert restarting[0].wait(TIMEOUT) == 0
     assert not set(after.supervisorctl("pid", "backend", "frontend").split()) & set(
         processes.split()
     )

@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from tests.e2e.conftest import make_file, sha256
 from tests.examples.edits import LEFT_BY_RUNNING, ROOT
-from tests.examples.running import PATIENCE, free_ports, is_answering
+from tests.examples.running import TIMEOUT, free_ports, is_answering
 from tests.parts import need_package
 
 from wherry.client import Client
@@ -52,14 +52,14 @@ def running(folder: Path, name: str, *command: str) -> Iterator[Path]:
     finally:
         process.terminate()
         try:
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT)
         finally:
             process.kill()
             process.wait()
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(LOOK_EVERY)

@@ -17,7 +17,7 @@ CHUNK = 64 << 10
 SHORT = {"turn": 4.0, "slot_idle": 4.0, "expires_after": 5.0, "sweep_every": 0.5, "max_open": 1}
 #: Longer than each of them together with the next.
 AWAY = 10.0
-PATIENCE = 120.0
+TIMEOUT = 120.0
 
 
 @pytest.mark.slow
@@ -39,7 +39,7 @@ def test_uploads_outlive_an_outage_longer_than_all_their_deadlines(tmp_path: Pat
             assert api.chunk(mine, 0, b"x" * CHUNK).status_code == httpx2.codes.OK
             assert api.status(others)["state"] == "waiting"
             # While somebody is there to be asked, all of it goes on.
-            end = time.monotonic() + PATIENCE
+            end = time.monotonic() + TIMEOUT
             while api.status(mine)["state"] != "expired":
                 assert time.monotonic() < end
                 time.sleep(0.2)

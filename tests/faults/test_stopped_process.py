@@ -20,7 +20,7 @@ from tests.e2e.conftest import Api
 
 PROGRAMS = Path(__file__).parent / "programs"
 #: For a busy machine, in seconds.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 DATA = b"film" * 1000
 
 
@@ -31,7 +31,7 @@ class Host:
 
 
 def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < deadline, "it did not come to that"
         time.sleep(0.02)
@@ -124,4 +124,4 @@ def test_hooks_that_hang_do_not_keep_a_server_from_ending(tmp_path: Path) -> Non
             answers = list(pool.map(api.complete, uploads))
         assert {answer.status_code for answer in answers} == {httpx2.codes.ACCEPTED}
         one.process.terminate()
-        one.process.wait(PATIENCE)
+        one.process.wait(TIMEOUT)

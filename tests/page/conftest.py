@@ -24,7 +24,7 @@ __all__ = ["script"]  # a fixture: tests find it here
 
 MiB = 1 << 20
 #: How long a browser may take for anything, in milliseconds.
-PATIENCE = 20_000
+TIMEOUT = 20_000
 
 
 def find_chromium() -> str:
@@ -73,7 +73,7 @@ class Complaints:
 def opened(browser: Browser) -> Iterator[tuple[Page, Complaints]]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(TIMEOUT)
     # Files are asked for through us from now on, not only from the moment a test waits for it.
     page.on("filechooser", lambda chooser: None)
     complaints = Complaints(page)

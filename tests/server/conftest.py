@@ -18,7 +18,7 @@ from wherry.settings import Settings
 
 Connect = Callable[[], socket.socket]
 #: How long anything may take on a busy machine, in seconds.
-PATIENCE = 60.0
+TIMEOUT = 60.0
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def serving(app: ASGIApp) -> Iterator[Connect]:
         port = listeners[0].getsockname()[1]
 
         def connect() -> socket.socket:
-            connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
+            connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
             return stack.enter_context(connection)
 
         try:
@@ -46,7 +46,7 @@ def serving(app: ASGIApp) -> Iterator[Connect]:
         finally:
             stack.close()
             server.should_exit = True
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from starlette.responses import PlainTextResponse
-from tests.server.conftest import PATIENCE, Connect, answer, pushed, rest, running, serving
+from tests.server.conftest import TIMEOUT, Connect, answer, pushed, rest, running, serving
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from wherry import connection as bounds
@@ -112,7 +112,7 @@ def test_a_client_that_trickles_beside_a_body_is_not_waited_for(
     """It sends a byte now and then, and so is never idle."""
     connection = connect()
     connection.sendall(begun)
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     with suppress(ConnectionError):
         while time.monotonic() < until:
             connection.settimeout(0.05)
@@ -267,13 +267,13 @@ def test_the_answer_waits_for_a_body_that_comes_soon_and_not_for_one_that_does_n
     told = answer(slow)
     assert b"connection: close" in told.lower()
     assert rest(slow) == b""
-    monkeypatch.setattr(draining, "WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr(draining, "WAIT_SECONDS", TIMEOUT)
     quick = connect()
     quick.sendall(head + bytes(999))
     quick.settimeout(0.3)
     with pytest.raises(TimeoutError):
         quick.recv(1)
-    quick.settimeout(PATIENCE)
+    quick.settimeout(TIMEOUT)
     quick.sendall(b"x")
     assert b"connection: close" not in answer(quick).lower()
 
@@ -282,12 +282,12 @@ def test_only_so_many_unwanted_bodies_are_read_at_once(
     connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(draining, "DRAINS", 2)
-    monkeypatch.setattr(draining, "WAIT_SECONDS", PATIENCE)
+    monkeypatch.setattr(draining, "WAIT_SECONDS", TIMEOUT)
     head = HEALTH + b"Content-Length: 1000\r\n\r\n"
     waiting: list[socket.socket] = [connect(), connect()]
     for connection in waiting:
         connection.sendall(head)
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + TIMEOUT
     while draining.Exchange._draining < 2 and time.monotonic() < until:
         time.sleep(0.01)
     third = connect()

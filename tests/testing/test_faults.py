@@ -170,7 +170,7 @@ def test_a_run_without_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         for point in crash_points():
             with point:
                 while True:
-                    point.pass_by("again")
+                    point.reach("again")
 
     with pytest.raises(RuntimeError, match="no end"):
         never_ends()

@@ -23,22 +23,22 @@ async def test_nginx_and_our_proxy_refuse_the_same(
     upstream: Upstream, max_body: str | None, limit: int
 ) -> None:
     require_nginx()
-    with nginx(upstream.port, max_body) as door:
+    with nginx(upstream.port, max_body) as proxy:
         async with (
             LimitingProxy("127.0.0.1", upstream.port, max_body=limit) as ours,
             httpx2.AsyncClient(timeout=10) as client,
         ):
             for size in (0, 1, limit - 1, limit, limit + 1, 3 * limit):
-                theirs = await client.post(door.url, content=bytes(size))
+                theirs = await client.post(proxy.url, content=bytes(size))
                 mine = await client.post(ours.url, content=bytes(size))
                 assert theirs.status_code == mine.status_code == (200 if size <= limit else 413)
                 for header in ("connection", "content-type"):
                     if size > limit:
                         assert mine.headers[header] == theirs.headers[header]
-            assert door.refused() == ours.refused == 2
-    assert door.refused() == 2
-    assert door.answers()[200] == 4
-    assert set(door.answers()) <= {200, 413}
+            assert proxy.refused() == ours.refused == 2
+    assert proxy.refused() == 2
+    assert proxy.answers()[200] == 4
+    assert set(proxy.answers()) <= {200, 413}
 
 
 @pytest.mark.nginx
@@ -47,8 +47,8 @@ async def test_two_nginx_at_once_do_not_meet(upstream: Upstream) -> None:
     with nginx(upstream.port) as one, nginx(upstream.port, "2m") as two:
         async with httpx2.AsyncClient(timeout=10) as client:
             statuses = [
-                (await client.post(door.url, content=bytes(2 * MiB))).status_code
-                for door in (one, two)
+                (await client.post(proxy.url, content=bytes(2 * MiB))).status_code
+                for proxy in (one, two)
             ]
     assert statuses == [413, 200]
     assert upstream.heard[0].headers["host"] == f"127.0.0.1:{two.port}"

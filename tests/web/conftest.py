@@ -15,7 +15,7 @@ WEB = Path(__file__).parents[2] / "web"
 STATIC = Path(__file__).parents[2] / "src" / "wherry" / "static"
 
 #: Seconds that any of npm's scripts may take.
-PATIENCE = 300
+TIMEOUT = 300
 
 Script = Callable[..., str]
 
@@ -28,7 +28,7 @@ def script() -> Script:
     def run(name: str, *arguments: str) -> str:
         command = [sys.executable, str(WEB / "npm.py"), "run", "--silent", name]
         command += ["--", *arguments] if arguments else []
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)
         assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
         return done.stdout
 

@@ -1,10 +1,10 @@
-"""A real Apache httpd in front of a server, with a temporary configuration of its own.
+"""A real Apache httpd in front of a server, with a temporary configuration.
 
-    with apache(upstream_port) as door:
-        httpx2.post(door.url + "/api/upload", ...)
+    with apache(upstream_port) as proxy:
+        httpx2.post(proxy.url + "/api/upload", ...)
 
-Rule 1: nothing of the machine's own Apache is used but the program and its modules: not its
-configuration, not its folders, not its user. It needs no privileges.
+Rule 1: of the installed Apache, only the program and its modules are used, and nothing of its
+configuration, folders or user. It needs no privileges.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Seconds that Apache gets to start, and to stop.
-_PATIENCE = 30.0
-#: What the program is called; where it is, beside what is in PATH; where its modules are.
+#: How long Apache may take to start, and to stop, in seconds.
+_TIMEOUT = 30.0
+#: The names of the program; the folders, besides those in PATH, where it may be; the folders where
+#: its modules may be.
 _NAMES = ("apache2", "httpd")
 _BESIDES = ("/usr/sbin", "/usr/local/sbin")
 _MODULES = ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/etc/httpd/modules")
@@ -31,15 +32,18 @@ _MODULES = ("/usr/lib/apache2/modules", "/usr/lib64/httpd/modules", "/etc/httpd/
 
 @dataclass(frozen=True, slots=True)
 class Apache:
+    """A running Apache."""
+
     port: int
 
     @property
     def url(self) -> str:
+        """Where clients send their requests, without a slash at the end."""
         return f"http://127.0.0.1:{self.port}"
 
 
 def find_apache() -> tuple[str, Path] | None:
-    """The program and the folder of its modules."""
+    """The program and the folder of its modules; None if either is missing."""
     path = os.pathsep.join((os.environ.get("PATH", ""), *_BESIDES))
     program = next((p for name in _NAMES if (p := shutil.which(name, path=path))), None)
     modules = next((Path(m) for m in _MODULES if Path(m, "mod_proxy_http.so").exists()), None)
@@ -47,7 +51,7 @@ def find_apache() -> tuple[str, Path] | None:
 
 
 def require_apache() -> None:
-    """Skip the test that calls this where Apache is missing. Under CI=true it fails instead."""
+    """Skip the calling test if Apache is not installed. With CI=true, fail the test instead."""
     if find_apache() is not None:
         return
     if os.environ.get("CI") == "true":
@@ -59,7 +63,7 @@ def require_apache() -> None:
 def apache(upstream_port: int, more: str = "") -> Iterator[Apache]:
     """Start Apache in front of 127.0.0.1:`upstream_port`, and stop it at the end.
 
-    `more`: further lines of configuration. Raises `RuntimeError` if Apache does not start.
+    `more`: further lines for its configuration. Raises `RuntimeError` if Apache does not start.
     """
     found = find_apache()
     if found is None:
@@ -72,7 +76,7 @@ def apache(upstream_port: int, more: str = "") -> Iterator[Apache]:
         finally:
             process.terminate()
             try:
-                process.wait(_PATIENCE)
+                process.wait(_TIMEOUT)
             finally:
                 process.kill()
                 process.wait()
@@ -81,7 +85,7 @@ def apache(upstream_port: int, more: str = "") -> Iterator[Apache]:
 def _start(
     program: str, modules: Path, folder: Path, upstream_port: int, more: str
 ) -> tuple[subprocess.Popen[bytes], int]:
-    # A port that is free now may be taken a moment later.
+    # Another process may take the free port before Apache does, so this is tried again.
     for _ in range(3):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = int(listener.getsockname()[1])
@@ -93,12 +97,12 @@ def _start(
         if _is_up(process, port):
             return process, port
     logs = [folder / "stderr.log", folder / "error.log"]
-    told = " ".join(log.read_text().strip() for log in logs if log.exists())
-    raise RuntimeError(f"Apache does not start: {told}")
+    reason = " ".join(log.read_text().strip() for log in logs if log.exists())
+    raise RuntimeError(f"Apache does not start: {reason}")
 
 
 def _is_up(process: subprocess.Popen[bytes], port: int) -> bool:
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
@@ -116,9 +120,9 @@ def _configuration(modules: Path, folder: Path, port: int, upstream_port: int, m
     load = "\n".join(
         f"LoadModule {name}_module {modules}/mod_{name}.so"
         for name in wanted
-        if (modules / f"mod_{name}.so").exists()  # some are built in
+        if (modules / f"mod_{name}.so").exists()  # some builds include them in the program
     )
-    # Who starts it as root must name another user; any other user stays who he is.
+    # Started by root, Apache must be given another user. Otherwise it runs as the current one.
     user = "User nobody\nGroup nogroup" if os.geteuid() == 0 else ""
     return f"""\
 {load}

@@ -1,20 +1,19 @@
-"""Crashes at every point of a run, one after the other.
+"""Repeats a run and crashes it at another point each time, until every point was tried.
 
     for point in crash_points():
         with point:
             run(point.wrap(storage), point.wrap(catalog))
         check_what_is_left(storage, catalog)
 
-Each call of a wrapped object is two points: before it takes effect, and after.
-The loop crashes a fresh run at the first point, then at the second, and ends
-with a run that gets through.
+Each call of a wrapped object has two points: before it takes effect, and after. The loop crashes
+a fresh run at the first point, then another at the second, and ends with a run that completes.
 
-Rule 1: a crash is final, as `kill -9` is. After it every call through the same
-`CrashPoint`, from any task or thread, raises `Crash` and has no effect; so
-`finally` blocks and background tasks of a dead run change nothing.
+Rule 1: a crash is final, like `kill -9`. After it, every call through the same `CrashPoint`, from
+any task or thread, raises `Crash` and has no effect. So `finally` blocks and background tasks of
+the crashed run change nothing.
 
-Rule 2: what the kernel does for the dead still happens: leaving a wrapped
-context manager leaves the wrapped one, so locks and files are let go.
+Rule 2: what the kernel does for a process that died still happens. Leaving a wrapped context
+manager leaves the one inside, so locks are released and files are closed.
 """
 
 from __future__ import annotations
@@ -31,58 +30,58 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-#: No run of anything here makes so many calls; a loop that gets there has no end.
+#: No run here makes so many calls. A loop that gets there would never end.
 TOO_MANY = 100_000
 
 
 class Crash(BaseException):
-    """The process ends here. Not an `Exception`: nobody may live on after it."""
+    """The process ends here. Not an `Exception`, because no handler may catch it and go on."""
 
 
 class CrashPoint:
-    """The moment number `at`, counted from 0 over everything wrapped or guarded by it."""
+    """The point number `at`, counted from 0 over all calls that it wraps or guards."""
 
     def __init__(self, at: int) -> None:
         self.at = at
         self.is_reached = False
-        self._passed = 0
+        self._reached = 0
         self._lock = Lock()
         self._where = "never reached"
 
     def __str__(self) -> str:
         return f"crash point {self.at} ({self._where})"
 
-    def pass_by(self, where: str) -> None:
-        """Count one point; `where` is for people. Raises `Crash` at the point and after it."""
+    def reach(self, where: str) -> None:
+        """Count one point, described by `where`. Raises `Crash` at point `at` and after it."""
         with self._lock:
-            if not self.is_reached and self._passed == self.at:
+            if not self.is_reached and self._reached == self.at:
                 self.is_reached, self._where = True, where
-            self._passed += 1
+            self._reached += 1
         if self.is_reached:
             raise Crash(str(self))
 
     def guard(self, function: Callable[P, R]) -> Callable[P, R]:
-        """The same function, sync or async, with a point before and one after it."""
+        """The function, synchronous or not, with a point before it and one after it."""
         name = getattr(function, "__qualname__", repr(function))
         if inspect.iscoroutinefunction(function):
 
             @wraps(function)
             async def call_async(*args: P.args, **kwargs: P.kwargs) -> Any:
-                self.pass_by(f"before {name}")
+                self.reach(f"before {name}")
                 result = await function(*args, **kwargs)
-                self.pass_by(f"after {name}")
+                self.reach(f"after {name}")
                 return result
 
             return cast("Callable[P, R]", call_async)
 
         @wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
-            self.pass_by(f"before {name}")
+            self.reach(f"before {name}")
             result = function(*args, **kwargs)
             try:
-                self.pass_by(f"after {name}")
+                self.reach(f"after {name}")
             except Crash:
-                # Rule 2: nobody is left to close what was just opened.
+                # Rule 2: the caller never gets this result, so it would never be closed.
                 if _is_open(result):
                     cast("Any", result).__exit__(None, None, None)
                 raise
@@ -91,10 +90,10 @@ class CrashPoint:
         return call
 
     def wrap(self, thing: T) -> T:
-        """The same object, with points before and after each call of its methods.
+        """The object, with points before and after each call of its methods.
 
-        A context manager that a method returns, like a storage's `Writer`, is
-        wrapped as well. Attributes that cannot be called are passed on as they are.
+        A context manager that a method returns, like a storage's `Writer`, is wrapped as well.
+        Attributes that cannot be called are returned unchanged.
         """
         return cast("T", _Wrapped(thing, self))
 
@@ -107,7 +106,7 @@ class CrashPoint:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        """Swallow the crash, and nothing else."""
+        """Suppress the crash, and no other error."""
         return error is not None and is_crash(error)
 
 
@@ -139,7 +138,7 @@ class _Wrapped:
 
 
 def _is_open(result: object) -> bool:
-    # A Path has an `__exit__` until Python 3.13, without any meaning.
+    # Before Python 3.13, a `Path` has an `__exit__` that does nothing.
     return hasattr(result, "__exit__") and not isinstance(result, PurePath)
 
 
@@ -151,10 +150,10 @@ def is_crash(error: BaseException) -> bool:
 
 
 def crash_points(first: int = 0) -> Iterator[CrashPoint]:
-    """Every crash point of a run that is repeated for each, from number `first` on.
+    """The crash points, from number `first` on; the caller repeats its run for each.
 
-    The last one is never reached: its run gets through. Raises `RuntimeError`
-    when a run has no end.
+    The last point is not reached, because its run completes. Raises `RuntimeError` if no run
+    ever completes.
     """
     for at in range(first, TOO_MANY):
         point = CrashPoint(at)

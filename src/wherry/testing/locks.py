@@ -1,16 +1,16 @@
-"""What every implementation of locks promises, as checks to run against your own.
+"""The contract of every implementation of locks, as checks that you can run against your own.
 
     from wherry.testing.locks import CHECKS, check_locks
 
     check_locks(MyLocks)  # all of them, each on new locks
 
-or, one test a promise:
+or, with one test for each check:
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_promise(check): check(MyLocks())
 
-Rule 1: a check knows nothing but the `Locks` protocol. That a lock ends with its process,
-and not while the process is stopped, is each implementation's own to prove.
+Rule 1: a check uses only the `Locks` protocol. Each implementation needs tests of its own for
+what takes processes: that a lock ends with its process, and is kept while the process is stopped.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def a_lock_has_one_holder(locks: Locks) -> None:
         pass
 
 
-def names_are_locks_of_their_own(locks: Locks) -> None:
+def different_names_are_different_locks(locks: Locks) -> None:
     with _taken(locks, "line"), _taken(locks, "leader"):
         assert locks.take("line") is None
     with _taken(locks, "leader"):
@@ -62,13 +62,13 @@ def an_item_may_have_any_name(locks: Locks) -> None:
             held.enter_context(_taken(locks, f"completing/{item}"))
 
 
-def without_locks_of_items_every_caller_gets_them(locks: Locks) -> None:
+def without_item_locks_every_caller_gets_an_item(locks: Locks) -> None:
     if not locks.locks_items:
         with _taken(locks, "completing/one"), _taken(locks, "completing/one"):
             pass
 
 
-def a_lock_that_is_given_back_twice_is_given_back_once(locks: Locks) -> None:
+def a_second_release_does_not_release_the_next_holder(locks: Locks) -> None:
     first = _taken(locks, "line")
     with first:
         pass
@@ -77,7 +77,7 @@ def a_lock_that_is_given_back_twice_is_given_back_once(locks: Locks) -> None:
         assert locks.take("line") is None
 
 
-def of_many_threads_one_gets_the_lock(locks: Locks) -> None:
+def one_of_many_threads_gets_the_lock(locks: Locks) -> None:
     threads = 8
     together = Barrier(threads)
 
@@ -89,14 +89,14 @@ def of_many_threads_one_gets_the_lock(locks: Locks) -> None:
         (held,) = [lock for lock in pool.map(take, range(threads)) if lock is not None]
         with held:
             pass
-        # Given back on this thread, it can be taken on another.
+        # Released on this thread, it can be taken on another.
         again = pool.submit(locks.take, "line").result()
     assert again is not None
     with again:
         pass
 
 
-def a_lock_ends_with_the_stack_that_it_was_taken_into(locks: Locks) -> None:
+def a_lock_ends_with_its_exit_stack(locks: Locks) -> None:
     with ExitStack() as one, ExitStack() as other:
         assert take_into(one, locks, "line")
         assert not take_into(other, locks, "line")
@@ -104,7 +104,7 @@ def a_lock_ends_with_the_stack_that_it_was_taken_into(locks: Locks) -> None:
         pass
 
 
-def what_is_no_name_is_refused(locks: Locks) -> None:
+def an_empty_name_is_refused(locks: Locks) -> None:
     try:
         locks.take("")
     except ValueError:
@@ -120,12 +120,12 @@ def _taken(locks: Locks, name: str) -> AbstractContextManager[object]:
 
 CHECKS: tuple[Check, ...] = (
     a_lock_has_one_holder,
-    names_are_locks_of_their_own,
+    different_names_are_different_locks,
     an_item_has_one_holder,
     an_item_may_have_any_name,
-    without_locks_of_items_every_caller_gets_them,
-    a_lock_that_is_given_back_twice_is_given_back_once,
-    of_many_threads_one_gets_the_lock,
-    a_lock_ends_with_the_stack_that_it_was_taken_into,
-    what_is_no_name_is_refused,
+    without_item_locks_every_caller_gets_an_item,
+    a_second_release_does_not_release_the_next_holder,
+    one_of_many_threads_gets_the_lock,
+    a_lock_ends_with_its_exit_stack,
+    an_empty_name_is_refused,
 )

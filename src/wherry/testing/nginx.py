@@ -1,11 +1,11 @@
-"""A real nginx in front of a server, with a temporary configuration of its own.
+"""A real nginx in front of a server, with a temporary configuration.
 
-    with nginx(upstream_port) as door:
-        httpx2.post(door.url + "/api/upload", ...)
-    assert door.refused() == 1
+    with nginx(upstream_port) as proxy:
+        httpx2.post(proxy.url + "/api/upload", ...)
+    assert proxy.refused() == 1
 
-Rule 1: nothing of the machine's own nginx is used but the program: not its
-configuration, not its folders, not its user. It needs no privileges.
+Rule 1: of the installed nginx, only the program is used, and nothing of its configuration, folders
+or user. It needs no privileges.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: Seconds that nginx gets to start, and to stop.
-_PATIENCE = 10.0
-#: Folders that nginx makes when it starts, whether they are needed or not.
+#: How long nginx may take to start, and to stop, in seconds.
+_TIMEOUT = 10.0
+#: nginx creates these folders when it starts, whether they are needed or not.
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-#: Where it is installed, beside what is in PATH.
+#: Folders, besides those in PATH, where the program may be.
 _BESIDES = ("/usr/sbin", "/usr/local/sbin")
-#: What nginx notes for every 413 of its own.
+#: What nginx writes to its error log for each 413 of its own.
 _REFUSAL = "client intended to send too large"
 
 
 class Nginx:
-    """A running nginx: its address, and what it answered. Both counts outlive it."""
+    """A running nginx: its address, and counts of its answers, which stay after it has ended."""
 
     def __init__(self, port: int, folder: Path) -> None:
         self.port = port
@@ -44,38 +44,39 @@ class Nginx:
     def answers(self) -> Counter[int]:
         """How often it gave each status.
 
-        nginx counts an answer when it is done with the request; after a 413 that is
-        only when the client has closed the connection.
+        nginx logs an answer when the request is over. After a 413, that is when the client has
+        closed the connection.
         """
         return self._count()[0]
 
     def refused(self) -> int:
-        """How many requests it has refused for their size, at this moment."""
+        """How many requests it has refused for their size so far."""
         return self._count()[1]
 
     def _count(self) -> tuple[Counter[int], int]:
         if self._folder is not None:
             statuses = (self._folder / "access.log").read_text().split()
-            # Written before the 413 is sent, so whoever has read one finds it counted.
+            # nginx writes this line before it sends the 413. A client that has the answer
+            # finds it counted.
             problems = (self._folder / "error.log").read_text(errors="replace")
             self._last = Counter(map(int, statuses)), problems.count(_REFUSAL)
         return self._last
 
     def ended(self) -> None:
-        """Remember the counts; the logs are about to be deleted."""
+        """Keep the counts, because the logs are about to be deleted."""
         self._count()
         self._folder = None
 
 
 def find_nginx() -> str | None:
-    """The program's path; it is often where only root looks."""
+    """The path of the program, also in the `sbin` folders; None if it is not installed."""
     return shutil.which("nginx", path=os.pathsep.join((os.environ.get("PATH", ""), *_BESIDES)))
 
 
 def require_nginx() -> str:
-    """The program's path, or else the test that calls this is skipped.
+    """The path of the program. If there is none, skip the calling test.
 
-    Under CI=true it fails instead: a proof that is left out there is no proof.
+    With CI=true, fail the test instead, so that it is not left out there unnoticed.
     """
     program = find_nginx()
     if program is not None:
@@ -89,9 +90,9 @@ def require_nginx() -> str:
 def nginx(upstream_port: int, max_body: str | None = None, buffers: bool = True) -> Iterator[Nginx]:
     """Start nginx in front of 127.0.0.1:`upstream_port`, and stop it at the end.
 
-    `max_body` is its `client_max_body_size`, like `10m`; None leaves out the line, so
-    that the default of 1 MiB holds. `buffers`: whether it has a request whole before it
-    passes it on, as by default. Raises `RuntimeError` if nginx does not start.
+    `max_body`: its `client_max_body_size`, like `10m`; None leaves out the directive, so that
+    nginx's default of 1 MiB applies. `buffers`: whether it reads the whole body before it passes
+    the request on, which is its default. Raises `RuntimeError` if nginx does not start.
     """
     program = find_nginx()
     if program is None:
@@ -105,7 +106,7 @@ def nginx(upstream_port: int, max_body: str | None = None, buffers: bool = True)
         finally:
             process.terminate()
             try:
-                process.wait(_PATIENCE)
+                process.wait(_TIMEOUT)
             finally:
                 process.kill()
                 process.wait()
@@ -115,7 +116,7 @@ def nginx(upstream_port: int, max_body: str | None = None, buffers: bool = True)
 def _start(
     program: str, folder: Path, upstream_port: int, max_body: str | None, buffers: bool
 ) -> tuple[subprocess.Popen[bytes], int]:
-    # nginx cannot choose a port; one that is free now may be taken a moment later.
+    # nginx cannot choose a free port itself, and another process may take this one first.
     for _ in range(3):
         port = _free_port()
         configuration = folder / "nginx.conf"
@@ -131,8 +132,8 @@ def _start(
 
 
 def _is_up(process: subprocess.Popen[bytes], pid_file: Path) -> bool:
-    """Wait until nginx listens; it writes its number only then. False when it has ended."""
-    deadline = time.monotonic() + _PATIENCE
+    """Wait for the pid file, which nginx writes when it listens. False if it does not start."""
+    deadline = time.monotonic() + _TIMEOUT
     while process.poll() is None and time.monotonic() < deadline:
         if pid_file.exists():
             return True

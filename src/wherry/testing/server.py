@@ -1,4 +1,4 @@
-"""A Wherry server as a process of its own, to be killed and started again.
+"""A Wherry server in a process of its own, which a test can kill and start again.
 
 with serving(folder) as server:
     ... server.url ...
@@ -19,13 +19,14 @@ from pathlib import Path
 import httpx2
 
 #: How long a server may take to start, in seconds.
-PATIENCE = 120.0
+START_TIMEOUT = 120.0
 
 
 class Server:
-    """`wherry serve` on a free port of this machine, with its state in `data`.
+    """`wherry serve` on a free port of 127.0.0.1, with the data folder `data`.
 
-    `options` are those of the command, without their dashes: `max_open=2`.
+    `options`: options of the command, as in `max_open=2` for `--max-open 2`. Its output is
+    appended to `log`.
     """
 
     def __init__(self, data: Path, **options: object) -> None:
@@ -41,16 +42,16 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Raises `RuntimeError` when it is not running."""
+        """The id of its process. Raises `RuntimeError` if it is not running."""
         if self._process is None:
             raise RuntimeError("the server is not running")
         return self._process.pid
 
     def start(self) -> None:
-        """Start it and wait until it is ready. Raises `RuntimeError` with its log."""
+        """Start it and wait until it answers. Raises `RuntimeError` with the end of its log."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
                 if httpx2.get(f"{self.url}/healthz").status_code == httpx2.codes.OK:
@@ -61,14 +62,14 @@ class Server:
         raise RuntimeError(f"the server did not start:\n{self.log.read_text()[-2000:]}")
 
     def kill(self) -> None:
-        """End it as `kill -9` does."""
+        """End it with SIGKILL, like `kill -9`."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def stop(self) -> None:
-        """End it as a supervisor does: SIGTERM, and kill it when it takes over 10 seconds."""
+        """End it with SIGTERM, and with SIGKILL if it takes longer than 10 seconds."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -80,7 +81,7 @@ class Server:
 
 @contextmanager
 def serving(data: Path, **options: object) -> Iterator[Server]:
-    """A started server, stopped at the end."""
+    """Start a server, and stop it at the end."""
     server = Server(data, **options)
     try:
         server.start()

@@ -1,16 +1,16 @@
-"""What every catalog promises, as checks that anybody can run against their own.
+"""The contract of every catalog, as checks that you can run against your own.
 
     from wherry.testing.catalog import CHECKS, check_catalog
 
     asyncio.run(check_catalog(MyCatalog))  # all of them, each on a new, empty catalog
 
-or, one test a promise:
+or, with one test for each check:
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     async def test_promise(check): ...
 
-Rule 1: a check knows nothing but the `Catalog` protocol, and leaves the catalog
-open. What survives a crash needs processes, and is each catalog's own to prove.
+Rule 1: a check uses only the `Catalog` protocol, and leaves the catalog open. Each catalog needs
+tests of its own for what survives a crash, because they take processes.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ import anyio
 
 from wherry.catalog import Catalog
 from wherry.testing.catalog import admission, assessments, changes, lists, records
-from wherry.testing.catalog.scene import PATIENCE
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT
 
 Check = Callable[[Catalog], Awaitable[None]]
 
 CHECKS: tuple[Check, ...] = (
-    records.the_newest_moment_is_known,
-    records.what_is_recorded_is_what_is_loaded,
-    records.what_is_recorded_of_an_assessment_is_what_is_loaded,
-    records.what_is_unknown_is_said_to_be,
+    records.the_newest_time_is_known,
+    records.a_recorded_upload_is_loaded_unchanged,
+    records.a_recorded_assessment_is_loaded_unchanged,
+    records.unknown_records_are_not_found,
     records.uploads_are_listed_oldest_first,
-    records.what_is_forgotten_is_gone_with_all_it_had,
-    records.used_are_the_files_that_are_there,
-    records.used_counts_what_was_moved_away_by_completion_as_gone,
-    lists.pages_join_to_the_whole_list,
-    lists.a_page_begins_where_the_last_one_ended_whatever_came_and_went,
+    records.forgetting_an_upload_removes_all_its_records,
+    records.used_space_counts_all_existing_bytes,
+    records.used_space_leaves_out_files_that_the_application_moved,
+    lists.pages_add_up_to_the_whole_list,
+    lists.the_next_page_is_right_when_records_come_and_go,
     lists.a_page_with_many_parts_ends_early,
     lists.assessments_are_listed_in_pages,
-    lists.due_is_what_is_old_or_seems_to_come_from_the_future,
-    lists.due_files_are_there_and_needed_no_more,
-    lists.due_records_are_in_the_order_in_which_their_files_went,
+    lists.due_uploads_are_old_or_dated_in_the_future,
+    lists.due_files_exist_and_are_no_longer_needed,
+    lists.due_records_are_in_the_order_of_their_files_deletion,
     changes.a_change_that_raises_changes_nothing,
-    changes.one_that_raises_does_not_disturb_the_others,
-    changes.many_changes_of_one_upload_lose_none,
-    changes.changes_are_made_in_the_order_they_were_asked,
-    changes.a_lease_that_was_taken_over_records_nothing,
-    changes.a_caller_that_goes_away_harms_nobody,
+    changes.a_change_that_raises_does_not_affect_others,
+    changes.concurrent_changes_of_one_upload_are_all_kept,
+    changes.changes_are_made_in_the_order_of_their_calls,
+    changes.a_lost_lease_records_nothing,
+    changes.a_cancelled_caller_does_not_affect_others,
     changes.reading_does_not_wait_for_a_change,
-    admission.the_line_counts_what_is_open_and_reserved,
-    admission.a_slot_that_no_setting_allows_is_over,
-    admission.who_is_open_is_named_to_those_who_wait,
+    admission.the_queue_counts_open_uploads_and_reserved_bytes,
+    admission.a_slot_longer_than_the_settings_allow_is_over,
+    admission.open_uploads_are_listed_while_others_wait,
     admission.an_upload_waits_in_the_queue_until_it_is_admitted,
-    admission.unused_are_those_that_were_admitted_and_sent_nothing,
-    admission.no_two_take_the_last_place,
-    admission.an_advance_that_raises_lets_nobody_in,
-    admission.the_same_file_again_is_the_same_upload,
+    admission.unused_uploads_were_admitted_and_sent_nothing,
+    admission.concurrent_admissions_keep_every_limit,
+    admission.an_advance_that_raises_admits_no_upload,
+    admission.the_same_file_again_gives_the_same_upload,
     assessments.completion_queues_one_assessment,
     assessments.an_assessment_has_one_worker,
 )
@@ -66,7 +66,7 @@ async def check_catalog(make: Callable[[], Catalog]) -> None:
     for check in CHECKS:
         catalog = make()
         try:
-            with anyio.fail_after(PATIENCE):
+            with anyio.fail_after(CHECK_TIMEOUT):
                 await check(catalog)
         finally:
             await catalog.close()

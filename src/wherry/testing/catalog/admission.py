@@ -1,4 +1,4 @@
-"""What a catalog promises about the queue: who waits, what is taken, turns in one transaction."""
+"""The contract of a catalog about the queue: its entries, what is in use, admitting at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wherry.core.errors import UploadNotFound
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
-from wherry.testing.catalog.scene import new_upload, refused, together, whole_upload
+from wherry.testing.catalog.fixtures import create_whole_upload, new_upload, raises, together
 
 
 def waiting(name: str, since: float, owner: str = "o") -> Upload:
@@ -19,7 +19,7 @@ def waiting(name: str, since: float, owner: str = "o") -> Upload:
     return replace(new, state=State.WAITING, queued_at=since)
 
 
-async def the_line_counts_what_is_open_and_reserved(catalog: Catalog) -> None:
+async def the_queue_counts_open_uploads_and_reserved_bytes(catalog: Catalog) -> None:
     def held(name: str, owner: str, limit: int, until: float, state: State) -> Upload:
         return replace(new_upload(name, owner=owner), limit=limit, slot_until=until, state=state)
 
@@ -39,8 +39,8 @@ async def the_line_counts_what_is_open_and_reserved(catalog: Catalog) -> None:
     assert (await catalog.queue(20.0)).taken["b"] == Taken(0, 100)
 
 
-async def a_slot_that_no_setting_allows_is_over(catalog: Catalog) -> None:
-    """A clock that was set back, or a setting that was made smaller, leaves such slots."""
+async def a_slot_longer_than_the_settings_allow_is_over(catalog: Catalog) -> None:
+    """Such slots remain when a clock is set back, or when a setting is made smaller."""
     for name, until in (("within", 15.0), ("beyond", 15.5)):
         await catalog.create(replace(new_upload(name), slot_until=until))
     for at, latest, count in ((10.0, 15.0, 1), (10.0, 16.0, 2), (15.0, 20.0, 1)):
@@ -48,25 +48,25 @@ async def a_slot_that_no_setting_allows_is_over(catalog: Catalog) -> None:
         assert (await catalog.counts(at, latest)).open == count
         counted: list[int] = []
 
-        def look(queue: Queue, counted: list[int] = counted) -> list[str]:
+        def choose(queue: Queue, counted: list[int] = counted) -> list[str]:
             counted.append(queue.open)
             return []
 
-        await catalog.advance(at, look, lambda u: u, latest)
+        await catalog.advance(at, choose, lambda u: u, latest)
         assert counted == [count]
 
 
-async def who_is_open_is_named_to_those_who_wait(catalog: Catalog) -> None:
+async def open_uploads_are_listed_while_others_wait(catalog: Catalog) -> None:
     for name, until in (("open", 20.0), ("abandoned", 10.0), ("beyond", 31.0)):
         new = replace(new_upload(name, owner="p"), slot_until=until, began_at=4.0)
         await catalog.create(new)
-    assert (await catalog.queue(10.0, 30.0)).open_uploads == ()  # nobody minds while nobody waits
+    assert (await catalog.queue(10.0, 30.0)).open_uploads == ()  # not needed while none waits
     await catalog.create(waiting("next", 2.0))
     assert (await catalog.queue(10.0, 30.0)).open_uploads == (OpenUpload("p", 100, 4.0),)
 
 
 async def an_upload_waits_in_the_queue_until_it_is_admitted(catalog: Catalog) -> None:
-    await whole_upload(catalog, "back")
+    await create_whole_upload(catalog, "back")
     await catalog.update("back", lambda u: u.enter_queue(1.5))
     await catalog.create(waiting("late", 2.0))
     await catalog.create(waiting("first", 0.0, "p"))
@@ -81,28 +81,28 @@ async def an_upload_waits_in_the_queue_until_it_is_admitted(catalog: Catalog) ->
     assert changed[0].state is State.RECEIVING
     await catalog.update("late", lambda u: u.cancel(6.0))
     queue = await catalog.queue(6.0)
-    assert [place.upload_id for place in queue.entries] == ["back"]
+    assert [entry.upload_id for entry in queue.entries] == ["back"]
     assert queue.taken["p"] == Taken(1, 100)
 
 
-async def unused_are_those_that_were_admitted_and_sent_nothing(catalog: Catalog) -> None:
+async def unused_uploads_were_admitted_and_sent_nothing(catalog: Catalog) -> None:
     for name in ("silent", "quick", "asking", "leased"):
         await catalog.create(replace(new_upload(name), slot_until=10.0))
     await catalog.update("quick", lambda u: u.lease(Range(0, 1), "t", 1.0))
     await catalog.update("quick", lambda u: u.record("t", (Part(0, 1, 7, 1.0),)))
     await catalog.update("leased", lambda u: u.lease(Range(0, 1), "t", 1.0))
     await catalog.update("asking", lambda u: u.keep_slot(10.0, Limits(slot_idle=10.0)))
-    assert (await catalog.queue(15.0)).unused == ()  # nobody minds while nobody waits
+    assert (await catalog.queue(15.0)).unused == ()  # not needed while none waits
     await catalog.create(waiting("next", 2.0))
     assert (await catalog.queue(9.0)).unused == ()
     assert (await catalog.queue(15.0)).unused == ("silent",)
 
 
-async def no_two_take_the_last_place(catalog: Catalog) -> None:
+async def concurrent_admissions_keep_every_limit(catalog: Catalog) -> None:
     limits = Limits(max_open=None, max_open_per_owner=3, max_reserved=700)
 
     def choose(queue: Queue) -> list[str]:
-        return [place.upload_id for place in queue.admissible(limits)]
+        return [entry.upload_id for entry in queue.admissible(limits)]
 
     async def one(number: int) -> None:
         await catalog.create(waiting(f"u{number}", float(number), f"o{number % 3}"))
@@ -114,10 +114,10 @@ async def no_two_take_the_last_place(catalog: Catalog) -> None:
     assert max(taken.open for taken in queue.taken.values()) <= 3
     receiving = {upload.id for upload in await catalog.uploads({State.RECEIVING})}
     assert len(receiving) == 7
-    assert not receiving & {place.upload_id for place in queue.entries}
+    assert not receiving & {entry.upload_id for entry in queue.entries}
 
 
-async def an_advance_that_raises_lets_nobody_in(catalog: Catalog) -> None:
+async def an_advance_that_raises_admits_no_upload(catalog: Catalog) -> None:
     for name in ("a", "b"):
         await catalog.create(waiting(name, 0.0))
     before = await catalog.uploads()
@@ -125,12 +125,12 @@ async def an_advance_that_raises_lets_nobody_in(catalog: Catalog) -> None:
     def change(upload: Upload) -> Upload:
         return upload.admit(0.0, 1 / (upload.id != "b"))
 
-    await refused(ZeroDivisionError, lambda: catalog.advance(0.0, lambda _: ["a", "b"], change))
-    await refused(UploadNotFound, lambda: catalog.advance(0.0, lambda _: ["a", "c"], change))
+    await raises(ZeroDivisionError, lambda: catalog.advance(0.0, lambda _: ["a", "b"], change))
+    await raises(UploadNotFound, lambda: catalog.advance(0.0, lambda _: ["a", "c"], change))
     assert await catalog.uploads() == before
 
 
-async def the_same_file_again_is_the_same_upload(catalog: Catalog) -> None:
+async def the_same_file_again_gives_the_same_upload(catalog: Catalog) -> None:
     first = replace(new_upload("first"), fingerprint="f")
     unknown = replace(first, id="unknown", length=None)
     queued = replace(waiting("queued", 1.0), fingerprint="w")

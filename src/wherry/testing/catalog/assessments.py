@@ -1,4 +1,4 @@
-"""What a catalog promises about assessments: one an upload, one worker at a time."""
+"""The contract of a catalog about assessments: one per upload, one worker at a time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from functools import partial
 from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.errors import BytesMissing
-from wherry.testing.catalog.scene import new_upload, refused, together, whole_upload
+from wherry.testing.catalog.fixtures import create_whole_upload, new_upload, raises, together
 
 
 async def completion_queues_one_assessment(catalog: Catalog) -> None:
-    await whole_upload(catalog, "u")
+    await create_whole_upload(catalog, "u")
     await catalog.create(new_upload("half"))
     lost = Assessment("lost", "half", "o", 1.0)
-    await refused(
+    await raises(
         BytesMissing,
         lambda: catalog.update("half", lambda u: u.begin_completion("c", 1.0, 2.0), lost),
     )
@@ -36,7 +36,7 @@ async def completion_queues_one_assessment(catalog: Catalog) -> None:
 
 async def an_assessment_has_one_worker(catalog: Catalog) -> None:
     for name, at in (("young", 2.0), ("old", 1.0)):
-        await whole_upload(catalog, name)
+        await create_whole_upload(catalog, name)
         await catalog.update(name, lambda u: u, Assessment(f"of-{name}", name, "o", at))
 
     async def lease(token: str, now: float) -> str | None:
@@ -52,7 +52,7 @@ async def an_assessment_has_one_worker(catalog: Catalog) -> None:
     assert sorted(leased, key=str) == [None] * 4 + ["of-old", "of-young"]
     assert await lease("late", 14.0) is None
     assert await lease("heir", 15.0) == "of-old"
-    await refused(
+    await raises(
         LeaseLost, lambda: catalog.update_assessment("of-old", lambda a: a.renew("w0", 99.0))
     )
     report = {"schema": "assessment.v1", "findings": [{"start": 1.5, "end": None}], "ü": True}

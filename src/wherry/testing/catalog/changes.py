@@ -1,4 +1,4 @@
-"""What a catalog promises about changes: whole or not at all, in order, none lost."""
+"""The contract of a catalog about changes: whole or not at all, in order, none lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wherry.core.digests import crc64
 from wherry.core.errors import Superseded
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
-from wherry.testing.catalog.scene import PATIENCE, new_upload, refused, together
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload, raises, together
 
 
 async def a_change_that_raises_changes_nothing(catalog: Catalog) -> None:
@@ -34,12 +34,12 @@ async def a_change_that_raises_changes_nothing(catalog: Catalog) -> None:
         lambda: catalog.advance(0.0, lambda _: ["u"], fail),
     ]
     for attempt in attempts:
-        await refused(ZeroDivisionError, attempt)
+        await raises(ZeroDivisionError, attempt)
     assert await catalog.uploads() == [before]
     assert await catalog.assessments() == []
 
 
-async def one_that_raises_does_not_disturb_the_others(catalog: Catalog) -> None:
+async def a_change_that_raises_does_not_affect_others(catalog: Catalog) -> None:
     await catalog.create(new_upload("u", length=40))
     refused = 0
 
@@ -58,7 +58,7 @@ async def one_that_raises_does_not_disturb_the_others(catalog: Catalog) -> None:
     assert [(part.start, part.end) for part in parts] == [(n, n + 1) for n in range(1, 40, 2)]
 
 
-async def many_changes_of_one_upload_lose_none(catalog: Catalog) -> None:
+async def concurrent_changes_of_one_upload_are_all_kept(catalog: Catalog) -> None:
     data = random.Random(1).randbytes(2000)
     await catalog.create(new_upload("u", length=len(data)))
     starts = list(range(0, len(data), 10))
@@ -76,7 +76,7 @@ async def many_changes_of_one_upload_lose_none(catalog: Catalog) -> None:
     assert upload.leases == ()
 
 
-async def changes_are_made_in_the_order_they_were_asked(catalog: Catalog) -> None:
+async def changes_are_made_in_the_order_of_their_calls(catalog: Catalog) -> None:
     await catalog.create(new_upload("u"))
     for number in range(30):
         seen = await catalog.update("u", lambda u: replace(u, filename=u.filename + "x"))
@@ -84,12 +84,12 @@ async def changes_are_made_in_the_order_they_were_asked(catalog: Catalog) -> Non
         assert await catalog.load("u") == seen
 
 
-async def a_lease_that_was_taken_over_records_nothing(catalog: Catalog) -> None:
+async def a_lost_lease_records_nothing(catalog: Catalog) -> None:
     await catalog.create(new_upload("u"))
     await catalog.update("u", lambda u: u.lease(Range(0, 50), "old", 1.0))
     await catalog.update("u", lambda u: u.lease(Range(10, 20), "new", 2.0))
     late = Part(0, 50, 1)
-    await refused(Superseded, lambda: catalog.update("u", lambda u: u.record("old", (late,))))
+    await raises(Superseded, lambda: catalog.update("u", lambda u: u.record("old", (late,))))
     assert [lease.token for lease in (await catalog.load("u")).leases] == ["new"]
     assert await catalog.tokens("u") == {"new"}
     assert await catalog.tokens("unknown") == frozenset()
@@ -99,17 +99,17 @@ async def a_lease_that_was_taken_over_records_nothing(catalog: Catalog) -> None:
     assert after.leases == ()
 
 
-async def a_caller_that_goes_away_harms_nobody(catalog: Catalog) -> None:
+async def a_cancelled_caller_does_not_affect_others(catalog: Catalog) -> None:
     await catalog.create(new_upload("u", length=60))
     scopes = {number: anyio.CancelScope() for number in range(60)}
-    told = set()
+    acknowledged = set()
 
     async def one(number: int) -> None:
         token, part = f"t{number}", Part(number, number + 1, number)
         with scopes[number]:
             await catalog.update("u", lambda u: u.lease(part.range, token, 1.0))
             await catalog.update("u", lambda u: u.record(token, (part,)))
-            told.add(number)
+            acknowledged.add(number)
 
     async def leave() -> None:
         for number in range(0, 60, 3):
@@ -119,8 +119,8 @@ async def a_caller_that_goes_away_harms_nobody(catalog: Catalog) -> None:
     await together(*(partial(one, number) for number in scopes), leave)
     upload = await catalog.load("u")
     safe = {number for number in scopes if not upload.received.missing(Range(number, number + 1))}
-    assert told >= {number for number in scopes if number % 3}
-    assert told <= safe
+    assert acknowledged >= {number for number in scopes if number % 3}
+    assert acknowledged <= safe
     assert await catalog.update("u", lambda u: u.cancel(9.0)) == await catalog.load("u")
 
 
@@ -130,16 +130,16 @@ async def reading_does_not_wait_for_a_change(catalog: Catalog) -> None:
 
     def slowly(upload: Upload) -> Upload:
         holding.set()
-        assert go_on.wait(PATIENCE)
+        assert go_on.wait(CHECK_TIMEOUT)
         return upload.lease(Range(0, 50), "slow", 1.0)
 
     async with anyio.create_task_group() as group:
-        # A loop of its own: a catalog may call `slowly` where it was asked to.
+        # On another event loop, because a catalog may call `slowly` on the loop of its caller.
         elsewhere = partial(anyio.run, catalog.update, "u", slowly)
         group.start_soon(anyio.to_thread.run_sync, elsewhere)
         try:
-            assert await anyio.to_thread.run_sync(holding.wait, PATIENCE)
-            with anyio.fail_after(PATIENCE / 2):
+            assert await anyio.to_thread.run_sync(holding.wait, CHECK_TIMEOUT)
+            with anyio.fail_after(CHECK_TIMEOUT / 2):
                 assert await catalog.load("u") == before
                 assert await catalog.uploads() == [before]
                 assert await catalog.assessments() == []

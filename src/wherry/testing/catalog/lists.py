@@ -1,4 +1,4 @@
-"""What a catalog promises about lists: pages that join, and what is due."""
+"""The contract of a catalog about lists: pages that add up, and which records are due."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from wherry.core.assessment import Assessment
 from wherry.core.pages import PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.ranges import Part, PartSet
 from wherry.core.upload import UNFINISHED, State, Upload
-from wherry.testing.catalog.scene import new_upload, whole_upload
+from wherry.testing.catalog.fixtures import create_whole_upload, new_upload
 
 Ask = Callable[[PageRequest], Awaitable[Page[Upload]]]
 
 
 async def _walked(ask: Ask, limit: int, newest: bool = False) -> list[list[str]]:
-    """The identifiers on each page, to the last."""
+    """The identifiers on each page, from the first page to the last."""
     pages: list[list[str]] = []
     after: Cursor | None = None
     while not pages or after is not None:
@@ -30,8 +30,8 @@ def at(name: str, created_at: float, owner: str = "o") -> Upload:
     return replace(new_upload(name, owner=owner), created_at=created_at)
 
 
-async def pages_join_to_the_whole_list(catalog: Catalog) -> None:
-    # Three came in the same instant; identifiers decide among them.
+async def pages_add_up_to_the_whole_list(catalog: Catalog) -> None:
+    # Three have the same time; their identifiers decide the order.
     for name, created_at, owner in (
         ("c", 2.0, "p"),
         ("a", 2.0, "o"),
@@ -57,7 +57,7 @@ async def pages_join_to_the_whole_list(catalog: Catalog) -> None:
     assert await catalog.uploads(set(), None) == []
 
 
-async def a_page_begins_where_the_last_one_ended_whatever_came_and_went(catalog: Catalog) -> None:
+async def the_next_page_is_right_when_records_come_and_go(catalog: Catalog) -> None:
     for number in range(6):
         await catalog.create(at(f"u{number}", float(number)))
     first = await catalog.uploads(None, None, PageRequest(limit=3))
@@ -95,7 +95,7 @@ async def assessments_are_listed_in_pages(catalog: Catalog) -> None:
     assert [found.id for found in await catalog.assessments(PageRequest(first.next, 2))] == ["of-a"]
 
 
-async def due_is_what_is_old_or_seems_to_come_from_the_future(catalog: Catalog) -> None:
+async def due_uploads_are_old_or_dated_in_the_future(catalog: Catalog) -> None:
     for number in range(6):
         await catalog.create(at(f"u{number}", float(number)))
     await catalog.update("u1", lambda u: u.cancel(9.0))
@@ -109,14 +109,14 @@ async def due_is_what_is_old_or_seems_to_come_from_the_future(catalog: Catalog) 
     assert await catalog.ids(UNFINISHED) == {"u0", "u2", "u3", "u4", "u5"}
 
 
-async def due_files_are_there_and_needed_no_more(catalog: Catalog) -> None:
+async def due_files_exist_and_are_no_longer_needed(catalog: Catalog) -> None:
     for number, name in enumerate(("queued", "done", "none", "gone", "new")):
-        await whole_upload(catalog, name)
+        await create_whole_upload(catalog, name)
         await catalog.update(name, lambda u, n=number: replace(u, created_at=float(n)))  # type: ignore[misc]
         queued = None if name == "none" else Assessment(f"of-{name}", name, "o", -float(number))
         await catalog.update(name, lambda u: u.begin_completion("c", 1.0, 2.0))
         await catalog.update(name, lambda u: u.complete("c", None), queued)
-    await whole_upload(catalog, "unfinished")
+    await create_whole_upload(catalog, "unfinished")
     for name in ("new", "gone", "done"):
         await catalog.lease_assessment(10.0, lambda a: a.lease("w", 10.0, 20.0))
         await catalog.update_assessment(f"of-{name}", lambda a: a.finish("w", 11.0, {}))
@@ -125,7 +125,7 @@ async def due_files_are_there_and_needed_no_more(catalog: Catalog) -> None:
     assert await _walked(lambda page: catalog.due_files(4.0, page), 9) == [["done", "none", "new"]]
 
 
-async def due_records_are_in_the_order_in_which_their_files_went(catalog: Catalog) -> None:
+async def due_records_are_in_the_order_of_their_files_deletion(catalog: Catalog) -> None:
     for name, discarded_at in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("d", None), ("e", 9.0)):
         new = replace(at(name, 0.0), state=State.COMPLETE, discarded_at=discarded_at)
         await catalog.create(new)

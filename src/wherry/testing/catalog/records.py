@@ -1,4 +1,4 @@
-"""What a catalog promises about records: they are what they were, listed, forgotten."""
+"""The contract of a catalog about records: stored unchanged, listed, counted, forgotten."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.limits import LARGEST_SIZE
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
-from wherry.testing.catalog.scene import check_full, new_upload, refused, whole_upload
+from wherry.testing.catalog.fixtures import (
+    check_no_defaults,
+    create_whole_upload,
+    new_upload,
+    raises,
+)
 
 
-async def the_newest_moment_is_known(catalog: Catalog) -> None:
-    """So that the deadline clock never begins before it."""
+async def the_newest_time_is_known(catalog: Catalog) -> None:
+    """The deadline clock uses it, so that it never starts before a recorded time."""
     assert await catalog.newest() is None
     complete = replace(new_upload("complete"), created_at=5.0, state=State.COMPLETE)
     await catalog.create(complete)
@@ -30,12 +35,12 @@ async def the_newest_moment_is_known(catalog: Catalog) -> None:
     await catalog.update("u", lambda u: u.enter_queue(10.0))
     assert await catalog.newest() == 10.0
     await catalog.update("u", lambda u: u.cancel(11.0))
-    assert await catalog.newest() == 6.0  # what has ended waits for nothing any more
+    assert await catalog.newest() == 6.0  # a final state has no more deadlines
     await catalog.update("complete", lambda u: u.discard(12.0))
-    assert await catalog.newest() == 12.0  # else the day on which it went would be in the future
+    assert await catalog.newest() == 12.0  # or its deletion would be in the future
 
 
-async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
+async def a_recorded_upload_is_loaded_unchanged(catalog: Catalog) -> None:
     parts = (Part(0, 3, (1 << 64) - 1, 5.25), Part(7, LARGEST_SIZE, 1 << 63, 6.5))
     full = replace(
         new_upload("full"),
@@ -60,7 +65,7 @@ async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
         queued_at=4.25,
         discarded_at=13.125,
     )
-    check_full(full)
+    check_no_defaults(full)
     assert await catalog.create(full) == full
     assert await catalog.load("full") == full
     bare = replace(full, length=None, digest=None, completion=None, leases=(), metadata={})
@@ -68,7 +73,7 @@ async def what_is_recorded_is_what_is_loaded(catalog: Catalog) -> None:
     assert await catalog.load("full") == bare
 
 
-async def what_is_recorded_of_an_assessment_is_what_is_loaded(catalog: Catalog) -> None:
+async def a_recorded_assessment_is_loaded_unchanged(catalog: Catalog) -> None:
     await catalog.create(new_upload("u"))
     bare = Assessment("a", "u", "o", 1.5)
     await catalog.update("u", lambda u: u, bare)
@@ -87,15 +92,15 @@ async def what_is_recorded_of_an_assessment_is_what_is_loaded(catalog: Catalog) 
         report={"schema": "assessment.v1", "findings": [{"start": 1.5, "end": None}], "ü": True},
         problem="Ünfinished",
     )
-    check_full(full)
+    check_no_defaults(full)
     assert await catalog.update_assessment("a", lambda _: full) == full
     assert await catalog.load_assessment("a") == full
     assert await catalog.assessments() == [full]
 
 
-async def what_is_unknown_is_said_to_be(catalog: Catalog) -> None:
+async def unknown_records_are_not_found(catalog: Catalog) -> None:
     def untouched(*_: object) -> Upload:
-        raise AssertionError("asked to change what is not there")
+        raise AssertionError("the change of an unknown record was called")
 
     attempts: list[tuple[type[Exception], Callable[[], Awaitable[object]]]] = [
         (UploadNotFound, lambda: catalog.load("nobody")),
@@ -104,7 +109,7 @@ async def what_is_unknown_is_said_to_be(catalog: Catalog) -> None:
         (NotThere, lambda: catalog.update_assessment("nothing", untouched)),  # type: ignore[arg-type]
     ]
     for expected, attempt in attempts:
-        await refused(expected, attempt)
+        await raises(expected, attempt)
     assert await catalog.lease_assessment(0.0, untouched) is None  # type: ignore[arg-type]
     await catalog.forget(["nobody"])
 
@@ -127,27 +132,27 @@ async def uploads_are_listed_oldest_first(catalog: Catalog) -> None:
     assert await catalog.uploads() == [await catalog.load(id_) for id_ in await ids()]
 
 
-async def what_is_forgotten_is_gone_with_all_it_had(catalog: Catalog) -> None:
+async def forgetting_an_upload_removes_all_its_records(catalog: Catalog) -> None:
     for name in ("a", "b"):
-        await whole_upload(catalog, name)
+        await create_whole_upload(catalog, name)
         await catalog.update(name, lambda u: u.begin_completion("c", 1.0, 2.0))
         await catalog.update(
             name, lambda u: u.complete("c", None), Assessment(f"of-{name}", name, "o", 1.0)
         )
     await catalog.forget(["a", "a", "never-was"])
-    await refused(UploadNotFound, lambda: catalog.load("a"))
-    await refused(UploadNotFound, lambda: catalog.update("a", lambda u: u))
-    await refused(NotThere, lambda: catalog.load_assessment("of-a"))
+    await raises(UploadNotFound, lambda: catalog.load("a"))
+    await raises(UploadNotFound, lambda: catalog.update("a", lambda u: u))
+    await raises(NotThere, lambda: catalog.load_assessment("of-a"))
     assert [upload.id for upload in await catalog.uploads()] == ["b"]
     assert [found.id for found in await catalog.assessments()] == ["of-b"]
     again = await catalog.create(new_upload("a"))
     assert (await catalog.load("a")).received == again.received == PartSet()
 
 
-async def used_are_the_files_that_are_there(catalog: Catalog) -> None:
+async def used_space_counts_all_existing_bytes(catalog: Catalog) -> None:
     assert await catalog.used() == 0
     for name in ("a", "b", "c"):
-        await whole_upload(catalog, name)
+        await create_whole_upload(catalog, name)
     await catalog.create(new_upload("begun"))
     await catalog.update("begun", lambda u: u.lease(Range(0, 7), "t", 1.0))
     await catalog.update("begun", lambda u: u.record("t", (Part(0, 7, 7, 1.0),)))
@@ -165,8 +170,8 @@ async def used_are_the_files_that_are_there(catalog: Catalog) -> None:
     assert await catalog.used() == 0
 
 
-async def used_counts_what_was_moved_away_by_completion_as_gone(catalog: Catalog) -> None:
-    await whole_upload(catalog, "moved")
+async def used_space_leaves_out_files_that_the_application_moved(catalog: Catalog) -> None:
+    await create_whole_upload(catalog, "moved")
     await catalog.update("moved", lambda u: u.begin_completion("c", 1.0, 2.0))
     await catalog.update("moved", lambda u: u.complete("c", None).discard(2.0))
     assert await catalog.used() == 0

@@ -1,7 +1,7 @@
-"""The catalog in memory, for tests: the same promises, but for power loss.
+"""A catalog in memory, for tests. It keeps the whole contract, but ends with the process.
 
-Rule 1: all records are one value that is replaced, never changed, so a reader
-sees it before a change or after it.
+Rule 1: all records are one immutable value, which a change replaces. So a reader sees the records
+either before a change or after it.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ class MemoryCatalog:
         return _page(self._records.assessments.values(), _age, page)
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Nothing to close."""
 
 
 def _entry_of(upload: Upload) -> Entry:
@@ -259,6 +259,6 @@ def _page(found: Iterable[R], cursor: Callable[[R], Cursor], page: PageRequest) 
 
 
 def _with_few_parts(records: Sequence[Upload | Assessment]) -> int:
-    """How many of them may be on one page with all their parts, one at least."""
+    """How many of them fit on a page together with all their parts; one at least."""
     counted = (len(r.received.parts) if isinstance(r, Upload) else 0 for r in records)
     return max(sum(count <= PARTS_ON_PAGE for count in accumulate(counted)), 1)

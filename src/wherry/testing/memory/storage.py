@@ -1,8 +1,7 @@
-"""Bytes in memory, for tests: quick to fill up, gone at the end.
+"""A storage in memory, for tests. It keeps the whole contract, but ends with the process.
 
-Rule 1: the promises are those of every storage, except that no byte outlives the process.
-
-Rule 2: no file has a path. What works here works with a storage on other machines.
+Rule 1: no file has a path. So a test that passes here shows that the code works with a storage on
+other machines, too.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ from wherry.storage.names import (
 )
 
 
-class _Place:
-    """The bytes of one unfinished upload; what was never written is zero."""
+class _Unfinished:
+    """The bytes of one unfinished upload. A byte that was never written is zero."""
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -121,7 +120,7 @@ class MemoryStorage:
         self._capacity = capacity
         self._finished: dict[str, tuple[bytes, float]] = {}
         self._pictures = MemoryPictures()
-        self._places: dict[str, _Place] = {}
+        self._unfinished: dict[str, _Unfinished] = {}
         self._lock = Lock()
 
     @property
@@ -129,68 +128,68 @@ class MemoryStorage:
         return self._pictures
 
     def check(self) -> list[str]:
-        """One sentence: what a restart loses."""
+        """The warning that a restart loses all uploads."""
         return ["Uploads are kept in memory: a restart loses them."]
 
     def present(self) -> None:
-        """Nothing: memory is never away."""
+        """Never raises, because memory is always there."""
 
     def space(self) -> Space:
-        """`capacity`, and what neither places nor finished files take of it."""
+        """`capacity`, and what is left of it after reservations and finished files."""
         with self._lock:
             return self._space()
 
     def _space(self) -> Space:
         finished = sum(len(data) for data, _ in self._finished.values())
-        reserved = sum(place.length for place in self._places.values())
+        reserved = sum(upload.length for upload in self._unfinished.values())
         return Space(self._capacity, self._capacity - finished - reserved)
 
     def reserve(self, upload_id: str, length: int) -> None:
-        """Make a place of `length` bytes; called again, keep what is in it. Raises `DiskFull`."""
+        """Reserve `length` bytes. A second call keeps existing bytes. Raises `DiskFull`."""
         check_upload_id(upload_id)
         with self._lock:
-            place = self._places.get(upload_id)
-            if length - (place.length if place else 0) > self._space().free:
+            upload = self._unfinished.get(upload_id)
+            if length - (upload.length if upload else 0) > self._space().free:
                 raise DiskFull
-            if place is None:
-                self._places[upload_id] = _Place(length)
+            if upload is None:
+                self._unfinished[upload_id] = _Unfinished(length)
             else:
-                place.length = max(place.length, length)
+                upload.length = max(upload.length, length)
 
     def open(self, upload_id: str, within: Range) -> Writer:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`."""
         with self._lock:
-            place = self._place(upload_id)
-            if any(within.overlaps(locked) for locked in place.locked):
+            upload = self._find(upload_id)
+            if any(within.overlaps(locked) for locked in upload.locked):
                 raise RangeLocked(upload_id)
-            place.locked.append(within)
-            return _Writer(self, upload_id, place, within)
+            upload.locked.append(within)
+            return _Writer(self, upload_id, upload, within)
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`."""
         with self._lock:
-            return self._place(upload_id).whole()[:size]
+            return self._find(upload_id).whole()[:size]
 
     def unfinished_file(self, upload_id: str, length: int) -> MemoryFile:
-        """The bytes before `finish`. Raises `Vanished`; `OSError` when some are missing."""
+        """The file before `finish`. Raises `Vanished`, and `OSError` if bytes are missing."""
         with self._lock:
             data = self._whole(upload_id, length)
         return MemoryFile({upload_id: (data, time.time())}, upload_id)
 
     def finish(self, upload_id: str, suffix: str, length: int) -> MemoryFile:
-        """Make the finished file. Called again, finds it. Raises `Vanished`, `OSError`."""
+        """Make the finished file. A second call returns it. Raises `Vanished`, `OSError`."""
         file = self.finished_file(upload_id, suffix)
         with self._lock:
             if file.name not in self._finished:
                 self._finished[file.name] = self._whole(upload_id, length), time.time()
-            self._places.pop(upload_id, None)
+            self._unfinished.pop(upload_id, None)
         return file
 
     def _whole(self, upload_id: str, length: int) -> bytes:
-        place = self._place(upload_id)
-        if place.length < length:
-            raise OSError(errno.EIO, f"{place.length} bytes are left of {length}")
-        return place.whole()[:length]
+        upload = self._find(upload_id)
+        if upload.length < length:
+            raise OSError(errno.EIO, f"{upload.length} bytes are left of {length}")
+        return upload.whole()[:length]
 
     def finished_file(self, upload_id: str, suffix: str) -> MemoryFile:
         """The file that `finish` makes."""
@@ -200,7 +199,7 @@ class MemoryStorage:
         """Remove the unfinished bytes; without effect if there are none."""
         check_upload_id(upload_id)
         with self._lock:
-            self._places.pop(upload_id, None)
+            self._unfinished.pop(upload_id, None)
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; without effect if there is none."""
@@ -210,47 +209,49 @@ class MemoryStorage:
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload with unfinished bytes, and when they last changed (Unix seconds)."""
         with self._lock:
-            return iter([(upload_id, place.touched) for upload_id, place in self._places.items()])
+            return iter(
+                [(upload_id, upload.touched) for upload_id, upload in self._unfinished.items()]
+            )
 
-    def _place(self, upload_id: str) -> _Place:
+    def _find(self, upload_id: str) -> _Unfinished:
         try:
-            return self._places[check_upload_id(upload_id)]
+            return self._unfinished[check_upload_id(upload_id)]
         except KeyError:
             raise Vanished(upload_id) from None
 
-    def _write(self, place: _Place, at: int, data: memoryview) -> None:
+    def _write(self, upload: _Unfinished, at: int, data: memoryview) -> None:
         with self._lock:
-            place.write(at, data)
+            upload.write(at, data)
 
-    def _has(self, upload_id: str, place: _Place) -> bool:
+    def _has(self, upload_id: str, upload: _Unfinished) -> bool:
         with self._lock:
-            return self._places.get(upload_id) is place
+            return self._unfinished.get(upload_id) is upload
 
-    def _release(self, place: _Place, within: Range) -> None:
+    def _release(self, upload: _Unfinished, within: Range) -> None:
         with self._lock:
-            place.locked.remove(within)
+            upload.locked.remove(within)
 
 
 class _Writer:
-    """An open range of a place."""
+    """An open range of an unfinished upload."""
 
     def __init__(
-        self, storage: MemoryStorage, upload_id: str, place: _Place, within: Range
+        self, storage: MemoryStorage, upload_id: str, upload: _Unfinished, within: Range
     ) -> None:
         self._storage = storage
         self._upload_id = upload_id
-        self._place = place
+        self._upload = upload
         self._within = within
 
     def write(self, at: int, data: memoryview) -> None:
         """Put all of `data` at byte `at`. Raises `ValueError` outside the range."""
         if at < self._within.start or at + len(data) > self._within.end:
             raise ValueError(f"{len(data)} bytes at {at} are outside of {self._within}")
-        self._storage._write(self._place, at, data)
+        self._storage._write(self._upload, at, data)
 
     def sync(self) -> None:
-        """Nothing to make safe. Raises `OSError` when the upload was removed meanwhile."""
-        if not self._storage._has(self._upload_id, self._place):
+        """Does nothing. Raises `OSError` if the upload was removed meanwhile."""
+        if not self._storage._has(self._upload_id, self._upload):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._upload_id)
 
     def __enter__(self) -> Self:
@@ -262,4 +263,4 @@ class _Writer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._storage._release(self._place, self._within)
+        self._storage._release(self._upload, self._within)

@@ -1,19 +1,19 @@
-"""What every storage promises, as checks that anybody can run against their own.
+"""The contract of every storage, as checks that you can run against your own.
 
     from wherry.testing.storage import CHECKS, check_storage
 
     check_storage(MyStorage)  # all of them, each on a new, empty storage
 
-or, one test a promise:
+or, with one test for each check:
 
     @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
     def test_promise(check): check(MyStorage())
 
-Rule 1: a check knows nothing but the `Storage` protocol. What survives a crash
-is each storage's own to prove.
+Rule 1: a check uses only the `Storage` protocol. Each storage needs tests of its own for what
+survives a crash.
 
-Rule 2: no check fills a disk that others use. What happens on a full one is
-checked where the storage's whole volume is smaller than `SMALL`.
+Rule 2: no check fills a disk that may be in use. What happens on a full disk is checked only if
+the whole volume of the storage is smaller than `SMALL`.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from wherry.testing.storage import finished, pictures, unfinished, volume
 Check = Callable[[Storage], None]
 
 CHECKS: tuple[Check, ...] = (
-    unfinished.what_was_written_is_what_is_finished,
-    unfinished.many_threads_write_at_once,
-    unfinished.all_bytes_can_be_read_before_they_are_finished,
-    unfinished.what_is_missing_is_not_shown_as_a_file,
-    unfinished.reserving_again_keeps_what_is_there,
-    finished.an_empty_file_is_a_file,
+    unfinished.a_finished_file_has_the_written_bytes,
+    unfinished.many_threads_can_write_at_once,
+    unfinished.an_unfinished_file_can_be_read,
+    unfinished.an_unfinished_file_needs_all_its_bytes,
+    unfinished.reserving_again_keeps_the_bytes,
+    finished.an_empty_file_can_be_finished,
     finished.a_reservation_longer_than_the_file_is_cut,
     finished.a_reservation_shorter_than_the_file_is_never_finished,
     finished.finishing_again_gives_the_same_file,
-    unfinished.what_was_never_there_has_vanished,
-    finished.what_is_finished_takes_no_byte,
-    unfinished.the_head_is_the_beginning,
+    unfinished.an_unknown_upload_has_vanished,
+    finished.a_finished_upload_accepts_no_bytes,
+    unfinished.the_head_is_the_first_bytes,
     unfinished.a_range_has_one_writer,
-    finished.a_finished_file_is_known_to_be_there_or_not,
+    finished.a_finished_file_reports_its_size_and_time,
     unfinished.a_writer_stays_in_its_range,
-    unfinished.deleting_removes_everything,
-    finished.deleting_spares_the_finished_file,
+    unfinished.deleting_removes_all_unfinished_bytes,
+    finished.deleting_keeps_the_finished_file,
     unfinished.a_deleted_upload_cannot_be_synced,
     finished.discarding_removes_the_finished_file,
-    finished.a_file_is_read_in_any_range,
+    finished.a_file_can_be_read_in_any_range,
     finished.a_file_is_downloaded_whole_or_not_at_all,
-    finished.a_file_that_is_gone_is_not_found,
-    finished.a_local_path_leads_to_the_same_bytes,
+    finished.a_missing_file_is_not_found,
+    finished.a_local_path_has_the_same_bytes,
     pictures.a_picture_is_kept_and_replaced,
     pictures.pictures_are_deleted_with_their_assessment,
-    pictures.no_name_of_a_picture_leaves_the_storage,
-    unfinished.the_unfinished_are_listed_with_their_last_change,
-    volume.no_name_leaves_the_storage,
+    pictures.picture_names_cannot_leave_the_storage,
+    unfinished.unfinished_uploads_are_listed_with_their_last_change,
+    volume.names_cannot_leave_the_storage,
     volume.the_volume_has_a_size,
     volume.checking_again_changes_nothing,
-    volume.a_full_volume_says_so_and_keeps_nothing,
+    volume.a_full_volume_raises_disk_full_and_keeps_nothing,
 )
 
 

@@ -9,32 +9,41 @@ from tempfile import TemporaryDirectory
 
 from wherry.core.ranges import Range
 from wherry.storage import Storage, StoredFile, Vanished
-from wherry.testing.storage.scene import DATA, HALF, new_id, read, refused, reserved, size, write
+from wherry.testing.storage.fixtures import (
+    DATA,
+    HALF,
+    new_id,
+    raises,
+    read,
+    reserve_new,
+    size,
+    write,
+)
 
 
-def an_empty_file_is_a_file(storage: Storage) -> None:
-    upload_id = reserved(storage, 0)
+def an_empty_file_can_be_finished(storage: Storage) -> None:
+    upload_id = reserve_new(storage, 0)
     assert storage.head(upload_id, 10) == b""
     assert read(storage.finish(upload_id, ".txt", 0)) == b""
 
 
 def a_reservation_longer_than_the_file_is_cut(storage: Storage) -> None:
-    upload_id = reserved(storage, 2 * len(DATA))
+    upload_id = reserve_new(storage, 2 * len(DATA))
     write(storage, upload_id, 0, DATA)
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
 
 
 def a_reservation_shorter_than_the_file_is_never_finished(storage: Storage) -> None:
-    upload_id = reserved(storage)
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
-    with refused(OSError):
+    with raises(OSError):
         storage.finish(upload_id, ".mp4", len(DATA) + 1)
     assert storage.finished_file(upload_id, ".mp4").stat() is None
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
 
 
 def finishing_again_gives_the_same_file(storage: Storage) -> None:
-    upload_id = reserved(storage)
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     first = storage.finish(upload_id, ".mp4", len(DATA))
     again = storage.finish(upload_id, ".mp4", len(DATA))
@@ -42,15 +51,15 @@ def finishing_again_gives_the_same_file(storage: Storage) -> None:
     assert read(first) == DATA
 
 
-def what_is_finished_takes_no_byte(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def a_finished_upload_accepts_no_bytes(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     storage.finish(upload_id, ".mp4", len(DATA))
-    with refused(Vanished):
+    with raises(Vanished):
         storage.open(upload_id, Range(0, 1))
 
 
-def a_finished_file_is_known_to_be_there_or_not(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def a_finished_file_reports_its_size_and_time(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     file = storage.finished_file(upload_id, ".mp4")
     assert file.stat() is None
     before = time.time() - 2.0  # File systems keep times coarsely.
@@ -64,8 +73,8 @@ def a_finished_file_is_known_to_be_there_or_not(storage: Storage) -> None:
     assert file.stat() is None
 
 
-def deleting_spares_the_finished_file(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def deleting_keeps_the_finished_file(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     file = storage.finish(upload_id, ".mp4", len(DATA))
     storage.delete(upload_id)
@@ -73,7 +82,7 @@ def deleting_spares_the_finished_file(storage: Storage) -> None:
 
 
 def discarding_removes_the_finished_file(storage: Storage) -> None:
-    upload_id, other = reserved(storage), reserved(storage)
+    upload_id, other = reserve_new(storage), reserve_new(storage)
     file = storage.finish(upload_id, ".mp4", len(DATA))
     kept = storage.finish(other, ".mp4", len(DATA))
     for _ in range(2):
@@ -82,8 +91,8 @@ def discarding_removes_the_finished_file(storage: Storage) -> None:
     assert size(kept) == len(DATA)
 
 
-def a_file_is_read_in_any_range(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def a_file_can_be_read_in_any_range(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     _check_ranges(storage.unfinished_file(upload_id, len(DATA)))
     _check_ranges(storage.finish(upload_id, ".mp4", len(DATA)))
@@ -102,7 +111,7 @@ def _check_ranges(file: StoredFile) -> None:
 
 
 def a_file_is_downloaded_whole_or_not_at_all(storage: Storage) -> None:
-    upload_id = reserved(storage)
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     file = storage.finish(upload_id, ".mp4", len(DATA))
     with TemporaryDirectory() as folder:
@@ -111,23 +120,23 @@ def a_file_is_downloaded_whole_or_not_at_all(storage: Storage) -> None:
             file.download(to)
             assert to.read_bytes() == DATA
         storage.discard(upload_id, ".mp4")
-        with refused(FileNotFoundError):
+        with raises(FileNotFoundError):
             file.download(to)
         assert to.read_bytes() == DATA
         assert list(Path(folder).iterdir()) == [to]
 
 
-def a_file_that_is_gone_is_not_found(storage: Storage) -> None:
+def a_missing_file_is_not_found(storage: Storage) -> None:
     file = storage.finished_file(new_id(), ".mp4")
     assert file.stat() is None
-    with refused(FileNotFoundError):
+    with raises(FileNotFoundError):
         file.open()
-    with refused(FileNotFoundError):
+    with raises(FileNotFoundError):
         list(file.read(Range(0, 1)))
 
 
-def a_local_path_leads_to_the_same_bytes(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def a_local_path_has_the_same_bytes(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     path = storage.unfinished_file(upload_id, len(DATA)).local_path
     assert path is None or path.read_bytes() == DATA

@@ -1,9 +1,9 @@
-"""What assessments draw, by the assessment's id and the picture's name."""
+"""Pictures of assessments, by the id of the assessment and the name of the picture."""
 
 from __future__ import annotations
 
 from wherry.storage import Storage
-from wherry.testing.storage.scene import DATA, new_id, read, refused, size
+from wherry.testing.storage.fixtures import DATA, new_id, raises, read, size
 
 
 def a_picture_is_kept_and_replaced(storage: Storage) -> None:
@@ -16,7 +16,7 @@ def a_picture_is_kept_and_replaced(storage: Storage) -> None:
         assert read(picture) == data
     assert pictures.get(assessment_id, "contact.jpg").stat() is None
     assert pictures.get(new_id(), "poster.jpg").stat() is None
-    with refused(FileNotFoundError):
+    with raises(FileNotFoundError):
         pictures.get(assessment_id, "contact.jpg").open()
 
 
@@ -34,17 +34,17 @@ def pictures_are_deleted_with_their_assessment(storage: Storage) -> None:
     assert read(pictures.get(assessment_id, "poster.jpg")) == DATA
 
 
-def no_name_of_a_picture_leaves_the_storage(storage: Storage) -> None:
+def picture_names_cannot_leave_the_storage(storage: Storage) -> None:
     pictures, good = storage.pictures, "poster.jpg"
     for name in ("", ".", "..", "../a.jpg", "a/b.jpg", ".jpg", "a.JPG", "a.html", "a.jpg\n", "a"):
-        with refused(ValueError):
+        with raises(ValueError):
             pictures.get(new_id(), name)
-        with refused(ValueError):
+        with raises(ValueError):
             pictures.put(new_id(), name, b"")
     for assessment_id in ("", ".", "..", "a/b", "a" * 65, "a\n", "a\0", "ä"):
-        with refused(ValueError):
+        with raises(ValueError):
             pictures.get(assessment_id, good)
-        with refused(ValueError):
+        with raises(ValueError):
             pictures.put(assessment_id, good, b"")
-        with refused(ValueError):
+        with raises(ValueError):
             pictures.delete(assessment_id)

@@ -1,4 +1,4 @@
-"""Bytes on their way: reserved, written, shown before they are finished, deleted."""
+"""Unfinished bytes: reserved, written, read before the upload is finished, deleted."""
 
 from __future__ import annotations
 
@@ -7,12 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 from wherry.core.ranges import Range
 from wherry.storage import RangeLocked, Storage, Vanished
-from wherry.testing.storage.scene import DATA, HALF, new_id, read, refused, reserved, size, write
+from wherry.testing.storage.fixtures import (
+    DATA,
+    HALF,
+    new_id,
+    raises,
+    read,
+    reserve_new,
+    size,
+    write,
+)
 
 
-def what_was_written_is_what_is_finished(storage: Storage) -> None:
-    """In any order, in pieces of any size."""
-    upload_id = reserved(storage)
+def a_finished_file_has_the_written_bytes(storage: Storage) -> None:
+    """Whatever the order and the sizes in which they were written."""
+    upload_id = reserve_new(storage)
     write(storage, upload_id, HALF, DATA[HALF:])
     with storage.open(upload_id, Range(0, HALF)) as writer:
         for at in range(0, HALF, 1000):
@@ -22,8 +31,8 @@ def what_was_written_is_what_is_finished(storage: Storage) -> None:
     assert read(storage.finished_file(upload_id, ".mp4")) == DATA
 
 
-def many_threads_write_at_once(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def many_threads_can_write_at_once(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     step = len(DATA) // 16
     with ThreadPoolExecutor(4) as threads:
         for result in [
@@ -34,8 +43,8 @@ def many_threads_write_at_once(storage: Storage) -> None:
     assert read(storage.finish(upload_id, "", len(DATA))) == DATA
 
 
-def all_bytes_can_be_read_before_they_are_finished(storage: Storage) -> None:
-    upload_id = reserved(storage, 2 * len(DATA))
+def an_unfinished_file_can_be_read(storage: Storage) -> None:
+    upload_id = reserve_new(storage, 2 * len(DATA))
     write(storage, upload_id, 0, DATA)
     for _ in range(2):
         file = storage.unfinished_file(upload_id, len(DATA))
@@ -46,33 +55,33 @@ def all_bytes_can_be_read_before_they_are_finished(storage: Storage) -> None:
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
 
 
-def what_is_missing_is_not_shown_as_a_file(storage: Storage) -> None:
-    upload_id = reserved(storage)
-    with refused(OSError):
+def an_unfinished_file_needs_all_its_bytes(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
+    with raises(OSError):
         storage.unfinished_file(upload_id, len(DATA) + 1)
-    with refused(Vanished):
+    with raises(Vanished):
         storage.unfinished_file(new_id(), 0)
 
 
-def reserving_again_keeps_what_is_there(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def reserving_again_keeps_the_bytes(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     storage.reserve(upload_id, len(DATA))
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
 
 
-def what_was_never_there_has_vanished(storage: Storage) -> None:
+def an_unknown_upload_has_vanished(storage: Storage) -> None:
     upload_id = new_id()
-    with refused(Vanished):
+    with raises(Vanished):
         storage.open(upload_id, Range(0, 1))
-    with refused(Vanished):
+    with raises(Vanished):
         storage.head(upload_id, 1)
-    with refused(Vanished):
+    with raises(Vanished):
         storage.finish(upload_id, ".mp4", 0)
 
 
-def the_head_is_the_beginning(storage: Storage) -> None:
-    upload_id = reserved(storage)
+def the_head_is_the_first_bytes(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA[:HALF])
     assert storage.head(upload_id, 100) == DATA[:100]
     assert storage.head(upload_id, 2 * len(DATA))[:HALF] == DATA[:HALF]
@@ -81,10 +90,10 @@ def the_head_is_the_beginning(storage: Storage) -> None:
 def a_range_has_one_writer(storage: Storage) -> None:
     if not storage.capabilities.locks_ranges:
         return
-    upload_id = reserved(storage)
+    upload_id = reserve_new(storage)
     with storage.open(upload_id, Range(100, 200)):
         for overlapping in (Range(0, 101), Range(199, 300), Range(120, 130), Range(0, 300)):
-            with refused(RangeLocked):
+            with raises(RangeLocked):
                 storage.open(upload_id, overlapping)
         with storage.open(upload_id, Range(0, 100)), storage.open(upload_id, Range(200, 300)):
             pass
@@ -93,43 +102,43 @@ def a_range_has_one_writer(storage: Storage) -> None:
 
 
 def a_writer_stays_in_its_range(storage: Storage) -> None:
-    upload_id = reserved(storage)
+    upload_id = reserve_new(storage)
     with storage.open(upload_id, Range(100, 200)) as writer:
         for at, size in ((99, 1), (200, 1), (150, 51), (0, 300)):
-            with refused(ValueError):
+            with raises(ValueError):
                 writer.write(at, memoryview(DATA)[:size])
         writer.write(100, memoryview(DATA)[:100])
         writer.sync()
 
 
-def deleting_removes_everything(storage: Storage) -> None:
-    upload_id, other = reserved(storage), reserved(storage)
+def deleting_removes_all_unfinished_bytes(storage: Storage) -> None:
+    upload_id, other = reserve_new(storage), reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     write(storage, other, 0, DATA)
     for _ in range(2):
         storage.delete(upload_id)
-        with refused(Vanished):
+        with raises(Vanished):
             storage.unfinished_file(upload_id, 0)
         assert [found for found, _ in storage.unfinished()] == [other]
-    with refused(Vanished):
+    with raises(Vanished):
         storage.open(upload_id, Range(0, 1))
     assert read(storage.finish(other, ".mp4", len(DATA))) == DATA
 
 
 def a_deleted_upload_cannot_be_synced(storage: Storage) -> None:
-    """Bytes that went nowhere must not be called safe."""
-    upload_id = reserved(storage)
+    """Otherwise bytes that are lost would be recorded as safe."""
+    upload_id = reserve_new(storage)
     with storage.open(upload_id, Range(0, 100)) as writer:
         writer.write(0, memoryview(DATA)[:100])
         storage.delete(upload_id)
-        with refused(OSError):
+        with raises(OSError):
             writer.sync()
 
 
-def the_unfinished_are_listed_with_their_last_change(storage: Storage) -> None:
+def unfinished_uploads_are_listed_with_their_last_change(storage: Storage) -> None:
     assert list(storage.unfinished()) == []
     before = time.time() - 2.0  # File systems keep times coarsely.
-    upload_id, other = reserved(storage), reserved(storage)
+    upload_id, other = reserve_new(storage), reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     found = dict(storage.unfinished())
     assert found.keys() == {upload_id, other}

@@ -1,4 +1,4 @@
-"""The volume, and names that must not lead out of it."""
+"""The volume, and names that must not lead to files outside the storage."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from wherry.core.errors import DiskFull
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.storage import Storage
-from wherry.testing.storage.scene import DATA, new_id, read, refused, reserved, write
+from wherry.testing.storage.fixtures import DATA, new_id, raises, read, reserve_new, write
 
-#: Bytes below which a volume is taken to be the check's own.
+#: A volume with fewer bytes than this is taken to be there for the check only.
 SMALL = 64 * MiB
 
 
-def no_name_leaves_the_storage(storage: Storage) -> None:
+def names_cannot_leave_the_storage(storage: Storage) -> None:
     bad = ("", ".", "..", "a" * 15, "a" * 65, "../" * 8, "a" * 20 + "/", "a" * 20 + "\n", "ä" * 20)
     for name in (*bad, "a" * 20 + "\0"):
-        with refused(ValueError):
+        with raises(ValueError):
             storage.delete(name)
-        with refused(ValueError):
+        with raises(ValueError):
             storage.unfinished_file(name, 0)
-        with refused(ValueError):
+        with raises(ValueError):
             storage.reserve(name, 1)
-        with refused(ValueError):
+        with raises(ValueError):
             storage.open(name, Range(0, 1))
-        with refused(ValueError):
+        with raises(ValueError):
             storage.finish(name, ".mp4", 1)
     for suffix in ("mp4", "/x", "./..", ".mp4/", ".", ".a b", ".mp4\n"):
-        with refused(ValueError):
+        with raises(ValueError):
             storage.finished_file(new_id(), suffix)
 
 
@@ -36,22 +36,22 @@ def the_volume_has_a_size(storage: Storage) -> None:
 
 
 def checking_again_changes_nothing(storage: Storage) -> None:
-    upload_id = reserved(storage)
+    upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     assert all(warning.endswith(".") for warning in storage.check())
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
 
 
-def a_full_volume_says_so_and_keeps_nothing(storage: Storage) -> None:
+def a_full_volume_raises_disk_full_and_keeps_nothing(storage: Storage) -> None:
     space = storage.space()
     if not storage.capabilities.reserves or space.total > SMALL:
         return
-    upload_id, too_large = reserved(storage), new_id()
-    with refused(DiskFull):
+    upload_id, too_large = reserve_new(storage), new_id()
+    with raises(DiskFull):
         storage.reserve(too_large, space.total)
     assert [found for found, _ in storage.unfinished()] == [upload_id]
     free = storage.space().free
-    large = reserved(storage, free - 16 * KiB)
+    large = reserve_new(storage, free - 16 * KiB)
     assert storage.space().free < free - len(DATA)
     write(storage, upload_id, 0, DATA)
     storage.delete(large)

@@ -1,4 +1,4 @@
-"""What the checks share: bytes, and ways to write and read them."""
+"""What the checks share: bytes, how they are written and read, expected errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
-def reserved(storage: Storage, length: int = len(DATA)) -> str:
+def reserve_new(storage: Storage, length: int = len(DATA)) -> str:
+    """Reserve space for a new upload, and return its id."""
     upload_id = new_id()
     storage.reserve(upload_id, length)
     return upload_id
@@ -42,7 +43,7 @@ def size(file: StoredFile) -> int:
 
 
 @contextmanager
-def refused(kind: type[Exception]) -> Iterator[None]:
+def raises(kind: type[Exception]) -> Iterator[None]:
     try:
         yield
     except kind:

@@ -1,4 +1,4 @@
-"""What the checks share: uploads to begin with, and ways to ask."""
+"""What the checks share: uploads to begin with, concurrent calls, expected errors."""
 
 from __future__ import annotations
 
@@ -13,35 +13,36 @@ from wherry.core.assessment import Assessment
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
 
-#: Seconds after which a check that still waits has failed.
-PATIENCE = 60.0
+#: How long a check may take, in seconds.
+CHECK_TIMEOUT = 60.0
 
 
 def new_upload(name: str, owner: str = "o", length: int = 100) -> Upload:
     return Upload(name, owner, "film.mp4", limit=length, length=length, chunk_size=10)
 
 
-def check_full(record: Upload | Assessment) -> None:
-    """Raises `AssertionError` where a field has its default: a new field must be tried, too."""
+def check_no_defaults(record: Upload | Assessment) -> None:
+    """Raises `AssertionError` if a field has its default, so that new fields are tested, too."""
     for each in fields(record):
-        assert getattr(record, each.name) not in (each.default, {}), f"{each.name} is not tried"
+        assert getattr(record, each.name) not in (each.default, {}), f"{each.name} is not tested"
 
 
-async def whole_upload(catalog: Catalog, name: str) -> None:
-    """An upload with all its bytes."""
+async def create_whole_upload(catalog: Catalog, name: str) -> None:
+    """Create an upload that has all its bytes."""
     await catalog.create(new_upload(name))
     await catalog.update(name, lambda u: u.lease(Range(0, 100), "t", 1.0))
     await catalog.update(name, lambda u: u.record("t", (Part(0, 100, 7, 1.0),)))
 
 
 async def together(*calls: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """All of these at once, until every one has returned."""
+    """Run all of these at once, and wait until every one has returned."""
     async with anyio.create_task_group() as group:
         for call in calls:
             group.start_soon(call)
 
 
-async def refused(expected: type[Exception], attempt: Callable[[], Awaitable[object]]) -> None:
+async def raises(expected: type[Exception], attempt: Callable[[], Awaitable[object]]) -> None:
+    """Raises `AssertionError` unless `attempt` raises `expected`."""
     try:
         await attempt()
     except expected:
