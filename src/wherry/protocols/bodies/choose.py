@@ -1,0 +1,38 @@
+"""Where the body of a request is read from: the one place that chooses its source.
+
+A faster way to the bytes, around ASGI, is one more module and one line in `body_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.requests import Request
+
+from wherry.protocols.bodies.asgi import AsgiSource
+from wherry.protocols.bodies.form import FormFile
+from wherry.protocols.bodies.source import RequestBody, SourceBody
+from wherry.protocols.parsing import media_type, parse_content_length
+
+
+@asynccontextmanager
+async def body_of(
+    request: Request, stall_timeout: float, file_field: str | None = None
+) -> AsyncIterator[RequestBody]:
+    """The body of a request, which must have a length. Leaving the context stops reading.
+
+    `stall_timeout`: the seconds within which the client must make progress (`bodies.asgi`).
+    `file_field`: the field that has the file, for a verb that takes forms; a form is read as
+    far as its file begins. Without `file_field`, a form is bytes like any other.
+
+    Raises `LengthRequired`, `BadRequest`; for a form `BodyCut` and `BodyStalled`, too.
+    """
+    length = parse_content_length(request)
+    async with AsgiSource(request.receive, length, stall_timeout) as source:
+        if file_field is None or media_type(request) != "multipart/form-data":
+            yield SourceBody(source)
+        else:
+            file = FormFile(source, request.headers["content-type"], file_field)
+            form = await file.form()
+            yield SourceBody(file, form)
