@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote
 import httpx2
 import uvicorn
 
-from wherry.client.plan import gaps, merge
+from wherry.client.ranges import gaps, merge
 from wherry.core.digests import crc64
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range

@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 from tests.client.test_plan import FAILED, Network, a_plan, play
 
+from wherry.client.backoff import Backoff
+from wherry.client.chunk_size import FLOOR, ChunkSize
 from wherry.client.errors import (
     GaveUp,
     NotConnected,
     Refused,
     ServerFailed,
 )
-from wherry.client.plan import FLOOR, Backoff, ChunkSize
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 

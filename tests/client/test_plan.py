@@ -13,6 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wherry.client.backoff import Backoff
+from wherry.client.chunk_size import FLOOR, ChunkSize
 from wherry.client.errors import (
     ClientError,
     ConnectionLost,
@@ -23,7 +25,8 @@ from wherry.client.errors import (
     TimedOut,
     TooLarge,
 )
-from wherry.client.plan import FLOOR, Backoff, Chunk, ChunkSize, Plan, gaps, merge
+from wherry.client.plan import Chunk, Plan
+from wherry.client.ranges import gaps, merge
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 

@@ -12,9 +12,12 @@ import pytest
 
 from wherry.client import errors
 from wherry.client.answers import Answer, UploadStatus, parse_error, parse_missing, parse_upload
+from wherry.client.backoff import Backoff
+from wherry.client.chunk_size import ChunkSize
 from wherry.client.decisions import Next, Verb, wants_fresh_headers, what_next
 from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
-from wherry.client.plan import Backoff, Chunk, ChunkSize, Plan, gaps
+from wherry.client.plan import Chunk, Plan
+from wherry.client.ranges import gaps
 from wherry.core.ranges import Range
 from wherry.protocols.problem import STATUS
 

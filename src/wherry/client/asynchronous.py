@@ -13,8 +13,8 @@ from anyio import to_thread
 
 from wherry import __version__
 from wherry.client.answers import Assessment, UploadStatus
+from wherry.client.chunk_size import ChunkSize
 from wherry.client.errors import WorkerFails
-from wherry.client.plan import ChunkSize
 from wherry.client.progress import OnProgress, ProgressReporter, Result
 from wherry.client.proxies import proxy_for
 from wherry.client.retrying import Retrying

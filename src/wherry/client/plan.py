@@ -18,143 +18,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from wherry.client.backoff import Backoff
+from wherry.client.chunk_size import ChunkSize
 from wherry.client.decisions import Next, what_next
-from wherry.client.errors import ClientError, ConnectionLost, GaveUp, NoRoom, ServerFailed
-from wherry.core.limits import KiB, MiB
+from wherry.client.errors import ClientError, ConnectionLost, NoRoom, ServerFailed
+from wherry.client.ranges import gaps, merge, overlap
 from wherry.core.ranges import Range
 
-#: No chunk is cut smaller (bytes).
-FLOOR = 64 * KiB
-#: A request that took longer than this many seconds is close to a proxy's timeout: send less.
-SLOW = 10.0
-#: A request that failed after this many seconds may have run into such a timeout.
-TIMER = 20.0
-#: Back-off: the first pause is at most `BACKOFF` seconds, each further one twice as long.
-BACKOFF, LONGEST_BACKOFF = 0.1, 30.0
-#: Seconds between two requests to a server that is full or busy, if it does not name a time.
-#: An admitted upload keeps its slot for a minute, so no pause is longer than `LONGEST_WAIT`.
-POLL_INTERVAL, LONGEST_WAIT = 1.0, 30.0
-#: A request that starts this many seconds after the end of a pause counts failures from zero.
-ASLEEP = 60.0
 #: How many gaps the server lists in its answer to a chunk, at most.
 LISTED = 100
-
-
-def pause_of(retry_after: float | None) -> float:
-    """Seconds to wait for room or for an end, whatever time the answer names."""
-    return min(retry_after or POLL_INTERVAL, LONGEST_WAIT)
-
-
-class ChunkSize:
-    """How large a chunk may be on the way to one origin, in bytes; learned while sending.
-
-    `limit` only falls: twice that size was refused. `pace` follows the speed. `passed` is the
-    largest size that ever got through.
-    """
-
-    def __init__(self, preferred: int = 5 * MiB, floor: int = FLOOR) -> None:
-        self.preferred = preferred
-        self.floor = floor
-        self.limit: int | None = None
-        self.pace: int | None = None
-        self.passed = 0
-
-    def offered(self, preferred: int, floor: int) -> None:
-        """Take the server's sizes; what was learned on the way stays."""
-        self.preferred, self.floor = preferred, floor
-
-    @property
-    def now(self) -> int:
-        bounds = (self.preferred, self.limit, self.pace)
-        return self._on_grid(min(b for b in bounds if b is not None))
-
-    def is_proven(self, size: int) -> bool:
-        return size <= self.passed
-
-    def note_passed(self, size: int, seconds: float) -> None:
-        self.passed = max(self.passed, size)
-        if seconds > SLOW:
-            self.pace = self._on_grid(size // 2)
-        elif self.pace is not None and size >= self.pace and seconds < SLOW / 2:
-            self.pace *= 2
-
-    def note_refused(self, size: int) -> bool:
-        """A 413. False if `size` cannot be halved any more."""
-        if self.is_proven(size):
-            self.passed = 0  # The way has changed, so what was learned does not hold.
-        self._halve(size)
-        return size > self.floor
-
-    def note_failed(self, size: int, seconds: float) -> None:
-        if seconds > TIMER:
-            self.pace = self._on_grid(size // 2)
-
-    def note_suspected(self, size: int) -> bool:
-        """A chunk failed although the server is there. True if that counts as a refusal for size.
-
-        It does if no chunk of this size ever got through.
-        """
-        refused = not self.is_proven(size) and size > self.floor
-        if refused:
-            self._halve(size)
-        return refused
-
-    def _halve(self, size: int) -> None:
-        half = self._on_grid(size // 2)
-        self.limit = half if self.limit is None else min(self.limit, half)
-
-    def _on_grid(self, size: int) -> int:
-        return max(size // self.floor, 1) * self.floor
-
-
-class Backoff:
-    """When to try again, and when to give up. Progress resets the count of failures."""
-
-    def __init__(self, timeout: float) -> None:
-        self.timeout = timeout  #: Seconds without progress, counted from the first failure.
-        self.until = 0.0  #: Nothing is sent before this time.
-        self.in_trouble = False  #: No request got through since the last error.
-        self.failures = 0  #: Without progress since.
-        self._failing_since = 0.0
-        self._failed_at = 0.0
-
-    def progressed(self, began: float) -> None:
-        """A request got through. One that `began` before the last failure proves nothing."""
-        if began >= self._failed_at:
-            self.failures, self.in_trouble = 0, False
-
-    def waits(self, error: ClientError, now: float) -> None:
-        """The server has no room yet. That is not a failure, however long it takes."""
-        self.in_trouble = True
-        self._failed_at = now
-        self.until = max(self.until, now + pause_of(error.retry_after))
-
-    def failed(self, error: ClientError, began: float, now: float, jitter: float) -> None:
-        """Set the next pause. Raises `GaveUp` if it would exceed the timeout.
-
-        `began`: when the failed request was started. Requests that were in flight together
-        fail together, and count once.
-        """
-        if began > self.until + ASLEEP:
-            self.failures = 0  # The computer was asleep meanwhile.
-        # A range lost to another client is no trouble: the server is there.
-        self.in_trouble = self.in_trouble or error.code != "superseded"
-        if self.failures == 0:
-            self._failing_since = now
-        if self.failures == 0 or began >= self._failed_at:
-            self.failures += 1
-            self._failed_at = now
-        pause = jitter * min(LONGEST_BACKOFF, BACKOFF * 2.0 ** (self.failures - 1))
-        said = min(error.retry_after or 0.0, LONGEST_WAIT)
-        self.until = max(self.until, now + max(pause, said))
-        if self.until - self._failing_since > self.timeout:
-            raise GaveUp(
-                f"No progress for {now - self._failing_since:.0f} s: {error.detail}",
-                "Every acknowledged byte is safe; the same upload can go on later.",
-                error.code,
-                error.status,
-                retryable=True,
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,31 +172,3 @@ class Plan:
             Range(r.start // floor * floor, min(-(-r.end // floor) * floor, self._length))
             for r in ranges
         )
-
-
-def gaps(ranges: Iterable[Range], length: int) -> list[Range]:
-    """The bytes from 0 to `length` that lie in none of `ranges`."""
-    found, at = [], 0
-    for known in merge(ranges):
-        if at < known.start:
-            found.append(Range(at, known.start))
-        at = known.end
-    return [*found, Range(at, length)] if at < length else found
-
-
-def overlap(some: Iterable[Range], others: Sequence[Range]) -> list[Range]:
-    """The bytes that lie in both; each of them sorted and without overlap."""
-    both = (
-        (max(one.start, other.start), min(one.end, other.end)) for one in some for other in others
-    )
-    return [Range(start, end) for start, end in both if start < end]
-
-
-def merge(ranges: Iterable[Range]) -> list[Range]:
-    """The same bytes as sorted ranges that neither overlap nor touch."""
-    merged: list[Range] = []
-    for new in sorted(ranges):
-        if merged and new.start <= merged[-1].end:
-            new = Range(merged[-1].start, max(merged.pop().end, new.end))  # noqa: PLW2901
-        merged.append(new)
-    return merged

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import anyio
 
+from wherry.client.backoff import Backoff
 from wherry.client.decisions import Next, Verb, what_next
 from wherry.client.errors import Busy, ClientError, UnexpectedAnswer
-from wherry.client.plan import Backoff
 
 #: How long to try a server that has never answered, in seconds: the address may be wrong.
 FIRST_ANSWER = 30.0

@@ -20,6 +20,8 @@ import anyio
 from anyio import to_thread
 
 from wherry.client.answers import UploadStatus
+from wherry.client.backoff import pause_of
+from wherry.client.chunk_size import FLOOR, ChunkSize
 from wherry.client.decisions import Next, what_next
 from wherry.client.errors import (
     AnswerLost,
@@ -35,8 +37,9 @@ from wherry.client.errors import (
     TooLarge,
     UploadGone,
 )
-from wherry.client.plan import FLOOR, Chunk, ChunkSize, Plan, gaps, pause_of
+from wherry.client.plan import Chunk, Plan
 from wherry.client.progress import ProgressReporter, Result
+from wherry.client.ranges import gaps
 from wherry.client.retrying import Retrying, jitter
 from wherry.client.source import Source
 from wherry.client.wire import Wire

@@ -17,7 +17,7 @@ from anyio.from_thread import start_blocking_portal
 
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.asynchronous import AsyncClient, File, parse_base_url
-from wherry.client.plan import ChunkSize
+from wherry.client.chunk_size import ChunkSize
 from wherry.client.progress import OnProgress, Result
 from wherry.client.wire import Headers
 from wherry.core.limits import MiB

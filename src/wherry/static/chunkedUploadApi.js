@@ -571,7 +571,12 @@ var Control = class {
 		});
 	}
 };
-// src/core/plan.ts
+// src/core/chunkSize.ts
+/**
+ * How large the next chunk may be: what the network path to a server lets through, and how fast.
+ *
+ * Rule 1: no clock and no I/O, as in `plan.ts`.
+ */
 var KiB = 1024;
 var MiB = 1024 * KiB;
 /** No chunk is cut smaller (bytes). */
@@ -580,8 +585,6 @@ var FLOOR = 64 * KiB;
 var SLOW = 10;
 /** A request that fails after this many seconds may have met such a timeout. */
 var TIMER = 20;
-/** The server lists at most this many gaps in its answer to a chunk. */
-var LISTED = 100;
 /** `limit`: the limit that an earlier page has found, if any. */
 function unknownPath(limit = null) {
 	return {
@@ -642,135 +645,6 @@ var ChunkSize = class {
 	}
 	onGrid(size) {
 		return Math.max(Math.floor(size / this.floor), 1) * this.floor;
-	}
-};
-/** The bytes of one upload: to send, in flight, or acknowledged. */
-var Plan = class {
-	length;
-	size;
-	concurrency;
-	backoff;
-	toSend;
-	flying = /* @__PURE__ */ new Set();
-	fromEnd = false;
-	turnedAt = 0;
-	/** How long the last chunk took (seconds). */
-	lasted = 0;
-	/** The status must be read before anything more is sent. */
-	mustLook = false;
-	/** A range that was perhaps refused, although the error did not say so; and the failures so far. */
-	suspected = null;
-	/** `missing`: the ranges to send, sorted or not. */
-	constructor(length, missing, size, concurrency, backoff) {
-		this.length = length;
-		this.size = size;
-		this.concurrency = concurrency;
-		this.backoff = backoff;
-		this.toSend = this.onGrid(missing);
-	}
-	get isDone() {
-		return this.toSend.length === 0 && this.flying.size === 0;
-	}
-	/** The ranges in flight. */
-	get sending() {
-		return [...this.flying].map((chunk) => chunk.range);
-	}
-	/** The acknowledged ranges. */
-	get safe() {
-		return gaps([...this.toSend, ...this.sending], this.length);
-	}
-	/** The number of acknowledged bytes. */
-	get bytesSafe() {
-		return this.length - bytesIn(this.toSend) - bytesIn(this.sending);
-	}
-	/** The chunk to send now; null if a chunk in flight or a pause has to end first. */
-	next(now) {
-		const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0];
-		if (!gap || this.mustLook || now < this.backoff.until) return null;
-		const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now);
-		const isClear = !this.backoff.inTrouble && [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start));
-		if (this.flying.size >= (isClear ? this.concurrency : 1)) return null;
-		const chunk = {
-			range,
-			began: now
-		};
-		this.flying.add(chunk);
-		this.toSend = overlap(this.toSend, gaps([range], this.length));
-		return chunk;
-	}
-	/** The bytes of the chunk are acknowledged. */
-	passed(chunk, now) {
-		this.flying.delete(chunk);
-		this.lasted = now - chunk.began;
-		this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted);
-		this.backoff.progressed(chunk.began);
-	}
-	/** Apply the server's list of what it lacks: another tab may have sent some ranges. */
-	learned(missing) {
-		const unlisted = missing.length < LISTED ? [] : [[missing.at(-1)[1], this.length]];
-		this.toSend = overlap(this.toSend, this.onGrid([...missing, ...unlisted]));
-	}
-	/** The chunk was aborted here. Its range is sent again; this is no failure. */
-	tookBack(chunk) {
-		this.flying.delete(chunk);
-		this.toSend = merge([...this.toSend, chunk.range]);
-	}
-	/**
-	 * Apply the status of the upload. Returns the size that was refused although the error did not
-	 * say so, if there is one: the server was up all the time, and the range did not arrive.
-	 */
-	looked(received) {
-		const { suspected } = this;
-		const missing = gaps(received, this.length);
-		this.mustLook = false;
-		this.suspected = null;
-		this.toSend = overlap(this.toSend, this.onGrid(missing));
-		if (suspected?.failures !== this.backoff.failures) return null;
-		const [start, end] = suspected.range;
-		return overlap([suspected.range], missing).length > 0 && this.size.noteSuspected(end - start) ? end - start : null;
-	}
-	/**
-	 * Take the range of a failed chunk back, to be cut anew. True if it was refused for its size.
-	 *
-	 * Throws what a retry cannot mend: `error` itself, or `GaveUp`.
-	 */
-	failed(chunk, error, now, jitter) {
-		this.tookBack(chunk);
-		const { backoff } = this;
-		const size = chunk.range[1] - chunk.range[0];
-		const next = whatNext(error, "chunk");
-		if (next === "smaller") {
-			if (!this.size.noteRefused(size)) throw error;
-			return true;
-		}
-		if (!error.retryable) throw error;
-		if (next === "look" || next === "line") this.mustLook = true;
-		if (error instanceof NoRoom || next === "wait") {
-			backoff.waits(error, now);
-			return false;
-		}
-		if (error.code === "superseded" && chunk.began >= this.turnedAt) {
-			this.fromEnd = !this.fromEnd;
-			this.turnedAt = now;
-			backoff.until = Math.max(backoff.until, now + (1 + jitter) * this.lasted);
-		}
-		this.size.noteFailed(size, now - chunk.began);
-		backoff.failed(error, chunk.began, now, jitter);
-		if (error instanceof ConnectionLost && error.code === "connection-lost" || next === "look" && error instanceof ServerFailed) this.suspected = {
-			range: chunk.range,
-			failures: backoff.failures
-		};
-		return false;
-	}
-	cut([start, end], size) {
-		if (!this.fromEnd) return [start, Math.min(end, start + size)];
-		const floor = this.size.floor;
-		return [Math.max(start, Math.ceil((end - size) / floor) * floor), end];
-	}
-	/** Widened to multiples of the floor. The server skips what it already has. */
-	onGrid(ranges) {
-		const floor = this.size.floor;
-		return merge([...ranges].map(([start, end]) => [Math.floor(start / floor) * floor, Math.min(Math.ceil(end / floor) * floor, this.length)]));
 	}
 };
 // src/core/answers.ts
@@ -931,6 +805,138 @@ function retryAfter(answer, facts) {
 	const seconds = /^\d+$/.test(header) ? Number(header) : / GMT$/.test(header) ? Math.max((Date.parse(header) - Date.now()) / 1e3, 0) : NaN;
 	return Number.isFinite(seconds) ? seconds : null;
 }
+// src/core/plan.ts
+/** The server lists at most this many gaps in its answer to a chunk. */
+var LISTED = 100;
+/** The bytes of one upload: to send, in flight, or acknowledged. */
+var Plan = class {
+	length;
+	size;
+	concurrency;
+	backoff;
+	toSend;
+	flying = /* @__PURE__ */ new Set();
+	fromEnd = false;
+	turnedAt = 0;
+	/** How long the last chunk took (seconds). */
+	lasted = 0;
+	/** The status must be read before anything more is sent. */
+	mustLook = false;
+	/** A range that was perhaps refused, although the error did not say so; and the failures so far. */
+	suspected = null;
+	/** `missing`: the ranges to send, sorted or not. */
+	constructor(length, missing, size, concurrency, backoff) {
+		this.length = length;
+		this.size = size;
+		this.concurrency = concurrency;
+		this.backoff = backoff;
+		this.toSend = this.onGrid(missing);
+	}
+	get isDone() {
+		return this.toSend.length === 0 && this.flying.size === 0;
+	}
+	/** The ranges in flight. */
+	get sending() {
+		return [...this.flying].map((chunk) => chunk.range);
+	}
+	/** The acknowledged ranges. */
+	get safe() {
+		return gaps([...this.toSend, ...this.sending], this.length);
+	}
+	/** The number of acknowledged bytes. */
+	get bytesSafe() {
+		return this.length - bytesIn(this.toSend) - bytesIn(this.sending);
+	}
+	/** The chunk to send now; null if a chunk in flight or a pause has to end first. */
+	next(now) {
+		const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0];
+		if (!gap || this.mustLook || now < this.backoff.until) return null;
+		const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now);
+		const isClear = !this.backoff.inTrouble && [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start));
+		if (this.flying.size >= (isClear ? this.concurrency : 1)) return null;
+		const chunk = {
+			range,
+			began: now
+		};
+		this.flying.add(chunk);
+		this.toSend = overlap(this.toSend, gaps([range], this.length));
+		return chunk;
+	}
+	/** The bytes of the chunk are acknowledged. */
+	passed(chunk, now) {
+		this.flying.delete(chunk);
+		this.lasted = now - chunk.began;
+		this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted);
+		this.backoff.progressed(chunk.began);
+	}
+	/** Apply the server's list of what it lacks: another tab may have sent some ranges. */
+	learned(missing) {
+		const unlisted = missing.length < LISTED ? [] : [[missing.at(-1)[1], this.length]];
+		this.toSend = overlap(this.toSend, this.onGrid([...missing, ...unlisted]));
+	}
+	/** The chunk was aborted here. Its range is sent again; this is no failure. */
+	tookBack(chunk) {
+		this.flying.delete(chunk);
+		this.toSend = merge([...this.toSend, chunk.range]);
+	}
+	/**
+	 * Apply the status of the upload. Returns the size that was refused although the error did not
+	 * say so, if there is one: the server was up all the time, and the range did not arrive.
+	 */
+	looked(received) {
+		const { suspected } = this;
+		const missing = gaps(received, this.length);
+		this.mustLook = false;
+		this.suspected = null;
+		this.toSend = overlap(this.toSend, this.onGrid(missing));
+		if (suspected?.failures !== this.backoff.failures) return null;
+		const [start, end] = suspected.range;
+		return overlap([suspected.range], missing).length > 0 && this.size.noteSuspected(end - start) ? end - start : null;
+	}
+	/**
+	 * Take the range of a failed chunk back, to be cut anew. True if it was refused for its size.
+	 *
+	 * Throws what a retry cannot mend: `error` itself, or `GaveUp`.
+	 */
+	failed(chunk, error, now, jitter) {
+		this.tookBack(chunk);
+		const { backoff } = this;
+		const size = chunk.range[1] - chunk.range[0];
+		const next = whatNext(error, "chunk");
+		if (next === "smaller") {
+			if (!this.size.noteRefused(size)) throw error;
+			return true;
+		}
+		if (!error.retryable) throw error;
+		if (next === "look" || next === "line") this.mustLook = true;
+		if (error instanceof NoRoom || next === "wait") {
+			backoff.waits(error, now);
+			return false;
+		}
+		if (error.code === "superseded" && chunk.began >= this.turnedAt) {
+			this.fromEnd = !this.fromEnd;
+			this.turnedAt = now;
+			backoff.until = Math.max(backoff.until, now + (1 + jitter) * this.lasted);
+		}
+		this.size.noteFailed(size, now - chunk.began);
+		backoff.failed(error, chunk.began, now, jitter);
+		if (error instanceof ConnectionLost && error.code === "connection-lost" || next === "look" && error instanceof ServerFailed) this.suspected = {
+			range: chunk.range,
+			failures: backoff.failures
+		};
+		return false;
+	}
+	cut([start, end], size) {
+		if (!this.fromEnd) return [start, Math.min(end, start + size)];
+		const floor = this.size.floor;
+		return [Math.max(start, Math.ceil((end - size) / floor) * floor), end];
+	}
+	/** Widened to multiples of the floor. The server skips what it already has. */
+	onGrid(ranges) {
+		const floor = this.size.floor;
+		return merge([...ranges].map(([start, end]) => [Math.floor(start / floor) * floor, Math.min(Math.ceil(end / floor) * floor, this.length)]));
+	}
+};
 // src/core/sending.ts
 /** Sends the missing bytes of one upload in chunks, as the plan says. */
 /** Chunks in flight at once, if the server does not say. */

@@ -1,6 +1,6 @@
 /** What an upload needs of the browser besides its file. Tests use an environment of their own. */
 
-import { type NetworkPath } from './plan'
+import { type NetworkPath } from './chunkSize'
 import { send, type Transport } from './transport'
 
 export interface Environment {

@@ -11,7 +11,8 @@ import {
   TooLarge,
   UploadFailure,
 } from './errors'
-import { ChunkSize, FLOOR, MiB, Plan, type Chunk } from './plan'
+import { ChunkSize, FLOOR, MiB } from './chunkSize'
+import { Plan, type Chunk } from './plan'
 import { bytesIn, gaps, merge } from './ranges'
 import type { Range } from './types'
 

@@ -19,7 +19,7 @@ import {
   UploadGone,
   type UploadFailure,
 } from './errors'
-import { FLOOR } from './plan'
+import { FLOOR } from './chunkSize'
 import { bytesIn, gaps } from './ranges'
 import { Sending } from './sending'
 import { sendFromOneTab } from './tabs'

@@ -3,7 +3,7 @@
 import { Context } from './context'
 import { Control, Paused } from './control'
 import { FileChanged, UploadFailure } from './errors'
-import { ChunkSize, unknownPath } from './plan'
+import { ChunkSize, unknownPath } from './chunkSize'
 import { Run } from './run'
 import { Source } from './source'
 import { ProgressReporter } from './progress'

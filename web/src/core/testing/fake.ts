@@ -5,7 +5,7 @@
 
 import { crc64, renderDigest } from '../digest'
 import { Aborted, ConnectionLost } from '../errors'
-import { unknownPath, type NetworkPath } from '../plan'
+import { unknownPath, type NetworkPath } from '../chunkSize'
 import { bytesIn, gaps, merge } from '../ranges'
 import { unlessAborted, type Answer, type Asked } from '../transport'
 import type { Range } from '../types'
