@@ -22,7 +22,7 @@ DAY = 24 * 3600.0
 
 @pytest.fixture(autouse=True)
 def look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(watching, "MAX_AGE", 0.0)
 
 
 @contextmanager

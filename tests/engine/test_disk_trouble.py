@@ -30,7 +30,7 @@ OTHERS = (errno.EPERM, errno.EROFS, errno.EIO, errno.EDQUOT, errno.ENAMETOOLONG,
 
 @pytest.fixture(autouse=True)
 def look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(watching, "MAX_AGE", 0.0)
 
 
 @pytest.fixture
@@ -269,7 +269,7 @@ async def test_an_error_is_told_no_longer_once_there_is_only_no_room(
     disk_says(errno.EIO)
     await engine.cancel(ALICE, first.id)
     await engine.advance()
-    assert "gives no place" in " ".join(await engine.unready())
+    assert "cannot reserve space" in " ".join(await engine.unready())
     disk_says(0)
     monkeypatch.setattr(world.storage, "space", lambda: Space(1 << 30, 0))
     await engine.advance()

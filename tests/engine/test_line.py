@@ -190,8 +190,8 @@ async def test_a_line_that_is_full_is_said_to_be(world: World) -> None:
 async def test_in_a_long_line_the_newest_is_known_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wherry.engine.admitting.MANY", 0)
-    monkeypatch.setattr("wherry.engine.admitting.OLD", 1000.0)
+    monkeypatch.setattr("wherry.engine.admitting.LONG_QUEUE", 0)
+    monkeypatch.setattr("wherry.engine.admitting.MAX_AGE", 1000.0)
     engine = limited(world, max_open=1, max_waiting=2)
     for _ in range(3):
         newest = await created(engine, 100)

@@ -33,7 +33,7 @@ async def server(data: Path, **options: Any) -> AsyncIterator[httpx2.AsyncClient
 
 @pytest.fixture(autouse=True)
 def look_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LOOK_EVERY", 0.0)
+    monkeypatch.setattr(watching, "MAX_AGE", 0.0)
 
 
 def check_unready(answer: httpx2.Response, problem: str) -> None:
@@ -108,7 +108,7 @@ async def test_a_server_that_is_stopping_takes_no_uploads(
 
 
 async def test_many_questions_are_one_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watching, "LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(watching, "MAX_AGE", 3600.0)
     async with server(tmp_path) as client:
         assert (await client.get("/readyz")).status_code == 200
         (tmp_path / "temp_chunks").rmdir()

@@ -29,12 +29,12 @@ from wherry.engine.context import Context
 from wherry.events import Event
 from wherry.locks import take_into
 
-#: The lock of the process that admits.
+#: The lock of the process that admits. Its file is older than the word queue.
 LOCK = "line"
 #: How long a process waits while another one admits, in seconds. It tries again a second later.
 TIMEOUT = 5.0
-#: In a queue longer than this, positions may be so old, in seconds.
-MANY, OLD = 100, 1.0
+#: In a queue of more uploads than `LONG_QUEUE`, positions may be `MAX_AGE` seconds old.
+LONG_QUEUE, MAX_AGE = 100, 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,9 @@ class Admitting:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._one_at_a_time = asyncio.Lock()
-        self._looking = asyncio.Lock()
-        self._seen: _Positions | None = None
+        self._counting = asyncio.Lock()
+        self._counted: _Positions | None = None
+        #: By upload: why its space could not be reserved, other than for a full disk.
         self._trouble: dict[str, UploadError] = {}
 
     @property
@@ -79,7 +80,6 @@ class Admitting:
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[bool]:
         """Whether no other process or task admits meanwhile; False if one is stuck at it."""
-
         context = self._context
         give_up = anyio.current_time() + TIMEOUT
         async with self._one_at_a_time:
@@ -108,8 +108,8 @@ class Admitting:
         # A crash here: space is reserved for uploads that wait. `_left_behind` finds it.
 
         def choose(queue: Queue) -> list[str]:
-            turns = queue.restricted_to(since.keys()).admissible(limits, now=now)
-            return [entry.upload_id for entry in turns]
+            admissible = queue.restricted_to(since.keys()).admissible(limits, now=now)
+            return [entry.upload_id for entry in admissible]
 
         if not since:
             return {}
@@ -128,28 +128,28 @@ class Admitting:
     async def _reserve(self, queue: Queue, now: float) -> tuple[Entry, ...]:
         """The uploads that can be admitted, with their space reserved."""
         limits = self._context.settings.limits
-        turns = queue.admissible(limits, await self._free(), now)
-        lack_space = set(queue.admissible(limits, now=now)) - set(turns)
+        admissible = queue.admissible(limits, await self._free(), now)
+        lack_space = set(queue.admissible(limits, now=now)) - set(admissible)
         if lack_space and await self._left_behind(queue):
-            turns = queue.admissible(limits, await self._free(), now)
+            admissible = queue.admissible(limits, await self._free(), now)
         # Forget the errors of others: they have left the queue, or wait for room only.
-        tried = {entry.upload_id for entry in turns}
+        tried = {entry.upload_id for entry in admissible}
         self._trouble = {id_: error for id_, error in self._trouble.items() if id_ in tried}
         reserved: dict[str, Entry] = {}
-        while todo := [entry for entry in turns if entry.upload_id not in reserved]:
+        while todo := [entry for entry in admissible if entry.upload_id not in reserved]:
             entry = todo[0]
             error = await self._reserve_one(entry)
             if error is None:
                 reserved[entry.upload_id] = entry
                 continue
             # It keeps its position, and does not hold up uploads that need less.
-            left = [p for p in queue.entries if p != entry]
+            left = [other for other in queue.entries if other != entry]
             if isinstance(error, DiskFull):
-                left = [p for p in left if p.upload_id in reserved or p.bytes < entry.bytes]
-            queue = queue.restricted_to({p.upload_id for p in left})
-            free = await self._free() + sum(p.bytes for p in reserved.values())
-            turns = queue.admissible(limits, free, now)
-        return turns
+                left = [e for e in left if e.upload_id in reserved or e.bytes < entry.bytes]
+            queue = queue.restricted_to({e.upload_id for e in left})
+            free = await self._free() + sum(e.bytes for e in reserved.values())
+            admissible = queue.admissible(limits, free, now)
+        return admissible
 
     async def _reserve_one(self, entry: Entry) -> UploadError | None:
         """Reserve the space of one upload; the error if that fails."""
@@ -211,23 +211,28 @@ class Admitting:
 
     async def positions(self) -> Mapping[str, int]:
         """By upload: 1 is next. In a long queue they may be a second old."""
-        async with self._looking:
+        async with self._counting:
             return await self._positions()
 
     async def position(self, upload_id: str) -> int | None:
         """Its position; None if it has left the queue. Raises as `check_reservation` does."""
         self.check_reservation(upload_id)
-        async with self._looking:
+        async with self._counting:
             return (await self._positions(upload_id)).get(upload_id)
 
     async def _positions(self, wanted: str | None = None) -> Mapping[str, int]:
-        now, seen = anyio.current_time(), self._seen
-        is_good = seen is not None and now - seen.at <= OLD and len(seen.by_upload) > MANY
-        if seen is None or not is_good or (wanted is not None and wanted not in seen.by_upload):
+        now, last = anyio.current_time(), self._counted
+        is_long = last is not None and len(last.by_upload) > LONG_QUEUE
+        if (
+            last is None
+            or not is_long
+            or now - last.at > MAX_AGE
+            or (wanted is not None and wanted not in last.by_upload)
+        ):
             at, limits = self._context.clock(), self._context.settings.limits
             queue = await self._context.catalog.queue(at, limits.latest_slot_end(at))
-            self._seen = seen = _Positions(now, queue.positions())
-        return seen.by_upload
+            self._counted = last = _Positions(now, queue.positions())
+        return last.by_upload
 
     async def refusal(self, upload_id: str) -> Queued:
         """The error for a request that sends bytes before its upload is admitted."""

@@ -11,11 +11,11 @@ A completion is a row of steps, each of which is safe to repeat:
     7. record     complete, and the assessment is queued       catalog
 
 The process may die between any two of them. The upload is then `completing` with a lease that
-runs out, and the next process that looks (`resume`) begins again at step 1. It finds by the
-storage and by the record how far the dead one came, so no step needs a log of its own.
+runs out, and another process (`resume`, each second) begins again at step 1. It sees from the
+storage and the record how far the dead process came, so no step needs a log of its own.
 
-Rule 1: one completion of an upload at a time. Three things see to it, because none of them is
-enough alone: a task in this process, a lock among processes, a lease in the catalog.
+Rule 1: one completion of an upload at a time. That takes three things, none of which is enough
+alone: one task in this process, a lock among processes, a lease in the catalog.
 
 Rule 2: steps 2 and 7 are transactions. Complete and "assessment queued" are one of them, so
 there is never a complete upload that is not assessed, nor an assessment without its upload.
@@ -56,7 +56,7 @@ from wherry.engine.hooks import Hooks
 from wherry.events import Event
 from wherry.storage import Vanished
 
-#: How often a task looks whether another process has finished the completion, in seconds.
+#: How often a task tries again while another process has the completion, in seconds.
 POLL_INTERVAL = 0.2
 
 
@@ -77,10 +77,12 @@ class Completing:
         upload.check_digest(digest)
         if upload.is_complete():
             return upload
-        # Before we wait: a hook that is overdue already would keep this request waiting, too.
+        # Raises `HookFailed` while a hook is overdue. Before we wait: that hook would keep this
+        # request waiting, too.
         upload.check_hook(clock(), settings.hook_timeout)
         task = self.begin(upload_id, digest)
-        # `wait_for` would cancel the task at the timeout, and with it the handover.
+        # `wait_for` would cancel the task at the timeout, and with it the handover. Not longer
+        # than `hook_timeout`: a hook that is overdue is an error, and not only a slow answer.
         timeout = min(settings.answer_within, settings.hook_timeout)
         done, _ = await asyncio.wait([task], timeout=timeout)
         upload = task.result() if done else await self._context.load(caller, upload_id)
@@ -103,13 +105,14 @@ class Completing:
     async def resume(self) -> None:
         """Begin every completion whose process died."""
         now = self._context.clock()
-        until = latest_end(now, self._context.settings.completion_lease)
+        latest = latest_end(now, self._context.settings.completion_lease)
         completing = partial(self._context.catalog.uploads, {State.COMPLETING}, None)
         async for upload in self._context.every(completing):
-            # Without a lease, it failed and was given back: it goes on when a client asks.
-            if upload.completion is None or upload.is_being_completed(now, until):
+            # Without a lease, it failed and was interrupted: it goes on when a client asks.
+            if upload.completion is None or upload.is_being_completed(now, latest):
                 continue
-            # With a task of ours, it is waiting for a process that still has the lock.
+            # With a task of ours, it already waits for a process that still has the lock: one
+            # that was stopped for longer than its lease.
             if upload.id not in self._tasks:
                 self._context.log_event(Event.TAKEN_UP, upload)
                 self.begin(upload.id)
@@ -127,11 +130,12 @@ class Completing:
             try:
                 return await self._complete(upload_id, digest)
             except Busy:
-                # Another process completes it, or did when it died; then its lease runs out.
+                # Another process has the lock (`_complete`), or had the lease when it died
+                # (`_with_lock`). It finishes, or its lease runs out.
                 await anyio.sleep(POLL_INTERVAL)
 
     async def _complete(self, upload_id: str, digest: Digest | None) -> Upload:
-        """Step 1. Raises `Busy` while another process has the lock."""
+        """Step 1, then the rest. Raises `Busy` while another process has the lock."""
         context = self._context
         upload = await context.catalog.load(upload_id)
         if upload.is_complete():
@@ -142,14 +146,14 @@ class Completing:
         # process, so no other process calls the hook meanwhile.
         # Why a lease beside the lock: it is in the record, so every process and the sweep can
         # see who completes the upload, also where a file system has no locks.
-        async with context.locked(upload_id) as right:
+        async with context.locked(upload_id) as lock:
             try:
                 return await self._with_lock(upload, digest)
             finally:
                 # We may leave while a hook still runs on its thread: the server stops. Then
                 # the hook takes the lock along, and gives it back when it has ended.
                 if (call := self._hook_calls.running(upload_id)) is not None:
-                    call.when_ended(right.pop_all().close)
+                    call.when_ended(lock.pop_all().close)
 
     async def _with_lock(self, before: Upload, digest: Digest | None) -> Upload:
         """Step 2, then the rest, and what to record when the rest fails."""
@@ -181,8 +185,8 @@ class Completing:
         except Vanished:
             raise await context.vanished(upload_id, token) from None
         except asyncio.CancelledError:
-            # The server stops. `call_ended`: the hook did not end the process, so the call
-            # must not count as one that did.
+            # The server stops (`stop`). `end_call`: the hook did not end the process, so the
+            # call must not count as one that did.
             if self._hook_calls.running(upload_id) is None:
                 # A lease that is over, not none: `resume` of the next process finds it.
                 now = context.clock()
@@ -198,7 +202,9 @@ class Completing:
             await self._give_back(upload_id, lambda u: u.end_call().interrupt(token))
             raise
         except Exception:
-            # For instance a full disk. The call, if there is one, keeps counting.
+            # For instance a full disk; or `HookEndsServer`, and its count of calls must stay,
+            # or the hook would be called again at once. So the record of the call is left alone.
+            # Or `Superseded`: then another process has the lease, and this changes nothing.
             await self._give_back(upload_id, lambda u: u.interrupt(token))
             raise
         context.log_event(

@@ -28,7 +28,7 @@ from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
 
-#: How many records are loaded at once by what goes through all of them.
+#: How many records `pages` and `every` load at once.
 BATCH = 200
 
 P = ParamSpec("P")
@@ -43,10 +43,10 @@ REMEMBERED = 1000
 
 @dataclass
 class Context:
-    """What the parts of the engine share.
+    """What the parts of the engine share. `app.py` makes one for each process.
 
-    `clock`: the deadline clock, in seconds. `calendar`: the date in Unix seconds, for what
-    people read and for the ages of files; None: `clock` shows it, too.
+    `clock`: the deadline clock, in seconds. `calendar`: the date in Unix seconds, for times
+    that people read and for the ages of files; None: `clock` is used for that, too.
     `new_id`: makes identifiers that cannot be guessed.
     `is_stopping`: whether the server has been asked to stop.
     `worker`: reads the state of the worker, and blocks; None if nothing is assessed.
@@ -68,9 +68,9 @@ class Context:
         return (self.calendar or self.clock)()
 
     def date_of(self, moment: float) -> float:
-        """The date of a moment of the deadline clock, as far as it runs without a pause."""
+        """The date of a moment of the deadline clock, if that does not pause until then."""
         lag = self.date() - self.clock()
-        # Rounded, for the same answer each time, though the two clocks drift.
+        # Rounded to 2 seconds: the clocks drift, and the answer should be the same each time.
         return 2 * round(lag / 2) + moment
 
     def log_event(
@@ -139,7 +139,7 @@ class Context:
     async def pages(
         self, ask: Callable[[PageRequest], Awaitable[Page[R]]]
     ) -> AsyncIterator[Page[R]]:
-        """All pages of a list, in order, with records that are added behind meanwhile."""
+        """All pages of a list, in order, also with records that are added at its end meanwhile."""
         after: Cursor | None = None
         while True:
             page = await ask(PageRequest(after, BATCH))
@@ -166,17 +166,22 @@ class Context:
     async def vanished(self, upload_id: str, token: str | None = None) -> UploadError:
         """Record that the upload's folder was removed. Returns the error to raise.
 
-        `token`: that of the completion that found the folder missing.
+        `token`: of the completion that found the folder missing. Without it, nothing is recorded
+        of an upload that is being completed: the folder is missing there because the file has
+        its final name.
         """
         try:
             upload = await self.catalog.update(upload_id, lambda u: u.vanish(token))
-        except UploadError as error:  # it has ended, or completion has moved the file
+        except UploadError as error:  # it has ended, or is being completed
             return error
         self.log_event(Event.VANISHED, upload)
         return UploadGone(upload.state.value, upload.failure)
 
     async def is_removed(self, upload: Upload) -> bool:
-        """Whether the bytes of an upload that is still receiving are gone."""
+        """Whether the folder of an upload that is still receiving was removed.
+
+        Without a recorded byte, nothing is lost: the first request that writes finds out.
+        """
         if upload.state is not State.RECEIVING or not upload.received.parts:
             return False
         try:

@@ -1,15 +1,15 @@
 """How the hooks of the application are called: how many at once, for how long, with what result.
 
 Rule 1: a call is recorded before it begins. A hook may end its process (`os._exit`, a crash in
-a C library, the kernel's out-of-memory killer), and then no line of ours runs any more that
+a C library, the kernel's out-of-memory killer), and then no code of ours runs any more that
 could count it. The next process finds a call without an end, and counts that.
 
 Rule 2: nothing calls a hook while an earlier call of it for the same upload still runs. A thread
 cannot be ended from outside, so a hook that is overdue is waited for, however long it takes.
 
-Rule 3: a hook is foreign code. Whatever it raises is an answer, `SystemExit` and
-`CancelledError` too, and a hook that never returns keeps nothing waiting but its
-own upload: it runs on a thread of its own, which does not hold up the end of the process.
+Rule 3: a hook is foreign code. Everything it raises is a result, also `SystemExit` and
+`CancelledError`. A hook that never returns holds up only its own upload: it runs on a thread
+of its own, a daemon, which does not hold up the end of the process either.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class HookCalls:
     ) -> object:
         context = self._context
         async with self._slot() as free_slot:
+            # `before_complete` is called before the rename, `on_complete` after it.
             begun, is_named = context.clock(), name == "on_complete"
             try:
                 await context.catalog.update(
@@ -84,7 +85,7 @@ class HookCalls:
                 context.log_event(Event.HOOK_ENDS_SERVER, upload, hook=name)
                 raise
             # A crash from here on leaves a call whose end is not recorded (rule 1).
-            self._running[upload.id] = call = Call(hook, described(upload, file))
+            self._running[upload.id] = call = Call(hook, _finished_file(upload, file))
             call.when_ended(lambda: self._running.pop(upload.id, None))
             try:
                 outcome = await call.within(context.settings.hook_timeout)
@@ -95,7 +96,8 @@ class HookCalls:
                     free_slot()
                     outcome = await call.cancel()
                     # A coroutine ends by this. If it returned a value all the same, the value
-                    # counts: the application has done its work.
+                    # counts: the application has done its work. (`HOOK_OVERDUE` is logged, so
+                    # `HOOK_FAILED` is not.)
                     if outcome is not None and outcome.error is not None:
                         raise HookFailed(name, upload.id, "has not returned in time")
                 if outcome is None:
@@ -141,7 +143,7 @@ class HookCalls:
         raise HookFailed(name, upload.id) from (error if isinstance(error, Exception) else None)
 
 
-def described(upload: Upload, file: StoredFile) -> FinishedFile:
+def _finished_file(upload: Upload, file: StoredFile) -> FinishedFile:
     return FinishedFile(
         id=upload.id,
         stored=file,
@@ -163,10 +165,13 @@ class Outcome:
 
 
 class Call:
-    """One call of a hook: a coroutine function on the loop, any other function on a thread."""
+    """One call of a hook: a coroutine function on the loop, any other function on a thread.
+
+    It begins at once, and goes on when the caller stops waiting for it.
+    """
 
     def __init__(self, hook: Callable[[FinishedFile], object], file: FinishedFile) -> None:
-        self._then: list[Callable[[], object]] = []
+        self._on_end: list[Callable[[], object]] = []
         self._lock = threading.Lock()
         self._is_on_thread = False
         self._has_ended = False
@@ -195,18 +200,21 @@ class Call:
         return self._task.result()
 
     def when_ended(self, act: Callable[[], object]) -> None:
-        """Call `act` once the hook has ended, at once if it has; on whatever thread that is."""
+        """Call `act` once the hook has ended, at once if it has.
+
+        On the loop's thread, or on the hook's if the loop is closed by then.
+        """
         with self._lock:
             if not self._has_ended:
-                self._then.append(act)
+                self._on_end.append(act)
                 return
         act()
 
     def _end(self) -> None:
         with self._lock:
             self._has_ended = True
-            then, self._then = self._then, []
-        for act in then:
+            acts, self._on_end = self._on_end, []
+        for act in acts:
             act()
 
     async def _run(self, hook: Callable[[FinishedFile], object], file: FinishedFile) -> Outcome:
@@ -226,7 +234,7 @@ class Call:
     ) -> Outcome:
         loop = asyncio.get_running_loop()
         returned: asyncio.Future[Outcome] = loop.create_future()
-        context = copy_context()
+        context = copy_context()  # as `asyncio.to_thread` does
 
         def run() -> None:
             try:
@@ -247,7 +255,7 @@ class Call:
 
 
 def _settle(future: asyncio.Future[Outcome], outcome: Outcome) -> None:
-    with suppress(asyncio.InvalidStateError):
+    with suppress(asyncio.InvalidStateError):  # cancelled: the loop is about to end
         future.set_result(outcome)
 
 
@@ -258,7 +266,7 @@ def _is_coroutine_function(hook: Any) -> bool:
 
 
 def parse_assessment_id(answer: object) -> str | None:
-    """The text of what `on_complete` returned. Raises `ValueError` if it has no usable one."""
+    """What `on_complete` returned, as text. Raises `ValueError` if that cannot be an id."""
     if answer is None:
         return None
     try:

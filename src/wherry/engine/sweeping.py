@@ -1,13 +1,13 @@
 """The verb sweep: delete what is no longer needed.
 
 Rule 1: of an unfinished upload the record goes first, then the bytes. A client
-that comes back between the two is told that it is gone; none is ever promised
-bytes that are deleted.
+that comes back between the two gets the answer that the upload is gone; no client is
+promised bytes that are deleted.
 
 Rule 2: bytes without a record are given an hour: they may be younger than the
 record that a restored backup has.
 
-Rule 3: one thing that cannot be swept is told, and keeps nothing else from being swept.
+Rule 3: an item that cannot be swept is logged, and the sweep goes on with the next one.
 
 Rule 4: while the storage or the catalog is away, nothing is decided.
 
@@ -47,11 +47,11 @@ class Sweeping:
         """`end(upload_id)` ends the requests of this process that write into it."""
         self._context = context
         self._end = end
-        self._orphans: dict[str, float] = {}  # since when a process that goes on sweeping sees them
-        self._goes_on = False
+        self._orphans: dict[str, float] = {}  # since when this process sees them
+        self._is_periodic = False
 
     async def sweep(self, dry_run: bool) -> list[Swept]:
-        """Everything that is due; with `dry_run`, only said.
+        """Delete everything that is due; with `dry_run`, only list it.
 
         Raises `StorageFailed` while the storage is away.
         """
@@ -105,7 +105,7 @@ class Sweeping:
         """Uploads whose folder was removed by hand."""
         context = self._context
         receiving = await context.catalog.ids({State.RECEIVING})
-        for upload_id in await context.on_thread(self._without_place, receiving):
+        for upload_id in await context.on_thread(self._without_bytes, receiving):
             with self._apart(upload_id):
                 upload = await self._find(upload_id)
                 if upload is None or not await context.is_removed(upload):
@@ -115,8 +115,8 @@ class Sweeping:
                     await self._end(upload_id)
                 yield Swept("vanish", upload_id, upload.limit)
 
-    def _without_place(self, upload_ids: frozenset[str]) -> list[str]:
-        """Those whose bytes are not to be seen, for whatever reason."""
+    def _without_bytes(self, upload_ids: frozenset[str]) -> list[str]:
+        """Those whose bytes cannot be read, for any reason: `is_removed` finds out which."""
 
         def is_there(upload_id: str) -> bool:
             try:
@@ -151,13 +151,14 @@ class Sweeping:
     def _is_orphan(self, upload_id: str, changed_at: float) -> bool:
         """Whether the hour is over in which an operator may restore the record of a folder.
 
-        Its age alone does not tell: the system's clock may have been set forward, or no
-        server have run meanwhile. Who sweeps only once has nothing else.
+        Its age alone is not enough: the system's clock may have been set forward, or no server
+        has run meanwhile. So a periodic sweep must also have seen it for an hour; a single sweep
+        (`wherry sweep`) has only the age.
         """
         now = self._context.clock()
         seen_at = self._orphans.setdefault(upload_id, now)
         is_old = changed_at <= self._context.date() - ORPHAN_GRACE
-        return is_old and (not self._goes_on or now - seen_at >= ORPHAN_GRACE)
+        return is_old and (not self._is_periodic or now - seen_at >= ORPHAN_GRACE)
 
     async def _sweep_files(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Finished files that were kept long enough, and are assessed."""
@@ -233,8 +234,8 @@ class Sweeping:
 
     async def tidy(self) -> None:
         """One sweep of many. It never raises; what fails is tried again at the next."""
-        self._goes_on = True
+        self._is_periodic = True
         with self._apart():
             async with aclosing(self._sweep(dry_run=False)) as found:
                 async for _ in found:
-                    pass  # it is said already, and may be too much to keep
+                    pass  # it is logged already, and the list may be too long for the memory

@@ -1,7 +1,7 @@
-"""What an operator's instruments see: the numbers of a scrape, and whether all is ready.
+"""Monitoring: the metrics of a scrape, and whether the server is ready.
 
-Rule 1: nothing is asked more often than once in `LOOK_EVERY`, however many ask:
-who asks whether we are ready need not say who he is.
+Rule 1: readiness is checked at most once in `MAX_AGE` seconds, however many requests ask. They
+need no key, so their number must cost nothing.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from wherry.engine.context import Context
 from wherry.events import Event
 from wherry.metrics import Reading
 
-#: How long what was found ready, or not, is believed, in seconds.
-LOOK_EVERY = 1.0
+#: How long the result of the last check is used, in seconds.
+MAX_AGE = 1.0
 
 
 class Watching:
     def __init__(self, context: Context, admitting: Admitting) -> None:
         self._context = context
         self._admitting = admitting
-        self._looking = asyncio.Lock()
-        self._looked_at = float("-inf")
+        self._checking = asyncio.Lock()
+        self._checked_at = float("-inf")
         self._found: tuple[str, ...] = ()
         self._storage_failed = False
 
@@ -45,14 +45,14 @@ class Watching:
         """What keeps uploads from being taken or assessed now, a sentence each."""
         if self._context.is_stopping():
             return ("The server is stopping.",)
-        async with self._looking:
+        async with self._checking:
             now = asyncio.get_running_loop().time()
-            if now - self._looked_at >= LOOK_EVERY:
+            if now - self._checked_at >= MAX_AGE:
                 storage = (await self._catalog(), await self._disk())
                 self._note_storage(any(storage))
                 found = (*storage, await self._worker())
                 self._found = tuple(sentence for sentence in found if sentence)
-                self._looked_at = now
+                self._checked_at = now
             return self._found
 
     def _note_storage(self, failed: bool) -> None:
@@ -87,7 +87,7 @@ class Watching:
         except UploadError as error:
             return f"The storage cannot be written: {_cause(error)}"
         if (trouble := self._admitting.trouble) is not None:
-            return f"The storage gives no place to the next upload: {trouble}"
+            return f"The storage cannot reserve space for the next upload: {trouble}"
         # A disk without space for new uploads is no reason: open ones have theirs, others wait.
         return None
 
