@@ -1,13 +1,13 @@
-# Everything happens in .venv; nothing outside this folder is written, but for
-# Debian packages that `make test` installs where it may (root and apt).
+# Everything is installed into .venv. Nothing is written outside this folder, except Debian
+# packages, which `make test` installs if it runs as root and finds apt.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-# Tests wait more than they compute.
+# More than there are cores, because most tests wait more than they compute.
 PROCESSES ?= 3
 
 .PHONY: help
-help: ## Show what can be made
+help: ## List all targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: setup
@@ -29,13 +29,13 @@ serve: setup ## Run a server on http://127.0.0.1:8000
 	@$(BIN)/wherry serve
 
 .PHONY: test
-test: test-parts lint ## Check everything
+test: test-parts lint ## Run lint and all tests
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile
 	$(MAKE) test-lowest
 	$(MAKE) test-pythons
 
 .PHONY: lint
-lint: .venv/.installed-parts ## Style, types, the direction of imports
+lint: .venv/.installed-parts ## Check style, types and import directions
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -54,8 +54,8 @@ try-media: setup ## Assess real media files from packages of other projects (net
 screenshots: test-parts ## Take screenshots of the page in each state
 	$(BIN)/python -m tests.page.screenshots docs/screenshots
 
-# Real servers that tests need. Where they cannot be installed, those tests are
-# skipped by name; under CI=true they fail.
+# Programs that tests need. If they cannot be installed, the tests that need them are skipped by
+# name; with CI=true, they fail.
 .PHONY: test-parts
 test-parts: .venv/.installed-parts
 	@PATH="$$PATH:/usr/sbin"; missing=""; \
@@ -72,7 +72,7 @@ test-parts: .venv/.installed-parts
 	$(BIN)/python -m pip install --quiet --requirement requirements-parts.lock
 	@touch $@
 
-# The oldest FastAPI of our range, beside the one in the lock.
+# Tests the oldest supported FastAPI; the other targets use the one in the lock.
 .PHONY: test-lowest
 test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/pytest --numprocesses $(PROCESSES) --dist loadfile tests/protocols
@@ -84,18 +84,18 @@ test-lowest: .venv-lowest/.installed
 	.venv-lowest/bin/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
-# PyAV, DBOS and SQLite come in other versions with another Python. What ran where stands
-# at the end of the output.
+# Another Python comes with other versions of PyAV, DBOS and SQLite. The end of the output lists
+# which versions were tested.
 .PHONY: test-pythons
-test-pythons: setup ## Try the assessment on the oldest and the newest Python found here
+test-pythons: setup ## Run the assessment tests on the oldest and newest Python found
 	$(BIN)/python -m tests.pythons.run --numprocesses $(PROCESSES) --dist loadfile
 
 .PHONY: test-faults
-test-faults: setup ## The long campaign: 1,000 kills (make test has 50)
+test-faults: setup ## Run the fault tests with 1,000 kills (make test: 50)
 	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
 
 .PHONY: lock
-lock: setup ## Choose new versions for requirements.lock
+lock: setup ## Update requirements.lock to new versions
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
 	  --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
@@ -103,5 +103,5 @@ lock: setup ## Choose new versions for requirements.lock
 	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock -o requirements-parts.lock
 
 .PHONY: clean
-clean: ## Remove what was installed and made here
+clean: ## Remove everything installed or built here
 	rm -rf .venv .venv-* .cache web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

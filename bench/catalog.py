@@ -1,8 +1,8 @@
-"""How many chunks the catalog acknowledges a second: one lease and one record each.
+"""Measures how many chunks a second the catalog acknowledges, with one lease and one record each.
 
-    python bench/catalog.py [FOLDER]
+    .venv/bin/python bench/catalog.py [FOLDER]
 
-FOLDER should lie on the disk in question; by default it is a temporary one.
+FOLDER: a folder on the disk to measure; by default the system's temporary folder.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import time
 from pathlib import Path
 
 from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.core.limits import KiB
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
 
-CHUNK = 64 << 10
+CHUNK = 64 * KiB
 IN_FLIGHT = 32
 UPLOADS = 16
 CHUNKS = 250  # of each upload
 
 
 async def measure(folder: Path, scattered: bool) -> str:
-    """One line of results. `scattered`: every other chunk first, so that parts do not merge."""
+    """One line of results. `scattered`: every second chunk first, so that parts do not merge."""
     catalog = SqliteCatalog(folder / f"scattered-{scattered}.db")
     length = CHUNK * CHUNKS
     for number in range(UPLOADS):
@@ -56,10 +57,10 @@ async def measure(folder: Path, scattered: bool) -> str:
     uploads = await catalog.uploads()
     assert all(upload.offset == length for upload in uploads)  # noqa: S101
     await catalog.close()
-    marks = statistics.quantiles(took, n=100)
+    percentiles = statistics.quantiles(took, n=100)
     return (
         f"{'scattered' if scattered else 'in order':10} {len(took) / seconds:8.0f} acks/s   "
-        f"p50 {marks[49] * 1e3:6.2f} ms   p99 {marks[98] * 1e3:6.2f} ms   "
+        f"p50 {percentiles[49] * 1e3:6.2f} ms   p99 {percentiles[98] * 1e3:6.2f} ms   "
         f"{cpu / len(took) * 1e6:5.0f} µs CPU each"
     )
 

@@ -1,9 +1,9 @@
-"""How long completion takes, beside the usual recipe: chunk files put together at the end.
+"""Compares Wherry's completion with the usual method, which joins one file per chunk at the end.
 
     .venv/bin/python bench/complete.py
 
-Both on the same disk in the same run. Bounded: about 2 GB are written to a temporary
-folder and removed again.
+Both use the same disk in the same run. About 2 GB are written to a temporary folder, which is
+removed afterwards.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import time
 from http.client import HTTPConnection
 from pathlib import Path
 
+from wherry.core.limits import MiB
 from wherry.testing.server import Server, serving
 
-MiB = 1 << 20
 CHUNK = 5 * MiB
 SIZES = (5 * MiB, 50 * MiB, 500 * MiB)
 ROUNDS = 3
@@ -35,7 +35,7 @@ def post(connection: HTTPConnection, path: str, body: bytes) -> dict[str, object
 
 
 def wherry(server: Server, size: int) -> float:
-    """Seconds from asking for completion to its answer."""
+    """Seconds from the request for completion to its answer."""
     connection = HTTPConnection("127.0.0.1", server.port)
     wanted = json.dumps({"filename": "film.mp4", "size": size}).encode()
     upload_id = post(connection, "init", wanted)["upload_id"]
@@ -52,7 +52,7 @@ def wherry(server: Server, size: int) -> float:
 
 
 def concatenation(folder: Path, size: int) -> float:
-    """The same with a file for each chunk; nothing of it is synced, as it usually is not."""
+    """Seconds to join one file per chunk, without any sync, as this method is usually used."""
     chunks = folder / "chunks"
     chunks.mkdir()
     data = os.urandom(CHUNK)
@@ -73,10 +73,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="wherry-bench-") as name:
         folder = Path(name)
         with serving(folder / "data", assessment=False) as server:
-            print("| size | Wherry | chunk files, put together | times |")
+            print("| size | Wherry | joining chunk files | ratio |")
             print("|---|---|---|---|")
             for size in SIZES:
-                # Interleaved, and the median of three: machines are noisy.
+                # Interleaved, and the median of three, because other load disturbs both.
                 rounds = [
                     (wherry(server, size), concatenation(folder, size)) for _ in range(ROUNDS)
                 ]

@@ -1,9 +1,9 @@
-"""How much memory a connection takes before its request is known, at worst.
+"""Measures how much server memory one connection can use before its request is complete.
 
     .venv/bin/python bench/connections.py [CONNECTIONS]
 
-Each line opens that many connections, sends on each what is said, and divides the growth of the
-server's resident memory by their number.
+For each case, it opens that many connections (100 by default), sends the same bytes on each, and
+divides the growth of the server's resident memory by their number.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def resident(server: Server) -> int:
-    """Bytes of memory that the server has."""
+    """The server's resident memory in bytes."""
     for line in Path(f"/proc/{server.pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -40,18 +40,18 @@ def cases(server: Server) -> dict[str, bytes]:
     each = room // (HEAD_LINES - 10) - 7
     return {
         "nothing": b"",
-        "a head that does not end, of one line": HEAD + b"X: " + b"y" * room,
-        "the same, of as many lines as may be": HEAD
+        "an endless head of one line": HEAD + b"X: " + b"y" * room,
+        "an endless head of many lines": HEAD
         + (b"X: " + b"y" * each + b"\r\n") * (HEAD_LINES - 10),
-        "an address that does not end": b"GET /" + b"y" * room,
+        "an endless address": b"GET /" + b"y" * room,
         "requests behind an event stream": stream + (HEAD + b"\r\n") * (HELD_BYTES // 60),
-        "a body that nobody asked for": HEAD + b"Content-Length: 9999999\r\n\r\n" + bytes(room),
+        "a body of a GET request": HEAD + b"Content-Length: 9999999\r\n\r\n" + bytes(room),
     }
 
 
 def main(count: int) -> None:
-    print(f"{count} connections each")
-    for name in cases_of():
+    print(f"memory per connection, with {count} connections:")
+    for name in case_names():
         with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
             server = stack.enter_context(serving(Path(folder, "data"), assessment=False))
             piece = cases(server)[name]
@@ -61,7 +61,7 @@ def main(count: int) -> None:
                     socket.create_connection(("127.0.0.1", server.port))
                 )
                 connection.settimeout(1)
-                with suppress(OSError):  # the server may read no more of it
+                with suppress(OSError):  # the server may have stopped reading
                     connection.sendall(piece)
             most = 0
             for _ in range(20):
@@ -70,7 +70,7 @@ def main(count: int) -> None:
             print(f"{name:42} {(most - before) / count / 1024:8.0f} KiB")
 
 
-def cases_of() -> list[str]:
+def case_names() -> list[str]:
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder, "data"), assessment=False) as server,

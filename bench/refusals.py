@@ -1,9 +1,10 @@
-"""Whether refusals reach clients through real proxies.
+"""Counts how often refusals reach clients through real proxies.
 
-    .venv/bin/python bench/refusals.py [TRIES] [DIRECT] [NGINX] ...
+    .venv/bin/python bench/refusals.py [TRIES] [PROXY ...]
 
-Sends chunks with a wrong key, for an upload that is not there, and files that are too large,
-through nginx, Apache and HAProxy (each that is installed), and counts the answers.
+It sends chunks with a wrong key, chunks for an unknown upload, and files that are too large. It
+sends them directly and through each installed proxy, or only through those named: direct, nginx,
+nginx-unbuffered, apache, haproxy. TRIES: requests for each case, 20 by default.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from wherry.auth import Keys, keys_file
+from wherry.core.limits import MiB
 from wherry.testing.apache import apache, find_apache
 from wherry.testing.nginx import find_nginx, nginx
 from wherry.testing.server import serving
 
-MiB = 1 << 20
 CHUNK = "/api/chunked-upload/chunk?upload_id=0123456789abcdef0123&offset=0"
 
 
@@ -55,7 +56,11 @@ def haproxy(upstream: int) -> Iterator[int]:
 
 
 def outcome(port: int, path: str, body: bytes, headers: dict[str, str]) -> str:
-    """What a client sees that first sends and then reads, as most do; and whether it stays open."""
+    """The answer that a client gets if it sends everything before it reads, as most clients do.
+
+    "not ours": the answer is not from Wherry. "closed without notice": the connection was closed
+    although the answer did not announce it.
+    """
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("POST", path, body, headers)
@@ -69,7 +74,7 @@ def outcome(port: int, path: str, body: bytes, headers: dict[str, str]) -> str:
                 connection.request("GET", "/healthz")
                 connection.getresponse().read()
             except OSError:
-                return f"{answer.status}{'' if ours else ' not ours'}, then closed as not said"
+                return f"{answer.status}{'' if ours else ' not ours'}, then closed without notice"
         return f"{answer.status}{'' if ours else ' not ours'}"
     except OSError as error:
         return type(error).__name__

@@ -1,10 +1,10 @@
-"""What becomes slower with 100,000 records: lists, storage, the sweep, and who is beside them.
+"""Measures what many records slow down: lists, storage, the sweep, and other requests meanwhile.
 
     .venv/bin/python bench/scale.py [RECORDS]
 
-The records are complete uploads of ten owners with their assessments, written straight into
-the catalog of a new folder; a server runs over it. Requests are timed one by one, first
-alone, then while four clients walk everybody's list and one sends chunks.
+It writes RECORDS (100,000 by default) complete uploads of ten owners, with their assessments,
+into the catalog of a new data folder, and starts a server there. It times single requests first,
+then requests while four clients read the list of all uploads and one client sends chunks.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from pathlib import Path
 
 from wherry.app import App
 from wherry.auth import Keys, keys_file
+from wherry.core.limits import KiB, MiB
 from wherry.settings import Settings
 from wherry.testing.catalog.many import fill
 from wherry.testing.server import Server, serving
 
-KiB, MiB = 1 << 10, 1 << 20
 OWNERS = 10
 TIMES = 20
-#: How long the walkers walk, in seconds.
+#: How long the second part takes, in seconds; how many clients read the list.
 BUSY = 20.0
-WALKERS = 4
+READERS = 4
 CHUNK = bytes(64 * KiB)
 PATH = "/api/chunked-upload"
 
@@ -52,33 +52,37 @@ class Caller:
         return text
 
     def following(self, path: str) -> str | None:
-        """Ask for a page of a list; the address of the next one."""
-        mark = json.loads(b'{"next":' + self.ask(path).rpartition(b'"next":')[2])["next"]
-        return None if mark is None else f"{path.partition('&after')[0]}&after={mark}"
+        """Request a page of a list. Returns the path of the next page; None after the last one."""
+        cursor = json.loads(b'{"next":' + self.ask(path).rpartition(b'"next":')[2])["next"]
+        return None if cursor is None else f"{path.partition('&after')[0]}&after={cursor}"
 
 
 def timed(act: Callable[[], object]) -> float:
-    """Milliseconds."""
+    """How long `act` takes, in milliseconds."""
     begun = time.perf_counter()
     act()
     return (time.perf_counter() - begun) * 1000
 
 
-def tell(what: str, took: list[float]) -> None:
+def print_row(what: str, took: list[float]) -> None:
+    """A row of the table; `took` in milliseconds. From 100 values on, the worst one is the p99."""
     took.sort()
     worst = took[-1] if len(took) < 100 else took[int(len(took) * 0.99)]
-    name = "most" if len(took) < 100 else "99 %"
+    name = "max" if len(took) < 100 else "p99"
     print(f"| {what} | {statistics.median(took):.1f} ms | {name} {worst:.1f} ms | {len(took)} |")
 
 
 def memory_of(pid: int, what: str) -> float:
-    """MiB that a process has (VmRSS), or had at most (VmHWM)."""
+    """The memory of a process in MiB: now (VmRSS), or its peak (VmHWM)."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition(f"{what}:")[2].split()[0]) * KiB / MiB
 
 
 async def sweeps(folder: Path) -> list[float]:
-    """Of a process of its own, where nothing is due; also where files are deleted one day."""
+    """How long sweeps take when nothing is due, in milliseconds.
+
+    `keep_files` is set, because the sweep then searches for finished files, too.
+    """
     took = []
     async with App(Settings(data=folder, keep_files=1e9)).beside() as engine:
         for _ in range(TIMES):
@@ -89,28 +93,30 @@ async def sweeps(folder: Path) -> list[float]:
 
 
 def alone(server: Server, key: str) -> None:
+    """Time requests one after the other, without other load."""
     caller = Caller(server, key)
     second = caller.following(f"{PATH}/all?limit=100")
     for what, path in (
-        ("everybody's list, first page", f"{PATH}/all"),
-        ("everybody's list, second page", second),
-        ("everybody's list, newest page", f"{PATH}/all?order=newest"),
-        ("everybody's list, 1,000 at once", f"{PATH}/all?limit=1000"),
-        ("an owner's list, first page", f"{PATH}/"),
-        ("an owner's unfinished", f"{PATH}/?state=waiting,receiving,completing"),
+        ("all uploads, first page", f"{PATH}/all"),
+        ("all uploads, second page", second),
+        ("all uploads, newest page", f"{PATH}/all?order=newest"),
+        ("all uploads, page of 1,000", f"{PATH}/all?limit=1000"),
+        ("uploads of one owner, first page", f"{PATH}/"),
+        ("unfinished uploads of one owner", f"{PATH}/?state=waiting,receiving,completing"),
         ("storage", f"{PATH}/storage"),
         ("metrics", f"{PATH}/metrics"),
         ("status of one upload", f"{PATH}/{0:032x}"),
         ("/healthz", "/healthz"),
     ):
-        tell(what, [timed(lambda path=path: caller.ask(path)) for _ in range(TIMES)])
+        print_row(what, [timed(lambda path=path: caller.ask(path)) for _ in range(TIMES)])
 
 
 def together(server: Server, key: str) -> None:
+    """Time requests of several clients at the same time."""
     end = time.monotonic() + BUSY
     took: dict[str, list[float]] = {"/healthz": [], "a chunk of 64 KiB": [], "a page of 1,000": []}
 
-    def walk() -> None:
+    def read_list() -> None:
         caller, path = Caller(server, key), f"{PATH}/all?limit=1000"
         while time.monotonic() < end:
             here: str | None = path
@@ -129,19 +135,19 @@ def together(server: Server, key: str) -> None:
             offset += len(CHUNK)
         caller.ask(f"{PATH}/{upload_id}", "DELETE")
 
-    def look() -> None:
+    def check_health() -> None:
         caller = Caller(server, key)
         while time.monotonic() < end:
             took["/healthz"].append(timed(lambda: caller.ask("/healthz")))
             time.sleep(0.02)
 
-    threads = [threading.Thread(target=act) for act in (*[walk] * WALKERS, send, look)]
+    threads = [threading.Thread(target=act) for act in (*[read_list] * READERS, send, check_health)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for what, times in took.items():
-        tell(f"{what}, beside {WALKERS} walkers and a sender", times)
+        print_row(f"{what}, with {READERS} readers and a sender", times)
 
 
 def main() -> None:
@@ -151,16 +157,16 @@ def main() -> None:
         folder.mkdir()
         key = Keys(keys_file(folder)).add("owner-0", operator=True)
         seconds = timed(lambda: fill(folder / "catalog.sqlite", records, OWNERS)) / 1000
-        print(f"{records:,} records in {seconds:.1f} s\n")
-        print("| what | median | worst | times |")
+        print(f"{records:,} records written in {seconds:.1f} s\n")
+        print("| request | median | worst | count |")
         print("|---|---|---|---|")
         with serving(folder, assessment=False) as server:
             alone(server, key)
             begun = memory_of(server.pid, "VmRSS")
             together(server, key)
-            tell("a sweep", asyncio.run(sweeps(folder)))
+            print_row("a sweep", asyncio.run(sweeps(folder)))
             most = memory_of(server.pid, "VmHWM")
-            print(f"\nthe server's memory: {begun:.0f} MiB before, {most:.0f} MiB at most")
+            print(f"\nthe server's memory: {begun:.0f} MiB before the load, {most:.0f} MiB at peak")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How long 500 MiB take from Wherry's client to its server, by the size of a chunk.
+"""Measures how long an upload of 500 MiB takes with Wherry's Python client, for three chunk sizes.
 
     .venv/bin/python bench/upload.py
 
-Client and server share this machine. Bytes are synced before they are acknowledged; the
-last line writes and syncs the same bytes without any server, for comparison.
+Client and server run on this machine. The server syncs bytes before it acknowledges them. For
+comparison, the last line is a program that writes and syncs the same bytes to a file.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import time
 from pathlib import Path
 
 from wherry.client import Client
+from wherry.core.limits import KiB, MiB
 from wherry.testing.server import serving
 
-KiB = 1 << 10
-MiB = 1 << 20
 SIZE = 500 * MiB
 CHUNKS = (5 * MiB, 640 * KiB, 64 * KiB)
 
 
 def peak_rss(pid: int) -> int:
-    """The most memory the process ever had, in bytes."""
+    """The peak of the process's resident memory, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * KiB
@@ -43,7 +42,7 @@ def main() -> None:
                     os.fdatasync(file.fileno())
             os.fdatasync(file.fileno())
         plain = time.perf_counter() - begun
-        print("| chunk | seconds | MiB/s | complete | sent twice | server's peak memory |")
+        print("| chunk | seconds | MiB/s | complete | sent twice | peak memory of the server |")
         print("|---|---|---|---|---|---|")
         for chunk in CHUNKS:
             with serving(folder / f"data-{chunk}", assessment=False) as server:
@@ -53,7 +52,7 @@ def main() -> None:
                     f"| {result.complete_seconds * 1000:.0f} ms | {result.bytes_sent_twice} B "
                     f"| {peak_rss(server.pid) // MiB} MiB |"
                 )
-        print(f"| a file, synced every 5 MiB | {plain:.1f} | {500 / plain:.0f} | – | – | – |")
+        print(f"| only a file, synced every 5 MiB | {plain:.1f} | {500 / plain:.0f} | – | – | – |")
 
 
 main()

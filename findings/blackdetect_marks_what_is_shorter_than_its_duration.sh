@@ -4,10 +4,10 @@
 # Version    PyAV 18.1.0 (FFmpeg 8.1.2, libavfilter 11.14), Python 3.11 or newer
 # Input      grey pictures at 25 a second with one black picture (0.04 s) among them;
 #            blackdetect with d=2: "minimum detected black duration expressed in seconds"
-# Expected   no marks: 0.04 s is less than 2 s; none is logged either
-# Seen       lavfi.black_start on the black picture, lavfi.black_end on the next one: `d` holds for
-#            what the filter logs, not for what it writes to the frames. (freezedetect and
-#            silencedetect keep to theirs in both.)
+# Expected   no metadata: 0.04 s is less than 2 s, and the filter logs nothing
+# Seen       lavfi.black_start on the black picture, lavfi.black_end on the next one: `d` applies
+#            to what the filter logs, not to what it writes to the frames. (freezedetect and
+#            silencedetect apply theirs to both.)
 #
 # Exits with 1 if this is no longer so.
 set -eu

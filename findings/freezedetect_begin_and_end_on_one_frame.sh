@@ -3,11 +3,11 @@
 #
 # Version    PyAV 18.1.0 (FFmpeg 8.1.2, libavfilter 11.14), Python 3.11 or newer
 # Input      five different pictures, one a second; freezedetect with its default of 2 s set to 0.5 s
-# Expected   a pair of marks on two frames, or none: no picture is repeated
+# Expected   the start and the end on two frames, or neither: no picture is repeated
 # Seen       each picture from the second one on carries freeze_start, freeze_duration and
 #            freeze_end together: the *previous* picture was shown for a second, which the filter
-#            only knows now. Whoever takes an end for that of an earlier stretch, and a start for
-#            one that is going on, gets stretches that overlap, and a still that never ends.
+#            only knows now. Code that takes the end for that of an earlier freeze, and the start
+#            for one that still lasts, reports freezes that overlap, and one that never ends.
 #            A pause in a recording without repeated pictures looks the same.
 #
 # Exits with 1 if this is no longer so.

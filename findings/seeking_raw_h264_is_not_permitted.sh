@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Seeking in raw H.264 fails with "Operation not permitted", as if the system had refused it.
+# Seeking in raw H.264 fails with "Operation not permitted", as if the system had denied it.
 #
 # Version    PyAV 18.1.0 (FFmpeg 8.1.2, libavformat 62), Python 3.11 or newer
 # Input      two seconds of valid H.264 without a container, in a file that anybody may read
-# Expected   an error that says that this format cannot be searched, or a seek to its beginning
-# Seen       PermissionError (EPERM), also for a seek to 0. FFmpeg's demuxers answer -1 where they
-#            cannot seek, and -1 is EPERM. In a sandbox it reads as if the sandbox were at fault.
-#            MPEG-2 without a container (mpegvideo) can be searched.
+# Expected   an error that says that this format cannot be seeked, or a seek to its beginning
+# Seen       PermissionError (EPERM), also for a seek to 0. FFmpeg's demuxers return -1 if they
+#            cannot seek, and -1 is EPERM. In a sandbox, it looks as if the sandbox were at fault.
+#            Seeking in MPEG-2 without a container (mpegvideo) works.
 #
 # Exits with 1 if this is no longer so.
 set -eu

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Starlette's max_body_size replaces an answer that was made without reading the body.
+# Starlette's max_body_size replaces the answer of a route that does not read the body.
 #
-# Versions: starlette 1.10.0. A route that refuses with its own 401 or 413 and never reads the
-# body is answered, once Content-Length is above the limit, with a bare 413 in text/plain: the
-# limit is checked again when the answer begins, and the route's own answer is dropped.
+# Version: starlette 1.10.0. A route refuses with its own 401 or 413 and never reads the body. If
+# Content-Length is above the limit, the client gets a plain-text 413 instead: Starlette checks the
+# limit again when the answer begins, and drops the route's answer.
 # Seen:
 #   1000 bytes: 401 application/problem+json
 #   3000 bytes: 413 text/plain; charset=utf-8

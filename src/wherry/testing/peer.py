@@ -1,10 +1,10 @@
-"""One connection of the limiting proxy: HTTP events in and out of a socket.
+"""One connection of the limiting proxy: reads HTTP events from a socket, and sends them.
 
-Rule 1: a read is never cancelled. Whoever waits for it may be; the bytes are
-then for the next one, for they may be the beginning of another request.
+Rule 1: a read is never cancelled, because its bytes may be the beginning of another request. If
+the caller that waits for it is cancelled, the bytes go to the next caller.
 
-Rule 2: sockets instead of asyncio's streams: a stream that could not write also
-forgets what it has read, and that may be the answer that explains it.
+Rule 2: it uses sockets, not asyncio's streams. When a write fails, a stream also drops what it has
+read, and that may be the answer that explains why.
 """
 
 from __future__ import annotations
@@ -18,25 +18,26 @@ from typing import Any, NoReturn
 
 import h11
 
-#: The most that is read at once, in bytes.
+#: How many bytes one read returns at most.
 READ = 1 << 16
-#: How long an unwanted rest of a body is read and dropped, in seconds; nginx's lingering_time.
+#: How long the rest of a refused body is read and dropped, in seconds; as nginx's lingering_time.
 _LINGER = 30.0
-#: RFC 9110 section 7.6.1: these are for one connection; Expect is answered here.
+#: Headers that are not passed on. RFC 9110 section 7.6.1: they are for one connection only. The
+#: proxy answers `Expect` itself.
 _HOP = frozenset(
     [b"connection", b"expect", b"keep-alive", b"proxy-connection", b"te", b"trailer", b"upgrade"]
 )
 
 
 class Gone(Exception):
-    """This connection has ended, or is to end now."""
+    """This connection has ended, or has to end now."""
 
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
 
 
 class Peer:
-    """Every method raises `Gone` when the connection ends."""
+    """The other side of a connection. Every method raises `Gone` when the connection ends."""
 
     def __init__(self, connection: socket.socket, role: type[h11.CLIENT | h11.SERVER]) -> None:
         connection.setblocking(False)
@@ -66,7 +67,7 @@ class Peer:
             raise Gone(self) from None
 
     async def data(self) -> bytes:
-        """The next bytes of the body; none at its end."""
+        """The next bytes of the body; empty at its end."""
         event = await self.next()
         return bytes(event.data) if isinstance(event, h11.Data) else b""
 
@@ -81,8 +82,10 @@ class Peer:
         return data
 
     async def send(self, event: h11.Event) -> None:
+        """Send an event."""
         if isinstance(event, h11.Response) and self.http.they_are_waiting_for_100_continue:
-            # Nobody knows now whether the body will come, so nothing may come after it.
+            # The client may send the body or leave it out, so nothing after this answer could be
+            # told from the body. The connection has to close.
             event = h11.Response(
                 status_code=event.status_code,
                 reason=event.reason,
@@ -98,7 +101,7 @@ class Peer:
     async def answer(
         self, status: int, retry_after: int | None = None, closes: bool = False
     ) -> None:
-        """A page of the proxy's own, which looks like nothing the upstream would say."""
+        """Send a page of the proxy itself, which cannot be mistaken for one of the upstream."""
         title = f"{status} {HTTPStatus(status).phrase}"
         page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>\n"
         headers = [("content-type", "text/html"), ("content-length", str(len(page)))]
@@ -112,7 +115,7 @@ class Peer:
         await self.send(h11.EndOfMessage())
 
     async def is_ready_for_more(self) -> bool:
-        """Whether the answer leaves the connection open; then drop what is left of the body."""
+        """Drop what is left of the body. Returns whether another request may follow."""
         if self.http.our_state is not h11.DONE:
             return False
         with suppress(TimeoutError):
@@ -121,14 +124,14 @@ class Peer:
                     await self.next()
         return self.http.their_state is h11.DONE
 
-    async def leaves(self) -> NoReturn:
-        """Wait until the other side closes; bytes of its next request are kept."""
+    async def wait_closed(self) -> NoReturn:
+        """Wait until the other side closes. Bytes of its next request are kept."""
         while data := await self._receive():
             self.http.receive_data(data)
         raise Gone(self)
 
     async def linger(self) -> None:
-        """Say that no more will come, and read on until the client has closed."""
+        """Close the sending direction, and read on until the client has closed the other one."""
         with suppress(TimeoutError, OSError):
             self._socket.shutdown(socket.SHUT_WR)
             async with asyncio.timeout(_LINGER):
@@ -136,7 +139,7 @@ class Peer:
                     pass
 
     async def reset(self, after: int) -> NoReturn:
-        """End the connection with a RST once `after` bytes of the body have come."""
+        """Reset the connection once `after` bytes of the body have come."""
         got = 0
         while got <= after and (data := await self.data()):
             got += len(data)
@@ -144,7 +147,7 @@ class Peer:
         raise Gone(self)
 
     async def close(self) -> None:
-        """Close at once; a RST if there is anything unread, or `reset` was asked for."""
+        """Close at once. This resets the connection if bytes are unread, or after `reset`."""
         try:
             if self._receiving is not None:
                 self._receiving.cancel()
@@ -154,7 +157,7 @@ class Peer:
 
 
 def body_length(request: h11.Request) -> int | None:
-    """Declared bytes of the body; None for a chunked one."""
+    """The declared length of the body in bytes; None for a chunked body."""
     headers = dict(request.headers)
     if b"transfer-encoding" in headers:
         return None
@@ -162,7 +165,7 @@ def body_length(request: h11.Request) -> int | None:
 
 
 def forwarded(event: Any) -> Any:
-    """The event as the other connection is to see it."""
+    """The event in the form in which it is sent on the other connection."""
     if isinstance(event, h11.EndOfMessage):
         return h11.EndOfMessage()
     if isinstance(event, h11.Data):

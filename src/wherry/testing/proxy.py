@@ -1,14 +1,15 @@
-"""A reverse proxy with a limit for bodies, as uploads meet it, and with troubles to order.
+"""A reverse proxy that limits request bodies, like the proxies in front of servers, and that can
+inject faults.
 
     async with LimitingProxy("127.0.0.1", port, max_body=MiB) as proxy: ... proxy.url ...
     with LimitingProxy("127.0.0.1", port).run_in_thread() as proxy: ...
 
-Rule 1: like nginx, it answers 413 as soon as it knows that a body is too large,
-with a page of its own, and then reads on for a while: closing at once would
-reset the connection, and the client would lose the answer it is still to read.
+Rule 1: like nginx, it answers with its own 413 page as soon as it knows that a body is too large,
+and then reads on for a while. If it closed the connection at once, the connection would be
+reset, and the client could lose the answer before it has read it.
 
-Rule 2: everything else passes in both directions as it comes, unbuffered, over
-one connection to the upstream for each request.
+Rule 2: everything else passes unbuffered in both directions, over a new connection to the upstream
+for each request.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ from wherry.testing.peer import READ, Gone, Peer, body_length, forwarded
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """What goes wrong, and with which requests. Several together add up.
+    """What goes wrong, and with which requests. Several faults can hit the same request.
 
-    Which: of those whose target contains `path` and whose declared body has
-    more than `over` bytes, each `every`th, at most `times` times.
+    A fault is for requests whose target contains `path` and whose declared body has more than
+    `over` bytes. Of these, it hits each `every`th, at most `times` times.
     """
 
     path: str = ""
@@ -41,25 +42,30 @@ class Fault:
     every: int = 1
     times: int | None = None
 
-    delay: float = 0.0  #: Seconds until anything happens.
-    #: Reset the connection, instead of any answer, after so many bytes of a longer
-    #: body. The upstream hears nothing of it.
+    delay: float = 0.0  #: Wait so many seconds before anything else.
+    #: Reset the connection without an answer, after so many bytes of a longer body. The upstream
+    #: gets no request.
     reset_at: int | None = None
-    #: Pass so many bytes of a body on, then close both connections.
+    #: Pass so many bytes of the body on, then close both connections.
     cut_after: int | None = None
-    #: Answer with this status, and `Retry-After` in seconds, instead of the upstream.
+    #: Answer with this status, and with `Retry-After` in seconds, instead of the upstream.
     status: int | None = None
     retry_after: int | None = None
-    is_duplicated: bool = False  #: The upstream gets it twice; the second answer counts.
-    drops_answer: bool = False  #: The upstream has done it; the client never hears.
+    #: Send the request to the upstream twice, and pass on the second answer.
+    is_duplicated: bool = False
+    #: Let the upstream handle the request, then close without passing on its answer.
+    drops_answer: bool = False
 
     def is_for(self, target: str, length: int | None) -> bool:
-        """Whether this request counts; `length` in bytes, None for one without a length."""
+        """Whether it is for this request. `length`: of the body in bytes; None if not declared."""
         return self.path in target and (self.over < 0 or (length or 0) > self.over)
 
 
 class LimitingProxy:
-    """Passes HTTP/1.1 on to an upstream; refuses bodies above `max_body` bytes (None: none)."""
+    """Passes HTTP/1.1 on to an upstream, and refuses bodies above `max_body` bytes.
+
+    `max_body` None: no limit. `port` 0: a free port of 127.0.0.1.
+    """
 
     def __init__(
         self,
@@ -69,15 +75,15 @@ class LimitingProxy:
         faults: Sequence[Fault] = (),
         port: int = 0,
     ) -> None:
-        self.requests = 0  #: All that were heard.
-        self.refused = 0  #: Of them, answered with 413.
-        self.bytes_in = 0  #: Bytes of bodies that were passed to the upstream.
+        self.requests = 0  #: How many requests came.
+        self.refused = 0  #: How many of them were answered with 413.
+        self.bytes_in = 0  #: How many bytes of bodies were passed to the upstream.
         self._upstream = (upstream_host, upstream_port)
         self._max_body = max_body
-        self._faults = [(fault, _Turn()) for fault in faults]
+        self._faults = [(fault, _Occurrences()) for fault in faults]
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.setblocking(False)
-        #: The port on 127.0.0.1; it is taken when the proxy is made.
+        #: The port on 127.0.0.1, bound when the proxy is created.
         self.port = int(self._listener.getsockname()[1])
         #: Where clients send their requests, without a slash at the end.
         self.url = f"http://127.0.0.1:{self.port}"
@@ -101,7 +107,7 @@ class LimitingProxy:
 
     @contextmanager
     def run_in_thread(self) -> Iterator[Self]:
-        """The proxy on an event loop in a thread of its own, until the block ends."""
+        """Run the proxy on an event loop in another thread until the block ends."""
         with start_blocking_portal() as portal, portal.wrap_async_context_manager(self):
             yield self
 
@@ -116,7 +122,7 @@ class LimitingProxy:
             self._start(self._serve(Peer(connection, h11.SERVER)))
 
     async def _serve(self, client: Peer) -> None:
-        """One client's connection, from its first request to its end."""
+        """Serve one connection of a client, from its first request to its end."""
         try:
             while await self._exchange(client):
                 client.http.start_next_cycle()
@@ -127,7 +133,7 @@ class LimitingProxy:
             await client.close()
 
     async def _exchange(self, client: Peer) -> bool:
-        """One request and its answer; whether another may follow. Raises `Gone`."""
+        """Handle one request. Returns whether another one may follow. Raises `Gone`."""
         request = await client.next()
         if not isinstance(request, h11.Request):
             raise Gone(client)
@@ -147,13 +153,13 @@ class LimitingProxy:
         return await client.is_ready_for_more()
 
     def _fault_for(self, target: str, length: int | None) -> Fault:
-        """All faults whose turn it is, as one; the first to say something has the word."""
+        """All faults that hit this request, merged. The first fault that sets a field wins."""
         merged = Fault()
-        for fault, turn in self._faults:
-            if fault.is_for(target, length) and turn.comes(fault):
-                said = {f.name: getattr(fault, f.name) for f in fields(fault)}
-                news = {k: v for k, v in said.items() if getattr(merged, k) == getattr(Fault, k)}
-                merged = replace(merged, **news)
+        for fault, occurrences in self._faults:
+            if fault.is_for(target, length) and occurrences.hits(fault):
+                values = {f.name: getattr(fault, f.name) for f in fields(fault)}
+                unset = {k: v for k, v in values.items() if getattr(merged, k) == getattr(Fault, k)}
+                merged = replace(merged, **unset)
         return merged
 
     async def _refuse(self, client: Peer) -> None:
@@ -161,19 +167,20 @@ class LimitingProxy:
         await client.answer(413, closes=True)
 
     async def _pass(self, client: Peer, request: h11.Request, fault: Fault) -> None:
-        """Let the upstream answer. Raises `Gone` when the client's connection is to end."""
+        """Let the upstream answer. Raises `Gone` if the client's connection has to end."""
         body = None
         try:
             if fault.is_duplicated:
                 body = await self._whole_body(client)
-                await self._rehearse(request, body)
+                await self._send_and_ignore(request, body)
             await self._pass_once(client, request, fault, body)
         except _TooLarge:
             if client.http.our_state is not h11.SEND_RESPONSE:
                 raise Gone(client) from None
             await self._refuse(client)
         except Gone as gone:
-            # What is half answered cannot be taken back; nginx closes, too.
+            # Once a part of the answer is sent, it cannot be replaced by a 502. nginx closes the
+            # connection then, too.
             if gone.peer is client or client.http.our_state is not h11.SEND_RESPONSE:
                 raise
             await client.answer(502)
@@ -185,7 +192,7 @@ class LimitingProxy:
         sending = asyncio.create_task(self._send(client, upstream, request, fault, body))
         answering = asyncio.create_task(self._pass_answer(upstream, client, fault))
         try:
-            # `sending` never ends but by an error, so what ends first decides.
+            # `sending` ends only by an error, so the first of both to end decides.
             await asyncio.wait((sending, answering), return_when=asyncio.FIRST_COMPLETED)
             await (answering if answering.done() else sending)
         finally:
@@ -215,8 +222,8 @@ class LimitingProxy:
         fault: Fault,
         body: bytes | None,
     ) -> NoReturn:
-        """Pass the request on, then watch the client. Raises `Gone`, `_TooLarge`."""
-        # An upstream that has stopped listening may have answered, so it is not an error yet.
+        """Pass the request on, then wait until the client closes. Raises `Gone`, `_TooLarge`."""
+        # An upstream that stops reading may have answered already, so this is no error yet.
         with suppress(Gone):
             await upstream.send(forwarded(request))
         got = 0
@@ -234,7 +241,7 @@ class LimitingProxy:
                 raise Gone(client)
         with suppress(Gone):
             await upstream.send(h11.EndOfMessage())
-        await client.leaves()
+        await client.wait_closed()
 
     async def _pass_answer(self, upstream: Peer, client: Peer, fault: Fault) -> None:
         event: h11.Event | type[h11.PAUSED] | None = None
@@ -254,8 +261,8 @@ class LimitingProxy:
                 raise _TooLarge
         return bytes(body)
 
-    async def _rehearse(self, request: h11.Request, body: bytes) -> None:
-        """The first of two: the upstream does it all, and nobody hears the answer."""
+    async def _send_and_ignore(self, request: h11.Request, body: bytes) -> None:
+        """Let the upstream handle the request, and drop its answer."""
         upstream = await self._connect()
         try:
             for event in (forwarded(request), h11.Data(data=body), h11.EndOfMessage()):
@@ -271,13 +278,14 @@ class _TooLarge(Exception):
     """A body without a declared length turned out to be above the limit."""
 
 
-class _Turn:
-    """How often a fault could have come."""
+class _Occurrences:
+    """Counts the requests that a fault is for."""
 
     def __init__(self) -> None:
         self._seen = 0
 
-    def comes(self, fault: Fault) -> bool:
+    def hits(self, fault: Fault) -> bool:
+        """Count one more request. Returns whether the fault hits it."""
         self._seen += 1
-        turn, rest = divmod(self._seen, fault.every)
-        return rest == 0 and (fault.times is None or turn <= fault.times)
+        number, rest = divmod(self._seen, fault.every)
+        return rest == 0 and (fault.times is None or number <= fault.times)

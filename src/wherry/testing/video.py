@@ -1,9 +1,9 @@
-"""Real videos with events planted in them, and the ways a video comes to harm.
+"""Makes real videos with planted events, and damages them in the ways that uploads are damaged.
 
-Rule 1: what is planted is an argument, so a test never repeats a number.
+Rule 1: every planted event is an argument, so a test can compare the assessment with it.
 
-Rule 2: the same arguments give the same events; the bytes may differ between
-versions of the encoder.
+Rule 2: the same arguments give the same events. The bytes may differ between versions of the
+encoder.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ Span = tuple[float, float] | None
 SAMPLE_RATE = 48_000
 #: A sine with a peak of 0.1 is -20 dBFS.
 PEAK = 0.1
-#: How loud the tone is where it is to be clipped: twice of what there is room for.
+#: The peak of the tone in the clipped stretch; anything above 1.0 is clipped.
 TOO_LOUD = 2.0
-#: Room for the container around the coded bytes, and for the encoder's imprecision.
+#: By how much the bit rate is raised so that the file is not smaller than asked for.
 MARGIN = 1.06
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a video is to contain; times in seconds."""
+    """What the video contains; times in seconds."""
 
     seconds: float
     width: int
@@ -65,9 +65,9 @@ class Plan:
         return self.is_in(self.black, frame) or self.is_in(self.freeze, frame)
 
     def is_key(self, frame: int) -> bool:
-        """Every two seconds, and where a planted stretch begins or ends, but never inside one.
+        """Whether this frame is a key frame: every two seconds, and where a stretch begins or ends.
 
-        A key frame in a frozen stretch would change the picture a little.
+        There is none inside a black or frozen stretch, because it would change the picture.
         """
         times = [*(self.black or ()), *(self.freeze or ()), *self.cuts]
         edges = [round(time * self.fps) for time in times]
@@ -97,10 +97,10 @@ def make_video(
 ) -> Path:
     """Write H.264 and AAC in the container that the suffix of `path` names.
 
-    The picture moves and is full of noise; the sound is a tone of 1 kHz at
-    -20 dBFS. `size_at_least` (bytes) sets the bit rate, which is constant.
-    At `cuts` the picture becomes another; `channels` are left and right: whether
-    anything can be heard there. Raises `AssertionError` if the file is smaller than asked for.
+    The picture moves and is full of noise. The sound is a tone of 1 kHz at -20 dBFS.
+    `size_at_least` (bytes) sets the bit rate, which is constant. At each of `cuts` (seconds) the
+    scene changes. `channels`: whether the left and the right channel have sound. Raises
+    `AssertionError` if the file is smaller than `size_at_least`.
     """
     plan = Plan(
         seconds,
@@ -132,8 +132,8 @@ def make_video(
 
 
 def _interleave(writers: list[Iterator[float]]) -> None:
-    """Run the writer that is furthest behind, so that streams lie side by side in the file."""
-    # Every stream is added before the first packet, which writes the header.
+    """Always run the writer that is furthest behind, so that the streams are interleaved."""
+    # The first packet writes the header, so every stream is added before it.
     at = {writer: next(writer) for writer in writers}
     while at:
         behind = min(at, key=lambda writer: at[writer])
@@ -169,8 +169,8 @@ def _write_pictures(container: OutputContainer, plan: Plan, bit_rate: int) -> It
         frame.pict_type = PictureType.I if plan.is_key(number) else PictureType.NONE
         packets = stream.encode(frame)
         if plan.is_still(number) and still is None:
-            # An encoder improves a still picture from frame to frame, unless
-            # it is given what a viewer already sees.
+            # An encoder improves a still picture from frame to frame. It does not if its input
+            # is the decoded picture, because then there is nothing to improve.
             still = _as_seen(packets, stream)
         container.mux(packets)
         yield number / plan.fps
@@ -178,7 +178,7 @@ def _write_pictures(container: OutputContainer, plan: Plan, bit_rate: int) -> It
 
 
 def _as_seen(packets: list[Packet[VideoStream]], stream: VideoStream) -> VideoFrame:
-    """The picture in these packets, which hold one key frame."""
+    """The decoded picture of these packets, which hold one key frame."""
     decoder = VideoCodecContext.create("h264", "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.extradata = stream.codec_context.extradata
@@ -196,7 +196,7 @@ def _pictures(plan: Plan) -> Iterator[VideoFrame]:
 
 
 def _moments(plan: Plan, fps: int) -> Iterator[VideoFrame]:
-    """The moving picture, so many a second; every other scene is a negative."""
+    """The moving picture with `fps` frames a second. Every second scene is a negative."""
     source = f"size={plan.width}x{plan.height}:rate={fps}"
     begins = [*plan.cuts, plan.seconds]
     negative = "+".join(
@@ -207,7 +207,7 @@ def _moments(plan: Plan, fps: int) -> Iterator[VideoFrame]:
     if negative:
         chain.append(("negate", f"enable={negative}"))
     if not plan.interlaced:
-        # Noise of two moments would hide which lines belong together.
+        # In an interlaced video, the noise of two moments would hide which lines belong together.
         chain.append(("noise", "alls=20:allf=t"))
     if plan.blur is not None:
         start, end = plan.blur
@@ -221,7 +221,7 @@ def _moments(plan: Plan, fps: int) -> Iterator[VideoFrame]:
 
 
 def _woven(upper: VideoFrame, lower: VideoFrame) -> VideoFrame:
-    """Every other line from each, as a camera does that scans twice for a picture."""
+    """An interlaced frame: every second line from each of two frames."""
     frame = VideoFrame(upper.width, upper.height, "yuv420p")
     for into, one, other in zip(frame.planes, upper.planes, lower.planes, strict=True):
         lines = enumerate(zip(_lines(one), _lines(other), strict=True))
@@ -278,17 +278,17 @@ def _sound(plan: Plan) -> Iterator[AudioFrame]:
         yield frame
 
 
-# What happens to files. Each changes `path` in place; `at` is a share of its length.
+# Ways to damage a file. Each changes `path` in place. `at` is a fraction of its length.
 
 
 def somewhere(path: Path, seed: int, room: int = 1) -> float:
-    """An `at` in the media data of an MP4, always the same for a seed, with `room` bytes behind."""
+    """An `at` in the media data of an MP4, with `room` bytes after it; the same for each seed."""
     first, last = _media(path)
     return random.Random(seed).randrange(first, last - room) / path.stat().st_size
 
 
 def _media(path: Path) -> tuple[int, int]:
-    """Where the bytes of sound and picture lie; of another container, all but the ends."""
+    """The range of an MP4's media data. For another container: all but the first and last tenth."""
     length, at = path.stat().st_size, 0
     with path.open("rb") as file:
         while at + 8 <= length:
@@ -303,14 +303,14 @@ def _media(path: Path) -> tuple[int, int]:
 
 
 def truncate(path: Path, at: float = 0.6) -> Path:
-    """Lose everything behind `at`."""
+    """Remove everything after `at`."""
     with path.open("r+b") as file:
         file.truncate(int(path.stat().st_size * at))
     return path
 
 
 def zero_block(path: Path, at: float = 0.7, length: int = 65_536) -> Path:
-    """Overwrite `length` bytes with zeros, as a chunk that never came."""
+    """Overwrite `length` bytes with zeros, as if a chunk had not arrived."""
     with path.open("r+b") as file:
         file.seek(int(path.stat().st_size * at))
         file.write(bytes(length))
@@ -318,7 +318,7 @@ def zero_block(path: Path, at: float = 0.7, length: int = 65_536) -> Path:
 
 
 def swap_blocks(path: Path, at: float = 0.7, length: int = 32_768) -> Path:
-    """Exchange two blocks of `length` bytes, as chunks put together in the wrong order."""
+    """Exchange two blocks of `length` bytes, as if chunks had been joined in the wrong order."""
     first = int(path.stat().st_size * at)
     second = first + 2 * length
     with path.open("r+b") as file:
@@ -334,7 +334,7 @@ def swap_blocks(path: Path, at: float = 0.7, length: int = 32_768) -> Path:
 
 
 def flip_bits(path: Path, count: int = 20, seed: int = 1) -> Path:
-    """Turn over `count` bits of the media data, always the same ones for a seed."""
+    """Flip `count` bits of the media data; the same ones for each seed."""
     chance = random.Random(seed)
     first, last = _media(path)
     with path.open("r+b") as file:
@@ -347,7 +347,7 @@ def flip_bits(path: Path, count: int = 20, seed: int = 1) -> Path:
     return path
 
 
-#: Every way above by name.
+#: All of these by name.
 DAMAGES: dict[str, Callable[[Path], Path]] = {
     "truncated": truncate,
     "zeroed block": zero_block,
@@ -356,17 +356,17 @@ DAMAGES: dict[str, Callable[[Path], Path]] = {
 }
 
 
-# Files that are no video, whatever their name says.
+# Files that are not videos, whatever their names say.
 
 
 def make_text(path: Path) -> Path:
-    """Plain words."""
+    """Write a text file."""
     path.write_text("It was a dark and stormy night.\n" * 2000)
     return path
 
 
 def make_playlist(path: Path, kind: str, target: str) -> Path:
-    """A file that asks a player to open `target`: `hls`, `ffconcat`, `concat` or `sdp`."""
+    """Write a playlist that makes a player open `target`. `kind`: hls, ffconcat, concat or sdp."""
     path.write_text(
         {
             "hls": "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:10\n"

@@ -1,6 +1,6 @@
-"""Many records at once, to measure what becomes slower with them.
+"""Fills a catalog with many records, to measure what becomes slower with them.
 
-Rule 1: the rows are those that the catalog itself would have written.
+Rule 1: the rows are equal to those that the catalog itself writes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from wherry.catalog.sql.rows import assessment_row, part_row, upload_row
 from wherry.catalog.sql.tables import assessments, parts, uploads
 from wherry.catalog.sqlite import connections
 from wherry.core.assessment import Assessment, AssessmentState, Step
+from wherry.core.limits import MiB
 from wherry.core.ranges import Part, PartSet
 from wherry.core.upload import State, Upload
 
-#: How many are written with one statement.
+#: How many rows one statement writes.
 BATCH = 5_000
-SIZE = 5_242_880
+#: Bytes of each file.
+SIZE = 5 * MiB
 
 
 def fill(
@@ -32,8 +34,8 @@ def fill(
 ) -> None:
     """Write `count` complete uploads with their assessments into the catalog at `path`.
 
-    They belong to `owner-0` and so on in turn, and came a second after one another; the
-    last one at `ended` (Unix seconds).
+    They belong to `owner-0`, `owner-1` and so on in turn, and are one second apart; the last one
+    was created at `ended` (Unix seconds).
     """
     engine = connections.open_engine(connections.parse_url(path), 2)
     connections.migrate(engine)
