@@ -49,8 +49,8 @@ from wherry.core.errors import (
 from wherry.core.requests import Caller
 from wherry.core.rights import latest_end
 from wherry.core.upload import State, Upload
-from wherry.engine.content import Content
 from wherry.engine.context import Context
+from wherry.engine.file_types import FileTypes
 from wherry.engine.hook_calls import HookCalls
 from wherry.engine.hooks import Hooks
 from wherry.events import Event
@@ -61,9 +61,9 @@ POLL_INTERVAL = 0.2
 
 
 class Completing:
-    def __init__(self, context: Context, content: Content, hooks: Hooks) -> None:
+    def __init__(self, context: Context, file_types: FileTypes, hooks: Hooks) -> None:
         self._context = context
-        self._content = content
+        self._file_types = file_types
         self._hooks = hooks
         self._hook_calls = HookCalls(context)
         self._tasks: dict[str, asyncio.Task[Upload]] = {}
@@ -171,7 +171,7 @@ class Completing:
             upload = await context.catalog.update(upload_id, begin)
         except FileDigestMismatch as error:
             # It will never match: a received byte is never changed by a later request.
-            await self._content.refuse(before, error)
+            await self._file_types.refuse(before, error)
             raise
         if upload.is_complete():
             return upload
@@ -180,7 +180,7 @@ class Completing:
             async with self._renewing(upload_id, token):
                 upload = await self._hand_over(upload, token)
         except (TypeRefused, ContentRefused) as error:
-            await self._content.refuse(upload, error, token)
+            await self._file_types.refuse(upload, error, token)
             raise
         except Vanished:
             raise await context.vanished(upload_id, token) from None
@@ -234,7 +234,7 @@ class Completing:
         file = storage.finished_file(upload.id, upload.suffix)
         is_there = await context.on_thread(file.stat) is not None
         if not is_there and not upload.is_named:
-            await self._content.check_type(upload)
+            await self._file_types.check_type(upload)
             if hooks.before_complete is not None:
                 # Before the rename: a file that is refused was never to be had under its name.
                 unfinished = await context.on_thread(storage.unfinished_file, upload.id, size)

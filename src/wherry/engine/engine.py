@@ -25,9 +25,9 @@ from wherry.engine.admitting import Admitting
 from wherry.engine.background import Background
 from wherry.engine.cancelling import Cancelling
 from wherry.engine.completing import Completing
-from wherry.engine.content import Content
 from wherry.engine.context import Context
 from wherry.engine.creating import Creating
+from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
 from wherry.engine.sweeping import Sweeping, Swept
 from wherry.engine.watching import Watching
@@ -54,10 +54,10 @@ class Engine:
     def __init__(self, context: Context, hooks: Hooks | None = None) -> None:
         self._context = context
         self.settings = context.settings
-        self._content = Content(context)
+        self._file_types = FileTypes(context)
         self._admitting = Admitting(context)
-        self._writing = Writing(context, self._content, self._admitting)
-        self._completing = Completing(context, self._content, hooks or Hooks())
+        self._writing = Writing(context, self._file_types, self._admitting)
+        self._completing = Completing(context, self._file_types, hooks or Hooks())
         self._sweeping = Sweeping(context, self._writing.end)
         self._watching = Watching(context, self._admitting)
         self._cancelling = Cancelling(context, self._admitting, self._writing)
@@ -109,7 +109,7 @@ class Engine:
             raise await self._admitting.refusal(write.upload_id) from None
         except TypeRefused as error:
             upload = await self._context.catalog.load(write.upload_id)
-            await self._content.refuse(upload, error)
+            await self._file_types.refuse(upload, error)
             raise
 
     async def status(self, caller: Caller, upload_id: str) -> Upload:

@@ -49,8 +49,8 @@ from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import Upload
 from wherry.engine.admitting import Admitting
-from wherry.engine.content import HEAD, Content
 from wherry.engine.context import Context
+from wherry.engine.file_types import HEAD, FileTypes
 from wherry.engine.openwrites import OpenWrite, OpenWrites
 from wherry.events import Event
 from wherry.storage import RangeLocked, Vanished, Writer
@@ -69,9 +69,9 @@ class _Idle(Exception):
 
 
 class Writing:
-    def __init__(self, context: Context, content: Content, admitting: Admitting) -> None:
+    def __init__(self, context: Context, file_types: FileTypes, admitting: Admitting) -> None:
         self._context = context
-        self._content = content
+        self._file_types = file_types
         self._admitting = admitting
         self._open = OpenWrites()
 
@@ -198,13 +198,13 @@ class Writing:
                 # file that is refused for its type, so those bytes are taken and checked first.
                 # `check_type` reads them from storage: they are written, and not yet recorded.
                 # If it raises, nothing of the round is recorded, and `Engine` deletes the upload.
-                has_head = within.start == 0 and self._content.is_checked
+                has_head = within.start == 0 and self._file_types.is_checked
                 if has_head and digest is None:
                     ended = await body.pour(receiver, min(HEAD, left))
                     left -= receiver.at  # the range begins at 0
                     # Where fewer bytes came, the type is checked only at completion.
                     if receiver.at in (HEAD, upload.length):
-                        await self._content.check_type(upload)
+                        await self._file_types.check_type(upload)
                 if ended is Ended.WHOLE and left and body.remaining:
                     ended = await body.pour(receiver, left)
             except OSError as error:
@@ -219,7 +219,7 @@ class Writing:
                 elif has_head:
                     # Not before the digest: damaged first bytes say nothing about the file,
                     # and a refusal deletes the upload.
-                    await self._content.check_type(upload)
+                    await self._file_types.check_type(upload)
             if gaps:
                 await context.on_thread(_sync, writer)
         return receiver, ended

@@ -1,6 +1,6 @@
-"""The type of a file, by its first bytes, and what happens to a file that is refused.
+"""The check of a file's type by its first bytes, and the refusal of a file.
 
-Rule 1: what a client says of a file's type is never believed.
+Rule 1: the type that a client declares is never used for the check.
 
 Rule 2: a refused file is deleted; the record says why.
 """
@@ -27,7 +27,7 @@ def media_type(head: bytes) -> str:
     return kind.mime if kind else UNKNOWN
 
 
-class Content:
+class FileTypes:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._allowed = context.settings.allowed_types
