@@ -1,4 +1,4 @@
-"""The data folder and the two folders in it, held open, so that "away" is told from "deleted".
+"""The data folder and the two folders in it, held open to tell "away" from "deleted".
 
 Rule 1: each folder is held by a descriptor. As long as it is, the kernel gives its inode
 number to no other folder. So device and inode say for certain whether a path still leads
@@ -12,7 +12,8 @@ renamed, unmounted or covered by another is an error until it is back.
 
 Rule 4: no descriptor outlives a process, so `folders.json` records which folders the last
 one used. A start that finds another folder, or none, cannot know whether it was deleted:
-`unfamiliar` names it, and whoever knows which uploads should be in it decides before `make`.
+`unfamiliar` names it, and `app.py`, which knows the uploads that should be in it, decides before
+`make`.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Folders:
         """The descriptor of this folder, `""` for the root. Raises `OSError`."""
         with self._lock:
             if name not in self._held:
-                # Nobody has called `make`: what is there is taken, and nothing is made.
+                # `make` was not called: the folder that is there is used, and none is made.
                 above = self.at("") if name else None
                 if name in self.unfamiliar():
                     raise FolderAway(self.root / name)
@@ -121,7 +122,7 @@ class Folders:
         root = self.at("")
         with suppress(FileExistsError):  # made by another process, or a link to a folder
             os.mkdir(name, 0o700, dir_fd=root)
-        # Also when it was there: who made it may have died before this line.
+        # Also when it was there: the process that made it may have died before this line.
         self._sync(root)
         self._hold(name, os.open(name, _FOLDER, dir_fd=root))
 
@@ -182,7 +183,7 @@ class Folders:
         if not path.parent.is_dir():
             self._make_path(path.parent)
         path.mkdir(mode=0o700, exist_ok=True)
-        # Also when it was there: who made it may have died before this line.
+        # Also when it was there: the process that made it may have died before this line.
         fd = os.open(path.parent, _FOLDER)
         try:
             self._sync(fd)

@@ -14,8 +14,8 @@ Rule 3: the folder of an upload that receives bytes is never older than
 
 Rule 4: no symbolic link is followed below `temp_chunks`.
 
-Rule 5: what is not found is not there only while the paths lead to the folders that were
-opened (folders.py). Else every method raises `OSError`.
+Rule 5: a file that is not found is missing only while the paths lead to the folders that were
+opened (folders.py). Otherwise every method raises `OSError`.
 """
 
 from __future__ import annotations
@@ -155,10 +155,10 @@ class LocalStorage:
     def _promised(self, upload_id: str) -> int:
         """Bytes of a reservation that the volume still counts as free."""
         try:
-            place = _look(f"{upload_id}/{_DATA}", self._folders.at(_CHUNKS))
+            data = _stat(f"{upload_id}/{_DATA}", self._folders.at(_CHUNKS))
         except (FileNotFoundError, NotADirectoryError):
             return 0
-        return max(place.st_size - place.st_blocks * 512, 0)
+        return max(data.st_size - data.st_blocks * 512, 0)
 
     # Unfinished bytes.
 
@@ -172,15 +172,15 @@ class LocalStorage:
         is_new = self._reserved(upload_id, chunks) < length
         try:
             self._make_folder(upload_id, chunks)
-            # A crash here leaves a folder without a place; called again goes on,
-            # and `unfinished` lists it for the sweep.
+            # A crash here leaves an empty folder. Called again, this goes on; and
+            # `unfinished` lists the folder for the sweep.
             with (
                 _opened(upload_id, _FOLDER, chunks) as at,
                 _opened(_DATA, os.O_RDWR | os.O_CREAT, at) as data,
             ):
                 if not (self._capabilities.reserves and disk.allocate(data, length)) and is_new:
                     os.ftruncate(data, length)
-                # A crash here leaves the place unsynced; called again syncs it.
+                # A crash here leaves the reservation unsynced; called again, this syncs it.
                 self._sync(data)
                 self._sync(at)
         except OSError as error:
@@ -196,7 +196,7 @@ class LocalStorage:
     def _reserved(upload_id: str, chunks: int) -> int:
         """How many bytes are set aside; -1 for none."""
         try:
-            return _look(f"{upload_id}/{_DATA}", chunks).st_size
+            return _stat(f"{upload_id}/{_DATA}", chunks).st_size
         except FileNotFoundError:
             return -1
 
@@ -204,12 +204,12 @@ class LocalStorage:
         """Make it for this user alone, and sync its name."""
         with suppress(FileExistsError):
             os.mkdir(upload_id, 0o700, dir_fd=chunks)
-        # Also when it was there: who made it may have died before this line.
+        # Also when it was there: the process that made it may have died before this line.
         self._sync(chunks)
 
     def open(self, upload_id: str, within: Range) -> Writer:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`, `OSError`."""
-        folder, data = self._open_place(upload_id)
+        folder, data = self._open_data(upload_id)
         try:
             if self._capabilities.locks_ranges and not disk.lock(data, within):
                 raise RangeLocked(upload_id)
@@ -221,7 +221,7 @@ class LocalStorage:
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`, `OSError`."""
-        folder, data = self._open_place(upload_id, os.O_RDONLY)
+        folder, data = self._open_data(upload_id, os.O_RDONLY)
         try:
             return os.pread(data, size, 0)
         finally:
@@ -233,7 +233,7 @@ class LocalStorage:
 
         Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`.
         """
-        folder, data = self._open_place(upload_id)
+        folder, data = self._open_data(upload_id)
         try:
             # Not synced: nothing depends on it, and `finish` cuts again.
             self._cut(data, length, upload_id)
@@ -272,7 +272,7 @@ class LocalStorage:
         # called again removes it.
         with suppress(FileNotFoundError):
             rmtree(check_upload_id(upload_id), dir_fd=chunks)
-        # Also when it was gone already: who removed it may have died before this line.
+        # Also when it was gone: the process that removed it may have died before this line.
         self._sync(chunks)
 
     # Finished files.
@@ -284,19 +284,20 @@ class LocalStorage:
         there are fewer bytes than `length`.
         """
         name, files = _name(upload_id, suffix), self._files()
-        # A file that has its final name is never replaced, whatever lies in its old place.
+        # A file that has its final name is never replaced, even if there is unfinished data again.
         if not _is_file(name, files):
-            folder, data = self._open_place(upload_id)
+            folder, data = self._open_data(upload_id)
             try:
                 self._cut(data, length, upload_id)
                 self._sync(data)
-                # A crash here leaves the whole file in its old place; called again moves it.
+                # A crash here leaves the whole file in `temp_chunks`. Called again, this
+                # renames it.
                 os.rename(_DATA, name, src_dir_fd=folder, dst_dir_fd=files)
             finally:
                 os.close(data)
                 os.close(folder)
-        # A crash here leaves the file in its new place and an empty folder, neither
-        # of them synced; called again finds the file and goes on here.
+        # A crash here leaves the file under its final name and an empty folder, neither of
+        # them synced. Called again, this finds the file and goes on here.
         self._sync(files)
         # What is left of the folder, by a crash here or because something in it cannot
         # be removed, is the sweep's: the file is finished.
@@ -330,7 +331,7 @@ class LocalStorage:
         # A crash here leaves the removal unsynced; called again syncs it.
         self._sync(files)
 
-    def _open_place(self, upload_id: str, how: int = os.O_RDWR) -> tuple[int, int]:
+    def _open_data(self, upload_id: str, how: int = os.O_RDWR) -> tuple[int, int]:
         """Descriptors of the folder and of the data in it. Raises `Vanished`, `OSError`."""
         chunks = self._chunks()
         try:
@@ -361,19 +362,19 @@ def _name(upload_id: str, suffix: str) -> str:
     return f"{check_upload_id(upload_id)}{check_suffix(suffix)}"
 
 
-def _look(name: str, folder: int) -> os.stat_result:
+def _stat(name: str, folder: int) -> os.stat_result:
     return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
 
 def _is_file(name: str, folder: int) -> bool:
     try:
-        return stat.S_ISREG(_look(name, folder).st_mode)
+        return stat.S_ISREG(_stat(name, folder).st_mode)
     except FileNotFoundError:
         return False
 
 
 def _really_reserves(fd: int) -> bool:
-    # ZFS says yes to fallocate and reserves nothing, so the blocks are counted.
+    # On ZFS, fallocate succeeds and reserves nothing, so the blocks are counted.
     return disk.allocate(fd, _PROBE_BYTES) and os.fstat(fd).st_blocks * 512 >= _PROBE_BYTES
 
 

@@ -34,7 +34,8 @@ class LocalPictures:
         self._folders.verify()
         path.parent.mkdir(parents=True, exist_ok=True)
         if self._durable:
-            # Also when the folders were there: who made them may have died before this line.
+            # Also when the folders were there: the process that made them may have died before
+            # this line.
             sync_folder(path.parent.parent)
             sync_folder(self._folders.root)
         # A crash in here leaves a copy under another name; `delete` removes it.
