@@ -26,7 +26,6 @@ from pathlib import Path
 from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
-from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.core.pages import FIRST_PAGE, PageRequest
 from wherry.core.upload import HOLDS_SPACE, State
@@ -41,6 +40,7 @@ from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.storage.folders import RECORD, FolderAway
 from wherry.storage.local import LocalStorage
+from wherry.threads import until_returned
 
 log = logging.getLogger("wherry")
 

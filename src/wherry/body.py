@@ -9,49 +9,12 @@ that arrived before are kept.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Protocol, TypeVar
-
-import anyio
-import anyio.to_thread
-from anyio.lowlevel import RunVar
+from typing import Protocol
 
 from wherry.core.digests import Running, crc64
 from wherry.core.ranges import Part, Range
-
-T = TypeVar("T")
-
-#: Threads that may wait for the disk at once; more would only queue in the kernel.
-DISK_THREADS = 16
-_disk: RunVar[anyio.CapacityLimiter] = RunVar("wherry_disk")
-
-
-async def until_returned(call: Callable[[], T], limiter: anyio.CapacityLimiter | None = None) -> T:
-    """`call()` on a thread; without a `limiter`, on one of the threads for the disk.
-
-    A task that is cancelled meanwhile, by anyio's scopes or by `asyncio.Task.cancel`, still waits
-    until the call has returned: no thread writes for a request that has ended.
-    """
-    if limiter is None:
-        try:
-            limiter = _disk.get()
-        except LookupError:
-            _disk.set(limiter := anyio.CapacityLimiter(DISK_THREADS))
-    running = asyncio.ensure_future(anyio.to_thread.run_sync(call, limiter=limiter))
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not running.done():
-            try:
-                await asyncio.wait([running])
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if cancelled is not None:
-        running.exception()
-        raise cancelled
-    return running.result()
-
 
 #: Takes the next bytes, off the event loop. The view is valid only during the call.
 Sink = Callable[[memoryview], None]

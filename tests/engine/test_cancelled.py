@@ -11,13 +11,14 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, content, created, written
 
-from wherry.body import Ended, Sink, until_returned
+from wherry.body import Ended, Sink
 from wherry.core.errors import NoRoom, Superseded, UploadGone
 from wherry.core.ranges import Range
 from wherry.core.requests import Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import FinishedFile, Hooks
 from wherry.storage import Writer
+from wherry.threads import until_returned
 
 pytestmark = pytest.mark.anyio
 

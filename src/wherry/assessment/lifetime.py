@@ -19,9 +19,9 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Never
 
-from wherry.body import until_returned
 from wherry.events import Event, log_event
 from wherry.locks import Locks, take_into
+from wherry.threads import until_returned
 
 #: The lock of the worker that works.
 LOCK = "worker"

@@ -34,7 +34,6 @@ from functools import partial
 
 import anyio
 
-from wherry.body import until_returned
 from wherry.catalog import Change
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
@@ -55,6 +54,7 @@ from wherry.engine.hook_calls import HookCalls
 from wherry.engine.hooks import Hooks
 from wherry.events import Event
 from wherry.storage import Vanished
+from wherry.threads import until_returned
 
 #: How often a task tries again while another process has the completion, in seconds.
 POLL_INTERVAL = 0.2

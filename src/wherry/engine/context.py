@@ -15,7 +15,6 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar, Unpack
 
-from wherry.body import until_returned
 from wherry.catalog import Catalog
 from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
 from wherry.core.pages import Cursor, Page, PageRequest
@@ -27,6 +26,7 @@ from wherry.locks import Locks, take_into
 from wherry.metrics import Metrics
 from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
+from wherry.threads import until_returned
 
 #: How many records `pages` and `every` load at once.
 BATCH = 200

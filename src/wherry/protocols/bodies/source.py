@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wherry.body import Body, Ended, Sink, until_returned
+from wherry.body import Body, Ended, Sink
 from wherry.core.limits import MiB
+from wherry.threads import until_returned
 
 #: Bytes that are gathered, if they are there already, before a thread is asked to write them.
 BLOCK = 1 * MiB
