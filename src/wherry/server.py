@@ -34,9 +34,10 @@ log = logging.getLogger("wherry")
 GRACE = 2
 
 LOOPBACK_WARNING = (
-    "anonymous access: every user of this machine may upload, and is an operator. Do not put a "
-    "public proxy in front of this server: every request through it would come from this machine. "
-    "To serve other machines, add a key first: wherry keys add NAME"
+    "anonymous access: without keys, every user of this machine may upload, and may list "
+    "all uploads. Do not put a public proxy in front of this server: to the server, every request "
+    "from the proxy comes from this machine. To serve other machines, add a key first: "
+    "wherry keys add NAME"
 )
 
 

@@ -113,9 +113,9 @@ class Settings(BaseSettings):
     max_chunk: Bytes = Field(default=DEFAULT.max_chunk, description="The largest chunk.")
     max_body: Bytes | Literal["host"] | None = Field(
         default=None,
-        description="The largest body of one request, whatever limit the host application has. "
-        "The chunk size that is offered fits into it. `host`: the host's own limit (FastAPI's "
-        "`max_body_size`).",
+        description="The largest body of one request. It replaces the limit of the host "
+        "application. Clients are offered a chunk size that fits. `host`: keep the host's own "
+        "limit (FastAPI's `max_body_size`).",
     )
     chunk_timeout: Seconds = Field(
         default=60.0,
@@ -129,8 +129,8 @@ class Settings(BaseSettings):
         default=DEFAULT.max_open,
         ge=1,
         le=MANY,
-        description="How many uploads may be open at once, in all. An upload whose client is "
-        "gone counts for `slot_idle` longer.",
+        description="How many uploads may be open at once, in all. After the client of an "
+        "upload is gone, the upload counts as open for the time `slot_idle`.",
     )
     max_open_per_owner: int | None = Field(
         default=DEFAULT.max_open_per_owner,
@@ -186,15 +186,15 @@ class Settings(BaseSettings):
         description="A completion whose process died is resumed after this time.",
     )
     answer_within: Seconds = Field(
-        default=20.0, description="`complete` answers 202 if the handover takes longer."
+        default=20.0, description="`complete` answers 202 if completing the upload takes longer."
     )
     hook_timeout: Seconds = Field(
         default=600.0,
         description="How long `before_complete` and `on_complete` may take. After this time a "
-        "coroutine is cancelled; a plain function runs on, and clients learn that it is overdue.",
+        "coroutine is cancelled. A plain function continues, and clients get `hook-failed`.",
     )
     assessment: bool | None = Field(
-        default=None, description="Whether finished files are assessed here."
+        default=None, description="Whether Wherry assesses finished files."
     )
     policy: str = Field(
         default="web",

@@ -165,7 +165,7 @@ def test_a_setting_that_makes_no_sense_is_explained(tmp_path: Path) -> None:
     refused = wherry("serve", "--max-open", "many", "--max-size", "3x", "--data", tmp_path, code=2)
     assert "max_open: 'many' is not a valid integer" in refused.stderr
     assert "unable to parse" not in refused.stderr
-    assert "max_size: '3x' is no size" in refused.stderr
+    assert "max_size: '3x' is not a size" in refused.stderr
 
 
 @pytest.mark.parametrize("words", [("sweep",), ("storage",), ("serve", "--port", 1)])

@@ -83,5 +83,5 @@ def test_sizes_are_read_with_and_without_units() -> None:
 
 @pytest.mark.parametrize("text", ["", "MiB", "-1", "1.5MiB", "5 TiB", "५", "1_000"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no size"):
+    with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)

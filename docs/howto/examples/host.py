@@ -1,4 +1,4 @@
-"""An application that takes Wherry in. Run it: uvicorn --app-dir docs/howto/examples host:app"""
+"""An application with Wherry's router. Run it: uvicorn --app-dir docs/howto/examples host:app"""
 
 import os
 import sqlite3
@@ -21,7 +21,7 @@ TOKENS = {"alices-token": "alice", "bobs-token": "bob"}
 
 
 def current_user(authorization: Annotated[str, Header()] = "") -> str:
-    """Who asks. The text it returns is the owner's name in Wherry's records, for ever."""
+    """Return the user's name. Wherry records it as the owner, so it must never change."""
     user = TOKENS.get(authorization.removeprefix("Bearer "))
     if user is None:
         raise HTTPException(401, "log in first")
@@ -29,7 +29,7 @@ def current_user(authorization: Annotated[str, Header()] = "") -> str:
 
 
 def is_admin(user: Annotated[str, Depends(current_user)]) -> bool:
-    """Who may see everybody's uploads and how full the disk is."""
+    """Whether the user may list all uploads and read the disk space."""
     return user == "bob"
 
 
@@ -53,12 +53,12 @@ def refuse_empty_files(file: FinishedFile) -> None:
 def start_processing(file: FinishedFile) -> str:
     """Called at least once for each upload, never twice at the same time.
 
-    Called again, it finds what it did the first time, and does the rest.
+    A second call finds what the first one did, and does only the rest.
     """
     mine = LIBRARY / file.path.name
     if file.path.exists():
         file.path.replace(mine)
-    # A crash here: the file is moved and there is no job yet. The next call makes it.
+    # After a crash here, the file is moved but there is no job. The next call makes the job.
     with closing(jobs()) as connection:
         job = (file.id, file.owner, str(mine))
         connection.execute("INSERT OR IGNORE INTO jobs VALUES (?, ?, ?)", job)

@@ -18,10 +18,10 @@ def javascript(
     ] = False,
     react: Annotated[
         bool,
-        typer.Option("--react", help="Print the React hook useUpload, to keep beside the client."),
+        typer.Option("--react", help="Print the React hook useUpload, which imports the client."),
     ] = False,
 ) -> None:
-    """Print the browser client: one file without dependencies, to keep among your own."""
+    """Print the browser client: one file without dependencies, for your frontend."""
     name = "useUpload" if react else "chunkedUploadApi"
     ending = "d.ts" if types else "js"
     typer.echo((files("wherry") / "static" / f"{name}.{ending}").read_bytes(), nl=False)

@@ -62,7 +62,7 @@ def serve(
 ) -> None:
     """Start the server. It is ready when GET /healthz answers 200.
 
-    Each setting may also be given in the environment: --max-size is WHERRY_MAX_SIZE.
+    You can also set each option in the environment: WHERRY_MAX_SIZE for --max-size.
     """
     with failing():
         from wherry import server  # noqa: PLC0415
@@ -89,7 +89,8 @@ def worker(
     policy: Annotated[
         str,
         typer.Option(
-            envvar="WHERRY_POLICY", help="What judges assessments: a name, or a TOML file."
+            envvar="WHERRY_POLICY",
+            help="The policy that judges assessments: a name, or a TOML file.",
         ),
     ] = "web",
 ) -> None:

@@ -118,13 +118,13 @@ def upload(
         typer.Option(metavar="NAME", help="The file's name on the server, if it differs."),
     ] = None,
     again: Annotated[
-        bool, typer.Option("--again", help="Send files again that are uploaded already.")
+        bool, typer.Option("--again", help="Send files even if they were uploaded before.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Upload files. An interrupted upload goes on where it stopped.
+    """Upload files. An interrupted upload resumes where it stopped.
 
-    A file that is uploaded already is not sent again.
+    The command does not send a file that was uploaded before.
     """
     about = parse_metadata(metadata or [])
     if name is not None and len(files or ()) > 1:

@@ -64,7 +64,7 @@ class Backoff:
         if self.until - self._failing_since > self.timeout:
             raise GaveUp(
                 f"No progress for {now - self._failing_since:.0f} s: {error.detail}",
-                "Every acknowledged byte is safe; the same upload can go on later.",
+                "What the server acknowledged is safe. Upload the same file again later to resume.",
                 error.code,
                 error.status,
                 retryable=True,

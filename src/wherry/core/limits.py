@@ -27,7 +27,7 @@ def parse_size(text: str) -> int:
     unit = {"k": KiB, "m": MiB, "g": GiB}.get(number[-1:], 1)
     digits = (number[:-1] if unit > 1 else number).strip()
     if not (digits.isascii() and digits.isdigit()):
-        raise ValueError(f"{text!r} is no size: write it like 5MiB or 5242880")
+        raise ValueError(f"{text!r} is not a size: write it like 5MiB or 5242880")
     return int(digits) * unit
 
 

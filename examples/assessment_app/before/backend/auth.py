@@ -85,10 +85,10 @@ def current_user(request: Request) -> User:
 
 
 def check_origin(request: Request) -> None:
-    """403 for what a page of another site makes the browser send."""
+    """Refuse a request that a page of another site made the browser send."""
     origin = request.headers.get("origin")
     if origin is not None and origin not in ORIGINS:
-        raise HTTPException(403, f"pages of {origin} may not ask here, see APP_ORIGINS")
+        raise HTTPException(403, f"requests from {origin} are not allowed, see APP_ORIGINS")
 
 
 def _hash(password: str, salt: bytes) -> bytes:
