@@ -40,7 +40,7 @@ PROGRAMS = Path(__file__).parent / "programs"
 #: What is planted in the small video that most tests look at; in seconds.
 BLACK, FREEZE, SILENCE, SECONDS = (1.0, 2.0), (3.0, 5.0), (5.0, 7.5), 8.0
 #: Nobody waits longer than this for what must happen, in seconds.
-TIMEOUT = 30.0
+TIMEOUT = 120.0
 
 #: The steps that do what they must not, as custom steps.
 HOSTILE = {

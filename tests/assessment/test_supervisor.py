@@ -30,7 +30,7 @@ def is_alive(pid: int) -> bool:
 
 
 async def started(keeper: Supervisor, other_than: int | None = None) -> int:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while keeper.pid in (None, other_than):
         assert time.monotonic() < deadline
         await asyncio.sleep(0.01)
@@ -123,7 +123,7 @@ WORKS, CANNOT = '{"problem": null}', '{"problem": "no such file"}'
 
 async def told(keeper: Supervisor, state: WorkerState) -> Worker:
     """Wait until the worker is in this state."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while keeper.worker.state is not state:
         assert time.monotonic() < deadline, keeper.worker
         await asyncio.sleep(0.01)

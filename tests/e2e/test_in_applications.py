@@ -35,7 +35,7 @@ from wherry.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
-TIMEOUT = 30.0
+TIMEOUT = 120.0
 
 
 def router_in(folder: Path) -> APIRouter:

@@ -26,7 +26,7 @@ async def test_nginx_and_our_proxy_refuse_the_same(
     with nginx(upstream.port, max_body) as proxy:
         async with (
             LimitingProxy("127.0.0.1", upstream.port, max_body=limit) as ours,
-            httpx2.AsyncClient(timeout=10) as client,
+            httpx2.AsyncClient(timeout=60) as client,
         ):
             for size in (0, 1, limit - 1, limit, limit + 1, 3 * limit):
                 theirs = await client.post(proxy.url, content=bytes(size))
@@ -45,7 +45,7 @@ async def test_nginx_and_our_proxy_refuse_the_same(
 async def test_two_nginx_at_once_do_not_meet(upstream: Upstream) -> None:
     require_nginx()
     with nginx(upstream.port) as one, nginx(upstream.port, "2m") as two:
-        async with httpx2.AsyncClient(timeout=10) as client:
+        async with httpx2.AsyncClient(timeout=60) as client:
             statuses = [
                 (await client.post(proxy.url, content=bytes(2 * MiB))).status_code
                 for proxy in (one, two)

@@ -23,7 +23,7 @@ async def behind(
 ) -> AsyncIterator[tuple[LimitingProxy, httpx2.AsyncClient]]:
     async with (
         LimitingProxy("127.0.0.1", upstream.port, max_body=max_body, faults=faults) as proxy,
-        httpx2.AsyncClient(base_url=proxy.url, timeout=10) as client,
+        httpx2.AsyncClient(base_url=proxy.url, timeout=60) as client,
     ):
         yield proxy, client
 

@@ -18,7 +18,7 @@ MiB = 1 << 20
 
 def connect(url: str) -> socket.socket:
     host, _, port = url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=30)
+    return socket.create_connection((host, int(port)), timeout=120)
 
 
 def ask(connection: socket.socket, line: str, *headers: str) -> None:

@@ -155,7 +155,7 @@ def test_the_space_of_a_removed_upload_is_free_though_nobody_asks(
         upload_id = begin(api)
         make_older(server, upload_id)
         clean_up(server)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while reserved(api, server) != (0, 0):
             assert time.monotonic() < deadline
             time.sleep(0.1)
