@@ -19,7 +19,8 @@ import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
 from wherry.catalog import Catalog
-from wherry.core.pages import FIRST_PAGE, PageRequest
+from wherry.catalog.pages import every_page
 from wherry.core.upload import HOLDS_SPACE, State
 from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
 from wherry.engine import Context, Engine, Hooks
@@ -99,24 +100,22 @@ async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> boo
     """Whether the catalog knows uploads with bytes in this folder, and none of them is there."""
     is_files = name == "files"
     states = {State.COMPLETING, State.COMPLETE} if is_files else HOLDS_SPACE
-    request, is_one_known = FIRST_PAGE, False
-    while True:
-        page = await catalog.uploads(states, None, request)
-        paths = [
-            storage.finished_file(upload.id, upload.suffix).local_path
-            if is_files
-            else storage.unfinished_path(upload.id)
-            for upload in page
-            if upload.discarded_at is None
-            and upload.received.parts
-            and (upload.is_named or upload.is_complete()) is is_files
-        ]
-        if await asyncio.to_thread(_is_any_there, paths):
-            return False
-        is_one_known = is_one_known or bool(paths)
-        if page.next is None:
-            return is_one_known
-        request = PageRequest(page.next)
+    is_one_known = False
+    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+        async for page in pages:
+            paths = [
+                storage.finished_file(upload.id, upload.suffix).local_path
+                if is_files
+                else storage.unfinished_path(upload.id)
+                for upload in page
+                if upload.discarded_at is None
+                and upload.received.parts
+                and (upload.is_named or upload.is_complete()) is is_files
+            ]
+            if await asyncio.to_thread(_is_any_there, paths):
+                return False
+            is_one_known = is_one_known or bool(paths)
+    return is_one_known
 
 
 def _is_any_there(paths: list[Path]) -> bool:

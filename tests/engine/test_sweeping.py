@@ -12,11 +12,12 @@ import pytest
 from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
 from wherry.app import open_catalog, open_storage
+from wherry.catalog import pages
 from wherry.catalog.sql import queries
 from wherry.catalog.sql.rows import upload_of
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.upload import State, Upload
-from wherry.engine import Hooks, Swept, context
+from wherry.engine import Hooks, Swept
 from wherry.engine.sweeping import ORPHAN_GRACE
 from wherry.testing.catalog.many import fill
 
@@ -117,7 +118,7 @@ async def test_the_pictures_of_a_deleted_file_are_deleted_with_it(world: World) 
 async def test_what_is_due_is_found_on_every_page(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(context, "BATCH", 2)
+    monkeypatch.setattr(pages, "BATCH", 2)
     engine = world.engine()
     uploads = [await created(engine, 2) for _ in range(8)]
     for upload in uploads:

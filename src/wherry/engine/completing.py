@@ -35,6 +35,7 @@ from functools import partial
 import anyio
 
 from wherry.catalog import Change
+from wherry.catalog.pages import every_record
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
 from wherry.core.errors import (
@@ -107,7 +108,7 @@ class Completing:
         now = self._context.clock()
         latest = latest_end(now, self._context.settings.completion_lease)
         completing = partial(self._context.catalog.uploads, {State.COMPLETING}, None)
-        async for upload in self._context.every(completing):
+        async for upload in every_record(completing):
             # Without a lease, it failed and was interrupted: it goes on when a client asks.
             if upload.completion is None or upload.is_being_completed(now, latest):
                 continue

@@ -10,14 +10,13 @@ counts it.
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar, Unpack
 
 from wherry.catalog import Catalog
 from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
-from wherry.core.pages import Cursor, Page, PageRequest
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.core.worker import Worker
@@ -28,11 +27,7 @@ from wherry.settings import Settings
 from wherry.storage import Storage, Vanished
 from wherry.threads import until_returned
 
-#: How many records `pages` and `every` load at once.
-BATCH = 200
-
 P = ParamSpec("P")
-R = TypeVar("R")
 T = TypeVar("T")
 
 #: An event that repeats is logged again after this time, in seconds.
@@ -135,23 +130,6 @@ class Context:
         upload = await self.catalog.load(upload_id)
         upload.check_owner(caller)
         return upload
-
-    async def pages(
-        self, ask: Callable[[PageRequest], Awaitable[Page[R]]]
-    ) -> AsyncIterator[Page[R]]:
-        """All pages of a list, in order, also with records that are added at its end meanwhile."""
-        after: Cursor | None = None
-        while True:
-            page = await ask(PageRequest(after, BATCH))
-            yield page
-            if (after := page.next) is None:
-                return
-
-    async def every(self, ask: Callable[[PageRequest], Awaitable[Page[R]]]) -> AsyncIterator[R]:
-        """All records of a list. Only one page is in memory at a time."""
-        async for page in self.pages(ask):
-            for record in page:
-                yield record
 
     def as_upload_error(self, error: OSError) -> UploadError:
         """The error that a client gets for an error of the disk. The log has the details."""

@@ -22,6 +22,7 @@ from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 
+from wherry.catalog.pages import every_page, every_record
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadError, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
@@ -81,7 +82,7 @@ class Sweeping:
         context, now = self._context, self._context.clock()
         after = context.settings.expires_after
         due = partial(context.catalog.due, UNFINISHED, now - after, now)
-        async for upload in context.every(due):
+        async for upload in every_record(due):
             if upload.expire(now, after) is upload:
                 continue
             with self._apart(upload.id):
@@ -165,7 +166,7 @@ class Sweeping:
         context, now, keep = self._context, self._context.clock(), self._context.settings.keep_files
         if keep is None:
             return
-        async for upload in context.every(partial(context.catalog.due_files, now - keep)):
+        async for upload in every_record(partial(context.catalog.due_files, now - keep)):
             if now < upload.active_at + keep:
                 continue
             with self._apart(upload.id):
@@ -205,7 +206,7 @@ class Sweeping:
         """Records of uploads that ended without a file."""
         context, now = self._context, self._context.clock()
         before = now - context.settings.keep_records
-        async for page in context.pages(partial(context.catalog.due, GONE, before, now)):
+        async for page in every_page(partial(context.catalog.due, GONE, before, now)):
             old = [upload for upload in page if upload.active_at < before]
             for upload in await self._forgotten(old, dry_run):
                 yield Swept("forget", upload.id, 0)
@@ -216,7 +217,7 @@ class Sweeping:
         if keep is None:
             return
         before = context.clock() - keep
-        async for page in context.pages(partial(context.catalog.due_records, before)):
+        async for page in every_page(partial(context.catalog.due_records, before)):
             for upload in await self._forgotten(page, dry_run):
                 yield Swept("forget", upload.id, 0)
 
