@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -146,6 +147,20 @@ def check_report(report: Mapping[str, Any]) -> None:
     """It is what the schema says, field by field, with nothing besides."""
     json.dumps(report, allow_nan=False)
     assert Report.model_validate(report).model_dump(mode="json", by_alias=True) == report
+
+
+def check_stretches(found: dict[str, Any], begin: float, end: float) -> None:
+    """What must hold of every part of a report that is stretches of time."""
+    ranges, slack = found["ranges"], 0.0015
+    for start, stop in ranges:
+        assert begin - slack <= start < stop <= end + slack
+    for (_, before), (after, _) in itertools.pairwise(ranges):
+        assert before <= after
+    lengths = [stop - start for start, stop in ranges]
+    if found["count"] == len(ranges):
+        assert found["seconds"] == pytest.approx(sum(lengths), abs=0.002 * len(ranges) + 0.001)
+    assert found["seconds"] <= end - begin + slack
+    assert 0 <= found["longest_share"] <= found["share"] <= 1
 
 
 def codes(report: dict[str, Any], severity: str | None = None) -> list[str]:

@@ -12,9 +12,8 @@ import av
 import pytest
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from tests.assessment.conftest import Assess, codes, look
+from tests.assessment.conftest import Assess, check_stretches, codes, look
 from tests.assessment.recordings import NO_B_FRAMES, joined, record
-from tests.assessment.test_stretches import check_stretches
 
 from wherry.assessment.findings import find_in_integrity, find_in_visual
 from wherry.assessment.policy import POLICIES

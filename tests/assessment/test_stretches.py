@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.assessment.conftest import check_stretches
 
 from wherry.assessment.steps.audio import _Sound
 from wherry.assessment.steps.visual import _Picture
@@ -20,20 +19,6 @@ from wherry.assessment.timeline import BACK, FORWARD, Timeline
 
 WRAP = 2**33 / 90_000
 MARKS = Marks("start", "end")
-
-
-def check_stretches(found: dict[str, Any], begin: float, end: float) -> None:
-    """What must hold of every part of a report that is stretches of time."""
-    ranges, slack = found["ranges"], 0.0015
-    for start, stop in ranges:
-        assert begin - slack <= start < stop <= end + slack
-    for (_, before), (after, _) in itertools.pairwise(ranges):
-        assert before <= after
-    lengths = [stop - start for start, stop in ranges]
-    if found["count"] == len(ranges):
-        assert found["seconds"] == pytest.approx(sum(lengths), abs=0.002 * len(ranges) + 0.001)
-    assert found["seconds"] <= end - begin + slack
-    assert 0 <= found["longest_share"] <= found["share"] <= 1
 
 
 # Time stamps.

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import httpx2
 import pytest
 from pydantic import ValidationError
+from tests.cli.command import wherry
 from tests.e2e.conftest import Api
 
 from wherry.cli.failing import sentence_of
@@ -20,17 +17,6 @@ from wherry.core.pages import LARGEST_PAGE
 from wherry.settings import Settings
 from wherry.testing.catalog.many import fill
 from wherry.testing.server import Server, serving
-
-
-def wherry(
-    *words: object, code: int = 0, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "wherry", *map(str, words)]
-    env = {**os.environ, **(environment or {})}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_without_keys_the_server_stays_on_this_machine(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.client.test_plan import FAILED, Network, a_plan, play
+from tests.client.network import FAILED, Network, a_plan, play
 
 from wherry.client.backoff import Backoff
 from wherry.client.chunk_size import FLOOR, ChunkSize

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from tests.core.test_upload_reachable import states, steps
+from tests.core.reachable import states, steps
 
 from wherry.core.limits import Limits
 from wherry.core.upload import GONE, HOLDS_SPACE, State

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.docs.pages import DOCS, ROOT, every_page, prose
-
-_LINK = re.compile(r"\]\(([^)\s]+)\)")
-
-
-def slugs(path: Path) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return {heading.replace(" ", "-") for heading in plain}
-
-
-def links(path: Path) -> Iterator[tuple[Path, str]]:
-    """Each relative link of a page: the file it names, and the anchor in it."""
-    for target in _LINK.findall(prose(path)):
-        if "://" not in target and not target.startswith("mailto:"):
-            name, _, anchor = target.partition("#")
-            yield (path.parent / name if name else path).resolve(), anchor
+from tests.docs.pages import DOCS, ROOT, every_page, links, slugs
 
 
 @pytest.mark.parametrize("path", every_page(), ids=lambda path: str(path.relative_to(ROOT)))

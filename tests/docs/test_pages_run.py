@@ -10,42 +10,15 @@ from pathlib import Path
 
 import pytest
 from tests.docs.pages import blocks
-from tests.parts import need_program
+from tests.docs.shell import EXAMPLE, type_all
 
 from wherry.testing.server import Server, serving
-
-#: Blocks that begin so are not for this test: they install, or stay up until they are stopped.
-LEFT_OUT = ("make ", "pip ", "wherry serve ", "uvicorn ", "SCANNER=")
-EXAMPLE = "http://127.0.0.1:8000"
-FOLDER = "/var/lib/wherry"
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     with serving(tmp_path / "wherry-data") as server:
         yield server
-
-
-def type_all(page: str, server: Server, folder: Path) -> str:
-    """Run every block of shell commands of a page, one after the other; all they print."""
-    for tool in ("bash", "curl", "openssl", "split"):
-        need_program(tool)
-    typed = [block for block in blocks(page, "sh") if not block.startswith(LEFT_OUT)]
-    script = "".join(typed).replace(EXAMPLE, server.url).replace(FOLDER, str(server.data))
-    assert script
-    programs = Path(sys.executable).parent
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        cwd=folder,
-        env={"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr
-    return done.stdout
 
 
 def make_files(folder: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import yaml  # type: ignore[import-untyped]
-from tests.docs.pages import ROOT, blocks
-from tests.docs.test_links import links, slugs
+from tests.docs.pages import ROOT, blocks, links, slugs
 from tests.examples.edits import APPLICATION, PAGE, PROMISED, ROUTER, SERVER
 from tests.examples.edits import after as files_after
 from tests.examples.running import configured, running_example

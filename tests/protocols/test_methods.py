@@ -9,7 +9,7 @@ import pytest
 from fastapi import APIRouter, FastAPI
 from tests.protocols.conftest import Uploading
 from tests.protocols.problems import problem
-from tests.server.test_access import server
+from tests.server.conftest import server
 
 from wherry.router import chunked_upload_router
 

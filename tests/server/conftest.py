@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 import uvicorn
 from starlette.types import ASGIApp
@@ -53,6 +54,20 @@ def serving(app: ASGIApp) -> Iterator[Connect]:
 def connect(tmp_path: Path) -> Iterator[Connect]:
     with running(tmp_path / "data") as connect:
         yield connect
+
+
+@asynccontextmanager
+async def server(
+    data: Path, host: str = "127.0.0.1", peer: str = "127.0.0.1"
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of the server's application, without a socket; `peer`: its address."""
+    api = create_app(Settings(data=data, assessment=False, min_free=0), host)
+    transport = httpx2.ASGITransport(api, client=(peer, 4000))
+    async with (
+        api.router.lifespan_context(api),
+        httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield client
 
 
 def rest(connection: socket.socket) -> bytes:

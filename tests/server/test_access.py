@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx2
 import pytest
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
-from tests.server.conftest import answer, serving
+from tests.server.conftest import answer, server, serving
 
 from wherry.auth import Keys, is_loopback, keys_file
 from wherry.server import NoKeys, create_app
@@ -21,19 +18,6 @@ from wherry.settings import Settings
 pytestmark = pytest.mark.anyio
 
 LIST = "/api/chunked-upload/"
-
-
-@asynccontextmanager
-async def server(
-    data: Path, host: str = "127.0.0.1", peer: str = "127.0.0.1"
-) -> AsyncIterator[httpx2.AsyncClient]:
-    api = create_app(Settings(data=data, assessment=False, min_free=0), host)
-    transport = httpx2.ASGITransport(api, client=(peer, 4000))
-    async with (
-        api.router.lifespan_context(api),
-        httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        yield client
 
 
 def bearer(key: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.cli.test_operate import wherry
+from tests.cli.command import wherry
 
 from wherry.listening import listening, resolve, url_of
 from wherry.testing.server import serving

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from tests.server.test_access import server
+from tests.server.conftest import server
 
 from wherry.settings import Seconds, Settings
 
@@ -57,7 +57,7 @@ async def test_the_longest_times_work(tmp_path: Path, monkeypatch: pytest.Monkey
     def with_longest(**given: object) -> Settings:
         return Settings.model_validate(longest | given)
 
-    monkeypatch.setattr("tests.server.test_access.Settings", with_longest)
+    monkeypatch.setattr("tests.server.conftest.Settings", with_longest)
     async with server(tmp_path) as client:
         wanted = {"filename": "a.mp4", "size": 4}
         answer = await client.post("/api/chunked-upload/init", json=wanted)

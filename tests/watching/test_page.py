@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.docs.pages import blocks
-from tests.docs.test_pages_run import type_all
+from tests.docs.shell import type_all
 from tests.e2e.conftest import Api
 
 from wherry.testing.server import serving
