@@ -37,9 +37,9 @@ for second, grey in enumerate((20, 200, 60, 160, 100)):
     frame.pts, frame.time_base = second, Fraction(1, 1)
     graph.push(frame)
     marks = graph.pull().metadata
-    told = {name.rpartition("_")[2]: float(value) for name, value in marks.items()}
-    print(second, told)
-    seen.append(told)
+    metadata = {name.rpartition("_")[2]: float(value) for name, value in marks.items()}
+    print(second, metadata)
+    seen.append(metadata)
 together = [{"start": n - 1.0, "duration": 1.0, "end": float(n)} for n in range(1, 5)]
 sys.exit(seen != [{}, *together])
 P

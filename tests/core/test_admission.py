@@ -1,4 +1,4 @@
-"""Who comes first is let in first, fair between owners, and every limit is kept."""
+"""Uploads are admitted in the order of arrival, fair between owners, and within every limit."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -34,7 +34,7 @@ OPEN = Limits(
 #: Far more than anything here asks for.
 VAST = Space(total=1 << 60, free=1 << 60)
 
-#: A moment in which nobody holds up anybody.
+#: A time at which no upload holds up others.
 ALL_GO_FIRST = 128 * 60.0 - 30.0
 
 numbers = st.integers(0, 20)
@@ -59,8 +59,10 @@ def queues(draw: st.DrawFn) -> Queue:
         Entry(str(number), draw(owners), float(draw(numbers)), 0 if back else draw(numbers), back)
         for number, back in enumerate(draw(st.lists(st.booleans(), max_size=8)))
     ]
-    opened = draw(st.lists(st.builds(OpenUpload, owners, numbers, numbers.map(float)), max_size=4))
-    return Queue(tuple(entries), draw(taken), (), tuple(opened))
+    open_uploads = draw(
+        st.lists(st.builds(OpenUpload, owners, numbers, numbers.map(float)), max_size=4)
+    )
+    return Queue(tuple(entries), draw(taken), (), tuple(open_uploads))
 
 
 def another_has(bytes_: int) -> tuple[dict[str, Taken], tuple[str, ...], tuple[OpenUpload, ...]]:
@@ -68,38 +70,38 @@ def another_has(bytes_: int) -> tuple[dict[str, Taken], tuple[str, ...], tuple[O
     return {"o": Taken(1, bytes_)}, (), (OpenUpload("o", bytes_, 0.0),)
 
 
-def place(name: str, since: float, bytes_: int = 1, owner: str | None = None) -> Entry:
+def entry(name: str, since: float, bytes_: int = 1, owner: str | None = None) -> Entry:
     return Entry(name, owner or name, since, bytes_)
 
 
 def names(entries: tuple[Entry, ...]) -> str:
-    return "".join(place.upload_id for place in entries)
+    return "".join(entry.upload_id for entry in entries)
 
 
 # The order.
 
 
 def test_strangers_come_first_come_first_served() -> None:
-    queue = Queue((place("b", 2.0), place("a", 1.0), place("c", 3.0)))
+    queue = Queue((entry("b", 2.0), entry("a", 1.0), entry("c", 3.0)))
     assert names(queue.in_order()) == "abc"
     assert queue.positions() == {"a": 1, "b": 2, "c": 3}
 
 
-def test_somebodys_second_upload_comes_after_everybodys_first() -> None:
+def test_the_second_upload_of_one_owner_comes_after_the_first_of_all_others() -> None:
     queue = Queue(
-        (*(place(n, float(n), owner="o") for n in "123"), place("a", 8.0), place("b", 9.0)),
+        (*(entry(n, float(n), owner="o") for n in "123"), entry("a", 8.0), entry("b", 9.0)),
     )
     assert names(queue.in_order()) == "1ab23"
 
 
-def test_what_somebody_has_open_counts_before_what_else_they_want() -> None:
-    queue = Queue((place("m", 1.0), place("n", 2.0)), {"m": Taken(open=1)})
+def test_open_uploads_of_an_owner_count_in_the_order() -> None:
+    queue = Queue((entry("m", 1.0), entry("n", 2.0)), {"m": Taken(open=1)})
     assert names(queue.in_order()) == "nm"
 
 
 def test_an_upload_that_comes_back_goes_before_its_owners_that_have_not_begun() -> None:
     back = Entry("back", "o", 9.0, 0, is_returning=True)
-    queue = Queue((place("a", 1.0), place("mine", 2.0, owner="o"), back))
+    queue = Queue((entry("a", 1.0), entry("mine", 2.0, owner="o"), back))
     assert [p.upload_id for p in queue.in_order()] == ["back", "a", "mine"]
 
 
@@ -110,7 +112,7 @@ def test_coming_back_is_fair_between_owners_too() -> None:
 
 
 @given(queues())
-def test_everybody_has_one_place_and_nobody_passes_who_came_before_of_the_same_owner(
+def test_every_upload_has_one_position_and_uploads_of_one_owner_keep_their_order(
     queue: Queue,
 ) -> None:
     order = queue.in_order()
@@ -125,39 +127,37 @@ def test_everybody_has_one_place_and_nobody_passes_who_came_before_of_the_same_o
 
 
 @given(queues(), limits, st.none() | numbers)
-def test_whoever_is_let_in_leaves_every_limit_kept(
-    queue: Queue, limits: Limits, free: int | None
-) -> None:
+def test_admitted_uploads_keep_every_limit(queue: Queue, limits: Limits, free: int | None) -> None:
     def is_within(used: int, bound: int | None) -> bool:
         return bound is None or used <= bound
 
-    turns = queue.admissible(limits, free)
-    new = sum(place.bytes for place in turns)
-    if turns:
-        assert is_within(queue.open + len(turns), limits.max_open)
+    admitted = queue.admissible(limits, free)
+    new = sum(entry.bytes for entry in admitted)
+    if admitted:
+        assert is_within(queue.open + len(admitted), limits.max_open)
     if new:
         assert is_within(queue.reserved + new, limits.max_reserved)
         assert is_within(new, free)
-    for owner in {place.owner for place in turns}:
-        mine = [place for place in turns if place.owner == owner]
+    for owner in {entry.owner for entry in admitted}:
+        mine = [entry for entry in admitted if entry.owner == owner]
         assert is_within(queue.taken_by(owner).open + len(mine), limits.max_open_per_owner)
-        if sum(place.bytes for place in mine):
-            reserved = queue.taken_by(owner).reserved + sum(place.bytes for place in mine)
+        if sum(entry.bytes for entry in mine):
+            reserved = queue.taken_by(owner).reserved + sum(entry.bytes for entry in mine)
             assert is_within(reserved, limits.max_reserved_per_owner)
 
 
 def in_order_of_coming(queue: Queue, free: int) -> list[Entry]:
-    """Who gets in where nobody holds up anybody: each in turn, if there is room for it."""
+    """What is admitted if no upload holds up others: each in order, if there is room for it."""
     found = []
-    for place in queue.in_order():
-        if not place.bytes or place.bytes <= free:
-            found.append(place)
-            free -= place.bytes
+    for entry in queue.in_order():
+        if not entry.bytes or entry.bytes <= free:
+            found.append(entry)
+            free -= entry.bytes
     return found
 
 
 @given(queues(), st.integers(-5, 30))
-def test_in_the_periods_of_the_others_whoever_fits_gets_in_in_order(
+def test_in_the_periods_of_the_others_every_upload_that_fits_is_admitted_in_order(
     queue: Queue, free: int
 ) -> None:
     assert list(queue.admissible(OPEN, free, ALL_GO_FIRST)) == in_order_of_coming(queue, free)
@@ -172,7 +172,7 @@ def test_what_is_abandoned_is_not_awaited(queue: Queue, free: int, now: float) -
 
 
 @given(queues(), st.integers(-5, 30), moments)
-def test_nobody_waits_for_what_its_own_owner_has_open_while_others_wait(
+def test_no_upload_holds_up_others_for_space_of_its_own_owner(
     queue: Queue, free: int, now: float
 ) -> None:
     alone = replace(queue, entries=tuple(replace(p, owner="a") for p in queue.entries))
@@ -181,25 +181,25 @@ def test_nobody_waits_for_what_its_own_owner_has_open_while_others_wait(
 
 
 @given(queues(), st.integers(-5, 30), moments)
-def test_who_waits_for_others_to_end_has_its_bytes_when_they_have_ended(
+def test_an_upload_that_holds_up_others_fits_when_they_have_ended(
     queue: Queue, free: int, now: float
 ) -> None:
-    turns, left = queue.admissible(OPEN, free, now), free
-    for number, place in enumerate(queue.in_order()):
-        if place in turns:
-            left -= place.bytes
+    admitted, left = queue.admissible(OPEN, free, now), free
+    for number, entry in enumerate(queue.in_order()):
+        if entry in admitted:
+            left -= entry.bytes
             continue
-        begun = holding_since(place.since, now)
-        others = [o for o in queue.open_uploads if o.owner != place.owner]
-        before = [p for p in queue.in_order()[:number] if p in turns]
-        earlier = sum(p.bytes for p in before if p.owner != place.owner)
-        if place.bytes > left + sum(o.bytes for o in others) + earlier:
+        begun = holding_since(entry.since, now)
+        others = [o for o in queue.open_uploads if o.owner != entry.owner]
+        before = [p for p in queue.in_order()[:number] if p in admitted]
+        earlier = sum(p.bytes for p in before if p.owner != entry.owner)
+        if entry.bytes > left + sum(o.bytes for o in others) + earlier:
             continue
         if begun is not None:
-            passed = sum(p.bytes for p in turns if p not in before)
+            passed = sum(p.bytes for p in admitted if p not in before)
             late = sum(o.bytes for o in others if o.since > begun) + earlier
             awaited = sum(o.bytes for o in others) + earlier - late
-            assert not passed or passed + place.bytes <= left + awaited
+            assert not passed or passed + entry.bytes <= left + awaited
         break  # the first decides
 
 
@@ -211,7 +211,7 @@ def test_the_periods_grow_with_the_waiting_and_are_shared_fairly() -> None:
             if begun is not None:
                 assert 0 <= now - begun <= max(age / 2, SHORTEST_PERIOD)
                 assert now - begun < LONGEST_PERIOD
-    for k in range(7):  # a period of its own for whoever has to wait for so long
+    for k in range(7):  # a period of its own for an upload that waits for so long
         length = SHORTEST_PERIOD * 2**k
         held = [holding_since(0.0, 1_024_000 * 60.0 + t) for t in range(0, 7680, 15)]
         assert held.count(None) == len(held) / 2
@@ -220,7 +220,7 @@ def test_the_periods_grow_with_the_waiting_and_are_shared_fairly() -> None:
 
 
 @given(numbers)
-def test_there_is_a_minute_in_which_nobody_holds_up_anybody(since: int) -> None:
+def test_there_is_a_minute_in_which_no_upload_holds_up_others(since: int) -> None:
     for cycle in range(1, 20):
         end = cycle * 2 * LONGEST_PERIOD
         for back in (59.0, 30.0, 1.0):
@@ -239,47 +239,47 @@ def test_an_empty_house_lets_the_next_one_in_unless_it_can_never_fit(
         )
 
 
-def test_who_is_held_up_by_a_limit_of_its_owner_holds_up_nobody_else() -> None:
-    queue = Queue((place("1", 1.0, owner="o"), place("a", 2.0)), {"o": Taken(open=1)})
+def test_an_upload_at_a_limit_of_its_owner_holds_up_no_others() -> None:
+    queue = Queue((entry("1", 1.0, owner="o"), entry("a", 2.0)), {"o": Taken(open=1)})
     assert names(queue.admissible(replace(OPEN, max_open_per_owner=1))) == "a"
-    queue = Queue((place("1", 1.0, 5, "o"), place("a", 2.0, 5)), {"o": Taken(reserved=6)})
+    queue = Queue((entry("1", 1.0, 5, "o"), entry("a", 2.0, 5)), {"o": Taken(reserved=6)})
     assert names(queue.admissible(replace(OPEN, max_reserved_per_owner=10))) == "a"
 
 
 def test_a_large_one_that_is_next_is_not_starved_by_small_ones() -> None:
-    queue = Queue((place("large", 1.0, 8), place("small", 2.0, 3)), *another_has(5))
+    queue = Queue((entry("large", 1.0, 8), entry("small", 2.0, 3)), *another_has(5))
     assert queue.admissible(OPEN, 5, now=10.0) == ()
     assert [p.upload_id for p in queue.admissible(OPEN, 11, now=10.0)] == ["large", "small"]
 
 
 def test_what_fits_beside_a_large_one_that_waits_is_not_held_up() -> None:
-    queue = Queue((place("large", 1.0, 8), place("a", 2.0, 1), place("b", 3.0, 1)), *another_has(5))
+    queue = Queue((entry("large", 1.0, 8), entry("a", 2.0, 1), entry("b", 3.0, 1)), *another_has(5))
     assert names(queue.admissible(OPEN, 5, now=10.0)) == "ab"
-    # Those two stay: whoever comes then would take what the large one waits for.
+    # Those two stay: an upload that comes now would take what the large one waits for.
     late = (*queue.open_uploads, OpenUpload("a", 1, 10.0), OpenUpload("b", 1, 10.0))
-    after = Queue((place("large", 1.0, 8), place("c", 4.0, 1)), queue.taken, (), late)
+    after = Queue((entry("large", 1.0, 8), entry("c", 4.0, 1)), queue.taken, (), late)
     assert after.admissible(OPEN, 3, now=20.0) == ()
     assert names(after.admissible(OPEN, 3, now=70.0)) == "c"  # its minute is over
 
 
-def test_a_large_one_behind_an_abandoned_one_of_its_owner_stops_nobody() -> None:
-    queue = Queue((place("large", 1.0, 80, "o"), place("a", 2.0, 30)), {"o": Taken(0, 61)})
+def test_a_large_upload_behind_an_abandoned_one_of_its_owner_holds_up_no_others() -> None:
+    queue = Queue((entry("large", 1.0, 80, "o"), entry("a", 2.0, 30)), {"o": Taken(0, 61)})
     for now in (2.0, 10.0, 3600.0, 86400.0):
         assert names(queue.admissible(OPEN, 39, now)) == "a"
 
 
-def test_one_that_fits_only_if_finished_files_go_holds_up_nobody() -> None:
-    queue = Queue((place("huge", 1.0, 8), place("small", 2.0, 1)), *another_has(2))
+def test_an_upload_that_fits_only_without_finished_files_holds_up_no_others() -> None:
+    queue = Queue((entry("huge", 1.0, 8), entry("small", 2.0, 1)), *another_has(2))
     assert names(queue.admissible(OPEN, 5)) == "small"
 
 
-def test_who_comes_back_needs_no_space_even_on_a_full_disk() -> None:
+def test_a_returning_upload_needs_no_space_even_on_a_full_disk() -> None:
     back = Entry("back", "o", 1.0, 0, is_returning=True)
-    queue = Queue((place("a", 0.0, 1), back), {"o": Taken(0, 5)})
+    queue = Queue((entry("a", 0.0, 1), back), {"o": Taken(0, 5)})
     assert [p.upload_id for p in queue.admissible(OPEN, -4)] == ["back"]
 
 
-def test_whoever_waits_asks_again_well_within_the_time_its_turn_is_kept() -> None:
+def test_clients_ask_again_at_least_twice_within_a_turn() -> None:
     for turn in (2.0, 10.0, Limits().turn, 600.0):
         pauses = [poll_after(position, turn) for position in (None, *range(1, 2000))]
         assert pauses == sorted(pauses)
@@ -291,10 +291,10 @@ def test_whoever_waits_asks_again_well_within_the_time_its_turn_is_kept() -> Non
 
 
 @given(numbers, limits, numbers)
-def test_what_may_fit_at_all_is_let_in_where_nothing_else_is(
+def test_an_upload_that_can_fit_is_admitted_on_an_empty_server(
     length: int, limits: Limits, total: int
 ) -> None:
-    alone = Queue((place("a", 1.0, length),)).admissible(limits, total - limits.min_free)
+    alone = Queue((entry("a", 1.0, length),)).admissible(limits, total - limits.min_free)
     error = refusal(length, limits, Space(total=total, free=total))
     if isinstance(error, NeverFits):
         assert 0 <= error.limit < length or length == 0

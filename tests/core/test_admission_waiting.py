@@ -1,7 +1,7 @@
-"""How long whoever fits has to wait, whatever the others do: the queue, simulated.
+"""How long an upload that fits has to wait, whatever the others do: a simulated queue.
 
-The queue, its turns, and every change of an upload are the real ones, over a catalog in
-memory; only time, the disk and the clients are played.
+The queue, admission, and every change of an upload are the real ones, over a catalog in
+memory; only the time, the disk and the clients are simulated.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Client:
     bytes: int
     comes: float = 0.0
     upload_id: str | None = None
-    began: float | None = None  #: When it was let in.
+    began: float | None = None  #: When it was admitted.
 
     async def act(self, house: House) -> None:
         if self.upload_id is None and house.now >= self.comes:
@@ -191,19 +191,19 @@ class House:
             await self.catalog.update(upload.id, lambda u: u.expire(now, limits.expires_after))
         queue = await self.catalog.queue(now, limits.latest_slot_end(now))
         free = self.total - queue.reserved
-        assert free >= 0  # nobody is promised what is not there
+        assert free >= 0  # nothing is reserved that is not there
         turns = {place.upload_id for place in queue.admissible(limits, free, now)}
         until = now + limits.turn
         await self.catalog.advance(now, lambda _: turns, lambda u: u.admit(now, until))
 
     async def run(self, seconds: float, until: Iterable[Client] = ()) -> None:
-        """For so long, or until all of these were let in."""
+        """For so long, or until all of these were admitted."""
         end, wanted = self.now + seconds, list(until)
         while self.now < end and not (wanted and all(c.began is not None for c in wanted)):
             await self.tick()
 
 
-async def test_an_abandoned_upload_and_a_large_one_behind_it_stop_nobody() -> None:
+async def test_an_abandoned_and_a_large_upload_hold_up_no_others() -> None:
     """39 MB were free, and everybody waited for a day."""
     others = [Honest(f"o{n}", 13, comes=600.0) for n in range(3)]
     large = Honest("a", 80, comes=300.0)
@@ -214,7 +214,7 @@ async def test_an_abandoned_upload_and_a_large_one_behind_it_stop_nobody() -> No
     assert large.began is None or large.began > LIMITS.expires_after
 
 
-async def test_what_fits_beside_waits_for_nobody() -> None:
+async def test_an_upload_that_fits_beside_a_large_one_does_not_wait() -> None:
     """An upload without end, one that waits for it, and others that fit beside both."""
     small = [Honest(f"o{n}", 10, comes=n * 70.0, lasts=65.0) for n in range(1, 60)]
     house = House(100, [Endless("e", 50), Honest("l", 80, comes=60.0), *small])
@@ -244,7 +244,7 @@ async def test_a_large_one_gets_in_however_many_small_ones_come(lasts: float) ->
     assert large.began is not None
 
 
-async def test_a_stock_of_large_ones_holds_up_nobody_for_longer_than_the_rule_says() -> None:
+async def test_many_large_uploads_hold_up_others_no_longer_than_one() -> None:
     """Each gives up when its period is over, and the next is at the beginning of one."""
     stock = [Giving(f"g{n}", 80, comes=n * 151.0 + 60.0) for n in range(40)]
     victim = Honest("v", 40, comes=40 * 151.0 + 60.0)
@@ -254,7 +254,7 @@ async def test_a_stock_of_large_ones_holds_up_nobody_for_longer_than_the_rule_sa
     assert SHORTEST_PERIOD <= victim.waited <= LONGEST
 
 
-async def test_those_who_hop_in_and_out_of_the_line_hold_up_nobody_for_ever() -> None:
+async def test_clients_that_leave_and_rejoin_the_queue_do_not_hold_up_others_for_ever() -> None:
     """Many large ones of many owners, of all ages, that give up and come again all the time."""
     hopping = [
         Hopping(f"h{n}", 80 + n, comes=n * 37.0 % 900, stays=60.0 * 2 ** (n % 7)) for n in range(21)
@@ -266,7 +266,7 @@ async def test_those_who_hop_in_and_out_of_the_line_hold_up_nobody_for_ever() ->
     assert victim.waited <= LONGEST
 
 
-async def test_who_comes_back_again_and_again_lets_others_in_between() -> None:
+async def test_uploads_that_return_again_and_again_let_others_in_between() -> None:
     """Two uploads that take turns at the only slot, idle all the time."""
     limits = Limits(max_open=1, max_waiting=None, min_free=0)
     victim = Honest("v", 10, comes=1800.0)
@@ -276,7 +276,7 @@ async def test_who_comes_back_again_and_again_lets_others_in_between() -> None:
     assert victim.waited <= HEAD_START + limits.slot_idle + limits.turn + TICK
 
 
-async def test_who_never_sends_delays_the_next_by_its_turn_and_not_longer() -> None:
+async def test_an_upload_that_never_sends_delays_the_next_by_its_turn_only() -> None:
     limits = Limits(max_open=1, max_waiting=None, min_free=0)
     silent = [Silent(f"s{n}", 10) for n in range(5)]
     victims = [Honest(f"v{n}", 10, comes=600.0 + n, lasts=30.0) for n in range(5)]
@@ -294,7 +294,7 @@ KINDS = st.sampled_from([Endless, Abandoned, Silent, Hopping, Returning])
     st.lists(st.tuples(KINDS, st.sampled_from("abc"), st.integers(1, 95)), max_size=12),
     st.integers(0, 3),
 )
-async def test_whatever_others_do_whoever_fits_gets_in_within_the_bound(
+async def test_every_upload_that_fits_is_admitted_within_the_bound(
     others: list[tuple[type[Client], str, int]], phase: int
 ) -> None:
     """It fits: there is room for it beside everything that the others hold all the time."""

@@ -97,7 +97,7 @@ def test_a_worker_without_the_lease_changes_nothing() -> None:
     assert all(before.token != args[0] for before, args in refused(*verbs))
 
 
-def test_a_lease_is_only_taken_from_nobody_or_when_it_has_run_out() -> None:
+def test_an_assessment_is_leased_only_if_its_lease_has_run_out_or_there_is_none() -> None:
     for before, (token, now, until), after in steps("lease"):
         assert before.is_leasable(now)
         assert before.state is AssessmentState.QUEUED or before.leased_until <= now
@@ -115,7 +115,7 @@ def test_an_ended_assessment_never_changes() -> None:
     assert all(before.state not in ENDED for before, _, _ in steps())
 
 
-def test_an_ended_assessment_says_when_and_how() -> None:
+def test_an_ended_assessment_has_its_time_and_its_outcome() -> None:
     for assessment in states():
         done = assessment.state is AssessmentState.DONE
         failed = assessment.state is AssessmentState.FAILED

@@ -72,14 +72,14 @@ def test_a_refusal_is_a_sentence(kind: type[UploadError]) -> None:
 
 
 @each
-def test_only_a_refusal_for_size_has_the_words_that_clients_look_for(
+def test_only_a_refusal_for_size_has_the_words_that_clients_search_for(
     kind: type[UploadError],
 ) -> None:
     text = str(sample(kind)).lower()
     assert ("too large" in text or "413" in text) == (kind in SIZE_REFUSALS)
 
 
-def test_a_file_for_which_there_is_no_space_is_not_told_to_come_in_pieces() -> None:
+def test_a_refusal_for_space_does_not_suggest_chunks() -> None:
     assert "large" not in str(NeverFits(limit=1, provided=2))
 
 
@@ -97,7 +97,7 @@ def test_no_fact_hides_a_member_of_the_problem_document(kind: type[UploadError])
 
 
 @each
-def test_who_is_told_when_to_ask_again_may_ask_again(kind: type[UploadError]) -> None:
+def test_only_errors_that_may_be_retried_have_a_retry_time(kind: type[UploadError]) -> None:
     names = {f.name for f in fields(kind)}  # type: ignore[arg-type]
     assert kind.retryable or "retry_after" not in names
 

@@ -55,7 +55,7 @@ def test_a_client_gets_the_chunk_size_it_wants_where_that_is_allowed(wanted: int
     assert given_size == (wanted or 200) or not 100 <= (wanted or 200) <= 300
 
 
-def test_nobody_who_wants_nothing_gets_another_size_than_the_offered_one() -> None:
+def test_a_client_without_a_wish_gets_the_default_chunk_size() -> None:
     assert LIMITS.chunk_size_for(None) == 200
     assert Limits().chunk_size_for(None) == 5 * MiB
     assert Limits().chunk_size_for(1) == 64 * KiB

@@ -20,7 +20,7 @@ def whole() -> Upload:
 
 
 @pytest.mark.parametrize("waited", [0.0, 0.001, CLOCK_TOLERANCE])
-def test_who_decides_by_an_older_moment_leaves_a_completion_alone(waited: float) -> None:
+def test_a_request_that_read_the_clock_earlier_respects_a_completion(waited: float) -> None:
     begun = 1000.0 + waited
     upload = whole().begin_completion("theirs", begun, begun + LEASE)
     with pytest.raises(Busy):

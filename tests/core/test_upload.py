@@ -25,7 +25,7 @@ def upload(limit: int = 10, filename: str = "film.mp4") -> Upload:
     return Upload("u", owner="ann", filename=filename, limit=limit, length=limit, chunk_size=4)
 
 
-def test_without_a_length_the_limit_refuses_and_says_too_large() -> None:
+def test_without_a_length_bytes_above_the_limit_are_too_large() -> None:
     unknown = Upload("u", owner="ann", filename="f", limit=10)
     unknown.check_inside(Range(0, 10))
     with pytest.raises(TooLarge) as caught:
@@ -40,7 +40,7 @@ def test_with_a_length_what_lies_behind_it_is_outside() -> None:
     assert caught.value == RangeOutside(start=5, end=11, length=10)
 
 
-def test_somebody_elses_upload_is_not_there() -> None:
+def test_an_upload_of_another_owner_is_not_found() -> None:
     upload().check_owner(Caller("ann"))
     for stranger in (Caller("bob"), Caller(""), Caller("bob", operator=True)):
         with pytest.raises(UploadNotFound):

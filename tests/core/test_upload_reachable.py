@@ -64,7 +64,7 @@ def test_what_an_upload_is_never_changes() -> None:
         assert all(getattr(step.before, name) == getattr(step.after, name) for name in fixed)
 
 
-def test_an_ended_upload_has_no_lease_and_nobody_who_completes_it() -> None:
+def test_an_ended_upload_has_no_lease_and_no_completion() -> None:
     for upload in states():
         assert upload.state not in ENDED or (upload.leases, upload.completion) == ((), None)
 
@@ -86,7 +86,7 @@ def test_only_a_complete_upload_is_discarded_and_once() -> None:
         assert step.after.discarded_at == (step.args[0] if first is None else first)
 
 
-def test_why_an_upload_failed_is_known_to_whoever_asks_for_it() -> None:
+def test_a_request_for_a_failed_upload_gets_the_reason() -> None:
     for upload in states():
         assert upload.failure is None or upload.state in GONE
         assert upload.failure is not None or upload.state is not State.FAILED
@@ -122,13 +122,13 @@ def test_an_upload_expires_when_its_last_byte_is_too_old_and_not_before() -> Non
             assert step.after is before or (is_due and before.completion is None)
 
 
-def test_nothing_is_kept_for_ever_that_nobody_completes() -> None:
+def test_an_upload_that_is_not_completed_expires() -> None:
     for upload in states():
         if upload.state not in ENDED and upload.completion is None:
             assert upload.expire(MUCH_LATER, EXPIRES_AFTER).state is State.EXPIRED
 
 
-def test_an_upload_whose_folder_was_removed_is_expired_and_says_so() -> None:
+def test_an_upload_whose_folder_was_removed_is_expired_with_that_reason() -> None:
     for upload in states():
         if upload.state in ACCEPTS:
             ended = upload.vanish()
@@ -181,7 +181,7 @@ def test_no_length_is_declared_below_what_is_received() -> None:
     assert all(step.before.received.end <= step.args[0] for step in steps("declare_length"))
 
 
-def test_a_length_is_refused_where_it_contradicts_and_the_refusal_says_how() -> None:
+def test_a_contradicting_length_is_refused_with_the_lengths_in_question() -> None:
     for refusal in refusals("declare_length"):
         before, (asked,) = refusal.before, refusal.args
         known = before.received.end if before.length is None else before.length
@@ -272,7 +272,7 @@ def test_a_slot_is_only_ever_kept_longer() -> None:
 # Its completion.
 
 
-def test_completing_means_that_every_byte_is_there() -> None:
+def test_completion_begins_only_when_every_byte_is_there() -> None:
     for upload in states():
         if upload.state in (State.COMPLETING, State.COMPLETE):
             assert upload.length is not None
@@ -321,7 +321,7 @@ def test_only_one_completes_at_a_time_until_its_time_is_up() -> None:
             assert is_being_completed(refusal.before, now, latest_end(now, until - now))
 
 
-def test_only_the_one_who_completes_says_how_it_went() -> None:
+def test_only_the_completing_token_ends_the_completion() -> None:
     for step in steps():
         completed = step.before.state is State.COMPLETING and step.name in ("vanish", "fail")
         if completed or step.name in ("renew", "interrupt", "complete"):
@@ -331,14 +331,14 @@ def test_only_the_one_who_completes_says_how_it_went() -> None:
         assert isinstance(refusal.error, UploadGone if refusal.before.state in GONE else Superseded)
 
 
-def test_a_hook_is_called_by_the_one_who_completes_and_by_nobody_else() -> None:
+def test_only_the_completing_token_calls_a_hook() -> None:
     for step in steps("begin_call"):
         assert step.before.completion is not None
         assert step.before.completion.token == step.args[0]
         assert step.after.calls == Calls(step.after.calls.lost, step.args[1])
 
 
-def test_calls_whose_end_nobody_recorded_are_counted_until_one_has_to_wait() -> None:
+def test_lost_calls_are_counted_until_the_next_one_has_to_wait() -> None:
     for step in steps("begin_call"):
         begins = step.args[2] and not step.before.is_named
         assert step.after.calls.lost == (1 if begins else step.before.calls.lost + 1)

@@ -16,7 +16,7 @@ def test_one_that_ends_by_itself_before_it_works_cannot_start() -> None:
     assert dead.problem == "The worker cannot start: no such file."
 
 
-def test_one_that_was_killed_is_started_again_and_nothing_is_told() -> None:
+def test_a_killed_worker_is_started_again_without_a_problem() -> None:
     for worker in (Worker(), Worker().work(1.0)):
         dead = worker.die("it was ended by SIGKILL", 5.0, by_itself=False)
         assert (dead.state, dead.problem) == (STARTING, None)
@@ -50,7 +50,7 @@ def test_after_three_deaths_a_worker_has_to_work_for_a_while_first() -> None:
     assert well.die("killed", 90.0, by_itself=False).state is STARTING
 
 
-def test_one_that_lives_and_cannot_work_says_so_and_its_death_does_not_end_that() -> None:
+def test_a_worker_that_cannot_work_stays_failing_when_it_ends() -> None:
     worker = Worker().work(1.0).fail("the disk is full", 2.0)
     assert worker.problem == "The worker cannot assess: the disk is full."
     assert worker.work(3.0).state is WORKING

@@ -155,7 +155,7 @@ def test_only_a_crash_is_swallowed() -> None:
     assert not isinstance(crash, Exception)
 
 
-def test_a_point_says_where_it_was() -> None:
+def test_a_crash_point_describes_its_call() -> None:
     point = CrashPoint(1)
     assert "never reached" in str(point)
     with point:

@@ -55,7 +55,7 @@ async def test_two_nginx_at_once_do_not_meet(upstream: Upstream) -> None:
 
 
 @pytest.mark.nginx
-def test_an_nginx_that_does_not_start_says_why() -> None:
+def test_an_nginx_that_does_not_start_gives_the_reason() -> None:
     require_nginx()
     with pytest.raises(RuntimeError, match="client_max_body_size"), nginx(1, "much"):
         pass

@@ -152,7 +152,7 @@ async def test_an_answer_before_the_body_passes_and_the_connection_lives_on(
         writer.close()
 
 
-async def test_a_client_that_waits_to_be_told_is_told(upstream: Upstream) -> None:
+async def test_a_client_that_expects_100_continue_gets_it(upstream: Upstream) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     async with behind(upstream) as (proxy, _):
         reader, writer = await raw(proxy)

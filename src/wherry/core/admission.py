@@ -149,7 +149,7 @@ class Queue:
         for entry in self.in_order():
             theirs = taken.get(entry.owner, Taken())
             after = Taken(theirs.open + 1, theirs.reserved + entry.bytes)
-            # The owner is at a limit of its own. That delays nobody else.
+            # The owner is at a limit of its own. That delays no other owner.
             if not (
                 _is_within(after.open, limits.max_open_per_owner)
                 and _is_within(after.reserved, limits.max_reserved_per_owner)

@@ -35,7 +35,7 @@ def parse_size(text: str) -> int:
 class Limits:
     """Sizes in bytes, times in seconds; `None` means no limit. `settings.py` explains each.
 
-    The defaults are those of the settings of the same names.
+    The settings of the same names take their defaults from here.
     """
 
     max_size: int | None = None

@@ -234,7 +234,7 @@ class Upload(UploadFacts):
         """Raises `HookFailed` if a hook has been running for `timeout` seconds or longer.
 
         An orphaned call does not run: the process that took over may still wait for a hook slot
-        and has called nothing yet. The same is true when nobody's completion is alive.
+        and has called nothing yet. The same is true if no process has the right to complete.
         """
         is_alive = self.completion is not None and self.completion.until > now
         is_running = self.calls.lost and not self.calls.is_orphaned

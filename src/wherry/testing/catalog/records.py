@@ -103,15 +103,15 @@ async def unknown_records_are_not_found(catalog: Catalog) -> None:
         raise AssertionError("the change of an unknown record was called")
 
     attempts: list[tuple[type[Exception], Callable[[], Awaitable[object]]]] = [
-        (UploadNotFound, lambda: catalog.load("nobody")),
-        (UploadNotFound, lambda: catalog.update("nobody", untouched)),
+        (UploadNotFound, lambda: catalog.load("unknown")),
+        (UploadNotFound, lambda: catalog.update("unknown", untouched)),
         (NotThere, lambda: catalog.load_assessment("nothing")),
         (NotThere, lambda: catalog.update_assessment("nothing", untouched)),  # type: ignore[arg-type]
     ]
     for expected, attempt in attempts:
         await raises(expected, attempt)
     assert await catalog.lease_assessment(0.0, untouched) is None  # type: ignore[arg-type]
-    await catalog.forget(["nobody"])
+    await catalog.forget(["unknown"])
 
 
 async def uploads_are_listed_oldest_first(catalog: Catalog) -> None:

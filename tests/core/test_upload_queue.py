@@ -1,4 +1,4 @@
-"""Every upload that can be reached keeps the promises of the waiting line."""
+"""Every reachable state of an upload keeps the rules of the queue."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from wherry.core.limits import Limits
 from wherry.core.upload import GONE, HOLDS_SPACE, State
 
 
-def test_what_waits_stands_in_the_line_with_nothing_and_only_the_unfinished_does() -> None:
+def test_only_unfinished_uploads_are_queued_and_waiting_ones_have_nothing() -> None:
     for upload in states():
         if upload.state is State.WAITING:
             assert upload.queued_at is not None
@@ -16,7 +16,7 @@ def test_what_waits_stands_in_the_line_with_nothing_and_only_the_unfinished_does
         assert upload.queued_at is None or upload.state in (State.WAITING, State.RECEIVING)
 
 
-def test_a_place_in_the_line_is_kept_until_its_turn_or_its_end() -> None:
+def test_a_position_is_kept_until_the_upload_is_admitted_or_ends() -> None:
     for step in steps():
         queued = step.before.queued_at
         if queued is not None and step.after.queued_at != queued:
@@ -24,14 +24,14 @@ def test_a_place_in_the_line_is_kept_until_its_turn_or_its_end() -> None:
             assert (step.after.queued_at, left) == (None, True)
 
 
-def test_being_let_in_gives_a_slot_to_who_waits_and_changes_nobody_else() -> None:
+def test_admitting_gives_a_slot_to_a_queued_upload_and_changes_no_other() -> None:
     for step in steps("admit"):
         waits, after = step.before.queued_at is not None, step.after
         assert (after is step.before) == (not waits)
         assert not waits or (after.state, after.slot_until) == (State.RECEIVING, step.args[1])
 
 
-def test_only_who_sent_nothing_in_its_time_forfeits_its_turn() -> None:
+def test_only_an_upload_that_sent_nothing_in_time_is_forfeited() -> None:
     for step in steps("forfeit"):
         before, (now,) = step.before, step.args
         busy = bool(before.received.parts or before.leases)

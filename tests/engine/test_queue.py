@@ -1,4 +1,4 @@
-"""Whoever finds no room waits for its turn, and nobody is let in past it."""
+"""An upload without room waits in the queue, and none is admitted ahead of it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ async def state(engine: Engine, upload: Upload) -> State:
     return (await engine.status(Caller(upload.owner), upload.id)).state
 
 
-async def test_who_finds_no_room_waits_and_is_let_in_when_there_is_some(world: World) -> None:
+async def test_an_upload_without_room_waits_until_it_is_admitted(
+    world: World,
+) -> None:
     engine = limited(world, max_open=1)
     first, second, third = [await created(engine, 100) for _ in range(3)]
     assert [u.state for u in (first, second, third)] == [
@@ -49,7 +51,7 @@ async def test_who_finds_no_room_waits_and_is_let_in_when_there_is_some(world: W
     assert await position(engine, third) == 1
 
 
-async def test_what_waits_has_no_folder_and_takes_no_byte_and_is_told_its_place(
+async def test_a_waiting_upload_has_no_folder_accepts_no_byte_and_gets_its_position(
     world: World,
 ) -> None:
     engine = limited(world, max_open=1)
@@ -72,7 +74,7 @@ async def test_one_with_few_uploads_goes_before_the_rest_of_one_with_many(world:
     assert await position(engine, bobs) == 1
 
 
-async def test_a_restart_keeps_everybodys_place(world: World) -> None:
+async def test_a_restart_keeps_every_position(world: World) -> None:
     engine = limited(world, max_open=1)
     first, *rest = [await created(engine, 100) for _ in range(4)]
     again = world.engine()
@@ -84,7 +86,7 @@ async def test_a_restart_keeps_everybodys_place(world: World) -> None:
     assert [await position(again, upload) for upload in rest] == [None, 1, 2]
 
 
-async def test_the_same_file_again_finds_its_place_in_the_line(world: World) -> None:
+async def test_the_same_file_again_finds_its_position_in_the_queue(world: World) -> None:
     engine = limited(world, max_open=1)
     await created(engine, 100)
     waiting = await created(engine, 100, fingerprint="f")
@@ -94,7 +96,7 @@ async def test_the_same_file_again_finds_its_place_in_the_line(world: World) -> 
     assert await position(engine, again) == 1
 
 
-async def test_a_turn_that_is_not_taken_within_a_minute_goes_to_the_next(world: World) -> None:
+async def test_a_turn_that_is_not_used_within_a_minute_goes_to_the_next(world: World) -> None:
     engine = limited(world, max_open=1)
     first, second, third = [await created(engine, 100) for _ in range(3)]
     await engine.cancel(ALICE, first.id)
@@ -111,7 +113,7 @@ async def test_a_turn_that_is_not_taken_within_a_minute_goes_to_the_next(world: 
     assert not world.unfinished(second.id).exists()
 
 
-async def test_who_takes_its_turn_keeps_it(world: World) -> None:
+async def test_an_upload_that_uses_its_turn_keeps_it(world: World) -> None:
     engine = limited(world, max_open=1)
     first, second = [await created(engine, 100) for _ in range(2)]
     await written(engine, first, 0, b"x")
@@ -122,7 +124,7 @@ async def test_who_takes_its_turn_keeps_it(world: World) -> None:
     assert await state(engine, second) is State.WAITING
 
 
-async def test_a_slot_that_is_renewed_while_the_line_is_read_is_not_given_twice(
+async def test_a_slot_that_is_renewed_while_the_queue_is_read_is_not_given_twice(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine, read = limited(world, max_open=1), world.catalog.queue
@@ -139,7 +141,7 @@ async def test_a_slot_that_is_renewed_while_the_line_is_read_is_not_given_twice(
     assert second.state is State.WAITING
 
 
-async def test_nobody_loses_a_turn_while_nobody_waits_for_it(world: World) -> None:
+async def test_no_upload_loses_its_turn_while_none_waits(world: World) -> None:
     engine = limited(world, max_open=1)
     alone = await created(engine, 100)
     world.now += 3600
@@ -179,7 +181,7 @@ async def test_what_waits_expires_like_any_other(world: World) -> None:
     assert await state(engine, second) is State.EXPIRED
 
 
-async def test_a_line_that_is_full_is_said_to_be(world: World) -> None:
+async def test_a_full_queue_is_refused_as_full(world: World) -> None:
     engine = limited(world, max_open=1, max_waiting=1)
     [await created(engine, 100) for _ in range(2)]
     with pytest.raises(NoRoom):
@@ -187,7 +189,7 @@ async def test_a_line_that_is_full_is_said_to_be(world: World) -> None:
     assert len(await engine.uploads(ALICE)) == 2  # nothing is left of the third
 
 
-async def test_in_a_long_line_the_newest_is_known_too(
+async def test_in_a_long_queue_the_newest_upload_has_its_position_too(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wherry.engine.admitting.LONG_QUEUE", 0)
@@ -202,7 +204,7 @@ async def test_in_a_long_line_the_newest_is_known_too(
         await engine.receive(ALICE, Create("film.mp4", len(DATA)), Bytes(DATA))
 
 
-async def test_one_ordinary_request_cannot_wait_and_leaves_no_trace_in_the_line(
+async def test_one_ordinary_request_cannot_wait_and_leaves_no_trace_in_the_queue(
     world: World,
 ) -> None:
     engine = limited(world, max_open=1)
@@ -212,7 +214,7 @@ async def test_one_ordinary_request_cannot_wait_and_leaves_no_trace_in_the_line(
     assert (await world.catalog.queue(world.now)).entries == ()
 
 
-async def test_leaving_the_line_is_cancelling(world: World) -> None:
+async def test_leaving_the_queue_is_cancelling(world: World) -> None:
     engine = limited(world, max_open=1)
     first, second, third = [await created(engine, 100) for _ in range(3)]
     await engine.cancel(ALICE, second.id)
@@ -220,7 +222,7 @@ async def test_leaving_the_line_is_cancelling(world: World) -> None:
     assert await state(engine, first) is State.RECEIVING
 
 
-async def test_of_many_who_come_at_once_no_more_are_let_in_than_may_be(world: World) -> None:
+async def test_of_many_concurrent_uploads_no_more_are_admitted_than_the_limit(world: World) -> None:
     world.settings = settings_in(world.settings.data, max_open=5)
     engines = [world.engine(), world.engine()]
     uploads: list[Upload] = []

@@ -1,4 +1,4 @@
-"""The queue on the disk: nothing is promised twice, no upload stops others, crashes are mended."""
+"""The queue on the disk: no space is reserved twice, no upload stops others, crashes do no harm."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def state(engine: Engine, upload: Upload) -> State:
     return (await engine.status(Caller(upload.owner), upload.id)).state
 
 
-async def test_nobody_is_promised_space_that_the_disk_does_not_have(world: World) -> None:
+async def test_no_upload_gets_a_reservation_that_the_disk_has_no_space_for(world: World) -> None:
     engine = world.engine(Disk(world, 250))
     uploads = [await created(engine, 100) for _ in range(3)]
     assert [u.state for u in uploads] == [State.RECEIVING, State.RECEIVING, State.WAITING]
@@ -67,7 +67,7 @@ async def test_nobody_is_promised_space_that_the_disk_does_not_have(world: World
     assert await state(engine, uploads[2]) is State.RECEIVING
 
 
-async def test_a_disk_that_others_have_filled_makes_nobody_lose_its_place(world: World) -> None:
+async def test_a_disk_filled_by_other_programs_costs_no_upload_its_position(world: World) -> None:
     disk = Disk(world, 1000)
     engine, disk.full = world.engine(disk), True
     waiting = await created(engine, 100)
@@ -78,7 +78,7 @@ async def test_a_disk_that_others_have_filled_makes_nobody_lose_its_place(world:
     assert await state(engine, waiting) is State.RECEIVING
 
 
-async def test_a_file_that_does_not_fit_beside_the_finished_ones_stops_nobody(
+async def test_a_file_that_does_not_fit_beside_finished_ones_holds_up_no_others(
     world: World,
 ) -> None:
     engine = world.engine(Disk(world, 1000, others=600))
@@ -87,7 +87,9 @@ async def test_a_file_that_does_not_fit_beside_the_finished_ones_stops_nobody(
     assert small.state is State.RECEIVING
 
 
-async def test_an_abandoned_upload_and_a_large_one_behind_it_stop_nobody(world: World) -> None:
+async def test_an_abandoned_and_a_large_upload_hold_up_no_others(
+    world: World,
+) -> None:
     engine = world.engine(Disk(world, 1000))
     abandoned, _ = await engine.create(ALICE, Create("gone.mp4", 610))
     await engine.write(ALICE, Write(abandoned.id, 0), Bytes(b"x"))
@@ -99,8 +101,8 @@ async def test_an_abandoned_upload_and_a_large_one_behind_it_stop_nobody(world: 
     assert await state(engine, large) is State.WAITING
 
 
-async def test_one_that_the_disk_has_no_room_for_stops_nobody_who_needs_less(world: World) -> None:
-    """The disk says that there is room, and refuses all the same."""
+async def test_an_upload_too_large_for_the_disk_holds_up_no_smaller_ones(world: World) -> None:
+    """The disk reports free space, but refuses to reserve it."""
 
     class Refusing(Disk):
         def reserve(self, upload_id: str, length: int) -> None:
@@ -115,7 +117,7 @@ async def test_one_that_the_disk_has_no_room_for_stops_nobody_who_needs_less(wor
     assert {await state(engine, upload) for upload in large} == {State.WAITING}
 
 
-async def test_a_slot_in_a_future_that_no_setting_allows_is_over(world: World) -> None:
+async def test_a_slot_longer_than_the_settings_allow_is_over(world: World) -> None:
     """The clock was set back, or `slot_idle` was made smaller."""
     world.settings = settings_in(world.settings.data, max_open=1)
     engine = world.engine()
@@ -130,7 +132,7 @@ async def test_a_slot_in_a_future_that_no_setting_allows_is_over(world: World) -
     assert (await engine.complete(ALICE, first.id)).is_complete()
 
 
-async def test_a_disk_error_for_one_upload_stops_nobody_else(world: World) -> None:
+async def test_a_disk_error_for_one_upload_stops_no_others(world: World) -> None:
     disk = Disk(world, 10_000)
     world.settings = settings_in(world.settings.data, max_open=1)
     engine = world.engine(disk)
@@ -142,10 +144,10 @@ async def test_a_disk_error_for_one_upload_stops_nobody_else(world: World) -> No
     assert await state(engine, poison) is State.WAITING
 
 
-async def test_what_a_dead_process_left_of_one_who_waits_is_no_longer_in_the_way(
+async def test_what_a_dead_process_left_of_a_waiting_upload_is_removed(
     world: World,
 ) -> None:
-    """It died between the place on disk and its record; then the order changed."""
+    """It died after it had reserved the space, before the record; then the order changed."""
     disk = Disk(world, 250)
     world.settings = settings_in(world.settings.data, max_open=2, max_open_per_owner=1)
     engine = world.engine(disk)
@@ -174,7 +176,7 @@ async def test_what_a_dead_process_left_of_one_who_waits_is_no_longer_in_the_way
     await engine.write(ALICE, Write(alices.id, 0), Bytes(b"x" * 150))
 
 
-async def test_two_processes_never_promise_the_same_space(world: World) -> None:
+async def test_two_processes_never_reserve_the_same_space(world: World) -> None:
     world.settings = settings_in(world.settings.data).model_copy(update={"min_free": 250})
     disk = Disk(world, 600)
     one, two = world.engine(disk), world.engine(disk)
@@ -185,8 +187,8 @@ async def test_two_processes_never_promise_the_same_space(world: World) -> None:
     assert disk.space().free >= 250
 
 
-async def test_while_one_process_lets_in_no_other_touches_the_place(world: World) -> None:
-    """Else one that was stopped there would make a finished file longer when it goes on."""
+async def test_while_one_process_admits_an_upload_no_other_touches_its_folder(world: World) -> None:
+    """Otherwise a process that was stopped there would extend a finished file when it goes on."""
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow(Disk):
@@ -207,7 +209,7 @@ async def test_while_one_process_lets_in_no_other_touches_the_place(world: World
     assert await state(fast, waiting) is State.RECEIVING
 
 
-async def test_a_process_that_is_stuck_there_makes_others_wait_and_not_hang(
+async def test_a_process_that_is_stuck_there_makes_others_wait_but_not_hang(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wherry.engine.admitting.TIMEOUT", 0.1)
@@ -221,7 +223,7 @@ async def test_a_process_that_is_stuck_there_makes_others_wait_and_not_hang(
     assert await state(engine, waiting) is State.RECEIVING
 
 
-async def test_cancelling_while_it_is_let_in_leaves_nothing_and_hurts_nobody(
+async def test_cancelling_while_it_is_admitted_leaves_nothing_and_affects_no_others(
     world: World,
 ) -> None:
     world.settings = settings_in(world.settings.data, max_open=1)
@@ -246,7 +248,7 @@ async def test_cancelling_while_it_is_let_in_leaves_nothing_and_hurts_nobody(
     assert not world.unfinished(mine.id).exists()
 
 
-async def test_a_chunk_on_its_way_keeps_its_slot_however_slow_it_is(world: World) -> None:
+async def test_an_open_request_keeps_its_slot_however_slow_it_is(world: World) -> None:
     world.settings = settings_in(world.settings.data, max_open=1)
     engine = world.engine()
     slow = await created(engine, 200)
@@ -266,7 +268,7 @@ async def test_a_chunk_on_its_way_keeps_its_slot_however_slow_it_is(world: World
     await written(engine, slow, 100, b"x" * 100)
 
 
-async def test_an_ordinary_upload_that_is_cancelled_leaves_nothing_in_the_line(
+async def test_a_cancelled_ordinary_upload_leaves_nothing_in_the_queue(
     world: World,
 ) -> None:
     recorded = asyncio.Event()
