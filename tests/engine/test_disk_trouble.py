@@ -255,7 +255,7 @@ async def test_what_fails_beside_the_requests_stops_nothing_else_of_it(
     first, second = [await created(world.engine(), 10) for _ in range(2)]
     await world.engine().cancel(ALICE, first.id)
     caplog.set_level(logging.ERROR)
-    await world.engine(catalog=Odd())._background._look_after()
+    await world.engine(catalog=Odd())._background._poll()
     assert len(lines(caplog, "background-failed")) == 1
     assert (await world.catalog.load(second.id)).state is State.RECEIVING
 

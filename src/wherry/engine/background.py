@@ -18,7 +18,7 @@ from wherry.engine.sweeping import Sweeping
 from wherry.engine.writing import Writing
 from wherry.events import Event
 
-#: How often each process looks after its requests, completions and the queue, in seconds.
+#: How often each process does what `_poll` does, in seconds.
 POLL_INTERVAL = 1.0
 
 
@@ -41,7 +41,7 @@ class Background:
     async def running(self) -> AsyncIterator[None]:
         """What every process does; at the end its completions stop and can be resumed."""
         try:
-            async with self._beside(POLL_INTERVAL, self._look_after):
+            async with self._beside(POLL_INTERVAL, self._poll):
                 yield
         finally:
             # Only now: the loop above would resume at once what is given back here.
@@ -53,7 +53,7 @@ class Background:
         async with self._beside(self._context.settings.sweep_every, self._sweeping.tidy):
             yield
 
-    async def _look_after(self) -> None:
+    async def _poll(self) -> None:
         isolated = self._context.isolated
         if self._context.is_stopping():
             await self._writing.end_all()

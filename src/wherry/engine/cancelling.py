@@ -25,8 +25,8 @@ class Cancelling:
         """The cancelled upload. Raises as `Engine.cancel` does."""
         before = await self._context.load(caller, upload_id)
         if before.state is State.COMPLETING:
-            # The lease alone does not tell: a process that was stopped for longer than its
-            # lease is in the middle of a hook, and goes on with it when it is woken up.
+            # The lease alone is not enough: a process that was stopped for longer than its lease
+            # may be in the middle of a hook, and goes on with it when it is woken up.
             async with self._context.locked(upload_id):
                 return await self._cancel(before)
         if before.state is State.WAITING:

@@ -202,7 +202,9 @@ class Call:
     def when_ended(self, act: Callable[[], object]) -> None:
         """Call `act` once the hook has ended, at once if it has.
 
-        On the loop's thread, or on the hook's if the loop is closed by then.
+        On the loop's thread, or on the hook's if the loop is closed by then. When the loop
+        ends first, `asyncio.run` cancels the task that waits for the thread, and `act` is called
+        although the thread may go on until the process ends.
         """
         with self._lock:
             if not self._has_ended:

@@ -1,4 +1,4 @@
-"""Whether the server around us has been told to end."""
+"""Whether the server that runs this process is shutting down."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import signal
 
 
 def is_server_stopping() -> bool:
-    """Whether uvicorn, where that is what runs us, has been told to end.
+    """Whether uvicorn, if it runs this process, is shutting down. False under other servers.
 
-    It waits for every open answer before it tells the application, and by default for as
-    long as they take: a stream of events that waits to be told would wait for itself.
+    Uvicorn notifies the application only after every open answer has ended, and by default
+    waits for them without a limit. A stream of events that waited for this notification would
+    wait for itself. So the stream asks here instead.
     """
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return getattr(server, "should_exit", None) is True
