@@ -143,7 +143,7 @@ class Upload(UploadFacts):
         begun = self.received.parts or self.leases or self.state is not State.RECEIVING
         if begun or self.queued_at is not None or self.slot_until > now:
             return self
-        return self._end(State.EXPIRED, "it was let in and sent nothing")
+        return self._end(State.EXPIRED, "it was admitted and sent nothing in time")
 
     def keep_slot(self, now: float, limits: Limits) -> Upload:
         """Give an upload that sends bytes a slot for `slot_idle` seconds from `now`.

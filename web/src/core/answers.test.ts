@@ -66,7 +66,7 @@ describe('an answer', () => {
     },
   )
 
-  test('with a place in the line is waiting, whatever its state', () => {
+  test('with a position in the queue is waiting, whatever its state', () => {
     const status = (more: object) =>
       parseUpload(reply(200, { upload_id: 'u', state: 'receiving', ...more }))
     expect(status({ position: null }).isWaiting).toBe(false)

@@ -192,8 +192,8 @@ describe('a login', () => {
   })
 })
 
-describe('the waiting line', () => {
-  /** While it is stood in, this becomes of the upload. */
+describe('the queue', () => {
+  /** The state that the upload gets while it waits in the queue. */
   function meanwhile(state: string): void {
     server.after = ({ verb }) => {
       const one = server.uploads.get('u1')!
@@ -232,25 +232,25 @@ describe('the waiting line', () => {
     expect(server.verbs('chunk')).toEqual([])
   })
 
-  test('is stood in anew when the turn was missed', async () => {
+  test('is entered with a new upload when the admitted one sent nothing in time', async () => {
     meanwhile('expired')
     expect(await upload(someFile(9)).start()).toMatchObject({ upload_id: 'u2' })
     expect(server.verbs('init')).toHaveLength(2)
   })
 
-  test('is waited in, place by place', async () => {
+  test('is waited in, position by position', async () => {
     const told: UploadDetails[] = []
-    let place = 3
+    let position = 3
     server.after = ({ verb }) => {
       const one = server.only
-      if (verb === 'init' && place === 3) {
+      if (verb === 'init' && position === 3) {
         one.state = 'waiting'
-        one.position = place
+        one.position = position
         return reply(202, { upload_id: one.id, state: 'waiting', position: 3, retry_after: 7 })
       }
       if (verb === 'status' && one.state === 'waiting') {
-        one.position = --place || null
-        if (!place) one.state = 'receiving'
+        one.position = --position || null
+        if (!position) one.state = 'receiving'
       }
       return null
     }
@@ -261,7 +261,7 @@ describe('the waiting line', () => {
     expect(server.verbs('init')).toHaveLength(2)
   })
 
-  test('is stood in again when the turn was lost', async () => {
+  test('is waited in again when the slot was lost', async () => {
     const file = someFile(20 * STEP)
     let isLost = false
     let chunks = 0
