@@ -103,18 +103,18 @@ def test_after_a_reload_the_same_file_goes_on_and_only_the_rest_is_sent(
         page.goto(server.url)
         choose(page, file)
         gate.wait()
-        page.get_by_text("640 KB of 2 MB safe").wait_for()
+        page.get_by_text("640 KiB of 2 MiB safe").wait_for()
         gate.forget()
         page.reload()
 
         unfinished = card(page, "talk.mp4")
-        unfinished.get_by_text("640 KB of 2 MB safe").wait_for()
+        unfinished.get_by_text("640 KiB of 2 MiB safe").wait_for()
         sent = list[int]()
         page.on("request", lambda r: sent.append(1) if "/chunk?" in r.url else None)
         with page.expect_file_chooser() as choosing:
             unfinished.get_by_role("button", name="Choose the file to continue").click()
         choosing.value.set_files(file)
-        page.get_by_text("Continuing an earlier upload: 640 KB were safe already.").wait_for()
+        page.get_by_text("Continuing an earlier upload: 640 KiB were safe already.").wait_for()
         card(page, "talk.mp4").get_by_text("The whole file has arrived.").wait_for()
         assert len(sent) == 11
         assert stored(server) == [sha256(file)]
@@ -227,7 +227,7 @@ def test_several_files_go_up_and_one_can_be_cancelled(page: Page, tmp_path: Path
         choose(page, *files)
         gate.wait()
         card(page, "2.bin").get_by_text("Starts when one of the files above").wait_for()
-        card(page, "1.bin").get_by_text("of 1 MB safe").wait_for()
+        card(page, "1.bin").get_by_text("of 1 MiB safe").wait_for()
         card(page, "1.bin").get_by_role("button", name="Cancel").click()
         card(page, "1.bin").get_by_role("button", name="Yes, delete").click()
         card(page, "1.bin").get_by_text("Cancelled").wait_for()

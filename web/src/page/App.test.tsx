@@ -19,7 +19,7 @@ test('a chosen file goes up at once, to where the page says', async () => {
   )
   const [card] = cards(page)
   expect(card!.textContent).toContain('41 %')
-  expect(card!.textContent).toContain('5 MB of 20 MB safe · 2 MB a second · 7 seconds left')
+  expect(card!.textContent).toContain('5 MiB of 20 MiB safe · 2 MiB a second · 7 seconds left')
   expect(card!.querySelector('progress')!.value).toBe(41)
 })
 
@@ -32,7 +32,7 @@ test('two files go up at a time, the next when one has arrived', async () => {
   expect(made.map((one) => one.file.name)).toEqual(['a.mp4', 'b.mp4', 'c.mp4'])
 })
 
-test('a paused file gives its place to the next', () => {
+test('a paused file gives its slot to the next', () => {
   expect(admit(['sending', 'paused', 'queued', 'queued'])).toEqual([true, true, true, false])
   expect(admit(['waiting', 'retrying', 'queued'])).toEqual([true, true, false])
   expect(admit(['done', 'failed', 'cancelled', 'queued'])).toEqual([true, true, true, true])
@@ -50,7 +50,7 @@ test('the map draws what is safe and what is on the way, and says it', async () 
     }),
   )
   const map = page.querySelector('svg.map')!
-  expect(map.getAttribute('aria-label')).toBe('4 chunks of 5 MB: 1 safe, 1 on the way, 2 to come')
+  expect(map.getAttribute('aria-label')).toBe('4 chunks of 5 MiB: 1 safe, 1 on the way, 2 to come')
   const places = (kind: string) =>
     [...map.querySelectorAll(`rect.${kind}`)].map((one) => [
       one.getAttribute('x'),
@@ -61,7 +61,7 @@ test('the map draws what is safe and what is on the way, and says it', async () 
   expect(map.querySelectorAll('line')).toHaveLength(3)
 })
 
-test('who waits in line sees the place, and may leave it', async () => {
+test('an upload in the queue shows its position, and can leave the queue', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
   await after(() => made[0]!.report({ state: 'waiting', position: 3 }))
@@ -104,7 +104,7 @@ test.each([
   await after(() => made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB }))
   await after(() => happen(made[0]!))
   await after(() => button(page, end).click())
-  const question = 'Cancel the upload and delete the 5 MB that arrived? This cannot be undone.'
+  const question = 'Cancel the upload and delete the 5 MiB that arrived? This cannot be undone.'
   expect(page.querySelector('article [role=alert]')!.textContent).toBe(question)
   await after(() => button(page, keep).click())
   expect(document.activeElement).toBe(button(page, end))
@@ -140,7 +140,7 @@ test('a size that was refused is told in a quiet line', async () => {
     made[0]!.report({ state: 'sending', refusedSize: 5 * MiB, chunkSize: 640 * 1024 }),
   )
   expect(page.querySelector('.quiet')!.textContent).toBe(
-    'Requests of 5 MB are refused. The upload continues with 640 KB.',
+    'Requests of 5 MiB are refused. The upload continues with 640 KiB.',
   )
 })
 

@@ -50,7 +50,7 @@ test('a login that ends in mid-upload is asked for again, and the upload goes on
   await after(() => made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB }))
   await after(() => made[0]!.fail(new Unauthorized('x', { status: 401, code: 'unauthorized' })))
   expect(page.querySelector('#key')).not.toBeNull()
-  expect(cards(page)[0]!.textContent).toContain('5 MB of 20 MB are safe')
+  expect(cards(page)[0]!.textContent).toContain('5 MiB of 20 MiB are safe')
   await type(page.querySelector<HTMLInputElement>('#key')!, 'k2')
   await after(() => button(page, 'Use this key').click())
   expect(made[0]!.calls).toEqual(['start', 'start'])

@@ -11,13 +11,13 @@ vi.mock('../core', async (original) => ({
 test('an unfinished upload waits for its file, and goes on with it', async () => {
   list({ json: { uploads: [known()] } })
   const page = await open()
-  expect(cards(page)[0]!.textContent).toContain('8 MB of 20 MB safe')
+  expect(cards(page)[0]!.textContent).toContain('8 MiB of 20 MiB safe')
   await after(() => button(page, 'Choose the file to continue').click())
   await choose(page, [fileOf('talk.mp4')], 'The same file again')
   made[0]!.uploadId = 'known'
   await after(() => made[0]!.report({ state: 'sending', bytesSafe: 8 * MiB }))
   expect(cards(page)).toHaveLength(1)
-  expect(cards(page)[0]!.textContent).toContain('Continuing an earlier upload: 8 MB were safe already.')
+  expect(cards(page)[0]!.textContent).toContain('Continuing an earlier upload: 8 MiB were safe already.')
 })
 
 test('another file than the unfinished one is told so, and is an upload of its own', async () => {

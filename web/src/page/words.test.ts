@@ -17,11 +17,11 @@ test.each([
   [0, '0 bytes'],
   [1, '1 byte'],
   [1023, '1023 bytes'],
-  [640 * 1024, '640 KB'],
-  [1024 * 1024 - 1, '1 MB'],
-  [8.24 * MiB, '8.2 MB'],
-  [500 * MiB, '500 MB'],
-  [1.5 * 1024 * MiB, '1.5 GB'],
+  [640 * 1024, '640 KiB'],
+  [1024 * 1024 - 1, '1 MiB'],
+  [8.24 * MiB, '8.2 MiB'],
+  [500 * MiB, '500 MiB'],
+  [1.5 * 1024 * MiB, '1.5 GiB'],
 ])('%d bytes are %s', (bytes, words) => expect(size(bytes)).toBe(words))
 
 test.each([
@@ -49,9 +49,9 @@ test.each([
   [13, '13th'],
   [21, '21st'],
   [112, '112th'],
-])('place %d is the %s', (place, words) => expect(ordinal(place)).toBe(words))
+])('position %d is the %s', (position, words) => expect(ordinal(position)).toBe(words))
 
-test('who waits is told the place, that it is kept, and that nothing is to be done', () => {
+test('an upload in the queue shows its position, and that it starts automatically', () => {
   const third = details({ state: 'waiting', position: 3 })
   expect(`${stateWord(third)}. ${stateSentence(third)}`).toBe(
     '3rd in the queue. The upload starts automatically.',
@@ -59,31 +59,31 @@ test('who waits is told the place, that it is kept, and that nothing is to be do
   expect(stateSentence(details({ state: 'waiting' }))).toMatch(/full.* starts automatically/)
 })
 
-test('who is retrying is told what is safe and when it goes on', () => {
+test('an upload that is retried shows what is safe and when it continues', () => {
   const now = details({ state: 'retrying', problem: 'There is no connection.', retryAfter: 4, bytesSafe: 8 * MiB })
   expect(stateSentence(now)).toBe(
-    'There is no connection. 8 MB of 20 MB are safe. The upload continues automatically in 4 seconds.',
+    'There is no connection. 8 MiB of 20 MiB are safe. The upload continues automatically in 4 seconds.',
   )
 })
 
-test('a size that was refused is told with the one that goes on', () => {
+test('a refused size is shown with the size that follows', () => {
   expect(refusedSentence(details())).toBeNull()
   const learned = details({ refusedSize: 5 * MiB, chunkSize: 640 * 1024 })
   expect(refusedSentence(learned)).toBe(
-    'Requests of 5 MB are refused. The upload continues with 640 KB.',
+    'Requests of 5 MiB are refused. The upload continues with 640 KiB.',
   )
 })
 
 test('the map says in words what it shows', () => {
   const now = details({ chunksTotal: 32, chunksDone: 12, chunkSize: 640 * 1024, sending: [[0, 1], [2, 3]] })
-  expect(mapSentence(now)).toBe('32 chunks of 640 KB: 12 safe, 2 on the way, 18 to come')
+  expect(mapSentence(now)).toBe('32 chunks of 640 KiB: 12 safe, 2 on the way, 18 to come')
 })
 
 test('trouble says what happened, what is safe, and what to do', () => {
   const lost = new ConnectionLost('There is no answer.', { retryable: true })
   expect(trouble(lost, details({ bytesSafe: 8 * MiB }))).toEqual({
     what: 'The server cannot be reached.',
-    safe: '8 MB of 20 MB are safe on the server.',
+    safe: '8 MiB of 20 MiB are safe on the server.',
     next: 'Check your connection, then try again. The upload continues where it stopped.',
     isFinal: false,
   })
@@ -92,7 +92,7 @@ test('trouble says what happened, what is safe, and what to do', () => {
 test('a limit that is known is named', () => {
   const large = new TooLarge('too large', { code: 'too-large', facts: { limit: 2048 * MiB } })
   expect(trouble(large, details()).what).toBe(
-    'This file is too large for the server: the limit is 2 GB.',
+    'This file is too large for the server: the limit is 2 GiB.',
   )
   const narrow = new TooLarge('too large')
   expect(trouble(narrow, details()).what).toMatch(/smallest requests are refused/)
@@ -110,7 +110,7 @@ test('a refusal that deleted the bytes does not call them safe', () => {
   expect(said.isFinal).toBe(true)
 })
 
-test('a code that nobody has words for gives the server’s hint', () => {
+test('an unknown code shows the server’s hint', () => {
   const odd = new Refused('This is odd.', { code: 'odd', hint: 'Do that.' })
   expect(trouble(odd, details())).toMatchObject({ what: 'This is odd.', next: 'Do that.' })
 })

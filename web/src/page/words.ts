@@ -1,7 +1,7 @@
 /**
  * Numbers and states in plain English.
  *
- * Rule 1: sizes are in steps of 1024, called KB, MB, GB, as everywhere in Wherry.
+ * Rule 1: sizes are in KiB, MiB, GiB (steps of 1,024), as everywhere in Wherry.
  *
  * Rule 2: a failure is described in three sentences: what happened, what is safe, what to do
  * next.
@@ -9,9 +9,9 @@
 
 import type { UploadDetails, UploadFailure } from '../core'
 
-const UNITS = ['bytes', 'KB', 'MB', 'GB', 'TB', 'PB'] as const
+const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
-/** `640 KB`, `8.2 MB`, `20 MB`. */
+/** `640 KiB`, `8.2 MiB`, `20 MiB`. */
 export function size(bytes: number): string {
   let value = bytes
   let unit = 0
