@@ -18,7 +18,7 @@ from wherry.core.errors import (
 from wherry.core.facts import MAX_GAPS_LISTED, MAX_PARTS
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.requests import Caller
-from wherry.core.upload import State, Upload
+from wherry.core.upload import MAX_LOST_CALLS, State, Upload
 
 
 def upload(limit: int = 10, filename: str = "film.mp4") -> Upload:
@@ -156,3 +156,22 @@ def test_a_call_of_a_process_that_died_is_not_overdue_for_the_one_that_takes_ove
     called.check_hook(now=109.5, timeout=5.0)
     with pytest.raises(HookFailed, match="has not returned in time"):
         called.renew("next", 120.0).check_hook(now=114.0, timeout=5.0)
+
+
+def test_a_failure_after_a_hook_has_returned_is_not_a_call_that_ended_its_process() -> None:
+    whole = upload(0)
+    for number in range(MAX_LOST_CALLS + 1):
+        token, now = f"try {number}", 20.0 * number
+        mine = whole.begin_completion(token, now=now, until=now + 10.0)
+        whole = mine.begin_call(token, now + 1.0, is_named=False).interrupt(token)
+        assert whole.calls.lost == 0
+
+
+def test_a_failure_before_the_hook_is_called_keeps_the_calls_that_were_lost() -> None:
+    died = (
+        upload(0)
+        .begin_completion("died", now=0.0, until=10.0)
+        .begin_call("died", 1.0, is_named=False)
+    )
+    next_one = died.begin_completion("next", now=100.0, until=110.0).interrupt("next")
+    assert next_one.calls.lost == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import threading
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ import pytest
 from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
 from wherry.app import open_catalog, open_storage
-from wherry.core.errors import HookEndsServer, HookFailed, UploadGone
+from wherry.core.errors import HookEndsServer, HookFailed, StorageFailed, UploadGone
 from wherry.core.upload import LOST_CALL_PAUSE, MAX_LOST_CALLS, State, Upload
 from wherry.engine import Engine, FinishedFile, Hooks, background
 from wherry.testing.faults import CrashPoint
@@ -354,3 +355,26 @@ async def test_what_is_given_back_at_the_end_is_not_taken_up_by_the_one_who_ends
     finally:
         let_go.set()
     assert (called, engine._completing._tasks) == ([upload.id], {})
+
+
+async def test_a_disk_that_fails_after_a_hook_has_returned_is_not_blamed_on_the_hook(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def before_complete(file: FinishedFile) -> None:
+        nonlocal calls
+        calls += 1
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "the disk is broken")
+
+    engine = world.engine(hooks=Hooks(before_complete, lambda _: "theirs"))
+    upload = await whole(engine)
+    with monkeypatch.context() as broken:
+        broken.setattr(world.storage, "finish", fail)
+        for _ in range(MAX_LOST_CALLS + 1):
+            with pytest.raises(StorageFailed):
+                await engine.complete(ALICE, upload.id)
+    assert calls == MAX_LOST_CALLS + 1
+    assert (await engine.complete(ALICE, upload.id)).assessment_id == "theirs"

@@ -251,9 +251,14 @@ class Upload(UploadFacts):
         return replace(self, completion=Completion(token, until))
 
     def interrupt(self, token: str) -> Upload:
-        """Give up the right to complete after a failure; any process may begin again."""
+        """Give up the right to complete after a failure; any process may begin again.
+
+        No hook runs at this moment. So a call that `token` made has ended, whatever failed
+        after it, and is forgotten; orphaned calls were made by others, and stay.
+        """
         self._require_completer(token)
-        return replace(self, completion=None)
+        calls = self.calls if self.calls.is_orphaned else Calls()
+        return replace(self, completion=None, calls=calls)
 
     def complete(self, token: str, assessment_id: str | None) -> Upload:
         """The file is handed over. Raises `Superseded` if another process completes it by now."""

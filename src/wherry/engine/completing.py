@@ -42,7 +42,6 @@ from wherry.core.errors import (
     Busy,
     ContentRefused,
     FileDigestMismatch,
-    HookFailed,
     TypeRefused,
     UploadError,
 )
@@ -197,15 +196,11 @@ class Completing:
                 # process leaves it alone for that time also where there are no locks.
                 await self._give_back(upload_id, lambda u: u.end_call())
             raise
-        except HookFailed:
-            # No lease, so it is not resumed: a hook that has just failed would be called again
-            # every second. The file is kept, and the client may ask again.
-            await self._give_back(upload_id, lambda u: u.end_call().interrupt(token))
-            raise
         except Exception:
-            # For instance a full disk; or `HookEndsServer`, and its count of calls must stay,
-            # or the hook would be called again at once. So the record of the call is left alone.
-            # Or `Superseded`: then another process has the lease, and this changes nothing.
+            # A hook failed, or the disk is full, or a hook has ended too many processes; or
+            # another process has the lease by now, and then this changes nothing. No lease, so it
+            # is not resumed: what has just failed would be tried again every second. The file is
+            # kept, and the client may ask again.
             await self._give_back(upload_id, lambda u: u.interrupt(token))
             raise
         context.log_event(

@@ -65,7 +65,7 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
 async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
     async with body_of(request, engine.settings.chunk_timeout, FILE_FIELD) as body:
         wanted = read_chunk(request, body.form)
-        write = await _place(wanted, body.remaining, caller, engine)
+        write = await _resolve(wanted, body.remaining, caller, engine)
         upload = await engine.write(caller, write, body)
     return JsonAnswer(render_received(upload))
 
@@ -79,7 +79,7 @@ def read_chunk(request: Request, form: Form | None) -> Chunk:
     return parse_chunk(fields, digest or fields.get("digest"))
 
 
-async def _place(chunk: Chunk, size: int, caller: Caller, engine: Engine) -> Write:
+async def _resolve(chunk: Chunk, size: int, caller: Caller, engine: Engine) -> Write:
     """The chunk as bytes from an offset on; a number means times the upload's `chunk_size`."""
     if not chunk.is_numbered:
         return Write(chunk.upload_id, chunk.at, chunk.digest)
