@@ -22,7 +22,6 @@ from tests.parts import need_package
 
 from wherry.client import AsyncClient, Client, ClientError, Refused, Unauthorized
 from wherry.engine import FinishedFile
-from wherry.storage.localfile import LocalFile
 
 pytestmark = pytest.mark.anyio
 
@@ -101,8 +100,8 @@ async def test_the_host_refuses_an_empty_file(host: Any, tmp_path: Path) -> None
 def test_the_hosts_processing_may_be_called_again_after_a_crash(host: Any, tmp_path: Path) -> None:
     path = tmp_path / "abc.mp4"
     path.write_bytes(b"film")
-    stored, digest = LocalFile.at(path), "crc64nvme=:AAAAAAAAAAA=:"
-    file = FinishedFile("abc", stored, "film.mp4", None, 4, "alice", {}, digest)
+    digest = "crc64nvme=:AAAAAAAAAAA=:"
+    file = FinishedFile("abc", path, "film.mp4", None, 4, "alice", {}, digest)
     path.rename(host.LIBRARY / path.name)  # it was called, moved the file, and died
     assert [host.start_processing(file) for _ in range(2)] == ["abc", "abc"]
     connection = host.jobs()

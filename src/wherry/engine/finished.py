@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wherry.storage import StoredFile
+from wherry.storage.localfile import LocalFile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class FinishedFile:
     """A file that is all there. `size` in bytes; `digest` as in RFC 9530, crc64nvme.
 
@@ -22,6 +23,8 @@ class FinishedFile:
 
     `on_complete` may move the file at `path`. If it is called again after a crash, it may
     find the file gone, because it has moved it itself.
+
+    To call a hook in a test of your own, make one of the path of any file.
     """
 
     id: str
@@ -32,6 +35,30 @@ class FinishedFile:
     owner: str
     metadata: Mapping[str, str]
     digest: str
+
+    def __init__(  # noqa: PLR0917 - one for each field
+        self,
+        id: str,  # noqa: A002 - the name of the public field
+        path: Path | StoredFile,
+        filename: str,
+        content_type: str | None,
+        size: int,
+        owner: str,
+        metadata: Mapping[str, str],
+        digest: str,
+    ) -> None:
+        given = {
+            "id": id,
+            "stored": LocalFile.at(path) if isinstance(path, Path) else path,
+            "filename": filename,
+            "content_type": content_type,
+            "size": size,
+            "owner": owner,
+            "metadata": metadata,
+            "digest": digest,
+        }
+        for name, value in given.items():
+            object.__setattr__(self, name, value)  # the dataclass is frozen
 
     @property
     def path(self) -> Path:

@@ -146,7 +146,7 @@ class HookCalls:
 def _finished_file(upload: Upload, file: StoredFile) -> FinishedFile:
     return FinishedFile(
         id=upload.id,
-        stored=file,
+        path=file,
         filename=upload.filename,
         content_type=upload.content_type,
         size=upload.received.size,

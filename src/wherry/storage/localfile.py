@@ -28,10 +28,7 @@ BLOCK = MiB
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """`open_folder` opens the folder of `local_path`; its caller closes the descriptor.
-
-    To call a hook in a test of your own, make one by `LocalFile.at`.
-    """
+    """`open_folder` opens the folder of `local_path`; its caller closes the descriptor."""
 
     local_path: Path
     open_folder: Callable[[], int] = field(compare=False, repr=False)
