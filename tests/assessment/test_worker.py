@@ -215,7 +215,7 @@ async def test_a_step_that_was_uninstalled_fails_and_the_others_are_done(
 
 async def test_a_worker_told_to_stop_hands_its_work_over_at_once(stand: Stand) -> None:
     await stand.queue_gate()
-    # The lease outlasts the test: the next worker can only have been let in.
+    # The lease outlasts the test: the next worker gets the work only if the first gave it back.
     worker = stand.start(plan=GATED, lease=600)
     await stand.in_gate()
     worker.terminate()

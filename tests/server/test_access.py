@@ -1,4 +1,4 @@
-"""Who is let in while the file of keys comes and goes."""
+"""Who has access while the file of keys comes and goes."""
 
 from __future__ import annotations
 
