@@ -84,6 +84,14 @@ async def test_a_range_behind_the_end_is_refused(client: httpx2.AsyncClient) -> 
     assert answer.headers["content-range"] == f"bytes */{SIZE}"
 
 
+@pytest.mark.parametrize("asked", ["pages=1-2", "bytes", "bytes=a-b", "bytes=9-2"])
+async def test_a_range_that_is_none_gives_the_whole_file(
+    client: httpx2.AsyncClient, asked: str
+) -> None:
+    answer = await client.get(await finished(client), headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (200, DATA)
+
+
 async def test_a_range_of_another_version_is_the_whole_file(client: httpx2.AsyncClient) -> None:
     path = await finished(client)
     etag = (await client.head(path)).headers["etag"]

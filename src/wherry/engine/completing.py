@@ -2,7 +2,7 @@
 
 A completion is a row of steps, each of which is safe to repeat:
 
-    1. lock       no other process completes this upload       storage
+    1. lock       no other process completes this upload       locks
     2. lease      record: completing, by me, until then        catalog
     3. check      the type, by the first bytes                 storage
     4. hook       before_complete may refuse the file          application
