@@ -38,9 +38,9 @@ def demo(
         int, typer.Option(metavar="MIB", help="The least size of the video, in MiB.")
     ] = 60,
 ) -> None:
-    """Show an upload from beginning to end on this machine, in about a minute.
+    """Show an upload from beginning to end on this machine.
 
-    Nothing is left behind.
+    This takes about 15 seconds, or half a minute on a busy machine. Nothing is left behind.
     """
     with failing():
         folder = Path(tempfile.mkdtemp(prefix="wherry-demo-"))
