@@ -33,8 +33,8 @@ GAP = 0.25
 PAUSE = 3.0
 #: A stream in which so many frames follow each other at the same distance has a constant rate.
 CONSTANT = 0.97
-#: How many distances between frames are distinguished, and how many places are remembered.
-DISTANCES, PLACES = 4096, 10_000
+#: How many distances between frames are distinguished, and how many times are remembered.
+DISTANCES, MAX_TIMES = 4096, 10_000
 #: Damage so near to a hole in time is beside it, in seconds.
 NEAR = 0.5
 #: How many packets are searched for those that are shown before the first frame.
@@ -102,7 +102,7 @@ class Tally:
     interlaced: bool = False
     first_errors: list[dict[str, Any]] = field(default_factory=list)
     #: Where something is damaged, in order.
-    places: list[float] = field(default_factory=list)
+    damaged_at: list[float] = field(default_factory=list)
     gaps: list[tuple[float, float]] = field(default_factory=list)
     gap_count: int = 0
     #: Where the clock of the recording was set anew.
@@ -118,38 +118,38 @@ class Tally:
     _steps: tuple[float, float] = (0.0, 0.0)
     #: What is wrong with the last packet, or the last frame.
     _tail: Counter[str] = field(default_factory=Counter)
-    _last_place: float | None = None
+    _last_timestamp: float | None = None
     _last_damaged: int = 0
     _shift: float = 0.0
 
     def take(self, packet: Packet[Any], decoded: Decoded) -> None:
         """Count a packet and what came out of it."""
-        error, place = decoded.error, None
+        error, timestamp = decoded.error, None
         if packet.pts is not None:
-            place = float(packet.pts * packet.time_base) + decoded.shift
+            timestamp = float(packet.pts * packet.time_base) + decoded.shift
         if packet.size or packet.dts is not None:
             self.read += 1
         if packet.size:
             self.packets += 1
             self.discarded += packet.is_discard
             self._tail.clear()
-            self._last_place = place
-            self._follow(packet, place, decoded.shift)
+            self._last_timestamp = timestamp
+            self._follow(packet, timestamp, decoded.shift)
             self._lead.take(packet)
         if error is not None and self._is_before_the_first():
             self._lead.failed += 1
         elif error is not None:
             self.errors += 1
             self._tail["errors"] += 1
-            self._note(place, error)
+            self._note(timestamp, error)
         elif packet.is_corrupt and self.streamed:
             # Where transport streams were joined, the last packet before is marked, too.
             self._tail["marked"] += 1
-            self._remember(place)
+            self._remember(timestamp)
         elif packet.is_corrupt:
             self.damaged += 1
             self._tail["short"] += 1
-            self._note(place, "the container marks this packet as damaged")
+            self._note(timestamp, "the container marks this packet as damaged")
         for frame in decoded.frames:
             self.take_frame(frame)
         if decoded.shift != self._shift:
@@ -157,10 +157,10 @@ class Tally:
             if self._shown is not None and len(self.resets) < LISTED:
                 self.resets.append(self._shown)
 
-    def _follow(self, packet: Packet[Any], place: float | None, shift: float) -> None:
-        if place is not None:
+    def _follow(self, packet: Packet[Any], timestamp: float | None, shift: float) -> None:
+        if timestamp is not None:
             lasting = float((packet.duration or 0) * packet.time_base)
-            self.reached = max(self.reached or place, place + lasting)
+            self.reached = max(self.reached or timestamp, timestamp + lasting)
         if packet.dts is not None:
             dts = float(packet.dts * packet.time_base) + shift
             self.unordered += self._is_back(self._dts, dts)
@@ -180,7 +180,7 @@ class Tally:
         return self.stream.type == "audio" or self._lead.key is None
 
     def take_frame(self, frame: Any) -> None:
-        """Count one frame; subtitles have no place in time that could be checked."""
+        """Count one frame; subtitles have no time that could be checked."""
         self.frames += 1
         if not isinstance(frame, (VideoFrame, AudioFrame)) or is_cover(self.stream):
             return
@@ -196,7 +196,7 @@ class Tally:
         elif frame.is_corrupt:
             self.damaged += 1
             self._last_damaged = self.frames
-            is_last = self._last_place is not None and abs(shown - self._last_place) < 1e-3
+            is_last = self._last_timestamp is not None and abs(shown - self._last_timestamp) < 1e-3
             self._tail["frames"] += is_last
             self._note(shown, "the frame is damaged")
         self._measure(shown, isinstance(frame, VideoFrame))
@@ -222,23 +222,23 @@ class Tally:
 
     def _pause(self, start: float, end: float) -> None:
         self.gap_count += 1
-        if len(self.gaps) < PLACES:
+        if len(self.gaps) < MAX_TIMES:
             self.gaps.append((start, end))
 
-    def _remember(self, place: float | None) -> None:
-        at = place if place is not None else self._shown
-        if at is not None and len(self.places) < PLACES:
-            self.places.append(at)
+    def _remember(self, timestamp: float | None) -> None:
+        at = timestamp if timestamp is not None else self._shown
+        if at is not None and len(self.damaged_at) < MAX_TIMES:
+            self.damaged_at.append(at)
 
-    def _note(self, place: float | None, message: str) -> None:
-        self._remember(place)
+    def _note(self, timestamp: float | None, message: str) -> None:
+        self._remember(timestamp)
         if len(self.first_errors) < LISTED:
-            time = None if place is None else seconds(place - self.zero)
+            time = None if timestamp is None else seconds(timestamp - self.zero)
             self.first_errors.append({"time": time, "message": message})
 
     def skip(self) -> None:
         """Bytes before the packet that came last made no sense."""
-        self._remember(self._last_place)
+        self._remember(self._last_timestamp)
 
     def finish(self) -> bool:
         """Nothing more comes. Whether a stream that was cut off ends in the middle of a frame."""
@@ -247,7 +247,7 @@ class Tally:
         if self._shown is not None and before and last - before > GAP and last > PAUSE * before:
             self._pause(self._shown - last + before, self._shown)
         # Without a time, a packet cannot be distinguished from those that are shown behind it.
-        behind = 0 if self._last_place is not None else REORDERED
+        behind = 0 if self._last_timestamp is not None else REORDERED
         if self._last_damaged and self.frames - self._last_damaged <= behind:
             self._tail["frames"] = max(self._tail["frames"], 1)
         # Where the size of the whole is not known, the last packet is what was left.

@@ -97,7 +97,7 @@ def _sum_up(
     container: InputContainer, tallies: Mapping[int, Tally], declared: Declared
 ) -> dict[str, Any]:
     cut = [tally.finish() for tally in tallies.values()]
-    damaged = sorted(place for tally in tallies.values() for place in tally.places)
+    damaged = sorted(time for tally in tallies.values() for time in tally.damaged_at)
     streams = []
     for index, tally in tallies.items():
         if is_encrypted(tally.stream):
