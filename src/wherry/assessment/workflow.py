@@ -78,7 +78,7 @@ class Workflows:
         self._running: Counter[str] = Counter()
         self._seen: dict[str, float] = {}
         # Unique for each start: DBOS resumes what an executor of the same name left
-        # behind, whoever holds the lease by now.
+        # behind, even if another worker holds the lease by now.
         self.executor = uuid.uuid4().hex
         self._queue = f"wherry-{self.executor}"
         DBOS(config=configure(database_url, self.executor))

@@ -30,7 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OPERATOR = Caller("operator", operator=True)
 
 ANONYMOUS = "`wherry serve` answers requests from this machine only, and asks for no key."
-NOBODY = "the last one was removed, so every request is refused."
+NO_KEY_LEFT = "the last one was removed, so every request is refused."
 
 keys = typer.Typer(no_args_is_help=True, help="API keys for the standalone server.")
 
@@ -153,7 +153,7 @@ def list_keys(data: Data = DATA) -> None:
     for key in found:
         typer.echo(f"{key.owner}{' (operator)' if key.operator else ''} {key.sha256[:12]}")
     if not found:
-        who = NOBODY if known.has_file() else ANONYMOUS
+        who = NO_KEY_LEFT if known.has_file() else ANONYMOUS
         typer.echo(f"There are no keys in {data}: {who}", err=True)
         typer.echo("`wherry keys add NAME` makes one.", err=True)
 

@@ -4,7 +4,7 @@ Rule 1: `end`, `end_all` and `end_older` return when the ended requests have let
 everything: the last write to the disk has returned, the lock is gone, the lease is given back or
 lost. The caller may then write into the same bytes, or delete them.
 
-Rule 2: requests that come after that are not ended here. Whoever calls `end` has recorded before
+Rule 2: requests that come after that are not ended here. The caller of `end` has recorded before
 that the upload has ended, so that the catalog refuses them their lease.
 """
 
