@@ -65,7 +65,8 @@ def read_declared(container: InputContainer, file: str) -> Declared:
 
 def _ends(container: InputContainer, names: frozenset[str], movie: Movie, file: str) -> Any:
     zero = (container.start_time or 0) / av.time_base
-    # Each frame of AVI has a header of eight bytes. Who does not know how many says anything.
+    # Each frame of AVI has a header of eight bytes. A writer that does not know the number of
+    # frames may have written any number.
     most = (container.size or 0) // 8
     by_track = bool(names & OF_TRACKS) or ("mp3" in names and _counts_frames(file))
     for stream in container.streams:

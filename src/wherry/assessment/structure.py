@@ -206,7 +206,7 @@ def _box(data: Bytes, at: int) -> int | None:
 def _riff(data: Bytes, at: int) -> int | None:
     name = data.read(4, at)
     size = data.number(4, at + 4, "little" if name == b"RIFF" else "big")
-    # Who writes to a pipe does not know the size and says 0, or as much as there can be.
+    # A writer to a pipe does not know the size, and writes 0 or the largest possible number.
     if name not in (b"RIFF", b"FORM") or size in (0, 0x7FFFFFFF) or size >= 0xFFFFFF00:
         return None
     return at + 8 + size

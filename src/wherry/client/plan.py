@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def to_send(self) -> tuple[Range, ...]:
-        """What is not in flight."""
+        """The ranges that are not in flight."""
         return tuple(self._to_send)
 
     def next(self, now: float) -> Chunk | None:
