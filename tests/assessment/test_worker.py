@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -16,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from tests.assessment.conftest import (
-    ROOT,
     Stand,
     check_report,
     codes,
@@ -379,28 +376,3 @@ async def test_a_file_that_is_gone_fails_and_one_that_is_no_video_is_looked_at_o
     assert codes(dict(text.report)) == ["FILE-UNREADABLE"]
     assert [step.state for step in text.steps] == ["done", *["skipped"] * (len(PLAN) - 1)]
     assert stand.said("step-started") == 1
-
-
-# Tidiness.
-
-
-def test_the_web_process_loads_neither_dbos_nor_pyav() -> None:
-    modules = [
-        "wherry.assessment",
-        "wherry.assessment.supervisor",
-        "wherry.assessment.lifetime",
-        "wherry.assessment.worker",
-        "wherry.assessment.report",
-        "wherry.assessment.text",
-        "wherry.assessment.policy",
-        "wherry.assessment.steps",
-    ]
-    code = (
-        f"import sys, importlib\nfor m in {modules!r}: importlib.import_module(m)\n"
-        "print([m for m in ('av', 'dbos') if m in sys.modules])"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    found = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, env=environment
-    )
-    assert json.loads(found.stdout) == []

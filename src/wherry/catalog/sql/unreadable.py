@@ -1,7 +1,7 @@
 """Rows that cannot be read: damaged, edited by hand, or written by a newer Wherry.
 
 Rule 1: one such row takes no other with it. Where many rows are read at once, it is left
-out and logged once; who asks for this very record gets `StorageFailed`.
+out and logged once. A request for this very record gets `StorageFailed`.
 
 Rule 2: it never counts as absent. Bytes without a record are deleted after an hour.
 """

@@ -205,7 +205,7 @@ class Begun(UploadStatus):
 
 
 class Completed(BaseModel):
-    """What came of `complete`."""
+    """The result of `complete`."""
 
     upload_id: Id
     assessment_id: str | None
@@ -213,7 +213,7 @@ class Completed(BaseModel):
 
 
 class Cancelled(BaseModel):
-    """What came of `cancel`."""
+    """The result of `cancel`."""
 
     upload_id: Id
     state: State
