@@ -31,6 +31,13 @@ class Body(Protocol):
     def remaining(self) -> int:
         """How many announced bytes are still to come; 0 once the body has ended."""
 
+    async def gather(self, most: int) -> Sequence[memoryview] | None:
+        """All that is to come, in memory; it stays, to be poured.
+
+        None where that is more than `most`, where too much is held for other requests, or where
+        the body ended early: then `pour` gives what came.
+        """
+
     async def pour(self, sink: Sink, limit: int) -> Ended:
         """Give the sink the next `limit` bytes, or fewer if the body ends.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 import anyio
@@ -32,7 +33,23 @@ async def until_returned(call: Callable[[], T], limiter: anyio.CapacityLimiter |
             limiter = _disk.get()
         except LookupError:
             _disk.set(limiter := anyio.CapacityLimiter(DISK_THREADS))
-    running = asyncio.ensure_future(anyio.to_thread.run_sync(call, limiter=limiter))
+    return await _shielded(asyncio.ensure_future(anyio.to_thread.run_sync(call, limiter=limiter)))
+
+
+async def until_resolved(call: Callable[[], Future[T]]) -> T:
+    """`call()` on one of the threads for the disk; then what its future brings.
+
+    So a chain of steps on several threads comes back to the event loop once. Cancelled, it waits
+    for the end of the chain, as `until_returned` does.
+    """
+
+    async def chain() -> T:
+        return await asyncio.wrap_future(await until_returned(call))
+
+    return await _shielded(asyncio.ensure_future(chain()))
+
+
+async def _shielded(running: asyncio.Future[T]) -> T:
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
         while not running.done():

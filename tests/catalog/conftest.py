@@ -83,13 +83,12 @@ def hold() -> Hold:
             assert go_on.wait(CHECK_TIMEOUT)
             return upload
 
-        thread = threading.Thread(target=catalog.update_blocking, args=("held", wait))
-        thread.start()
+        held = catalog.submit_update("held", wait)
         try:
             assert inside.wait(CHECK_TIMEOUT)
             yield
         finally:
             go_on.set()
-            thread.join()
+            held.exception()
 
     return holding

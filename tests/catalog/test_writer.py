@@ -135,7 +135,7 @@ async def test_threads_and_other_loops_may_ask(catalog: SqliteCatalog) -> None:
 
     def elsewhere(number: int) -> None:
         part = Part(number, number + 1, number, 1.0)
-        catalog.update_blocking("u", lambda u: u.lease(part.range, f"t{number}", 1.0))
+        catalog.submit_update("u", lambda u: u.lease(part.range, f"t{number}", 1.0)).result()
         asyncio.run(catalog.update("u", lambda u: u.record(f"t{number}", (part,))))
         assert asyncio.run(catalog.load("u")).received.size > 0
 

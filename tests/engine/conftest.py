@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -25,7 +25,7 @@ ALICE = Caller("alice")
 
 
 class Bytes:
-    """A body that is all there."""
+    """A body that is all there, and is poured. `Gathered` can also be had as a whole."""
 
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
@@ -34,10 +34,20 @@ class Bytes:
     def remaining(self) -> int:
         return len(self._data)
 
+    async def gather(self, most: int) -> Sequence[memoryview] | None:
+        return None
+
     async def pour(self, sink: Sink, limit: int) -> Ended:
         data, self._data = self._data[:limit], self._data[limit:]
         await anyio.to_thread.run_sync(sink, data)
         return Ended.WHOLE
+
+
+class Gathered(Bytes):
+    """A small body, as a request brings it that is read into memory first."""
+
+    async def gather(self, most: int) -> Sequence[memoryview] | None:
+        return (self._data,) if len(self._data) <= most else None
 
 
 class Held(Bytes):

@@ -20,6 +20,7 @@ one record raises `StorageFailed`; the record is never taken for absent.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from math import inf
 from typing import Protocol
 
@@ -27,10 +28,12 @@ from wherry.catalog.counts import Counts
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
+from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
 
 Change = Callable[[Upload], Upload]
 Choice = Callable[[Queue], Collection[str]]
+Check = Callable[[Queue], None]
 
 
 class Catalog(Protocol):
@@ -71,8 +74,33 @@ class Catalog(Protocol):
         Raises `UploadNotFound`, and what `change` raises.
         """
 
-    def update_blocking(self, upload_id: str, change: Change) -> Upload:
-        """The same as `update`, for a thread that must not depend on an event loop."""
+    # For threads, which must not depend on an event loop. Both futures are resolved when the
+    # change is safe, on a thread of the catalog: what waits for them there must not block.
+
+    def submit_create(
+        self,
+        upload: Upload,
+        assessment: Assessment | None = None,
+        check: Check | None = None,
+        latest: float = inf,
+    ) -> Future[Upload]:
+        """The same as `create`, with an assessment of it in the same transaction.
+
+        `check` gets the queue as it is at `upload.created_at`; if it raises, nothing is recorded.
+        An upload with this identifier that exists already is returned as it is. A complete
+        `upload` is recorded also while another one of the same file is unfinished.
+        """
+
+    def submit_update(
+        self, upload_id: str, change: Change, assessment: Assessment | None = None
+    ) -> Future[Upload]:
+        """The same as `update`."""
+
+    def around(self, upload_id: str, within: Range) -> Upload:
+        """The upload with only those parts and leases that have bytes of `within`. Blocks.
+
+        Its time does not depend on how many parts the upload has. Raises `UploadNotFound`.
+        """
 
     async def uploads(
         self,

@@ -283,7 +283,7 @@ class Completing:
         def renew() -> None:
             while not over.wait(lease / 3):
                 try:
-                    context.catalog.update_blocking(upload_id, renewed)
+                    context.catalog.submit_update(upload_id, renewed).result()
                 except Exception:  # the next try may succeed before the lease is over
                     context.log_event(Event.LEASE_NOT_RENEWED, trace=True, upload_id=upload_id)
 

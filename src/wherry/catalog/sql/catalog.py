@@ -15,11 +15,12 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
-from wherry.catalog import Change, Choice
+from wherry.catalog import Change, Check, Choice
 from wherry.catalog.counts import Counts
 from wherry.catalog.sql import counts, lists, queries
 from wherry.catalog.sql.operations import (
     Advance,
+    Arrive,
     Create,
     Forget,
     LeaseAssessment,
@@ -31,6 +32,7 @@ from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
+from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
 
 T = TypeVar("T")
@@ -58,6 +60,10 @@ class SqlCatalog(ABC):
 
         It waits neither for changes nor for lists.
         """
+
+    @abstractmethod
+    def _read_blocking(self, query: Callable[[Connection], T]) -> T:
+        """The same, for a thread."""
 
     @abstractmethod
     async def _read_list(self, query: Callable[[Connection], T]) -> T:
@@ -94,8 +100,25 @@ class SqlCatalog(ABC):
     ) -> Upload:
         return await self._change(Update(upload_id, change, assessment))
 
-    def update_blocking(self, upload_id: str, change: Change) -> Upload:
-        return self._submit(Update(upload_id, change)).result()
+    def submit_create(
+        self,
+        upload: Upload,
+        assessment: Assessment | None = None,
+        check: Check | None = None,
+        latest: float = inf,
+    ) -> Future[Upload]:
+        return self._submit(Arrive(upload, assessment, check, latest))
+
+    def submit_update(
+        self, upload_id: str, change: Change, assessment: Assessment | None = None
+    ) -> Future[Upload]:
+        return self._submit(Update(upload_id, change, assessment))
+
+    def around(self, upload_id: str, within: Range) -> Upload:
+        found = self._read_blocking(lambda c: queries.around(c, upload_id, within))
+        if found is None:
+            raise UploadNotFound(upload_id)
+        return found
 
     async def uploads(
         self,

@@ -18,10 +18,10 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from wherry.catalog import Change, Choice
+from wherry.catalog import Change, Check, Choice
 from wherry.catalog.sql.unit_of_work import UnitOfWork
 from wherry.core.assessment import Assessment
-from wherry.core.upload import GONE, State, Upload
+from wherry.core.upload import ACCEPTS, GONE, State, Upload
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -59,6 +59,34 @@ class Create:
         if work.find(new.id) is not None:
             raise ValueError(f"there is an upload {new.id}")
         work.put(new)
+        return new
+
+
+@dataclass(frozen=True, slots=True)
+class Arrive:
+    upload: Upload
+    assessment: Assessment | None = None
+    check: Check | None = None
+    latest: float = inf
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return (self.upload.id,)
+
+    def apply(self, work: UnitOfWork) -> Upload:
+        new = self.upload
+        known = work.find(new.id)
+        if known is not None:
+            return known
+        work.check_takes_more()
+        same = work.same_upload(new) if new.fingerprint and new.state in ACCEPTS else None
+        if same is not None:
+            return same
+        if self.check is not None:
+            self.check(work.queue(new.created_at, self.latest))
+        work.put(new)
+        if self.assessment is not None:
+            work.add_assessment(self.assessment)
         return new
 
 

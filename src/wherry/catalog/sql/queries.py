@@ -18,7 +18,7 @@ from wherry.catalog.sql.unreadable import read_apart
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import StorageFailed
-from wherry.core.ranges import Part
+from wherry.core.ranges import Part, Range
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, Lease, State, Upload
 
 #: The largest number of identifiers in one statement.
@@ -70,6 +70,52 @@ def _some(connection: Connection, ids: list[str]) -> dict[str, Upload]:
     for row in connection.execute(_LEASES, given):
         leased[row.upload_id].append(lease_of(row))
     return {row.id: upload_of(row, received[row.id], leased[row.id]) for row in found}
+
+
+def around(connection: Connection, upload_id: str, within: Range) -> Upload | None:
+    """The upload with only the parts and leases that have bytes of `within`.
+
+    Raises `StorageFailed` for one that cannot be read.
+    """
+    given = {"this": upload_id, "begin": within.start, "over": within.end}
+
+    def read(_: list[str]) -> dict[str, Upload]:
+        row = connection.execute(_ROW, given).one_or_none()
+        if row is None:
+            return {}
+        received = [Part(*part) for part in connection.execute(_PARTS_AROUND, given)]
+        leased = [lease_of(lease) for lease in connection.execute(_LEASES_AROUND, given)]
+        return {upload_id: upload_of(row, received, leased)}
+
+    found, unreadable = read_apart([upload_id], read)
+    for failure in unreadable.values():
+        raise failure
+    return found.get(upload_id)
+
+
+_ROW = select(uploads).where(uploads.c.id == bindparam("this"))
+_PARTS_AROUND = (
+    select(parts.c.start, parts.c.end, parts.c.crc, parts.c.at)
+    .where(
+        parts.c.upload_id == bindparam("this"),
+        parts.c.start < bindparam("over"),
+        # The last part that begins before, or at, `begin`: parts are sorted and disjoint.
+        parts.c.start
+        >= func.coalesce(
+            select(func.max(parts.c.start))
+            .where(parts.c.upload_id == bindparam("this"), parts.c.start <= bindparam("begin"))
+            .scalar_subquery(),
+            0,
+        ),
+        parts.c.end > bindparam("begin"),
+    )
+    .order_by(parts.c.start)
+)
+_LEASES_AROUND = select(leases).where(
+    leases.c.upload_id == bindparam("this"),
+    leases.c.start < bindparam("over"),
+    leases.c.end > bindparam("begin"),
+)
 
 
 def same_upload(connection: Connection, new: Upload) -> str | None:

@@ -91,16 +91,19 @@ class SqliteCatalog(SqlCatalog):
     async def _read_list(self, query: Callable[[Connection], T]) -> T:
         return await self._run(self._listers, query)
 
-    async def _run(self, threads: ThreadPoolExecutor, query: Callable[[Connection], T]) -> T:
-        def run() -> T:
-            self._check_present()
-            try:
-                with self._engine.connect() as connection:
-                    return query(connection)
-            except SQLAlchemyError as error:
-                raise connections.failure(error) or error from error
+    def _read_blocking(self, query: Callable[[Connection], T]) -> T:
+        return self._readers.submit(self._ask, query).result()
 
-        return await asyncio.wrap_future(threads.submit(run))
+    async def _run(self, threads: ThreadPoolExecutor, query: Callable[[Connection], T]) -> T:
+        return await asyncio.wrap_future(threads.submit(self._ask, query))
+
+    def _ask(self, query: Callable[[Connection], T]) -> T:
+        self._check_present()
+        try:
+            with self._engine.connect() as connection:
+                return query(connection)
+        except SQLAlchemyError as error:
+            raise connections.failure(error) or error from error
 
     def _check_present(self) -> None:
         if self._anchor is not None:

@@ -6,7 +6,7 @@ A faster way to the bytes, around ASGI, is one more module and one line in `body
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from starlette.requests import Request
 
@@ -31,8 +31,10 @@ async def body_of(
     length = parse_content_length(request)
     async with AsgiSource(request.receive, length, stall_timeout) as source:
         if file_field is None or media_type(request) != "multipart/form-data":
-            yield SourceBody(source)
+            body = SourceBody(source)
         else:
             file = FormFile(source, request.headers["content-type"], file_field)
             form = await file.form()
-            yield SourceBody(file, form)
+            body = SourceBody(file, form)
+        with closing(body):
+            yield body

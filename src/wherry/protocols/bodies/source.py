@@ -13,12 +13,14 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from wherry.body import Body, Ended, Sink
 from wherry.core.limits import MiB
 from wherry.threads import until_returned
 
+#: The most that all requests together may have gathered, in bytes.
+GATHERED = 32 * MiB
 #: Bytes that are gathered, if they are there already, before a thread is asked to write them.
 BLOCK = 1 * MiB
 
@@ -65,17 +67,35 @@ class RequestBody(Body, Protocol):
 
 
 class SourceBody:
-    """A `RequestBody` whose bytes are read from a source."""
+    """A `RequestBody` whose bytes are read from a source. `close` it."""
+
+    _gathered_by_all: ClassVar[int] = 0
 
     def __init__(self, source: Source, form: Form | None = None) -> None:
         self.form = form
         self._source = source
         self._held: deque[memoryview] = deque()
         self._held_size = 0
+        self._gathered = 0
+
+    def close(self) -> None:
+        SourceBody._gathered_by_all -= self._gathered
+        self._gathered = 0
 
     @property
     def remaining(self) -> int:
         return self._held_size + self._source.remaining
+
+    async def gather(self, most: int) -> Sequence[memoryview] | None:
+        size = self.remaining
+        if size > most or SourceBody._gathered_by_all + size > GATHERED:
+            return None
+        SourceBody._gathered_by_all += size - self._gathered
+        self._gathered = size
+        while self._source.ended is None and self._source.remaining:
+            await self._hold_more()
+        is_whole = self._source.ended in (None, Ended.WHOLE)
+        return tuple(self._held) if is_whole else None
 
     async def pour(self, sink: Sink, limit: int) -> Ended:
         left = limit

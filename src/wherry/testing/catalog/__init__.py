@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from wherry.catalog import Catalog
-from wherry.testing.catalog import admission, assessments, changes, lists, records
+from wherry.testing.catalog import admission, assessments, changes, lists, records, threads
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT
 
 Check = Callable[[Catalog], Awaitable[None]]
@@ -56,6 +56,11 @@ CHECKS: tuple[Check, ...] = (
     admission.concurrent_admissions_keep_every_limit,
     admission.an_advance_that_raises_admits_no_upload,
     admission.the_same_file_again_gives_the_same_upload,
+    threads.an_upload_that_arrived_is_recorded_with_its_assessment,
+    threads.an_arrival_that_the_check_refuses_is_not_recorded,
+    threads.an_arrival_of_a_file_that_is_on_its_way_is_that_upload,
+    threads.an_upload_is_read_around_a_range,
+    threads.a_change_is_submitted_by_a_thread,
     assessments.completion_queues_one_assessment,
     assessments.an_assessment_has_one_worker,
 )

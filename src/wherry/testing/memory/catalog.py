@@ -7,18 +7,20 @@ either before a change or after it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import inf
 from threading import Lock
 from typing import TypeVar
 
-from wherry.catalog import Change, Choice
+from wherry.catalog import Change, Check, Choice
 from wherry.catalog.counts import Counts, count, used_by
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
+from wherry.core.ranges import PartSet, Range
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, State, Upload
 
 R = TypeVar("R", bound=Upload | Assessment)
@@ -76,6 +78,15 @@ class _Records:
         return min(same, key=_age, default=None)
 
 
+def _resolved(call: Callable[[], Upload]) -> Future[Upload]:
+    future: Future[Upload] = Future()
+    try:
+        future.set_result(call())
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
 class MemoryCatalog:
     """A `Catalog` in one process."""
 
@@ -119,8 +130,47 @@ class MemoryCatalog:
     ) -> Upload:
         return self._update(upload_id, change, assessment)
 
-    def update_blocking(self, upload_id: str, change: Change) -> Upload:
-        return self._update(upload_id, change, None)
+    def submit_create(
+        self,
+        upload: Upload,
+        assessment: Assessment | None = None,
+        check: Check | None = None,
+        latest: float = inf,
+    ) -> Future[Upload]:
+        return _resolved(lambda: self._arrive(upload, assessment, check, latest))
+
+    def submit_update(
+        self, upload_id: str, change: Change, assessment: Assessment | None = None
+    ) -> Future[Upload]:
+        return _resolved(lambda: self._update(upload_id, change, assessment))
+
+    def around(self, upload_id: str, within: Range) -> Upload:
+        upload = self._records.upload(upload_id)
+        received = PartSet(tuple(p for p in upload.received.parts if p.range.overlaps(within)))
+        leases = tuple(lease for lease in upload.leases if lease.range.overlaps(within))
+        return replace(upload, received=received, leases=leases)
+
+    def _arrive(
+        self,
+        upload: Upload,
+        assessment: Assessment | None,
+        check: Check | None,
+        latest: float,
+    ) -> Upload:
+        with self._changing:
+            records = self._records
+            if upload.id in records.uploads:
+                return records.uploads[upload.id]
+            same = records.same_upload(upload) if upload.state in ACCEPTS else None
+            if same is not None:
+                return same
+            if check is not None:
+                check(records.queue(upload.created_at, latest))
+            records = records.with_upload(upload)
+            if assessment is not None:
+                records = records.with_assessment(assessment)
+            self._records = records
+            return upload
 
     def _update(self, upload_id: str, change: Change, assessment: Assessment | None) -> Upload:
         with self._changing:
