@@ -94,6 +94,15 @@ test-pythons: setup ## Run the assessment tests on the oldest and newest Python 
 test-faults: setup ## Run the fault tests with 1,000 kills (make test: 50)
 	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
 
+# Other servers are installed into .bench. BENCH has further options: `make bench BENCH="--workloads a"`.
+.PHONY: bench
+bench: setup ## Compare with other upload servers, about 30 minutes (network, C compiler)
+	$(BIN)/python -m bench $(BENCH)
+
+.PHONY: bench-quick
+bench-quick: setup ## Compare two workloads with tusd, under two minutes
+	$(BIN)/python -m bench --quick $(BENCH)
+
 .PHONY: lock
 lock: setup ## Update requirements.lock to new versions
 	$(BIN)/python -m pip install --quiet uv
@@ -104,4 +113,4 @@ lock: setup ## Update requirements.lock to new versions
 
 .PHONY: clean
 clean: ## Remove everything installed or built here
-	rm -rf .venv .venv-* .cache web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .bench .cache web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from wherry.app import App
@@ -95,7 +96,7 @@ async def sweeps(folder: Path) -> list[float]:
 def alone(server: Server, key: str) -> None:
     """Time requests one after the other, without other load."""
     caller = Caller(server, key)
-    second = caller.following(f"{PATH}/all?limit=100")
+    second = str(caller.following(f"{PATH}/all?limit=100"))
     for what, path in (
         ("all uploads, first page", f"{PATH}/all"),
         ("all uploads, second page", second),
@@ -108,7 +109,7 @@ def alone(server: Server, key: str) -> None:
         ("status of one upload", f"{PATH}/{0:032x}"),
         ("/healthz", "/healthz"),
     ):
-        print_row(what, [timed(lambda path=path: caller.ask(path)) for _ in range(TIMES)])
+        print_row(what, [timed(partial(caller.ask, path)) for _ in range(TIMES)])
 
 
 def together(server: Server, key: str) -> None:
@@ -131,7 +132,7 @@ def together(server: Server, key: str) -> None:
         upload_id = json.loads(caller.ask(f"{PATH}/init", "POST", wanted))["upload_id"]
         while time.monotonic() < end:
             path = f"{PATH}/chunk?upload_id={upload_id}&offset={offset}"
-            took["a chunk of 64 KiB"].append(timed(lambda p=path: caller.ask(p, "POST", CHUNK)))
+            took["a chunk of 64 KiB"].append(timed(partial(caller.ask, path, "POST", CHUNK)))
             offset += len(CHUNK)
         caller.ask(f"{PATH}/{upload_id}", "DELETE")
 

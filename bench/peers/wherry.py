@@ -1,0 +1,96 @@
+"""Wherry: `wherry serve`, and its router in an application on stock uvicorn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.peers import Dialect, Peer, Way
+from bench.peers.installing import run_installer
+from bench.processes import Running, answers, free_port, running
+
+#: More than any workload opens at once; the default of 10 would make clients wait in the queue.
+MAX_OPEN = 5000
+HTTP_OK = 200
+#: What the build of this environment is called.
+BUILD = "wherry"
+APPS = Path(__file__).parent.parent / "apps"
+#: What the log says when the worker is up. Its start would otherwise be part of the measurement.
+WORKER_STARTED = "worker-started"
+
+
+class Wherry(Peer):
+    """Wherry, installed in the environment of `python`.
+
+    `build` names it: `wherry`, or what the user calls another build.
+    """
+
+    def __init__(
+        self,
+        python: str,
+        durability: str,
+        *,
+        build: str = BUILD,
+        assessment: bool = False,
+        router: bool = False,
+    ) -> None:
+        self._python = python
+        self._durability = durability
+        self._assessment = assessment
+        self._router = router
+        self.key = f"{build}/{durability}"
+        self.title = f"{'Wherry' if build == BUILD else build} `{durability}`"
+        if router:
+            self.key += "/router"
+            self.title += ", router on stock uvicorn"
+        if assessment:
+            self.key += "/assessment"
+            self.title += ", assessment on"
+        self.lacks = "–" if durability == "power-loss" else "syncs records, but no file's bytes"
+
+    @property
+    def speaks(self) -> dict[Way, Dialect]:
+        base = "/chunked-upload" if self._router else "/api/chunked-upload"
+        chunks, one = Dialect("wherry", base), Dialect("wherry-one", base)
+        return {Way.CHUNKS: chunks, Way.ONE: one, Way.JOIN: chunks}
+
+    def install(self, cache: Path) -> str:
+        show = "import wherry; print(wherry.__version__)"
+        return run_installer([self._python, "-c", show]).strip()
+
+    @contextmanager
+    def serve(self, folder: Path, cache: Path) -> Iterator[Running]:
+        port = free_port()
+        settings = {
+            "data": str(folder / "data"),
+            "durability": self._durability,
+            "max_open": str(MAX_OPEN),
+            "assessment": str(self._assessment).lower(),
+        }
+        command, environment = self._serve(port, settings)
+        if self._router:
+            command, environment = self._route(port, settings)
+
+        def is_ready(server: Running) -> bool:
+            if self._assessment and WORKER_STARTED not in server.log.read_text(errors="replace"):
+                return False
+            return answers(port, "/healthz") == HTTP_OK
+
+        with running(command, port, folder / "log", is_ready, environment) as server:
+            yield server
+
+    def stored(self, folder: Path, identifier: str, pieces: int) -> Sequence[Path]:
+        return [folder / "data" / "files" / f"{identifier}.bin"]
+
+    def _serve(self, port: int, settings: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+        command = [self._python, "-m", "wherry", "serve", "--port", str(port)]
+        for name, value in settings.items():
+            command += [f"--{name.replace('_', '-')}", value]
+        return command, {}
+
+    def _route(self, port: int, settings: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+        command = [self._python, "-m", "uvicorn", "--port", str(port)]
+        command += ["--app-dir", str(APPS), "router:app"]
+        # The application takes these from the environment, because router.py has no arguments.
+        return command, {f"WHERRY_{name.upper()}": value for name, value in settings.items()}

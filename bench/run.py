@@ -1,0 +1,160 @@
+"""A whole run: every workload, its servers in turn, round after round.
+
+Rule 1: servers are interleaved (A B C A B C), so that what else the machine does disturbs all.
+Rule 2: a server that fails is named with the reason, and the others go on.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.comparing import WrongBytes
+from bench.machine import find_shape
+from bench.measuring import Bench, Failed, source_size, spread_folders
+from bench.native import build_driver
+from bench.peers import NotInstalled, Peer, Way
+from bench.peers.wherry import BUILD
+from bench.processes import NotStarted
+from bench.results import Results, Row, Table
+from bench.source import make_source
+from bench.workloads import Entry, Workload
+
+#: Begins the names of the run's own folders, on the disk and on the tmpfs; its process id follows.
+FOLDER = "wherry-bench-"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be measured, and where."""
+
+    workloads: Sequence[Workload]
+    servers: Sequence[str]
+    """Keys, or beginnings of keys that end before a slash; all if empty."""
+    others: Sequence[str]
+    """Names of other builds of Wherry."""
+    rounds: int
+    volume: float
+    cache: Path
+    disk: Path
+    memory: Path
+
+
+class Run:
+    """`wrong`: what makes the whole run fail, as sentences."""
+
+    def __init__(self, plan: Plan, peers: Mapping[str, Peer]) -> None:
+        self._plan = plan
+        self._peers = dict(peers)
+        self.wrong: list[str] = []
+
+    def measure(self) -> Results:
+        """Raises `NoCompiler` if the driver cannot be built."""
+        plan = self._plan
+        driver = build_driver(plan.cache)
+        folders = [
+            above / f"{FOLDER}{os.getpid()}-{what}"
+            for above, what in ((plan.disk, "disk"), (plan.memory, "memory"))
+        ]
+        try:
+            for folder in folders:
+                remove_abandoned(folder.parent)
+                folder.mkdir(parents=True)
+            spread_folders(folders[0])
+            results = self._prepare(folders[0])
+            workloads = [workload.scaled(plan.volume) for workload in plan.workloads]
+            source = folders[1] / "source"
+            make_source(source, max(map(source_size, workloads)))
+            bench = Bench(plan.cache, folders[0], folders[1], source, driver)
+            for workload in workloads:
+                results.tables.append(self._run_workload(bench, workload, results))
+        finally:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+        return results
+
+    def _prepare(self, disk: Path) -> Results:
+        wanted = {
+            entry.server for workload in self._plan.workloads for entry in self._entries(workload)
+        }
+        results = Results(
+            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            machine=find_shape(disk),
+            rounds=self._plan.rounds,
+            volume=self._plan.volume,
+            versions={},
+            titles={},
+            lacks={},
+        )
+        for key in [key for key in self._peers if key in wanted]:
+            peer = self._peers[key]
+            try:
+                results.versions[key] = peer.install(self._plan.cache)
+                results.titles[key] = peer.title
+                results.lacks[key] = peer.lacks
+            except NotInstalled as reason:
+                results.left_out[key] = str(reason)
+                print(f"left out: {peer.title}: {reason}", flush=True)
+        return results
+
+    def _entries(self, workload: Workload) -> Iterable[Entry]:
+        """The servers of a workload that were asked for, with those of other builds."""
+        for entry in workload.entries:
+            build, _, rest = entry.server.partition("/")
+            names = [build, *self._plan.others] if build == BUILD else [build]
+            for name in names:
+                key = f"{name}/{rest}" if rest else name
+                if not self._plan.servers or any(
+                    key == asked or key.startswith(f"{asked}/") for asked in self._plan.servers
+                ):
+                    yield Entry(key, entry.way)
+
+    def _run_workload(self, bench: Bench, workload: Workload, results: Results) -> Table:
+        table = Table(workload.key, workload.title, workload.figure)
+        for entry in self._entries(workload):
+            if entry.server in results.versions and entry.way in self._peers[entry.server].speaks:
+                table.rows.append(Row(entry.server, entry.way))
+        print(f"\n{workload.key}: {workload.title}", flush=True)
+        for number in range(self._plan.rounds):
+            for row in table.rows:
+                if row.problem is None:
+                    self._measure(bench, workload, row, number)
+        return table
+
+    def _measure(self, bench: Bench, workload: Workload, row: Row, number: int) -> None:
+        peer = self._peers[row.server]
+        label = f"  {number + 1}/{self._plan.rounds} {peer.title}, {row.way}"
+        try:
+            measurement = bench.measure(peer, Way(row.way), workload)
+        except (Failed, NotStarted) as error:
+            row.problem = str(error).splitlines()[0]
+            print(f"{label}: failed: {error}", flush=True)
+            if row.server.startswith(f"{BUILD}/"):
+                self.wrong.append(f"{peer.title} failed in workload {workload.key}: {row.problem}")
+            return
+        except WrongBytes as error:
+            row.problem = f"wrong bytes: {error}"
+            print(f"{label}: WRONG BYTES: {error}", flush=True)
+            self.wrong.append(
+                f"{peer.title} stored wrong bytes in workload {workload.key}: {error}"
+            )
+            return
+        row.measurements.append(measurement)
+        latest = Row(row.server, row.way, [measurement])
+        print(
+            f"{label}: {latest.median(workload.figure):,.0f} {workload.figure}, "
+            f"{latest.median('CPU s/GB'):.2f} CPU s/GB",
+            flush=True,
+        )
+
+
+def remove_abandoned(above: Path) -> None:
+    """Remove the folders of runs that were killed."""
+    for folder in above.glob(f"{FOLDER}*-*"):
+        pid = folder.name.removeprefix(FOLDER).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,84 @@
+"""The benchmark itself, with a few MiB: it measures real servers, and compares what they stored."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bench.native import find_compiler
+from bench.peers import Peer, Way
+from bench.peers.cserver import CServer
+from bench.peers.wherry import Wherry
+from bench.results import Results
+from bench.run import Plan, Run
+from bench.workloads import WORKLOADS, Entry, Workload
+from tests.parts import need
+
+TINY = 0.004
+WHERRY = Wherry(sys.executable, "power-loss")
+BY_KEY = {workload.key: workload for workload in WORKLOADS}
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Iterator[dict[str, Path]]:
+    need(find_compiler() is not None, "a C compiler (cc)")
+    made = {name: tmp_path / name for name in ("cache", "disk", "memory")}
+    for folder in made.values():
+        folder.mkdir()
+    yield made
+    for name in ("disk", "memory"):
+        assert list(made[name].iterdir()) == [], "the run left something behind"
+
+
+def run(folders: dict[str, Path], workloads: list[Workload], *peers: Peer) -> tuple[Run, Results]:
+    plan = Plan(workloads, servers=(), others=(), rounds=1, volume=TINY, **folders)
+    begun = Run(plan, {peer.key: peer for peer in peers})
+    return begun, begun.measure()
+
+
+def workload(key: str, *entries: tuple[Peer, Way]) -> Workload:
+    return replace(BY_KEY[key], entries=tuple(Entry(peer.key, way) for peer, way in entries))
+
+
+def test_a_run_measures_wherry_and_the_c_server(folders: dict[str, Path], tmp_path: Path) -> None:
+    c = CServer()
+    workloads = [
+        workload("a", (WHERRY, Way.CHUNKS), (c, Way.CHUNKS)),
+        workload("c", (WHERRY, Way.ONE), (WHERRY, Way.CHUNKS), (c, Way.ONE)),
+    ]
+    begun, results = run(folders, workloads, WHERRY, c)
+    assert begun.wrong == []
+    rows = [row for table in results.tables for row in table.rows]
+    assert [len(row.measurements) for row in rows] == [1] * 5, [row.problem for row in rows]
+    for row in rows:
+        (found,) = row.measurements
+        assert found.bytes > 0
+        assert found.seconds > 0
+        assert found.peak_memory > 0
+    assert rows[0].measurements[0].finishing is not None
+    file = tmp_path / "results.json"
+    results.write(file)
+    assert Results.read(file) == results
+
+
+def test_a_server_that_changes_one_byte_fails_the_run(folders: dict[str, Path]) -> None:
+    corrupting = CServer(corrupts=True)
+    begun, results = run(folders, [workload("a", (corrupting, Way.CHUNKS))], corrupting)
+    (sentence,) = begun.wrong
+    assert "differs at byte" in sentence
+    (row,) = results.tables[0].rows
+    assert row.measurements == []
+
+
+def test_a_server_that_cannot_be_installed_is_left_out_by_name(folders: dict[str, Path]) -> None:
+    missing = Wherry(str(folders["cache"] / "python"), "power-loss", build="missing")
+    c = CServer()
+    workloads = [workload("a", (missing, Way.CHUNKS), (c, Way.CHUNKS))]
+    begun, results = run(folders, workloads, missing, c)
+    assert begun.wrong == []
+    assert list(results.left_out) == ["missing/power-loss"]
+    (row,) = results.tables[0].rows
+    assert len(row.measurements) == 1
