@@ -2,38 +2,175 @@
 
 Rule 1: the task that makes a call waits until the call has returned, also when the task is
 cancelled. So when a request has ended, nothing of it goes on.
+
+Rule 2: the loop is woken once for each call. A hop costs a third of one through
+`anyio.to_thread`, and there are several in each request.
+
+Rule 3: the threads are daemons. They end with the process, and a process that was forked starts
+its own. The caller of a call is what must be waited for, and it waits (rule 1).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TypeVar
+from contextlib import suppress
+from contextvars import copy_context
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Generic, TypeVar
 
 import anyio
-import anyio.to_thread
-from anyio.lowlevel import RunVar
 
 T = TypeVar("T")
 
 #: Threads that may wait for the disk at once; more would only queue in the kernel.
 DISK_THREADS = 16
-_disk: RunVar[anyio.CapacityLimiter] = RunVar("wherry_disk")
 
 
-async def until_returned(call: Callable[[], T], limiter: anyio.CapacityLimiter | None = None) -> T:
-    """`call()` on a thread; without a `limiter`, on one of the threads for the disk.
+class _Call(Generic[T]):
+    """One call, and the task that waits for it."""
+
+    __slots__ = ("_call", "_context", "_error", "_loop", "_result", "_waiter", "is_over")
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self.is_over = False
+        self._call = call
+        self._context = copy_context()
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] = self._loop.create_future()
+        self._result: T | None = None
+        self._error: BaseException | None = None
+
+    # On the thread.
+
+    def run(self) -> None:
+        try:
+            result = self._context.run(self._call)
+        except BaseException as error:
+            self.end(None, error)
+        else:
+            self.end_with(result)
+
+    def end_with(self, result: T) -> None:
+        self.end(result, None)
+
+    def end(self, result: Any, error: BaseException | None) -> None:
+        """Wake the task, from whatever thread."""
+        self._result, self._error = result, error
+        with suppress(RuntimeError):  # the loop is closed: nobody waits
+            self._loop.call_soon_threadsafe(self._wake)
+
+    # In the event loop.
+
+    def _wake(self) -> None:
+        self.is_over = True
+        if not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def outcome(self) -> T:
+        """What the call returns or raises; `CancelledError` if the task was cancelled meanwhile."""
+        try:
+            await self._waiter
+        except asyncio.CancelledError as cancelled:
+            await self._end_of_cancelled(cancelled)
+        if (error := self._error) is None:
+            return self._result  # type: ignore[return-value]
+        self._error = None
+        try:
+            raise error
+        finally:
+            del error  # it refers to this frame
+
+    async def _end_of_cancelled(self, error: asyncio.CancelledError) -> None:
+        """Wait for the end all the same, then raise. Only here, because a scope costs more."""
+        with anyio.CancelScope(shield=True):
+            while not self.is_over:
+                self._waiter = self._loop.create_future()
+                try:
+                    await self._waiter
+                except asyncio.CancelledError as again:
+                    error = again
+        self._error = None  # it refers to this call
+        raise error
+
+
+class _Chain(_Call[T]):
+    """A call that returns a future, whose end is the end of the call."""
+
+    __slots__ = ()
+
+    def end_with(self, result: Any) -> None:
+        result.add_done_callback(self._resolved)
+
+    def _resolved(self, future: Future[T]) -> None:
+        if future.cancelled():
+            self.end(None, asyncio.CancelledError())
+        elif (error := future.exception()) is not None:
+            self.end(None, error)
+        else:
+            self.end(future.result(), None)
+
+
+class _Threads:
+    """Up to `most` threads, which are started when none is idle."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.reset()
+        os.register_at_fork(after_in_child=self.reset)
+
+    def reset(self) -> None:
+        """Forget all threads: a fork has none of them."""
+        self._calls: SimpleQueue[_Call[Any]] = SimpleQueue()
+        self._lock = Lock()
+        self._started = 0
+        self._free = 0  # threads that wait, less the calls that wait
+
+    def run(self, call: _Call[Any]) -> None:
+        """Raises `RuntimeError` if not a single thread can be started."""
+        with self._lock:
+            self._free -= 1
+            if self._free < 0 and self._started < self._most:
+                self._start()
+        self._calls.put(call)
+
+    def _start(self) -> None:
+        name = f"wherry-disk-{self._started + 1}"
+        thread = Thread(target=self._work, args=(self._calls,), name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            if not self._started:
+                self._free += 1
+                raise
+            return  # those that there are take the call in its turn
+        self._started += 1
+        self._free += 1
+
+    def _work(self, calls: SimpleQueue[_Call[Any]]) -> None:
+        while True:
+            call = calls.get()
+            call.run()
+            del call  # not held until the next one comes
+            with self._lock:
+                self._free += 1
+
+
+_disk = _Threads(DISK_THREADS)
+
+
+async def until_returned(call: Callable[[], T]) -> T:
+    """`call()` on one of the threads for the disk, with the caller's context variables.
 
     A task that is cancelled meanwhile, by anyio's scopes or by `asyncio.Task.cancel`, still waits
     until the call has returned: no thread writes for a request that has ended.
     """
-    if limiter is None:
-        try:
-            limiter = _disk.get()
-        except LookupError:
-            _disk.set(limiter := anyio.CapacityLimiter(DISK_THREADS))
-    return await _shielded(asyncio.ensure_future(anyio.to_thread.run_sync(call, limiter=limiter)))
+    running = _Call(call)
+    _disk.run(running)
+    return await running.outcome()
 
 
 async def until_resolved(call: Callable[[], Future[T]]) -> T:
@@ -42,22 +179,6 @@ async def until_resolved(call: Callable[[], Future[T]]) -> T:
     So a chain of steps on several threads comes back to the event loop once. Cancelled, it waits
     for the end of the chain, as `until_returned` does.
     """
-
-    async def chain() -> T:
-        return await asyncio.wrap_future(await until_returned(call))
-
-    return await _shielded(asyncio.ensure_future(chain()))
-
-
-async def _shielded(running: asyncio.Future[T]) -> T:
-    cancelled: asyncio.CancelledError | None = None
-    with anyio.CancelScope(shield=True):
-        while not running.done():
-            try:
-                await asyncio.wait([running])
-            except asyncio.CancelledError as error:
-                cancelled = error
-    if cancelled is not None:
-        running.exception()
-        raise cancelled
-    return running.result()
+    running: _Chain[T] = _Chain(call)  # type: ignore[arg-type]
+    _disk.run(running)
+    return await running.outcome()

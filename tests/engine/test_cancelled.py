@@ -18,33 +18,10 @@ from wherry.core.requests import Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import FinishedFile, Hooks
 from wherry.storage import Writer
-from wherry.threads import until_returned
 
 pytestmark = pytest.mark.anyio
 
 DATA = bytes(range(250)) * 4
-
-
-async def test_who_is_cancelled_by_asyncio_waits_until_its_thread_has_returned() -> None:
-    begun, finish = threading.Event(), threading.Event()
-    returned = False
-
-    def write() -> None:
-        nonlocal returned
-        begun.set()
-        finish.wait(5)
-        returned = True
-
-    task = asyncio.create_task(until_returned(write))
-    await asyncio.to_thread(begun.wait)
-    for _ in range(3):
-        task.cancel()
-        await asyncio.sleep(0.01)
-        assert not task.done()
-    finish.set()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert returned
 
 
 async def test_a_request_cancelled_while_it_opens_its_range_leaves_no_lock(world: World) -> None:
@@ -73,11 +50,11 @@ async def test_a_request_that_comes_late_to_its_lock_overwrites_nothing(world: W
     """Another process takes the range, writes and records between our lease and our lock."""
     older, newer = world.engine(), world.engine()
     upload = await created(older, len(DATA))
-    real = world.storage.open
+    real, loop = world.storage.open, asyncio.get_running_loop()
 
     def late(upload_id: str, within: object) -> Writer:
         world.storage.open = real  # type: ignore[method-assign]
-        anyio.from_thread.run(written, newer, upload, 0, DATA)
+        asyncio.run_coroutine_threadsafe(written(newer, upload, 0, DATA), loop).result()
         return real(upload_id, within)  # type: ignore[arg-type]
 
     world.storage.open = late  # type: ignore[method-assign]
