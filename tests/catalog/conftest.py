@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
 
+from wherry.catalog.sql.session import Session
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.upload import Upload
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT
@@ -34,21 +34,22 @@ async def catalog(path: Path) -> AsyncIterator[SqliteCatalog]:
 
 
 @pytest.fixture
-def statements() -> Iterator[list[str]]:
-    """Everything that is sent to any database from here on, and COMMIT."""
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement of any catalog from here on."""
     seen: list[str] = []
+    send, send_many = Session._send, Session._send_many
 
-    def sent(conn: Any, cursor: Any, statement: str, *rest: Any) -> None:
-        seen.append(statement)
+    def sent(session: Session, text: str, values: Sequence[Any]) -> None:
+        seen.append(text)
+        send(session, text, values)
 
-    def committed(conn: Any) -> None:
-        seen.append("COMMIT")
+    def sent_many(session: Session, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        seen.append(text)
+        send_many(session, text, rows)
 
-    event.listen(Engine, "before_cursor_execute", sent)
-    event.listen(Engine, "commit", committed)
-    yield seen
-    event.remove(Engine, "before_cursor_execute", sent)
-    event.remove(Engine, "commit", committed)
+    monkeypatch.setattr(Session, "_send", sent)
+    monkeypatch.setattr(Session, "_send_many", sent_many)
+    return seen
 
 
 @pytest.fixture

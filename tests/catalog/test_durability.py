@@ -15,6 +15,7 @@ from sqlalchemy import Engine, event, text
 
 from wherry.catalog import Change
 from wherry.catalog.sql import queries
+from wherry.catalog.sql.session import Compiler, Session
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.connections import open_engine, parse_url, writing
@@ -123,10 +124,11 @@ def test_a_process_that_is_killed_loses_nothing_it_had_acknowledged(
 
 def check_recorded(path: Path, acknowledged: dict[str, list[Range]]) -> None:
     engine = open_engine(parse_url(path), 1)
-    with engine.connect() as connection:
-        for name, ranges in acknowledged.items():
-            upload = queries.uploads_by_id(connection, [name])[name]
-            assert [r for r in ranges if upload.received.missing(r)] == []
+    session = Session(engine.raw_connection(), Compiler(engine.dialect))
+    for name, ranges in acknowledged.items():
+        upload = queries.uploads_by_id(session, [name])[name]
+        assert [r for r in ranges if upload.received.missing(r)] == []
+    session.drop()
     engine.dispose()
 
 

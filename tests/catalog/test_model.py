@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import count
@@ -70,8 +71,21 @@ def complete(name: str, now: float) -> Step:
     return lambda catalog: catalog.update(name, change, queued)
 
 
+def arrive(name: str, now: float, slot: float, latest: float) -> Step:
+    """The answer is also the queue that the check got."""
+    new = Upload(name, "op"[name == "c"], "f", LENGTH, LENGTH, created_at=now, slot_until=slot)
+
+    async def step(catalog: Catalog) -> object:
+        seen: list[Queue] = []
+        answer = await asyncio.wrap_future(catalog.submit_create(new, None, seen.append, latest))
+        return [answer, *map(queue_in_order, seen)]
+
+    return step
+
+
 steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(create, names, st.sampled_from([None, "f"]), times, st.none() | times),
+    st.builds(arrive, names, times, times, st.just(math.inf) | times),
     st.builds(lease, names, ranges, tokens, times),
     st.builds(record, names, ranges, tokens, times),
     st.builds(lease, names, st.just(Range(0, LENGTH)), tokens, times),

@@ -6,15 +6,16 @@ Steps of SQLite's own machine are counted, not seconds, so a busy machine change
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
+from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.tables import metadata
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import AssessmentState
@@ -60,25 +61,32 @@ ASKED: dict[str, Ask] = {
 
 
 @contextmanager
-def watched(catalog: SqliteCatalog, asked: list[tuple[str, Any]]) -> Iterator[list[int]]:
-    """Counts the steps of all connections, and collects what is asked."""
+def watched(asked: list[tuple[str, Any]]) -> Iterator[list[int]]:
+    """Counts the steps of all connections that are opened within, and collects what is asked."""
     steps = [0]
+    send, send_many = Session._send, Session._send_many
 
     def count() -> int:
         steps[0] += 1
         return 0
 
-    def begun(connection: Any, *_: Any) -> None:
-        connection.connection.driver_connection.set_progress_handler(count, 1)
+    def opened(connection: sqlite3.Connection, _: object) -> None:
+        connection.set_progress_handler(count, 1)
 
-    def sent(conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
+    def sent(session: Session, text: str, values: Sequence[Any]) -> None:
+        asked.append((text, values))
+        send(session, text, values)
 
-    event.listen(catalog._engine, "begin", begun, insert=True)
-    event.listen(catalog._engine, "before_cursor_execute", sent)
-    yield steps
-    event.remove(catalog._engine, "begin", begun)
-    event.remove(catalog._engine, "before_cursor_execute", sent)
+    def sent_many(session: Session, text: str, rows: Sequence[Sequence[Any]]) -> None:
+        asked.append((text, rows[0]))
+        send_many(session, text, rows)
+
+    event.listen(Engine, "connect", opened)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "_send", sent)
+        patch.setattr(Session, "_send_many", sent_many)
+        yield steps
+    event.remove(Engine, "connect", opened)
 
 
 async def steps_with(
@@ -86,21 +94,27 @@ async def steps_with(
 ) -> tuple[int, list[str]]:
     """How many steps it took, and how SQLite went about it."""
     fill(path, count, owners=2, ended=NOW, assessed=assessed)
-    catalog = SqliteCatalog(path)
     asked: list[tuple[str, Any]] = []
-    try:
-        waiting = replace(new_upload("waits"), state=State.WAITING, queued_at=1.0)
-        await catalog.create(waiting)
-        await catalog.create(replace(new_upload("open"), created_at=NOW - 200, fingerprint="f"))
-        await catalog.create(new_upload("over"))
-        await catalog.update("over", lambda u: u.cancel(NOW))
-        gone = replace(new_upload("gone"), state=State.COMPLETE, discarded_at=1.0)
-        await catalog.create(gone)
-        with watched(catalog, asked) as steps:
+    with watched(asked) as steps:
+        catalog = SqliteCatalog(path)
+        try:
+            await make_few(catalog)
+            asked.clear()
+            steps[0] = 0
             await ask(catalog)
-    finally:
-        await catalog.close()
-    return steps[0], plans(path, asked)
+            taken, plan = steps[0], plans(path, asked)
+        finally:
+            await catalog.close()
+    return taken, plan
+
+
+async def make_few(catalog: SqliteCatalog) -> None:
+    """Unfinished uploads, and one of each kind that has ended without a file."""
+    await catalog.create(replace(new_upload("waits"), state=State.WAITING, queued_at=1.0))
+    await catalog.create(replace(new_upload("open"), created_at=NOW - 200, fingerprint="f"))
+    await catalog.create(new_upload("over"))
+    await catalog.update("over", lambda u: u.cancel(NOW))
+    await catalog.create(replace(new_upload("gone"), state=State.COMPLETE, discarded_at=1.0))
 
 
 def plans(path: Path, asked: list[tuple[str, Any]]) -> list[str]:
@@ -108,8 +122,7 @@ def plans(path: Path, asked: list[tuple[str, Any]]) -> list[str]:
     with sqlite3.connect(path) as connection:
         for statement, parameters in asked:
             if statement.startswith(("SELECT", "UPDATE", "DELETE", "INSERT")):
-                given = parameters[0] if isinstance(parameters, list) else parameters
-                rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", given)
+                rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
                 found += [row[3] for row in rows]
     connection.close()
     return found

@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +19,9 @@ from wherry.catalog.sql.unit_of_work import difference
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.writer import GROUP
+from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
-from wherry.core.errors import DiskFull, StorageFailed
+from wherry.core.errors import DiskFull, NoRoom, StorageFailed
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import State, Upload
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
@@ -52,6 +54,55 @@ async def test_all_that_wait_are_one_transaction(
     assert statements.count("COMMIT") == 2  # the held one, and all these
     assert [s for s in statements if "leases" in s] == [statements[-2]]
     assert len((await catalog.load("u")).leases) == GROUP
+
+
+async def test_arrivals_of_a_group_count_each_other_with_one_look_at_the_queue(
+    catalog: SqliteCatalog, hold: Hold, statements: list[str]
+) -> None:
+    await catalog.create(new_upload("held"))
+    seen: list[Queue] = []
+
+    def check(queue: Queue) -> None:
+        seen.append(queue)
+        if queue.open == GROUP // 2:
+            raise NoRoom
+
+    def arrives(number: int) -> Future[Upload]:
+        # Threads do not submit in the order of the moments that they have read.
+        at = float(100 + (number * 7) % GROUP)
+        new = replace(new_upload(f"u{number}"), created_at=at, slot_until=1000.0)
+        return catalog.submit_create(new, None, check)
+
+    with hold(catalog):
+        waiting = [asyncio.wrap_future(arrives(number)) for number in range(GROUP)]
+        statements.clear()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [Upload] * (GROUP // 2) + [NoRoom] * (GROUP // 2)
+    assert [queue.open for queue in seen] == [min(n, GROUP // 2) for n in range(GROUP)]
+    assert len([s for s in statements if "queued_at IS NOT NULL" in s]) == 1
+    assert len([s for s in statements if s.startswith("INSERT INTO uploads")]) == 1
+
+    # The next transactions need not look at it at all, until slots have ended.
+    for at, looks, is_open in ((300.0, 0, GROUP // 2), (1000.0, 1, 0)):
+        there = await catalog.queue(at)
+        statements.clear()
+        later = replace(new_upload(f"at-{at}"), created_at=at)
+        await asyncio.wrap_future(catalog.submit_create(later, None, seen.append))
+        assert seen[-1] == there
+        assert seen[-1].open == is_open
+        assert len([s for s in statements if "queued_at IS NOT NULL" in s]) == looks
+
+
+async def test_only_changed_columns_are_written(
+    catalog: SqliteCatalog, statements: list[str]
+) -> None:
+    """An index is rewritten for each of its columns that is, though the value is the same."""
+    await catalog.create(new_upload("u"))
+    statements.clear()
+    changed = await catalog.update("u", lambda u: replace(u, slot_until=7.0))
+    [update] = [s for s in statements if s.startswith("UPDATE")]
+    assert update == "UPDATE uploads SET slot_until=? WHERE uploads.id = ?"
+    assert await catalog.load("u") == changed
 
 
 async def test_a_chunk_does_not_rewrite_its_upload(

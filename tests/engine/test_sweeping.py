@@ -149,7 +149,7 @@ async def test_a_sweep_reads_no_record_that_is_not_due(
     read: list[str] = []
 
     def noted(row: Any, *more: Any) -> Upload:
-        read.append(row.id)
+        read.append(row[0])
         return upload_of(row, *more)
 
     monkeypatch.setattr(queries, "upload_of", noted)

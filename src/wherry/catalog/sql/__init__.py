@@ -1,10 +1,12 @@
 """The catalog in SQL: what every database has in common.
 
     tables         the tables and their indexes; `migrations` creates them
+    session        statements on a connection of the driver, compiled once
     rows           values of `core` to rows, and back
     queries        what is read about single records and about the queue
     lists          what is read page by page
     counts         how many records there are in which state
+    occupancy      what uploads take, counted on from change to change
     unit_of_work   what one transaction has read and changed
     operations     the changes, as values
     catalog        `SqlCatalog`: the port, in terms of all these

@@ -6,16 +6,14 @@ thread or connection it runs.
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from math import inf
 from typing import TypeVar
 
-from sqlalchemy import Connection
-
 from wherry.catalog import Change, Check, Choice
+from wherry.catalog.awaiting import until_done
 from wherry.catalog.counts import Counts
 from wherry.catalog.sql import counts, lists, queries
 from wherry.catalog.sql.operations import (
@@ -28,6 +26,7 @@ from wherry.catalog.sql.operations import (
     Update,
     UpdateAssessment,
 )
+from wherry.catalog.sql.session import Session
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
@@ -55,18 +54,18 @@ class SqlCatalog(ABC):
         """
 
     @abstractmethod
-    async def _read(self, query: Callable[[Connection], T]) -> T:
+    async def _read(self, query: Callable[[Session], T]) -> T:
         """Run a short query, which a request waits for, in a transaction of its own.
 
         It waits neither for changes nor for lists.
         """
 
     @abstractmethod
-    def _read_blocking(self, query: Callable[[Connection], T]) -> T:
+    def _read_blocking(self, query: Callable[[Session], T]) -> T:
         """The same, for a thread."""
 
     @abstractmethod
-    async def _read_list(self, query: Callable[[Connection], T]) -> T:
+    async def _read_list(self, query: Callable[[Session], T]) -> T:
         """Run a query for a page of a list. Few run at once; the others wait their turn."""
 
     @abstractmethod
@@ -79,7 +78,7 @@ class SqlCatalog(ABC):
         return await self._change(Create(upload))
 
     async def queue(self, now: float, latest: float = inf) -> Queue:
-        return await self._read(lambda c: queries.queue(c, now, latest))
+        return await self._read(lambda s: queries.queue(s, now, latest)[0])
 
     async def advance(
         self, now: float, choose: Choice, change: Change, latest: float = inf
@@ -87,13 +86,13 @@ class SqlCatalog(ABC):
         return await self._change(Advance(now, choose, change, latest))
 
     async def load(self, upload_id: str) -> Upload:
-        found, unreadable = await self._read(lambda c: queries.read_uploads(c, [upload_id]))
+        found, unreadable = await self._read(lambda s: queries.read_uploads(s, [upload_id]))
         if upload_id not in found:
             raise unreadable.get(upload_id) or UploadNotFound(upload_id)
         return found[upload_id]
 
     async def tokens(self, upload_id: str) -> frozenset[str]:
-        return await self._read(lambda c: queries.tokens(c, upload_id))
+        return await self._read(lambda s: queries.tokens(s, upload_id))
 
     async def update(
         self, upload_id: str, change: Change, assessment: Assessment | None = None
@@ -115,7 +114,7 @@ class SqlCatalog(ABC):
         return self._submit(Update(upload_id, change, assessment))
 
     def around(self, upload_id: str, within: Range) -> Upload:
-        found = self._read_blocking(lambda c: queries.around(c, upload_id, within))
+        found = self._read_blocking(lambda s: queries.around(s, upload_id, within))
         if found is None:
             raise UploadNotFound(upload_id)
         return found
@@ -126,27 +125,27 @@ class SqlCatalog(ABC):
         owner: str | None = None,
         page: PageRequest = FIRST_PAGE,
     ) -> Page[Upload]:
-        return await self._read_list(lambda c: lists.uploads_page(c, states, owner, page))
+        return await self._read_list(lambda s: lists.uploads_page(s, states, owner, page))
 
     async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
-        return await self._read_list(lambda c: lists.alike(c, owner, fingerprint))
+        return await self._read_list(lambda s: lists.alike(s, owner, fingerprint))
 
     async def ids(self, states: Collection[State]) -> frozenset[str]:
-        return await self._read_list(lambda c: lists.ids(c, states))
+        return await self._read_list(lambda s: lists.ids(s, states))
 
     async def due(
         self, states: Collection[State], before: float, now: float, page: PageRequest = FIRST_PAGE
     ) -> Page[Upload]:
-        return await self._read_list(lambda c: lists.due(c, states, before, now, page))
+        return await self._read_list(lambda s: lists.due(s, states, before, now, page))
 
     async def due_files(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
-        return await self._read_list(lambda c: lists.due_files(c, before, page))
+        return await self._read_list(lambda s: lists.due_files(s, before, page))
 
     async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
-        return await self._read_list(lambda c: lists.due_records(c, before, page))
+        return await self._read_list(lambda s: lists.due_records(s, before, page))
 
     async def counts(self, now: float, latest: float = inf) -> Counts:
-        return await self._read(lambda c: counts.counts(c, now, latest))
+        return await self._read(lambda s: counts.counts(s, now, latest))
 
     async def newest(self) -> float | None:
         return await self._read(queries.newest)
@@ -158,7 +157,7 @@ class SqlCatalog(ABC):
         await self._change(Forget(tuple(upload_ids)))
 
     async def load_assessment(self, assessment_id: str) -> Assessment:
-        found = await self._read(lambda c: queries.assessment_by_id(c, assessment_id))
+        found = await self._read(lambda s: queries.assessment_by_id(s, assessment_id))
         if found is None:
             raise NotThere
         return found
@@ -173,12 +172,12 @@ class SqlCatalog(ABC):
     ) -> Assessment | None:
         # Every worker asks twice a second, and there is nearly always nothing to do: a read
         # finds that out without a transaction that writes.
-        if await self._read(lambda c: queries.leasable_assessment(c, now)) is None:
+        if await self._read(lambda s: queries.leasable_assessment(s, now)) is None:
             return None
         return await self._change(LeaseAssessment(now, change))
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
-        return await self._read_list(lambda c: lists.assessments_page(c, page))
+        return await self._read_list(lambda s: lists.assessments_page(s, page))
 
     async def _change(self, operation: Operation[T]) -> T:
-        return await asyncio.wrap_future(self._submit(operation))
+        return await until_done(self._submit(operation))

@@ -16,8 +16,8 @@ from itertools import accumulate, product
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     Column,
-    Connection,
     Double,
     Integer,
     Select,
@@ -31,7 +31,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from wherry.catalog.sql.queries import MANY, assessments_by_id, uploads_by_id
+from wherry.catalog.sql.queries import MANY, among, assessments_by_id, is_among, uploads_by_id
+from wherry.catalog.sql.session import Session, one_of
 from wherry.catalog.sql.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
 from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
 from wherry.core.pages import PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
@@ -96,7 +97,7 @@ def _due(walk: _Walk, states: int) -> Statement:
 def _due_files(walk: _Walk) -> Statement:
     is_needed = exists().where(
         assessments.c.upload_id == uploads.c.id,
-        assessments.c.state.in_([state.value for state in NEEDS_FILE]),
+        one_of(assessments.c.state, [state.value for state in NEEDS_FILE]),
     )
     return walk.along(_AGE, IS_KEPT, uploads.c.created_at <= bindparam("before"), ~is_needed)
 
@@ -115,20 +116,19 @@ def _assessments(walk: _Walk) -> Statement:
 
 
 def uploads_page(
-    connection: Connection, states: Collection[State] | None, owner: str | None, page: PageRequest
+    session: Session, states: Collection[State] | None, owner: str | None, page: PageRequest
 ) -> Page[Upload]:
     """A page of uploads; `states` None: in every state; `owner` None: of every owner."""
     wanted = _named(State if states is None else states)
     if not wanted:
         return Page()
     statement = _of_states(_Walk.of(page), len(wanted), owner is not None)
-    return _page(connection, statement, wanted | {"owner": owner}, page)
+    return _page(session, statement, wanted | {"owner": owner}, page)
 
 
-def alike(connection: Connection, owner: str, fingerprint: str) -> list[Upload]:
-    found = connection.execute(_ALIKE, {"owner": owner, "fingerprint": fingerprint})
-    ids = list(found.scalars())
-    uploads_found = uploads_by_id(connection, ids)
+def alike(session: Session, owner: str, fingerprint: str) -> list[Upload]:
+    ids = session.column(_ALIKE, {"owner": owner, "fingerprint": fingerprint})
+    uploads_found = uploads_by_id(session, ids)
     return [uploads_found[id_] for id_ in ids if id_ in uploads_found]
 
 
@@ -142,32 +142,37 @@ _ALIKE = (
 
 
 def due(
-    connection: Connection, states: Collection[State], before: float, now: float, page: PageRequest
+    session: Session, states: Collection[State], before: float, now: float, page: PageRequest
 ) -> Page[Upload]:
     wanted = _named(states) | {"before": before, "now": now}
-    return _page(connection, _due(_Walk.of(page), len(states)), wanted, page)
+    return _page(session, _due(_Walk.of(page), len(states)), wanted, page)
 
 
-def due_files(connection: Connection, before: float, page: PageRequest) -> Page[Upload]:
-    return _page(connection, _due_files(_Walk.of(page)), {"before": before}, page)
+def due_files(session: Session, before: float, page: PageRequest) -> Page[Upload]:
+    return _page(session, _due_files(_Walk.of(page)), {"before": before}, page)
 
 
-def due_records(connection: Connection, before: float, page: PageRequest) -> Page[Upload]:
-    return _page(connection, _due_records(_Walk.of(page)), {"before": before}, page)
+def due_records(session: Session, before: float, page: PageRequest) -> Page[Upload]:
+    return _page(session, _due_records(_Walk.of(page)), {"before": before}, page)
 
 
-def ids(connection: Connection, states: Collection[State]) -> frozenset[str]:
+def ids(session: Session, states: Collection[State]) -> frozenset[str]:
     """All identifiers of uploads in these states, read from the index alone."""
-    found = select(uploads.c.id).where(uploads.c.state.in_([state.value for state in states]))
-    return frozenset(connection.execute(found).scalars())
+    return frozenset(session.column(_ids(len(states)), _named(states)) if states else ())
 
 
-def assessments_page(connection: Connection, page: PageRequest) -> Page[Assessment]:
-    cursors = _cursors(connection, _assessments(_Walk.of(page)), {}, page)
+@lru_cache
+def _ids(states: int) -> Statement:
+    named: list[BindParameter[str]] = [bindparam(f"state{n}") for n in range(states)]
+    return select(uploads.c.id).where(uploads.c.state.in_(named))
+
+
+def assessments_page(session: Session, page: PageRequest) -> Page[Assessment]:
+    cursors = _cursors(session, _assessments(_Walk.of(page)), {}, page)
     shown = [cursor.id for cursor in cursors[: page.limit]]
     found: dict[str, Assessment] = {}
     for first in range(0, len(shown), MANY):
-        found |= assessments_by_id(connection, shown[first : first + MANY])[0]
+        found |= assessments_by_id(session, shown[first : first + MANY])[0]
     next_ = cursors[page.limit - 1] if len(cursors) > page.limit else None
     return Page([found[id_] for id_ in shown if id_ in found], next_)
 
@@ -177,39 +182,37 @@ def _named(states: Collection[State] | type[State]) -> dict[str, object]:
 
 
 def _page(
-    connection: Connection, statement: Statement, given: Mapping[str, object], page: PageRequest
+    session: Session, statement: Statement, given: Mapping[str, object], page: PageRequest
 ) -> Page[Upload]:
-    cursors = _cursors(connection, statement, given, page)
-    shown = _with_few_parts(connection, cursors[: page.limit])
-    found = uploads_by_id(connection, [cursor.id for cursor in shown])
+    cursors = _cursors(session, statement, given, page)
+    shown = _with_few_parts(session, cursors[: page.limit])
+    found = uploads_by_id(session, [cursor.id for cursor in shown])
     next_ = shown[-1] if len(shown) < len(cursors) else None
     return Page([found[cursor.id] for cursor in shown if cursor.id in found], next_)
 
 
 def _cursors(
-    connection: Connection, statement: Statement, given: Mapping[str, object], page: PageRequest
+    session: Session, statement: Statement, given: Mapping[str, object], page: PageRequest
 ) -> list[Cursor]:
     """The cursors of the page, and one more if the list goes on."""
     after = page.after
     here = {} if after is None else {"after_at": after.at, "after_id": after.id}
-    found = connection.execute(statement, {**given, **here, "most": page.limit + 1})
-    return [Cursor(row.at, row.id) for row in found]
+    found = session.rows(statement, {**given, **here, "most": page.limit + 1})
+    return [Cursor(*row) for row in found]
 
 
-def _with_few_parts(connection: Connection, cursors: Sequence[Cursor]) -> Sequence[Cursor]:
+def _with_few_parts(session: Session, cursors: Sequence[Cursor]) -> Sequence[Cursor]:
     """The first of them that fit on a page with all their parts; at least one."""
     counted: dict[str, int] = {}
     for first in range(0, len(cursors), MANY):
-        some = [cursor.id for cursor in cursors[first : first + MANY]]
-        found = connection.execute(_COUNTED, {"ids": some})
-        counted |= {row[0]: row[1] for row in found}
+        size, some = among([cursor.id for cursor in cursors[first : first + MANY]])
+        counted |= dict(session.rows(_counted(size), some))
     in_all = accumulate(counted.get(cursor.id, 0) for cursor in cursors)
     fitting = sum(count <= PARTS_ON_PAGE for count in in_all)
     return cursors[: max(fitting, 1)]
 
 
-_COUNTED = (
-    select(parts.c.upload_id, func.count())
-    .where(parts.c.upload_id.in_(bindparam("ids", expanding=True)))
-    .group_by(parts.c.upload_id)
-)
+@lru_cache
+def _counted(size: int) -> Statement:
+    of_uploads = is_among(parts.c.upload_id, size)
+    return select(parts.c.upload_id, func.count()).where(of_uploads).group_by(parts.c.upload_id)

@@ -6,13 +6,16 @@ caller's, so that it never shows half of a change.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
-from sqlalchemy import BindParameter, Connection, and_, bindparam, case, exists, func, select
+from sqlalchemy import Column, Select, and_, bindparam, case, exists, func, select
+from sqlalchemy.sql import ColumnElement
 
+from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
+from wherry.catalog.sql.session import Session, one_of
 from wherry.catalog.sql.tables import IS_DISCARDED, IS_QUEUED, assessments, leases, parts, uploads
 from wherry.catalog.sql.unreadable import read_apart
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
@@ -25,54 +28,79 @@ from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, Lease, State, U
 MANY = 500
 
 
-_IDS: BindParameter[str] = bindparam("ids", expanding=True)
-_ROWS = select(uploads).where(uploads.c.id.in_(_IDS))
-_PARTS = (
-    select(parts.c.upload_id, parts.c.start, parts.c.end, parts.c.crc, parts.c.at)
-    .where(parts.c.upload_id.in_(_IDS))
-    .order_by(parts.c.upload_id, parts.c.start)
-)
-_LEASES = (
-    select(leases)
-    .where(leases.c.upload_id.in_(_IDS))
-    .order_by(leases.c.upload_id, leases.c.at, leases.c.start)
-)
+def among(ids: Sequence[str]) -> tuple[int, dict[str, str]]:
+    """How many parameters a statement has for these identifiers, and the parameters.
+
+    The number is a power of two, so that there are few statements; the last one is repeated.
+    """
+    size = 1 << (len(ids) - 1).bit_length()
+    given = {f"id{n}": id_ for n, id_ in enumerate(ids)}
+    return size, given | {f"id{n}": ids[-1] for n in range(len(ids), size)}
 
 
-def uploads_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Upload]:
+def is_among(column: Column[str], size: int) -> ColumnElement[bool]:
+    """Whether the column has one of the identifiers of `among`."""
+    return column.in_([bindparam(f"id{n}") for n in range(size)])
+
+
+@lru_cache
+def _rows(size: int) -> Select[Any]:
+    return select(uploads).where(is_among(uploads.c.id, size))
+
+
+@lru_cache
+def _parts(size: int) -> Select[Any]:
+    columns = (parts.c.upload_id, parts.c.start, parts.c.end, parts.c.crc, parts.c.at)
+    of_uploads = is_among(parts.c.upload_id, size)
+    return select(*columns).where(of_uploads).order_by(parts.c.upload_id, parts.c.start)
+
+
+_LEASE = (leases.c.start, leases.c.end, leases.c.token, leases.c.at)
+
+
+@lru_cache
+def _leases(size: int) -> Select[Any]:
+    of_uploads = is_among(leases.c.upload_id, size)
+    order = (leases.c.upload_id, leases.c.at, leases.c.start)
+    return select(leases.c.upload_id, *_LEASE).where(of_uploads).order_by(*order)
+
+
+def uploads_by_id(session: Session, ids: Iterable[str]) -> dict[str, Upload]:
     """Those that exist and can be read."""
-    return read_uploads(connection, ids)[0]
+    return read_uploads(session, ids)[0]
 
 
 def read_uploads(
-    connection: Connection, ids: Iterable[str]
+    session: Session, ids: Iterable[str]
 ) -> tuple[dict[str, Upload], dict[str, StorageFailed]]:
     """Those that exist, and an error for each that cannot be read."""
     wanted = list(ids)
     found: dict[str, Upload] = {}
     unreadable: dict[str, StorageFailed] = {}
     for first in range(0, len(wanted), MANY):
-        some, failed = read_apart(wanted[first : first + MANY], partial(_some, connection))
+        some, failed = read_apart(wanted[first : first + MANY], partial(_some, session))
         found |= some
         unreadable |= failed
     return found, unreadable
 
 
-def _some(connection: Connection, ids: list[str]) -> dict[str, Upload]:
-    given = {"ids": ids}
-    found = connection.execute(_ROWS, given).all()
+def _some(session: Session, ids: list[str]) -> dict[str, Upload]:
+    size, given = among(ids)
+    found = session.rows(_rows(size), given)
     if not found:
         return {}
-    received: dict[str, list[Part]] = defaultdict(list)
-    for upload_id, start, end, crc, at in connection.execute(_PARTS, given):
-        received[upload_id].append(Part(start, end, crc, at))
-    leased: dict[str, list[Lease]] = defaultdict(list)
-    for row in connection.execute(_LEASES, given):
-        leased[row.upload_id].append(lease_of(row))
-    return {row.id: upload_of(row, received[row.id], leased[row.id]) for row in found}
+    received: dict[str, list[Part]] = {}
+    for upload_id, *part in session.rows(_parts(size), given):
+        received.setdefault(upload_id, []).append(Part(*part))
+    leased: dict[str, list[Lease]] = {}
+    for upload_id, *lease in session.rows(_leases(size), given):
+        leased.setdefault(upload_id, []).append(lease_of(*lease))
+    return {
+        row[0]: upload_of(row, received.get(row[0], ()), leased.get(row[0], ())) for row in found
+    }
 
 
-def around(connection: Connection, upload_id: str, within: Range) -> Upload | None:
+def around(session: Session, upload_id: str, within: Range) -> Upload | None:
     """The upload with only the parts and leases that have bytes of `within`.
 
     Raises `StorageFailed` for one that cannot be read.
@@ -80,12 +108,12 @@ def around(connection: Connection, upload_id: str, within: Range) -> Upload | No
     given = {"this": upload_id, "begin": within.start, "over": within.end}
 
     def read(_: list[str]) -> dict[str, Upload]:
-        row = connection.execute(_ROW, given).one_or_none()
-        if row is None:
+        found = session.rows(_ROW, given)
+        if not found:
             return {}
-        received = [Part(*part) for part in connection.execute(_PARTS_AROUND, given)]
-        leased = [lease_of(lease) for lease in connection.execute(_LEASES_AROUND, given)]
-        return {upload_id: upload_of(row, received, leased)}
+        received = [Part(*part) for part in session.rows(_PARTS_AROUND, given)]
+        leased = [lease_of(*lease) for lease in session.rows(_LEASES_AROUND, given)]
+        return {upload_id: upload_of(found[0], received, leased)}
 
     found, unreadable = read_apart([upload_id], read)
     for failure in unreadable.values():
@@ -111,40 +139,56 @@ _PARTS_AROUND = (
     )
     .order_by(parts.c.start)
 )
-_LEASES_AROUND = select(leases).where(
+_LEASES_AROUND = select(*_LEASE).where(
     leases.c.upload_id == bindparam("this"),
     leases.c.start < bindparam("over"),
     leases.c.end > bindparam("begin"),
 )
 
 
-def same_upload(connection: Connection, new: Upload) -> str | None:
+def same_upload(session: Session, new: Upload) -> str | None:
     """The identifier of the oldest unfinished upload of the same file as `new`."""
-    same = (
-        select(uploads.c.id)
-        .where(
-            uploads.c.owner == new.owner,
-            uploads.c.fingerprint == new.fingerprint,
-            uploads.c.limit == new.limit,
-            uploads.c.length.is_not_distinct_from(new.length),
-            uploads.c.state.in_([state.value for state in ACCEPTS]),
-        )
-        .order_by(uploads.c.created_at, uploads.c.id)
-        .limit(1)
+    given = {
+        "owner": new.owner,
+        "fingerprint": new.fingerprint,
+        "limit": new.limit,
+        "length": new.length,
+    }
+    found = session.column(_SAME, given)
+    return found[0] if found else None
+
+
+_SAME = (
+    select(uploads.c.id)
+    .where(
+        uploads.c.owner == bindparam("owner"),
+        uploads.c.fingerprint == bindparam("fingerprint"),
+        uploads.c.limit == bindparam("limit"),
+        uploads.c.length.is_not_distinct_from(bindparam("length")),
+        one_of(uploads.c.state, [state.value for state in ACCEPTS]),
     )
-    return connection.execute(same).scalar()
+    .order_by(uploads.c.created_at, uploads.c.id)
+    .limit(1)
+)
 
 
-def queue(connection: Connection, now: float, latest: float) -> Queue:
-    """The queue, what is taken at `now`, and the admitted uploads that missed their turn."""
+def queue(session: Session, now: float, latest: float) -> tuple[Queue, Occupancy | None]:
+    """The queue, what is taken at `now`, and the admitted uploads that missed their turn.
+
+    Also what is taken as an `Occupancy`; None while an upload waits.
+    """
     at = {"now": now, "latest": latest}
-    entries = connection.execute(_ENTRIES).all()
-    taken = {row[0]: Taken(int(row[1]), int(row[2])) for row in connection.execute(_TAKEN, at)}
+    entries, held = session.rows(_ENTRIES), session.rows(_TAKEN, at)
     if not entries:  # what is open or unused matters only while an upload waits
-        return Queue((), taken)
-    unused = tuple(connection.execute(_UNUSED, at).scalars())
-    opened = tuple(OpenUpload(*row) for row in connection.execute(_OPENED, at))
-    return Queue(tuple(_entry_of(*row) for row in entries), taken, unused, opened)
+        occupancy = Occupancy(now, latest)
+        for owner, holding, opened, reserved, *ends in held:
+            occupancy.count(owner, int(holding), int(opened), int(reserved))
+            occupancy.narrow(ends)
+        return Queue((), occupancy.taken()), occupancy
+    taken = {owner: Taken(int(open_), int(size)) for owner, _, open_, size, *_ in held}
+    unused = tuple(session.column(_UNUSED, at))
+    open_uploads = tuple(OpenUpload(*row) for row in session.rows(_OPENED, at))
+    return Queue(tuple(_entry_of(*row) for row in entries), taken, unused, open_uploads), None
 
 
 _ENTRIES = select(
@@ -152,12 +196,27 @@ _ENTRIES = select(
 ).where(IS_QUEUED)
 
 #: As `Upload.is_open` says.
-_HOLDS_SPACE = uploads.c.state.in_([state.value for state in HOLDS_SPACE])
+_HOLDS_SPACE = one_of(uploads.c.state, [state.value for state in HOLDS_SPACE])
 _IS_OPEN = and_(
     uploads.c.slot_until > bindparam("now"), uploads.c.slot_until <= bindparam("latest")
 )
+_UNTIL = uploads.c.slot_until
 _TAKEN = (
-    select(uploads.c.owner, func.sum(case((_IS_OPEN, 1), else_=0)), func.sum(uploads.c.limit))
+    select(
+        uploads.c.owner,
+        func.count(),
+        func.sum(case((_IS_OPEN, 1), else_=0)),
+        func.sum(uploads.c.limit),
+        # The ends of slots next to both moments.
+        *(
+            least_or_most
+            for name in ("now", "latest")
+            for least_or_most in (
+                func.max(case((bindparam(name) >= _UNTIL, _UNTIL))),
+                func.min(case((bindparam(name) < _UNTIL, _UNTIL))),
+            )
+        ),
+    )
     .where(_HOLDS_SPACE)
     .group_by(uploads.c.owner)
 )
@@ -177,52 +236,54 @@ def _entry_of(id_: str, owner: str, since: float, limit: int, state: str) -> Ent
     return Entry(id_, owner, since, 0 if has_space else limit, has_space)
 
 
-def assessment_by_id(connection: Connection, assessment_id: str) -> Assessment | None:
+def assessment_by_id(session: Session, assessment_id: str) -> Assessment | None:
     """Raises `StorageFailed` for one that cannot be read."""
-    found, unreadable = assessments_by_id(connection, [assessment_id])
+    found, unreadable = assessments_by_id(session, [assessment_id])
     for failure in unreadable.values():
         raise failure
     return found.get(assessment_id)
 
 
 def assessments_by_id(
-    connection: Connection, ids: Sequence[str]
+    session: Session, ids: Sequence[str]
 ) -> tuple[dict[str, Assessment], dict[str, StorageFailed]]:
     """Those that exist, `MANY` at most, and an error for each that cannot be read."""
 
     def read(some: list[str]) -> dict[str, Assessment]:
-        rows = connection.execute(_ASSESSMENTS, {"ids": some})
-        return {row.id: assessment_of(row) for row in rows}
+        size, given = among(some)
+        return {row[0]: assessment_of(row) for row in session.rows(_assessments(size), given)}
 
-    return read_apart(ids, read)
-
-
-_ASSESSMENTS = select(assessments).where(assessments.c.id.in_(_IDS))
+    return read_apart(ids, read) if ids else ({}, {})
 
 
-def has_assessment(connection: Connection, upload_id: str) -> bool:
-    return connection.execute(_OF_UPLOAD, {"this": upload_id}).first() is not None
+@lru_cache
+def _assessments(size: int) -> Select[Any]:
+    return select(assessments).where(is_among(assessments.c.id, size))
+
+
+def has_assessment(session: Session, upload_id: str) -> bool:
+    return bool(session.rows(_OF_UPLOAD, {"this": upload_id}))
 
 
 _OF_UPLOAD = select(assessments.c.id).where(assessments.c.upload_id == bindparam("this"))
 
 
-def leasable_assessment(connection: Connection, now: float) -> Assessment | None:
+def leasable_assessment(session: Session, now: float) -> Assessment | None:
     """The oldest that no worker has a lease on at `now`, as `Assessment.is_leasable` says.
 
     Two queries, because the index has the assessments of one state in this order. Running
     ones are as few as workers, so all of them are read.
     """
-    running, _ = assessments_by_id(connection, connection.execute(_RUNNING).scalars().all())
-    found = [a for a in (_oldest_queued(connection), *running.values()) if a and a.is_leasable(now)]
+    running, _ = assessments_by_id(session, session.column(_RUNNING))
+    found = [a for a in (_oldest_queued(session), *running.values()) if a and a.is_leasable(now)]
     return min(found, key=lambda a: (a.created_at, a.id), default=None)
 
 
-def _oldest_queued(connection: Connection) -> Assessment | None:
+def _oldest_queued(session: Session) -> Assessment | None:
     """The oldest queued one that can be read; further ones are read only if it cannot."""
     for most in (1, _MOST_UNREADABLE):
-        for id_ in connection.execute(_QUEUED, {"most": most}).scalars().all():
-            found, _ = assessments_by_id(connection, [id_])
+        for id_ in session.column(_QUEUED, {"most": most}):
+            found, _ = assessments_by_id(session, [id_])
             if found:
                 return found[id_]
     return None
@@ -244,19 +305,19 @@ _RUNNING = (
 _TOKENS = select(leases.c.token).where(leases.c.upload_id == bindparam("this"))
 
 
-def tokens(connection: Connection, upload_id: str) -> frozenset[str]:
-    return frozenset(connection.execute(_TOKENS, {"this": upload_id}).scalars())
+def tokens(session: Session, upload_id: str) -> frozenset[str]:
+    return frozenset(session.column(_TOKENS, {"this": upload_id}))
 
 
-def newest(connection: Connection) -> float | None:
+def newest(session: Session) -> float | None:
     """The latest moment in any record, as `Catalog.newest` says."""
     return max(
-        (at for ask in _NEWEST for at in connection.execute(ask).scalars() if at is not None),
+        (at for ask in _NEWEST for at in session.column(ask) if at is not None),
         default=None,
     )
 
 
-_UNFINISHED = uploads.c.state.in_([state.value for state in UNFINISHED])
+_UNFINISHED = one_of(uploads.c.state, [state.value for state in UNFINISHED])
 _NEWEST = (
     # State by state: the newest one is at the end of each state's part of an index.
     *(

@@ -6,16 +6,20 @@ Rule 1: `x_of(x_row(x)) == x` for every value that `core` can create.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Row
-
+from wherry.catalog.sql.session import Row
 from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
 
 Values = dict[str, Any]
+
+
+#: The fields of an upload that are in its row: all but its parts and leases.
+FACTS = tuple(f.name for f in fields(Upload) if f.name not in ("received", "leases"))
 
 
 def upload_row(upload: Upload) -> Values:
@@ -49,35 +53,64 @@ def upload_row(upload: Upload) -> Values:
     }
 
 
-def upload_of(row: Row[Any], parts: Iterable[Part], leases: Iterable[Lease]) -> Upload:
-    """The upload of this row; `parts` are merged and in order, as they are recorded."""
+def upload_of(row: Row, parts: Iterable[Part], leases: Iterable[Lease]) -> Upload:
+    """The upload of this row, which has all columns in their order.
+
+    `parts` are merged and in order, as they are recorded.
+    """
+    (
+        id_,
+        owner,
+        filename,
+        limit,
+        length,
+        chunk_size,
+        created_at,
+        content_type,
+        fingerprint,
+        digest,
+        metadata,
+        state,
+        completion_token,
+        completion_until,
+        slot_until,
+        assessment_id,
+        failure,
+        discarded_at,
+        queued_at,
+        calls_lost,
+        called_at,
+        call_is_orphaned,
+        is_named,
+        began_at,
+    ) = row
     completion = None
-    if row.completion_token is not None:
-        completion = Completion(row.completion_token, row.completion_until)
+    if completion_token is not None:
+        completion = Completion(completion_token, completion_until)
     return Upload(
-        id=row.id,
-        owner=row.owner,
-        filename=row.filename,
-        limit=row.limit,
-        length=row.length,
-        chunk_size=row.chunk_size,
-        created_at=row.created_at,
-        content_type=row.content_type,
-        fingerprint=row.fingerprint,
-        digest=None if row.digest is None else Digest.parse(row.digest),
-        metadata=row.metadata,
-        state=State(row.state),
+        id=id_,
+        owner=owner,
+        filename=filename,
+        limit=limit,
+        length=length,
+        chunk_size=chunk_size,
+        created_at=created_at,
+        content_type=content_type,
+        fingerprint=fingerprint,
+        digest=None if digest is None else Digest.parse(digest),
+        metadata=metadata,
+        state=State(state),
         received=PartSet(tuple(parts)),
         leases=tuple(leases),
         completion=completion,
-        calls=Calls(row.calls_lost, row.called_at, row.call_is_orphaned),
-        is_named=row.is_named,
-        began_at=row.began_at,
-        slot_until=row.slot_until,
-        assessment_id=row.assessment_id,
-        failure=row.failure,
-        discarded_at=row.discarded_at,
-        queued_at=row.queued_at,
+        calls=Calls(calls_lost, called_at, call_is_orphaned),
+        is_named=is_named,
+        began_at=began_at,
+        slot_until=slot_until,
+        assessment_id=assessment_id,
+        failure=failure,
+        discarded_at=discarded_at,
+        queued_at=queued_at,
     )
 
 
@@ -101,8 +134,8 @@ def lease_row(upload_id: str, lease: Lease) -> Values:
     }
 
 
-def lease_of(row: Row[Any]) -> Lease:
-    return Lease(row.token, Range(row.start, row.end), row.at)
+def lease_of(start: int, end: int, token: str, at: float) -> Lease:
+    return Lease(token, Range(start, end), at)
 
 
 def assessment_row(assessment: Assessment) -> Values:
@@ -126,18 +159,21 @@ def assessment_row(assessment: Assessment) -> Values:
     }
 
 
-def assessment_of(row: Row[Any]) -> Assessment:
+def assessment_of(row: Row) -> Assessment:
+    """The assessment of this row, which has all columns in their order."""
+    id_, upload_id, owner, created_at, state, attempts, token, leased_until, *rest = row
+    steps, finished_at, report, problem = rest
     return Assessment(
-        id=row.id,
-        upload_id=row.upload_id,
-        owner=row.owner,
-        created_at=row.created_at,
-        state=AssessmentState(row.state),
-        attempts=row.attempts,
-        token=row.token,
-        leased_until=row.leased_until,
-        steps=tuple(Step(**step) for step in row.steps),
-        finished_at=row.finished_at,
-        report=row.report,
-        problem=row.problem,
+        id=id_,
+        upload_id=upload_id,
+        owner=owner,
+        created_at=created_at,
+        state=AssessmentState(state),
+        attempts=attempts,
+        token=token,
+        leased_until=leased_until,
+        steps=tuple(Step(**step) for step in steps),
+        finished_at=finished_at,
+        report=report,
+        problem=problem,
     )

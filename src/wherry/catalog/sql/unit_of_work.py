@@ -3,7 +3,8 @@
 Rule 1: operations see the results of the operations before them in the same transaction.
 
 Rule 2: of an upload, only the difference between what was recorded and what all operations
-together leave is written, in one statement for each kind of row.
+together leave is written, in one statement for each kind of row. Of its own row, only columns that
+have changed are written, because every index of a written column is written, too.
 
 Rule 3: everything that a change depends on is read here, in the transaction that writes. On
 SQLite, that transaction keeps every other writer out from its first statement. A database
@@ -12,16 +13,20 @@ with row locks has to take them in these reads.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from functools import lru_cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeVar
 
-from sqlalchemy import Connection, Delete, Table, Update, bindparam, delete, insert, update
+from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, update
 from sqlalchemy.sql import Executable
 
 from wherry.catalog.sql import queries
-from wherry.catalog.sql.rows import Values, assessment_row, lease_row, part_row, upload_row
+from wherry.catalog.sql.occupancy import Occupancy
+from wherry.catalog.sql.rows import FACTS, Values, assessment_row, lease_row, part_row, upload_row
+from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.tables import assessments, leases, parts, uploads
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
@@ -31,8 +36,8 @@ from wherry.core.upload import Upload
 T = TypeVar("T")
 
 
-def _update_row(table: Table) -> Update:
-    names = [column.name for column in table.c if not column.primary_key]
+@lru_cache
+def _update_row(table: Table, names: tuple[str, ...]) -> Update:
     changed = update(table).where(table.c.id == bindparam("this"))
     return changed.values({name: bindparam(name) for name in names})
 
@@ -42,32 +47,38 @@ def _delete_range(table: Table) -> Delete:
     return delete(table).where(of_upload, table.c.start == bindparam("starts"))
 
 
-_ADD_UPLOAD, _UPDATE_UPLOAD = insert(uploads), _update_row(uploads)
+_ADD_UPLOAD = insert(uploads)
 _DELETE_UPLOAD = delete(uploads).where(uploads.c.id == bindparam("this"))
 _ADD_PART, _DELETE_PART = insert(parts), _delete_range(parts)
 _ADD_LEASE, _DELETE_LEASE = insert(leases), _delete_range(leases)
-_ADD_ASSESSMENT, _UPDATE_ASSESSMENT = insert(assessments), _update_row(assessments)
+_ADD_ASSESSMENT = insert(assessments)
+_facts = attrgetter(*FACTS)
 
 
 class UnitOfWork:
-    """The work of one open transaction, on `connection`.
+    """The work of one open transaction, in `session`.
 
-    `known`: uploads as this transaction would read them; a backend passes only those of which
-    it can prove that no other process has changed them, or none. `is_full`: the disk has room
-    only for changes that free some.
+    `known`: uploads as this transaction would read them, and `occupancy`, what they take; a backend
+    passes only what it can prove that no other process has changed, or nothing. `is_full`: the disk
+    has room only for changes that free some.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        session: Session,
         known: Mapping[str, Upload] = MappingProxyType({}),
+        occupancy: Occupancy | None = None,
         is_full: bool = False,
     ) -> None:
-        self._connection = connection
+        self._session = session
         self._is_full = is_full
-        self._recorded: dict[str, Upload | None] = dict(known)
+        self._known = known
+        self._recorded: dict[str, Upload | None] = {}
         self._unreadable: dict[str, StorageFailed] = {}
         self._changed: dict[str, Upload] = {}
+        self._new_assessments: dict[str, Assessment] = {}  # by upload
+        #: What uploads take after the changes of this transaction; None: it was not asked for.
+        self.occupancy = occupancy
         self.rows_written = 0
 
     def check_takes_more(self) -> None:
@@ -77,10 +88,16 @@ class UnitOfWork:
 
     def fetch(self, upload_ids: Iterable[str]) -> None:
         """Read these uploads together: one query instead of one for each."""
-        read = self._recorded.keys() | self._unreadable.keys()
-        unknown = {id_ for id_ in upload_ids if id_ not in read}
+        unknown: set[str] = set()
+        for id_ in upload_ids:
+            if id_ in self._recorded or id_ in self._unreadable:
+                continue
+            if (known := self._known.get(id_)) is not None:
+                self._recorded[id_] = known
+            else:
+                unknown.add(id_)
         if unknown:
-            found, unreadable = queries.read_uploads(self._connection, unknown)
+            found, unreadable = queries.read_uploads(self._session, unknown)
             self._unreadable |= unreadable
             self._recorded.update({id_: found.get(id_) for id_ in unknown - unreadable.keys()})
 
@@ -105,49 +122,68 @@ class UnitOfWork:
 
     def put(self, upload: Upload) -> None:
         """Record `upload`, a new one or a changed one."""
+        before = self.find(upload.id)
+        if before is upload:
+            return
+        if self.occupancy is not None and not self.occupancy.change(before, upload):
+            self.occupancy = None
         self._changed[upload.id] = upload
 
     def same_upload(self, new: Upload) -> Upload | None:
         """The unfinished upload of the same file, as `Catalog.create` says; None: there is none."""
         self.flush()
-        found = queries.same_upload(self._connection, new)
+        found = queries.same_upload(self._session, new)
         return None if found is None else self.upload(found)
 
     def queue(self, now: float, latest: float) -> Queue:
+        """The queue, as `Catalog.queue` says.
+
+        While nothing waits, it is read once, and is counted on from there.
+        """
+        if self.occupancy is not None and self.occupancy.is_true_at(now, latest):
+            return Queue((), self.occupancy.taken())
         self.flush()
-        return queries.queue(self._connection, now, latest)
+        found, self.occupancy = queries.queue(self._session, now, latest)
+        return found
 
     def forget(self, upload_ids: Collection[str]) -> None:
         self.flush()
         self._write(_DELETE_UPLOAD, [{"this": id_} for id_ in upload_ids])
         self._recorded.update(dict.fromkeys(upload_ids))
+        self.occupancy = None
 
     def assessment(self, assessment_id: str) -> Assessment:
         """Raises `NotThere`."""
-        found = queries.assessment_by_id(self._connection, assessment_id)
+        self.flush()
+        found = queries.assessment_by_id(self._session, assessment_id)
         if found is None:
             raise NotThere
         return found
 
     def leasable_assessment(self, now: float) -> Assessment | None:
-        return queries.leasable_assessment(self._connection, now)
+        self.flush()
+        return queries.leasable_assessment(self._session, now)
 
     def add_assessment(self, assessment: Assessment) -> None:
         """Add `assessment`, unless its upload has one."""
-        self.flush()
-        if not queries.has_assessment(self._connection, assessment.upload_id):
-            self._write(_ADD_ASSESSMENT, [assessment_row(assessment)])
+        upload_id = assessment.upload_id
+        is_new = self._recorded.get(upload_id) is None
+        if upload_id not in self._new_assessments and (
+            is_new or not queries.has_assessment(self._session, upload_id)
+        ):
+            self._new_assessments[upload_id] = assessment
 
     def update_assessment(self, before: Assessment, after: Assessment) -> None:
-        if before != after:
-            self._write(_UPDATE_ASSESSMENT, [_with_key(assessment_row(after))])
+        old, new = assessment_row(before), assessment_row(after)
+        if names := _changed(old, new):
+            self._write(_update_row(assessments, names), [_only(new, names)])
 
     def flush(self) -> None:
         """Write what has changed so far, so that the next query finds it."""
-        if not self._changed:
+        if not self._changed and not self._new_assessments:
             return
         added: list[Values] = []
-        updated: list[Values] = []
+        updated: dict[tuple[str, ...], list[Values]] = defaultdict(list)
         parts_deleted: list[Values] = []
         parts_added: list[Values] = []
         leases_deleted: list[Values] = []
@@ -156,31 +192,37 @@ class UnitOfWork:
             before = self._recorded.get(id_)
             if before is None:
                 added.append(upload_row(after))
-                before = replace(after, received=type(after.received)(), leases=())
-            elif replace(after, received=before.received, leases=before.leases) != before:
-                updated.append(_with_key(upload_row(after)))
-            old_parts, new_parts = difference(before.received.parts, after.received.parts)
+            elif _facts(before) != _facts(after):
+                row = upload_row(after)
+                names = _changed(upload_row(before), row)
+                updated[names].append(_only(row, names))
+            old_parts, new_parts = difference(
+                before.received.parts if before else (), after.received.parts
+            )
             parts_deleted += [{"this": id_, "starts": part.start} for part in old_parts]
             parts_added += [part_row(id_, part) for part in new_parts]
-            old_leases, new_leases = difference(before.leases, after.leases)
+            old_leases, new_leases = difference(before.leases if before else (), after.leases)
             leases_deleted += [{"this": id_, "starts": lease.range.start} for lease in old_leases]
             leases_added += [lease_row(id_, lease) for lease in new_leases]
         self._write(_ADD_UPLOAD, added)
-        self._write(_UPDATE_UPLOAD, updated)
+        for names, rows in updated.items():
+            self._write(_update_row(uploads, names), rows)
         self._write(_DELETE_PART, parts_deleted)
         self._write(_ADD_PART, parts_added)
         self._write(_DELETE_LEASE, leases_deleted)
         self._write(_ADD_LEASE, leases_added)
+        self._write(_ADD_ASSESSMENT, [assessment_row(a) for a in self._new_assessments.values()])
         self._recorded.update(self._changed)
         self._changed.clear()
+        self._new_assessments.clear()
 
-    def recorded(self) -> dict[str, Upload]:
+    def recorded(self) -> dict[str, Upload | None]:
         """The uploads that were read or written, as they are recorded after the commit."""
-        return {id_: upload for id_, upload in self._recorded.items() if upload is not None}
+        return self._recorded
 
     def _write(self, statement: Executable, rows: list[Values]) -> None:
         if rows:
-            self._connection.execute(statement, rows)
+            self._session.write(statement, rows)
             self.rows_written += len(rows)
 
 
@@ -190,6 +232,8 @@ def difference(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[tuple[T, ..
     Both tuples begin and end with the same objects. Objects are compared by identity, not by
     value: when one part is added to thousands, the others are passed over quickly.
     """
+    if before is after:
+        return (), ()
     shared = min(len(before), len(after))
     head = next((i for i in range(shared) if before[i] is not after[i]), shared)
     rest = shared - head
@@ -197,5 +241,10 @@ def difference(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[tuple[T, ..
     return before[head : len(before) - tail], after[head : len(after) - tail]
 
 
-def _with_key(row: Values) -> Values:
-    return {**row, "this": row["id"]}
+def _changed(before: Values, after: Values) -> tuple[str, ...]:
+    """The names of the columns whose values differ."""
+    return tuple(name for name, value in after.items() if value != before[name])
+
+
+def _only(row: Values, names: tuple[str, ...]) -> Values:
+    return {"this": row["id"], **{name: row[name] for name in names}}

@@ -13,7 +13,6 @@ to create another, and its inodes are not reused for other files.
 from __future__ import annotations
 
 import ctypes
-import os
 import sqlite3
 from pathlib import Path
 
@@ -28,13 +27,13 @@ class Anchor:
         self._connection = connection
         self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log
         paths = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
-        self._known = {path: path.stat() for path in paths}
+        self._known = [(path, _identity(path)) for path in paths]
 
     def check(self) -> None:
         """Raises `StorageFailed` unless every path leads to the file that is open."""
-        for path, known in self._known.items():
+        for path, known in self._known:
             try:
-                is_same = os.path.samestat(path.stat(), known)
+                is_same = _identity(path) == known
             except OSError:
                 is_same = False
             if not is_same:
@@ -53,3 +52,8 @@ class Anchor:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
         else:
             self._connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino

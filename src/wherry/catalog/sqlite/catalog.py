@@ -1,8 +1,8 @@
 """The catalog in SQLite.
 
-Rule 1: every change goes through the one writer thread; every query runs on a reader thread
-with a connection of its own, and never waits for the writer. Lists have threads of their
-own, so that a request that sends a chunk never waits for them.
+Rule 1: every change goes through the one writer thread. A query never waits for the writer: it
+runs on the thread that asks, or on one of the catalog's own for an event loop. Lists have
+threads of their own, so that a request that sends a chunk never waits for them.
 
 Rule 2: several processes may open the same file. Nothing is remembered that another process
 could change unnoticed.
@@ -14,24 +14,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from wherry.catalog.awaiting import until_done
 from wherry.catalog.sql.catalog import SqlCatalog
 from wherry.catalog.sql.operations import Operation
+from wherry.catalog.sql.session import Compiler, Session
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.anchor import Anchor
 from wherry.catalog.sqlite.ballast import Ballast
+from wherry.catalog.sqlite.readers import KEPT, Readers, Threads
 from wherry.catalog.sqlite.writer import Writer
 from wherry.core.errors import DiskFull
 
 T = TypeVar("T")
 
-#: How many queries run at once.
+#: How many queries run at once for event loops.
 READERS = 4
 #: How many pages of lists are read at once; more requests for pages wait.
 LISTERS = 1
@@ -51,7 +54,7 @@ class SqliteCatalog(SqlCatalog):
         url = connections.parse_url(where)
         self._anchor: Anchor | None = None
         self._engine = connections.open_engine(
-            url, READERS + LISTERS + 2, may_create=lambda: self._anchor is None
+            url, KEPT + 2, may_create=lambda: self._anchor is None
         )
         self._ballast: Ballast | None = None
         try:
@@ -59,9 +62,11 @@ class SqliteCatalog(SqlCatalog):
         except BaseException as error:
             self._engine.dispose()
             raise connections.failure(error) or error from error
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="wherry-catalog-reader")
-        self._listers = ThreadPoolExecutor(LISTERS, thread_name_prefix="wherry-catalog-lister")
-        self._writer = Writer(self._engine, self._check_present, self._ballast)
+        compiler = Compiler(self._engine.dialect)
+        self._readers = Readers(self._engine, compiler, self._check_present)
+        self._threads = Threads(self._readers, READERS, "wherry-catalog-reader")
+        self._listers = Threads(self._readers, LISTERS, "wherry-catalog-lister")
+        self._writer = Writer(self._engine, compiler, self._check_present, self._ballast)
 
     def _open(self, url: URL) -> None:
         if (path := connections.path_of(url)) is None:
@@ -85,25 +90,14 @@ class SqliteCatalog(SqlCatalog):
     def _submit(self, operation: Operation[T]) -> Future[T]:
         return self._writer.submit(operation)
 
-    async def _read(self, query: Callable[[Connection], T]) -> T:
-        return await self._run(self._readers, query)
+    async def _read(self, query: Callable[[Session], T]) -> T:
+        return await until_done(self._threads.submit(query))
 
-    async def _read_list(self, query: Callable[[Connection], T]) -> T:
-        return await self._run(self._listers, query)
+    async def _read_list(self, query: Callable[[Session], T]) -> T:
+        return await until_done(self._listers.submit(query))
 
-    def _read_blocking(self, query: Callable[[Connection], T]) -> T:
-        return self._readers.submit(self._ask, query).result()
-
-    async def _run(self, threads: ThreadPoolExecutor, query: Callable[[Connection], T]) -> T:
-        return await asyncio.wrap_future(threads.submit(self._ask, query))
-
-    def _ask(self, query: Callable[[Connection], T]) -> T:
-        self._check_present()
-        try:
-            with self._engine.connect() as connection:
-                return query(connection)
-        except SQLAlchemyError as error:
-            raise connections.failure(error) or error from error
+    def _read_blocking(self, query: Callable[[Session], T]) -> T:
+        return self._readers.ask(query)
 
     def _check_present(self) -> None:
         if self._anchor is not None:
@@ -114,8 +108,9 @@ class SqliteCatalog(SqlCatalog):
 
     def _close(self) -> None:
         self._writer.close()
-        self._readers.shutdown()
-        self._listers.shutdown()
+        self._threads.close()
+        self._listers.close()
+        self._readers.close()
         self._engine.dispose()
         if self._anchor is not None:
             self._anchor.close()

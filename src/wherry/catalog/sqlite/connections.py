@@ -26,6 +26,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from wherry.catalog.sql import migrations
+from wherry.catalog.sql.session import Session
 from wherry.core.errors import DiskFull, StorageFailed, UploadError
 
 log = logging.getLogger("wherry.catalog")
@@ -50,7 +51,7 @@ def parse_url(where: str | Path) -> URL:
 def open_engine(
     url: URL, connections: int, may_create: Callable[[], bool] = lambda: True
 ) -> Engine:
-    """An engine for at most so many connections at once.
+    """An engine that keeps up to so many connections, and opens more when they are in use.
 
     `may_create`: whether connecting may create the file. Connecting raises `RuntimeError`
     where SQLite refuses the settings that make commits durable.
@@ -60,7 +61,7 @@ def open_engine(
         creator=lambda: connect(url, may_create()),
         poolclass=QueuePool,
         pool_size=connections,
-        max_overflow=0,
+        max_overflow=-1,
     )
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
@@ -112,23 +113,29 @@ def failure(error: BaseException) -> UploadError | None:
     return DiskFull() if is_full else StorageFailed(str(error.orig))
 
 
-def checkpoint(engine: Engine, writer: Connection) -> None:
+def checkpoint(engine: Engine, writer: Session) -> None:
     """Write the log back into the database, as far as readers allow; it does not wait for them."""
     # A crash here leaves the log unchanged: SQLite reads it at the next start.
-    with writer.begin():
-        helper = engine.raw_connection()
-        try:
-            helper.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
-        finally:
-            helper.close()
+    begin_writing(writer)
+    helper = engine.raw_connection()
+    try:
+        helper.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").close()
+    finally:
+        helper.close()
+    writer.run("COMMIT")
 
 
-def data_version(writer: Connection) -> int:
+def begin_writing(writer: Session) -> None:
+    """Begin a transaction, and keep every other writer out until it ends."""
+    writer.run("BEGIN IMMEDIATE")
+
+
+def data_version(writer: Session) -> int:
     """A number that changes when another connection has committed.
 
     To be read inside a transaction: then no other connection can commit before it ends.
     """
-    return int(writer.exec_driver_sql("PRAGMA data_version").scalar_one())
+    return int(writer.run("PRAGMA data_version")[0][0])
 
 
 def _is_of_the_disk(error: DatabaseError) -> bool:

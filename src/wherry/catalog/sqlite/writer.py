@@ -30,14 +30,15 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Engine
 
 from wherry.catalog.sql.operations import Operation, apply_all
+from wherry.catalog.sql.session import Compiler, Session
 from wherry.catalog.sql.unit_of_work import UnitOfWork
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.ballast import Ballast
+from wherry.catalog.sqlite.known import Known
 from wherry.core.errors import DiskFull
-from wherry.core.upload import Upload
 
 log = logging.getLogger("wherry.catalog")
 
@@ -49,8 +50,6 @@ GROUP = 128
 CHECKPOINT_AFTER = 1000
 #: How often a full disk is checked for room, in seconds.
 POLL_INTERVAL = 1.0
-#: How many uploads, and how many of their parts, are remembered from one group to the next.
-KNOWN_UPLOADS, KNOWN_PARTS = 256, 50_000
 
 
 @dataclass(eq=False, slots=True)
@@ -61,23 +60,27 @@ class _Waiting:
 
 class Writer:
     def __init__(
-        self, engine: Engine, check_present: Callable[[], None], ballast: Ballast | None
+        self,
+        engine: Engine,
+        compiler: Compiler,
+        check_present: Callable[[], None],
+        ballast: Ballast | None,
     ) -> None:
         """`check_present` raises `StorageFailed` while the database's files are not in place.
 
         Without `ballast`, changes that free space get no help on a full disk.
         """
         self._engine = engine
+        self._compiler = compiler
         self._ballast = ballast
         self._is_full = False  # only changes that free space are recorded
         self._check_room_at = 0.0  # by the monotonic clock
         self._check_present = check_present
-        self._connection: Connection | None = None
+        self._session: Session | None = None
         self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False
-        self._known: dict[str, Upload] = {}
-        self._known_at = -1  # the data version at which `_known` was true
+        self._known = Known()
         self._rows = 0  # written since the last checkpoint
         self._thread = Thread(target=self._run, name="wherry-catalog-writer", daemon=True)
         self._thread.start()
@@ -160,27 +163,22 @@ class Writer:
     def _transact(self, operations: Sequence[Operation[Any]]) -> list[tuple[Any, Exception | None]]:
         """Commit them in one transaction; for each, its result or its exception."""
         self._check_present()
-        if self._connection is None:
-            self._connection = connections.writing(self._engine)
-        with self._connection.begin():
-            version = connections.data_version(self._connection)
-            known = self._known if version == self._known_at else {}
-            work = UnitOfWork(self._connection, known, self._is_full)
-            work.fetch(id_ for operation in operations for id_ in operation.concerns)
-            outcomes = apply_all(work, operations)
-            # A crash here leaves nothing of the group; no caller has had an answer.
+        if self._session is None:
+            self._session = Session(self._engine.raw_connection(), self._compiler)
+        session = self._session
+        connections.begin_writing(session)
+        version = connections.data_version(session)
+        self._known.keep_if(version)
+        work = UnitOfWork(session, self._known.uploads, self._known.occupancy, self._is_full)
+        work.fetch([id_ for operation in operations for id_ in operation.concerns])
+        outcomes = apply_all(work, operations)
+        # A crash here leaves nothing of the group; no caller has had an answer.
+        session.run("COMMIT")
         # A crash here leaves all of the group; callers without an answer will ask again.
         self._check_present()  # otherwise it was committed to a file that is lost
-        self._remember(work, version)
-        return outcomes
-
-    def _remember(self, work: UnitOfWork, version: int) -> None:
-        known = work.recorded()
-        parts = sum(len(upload.received.parts) for upload in known.values())
-        while len(known) > KNOWN_UPLOADS or parts > KNOWN_PARTS:
-            parts -= len(known.pop(next(iter(known))).received.parts)
-        self._known, self._known_at = known, version
+        self._known.learn(work, version)
         self._rows += work.rows_written
+        return outcomes
 
     def _make_room(self, error: BaseException) -> bool:
         """Whether to try the group again.
@@ -220,11 +218,11 @@ class Writer:
 
     def _checkpoint(self) -> None:
         self._rows = 0
-        if self._connection is None:
+        if self._session is None:
             return
         try:
             self._check_present()
-            connections.checkpoint(self._engine, self._connection)
+            connections.checkpoint(self._engine, self._session)
         except Exception as error:
             # What is committed is safe in the log, which grows until a checkpoint succeeds.
             log.warning("the catalog's log could not be written back: %s", error)
@@ -232,8 +230,6 @@ class Writer:
 
     def _disconnect(self) -> None:
         """Drop the connection and what is remembered; the next group opens another."""
-        connection, self._connection, self._known = self._connection, None, {}
-        self._known_at = -1
-        if connection is not None:
-            connection.invalidate()
-            connection.close()
+        session, self._session, self._known = self._session, None, Known()
+        if session is not None:
+            session.drop()
