@@ -17,9 +17,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from wherry.core.limits import KiB
+from wherry.lane import LaneProtocol
+from wherry.lane.reading import Reading
 from wherry.protocols.draining import DRAIN_SECONDS, STRANGERS_BYTES
 
 HEAD_BYTES, HEAD_LINES, HEAD_SECONDS = 128 * KiB, 256, 10.0
@@ -31,7 +33,7 @@ HELD_BYTES = 512 * KiB
 STEP = 1 * KiB
 
 
-class BoundedConnection(HttpToolsProtocol):
+class BoundedConnection(LaneProtocol):
     """The protocol class for uvicorn's option `http`."""
 
     _timer: asyncio.TimerHandle | None = None
@@ -165,6 +167,12 @@ class BoundedConnection(HttpToolsProtocol):
             head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close" % len(why)
             self.transport.write(b"%s%s\r\n\r\n%s" % (STATUS_LINE[status], head, why))
         self.transport.close()
+
+    # Called by a body that was taken.
+
+    def give_back(self, reading: Reading) -> None:
+        self._body_left = reading.left
+        super().give_back(reading)
 
     # Called by the cycle of request and response.
 

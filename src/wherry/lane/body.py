@@ -1,0 +1,112 @@
+"""One body that was taken from its connection, as the engine sees it.
+
+Rule 1: what the sink has not got stays where it is: the bytes that a cancelled or failed `pour`
+leaves go to the next one, or back to the connection.
+
+Rule 2: a client has stalled by the same rule as on the ordinary path (`protocols/bodies/asgi.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Self
+
+import anyio
+
+from wherry.body import Ended, Sink
+from wherry.lane.reading import Reading
+from wherry.protocols.bodies.source import Form
+
+#: How often a client is looked at whose time is over while its bytes wait for a thread, in seconds.
+POLL_INTERVAL = 1.0
+
+#: The end of a `pour`, with what the sink raised.
+Over = asyncio.Future[BaseException | None]
+
+
+class LaneBody:
+    """A `RequestBody`. Use it by `async with`: leaving it gives the socket back."""
+
+    form: Form | None = None
+
+    def __init__(
+        self, reading: Reading, timeout: float, give_back: Callable[[Reading], None]
+    ) -> None:
+        self._reading = reading
+        self._timeout = timeout
+        self._give_back = give_back
+        self._loop = asyncio.get_running_loop()
+        self._over: Over | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def remaining(self) -> int:
+        return self._reading.remaining
+
+    @property
+    def is_whole(self) -> bool:
+        return self._reading.ended is Ended.WHOLE
+
+    async def gather(self, most: int) -> Sequence[memoryview] | None:
+        """None: a body that takes the lane is large."""
+
+    async def pour(self, sink: Sink, limit: int) -> Ended:
+        limit = min(limit, self.remaining)
+        if limit:
+            over = self._over = self._loop.create_future()
+            self._reading.begin(sink, limit, partial(_resolve, over))
+            self._watch(self._reading.since + self._timeout)
+            try:
+                # Not awaited itself: a cancelled task would cancel it, and a thread may still run.
+                await asyncio.wait([over])
+            except asyncio.CancelledError:
+                if not self._reading.stop():
+                    await _until_done(over)
+                raise
+            finally:
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._over = self._timer = None
+            if (error := over.result()) is not None:
+                raise error
+        return self._reading.ended or Ended.WHOLE
+
+    def end(self, ended: Ended) -> None:
+        """End the body early: its connection is lost, or its client has stalled."""
+        if self._reading.ended is None:
+            self._reading.ended = ended
+        if self._reading.stop() and self._over is not None:
+            _resolve(self._over, None)
+
+    def _watch(self, when: float) -> None:
+        self._timer = self._loop.call_later(when - self._loop.time(), self._check)
+
+    def _check(self) -> None:
+        now, end = self._loop.time(), self._reading.since + self._timeout
+        if now < end:
+            self._watch(end)
+        elif self._reading.is_quiet():
+            self.end(Ended.STALLED)
+        else:  # a thread is at it, or will be: that is not the client's fault
+            self._watch(now + POLL_INTERVAL)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._give_back(self._reading)
+
+
+def _resolve(over: Over, error: BaseException | None) -> None:
+    if not over.done():
+        over.set_result(error)
+
+
+async def _until_done(over: Over) -> None:
+    with anyio.CancelScope(shield=True):
+        while not over.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([over])

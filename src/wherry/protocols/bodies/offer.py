@@ -1,0 +1,59 @@
+"""What a server may offer with a request, beside ASGI: its body, straight from the connection.
+
+`wherry.lane` offers it, in `scope["extensions"][OFFER]["offer"]`.
+
+Rule 1: a middleware that reads or changes bodies by wrapping `receive` sees nothing of a body that
+is taken, but its end. Such a middleware removes the offer from the scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from starlette.types import Scope
+
+from wherry.protocols.bodies.source import RequestBody
+
+OFFER = "wherry.lane"
+
+
+class TakenBody(RequestBody, Protocol):
+    """Use it by `async with`. After that, `receive` brings the rest of the body, and its end."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was read."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Offer(Protocol):
+    """The offer of one request."""
+
+    is_taken: bool
+
+    def take(self, timeout: float) -> TakenBody | None:
+        """The body; None where `receive` is the better way, or where it was used already.
+
+        `timeout`: the seconds within which the client must make progress.
+        """
+
+    def send_interim(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> bool:
+        """Send an informational response (1xx), unless the response has begun.
+
+        Returns whether it was sent. Raises `ValueError` for a status or header that is not valid.
+        """
+
+
+def offer_of(scope: Scope) -> Offer | None:
+    offer: Offer | None = scope.get("extensions", {}).get(OFFER, {}).get("offer")
+    return offer
