@@ -60,6 +60,7 @@ screenshots: test-parts ## Take screenshots of the page in each state
 test-parts: .venv/.installed-parts
 	@PATH="$$PATH:/usr/sbin"; missing=""; \
 	command -v nginx >/dev/null || missing="nginx-light"; \
+	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v apache2 >/dev/null || missing="$$missing apache2-bin"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	if [ -n "$$missing" ]; then \
@@ -94,10 +95,11 @@ test-pythons: setup ## Run the assessment tests on the oldest and newest Python 
 test-faults: setup ## Run the fault tests with 1,000 kills (make test: 50)
 	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
 
-# Other servers are installed into .bench. BENCH has further options: `make bench BENCH="--workloads a"`.
+# Other servers are installed into .bench. BENCH has further options: `make bench-quick
+# BENCH="--workloads c"`.
 .PHONY: bench
 bench: setup ## Compare with other upload servers, about 30 minutes (network, C compiler)
-	$(BIN)/python -m bench $(BENCH)
+	$(BIN)/python -m bench --publish $(BENCH)
 
 .PHONY: bench-quick
 bench-quick: setup ## Compare two workloads with tusd, under two minutes

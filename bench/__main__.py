@@ -11,6 +11,8 @@ from types import FrameType
 
 from bench.native import NoCompiler
 from bench.peers.registry import find_peers
+from bench.publish import NotPublished, publish
+from bench.results import Results
 from bench.run import Plan, Run
 from bench.tables import render_all
 from bench.workloads import QUICK, WORKLOADS
@@ -57,7 +59,20 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         default=Path("/dev/shm"),  # noqa: S108 - folders of our own are made in it
         help="a folder on a tmpfs",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the results here; by default to last.json in the cache",
+    )
+    parser.add_argument(
+        "--publish",
+        action="store_true",
+        help="write the results of all workloads into bench/results, the documentation and README",
+    )
+    parser.add_argument(
+        "--from", type=Path, metavar="FILE", dest="source", help="measure nothing; read results"
+    )
     return parser.parse_args(arguments)
 
 
@@ -81,26 +96,38 @@ def make_plan(given: argparse.Namespace, others: list[str]) -> Plan:
 
 def main(arguments: list[str]) -> int:
     given = parse_arguments(arguments)
-    others = dict(item.split("=", 1) for item in given.other_wherry)
-    signal.signal(signal.SIGTERM, _interrupt)
-    # 1,000 clients need as many sockets; what is started inherits this.
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
-        run = Run(make_plan(given, list(others)), find_peers(others))
-        results = run.measure()
-    except (ValueError, NoCompiler) as error:
+        wrong: list[str] = []
+        if given.source:
+            results = Results.read(given.source)
+        else:
+            results, wrong = measure(given)
+            results.write(given.json or given.cache / "last.json")
+        print(f"\n{render_all(results)}")
+        if given.publish and not wrong:
+            publish(results)
+    except NotPublished as reason:
+        print(f"\n{reason}")
+    except (OSError, ValueError, NoCompiler) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted; every server was stopped and every folder removed", file=sys.stderr)
         return 130
-    print(f"\n{render_all(results)}")
-    if given.json:
-        results.write(given.json)
-    for sentence in run.wrong:
+    for sentence in wrong:
         print(f"WRONG: {sentence}", file=sys.stderr)
-    return 1 if run.wrong else 0
+    return 1 if wrong else 0
+
+
+def measure(given: argparse.Namespace) -> tuple[Results, list[str]]:
+    """The results, and what makes the run fail. Raises `ValueError`, `NoCompiler`."""
+    others = dict(item.split("=", 1) for item in given.other_wherry)
+    signal.signal(signal.SIGTERM, _interrupt)
+    # 1,000 clients need as many sockets; what is started inherits this.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    run = Run(make_plan(given, list(others)), find_peers(others))
+    return run.measure(), run.wrong
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

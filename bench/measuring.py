@@ -8,28 +8,24 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import json
 import os
 import shutil
 import statistics
-import subprocess
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.comparing import check_stored
+from bench.driving import Driven, drive, step
+from bench.longway import drive_long_way
 from bench.peers import Dialect, Peer, Way
 from bench.processes import Running, SocketMemory
-from bench.workloads import TIMEOUT, Workload
+from bench.workloads import MANY, Workload
 
 #: After the last answer, a server may still work on what it was sent. That counts as well.
 SETTLE = 0.3
 _TOP_FOLDER = 0x00020000  # FS_TOPDIR_FL
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
-
-
-class Failed(Exception):
-    """A server did not take a workload; the text says what happened."""
 
 
 @dataclass(frozen=True)
@@ -71,73 +67,42 @@ class Bench:
         folder.mkdir()
         try:
             os.sync()  # what an earlier run left in the page cache is not written during this one
-            return self._measure(peer, peer.speaks[way], workload, folder)
+            return self._measure(peer, way, workload, folder)
         finally:
             self._remove(folder, workload)
 
-    def _measure(
-        self, peer: Peer, dialect: Dialect, workload: Workload, folder: Path
-    ) -> Measurement:
-        uploads = folder.with_suffix(".uploads")
-        try:
-            with peer.serve(folder, self.cache) as server:
-                before = server.cpu_seconds()
-                with SocketMemory() as sockets:
-                    driven = self._drive(server, dialect, workload, uploads)
-                    time.sleep(SETTLE)
-                cpu = server.cpu_seconds() - before
-                memory = server.peak_memory(peer.web_pids(server))
-            lines = [line.split("\t") for line in uploads.read_text().splitlines()]
-            pieces = -(-workload.size // workload.request)
-            for number, _, _, identifier in lines:
-                begin = int(number) * step(workload)
-                files = peer.stored(folder, identifier, pieces)
-                check_stored(self.source, begin, workload.size, files)
-        finally:
-            uploads.unlink(missing_ok=True)
-        finishing = [float(line[2]) for line in lines]
+    def _measure(self, peer: Peer, way: Way, workload: Workload, folder: Path) -> Measurement:
+        with peer.serve(folder, self.cache) as server:
+            before = server.cpu_seconds()
+            with SocketMemory() as sockets:
+                driven = self._drive(server, peer.speaks[way], way, workload)
+                time.sleep(SETTLE)
+            cpu = server.cpu_seconds() - before
+            memory = server.peak_memory(peer.web_pids(server))
+        pieces = -(-workload.size // workload.request)
+        for upload in driven.uploads:
+            begin = upload.number * step(workload)
+            files = peer.stored(folder, upload.identifier, pieces)
+            check_stored(self.source, begin, workload.size, files)
+        finishing = [upload.finishing for upload in driven.uploads]
         return Measurement(
-            seconds=driven["seconds"],
+            seconds=driven.seconds,
             bytes=workload.size * workload.count,
             files=workload.count,
             cpu_seconds=cpu,
-            driver_cpu_seconds=driven["cpu_seconds"],
+            driver_cpu_seconds=driven.cpu_seconds,
             peak_memory=memory,
             socket_memory=sockets.peak,
-            slowest=max(float(line[1]) for line in lines),
+            slowest=max(upload.seconds for upload in driven.uploads),
             finishing=statistics.median(finishing) if any(finishing) else None,
         )
 
-    def _drive(
-        self, server: Running, dialect: Dialect, workload: Workload, uploads: Path
-    ) -> dict[str, float]:
-        options = {
-            "port": server.port,
-            "dialect": dialect.name,
-            "base": dialect.base,
-            "source": self.source,
-            "uploads": uploads,
-            "count": workload.count,
-            "size": workload.size,
-            "request": workload.request,
-            "connections": workload.connections,
-            "step": step(workload),
-            "rate": workload.rate,
-            "timeout": TIMEOUT,
-        }
-        command = [str(self.driver)]
-        for name, value in options.items():
-            command += [f"--{name}", str(value)]
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT + 30, check=False
-        )
-        try:
-            result: dict[str, float | str] = json.loads(done.stdout)
-        except ValueError:
-            raise Failed(f"the driver ended with {done.returncode}: {done.stderr}") from None
-        if "problem" in result:
-            raise Failed(f"{result['problem']}\n{server.end_of_log()}")
-        return {name: float(value) for name, value in result.items()}
+    def _drive(self, server: Running, dialect: Dialect, way: Way, workload: Workload) -> Driven:
+        if workload.long_way:
+            return drive_long_way(
+                server, dialect, way, workload=workload, source=self.source, cache=self.cache
+            )
+        return drive(self.driver, self.source, server, dialect, workload)
 
     def _remove(self, folder: Path, workload: Workload) -> None:
         """Remove what was stored.
@@ -145,26 +110,12 @@ class Bench:
         On the disk, small files are emptied and kept until the end: file systems create files
         more slowly where many have just been deleted, which would slow down the next server.
         """
-        if workload.in_memory or workload.count < KEEP_FROM:
+        if workload.in_memory or workload.count < MANY:
             shutil.rmtree(folder, ignore_errors=True)
             return
         for path in folder.rglob("*"):
             if path.is_file():
                 os.truncate(path, 0)
-
-
-#: With at least so many files, they are kept until the end.
-KEEP_FROM = 1000
-
-
-def step(workload: Workload) -> int:
-    """How far apart the bytes of two uploads begin in the source."""
-    return min(workload.size, 1 << 20)
-
-
-def source_size(workload: Workload) -> int:
-    """How many bytes the source needs for this workload."""
-    return (workload.count - 1) * step(workload) + workload.size
 
 
 def spread_folders(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from bench.measuring import Measurement
 from bench.peers import Way
+from bench.workloads import Base
 
 MB = 1_000_000
 GB = 1_000_000_000
@@ -50,27 +52,44 @@ FIGURES: dict[str, Callable[[Measurement], float | None]] = {
 }
 
 
+LESS_IS_BETTER = {"seconds", "CPU s", "finishing ms"}
+
+
 @dataclass
 class Table:
     """All rows of one workload."""
 
     workload: str
     title: str
+    explanation: str
     figure: str
+    base: Base
     rows: list[Row] = field(default_factory=list)
 
     def find(self, server: str, way: Way) -> Row | None:
-        return next((r for r in self.rows if (r.server, r.way) == (server, way)), None)
+        return next((row for row in self.rows if (row.server, row.way) == (server, way)), None)
 
     def ratio(self, row: Row) -> float | None:
-        """The first figure of `row`, divided by that of tusd when it is sent the same way.
+        """The first figure of `row`, divided by that of `base`.
 
-        Where tusd was measured in one way only, by that.
+        The base tusd is measured in one request where there is such a row of it.
         """
-        base = self.find(BASE, Way.ONE) or self.find(BASE, Way.CHUNKS) or self.find(BASE, Way.JOIN)
+        server = row.server if self.base is Base.ONE_REQUEST else BASE
+        ways = [Way.ONE] if self.base is Base.ONE_REQUEST else [Way.ONE, Way.CHUNKS, Way.JOIN]
+        base = next(filter(None, (self.find(server, way) for way in ways)), None)
         mine = row.median(self.figure)
         other = base.median(self.figure) if base else None
         return mine / other if mine and other else None
+
+    def ranked(self) -> list[Row]:
+        """The best first; what failed last."""
+        sign = 1 if self.figure in LESS_IS_BETTER else -1
+
+        def place(row: Row) -> float:
+            value = row.median(self.figure)
+            return math.inf if value is None else sign * value
+
+        return sorted(self.rows, key=place)
 
 
 @dataclass
@@ -105,7 +124,11 @@ class Results:
         document = json.loads(path.read_text())
         document["tables"] = [
             Table(
-                **{name: value for name, value in table.items() if name != "rows"},
+                table["workload"],
+                table["title"],
+                table["explanation"],
+                table["figure"],
+                Base(table["base"]),
                 rows=[
                     Row(
                         row["server"],

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.comparing import WrongBytes
+from bench.driving import Failed, source_size
+from bench.longway import find_missing
 from bench.machine import find_shape
-from bench.measuring import Bench, Failed, source_size, spread_folders
+from bench.measuring import Bench, spread_folders
 from bench.native import build_driver
 from bench.peers import NotInstalled, Peer, Way
 from bench.peers.wherry import BUILD
@@ -97,7 +99,7 @@ class Run:
                 results.titles[key] = peer.title
                 results.lacks[key] = peer.lacks
             except NotInstalled as reason:
-                results.left_out[key] = str(reason)
+                results.left_out[peer.title] = str(reason)
                 print(f"left out: {peer.title}: {reason}", flush=True)
         return results
 
@@ -114,7 +116,13 @@ class Run:
                     yield Entry(key, entry.way)
 
     def _run_workload(self, bench: Bench, workload: Workload, results: Results) -> Table:
-        table = Table(workload.key, workload.title, workload.figure)
+        table = Table(
+            workload.key, workload.title, workload.explanation, workload.figure, workload.base
+        )
+        if workload.long_way and (missing := find_missing()):
+            results.left_out[workload.title] = missing
+            print(f"\nleft out: {workload.title}: {missing}", flush=True)
+            return table
         for entry in self._entries(workload):
             if entry.server in results.versions and entry.way in self._peers[entry.server].speaks:
                 table.rows.append(Row(entry.server, entry.way))
@@ -145,11 +153,9 @@ class Run:
             return
         row.measurements.append(measurement)
         latest = Row(row.server, row.way, [measurement])
-        print(
-            f"{label}: {latest.median(workload.figure):,.0f} {workload.figure}, "
-            f"{latest.median('CPU s/GB'):.2f} CPU s/GB",
-            flush=True,
-        )
+        shown = (latest.median(figure) for figure in (workload.figure, "CPU s/GB"))
+        first, cpu = (f"{value:,.3g}" if value else "–" for value in shown)
+        print(f"{label}: {first} {workload.figure}, {cpu} CPU s/GB", flush=True)
 
 
 def remove_abandoned(above: Path) -> None:

@@ -5,31 +5,48 @@ from __future__ import annotations
 from bench.peers import Way
 from bench.results import Results, Row, Table
 
-#: The columns of every table after the first figure and its ratio.
+#: The columns of a table after its first figure and its ratio.
 COLUMNS = {
     "MB/s": ("CPU s/GB", "memory MB", "sockets MB", "slowest s"),
     "files/s": ("CPU ms/file", "memory MB", "slowest s"),
+    "finishing ms": ("MB/s", "CPU s/GB", "memory MB"),
+    "CPU s": ("memory MB", "sockets MB", "slowest s"),
+    "seconds": ("MB/s", "CPU s/GB", "memory MB"),
 }
 
 
 def render_table(table: Table, results: Results) -> str:
-    """One workload, the fastest server first."""
+    """One workload, the best server first."""
     columns = COLUMNS[table.figure]
-    driver = [row.median("driver CPU s/GB") or 0 for row in table.rows if row.measurements]
+    head = ["server", table.figure, f"× {table.base}", *columns, "it does not promise"]
     lines = [
-        f"| server | {table.figure} | × tusd | {' | '.join(columns)} | what it lacks |",
+        f"| {' | '.join(head)} |",
         f"|---{'|---' * (len(columns) + 3)}|",
     ]
-    ranked = sorted(table.rows, key=lambda row: -(row.median(table.figure) or 0))
-    lines += [_render_row(row, table, results, columns) for row in ranked]
-    if driver:
-        lines += ["", f"The driver itself used {min(driver):.2f} to {max(driver):.2f} CPU s/GB."]
+    lines += [_render_row(row, table, results, columns) for row in table.ranked()]
+    drivers = [row.median("driver CPU s/GB") or 0 for row in table.rows if row.measurements]
+    if drivers:
+        least, most = min(drivers), max(drivers)
+        lines += ["", f"The driver itself used {least:.2f} to {most:.2f} CPU s/GB."]
     return "\n".join(lines)
 
 
 def render_machine(results: Results) -> str:
-    facts = ", ".join(f"{name}: {value}" for name, value in results.machine.items())
-    return f"{results.date}. {facts}. Rounds: {results.rounds}. Volume: {results.volume:g}."
+    """Date and shape of the machine, what its disk does, and which servers were measured."""
+    facts = "; ".join(f"{name}: {value}" for name, value in results.machine.items())
+    text = f"Measured on {results.date}. {facts}. Rounds: {results.rounds}."
+    if results.volume != 1:
+        text += f" **Reduced: {results.volume:g} of the bytes, files and clients named below.**"
+    versions = {
+        results.titles[key].partition(" `")[0]: version
+        for key, version in results.versions.items()
+        if version not in results.titles[key]
+    }
+    if versions:
+        text += " Versions: " + "; ".join(f"{name}: {v}" for name, v in versions.items()) + "."
+    for name, reason in results.left_out.items():
+        text += f" Left out: {name} ({reason})."
+    return text
 
 
 def render_all(results: Results) -> str:
@@ -40,25 +57,30 @@ def render_all(results: Results) -> str:
     return "\n\n".join(parts)
 
 
+def render_figure(value: float | None) -> str:
+    """With as many digits as it deserves."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def _render_row(row: Row, table: Table, results: Results, columns: tuple[str, ...]) -> str:
     title = results.titles[row.server]
-    several = [other for other in table.rows if other.server == row.server]
-    if len(several) > 1:
+    if len([other for other in table.rows if other.server == row.server]) > 1:
         title += ", in one request" if row.way is Way.ONE else ", resumable"
     if not row.measurements:
-        return f"| {title} | {row.problem} |{' |' * (len(columns) + 2)}"
+        return f"| {title} | {_render_problem(row)} |{' |' * (len(columns) + 2)}"
     ratio = table.ratio(row)
     cells = [
         title,
-        f"{row.median(table.figure):,.0f}",
+        render_figure(row.median(table.figure)),
         "–" if ratio is None else f"{ratio:.2f}",
-        *[_render_figure(row.median(column)) for column in columns],
+        *[render_figure(row.median(column)) for column in columns],
         results.lacks[row.server],
     ]
     return f"| {' | '.join(cells)} |"
 
 
-def _render_figure(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+def _render_problem(row: Row) -> str:
+    problem = (row.problem or "not measured").replace("|", "/")
+    return f"failed: {problem[:120]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from bench.peers import Way
 
@@ -23,9 +24,20 @@ class Entry:
     way: Way
 
 
+class Base(StrEnum):
+    """What the ratios of a table are given to."""
+
+    TUSD = "tusd"
+    ONE_REQUEST = "one request"
+    """The same server, sent the same file in one request."""
+
+
 @dataclass(frozen=True)
 class Workload:
-    """`in_memory`: stored on a tmpfs instead of the disk. `figure`: what a table shows first."""
+    """`explanation`: what it stands for, for the documentation. `figure`: what tables show first.
+
+    `in_memory`: stored on a tmpfs instead of the disk. `long_way`: through TLS and a delay.
+    """
 
     key: str
     title: str
@@ -37,20 +49,23 @@ class Workload:
     request: int = CHUNK
     rate: int = 0
     in_memory: bool = False
+    long_way: bool = False
     figure: str = "MB/s"
+    base: Base = Base.TUSD
 
     def scaled(self, volume: float) -> Workload:
         """With `volume` times the bytes: fewer small files or slow clients, smaller large files."""
         if self.count >= MANY:
             count = max(4, round(self.count * volume))
             return replace(self, count=count, connections=min(self.connections, count))
-        size = max(KiB, round(self.size * volume))
+        size = max(64 * KiB, round(self.size * volume))
         return replace(self, size=size, request=max(64 * KiB, min(self.request, size)))
 
 
 #: From this number of files on, a smaller volume means fewer files.
 MANY = 1000
 
+#: Servers of `EVERY_WHERRY` and `PEERS` that cannot do a workload are left out of it.
 POWER_LOSS, PROCESS_CRASH = "wherry/power-loss", "wherry/process-crash"
 ROUTER = "wherry/process-crash/router"
 ASSESSING = ("wherry/power-loss/assessment", "wherry/process-crash/assessment")
@@ -66,49 +81,139 @@ _SMALL = (
     *_each(Way.ONE, *EVERY_WHERRY),
     *_each(Way.CHUNKS, *EVERY_WHERRY),
     *_each(Way.ONE, *PEERS),
-    *_each(Way.CHUNKS, "tusd", "recipe"),
+    *_each(Way.CHUNKS, "tusd", "tussi", "recipe"),
 )
-_FILES = "1,000 files of 100 KiB over four connections"
+_LARGE = _each(Way.CHUNKS, POWER_LOSS, PROCESS_CRASH, ROUTER, *PEERS)
+_BOTH = tuple(
+    Entry(server, way) for server in (POWER_LOSS, PROCESS_CRASH) for way in (Way.CHUNKS, Way.ONE)
+)
 
-WORKLOADS = (
-    Workload(
-        key="a",
-        title="1 GiB in requests of 5 MiB, one connection",
-        explanation="One large file, as a browser or script sends it in chunks.",
-        count=1,
-        size=GiB,
-        connections=1,
-        entries=_each(Way.CHUNKS, POWER_LOSS, PROCESS_CRASH, ROUTER, *PEERS),
-    ),
-    Workload(
-        key="c",
-        title=f"{_FILES}, on a tmpfs",
-        explanation="Many small files. A tmpfs shows what the server itself costs.",
+
+def _small(key: str, title: str, explanation: str, in_memory: bool) -> Workload:
+    return Workload(
+        key=key,
+        title=f"1,000 files of 100 KiB over four connections, {title}",
+        explanation=explanation,
         count=1000,
         size=100 * KiB,
         connections=4,
         entries=_SMALL,
-        in_memory=True,
+        in_memory=in_memory,
         figure="files/s",
+    )
+
+
+def _joined(key: str, name: str, size: int) -> Workload:
+    return Workload(
+        key=key,
+        title=f"the finishing call of a file of {name}",
+        explanation="The request that turns chunks into a file: for tus servers, it joins four "
+        "partial uploads; for Wherry, it renames the file. Its time in milliseconds.",
+        count=1,
+        size=size,
+        connections=1,
+        entries=_each(Way.JOIN, POWER_LOSS, *PEERS),
+        figure="finishing ms",
+    )
+
+
+def _halves(key: str, title: str, explanation: str, long_way: bool) -> Workload:
+    return Workload(
+        key=key,
+        title=f"500 MB in 100 chunks and in one request, {title}",
+        explanation=explanation,
+        count=1,
+        size=500_000_000,
+        connections=1,
+        request=5_000_000,
+        entries=_BOTH,
+        long_way=long_way,
+        figure="seconds",
+        base=Base.ONE_REQUEST,
+    )
+
+
+WORKLOADS = (
+    # First, because ext4 creates files more slowly after many were deleted.
+    _small(
+        "c-disk",
+        "on the disk",
+        "The same on the disk, each run in a new folder. `power-loss` syncs every file before it "
+        "answers.",
+        in_memory=False,
+    ),
+    Workload(
+        key="a",
+        title="1 GiB in requests of 5 MiB, one connection",
+        explanation="One large file, as a browser or a script sends it in chunks.",
+        count=1,
+        size=GiB,
+        connections=1,
+        entries=_LARGE,
+    ),
+    Workload(
+        key="b",
+        title="8 files of 128 MiB at once",
+        explanation="A few clients with large files at the same time, in requests of 5 MiB.",
+        count=8,
+        size=128 * MiB,
+        connections=8,
+        entries=_LARGE,
+    ),
+    _small(
+        "c",
+        "on a tmpfs",
+        "Many small files. On a tmpfs, no disk hides what the server itself costs.",
+        in_memory=True,
     ),
     Workload(
         key="d",
         title="100 files of 20 MiB at once",
-        explanation="A hundred clients at the same time, each with its own connection.",
+        explanation="A hundred clients at the same time, each with a connection of its own, in "
+        "requests of 5 MiB.",
         count=100,
         size=20 * MiB,
         connections=100,
-        entries=_each(Way.CHUNKS, POWER_LOSS, PROCESS_CRASH, ROUTER, *PEERS),
+        entries=_LARGE,
     ),
     Workload(
         key="f",
         title="1 GiB in one request",
-        explanation="An ordinary upload, which cannot be resumed.",
+        explanation="An ordinary upload. If it breaks off, it begins again, except at tus servers.",
         count=1,
         size=GiB,
         connections=1,
         request=GiB,
-        entries=_each(Way.ONE, POWER_LOSS, PROCESS_CRASH, *PEERS),
+        entries=_each(Way.ONE, POWER_LOSS, PROCESS_CRASH, ROUTER, *PEERS),
+    ),
+    _joined("finish-100", "100 MiB", 100 * MiB),
+    _joined("finish-500", "500 MiB", 500 * MiB),
+    _joined("finish-2048", "2 GiB", 2 * GiB),
+    Workload(
+        key="slow",
+        title="1,000 clients with 64 KiB/s for 10 s",
+        explanation="Clients with slow connections. A server should need little CPU time and "
+        "memory for them; the ideal duration is 10 s.",
+        count=1000,
+        size=640 * KiB,
+        connections=1000,
+        request=640 * KiB,
+        rate=64 * KiB,
+        entries=_each(Way.CHUNKS, POWER_LOSS, "tusd", "rustus", "tus-node", "c"),
+        figure="CPU s",
+    ),
+    _halves(
+        "chunks",
+        "directly",
+        "What it costs that a file is sent in chunks, one after the other on one connection.",
+        long_way=False,
+    ),
+    _halves(
+        "chunks-far",
+        "through TLS at nginx, with a round trip of 40 ms",
+        "The same over a long way: a proxy delays every byte by 20 ms in each direction, and nginx "
+        "ends TLS. Four chunks are sent at once, as Wherry's clients do.",
+        long_way=True,
     ),
 )
 

@@ -14,7 +14,7 @@
 
 /* A slow client sends pieces of this size. */
 #define PIECE 16384
-#define SOCKET_TIMEOUT 120
+#define SOCKET_TIMEOUT 60
 
 int connect_to(struct connection *connection, char *problem, size_t room) {
     if (connection->socket >= 0)

@@ -6,8 +6,12 @@ import sys
 from collections.abc import Mapping
 
 from bench.peers import Peer
+from bench.peers.asgi import Recipe, Tuspyserver, Tussi
 from bench.peers.cserver import CServer
+from bench.peers.nginx import Nginx
+from bench.peers.rustus import Rustus
 from bench.peers.tusd import Tusd
+from bench.peers.tusnode import TusNode
 from bench.peers.wherry import BUILD, Wherry
 
 
@@ -19,5 +23,5 @@ def find_peers(others: Mapping[str, str]) -> dict[str, Peer]:
             peers.append(Wherry(python, durability, build=build))
             peers.append(Wherry(python, durability, build=build, assessment=True))
         peers.append(Wherry(python, "process-crash", build=build, router=True))
-    peers += [Tusd(), CServer(), CServer(corrupts=True)]
+    peers += [Tusd(), Rustus(), TusNode(), Tuspyserver(), Tussi(), Nginx(), Recipe(), CServer()]
     return {peer.key: peer for peer in peers}

@@ -48,17 +48,18 @@ def test_a_run_measures_wherry_and_the_c_server(folders: dict[str, Path], tmp_pa
     workloads = [
         workload("a", (WHERRY, Way.CHUNKS), (c, Way.CHUNKS)),
         workload("c", (WHERRY, Way.ONE), (WHERRY, Way.CHUNKS), (c, Way.ONE)),
+        workload("finish-100", (WHERRY, Way.JOIN)),
     ]
     begun, results = run(folders, workloads, WHERRY, c)
     assert begun.wrong == []
     rows = [row for table in results.tables for row in table.rows]
-    assert [len(row.measurements) for row in rows] == [1] * 5, [row.problem for row in rows]
+    assert [len(row.measurements) for row in rows] == [1] * 6, [row.problem for row in rows]
     for row in rows:
         (found,) = row.measurements
         assert found.bytes > 0
         assert found.seconds > 0
         assert found.peak_memory > 0
-    assert rows[0].measurements[0].finishing is not None
+    assert rows[-1].median("finishing ms") is not None
     file = tmp_path / "results.json"
     results.write(file)
     assert Results.read(file) == results
@@ -79,6 +80,6 @@ def test_a_server_that_cannot_be_installed_is_left_out_by_name(folders: dict[str
     workloads = [workload("a", (missing, Way.CHUNKS), (c, Way.CHUNKS))]
     begun, results = run(folders, workloads, missing, c)
     assert begun.wrong == []
-    assert list(results.left_out) == ["missing/power-loss"]
+    assert list(results.left_out) == [missing.title]
     (row,) = results.tables[0].rows
     assert len(row.measurements) == 1
