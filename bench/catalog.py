@@ -1,28 +1,37 @@
-"""Measures how many chunks a second the catalog acknowledges, with one lease and one record each.
+"""Measures what the catalog costs: each operation by itself and in groups, and chunks.
 
     .venv/bin/python bench/catalog.py [FOLDER]
 
-FOLDER: a folder on the disk to measure; by default the system's temporary folder.
+FOLDER: a folder on the disk to measure; by default the system's temporary folder. On a tmpfs, no
+time of the disk is in the figures.
+
+First the CPU time of single operations, as threads and coroutines call them. Then how many chunks
+a second the catalog acknowledges, with one lease and one record each.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.core.assessment import Assessment
 from wherry.core.limits import KiB
 from wherry.core.ranges import Part, Range
-from wherry.core.upload import Upload
+from wherry.core.upload import State, Upload
 
 CHUNK = 64 * KiB
 IN_FLIGHT = 32
 UPLOADS = 16
 CHUNKS = 250  # of each upload
+GROUP = 32  # operations that are submitted together
 
 
 async def measure(folder: Path, scattered: bool) -> str:
@@ -65,8 +74,79 @@ async def measure(folder: Path, scattered: bool) -> str:
     )
 
 
+def new_upload(name: str) -> Upload:
+    length = CHUNK * CHUNKS
+    return Upload(name, "bench", "film.mp4", length, length, CHUNK, slot_until=1e18)
+
+
+def record(number: int) -> Callable[[Upload], Upload]:
+    """Record a part beside the last one, as a chunk does that comes in order."""
+    at = number * CHUNK
+    return lambda u: replace(u, received=u.received.add(Part(at, at + CHUNK, 5, 1.0)))
+
+
+def operations(catalog: SqliteCatalog) -> dict[str, Callable[[int], object]]:
+    """What a thread calls, by name."""
+
+    def arrive(number: int, group: int = 1) -> None:
+        found = [
+            catalog.submit_create(
+                replace(new_upload(f"{number}-{n}-{group}"), state=State.COMPLETE),
+                Assessment(f"{number}-{n}-{group}", f"{number}-{n}-{group}", "bench", 1.0),
+                lambda queue: None,
+            )
+            for n in range(group)
+        ]
+        for future in found:
+            future.result()
+
+    return {
+        "around": lambda n: catalog.around("open", Range(n * CHUNK, (n + 1) * CHUNK)),
+        "update: a part": lambda n: catalog.submit_update("open", record(n)).result(),
+        "create": lambda n: catalog.submit_create(new_upload(f"new-{n}")).result(),
+        "create: complete, assessed": arrive,
+        "the same, 32 at once, each": lambda n: arrive(n, GROUP),
+    }
+
+
+def measure_operations(folder: Path) -> None:
+    """The CPU time of each, called from a thread and from the event loop."""
+    catalog = SqliteCatalog(folder / "operations.db")
+    catalog.submit_create(new_upload("open")).result()
+
+    def cpu_of(act: Callable[[int], object], numbers: range) -> float:
+        began = time.process_time()
+        for number in numbers:
+            act(number)
+        return (time.process_time() - began) / len(numbers) * 1e6
+
+    for what, act in operations(catalog).items():
+        cpu_of(act, range(10))
+        each = min(cpu_of(act, range(n, n + 40)) for n in (10, 50, 90, 130, 170))
+        print(f"{what:28} {each / (GROUP if 'at once' in what else 1):6.0f} µs CPU")
+
+    async def awaited() -> None:
+        queries: dict[str, Callable[[], Awaitable[object]]] = {
+            "load": lambda: catalog.load("open"),
+            "tokens": lambda: catalog.tokens("open"),
+            "update: nothing": lambda: catalog.update("open", lambda u: u),
+        }
+        for what, ask in queries.items():
+            best = math.inf
+            for _ in range(5):
+                began = time.process_time()
+                for _ in range(50):
+                    await ask()
+                best = min(best, (time.process_time() - began) / 50 * 1e6)
+            print(f"{what + ', awaited':28} {best:6.0f} µs CPU")
+        await catalog.close()
+
+    asyncio.run(awaited())
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
+        measure_operations(Path(folder))
         for scattered in (False, True):
             print(asyncio.run(measure(Path(folder), scattered)))
 

@@ -109,7 +109,7 @@ async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> boo
                 else storage.unfinished_path(upload.id)
                 for upload in page
                 if upload.discarded_at is None
-                and upload.received.parts
+                and upload.received.count
                 and (upload.is_named or upload.is_complete()) is is_files
             ]
             if await asyncio.to_thread(_is_any_there, paths):

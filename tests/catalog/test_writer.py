@@ -15,14 +15,13 @@ import pytest
 from sqlalchemy import Engine, event
 
 from wherry.catalog import Change
-from wherry.catalog.sql.unit_of_work import difference
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.writer import GROUP
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NoRoom, StorageFailed
-from wherry.core.ranges import Part, PartSet, Range
+from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 
@@ -276,16 +275,3 @@ async def test_closing_carries_out_what_waits_and_refuses_what_comes(
     with pytest.raises(RuntimeError):
         await catalog.load("held")
     await catalog.close()
-
-
-@pytest.mark.parametrize("kept", ["none", "some", "all"])
-def test_a_difference_is_what_went_and_what_came(kept: str) -> None:
-    parts = PartSet.of(Part(at, at + 1, at) for at in range(0, 20, 2))
-    before, after = {
-        "none": ((), parts.parts),
-        "some": (parts.parts, parts.add(Part(7, 8, 7)).parts),
-        "all": (parts.parts, parts.parts),
-    }[kept]
-    gone, come = difference(before, after)
-    assert set(before) - set(gone) | set(come) == set(after)
-    assert len(gone) + len(come) == {"none": 10, "some": 3, "all": 0}[kept]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -62,6 +63,41 @@ def test_parts_in_any_order_give_the_longest_runs_each_with_its_own_digest(came:
     assert [(part.start, part.end) for part in found.parts] == runs(came.received, range(LENGTH))
     for part in found.parts:
         assert part.crc == crc64(came.data[part.start : part.end])
+
+
+@given(arrivals(), st.sampled_from([2, 3, 128]))
+def test_one_part_after_the_other_leaves_what_all_at_once_do(came: Arrivals, block: int) -> None:
+    """Also in blocks so small that parts are merged across their ends."""
+    with patch("wherry.core.ranges._BLOCK", block):
+        found = PartSet()
+        for number, part in enumerate(came.parts, 1):
+            before, found = found, found.add(part)
+            at_once = PartSet.of(came.parts[:number])
+            assert found == at_once
+            assert hash(found) == hash(at_once)
+            assert facts(found) == facts(at_once)
+            gone, new = before.changes_to(found)
+            assert set(before.parts) - set(gone) | set(new) == set(found.parts)
+            assert len(gone) <= 2
+            assert len(new) == 1
+        everything = Range(0, LENGTH)
+        for within in (everything, *found.missing(everything), *(p.range for p in found.parts)):
+            assert found.missing(within) == PartSet.of(came.parts).missing(within)
+
+
+def facts(found: PartSet) -> tuple[object, ...]:
+    return found.count, found.size, found.last_at, found.offset, found.end, found.crc
+
+
+def test_a_part_among_thousands_touches_few_of_them() -> None:
+    many = PartSet.of(Part(at, at + 1, at) for at in range(0, 20_000, 2))
+    assert many.changes_to(many) == ([], [])
+    joined = many.add(Part(10_001, 10_002, 1))
+    gone, new = many.changes_to(joined)
+    assert [(part.start, part.end) for part in gone] == [(10_000, 10_001), (10_002, 10_003)]
+    assert [(part.start, part.end) for part in new] == [(10_000, 10_003)]
+    shared = set(map(id, many._blocks)) & set(map(id, joined._blocks))
+    assert len(shared) >= len(many._blocks) - 2
 
 
 @given(arrivals(), st.data())

@@ -154,7 +154,7 @@ class UploadFacts:
 
         A range that touches a part is always accepted: its bytes are merged with that part.
         """
-        if len(self.received.parts) < MAX_PARTS:
+        if self.received.count < MAX_PARTS:
             return
         # With one more byte on each side, a neighbour that only touches overlaps, too.
         around = Range(max(want.start - 1, 0), want.end + 1)
@@ -166,7 +166,7 @@ class UploadFacts:
 
         `check_fragments` let each of them begin, as there was room for one more part.
         """
-        if len(received.parts) > max(MAX_PARTS, len(self.received.parts)):
+        if received.count > max(MAX_PARTS, self.received.count):
             raise TooFragmented(MAX_PARTS)
 
     def check_digest(self, digest: Digest | None) -> None:

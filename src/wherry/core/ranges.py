@@ -17,9 +17,12 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 from wherry.core.digests import EMPTY_CRC, combine
+
+#: How many parts a block of a set has, at most.
+_BLOCK = 128
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -65,11 +68,27 @@ class Part:
         return Part(self.start, other.end, crc, max(self.at, other.at))
 
 
-@dataclass(frozen=True, slots=True)
 class PartSet:
     """The parts of an upload. Every method returns a new set and leaves this one unchanged."""
 
-    parts: tuple[Part, ...] = ()
+    # There may be thousands of parts, and each chunk adds one. So they are kept in blocks of which
+    # two sets share those that are the same in both, and what would have to be added up is known.
+    __slots__ = ("_blocks", "_parts", "count", "last_at", "size")
+
+    #: How many parts there are, with gaps between them.
+    count: int
+    #: How many bytes are safe in all.
+    size: int
+    #: When the newest part was made safe, by the deadline clock; None: there is no part.
+    last_at: float | None
+
+    def __init__(self, parts: tuple[Part, ...] = ()) -> None:
+        """`parts` as the rules say. `of` makes a set of others."""
+        self._parts: tuple[Part, ...] | None = parts
+        self._blocks = _split(parts)
+        self.count = len(parts)
+        self.size = sum([part.end - part.start for part in parts])
+        self.last_at = max([part.at for part in parts], default=None)
 
     @classmethod
     def of(cls, parts: Iterable[Part]) -> PartSet:
@@ -84,53 +103,90 @@ class PartSet:
                 merged.append(part)
         return cls(tuple(merged))
 
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All of them, in order. The first call on a set takes time for each."""
+        if self._parts is None:
+            self._parts = tuple(chain.from_iterable(self._blocks))
+        return self._parts
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PartSet) and self.parts == other.parts
+
+    def __hash__(self) -> int:
+        return hash(self.parts)
+
+    def __repr__(self) -> str:
+        return f"PartSet({self.parts!r})"
+
     def add(self, new: Part) -> PartSet:
         """This set with `new`, merged with its neighbours. Raises `ValueError` on an overlap."""
-        # `at` is where `new` belongs in the order of starts. Only the parts on both sides of it
-        # can overlap `new` or touch it, because the others are behind these.
-        at = bisect_left(self.parts, new.start, key=lambda part: part.start)
-        before, after = self.parts[:at], self.parts[at:]
+        # Only the parts on both sides of `new` can overlap it or touch it. The one before is in the
+        # last block that begins at `new` or before. The one after may be the first of the next.
+        first = self._block_at(new.start)
+        last = first + 1
+        near = self._blocks[first] if self._blocks else ()
+        at = bisect_left(near, new.start, key=_start)
+        if at == len(near) and last < len(self._blocks):
+            near += self._blocks[last]
+            last += 1
+        before, after = near[:at], near[at:]
         if (before and before[-1].end > new.start) or (after and after[0].start < new.end):
             raise ValueError(f"{new} overlaps what is there")
+        merged = new
         if before and before[-1].end == new.start:
-            new, before = before[-1].then(new), before[:-1]
+            merged, before = before[-1].then(merged), before[:-1]
         if after and after[0].start == new.end:
-            new, after = new.then(after[0]), after[1:]
-        return PartSet((*before, new, *after))
+            merged, after = merged.then(after[0]), after[1:]
+        blocks = _split((*before, merged, *after))
+        made = PartSet.__new__(PartSet)
+        made._parts = None
+        made._blocks = (*self._blocks[:first], *blocks, *self._blocks[last:])
+        made.count = self.count + 1 + len(before) + len(after) - len(near)
+        made.size = self.size + new.end - new.start
+        made.last_at = new.at if self.last_at is None else max(self.last_at, new.at)
+        return made
+
+    def changes_to(self, after: PartSet) -> tuple[list[Part], list[Part]]:
+        """The parts that are only in this set, and those that are only in `after`.
+
+        Parts are compared by identity. What both sets share is passed over in blocks.
+        """
+        if self is after:
+            return [], []
+        mine, theirs = set(map(id, self._blocks)), set(map(id, after._blocks))
+        old = [part for block in self._blocks if id(block) not in theirs for part in block]
+        new = [part for block in after._blocks if id(block) not in mine for part in block]
+        kept = set(map(id, old)).intersection(map(id, new))
+        gone = [part for part in old if id(part) not in kept]
+        return gone, [part for part in new if id(part) not in kept]
 
     @property
     def offset(self) -> int:
         """How many bytes are safe from byte 0 on, up to the first gap."""
-        return self.parts[0].end if self.parts and self.parts[0].start == 0 else 0
+        first = self._blocks[0][0] if self._blocks else None
+        return first.end if first is not None and first.start == 0 else 0
 
     @property
     def end(self) -> int:
         """The end of the last part, whatever gaps are before it."""
-        return self.parts[-1].end if self.parts else 0
-
-    @property
-    def size(self) -> int:
-        """How many bytes are safe in all."""
-        return sum(part.end - part.start for part in self.parts)
-
-    @property
-    def last_at(self) -> float | None:
-        """When the newest part was made safe, by the deadline clock; None: there is no part."""
-        return max((part.at for part in self.parts), default=None)
+        return self._blocks[-1][-1].end if self._blocks else 0
 
     @property
     def crc(self) -> int:
         """The digest of bytes 0 to `offset`."""
-        return self.parts[0].crc if self.offset else EMPTY_CRC
+        return self._blocks[0][0].crc if self.offset else EMPTY_CRC
 
     def missing(self, within: Range, most: int | None = None) -> tuple[Range, ...]:
         """The gaps inside `within`, in order; with `most`, at most so many, from the first on."""
         gaps: list[Range] = []
         # `at` moves through `within`: every byte before it is safe, or is in one of `gaps`. The
-        # search skips the parts that end at or before the start. An upload may have thousands.
+        # search begins in the last block that begins at the start or before; of the parts there,
+        # it passes over those that end at or before the start.
         at = within.start
-        first = bisect_right(self.parts, within.start, key=lambda part: part.end)
-        for part in islice(self.parts, first, None):
+        for part in chain.from_iterable(islice(self._blocks, self._block_at(at), None)):
+            if part.end <= within.start:
+                continue
             if part.start >= within.end or len(gaps) == most:
                 break
             if at < part.start:
@@ -139,3 +195,24 @@ class PartSet:
         if at < within.end and len(gaps) != most:
             gaps.append(Range(at, within.end))
         return tuple(gaps)
+
+    def _block_at(self, start: int) -> int:
+        """The last block that begins at `start` or before; the first one if none does."""
+        return max(bisect_right(self._blocks, start, key=_first_start) - 1, 0)
+
+
+def _split(parts: tuple[Part, ...]) -> tuple[tuple[Part, ...], ...]:
+    """Blocks of these parts, up to `_BLOCK` in each."""
+    if len(parts) <= _BLOCK:
+        return (parts,) if parts else ()
+    # Half full, so that there is room for parts between them.
+    size = _BLOCK // 2
+    return tuple(parts[first : first + size] for first in range(0, len(parts), size))
+
+
+def _start(part: Part) -> int:
+    return part.start
+
+
+def _first_start(block: tuple[Part, ...]) -> int:
+    return block[0].start

@@ -140,7 +140,7 @@ class Upload(UploadFacts):
 
         Unchanged if bytes have come, or may still come by an open request.
         """
-        begun = self.received.parts or self.leases or self.state is not State.RECEIVING
+        begun = self.received.count or self.leases or self.state is not State.RECEIVING
         if begun or self.queued_at is not None or self.slot_until > now:
             return self
         return self._end(State.EXPIRED, "it was admitted and sent nothing in time")

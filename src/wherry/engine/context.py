@@ -160,7 +160,7 @@ class Context:
 
         Without a recorded byte, nothing is lost: the first request that writes finds out.
         """
-        if upload.state is not State.RECEIVING or not upload.received.parts:
+        if upload.state is not State.RECEIVING or not upload.received.count:
             return False
         try:
             await self.on_thread(self.storage.head, upload.id, 0)

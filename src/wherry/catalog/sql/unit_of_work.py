@@ -31,6 +31,7 @@ from wherry.catalog.sql.tables import assessments, leases, parts, uploads
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
+from wherry.core.ranges import PartSet
 from wherry.core.upload import Upload
 
 T = TypeVar("T")
@@ -196,12 +197,11 @@ class UnitOfWork:
                 row = upload_row(after)
                 names = _changed(upload_row(before), row)
                 updated[names].append(_only(row, names))
-            old_parts, new_parts = difference(
-                before.received.parts if before else (), after.received.parts
-            )
+            received = before.received if before else PartSet()
+            old_parts, new_parts = received.changes_to(after.received)
             parts_deleted += [{"this": id_, "starts": part.start} for part in old_parts]
             parts_added += [part_row(id_, part) for part in new_parts]
-            old_leases, new_leases = difference(before.leases if before else (), after.leases)
+            old_leases, new_leases = _difference(before.leases if before else (), after.leases)
             leases_deleted += [{"this": id_, "starts": lease.range.start} for lease in old_leases]
             leases_added += [lease_row(id_, lease) for lease in new_leases]
         self._write(_ADD_UPLOAD, added)
@@ -226,19 +226,13 @@ class UnitOfWork:
             self.rows_written += len(rows)
 
 
-def difference(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[tuple[T, ...], tuple[T, ...]]:
-    """The items that are only in `before`, and those that are only in `after`.
-
-    Both tuples begin and end with the same objects. Objects are compared by identity, not by
-    value: when one part is added to thousands, the others are passed over quickly.
-    """
+def _difference(before: tuple[T, ...], after: tuple[T, ...]) -> tuple[list[T], list[T]]:
+    """The items that are only in `before`, and those that are only in `after`, by identity."""
     if before is after:
-        return (), ()
-    shared = min(len(before), len(after))
-    head = next((i for i in range(shared) if before[i] is not after[i]), shared)
-    rest = shared - head
-    tail = next((i for i in range(rest) if before[-1 - i] is not after[-1 - i]), rest)
-    return before[head : len(before) - tail], after[head : len(after) - tail]
+        return [], []
+    old, new = set(map(id, before)), set(map(id, after))
+    gone = [item for item in before if id(item) not in new]
+    return gone, [item for item in after if id(item) not in old]
 
 
 def _changed(before: Values, after: Values) -> tuple[str, ...]:

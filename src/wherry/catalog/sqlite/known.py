@@ -37,10 +37,10 @@ class Known:
         self._version, self.occupancy = version, work.occupancy
         for id_, upload in work.recorded().items():
             before = self.uploads.pop(id_, None)
-            self._parts -= 0 if before is None else len(before.received.parts)
+            self._parts -= 0 if before is None else before.received.count
             if upload is not None:
                 self.uploads[id_] = upload
-                self._parts += len(upload.received.parts)
+                self._parts += upload.received.count
         while len(self.uploads) > KNOWN_UPLOADS or self._parts > KNOWN_PARTS:
             _, oldest = self.uploads.popitem(last=False)
-            self._parts -= len(oldest.received.parts)
+            self._parts -= oldest.received.count
