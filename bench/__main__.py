@@ -13,7 +13,7 @@ from bench.native import NoCompiler
 from bench.peers.registry import find_peers
 from bench.publish import NotPublished, publish
 from bench.results import Results
-from bench.run import Plan, Run
+from bench.run import NoSpace, Plan, Run
 from bench.tables import render_all
 from bench.workloads import QUICK, WORKLOADS
 
@@ -108,7 +108,7 @@ def main(arguments: list[str]) -> int:
             publish(results)
     except NotPublished as reason:
         print(f"\n{reason}")
-    except (OSError, ValueError, NoCompiler) as error:
+    except (OSError, ValueError, NoCompiler, NoSpace) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -120,7 +120,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(given: argparse.Namespace) -> tuple[Results, list[str]]:
-    """The results, and what makes the run fail. Raises `ValueError`, `NoCompiler`."""
+    """The results, and what makes the run fail. Raises `ValueError`, `NoCompiler`, `NoSpace`."""
     others = dict(item.split("=", 1) for item in given.other_wherry)
     signal.signal(signal.SIGTERM, _interrupt)
     # 1,000 clients need as many sockets; what is started inherits this.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import os
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from bench.longway import find_missing
 from bench.machine import find_shape
 from bench.measuring import Bench, spread_folders
 from bench.native import build_driver
-from bench.peers import NotInstalled, Peer, Way
+from bench.peers import NotInstalled, Peer
 from bench.peers.wherry import BUILD
 from bench.processes import NotStarted
 from bench.results import Results, Row, Table
@@ -46,6 +47,10 @@ class Plan:
     memory: Path
 
 
+class NoSpace(Exception):
+    """A folder has too little free space."""
+
+
 class Run:
     """`wrong`: what makes the whole run fail, as sentences."""
 
@@ -55,9 +60,16 @@ class Run:
         self.wrong: list[str] = []
 
     def measure(self) -> Results:
-        """Raises `NoCompiler` if the driver cannot be built."""
+        """Raises `NoCompiler` if the driver cannot be built, `NoSpace` if a folder is too small."""
         plan = self._plan
         driver = build_driver(plan.cache)
+        workloads = [workload.scaled(plan.volume) for workload in plan.workloads]
+        plan.disk.mkdir(parents=True, exist_ok=True)
+        for folder, needed in (
+            (plan.disk, disk_needed(workloads)),
+            (plan.memory, memory_needed(workloads)),
+        ):
+            check_space(folder, needed)
         folders = [
             above / f"{FOLDER}{os.getpid()}-{what}"
             for above, what in ((plan.disk, "disk"), (plan.memory, "memory"))
@@ -68,7 +80,6 @@ class Run:
                 folder.mkdir(parents=True)
             spread_folders(folders[0])
             results = self._prepare(folders[0])
-            workloads = [workload.scaled(plan.volume) for workload in plan.workloads]
             source = folders[1] / "source"
             make_source(source, max(map(source_size, workloads)))
             bench = Bench(plan.cache, folders[0], folders[1], source, driver)
@@ -136,8 +147,9 @@ class Run:
     def _measure(self, bench: Bench, workload: Workload, row: Row, number: int) -> None:
         peer = self._peers[row.server]
         label = f"  {number + 1}/{self._plan.rounds} {peer.title}, {row.way}"
+        begun = time.monotonic()
         try:
-            measurement = bench.measure(peer, Way(row.way), workload)
+            measurement = bench.measure(peer, row.way, workload)
         except (Failed, NotStarted) as error:
             row.problem = str(error).splitlines()[0]
             print(f"{label}: failed: {error}", flush=True)
@@ -155,7 +167,8 @@ class Run:
         latest = Row(row.server, row.way, [measurement])
         shown = (latest.median(figure) for figure in (workload.figure, "CPU s/GB"))
         first, cpu = (f"{value:,.3g}" if value else "–" for value in shown)
-        print(f"{label}: {first} {workload.figure}, {cpu} CPU s/GB", flush=True)
+        took = time.monotonic() - begun
+        print(f"{label}: {first} {workload.figure}, {cpu} CPU s/GB ({took:.1f} s)", flush=True)
 
 
 def remove_abandoned(above: Path) -> None:
@@ -164,3 +177,24 @@ def remove_abandoned(above: Path) -> None:
         pid = folder.name.removeprefix(FOLDER).partition("-")[0]
         if not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def disk_needed(workloads: Sequence[Workload]) -> int:
+    """The most bytes that a run holds on the disk at a time: many servers store files twice."""
+    return 2 * max(workload.size * workload.count for workload in workloads)
+
+
+def memory_needed(workloads: Sequence[Workload]) -> int:
+    """The same for the tmpfs, which also has the source."""
+    stored = [2 * workload.size * workload.count for workload in workloads if workload.in_memory]
+    return max(map(source_size, workloads)) + max(stored, default=0)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raises `NoSpace`."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise NoSpace(
+            f"{folder} has {free / 1e9:.1f} GB free, and this run needs {needed / 1e9:.1f} GB: "
+            "choose another folder (--disk, --memory) or a smaller --volume"
+        )

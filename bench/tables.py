@@ -7,10 +7,10 @@ from bench.results import Results, Row, Table
 
 #: The columns of a table after its first figure and its ratio.
 COLUMNS = {
-    "MB/s": ("CPU s/GB", "memory MB", "sockets MB", "slowest s"),
+    "MB/s": ("CPU s/GB", "memory MB", "with sockets MB", "slowest s"),
     "files/s": ("CPU ms/file", "memory MB", "slowest s"),
     "finishing ms": ("MB/s", "CPU s/GB", "memory MB"),
-    "CPU s": ("memory MB", "sockets MB", "slowest s"),
+    "CPU s": ("memory MB", "with sockets MB", "slowest s"),
     "seconds": ("MB/s", "CPU s/GB", "memory MB"),
 }
 

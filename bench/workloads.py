@@ -78,7 +78,7 @@ def _each(way: Way, *servers: str) -> tuple[Entry, ...]:
 
 
 _SMALL = (
-    *_each(Way.ONE, *EVERY_WHERRY),
+    *_each(Way.ONE, *EVERY_WHERRY, ROUTER),
     *_each(Way.CHUNKS, *EVERY_WHERRY),
     *_each(Way.ONE, *PEERS),
     *_each(Way.CHUNKS, "tusd", "tussi", "recipe"),

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bench.longway import ROUND_TRIP_MS, find_missing
 from bench.native import find_compiler
 from bench.peers import Peer, Way
 from bench.peers.cserver import CServer
 from bench.peers.wherry import Wherry
 from bench.results import Results
-from bench.run import Plan, Run
+from bench.run import NoSpace, Plan, Run
 from bench.workloads import WORKLOADS, Entry, Workload
 from tests.parts import need
 
@@ -63,6 +64,22 @@ def test_a_run_measures_wherry_and_the_c_server(folders: dict[str, Path], tmp_pa
     file = tmp_path / "results.json"
     results.write(file)
     assert Results.read(file) == results
+
+
+def test_chunks_and_one_request_go_the_long_way_through_tls(folders: dict[str, Path]) -> None:
+    need(find_missing() is None, "nginx and openssl")
+    workloads = [workload("chunks-far", (WHERRY, Way.CHUNKS), (WHERRY, Way.ONE))]
+    begun, results = run(folders, workloads, WHERRY)
+    assert begun.wrong == []
+    for row in results.tables[0].rows:
+        # Two round trips at least: for TLS, and for the request.
+        assert row.measurements[0].seconds > 2 * ROUND_TRIP_MS / 1000, row.problem
+
+
+def test_a_run_that_does_not_fit_on_the_disk_is_not_begun(folders: dict[str, Path]) -> None:
+    huge = replace(BY_KEY["a"], size=1 << 60)
+    with pytest.raises(NoSpace, match="--volume"):
+        run(folders, [huge], CServer())
 
 
 def test_a_server_that_changes_one_byte_fails_the_run(folders: dict[str, Path]) -> None:
