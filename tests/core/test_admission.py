@@ -335,3 +335,19 @@ def test_a_volume_below_what_is_kept_free_can_hold_nothing() -> None:
     with pytest.raises(NeverFits) as caught:
         check_fits_ever(1, replace(OPEN, min_free=9), Space(total=5, free=5))
     assert caught.value.limit == 0
+
+
+@given(queues(), limits, numbers, moments)
+def test_a_newcomer_is_admitted_as_if_it_waited_already(
+    queue: Queue, limits: Limits, free: int, now: float
+) -> None:
+    newcomer = Entry("new", "a", now, 5)
+    joined = replace(queue, entries=(*queue.entries, newcomer))
+    is_chosen = newcomer in joined.admissible(limits, free, now)
+    assert queue.admits(newcomer, limits, free, now) == is_chosen
+
+
+def test_a_newcomer_does_not_take_what_the_first_one_waits_for() -> None:
+    waiting = Queue((entry("a", 1.0, 8),))
+    assert waiting.admits(entry("b", 2.0, 2), OPEN, 10, ALL_GO_FIRST)
+    assert not waiting.admits(entry("b", 2.0, 3), OPEN, 10, ALL_GO_FIRST)

@@ -13,6 +13,7 @@ from wherry.core.errors import (
     RangeOutside,
     TooFragmented,
     TooLarge,
+    UploadClosed,
     UploadNotFound,
 )
 from wherry.core.facts import MAX_GAPS_LISTED, MAX_PARTS
@@ -175,3 +176,26 @@ def test_a_failure_before_the_hook_is_called_keeps_the_calls_that_were_lost() ->
     )
     next_one = died.begin_completion("next", now=100.0, until=110.0).interrupt("next")
     assert next_one.calls.lost == 1
+
+
+@pytest.mark.parametrize("length", [0, 1, 10])
+def test_a_file_that_one_request_brings_is_recorded_as_if_it_had_come_in_steps(
+    length: int,
+) -> None:
+    new = replace(
+        upload(), length=None, state=State.WAITING, queued_at=1.0, began_at=1.0, created_at=1.0
+    )
+    steps = new.admit(2.0, 60.0).declare_length(length)
+    if length:
+        steps = steps.lease(Range(0, length), "t", 2.0).record("t", (Part(0, length, 7, 2.0),))
+    steps = steps.begin_completion("c", 2.0, 30.0).complete("c", "a")
+    assert new.arrive(length, 7, 2.0, "a") == steps
+
+
+def test_a_file_does_not_arrive_above_its_limit_or_twice() -> None:
+    new = replace(upload(), length=None, state=State.WAITING, queued_at=1.0)
+    with pytest.raises(TooLarge) as caught:
+        new.arrive(11, 7, 2.0, None)
+    assert caught.value == TooLarge(limit=10, provided=11)
+    with pytest.raises(UploadClosed):
+        new.arrive(10, 7, 2.0, None).arrive(10, 7, 2.0, None)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.engine.conftest import ALICE, Bytes, World, content, created, settings_in, written
+from tests.engine.conftest import (
+    ALICE,
+    Bytes,
+    Gathered,
+    World,
+    content,
+    created,
+    settings_in,
+    written,
+)
 
 from wherry.app import open_catalog, open_storage
 from wherry.catalog import Catalog
-from wherry.core.errors import UploadError, UploadGone
+from wherry.core.errors import UploadError, UploadGone, UploadNotFound
 from wherry.core.requests import Create
 from wherry.core.upload import State
 from wherry.engine import Engine, FinishedFile, Hooks
@@ -26,6 +37,12 @@ def fresh(folder: Path, point: CrashPoint, **changes: object) -> World:
     folder = folder / str(point.at)
     settings = settings_in(folder, **changes)
     return World(open_storage(settings), open_catalog(settings), settings)
+
+
+async def until_decided(catalog: Catalog) -> None:
+    """Until what the process had submitted when it died is recorded or lost."""
+    with suppress(UploadNotFound):
+        await catalog.update("none", lambda upload: upload)
 
 
 async def assess(catalog: Catalog, now: float) -> None:
@@ -137,23 +154,55 @@ async def test_the_hosts_hook_is_called_at_least_once_whatever_crashes(tmp_path:
         await world.catalog.close()
 
 
+@pytest.mark.parametrize("body", [Bytes, Gathered], ids=["in-steps", "at-once"])
 async def test_one_request_that_dies_leaves_nothing_the_sweep_does_not_find(
-    tmp_path: Path,
+    tmp_path: Path, body: type[Bytes]
 ) -> None:
     for point in crash_points():
         world = fresh(tmp_path, point)
         create = Create("film.mp4", None, at_most=len(DATA) + 200)
         with point:
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
-            await engine.receive(ALICE, create, Bytes(DATA))
+            await engine.receive(ALICE, create, body(DATA))
+        await until_decided(world.catalog)
         await world.engine().advance()
-        world.now += world.settings.expires_after + world.settings.slot_idle
+        # The file itself has its date from the system.
+        world.now = time.time() + world.settings.expires_after + world.settings.slot_idle
         await world.engine().sweep()
         for upload in await world.catalog.uploads({State.COMPLETING}):
             await world.engine().complete(ALICE, upload.id)
         assert list((world.settings.data / "temp_chunks").iterdir()) == [], f"at {point}"
-        for path in (world.settings.data / "files").iterdir():
-            assert path.read_bytes() == DATA
+        complete = await world.catalog.uploads({State.COMPLETE})
+        there = {path.name for path in (world.settings.data / "files").iterdir()}
+        assert there == {f"{upload.id}.mp4" for upload in complete}, f"at {point}"
+        for upload in complete:
+            assert await content(world.engine(), upload.id) == DATA
+        await world.catalog.close()
+
+
+@pytest.mark.parametrize("body", [Bytes, Gathered], ids=["in-steps", "at-once"])
+async def test_a_request_with_a_key_is_repeated_after_a_crash_at_any_point(
+    tmp_path: Path, body: type[Bytes]
+) -> None:
+    for point in crash_points():
+        world, create = fresh(tmp_path, point), Create("film.mp4", len(DATA))
+        answered = None
+        with point:
+            engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
+            answered = await engine.receive(ALICE, create, body(DATA), key="k")
+        await until_decided(world.catalog)
+        world.now += world.settings.completion_lease
+        upload = await world.engine().receive(ALICE, create, body(DATA), key="k")
+        assert answered in (None, upload), f"at {point}"
+        assert await content(world.engine(), upload.id) == DATA, f"at {point}"
+        assert await world.catalog.uploads() == [upload]
+        [assessment] = await world.catalog.assessments()
+        assert assessment.id == upload.assessment_id
+        files = [path.name for path in (world.settings.data / "files").iterdir()]
+        assert files == [f"{upload.id}.mp4"], f"at {point}"
+        await world.engine().sweep()
+        assert list((world.settings.data / "temp_chunks").iterdir()) == [], f"at {point}"
+        assert await content(world.engine(), upload.id) == DATA, f"at {point}"
         await world.catalog.close()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 from pathlib import Path
 
@@ -132,3 +134,71 @@ async def test_a_form_with_fields_behind_the_file_leaves_nothing(
     )
     problem(answer, 400, "bad-request")
     assert [*(tmp_path / "temp_chunks").iterdir(), *(tmp_path / "files").iterdir()] == []
+
+
+NAMED = {"Content-Disposition": 'attachment; filename="film.mp4"'}
+LARGE = DATA * 5
+
+
+@pytest.mark.parametrize("data", [DATA, LARGE])
+async def test_a_raw_body_is_checked_by_its_digest(
+    client: httpx2.AsyncClient, tmp_path: Path, data: bytes
+) -> None:
+    right = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    headers = {**NAMED, "Content-Digest": f"sha-256=:{right}:"}
+    answer = await client.post("/chunked-upload/upload", content=data, headers=headers)
+    assert await stored(client, answer) == data
+    answer = await client.post("/chunked-upload/upload", content=data[::-1], headers=headers)
+    problem(answer, 422, "digest-mismatch")
+    assert list((tmp_path / "temp_chunks").iterdir()) == []
+    assert len(list((tmp_path / "files").iterdir())) == 1
+    headers["Content-Digest"] = "sha-256=:AAAA:"
+    problem(
+        await client.post("/chunked-upload/upload", content=data, headers=headers),
+        400,
+        "bad-request",
+    )
+
+
+@pytest.mark.parametrize("data", [b"", DATA, LARGE])
+async def test_a_repeated_request_gets_the_same_answer(
+    client: httpx2.AsyncClient, tmp_path: Path, data: bytes
+) -> None:
+    key = {"Idempotency-Key": '"8e03978e-40d5-43e8-bc93-6894a57f9324"'}
+    asked = await client.post("/chunked-upload/upload", headers=key)
+    problem(asked, 400, "bad-request")
+    first = await client.post("/chunked-upload/upload", content=data, headers=NAMED | key)
+    assert await stored(client, first) == data
+    form = {"file": ("film.mp4", data)}
+    for again in (
+        await client.post("/chunked-upload/upload", content=data, headers=NAMED | key),
+        await client.post("/chunked-upload/upload", files=form, headers=key),
+        await client.post("/chunked-upload/upload", headers=key),
+        await client.post(
+            "/chunked-upload/upload?fingerprint=f", content=data, headers=NAMED | key
+        ),
+    ):
+        assert (again.status_code, again.json()) == (200, first.json())
+    assert len(list((tmp_path / "files").iterdir())) == 1
+    bob = {"Authorization": "Bearer bob"}
+    problem(await client.post("/chunked-upload/upload", headers=key | bob), 400, "bad-request")
+    theirs = await client.post("/chunked-upload/upload", content=data, headers=NAMED | key | bob)
+    assert theirs.status_code == 200
+    assert theirs.json()["upload_id"] != first.json()["upload_id"]
+
+
+async def test_a_key_that_was_used_for_another_file_is_refused(client: httpx2.AsyncClient) -> None:
+    key = {"Idempotency-Key": '"k"'}
+    first = await client.post("/chunked-upload/upload", content=DATA, headers=NAMED | key)
+    assert await stored(client, first) == DATA
+    for data, code in ((DATA[1:], "length-mismatch"), (DATA[::-1], "digest-differs")):
+        other = await client.post("/chunked-upload/upload", content=data, headers=NAMED | key)
+        problem(other, 409, code)
+
+
+@pytest.mark.parametrize("key", ["k", '""', '"k', "1", ":YWJj:", '"a", "b"', f'"{"k" * 256}"'])
+async def test_a_malformed_key_is_refused(client: httpx2.AsyncClient, key: str) -> None:
+    answer = await client.post(
+        "/chunked-upload/upload", content=DATA, headers=NAMED | {"Idempotency-Key": key}
+    )
+    assert problem(answer, 400, "bad-request")["field"] == "idempotency-key"

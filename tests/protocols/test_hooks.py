@@ -120,7 +120,7 @@ async def test_a_slow_hand_over_is_answered_with_202_and_goes_on(serve: Serve) -
         await called.wait()  # on a busy machine, later than the answer
         answer = await upload.complete(upload_id)
         assert (answer.status_code, answer.json()["state"]) == (202, "completing")
-        problem(await upload.cancel(upload_id), 503, "busy")
+        problem(await upload.cancel(upload_id), 409, "busy")
         let_go.set()
         while (status := (await upload.status(upload_id)).json())["state"] != "complete":
             await asyncio.sleep(0.01)

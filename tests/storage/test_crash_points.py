@@ -29,7 +29,7 @@ HALF = len(DATA) // 2
 #: Everything by which storage changes a disk.
 CALLS: tuple[tuple[Any, str], ...] = (
     *((os, name) for name in ("open", "mkdir", "fsync", "fdatasync", "ftruncate", "pwrite")),
-    *((os, name) for name in ("rename", "unlink", "rmdir", "utime")),
+    *((os, name) for name in ("rename", "unlink", "rmdir", "utime", "writev", "link")),
     (disk, "allocate"),
 )
 
@@ -182,6 +182,64 @@ def test_a_finished_file_is_discarded_after_a_crash_at_any_call(tmp_path: Path) 
         assert not storage.finished_file(UPLOAD, ".mp4").local_path.exists(), f"at {point}"
 
 
+PIECES = (memoryview(DATA)[:HALF], memoryview(DATA)[HALF:])
+
+
+def put(storage: LocalStorage) -> None:
+    with storage.put(UPLOAD, ".mp4", PIECES) as arrival:
+        arrival.keep()
+
+
+def settle(storage: LocalStorage, *, is_recorded: bool) -> None:
+    """What the next process does with what a crash left."""
+    if (found := storage.reclaim(UPLOAD)) is not None:
+        with found:
+            if is_recorded:
+                found.keep()
+            else:
+                found.drop()
+
+
+def test_a_file_that_is_put_is_whole_or_found_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    for point, storage in crashed_runs(tmp_path, nothing, put, at_least=13):
+        final = storage.finished_file(UPLOAD, ".mp4").local_path
+        assert left(storage) == [UPLOAD] or not final.exists() or final.read_bytes() == DATA
+        # Where the first name is gone, `keep` had begun, so the record is there.
+        is_kept = final.exists() and left(storage) == []
+        settle(storage, is_recorded=False)
+        assert left(storage) == [], f"at {point}"
+        assert final.exists() == is_kept, f"at {point}"
+        if not is_kept:
+            put(storage)
+        assert final.read_bytes() == DATA
+
+
+def test_a_recorded_file_stays_whole_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def before(storage: LocalStorage) -> None:
+        storage.put(UPLOAD, ".mp4", PIECES).close()
+
+    def act(storage: LocalStorage) -> None:
+        settle(storage, is_recorded=True)
+
+    for point, storage in crashed_runs(tmp_path, before, act, at_least=4):
+        act(storage)
+        assert storage.finished_file(UPLOAD, ".mp4").local_path.read_bytes() == DATA, f"at {point}"
+        assert left(storage) == []
+
+
+def test_a_file_is_dropped_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def before(storage: LocalStorage) -> None:
+        storage.put(UPLOAD, ".mp4", PIECES).close()
+
+    def act(storage: LocalStorage) -> None:
+        settle(storage, is_recorded=False)
+
+    for point, storage in crashed_runs(tmp_path, before, act, at_least=8):
+        act(storage)
+        assert not storage.finished_file(UPLOAD, ".mp4").local_path.exists(), f"at {point}"
+        assert left(storage) == []
+
+
 def test_the_file_that_hooks_see_is_whole_after_a_crash_at_any_call(tmp_path: Path) -> None:
     def act(storage: LocalStorage) -> None:
         storage.unfinished_file(UPLOAD, HALF)
@@ -285,6 +343,20 @@ def test_an_error_while_finishing_loses_nothing(tmp_path: Path) -> None:
     runs = failing_runs(tmp_path, errno.EIO, write_all, finish, harmless=("open", "rmdir"))
     for storage, _ in runs:
         assert finish(storage).read_bytes() == DATA
+        assert left(storage) == []
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_a_file_that_cannot_be_put_leaves_nothing_behind(tmp_path: Path, error: int) -> None:
+    def act(storage: LocalStorage) -> None:
+        storage.put(UPLOAD, ".mp4", PIECES).close()
+
+    for storage, raised in failing_runs(tmp_path, error, nothing, act):
+        assert isinstance(raised, DiskFull if error == errno.ENOSPC else OSError)
+        assert left(storage) == []
+        assert not storage.finished_file(UPLOAD, ".mp4").local_path.exists()
+        put(storage)
+        assert storage.finished_file(UPLOAD, ".mp4").local_path.read_bytes() == DATA
         assert left(storage) == []
 
 

@@ -277,7 +277,7 @@ def test_uploads_begin_again_after_an_operator_removed_temp_chunks(local: LocalS
 def test_what_others_put_into_temp_chunks_is_left_alone(local: LocalStorage) -> None:
     temp_chunks = folder_of(local).parent
     (temp_chunks / "lost+found").mkdir()
-    (temp_chunks / ("f" * 22)).write_text("a file")
+    (temp_chunks / f"{'f' * 22}.txt").write_text("a file")
     (temp_chunks / ("l" * 22)).symlink_to(temp_chunks)
     local.reserve(UPLOAD, 1)
     assert [found for found, _ in local.unfinished()] == [UPLOAD]

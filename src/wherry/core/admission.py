@@ -134,6 +134,11 @@ class Queue:
         entries = tuple(entry for entry in self.entries if entry.upload_id in upload_ids)
         return replace(self, entries=entries)
 
+    def admits(self, entry: Entry, limits: Limits, free: int, now: float) -> bool:
+        """Whether `entry` is admitted at `now` if it joins the queue now. `free`: of the disk."""
+        joined = replace(self, entries=(*self.entries, entry))
+        return entry in joined.admissible(limits, free, now)
+
     def admissible(
         self, limits: Limits, free: int | None = None, now: float = 0.0
     ) -> tuple[Entry, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -61,3 +62,11 @@ class Write:
     upload_id: str
     offset: int
     digest: Digest | None = None
+
+
+def id_of_key(owner: str, key: str) -> str:
+    """The identifier of the upload that a request with this idempotency key brings.
+
+    The key has no control characters, so no other owner and key make the same text.
+    """
+    return hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()[:32]

@@ -42,7 +42,7 @@ from wherry.core.errors import (
 )
 from wherry.core.facts import UploadFacts
 from wherry.core.limits import Limits
-from wherry.core.ranges import Part, Range
+from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.rights import Calls, Completion, Lease, latest_end
 from wherry.core.states import ACCEPTS, GONE, HOLDS_SPACE, TRANSITIONS, UNFINISHED, State
 
@@ -115,6 +115,27 @@ class Upload(UploadFacts):
             received = received.add(part)
         self.check_parts(received)
         return replace(self.release(token), received=received)
+
+    def arrive(self, length: int, crc: int, now: float, assessment_id: str | None) -> Upload:
+        """From the queue to complete in one step: one request has brought the whole file.
+
+        `crc`: of all its bytes. The same as admitting it, recording the bytes as one part, and
+        completing it. Raises `TooLarge`, and `UploadClosed` if it has left the queue.
+        """
+        if self.state is not State.WAITING:
+            raise UploadClosed(self.state.value)
+        if length > self.limit:
+            raise TooLarge(self.limit, length)
+        part = (Part(0, length, crc, now),) if length else ()
+        return replace(
+            self,
+            state=State.COMPLETE,
+            length=length,
+            received=PartSet(part),
+            queued_at=None,
+            began_at=now,
+            assessment_id=assessment_id,
+        )
 
     def enter_queue(self, now: float) -> Upload:
         """Join the queue, to get a slot. An upload in the queue already keeps its position.

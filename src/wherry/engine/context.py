@@ -73,6 +73,7 @@ class Context:
         event: Event,
         upload: Upload | None = None,
         *,
+        level: int | None = None,
         trace: bool | BaseException = False,
         **facts: Unpack[Facts],
     ) -> None:
@@ -83,7 +84,7 @@ class Context:
         """
         if event.value.repeats and not self._is_due(event, *facts.values()):
             return
-        log_event(event, upload, metrics=self.metrics, trace=trace, **facts)
+        log_event(event, upload, metrics=self.metrics, level=level, trace=trace, **facts)
 
     def _is_due(self, *event: object) -> bool:
         now = self.clock()

@@ -35,7 +35,7 @@ class Creating:
         `Engine.create` does.
         """
         create, context = create.checked(), self._context
-        wanted = self._wanted(upload_id, caller, create)
+        wanted = self.new_upload(upload_id, caller, create)
         space = await context.on_thread(context.storage.space)
         check_fits_ever(wanted.limit, context.settings.limits, space)
         # A crash from here on: it is in the queue, and is admitted or not like any other.
@@ -51,14 +51,15 @@ class Creating:
                 await self._check_entered(upload, is_new, may_wait)
             except UploadError:
                 if is_new:
-                    await self._forget(caller, upload.id)
+                    await self.forget(caller, upload.id)
                 raise
         state, received = upload.state.value, upload.received.size
         event = Event.CREATED if is_new else Event.RESUMED
         context.log_event(event, upload, state=state, received=received)
         return upload, is_new
 
-    def _wanted(self, upload_id: str, caller: Caller, create: Create) -> Upload:
+    def new_upload(self, upload_id: str, caller: Caller, create: Create) -> Upload:
+        """What is to be recorded of a new upload; `create` is checked."""
         limits, now = self._context.settings.limits, self._context.clock()
         limit = create.length if create.length is not None else create.at_most
         if limit is None:
@@ -89,7 +90,7 @@ class Creating:
             if longest is not None and position is not None and position > longest:
                 raise NoRoom
 
-    async def _forget(self, caller: Caller, upload_id: str) -> None:
+    async def forget(self, caller: Caller, upload_id: str) -> None:
         """Remove a new upload and its record, also when the request is cancelled meanwhile."""
         with anyio.CancelScope(shield=True):
             await self._cancelling.cancel(caller, upload_id)

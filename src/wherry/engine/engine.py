@@ -7,16 +7,14 @@ what only has to be looked up.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
-
-import anyio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from wherry.body import Body
 from wherry.core.admission import Space
 from wherry.core.assessment import Assessment
 from wherry.core.digests import Digest
-from wherry.core.errors import NotThere, Queued, TypeRefused, UploadError
+from wherry.core.errors import NotThere, Queued, TypeRefused
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
@@ -29,6 +27,7 @@ from wherry.engine.context import Context
 from wherry.engine.creating import Creating
 from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
+from wherry.engine.receiving import Receiving
 from wherry.engine.sweeping import Sweeping, Swept
 from wherry.engine.watching import Watching
 from wherry.engine.writing import Writing
@@ -62,6 +61,15 @@ class Engine:
         self._watching = Watching(context, self._admitting)
         self._cancelling = Cancelling(context, self._admitting, self._writing)
         self._creating = Creating(context, self._admitting, self._cancelling)
+        self._receiving = Receiving(
+            context,
+            self._file_types,
+            self._creating,
+            self._cancelling,
+            write=lambda caller, write, body: self._write(caller, write, body, is_limited=False),
+            complete=self.complete,
+            has_hooks=hooks is not None and hooks != Hooks(),
+        )
         self._background = Background(
             context, self._admitting, self._writing, self._completing, self._sweeping
         )
@@ -163,30 +171,33 @@ class Engine:
         """
         return await self._cancelling.cancel(caller, upload_id)
 
-    async def receive(self, caller: Caller, create: Create, body: Body) -> Upload:
+    async def receive(
+        self,
+        caller: Caller,
+        create: Create,
+        body: Body,
+        *,
+        digest: Digest | None = None,
+        key: str | None = None,
+    ) -> Upload:
         """One whole file in one request; if that fails, nothing of it is kept.
 
         `create.at_most` bounds its length, which is known at its end. It never goes on with an
-        open upload of the same fingerprint.
+        open upload of the same fingerprint. `digest`: of the whole file. `key`: a request of the
+        same owner with the same key gets the answer of the first one, and its body is not used.
+
+        Raises what `create`, `write` and `complete` raise; with a key also `Busy` while the first
+        request goes on, `UploadGone` if it has ended without a file, and `LengthMismatch` or
+        `DigestDiffers` for another file than the first one.
         """
-        upload_id, fingerprint = self._context.new_id(), create.fingerprint
-        create = replace(create, fingerprint=None)
-        try:
-            upload, _ = await self._creating.create(upload_id, caller, create, may_wait=False)
-            if body.remaining:
-                write = Write(upload_id, 0)
-                upload = await self._write(caller, write, body, is_limited=False)
-            length = upload.offset
-            await self._context.catalog.update(
-                upload_id,
-                lambda u: u.declare_length(length).announce_fingerprint(fingerprint),
-            )
-        except BaseException:
-            # No client knows its id, so none could go on with it.
-            with anyio.CancelScope(shield=True), suppress(UploadError):
-                await self.cancel(caller, upload_id)
-            raise
-        return await self.complete(caller, upload_id)
+        return await self._receiving.receive(caller, create, body, digest, key)
+
+    async def repeated(self, caller: Caller, key: str) -> Upload | None:
+        """What the request of this owner with this key has led to; None if there was none.
+
+        Raises `Busy`, `UploadGone`.
+        """
+        return await self._receiving.repeated(caller, key)
 
     # What is there.
 

@@ -41,6 +41,12 @@ class FileTypes:
         if not self._allowed:
             return
         head = await self._context.on_thread(self._context.storage.head, upload.id, HEAD)
+        self.check_head(head)
+
+    def check_head(self, head: bytes) -> None:
+        """Raises `TypeRefused` by a file's first `HEAD` bytes."""
+        if not self._allowed:
+            return
         found = media_type(head)
         if not any(fnmatchcase(found, allowed) for allowed in self._allowed):
             raise TypeRefused(found, self._allowed)

@@ -27,8 +27,9 @@ from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadError, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine.context import Context
+from wherry.engine.leftovers import settle
 from wherry.events import Event
-from wherry.storage import Vanished
+from wherry.storage import RangeLocked, Vanished
 
 #: How long a folder without a record is left alone, in seconds.
 ORPHAN_GRACE = 3600.0
@@ -144,10 +145,19 @@ class Sweeping:
                 # Of one that waits, too: it may be being admitted at this moment.
                 if upload is not None and upload.state in UNFINISHED:
                     continue
-                if not dry_run:
-                    await context.on_thread(context.storage.delete, upload_id)
-                    context.log_event(Event.ORPHAN_DELETED, upload_id=upload_id)
-                yield Swept("orphan", upload_id, upload.limit if upload else 0)
+                if dry_run or await self._delete_orphan(upload_id):
+                    yield Swept("orphan", upload_id, upload.limit if upload else 0)
+
+    async def _delete_orphan(self, upload_id: str) -> bool:
+        """Whether it was one: a process may be receiving the file in one request just now."""
+        context = self._context
+        try:
+            if not await settle(context, upload_id):
+                await context.on_thread(context.storage.delete, upload_id)
+        except RangeLocked:
+            return False
+        context.log_event(Event.ORPHAN_DELETED, upload_id=upload_id)
+        return True
 
     def _is_orphan(self, upload_id: str, changed_at: float) -> bool:
         """Whether the hour is over in which an operator may restore the record of a folder.

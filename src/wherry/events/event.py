@@ -75,7 +75,8 @@ class Event(Enum):
     CREATED = About(
         Area.UPLOADS,
         INFO,
-        "A new upload. `state` says whether it receives (its space is reserved) or waits.",
+        "A new upload. `state` says whether it receives (its space is reserved) or waits. "
+        "The level is debug for a small file that one request brings: `complete` follows at once.",
         (*UPLOAD, "state", "received"),
     )
     RESUMED = About(

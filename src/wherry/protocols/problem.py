@@ -46,7 +46,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.BodyCut: 400,
     errors.BodyStalled: 408,
     errors.Superseded: 409,
-    errors.Busy: 503,
+    errors.Busy: 409,
     errors.HookFailed: 500,
     errors.HookEndsServer: 500,
 }

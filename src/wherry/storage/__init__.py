@@ -19,7 +19,7 @@ libraries that open nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -46,6 +46,13 @@ class RangeLocked(Exception):
     """Another process is writing in this range at this moment."""
 
 
+class CannotPut(Exception):
+    """`put` has kept nothing: the volume has no hard links or no locks, or the upload has bytes.
+
+    `reserve` and `finish` do it, or tell what is wrong.
+    """
+
+
 class Writer(Protocol):
     """An open range of one upload: write at offsets, sync, close (by `with`)."""
 
@@ -54,6 +61,29 @@ class Writer(Protocol):
 
     def sync(self) -> None:
         """Make what was written safe. Raises `OSError`; then nothing written counts."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Arrival(Protocol):
+    """A finished file of which no record is known to be safe. This process has it alone.
+
+    Leaving its context lets go of the file. Without `keep` or `drop` before that, it stays for
+    `reclaim`, as after a crash.
+    """
+
+    def keep(self) -> None:
+        """The record is safe, so the file is finished."""
+
+    def drop(self) -> None:
+        """There is no record: remove the file. Raises `OSError`."""
 
     def __enter__(self) -> Self: ...
 
@@ -164,8 +194,22 @@ class Storage(Protocol):
     def finished_file(self, upload_id: str, suffix: str) -> StoredFile:
         """The file that `finish` makes. Its `stat` says whether it is there."""
 
+    def put(self, upload_id: str, suffix: str, data: Sequence[memoryview]) -> Arrival:
+        """Make the finished file of these bytes at once, as safe as by `sync` and `finish`.
+
+        Until it is kept, `unfinished` lists it. Raises `CannotPut`, `DiskFull`, `OSError`; then
+        nothing is left behind.
+        """
+
+    def reclaim(self, upload_id: str) -> Arrival | None:
+        """What `put` has left in a process that died; None if there is nothing.
+
+        Whether it is kept is for the record to say, read after this. Raises `RangeLocked` while
+        the process that has put it lives.
+        """
+
     def delete(self, upload_id: str) -> None:
-        """Remove the unfinished bytes; the space is free on return."""
+        """Remove the unfinished bytes, but not what `put` made; the space is free on return."""
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; the space is free on return."""

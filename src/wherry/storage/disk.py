@@ -102,5 +102,23 @@ def largest_below(length: int) -> int:
     return of_process if 0 <= of_process < length else length - 1
 
 
+#: How much is reserved to find out whether that is possible.
+PROBE_BYTES = 1 << 16
 #: Whether ranges can be locked on this system at all.
 LOCKS = sys.platform == "linux"
+
+
+def really_reserves(fd: int) -> bool:
+    """Whether the volume of this file can reserve space, found out by doing it."""
+    # On ZFS, fallocate succeeds and reserves nothing, so the blocks are counted.
+    return allocate(fd, PROBE_BYTES) and os.fstat(fd).st_blocks * 512 >= PROBE_BYTES
+
+
+def really_locks(fd: int) -> bool:
+    """Whether the volume of this file has locks of ranges, found out by doing it."""
+    try:
+        return LOCKS and lock(fd, Range(0, 1))
+    except OSError as error:
+        if error.errno in CANNOT:
+            return False
+        raise

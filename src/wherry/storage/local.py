@@ -2,6 +2,7 @@
 
     root/temp_chunks/<upload_id>/data    unfinished: one file, written at offsets
     root/files/<upload_id><suffix>       finished
+    root/temp_chunks/<upload_id>         finished, and not known to be recorded (arrival.py)
     root/assessments/<id>/<name>         pictures (localpictures.py)
 
 Rule 1: finishing is a rename. No byte is copied or read again.
@@ -25,7 +26,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +35,8 @@ from shutil import rmtree
 from wherry.core.admission import Space
 from wherry.core.errors import DiskFull, NeverFits
 from wherry.core.ranges import Range
-from wherry.storage import Capabilities, RangeLocked, Vanished, Writer, disk
+from wherry.storage import CannotPut, Capabilities, RangeLocked, Vanished, Writer, disk
+from wherry.storage.arrival import LocalArrival
 from wherry.storage.folders import Folders
 from wherry.storage.localfile import LocalFile
 from wherry.storage.localpictures import LocalPictures
@@ -44,7 +46,6 @@ from wherry.storage.writer import LocalWriter
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _CHUNKS, _FILES, _DATA = "temp_chunks", "files", "data"
-_PROBE_BYTES = 1 << 16
 _MOUNTS = Path("/proc/self/mountinfo")
 
 
@@ -118,8 +119,8 @@ class LocalStorage:
             with tempfile.TemporaryFile(dir=self._root / _CHUNKS) as probe:
                 self._capabilities = replace(
                     self._capabilities,
-                    reserves=_really_reserves(probe.fileno()),
-                    locks_ranges=_really_locks(probe.fileno()),
+                    reserves=disk.really_reserves(probe.fileno()),
+                    locks_ranges=disk.really_locks(probe.fileno()),
                 )
         except OSError as error:
             if error.errno not in disk.FULL:
@@ -250,7 +251,7 @@ class LocalStorage:
         return os.open(check_upload_id(upload_id), _FOLDER, dir_fd=self._chunks())
 
     def unfinished(self) -> Iterator[tuple[str, float]]:
-        """Every upload that has a folder, and when bytes last came (Unix seconds).
+        """Every upload that has a folder or a file, and when bytes last came (Unix seconds).
 
         Everything else in `temp_chunks` is left alone.
         """
@@ -259,7 +260,7 @@ class LocalStorage:
             for entry in entries:
                 with suppress(ValueError, FileNotFoundError):
                     upload_id = check_upload_id(entry.name)
-                    if entry.is_dir(follow_symlinks=False):
+                    if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False):
                         yield upload_id, entry.stat(follow_symlinks=False).st_mtime
 
     def delete(self, upload_id: str) -> None:
@@ -270,12 +271,26 @@ class LocalStorage:
         chunks = self._chunks()
         # A crash in here leaves an empty folder, which opens as `Vanished`;
         # called again removes it.
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             rmtree(check_upload_id(upload_id), dir_fd=chunks)
         # Also when it was gone: the process that removed it may have died before this line.
         self._sync(chunks)
 
     # Finished files.
+
+    def put(self, upload_id: str, suffix: str, data: Sequence[memoryview]) -> LocalArrival:
+        """Make the finished file at once. Raises `CannotPut`, `DiskFull`, `OSError`."""
+        if not self._capabilities.locks_ranges:
+            raise CannotPut(upload_id)
+        return self._arrival(upload_id).put(check_suffix(suffix), data)
+
+    def reclaim(self, upload_id: str) -> LocalArrival | None:
+        """What `put` has left in a process that died. Raises `RangeLocked`, `OSError`."""
+        return self._arrival(upload_id).take()
+
+    def _arrival(self, upload_id: str) -> LocalArrival:
+        name, chunks = check_upload_id(upload_id), self._chunks()
+        return LocalArrival(name, chunks, self._folders.at(_FILES), self._durable)
 
     def finish(self, upload_id: str, suffix: str, length: int) -> LocalFile:
         """Cut the unfinished file to `length` bytes and rename it.
@@ -371,17 +386,3 @@ def _is_file(name: str, folder: int) -> bool:
         return stat.S_ISREG(_stat(name, folder).st_mode)
     except FileNotFoundError:
         return False
-
-
-def _really_reserves(fd: int) -> bool:
-    # On ZFS, fallocate succeeds and reserves nothing, so the blocks are counted.
-    return disk.allocate(fd, _PROBE_BYTES) and os.fstat(fd).st_blocks * 512 >= _PROBE_BYTES
-
-
-def _really_locks(fd: int) -> bool:
-    try:
-        return disk.LOCKS and disk.lock(fd, Range(0, 1))
-    except OSError as error:
-        if error.errno in disk.CANNOT:
-            return False
-        raise

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import http_sf
 from pydantic import BaseModel
 from starlette.requests import Request
 
@@ -12,6 +15,9 @@ from wherry.core.upload import Upload
 from wherry.protocols.bodies import RequestBody
 from wherry.protocols.openapi import Completion, Id
 from wherry.protocols.parsing import parse_filename, raw_header
+
+#: The longest idempotency key, in characters.
+LONGEST_KEY = 255
 
 
 def parse_upload(request: Request, body: RequestBody, max_size: int | None) -> Create:
@@ -39,6 +45,26 @@ def parse_upload(request: Request, body: RequestBody, max_size: int | None) -> C
 def reckoned(length: int, max_size: int | None) -> int:
     """The most that a form's file can have: two bytes more if no line break ends the form."""
     return length + 2 if max_size is None else max(length, min(length + 2, max_size))
+
+
+def parse_key(request: Request) -> str | None:
+    """The request's `Idempotency-Key`, a String of RFC 9651. Raises `BadRequest`.
+
+    https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header-07
+    """
+    fields = request.headers.getlist("idempotency-key")
+    if not fields:
+        return None
+    try:
+        item: Any = http_sf.parse(", ".join(fields).encode("ascii"), tltype="item")
+        key = item[0]
+    except ValueError:
+        key = None
+    # Tokens are strings, too, as a class.
+    if type(key) is not str or not 0 < len(key) <= LONGEST_KEY:
+        problem = f'must be a string of 1 to {LONGEST_KEY} characters in quotes, like "8e03978e"'
+        raise BadRequest("idempotency-key", problem)
+    return key
 
 
 def parse_fingerprint(text: str | None) -> str | None:

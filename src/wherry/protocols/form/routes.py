@@ -27,10 +27,22 @@ ROUTES = (
             errors.LengthRequired,
             errors.BodyStalled,
             errors.TypeRefused,
+            errors.DigestMismatch,
             errors.HookFailed,
+            errors.Busy,
+            errors.UploadGone,
+            errors.LengthMismatch,
+            errors.DigestDiffers,
         ),
         parameters=(
             header("Content-Disposition", "With a raw body: the file's name (RFC 6266)."),
+            header(
+                "Content-Digest", "Of a raw body (RFC 9530): sha-512, sha-256, crc64nvme, crc32c."
+            ),
+            header(
+                "Idempotency-Key",
+                "A random text in quotes. A repeated request with it gets the answer of the first.",
+            ),
             FINGERPRINT,
         ),
         body=file_body(verbs.FILE_FIELD, {}),

@@ -5,18 +5,39 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wherry.core.errors import BadRequest
 from wherry.core.requests import Caller
+from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.protocols.answers import JsonAnswer
-from wherry.protocols.bodies import body_of
-from wherry.protocols.form.models import parse_upload, render_upload
+from wherry.protocols.bodies import RequestBody, body_of
+from wherry.protocols.digests import parse_digest
+from wherry.protocols.form.models import parse_key, parse_upload, render_upload
 
 #: The field of a form that has the file.
 FILE_FIELD = "file"
 
 
 async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
+    key = parse_key(request)
     async with body_of(request, engine.settings.chunk_timeout, FILE_FIELD) as body:
-        create = parse_upload(request, body, engine.settings.max_size)
-        done = await engine.receive(caller, create, body)
+        done = await _receive(request, caller, engine, body, key)
     return JsonAnswer(render_upload(done), 200 if done.is_complete() else 202)
+
+
+async def _receive(
+    request: Request, caller: Caller, engine: Engine, body: RequestBody, key: str | None
+) -> Upload:
+    try:
+        create = parse_upload(request, body, engine.settings.max_size)
+    except BadRequest:
+        # A client that only asks what its key has led to sends no file, and names none.
+        if key is None or body.form is not None or body.remaining:
+            raise
+        done = await engine.repeated(caller, key)
+        if done is None:
+            raise
+        return done
+    sent = request.headers.get("content-digest") if body.form is None else None
+    digest = parse_digest(sent, "content-digest") if sent else None
+    return await engine.receive(caller, create, body, digest=digest, key=key)

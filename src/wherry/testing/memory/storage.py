@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +21,7 @@ from wherry.core.admission import Space
 from wherry.core.errors import DiskFull
 from wherry.core.limits import GiB
 from wherry.core.ranges import Range
-from wherry.storage import Capabilities, RangeLocked, Stat, Vanished, Writer
+from wherry.storage import CannotPut, Capabilities, RangeLocked, Stat, Vanished, Writer
 from wherry.storage.localfile import BLOCK, write_whole
 from wherry.storage.names import (
     check_assessment_id,
@@ -121,6 +121,7 @@ class MemoryStorage:
         self._finished: dict[str, tuple[bytes, float]] = {}
         self._pictures = MemoryPictures()
         self._unfinished: dict[str, _Unfinished] = {}
+        self._arrivals: dict[str, _Arrival] = {}
         self._lock = Lock()
 
     @property
@@ -176,6 +177,37 @@ class MemoryStorage:
             data = self._whole(upload_id, length)
         return MemoryFile({upload_id: (data, time.time())}, upload_id)
 
+    def put(self, upload_id: str, suffix: str, data: Sequence[memoryview]) -> _Arrival:
+        """Make the finished file at once. Raises `CannotPut`, `DiskFull`."""
+        file = self.finished_file(upload_id, suffix)
+        with self._lock:
+            taken = {*self._unfinished, *self._arrivals}
+            if upload_id in taken or file.name in self._finished:
+                raise CannotPut(upload_id)
+            if sum(map(len, data)) > self._space().free:
+                raise DiskFull
+            self._finished[file.name] = b"".join(data), time.time()
+            arrival = self._arrivals[upload_id] = _Arrival(self, upload_id, file.name)
+        return arrival
+
+    def reclaim(self, upload_id: str) -> _Arrival | None:
+        """What `put` left without keeping or dropping it. Raises `RangeLocked`."""
+        check_upload_id(upload_id)
+        with self._lock:
+            if (arrival := self._arrivals.get(upload_id)) is None:
+                return None
+            if arrival.is_held:
+                raise RangeLocked(upload_id)
+            arrival.is_held = True
+            return arrival
+
+    def _end(self, arrival: _Arrival, is_kept: bool) -> None:
+        with self._lock:
+            if self._arrivals.get(arrival.upload_id) is arrival:
+                del self._arrivals[arrival.upload_id]
+                if not is_kept:
+                    self._finished.pop(arrival.name, None)
+
     def finish(self, upload_id: str, suffix: str, length: int) -> MemoryFile:
         """Make the finished file. A second call returns it. Raises `Vanished`, `OSError`."""
         file = self.finished_file(upload_id, suffix)
@@ -209,9 +241,9 @@ class MemoryStorage:
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload with unfinished bytes, and when they last changed (Unix seconds)."""
         with self._lock:
-            return iter(
-                [(upload_id, upload.touched) for upload_id, upload in self._unfinished.items()]
-            )
+            found = {id_: each.touched for id_, each in self._unfinished.items()}
+            found |= {id_: each.touched for id_, each in self._arrivals.items()}
+            return iter(found.items())
 
     def _find(self, upload_id: str) -> _Unfinished:
         try:
@@ -264,3 +296,33 @@ class _Writer:
         trace: TracebackType | None,
     ) -> None:
         self._storage._release(self._upload, self._within)
+
+
+class _Arrival:
+    """A finished file of which no record is known to be safe."""
+
+    def __init__(self, storage: MemoryStorage, upload_id: str, name: str) -> None:
+        self.upload_id = upload_id
+        self.name = name
+        self.touched = time.time()
+        self.is_held = True
+        self._storage = storage
+
+    def keep(self) -> None:
+        """The record is safe, so the file is finished."""
+        self._storage._end(self, is_kept=True)
+
+    def drop(self) -> None:
+        """There is no record: remove the file."""
+        self._storage._end(self, is_kept=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.is_held = False

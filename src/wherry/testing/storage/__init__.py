@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wherry.storage import Storage
-from wherry.testing.storage import finished, pictures, unfinished, volume
+from wherry.testing.storage import arrivals, finished, pictures, unfinished, volume
 
 Check = Callable[[Storage], None]
 
@@ -49,6 +49,11 @@ CHECKS: tuple[Check, ...] = (
     finished.a_file_is_downloaded_whole_or_not_at_all,
     finished.a_missing_file_is_not_found,
     finished.a_local_path_has_the_same_bytes,
+    arrivals.a_file_that_is_put_is_finished,
+    arrivals.a_file_that_is_dropped_leaves_nothing,
+    arrivals.a_file_is_listed_until_it_is_kept,
+    arrivals.what_a_process_left_is_reclaimed_when_it_has_died,
+    arrivals.nothing_is_put_where_the_upload_has_bytes,
     pictures.a_picture_is_kept_and_replaced,
     pictures.pictures_are_deleted_with_their_assessment,
     pictures.picture_names_cannot_leave_the_storage,

@@ -25,9 +25,15 @@ def names_cannot_leave_the_storage(storage: Storage) -> None:
             storage.open(name, Range(0, 1))
         with raises(ValueError):
             storage.finish(name, ".mp4", 1)
+        with raises(ValueError):
+            storage.put(name, ".mp4", ())
+        with raises(ValueError):
+            storage.reclaim(name)
     for suffix in ("mp4", "/x", "./..", ".mp4/", ".", ".a b", ".mp4\n"):
         with raises(ValueError):
             storage.finished_file(new_id(), suffix)
+        with raises(ValueError):
+            storage.put(new_id(), suffix, ())
 
 
 def the_volume_has_a_size(storage: Storage) -> None:
@@ -54,6 +60,11 @@ def a_full_volume_raises_disk_full_and_keeps_nothing(storage: Storage) -> None:
     large = reserve_new(storage, free - 16 * KiB)
     assert storage.space().free < free - len(DATA)
     write(storage, upload_id, 0, DATA)
+    unput = new_id()
+    with raises(DiskFull):
+        storage.put(unput, ".mp4", [memoryview(DATA)])
+    assert storage.finished_file(unput, ".mp4").stat() is None
+    assert {found for found, _ in storage.unfinished()} == {upload_id, large}
     storage.delete(large)
     assert storage.space().free > free - 16 * KiB
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA

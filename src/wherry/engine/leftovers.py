@@ -1,0 +1,36 @@
+"""What a crash leaves of a file that was put into storage before its record.
+
+Rule 1: the record decides. It is read while no other process can have the file, so no process
+can be between the two.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from wherry.core.errors import UploadNotFound
+from wherry.engine.context import Context
+from wherry.storage import Arrival
+
+
+async def settle(context: Context, upload_id: str) -> bool:
+    """Keep the file if its upload is complete, else remove it. False: there is none.
+
+    Raises `RangeLocked` while the process that has put it lives.
+    """
+    with ExitStack() as held:
+
+        def take() -> Arrival | None:
+            # A caller that is cancelled meanwhile never sees the file; the stack lets go of it.
+            found = context.storage.reclaim(upload_id)
+            return None if found is None else held.enter_context(found)
+
+        arrival = await context.on_thread(take)
+        if arrival is None:
+            return False
+        try:
+            is_complete = (await context.catalog.load(upload_id)).is_complete()
+        except UploadNotFound:
+            is_complete = False
+        await context.on_thread(arrival.keep if is_complete else arrival.drop)
+        return True
