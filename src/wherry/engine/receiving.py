@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from logging import DEBUG
 
@@ -153,13 +152,12 @@ class Receiving:
         self, new: Upload, pieces: Sequence[memoryview], digest: Digest | None
     ) -> Upload | None:
         """The complete upload; None if it has to go in steps."""
-        run = copy_context().run  # for the log, which names the request
 
         def at_once() -> Upload | None:
             begun = self._context.clock()
             done = self._at_once(new, pieces, digest)
             if done is not None:
-                run(self._log, done, self._context.clock() - begun)
+                self._log(done, self._context.clock() - begun)
             return done
 
         return await self._context.on_thread(at_once)
