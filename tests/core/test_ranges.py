@@ -85,6 +85,35 @@ def test_one_part_after_the_other_leaves_what_all_at_once_do(came: Arrivals, blo
             assert found.missing(within) == PartSet.of(came.parts).missing(within)
 
 
+@given(arrivals(), ranges, st.sampled_from([2, 3, 128]))
+def test_a_part_takes_the_place_of_those_inside_it(came: Arrivals, wide: Range, block: int) -> None:
+    with patch("wherry.core.ranges._BLOCK", block):
+        before = PartSet()
+        for part in came.parts:
+            before = before.add(part)
+        # As a grown part does, it has all bytes of those that it touches.
+        touched = [
+            part for part in before.parts if wide.start <= part.end and part.start <= wide.end
+        ]
+        start = min([wide.start, *(part.start for part in touched)])
+        whole = Part(start, max([wide.end, *(part.end for part in touched)]), 7, 99.0)
+        found = before.replacing(whole)
+        expected = PartSet.of([*(set(before.parts) - set(touched)), whole])
+    assert found == expected
+    assert facts(found) == facts(expected)
+
+
+@given(arrivals(), st.sampled_from([2, 128]))
+def test_stretches_are_the_whole_file_and_cut_no_part(came: Arrivals, block: int) -> None:
+    with patch("wherry.core.ranges._BLOCK", block):
+        found = PartSet.of(came.parts)
+        stretches = found.stretches()
+    assert stretches[0] == (0, 0)
+    for begin, safe in stretches:
+        assert safe == len([i for i in came.received if i < begin])
+        assert not any(part.start < begin < part.end for part in found.parts)
+
+
 def facts(found: PartSet) -> tuple[object, ...]:
     return found.count, found.size, found.last_at, found.offset, found.end, found.crc
 

@@ -123,29 +123,48 @@ class PartSet:
         """This set with `new`, merged with its neighbours. Raises `ValueError` on an overlap."""
         # Only the parts on both sides of `new` can overlap it or touch it. The one before is in the
         # last block that begins at `new` or before. The one after may be the first of the next.
-        first = self._block_at(new.start)
-        last = first + 1
-        near = self._blocks[first] if self._blocks else ()
+        here = self._block_at(new.start)
+        near = self._blocks[here] if self._blocks else ()
         at = bisect_left(near, new.start, key=_start)
-        if at == len(near) and last < len(self._blocks):
-            near += self._blocks[last]
-            last += 1
-        before, after = near[:at], near[at:]
-        if (before and before[-1].end > new.start) or (after and after[0].start < new.end):
+        if at == len(near) and here + 1 < len(self._blocks):
+            near += self._blocks[here + 1][:1]
+        before = near[at - 1] if at else None
+        after = near[at] if at < len(near) else None
+        if (before and before.end > new.start) or (after and after.start < new.end):
             raise ValueError(f"{new} overlaps what is there")
-        merged = new
-        if before and before[-1].end == new.start:
-            merged, before = before[-1].then(merged), before[:-1]
-        if after and after[0].start == new.end:
-            merged, after = merged.then(after[0]), after[1:]
-        blocks = _split((*before, merged, *after))
+        if before and before.end == new.start:
+            new = before.then(new)
+        if after and after.start == new.end:
+            new = new.then(after)
+        return self.replacing(new)
+
+    def replacing(self, whole: Part) -> PartSet:
+        """This set with `whole` in the place of the parts that lie inside it."""
+        first = self._block_at(whole.start)
+        last = bisect_left(self._blocks, whole.end, first, key=_first_start)
+        near = tuple(chain.from_iterable(self._blocks[first:last]))
+        at = bisect_left(near, whole.start, key=_start)
+        behind = bisect_left(near, whole.end, at, key=_start)
+        blocks = _split((*near[:at], whole, *near[behind:]))
+        inside = sum([part.end - part.start for part in near[at:behind]])
         made = PartSet.__new__(PartSet)
         made._parts = None
-        made._blocks = (*self._blocks[:first], *blocks, *self._blocks[last:])
-        made.count = self.count + 1 + len(before) + len(after) - len(near)
-        made.size = self.size + new.end - new.start
-        made.last_at = new.at if self.last_at is None else max(self.last_at, new.at)
+        made._blocks = (*self._blocks[:first], *blocks, *self._blocks[max(first, last) :])
+        made.count = self.count + 1 - (behind - at)
+        made.size = self.size + whole.end - whole.start - inside
+        made.last_at = whole.at if self.last_at is None else max(self.last_at, whole.at)
         return made
+
+    def stretches(self) -> list[tuple[int, int]]:
+        """The file in stretches with about as many parts in each, the last one without an end.
+
+        For each, where it begins, and how many bytes are safe before it. None begins in a part.
+        """
+        found, safe = [], 0
+        for number, block in enumerate(self._blocks):
+            found.append((block[0].start if number else 0, safe))
+            safe += sum([part.end - part.start for part in block])
+        return found or [(0, 0)]
 
     def changes_to(self, after: PartSet) -> tuple[list[Part], list[Part]]:
         """The parts that are only in this set, and those that are only in `after`.

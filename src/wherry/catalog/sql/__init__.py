@@ -7,6 +7,7 @@
     lists          what is read page by page
     counts         how many records there are in which state
     occupancy      what uploads take, counted on from change to change
+    refresh        an upload that was read before, as it is now
     unit_of_work   what one transaction has read and changed
     operations     the changes, as values
     catalog        `SqlCatalog`: the port, in terms of all these

@@ -15,7 +15,7 @@ from sqlalchemy.sql import ColumnElement
 
 from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
-from wherry.catalog.sql.session import Session, one_of
+from wherry.catalog.sql.session import Row, Session, one_of
 from wherry.catalog.sql.tables import IS_DISCARDED, IS_QUEUED, assessments, leases, parts, uploads
 from wherry.catalog.sql.unreadable import read_apart
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
@@ -105,15 +105,13 @@ def around(session: Session, upload_id: str, within: Range) -> Upload | None:
 
     Raises `StorageFailed` for one that cannot be read.
     """
-    given = {"this": upload_id, "begin": within.start, "over": within.end}
 
     def read(_: list[str]) -> dict[str, Upload]:
-        found = session.rows(_ROW, given)
-        if not found:
+        row = upload_row_of(session, upload_id)
+        if row is None:
             return {}
-        received = [Part(*part) for part in session.rows(_PARTS_AROUND, given)]
-        leased = [lease_of(*lease) for lease in session.rows(_LEASES_AROUND, given)]
-        return {upload_id: upload_of(found[0], received, leased)}
+        leases = [lease for lease in leases_of(session, upload_id) if lease.range.overlaps(within)]
+        return {upload_id: upload_of(row, parts_around(session, upload_id, within), leases)}
 
     found, unreadable = read_apart([upload_id], read)
     for failure in unreadable.values():
@@ -121,28 +119,51 @@ def around(session: Session, upload_id: str, within: Range) -> Upload | None:
     return found.get(upload_id)
 
 
+def upload_row_of(session: Session, upload_id: str) -> Row | None:
+    """The upload's own row; None: there is none."""
+    found = session.rows(_ROW, {"this": upload_id})
+    return found[0] if found else None
+
+
 _ROW = select(uploads).where(uploads.c.id == bindparam("this"))
+
+
+def leases_of(session: Session, upload_id: str) -> list[Lease]:
+    """All leases of an upload; there are as many as requests that write into it."""
+    return [lease_of(*lease) for lease in session.rows(_LEASES_OF, {"this": upload_id})]
+
+
+_LEASES_OF = (
+    select(*_LEASE)
+    .where(leases.c.upload_id == bindparam("this"))
+    .order_by(leases.c.at, leases.c.start)
+)
+
+
+def parts_around(session: Session, upload_id: str, within: Range) -> list[Part]:
+    """The parts of an upload that have bytes of `within`, in order."""
+    given = {"this": upload_id, "begin": within.start, "over": within.end}
+    return [Part(*part) for part in session.rows(_PARTS_AROUND, given)]
+
+
+#: The part has bytes from `begin` up to `over`, and is of the upload `this`.
+IS_PART_AROUND = (
+    parts.c.upload_id == bindparam("this"),
+    parts.c.start < bindparam("over"),
+    # The last part that begins before, or at, `begin`: parts are sorted and disjoint.
+    parts.c.start
+    >= func.coalesce(
+        select(func.max(parts.c.start))
+        .where(parts.c.upload_id == bindparam("this"), parts.c.start <= bindparam("begin"))
+        .scalar_subquery(),
+        0,
+    ),
+    parts.c.end > bindparam("begin"),
+)
 _PARTS_AROUND = (
     select(parts.c.start, parts.c.end, parts.c.crc, parts.c.at)
-    .where(
-        parts.c.upload_id == bindparam("this"),
-        parts.c.start < bindparam("over"),
-        # The last part that begins before, or at, `begin`: parts are sorted and disjoint.
-        parts.c.start
-        >= func.coalesce(
-            select(func.max(parts.c.start))
-            .where(parts.c.upload_id == bindparam("this"), parts.c.start <= bindparam("begin"))
-            .scalar_subquery(),
-            0,
-        ),
-        parts.c.end > bindparam("begin"),
-    )
+    .where(*IS_PART_AROUND)
     .order_by(parts.c.start)
-)
-_LEASES_AROUND = select(*_LEASE).where(
-    leases.c.upload_id == bindparam("this"),
-    leases.c.start < bindparam("over"),
-    leases.c.end > bindparam("begin"),
 )
 
 

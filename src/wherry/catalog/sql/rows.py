@@ -53,10 +53,12 @@ def upload_row(upload: Upload) -> Values:
     }
 
 
-def upload_of(row: Row, parts: Iterable[Part], leases: Iterable[Lease]) -> Upload:
+def upload_of(
+    row: Row, parts: Iterable[Part], leases: Iterable[Lease], received: PartSet | None = None
+) -> Upload:
     """The upload of this row, which has all columns in their order.
 
-    `parts` are merged and in order, as they are recorded.
+    `parts` are merged and in order, as they are recorded; `received` may be given instead.
     """
     (
         id_,
@@ -100,7 +102,7 @@ def upload_of(row: Row, parts: Iterable[Part], leases: Iterable[Lease]) -> Uploa
         digest=None if digest is None else Digest.parse(digest),
         metadata=metadata,
         state=State(state),
-        received=PartSet(tuple(parts)),
+        received=PartSet(tuple(parts)) if received is None else received,
         leases=tuple(leases),
         completion=completion,
         calls=Calls(calls_lost, called_at, call_is_orphaned),

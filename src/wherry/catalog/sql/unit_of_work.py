@@ -25,6 +25,7 @@ from sqlalchemy.sql import Executable
 
 from wherry.catalog.sql import queries
 from wherry.catalog.sql.occupancy import Occupancy
+from wherry.catalog.sql.refresh import refreshed
 from wherry.catalog.sql.rows import FACTS, Values, assessment_row, lease_row, part_row, upload_row
 from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.tables import assessments, leases, parts, uploads
@@ -60,20 +61,21 @@ class UnitOfWork:
     """The work of one open transaction, in `session`.
 
     `known`: uploads as this transaction would read them, and `occupancy`, what they take; a backend
-    passes only what it can prove that no other process has changed, or nothing. `is_full`: the disk
-    has room only for changes that free some.
+    passes only what it can prove that no other process has changed, or nothing. `earlier`: uploads
+    as they were at some time. `is_full`: the disk has room only for changes that free some.
     """
 
     def __init__(
         self,
         session: Session,
         known: Mapping[str, Upload] = MappingProxyType({}),
+        earlier: Mapping[str, Upload] = MappingProxyType({}),
         occupancy: Occupancy | None = None,
         is_full: bool = False,
     ) -> None:
         self._session = session
         self._is_full = is_full
-        self._known = known
+        self._known, self._earlier = known, earlier
         self._recorded: dict[str, Upload | None] = {}
         self._unreadable: dict[str, StorageFailed] = {}
         self._changed: dict[str, Upload] = {}
@@ -97,10 +99,17 @@ class UnitOfWork:
                 self._recorded[id_] = known
             else:
                 unknown.add(id_)
+        for id_ in unknown & self._earlier.keys():
+            self._take({id_}, *refreshed(self._session, self._earlier[id_]))
+            unknown.discard(id_)
         if unknown:
-            found, unreadable = queries.read_uploads(self._session, unknown)
-            self._unreadable |= unreadable
-            self._recorded.update({id_: found.get(id_) for id_ in unknown - unreadable.keys()})
+            self._take(unknown, *queries.read_uploads(self._session, unknown))
+
+    def _take(
+        self, asked: set[str], found: dict[str, Upload], unreadable: dict[str, StorageFailed]
+    ) -> None:
+        self._unreadable |= unreadable
+        self._recorded.update({id_: found.get(id_) for id_ in asked - unreadable.keys()})
 
     def find(self, upload_id: str) -> Upload | None:
         """The upload with the changes of this transaction; None: there is none.

@@ -168,15 +168,16 @@ class Writer:
         session = self._session
         connections.begin_writing(session)
         version = connections.data_version(session)
-        self._known.keep_if(version)
-        work = UnitOfWork(session, self._known.uploads, self._known.occupancy, self._is_full)
+        known = self._known
+        known.keep_if(version)
+        work = UnitOfWork(session, known.uploads, known.earlier, known.occupancy, self._is_full)
         work.fetch([id_ for operation in operations for id_ in operation.concerns])
         outcomes = apply_all(work, operations)
         # A crash here leaves nothing of the group; no caller has had an answer.
         session.run("COMMIT")
         # A crash here leaves all of the group; callers without an answer will ask again.
         self._check_present()  # otherwise it was committed to a file that is lost
-        self._known.learn(work, version)
+        known.learn(work, version)
         self._rows += work.rows_written
         return outcomes
 
