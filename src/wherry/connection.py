@@ -21,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from wherry.core.limits import KiB
 from wherry.lane import LaneProtocol
+from wherry.lane.body import LaneBody
 from wherry.lane.reading import Reading
 from wherry.protocols.draining import DRAIN_SECONDS, STRANGERS_BYTES
 
@@ -168,7 +169,11 @@ class BoundedConnection(LaneProtocol):
             self.transport.write(b"%s%s\r\n\r\n%s" % (STATUS_LINE[status], head, why))
         self.transport.close()
 
-    # Called by a body that was taken.
+    # Called for a body that is taken around the parser.
+
+    def take(self, scope: Any, length: int, timeout: float) -> LaneBody | None:
+        self._parse_held()  # a request that had to wait may have bytes here
+        return super().take(scope, length, timeout)
 
     def give_back(self, reading: Reading) -> None:
         self._body_left = reading.left

@@ -42,6 +42,7 @@ class Pouring:
     timeout: float = TIMEOUT
     #: Stop reading after so many bytes, and answer 409.
     enough: int | None = None
+    file_field: str | None = None
     #: Called by the sink with each block, on its thread.
     on_block: Callable[[memoryview], None] = lambda _: None
     #: Called with the request when its body is about to be read.
@@ -72,7 +73,7 @@ class Pouring:
 
         if self.before is not None and (wait := self.before(request)) is not None:
             await wait
-        async with body_of(request, self.timeout) as body:
+        async with body_of(request, self.timeout, self.file_field) as body:
             offer = offer_of(request.scope)
             self.is_taken = offer is not None and offer.is_taken
             while body.remaining:
@@ -104,7 +105,7 @@ def running(
     app: ASGIApp, protocol: type[asyncio.Protocol], loop: Any, **options: Any
 ) -> Iterator[Running]:
     config = uvicorn.Config(
-        app, http=protocol, loop=loop, log_config=None, timeout_graceful_shutdown=2, **options
+        app, http=protocol, loop=loop, log_config=None, timeout_graceful_shutdown=1, **options
     )
     server = uvicorn.Server(config)
     with listening(resolve("127.0.0.1", 0)) as listeners, ExitStack() as stack:

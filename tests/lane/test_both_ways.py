@@ -101,6 +101,20 @@ def test_requests_behind_each_other_are_answered_in_order(
     sender.join(TIMEOUT)
 
 
+def test_a_body_that_has_to_wait_for_another_answer(
+    server: Running, pouring: Pouring, has_lane: bool
+) -> None:
+    """Its first bytes come with its header, while the answer before is not complete."""
+    connection = server.connect()
+    size = 400 * KiB
+    for _ in range(3):
+        connection.sendall(GET + head(size) + DATA[: 100 * KiB])
+        assert told(connection) == {"hello": "/next"}
+        connection.sendall(DATA[100 * KiB : size])
+        assert told(connection) == whole(DATA[:size])
+        assert pouring.is_taken == has_lane
+
+
 def test_a_client_that_waits_for_100_continue_gets_it(server: Running) -> None:
     connection = server.connect()
     for _ in range(2):
@@ -176,6 +190,13 @@ def test_of_a_client_that_goes_away_what_came_is_kept(
         assert len(pouring.got) == sent
 
 
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the rest of a body whose client has stopped sending."""
+    monkeypatch.setattr(draining, "WAIT_SECONDS", 0.1)
+
+
+@pytest.mark.usefixtures("short_wait")
 def test_a_client_that_sends_nothing_more_has_stalled_and_what_came_is_kept(
     server: Running, pouring: Pouring
 ) -> None:
@@ -186,6 +207,7 @@ def test_a_client_that_sends_nothing_more_has_stalled_and_what_came_is_kept(
     assert pouring.got == DATA[:500_000]
 
 
+@pytest.mark.usefixtures("short_wait")
 def test_a_client_that_trickles_has_stalled(server: Running, pouring: Pouring) -> None:
     pouring.timeout, pouring.limit = 1.0, len(DATA)
     connection = server.connect()
@@ -208,23 +230,21 @@ def test_a_client_that_is_slow_but_goes_on_has_not_stalled(
     connection = server.connect()
     connection.sendall(head(len(data)))
     for at in range(0, len(data), 64 * KiB):
-        threading.Event().wait(0.4)
+        threading.Event().wait(0.3)
         connection.sendall(data[at : at + 64 * KiB])
     assert told(connection) == whole(data)
 
 
 def test_a_slow_disk_is_not_the_clients_fault(server: Running, pouring: Pouring) -> None:
-    pouring.timeout = 0.3
-    slow = iter([0.8, 0.8])
+    pouring.timeout = 1.0
+    slow = iter([1.5])
 
     def on_block(_: memoryview) -> None:
         threading.Event().wait(next(slow, 0))
 
     pouring.on_block = on_block
     connection = server.connect()
-    connection.sendall(head(len(DATA)) + DATA[: 2 * MiB])
-    wait_for(lambda: len(pouring.got) > MiB)
-    connection.sendall(DATA[2 * MiB :])
+    connection.sendall(head(len(DATA)) + DATA)
     assert told(connection) == whole(DATA)
 
 
@@ -338,3 +358,17 @@ def test_a_server_that_stops_ends_the_bodies_that_are_open(
     wait_for(lambda: len(pouring.got) == 400_000)
     server.server.should_exit = True
     rest(connection)
+
+
+def test_a_client_that_was_asked_for_its_body_is_answered_behind_it(
+    server: Running, pouring: Pouring
+) -> None:
+    """It sends all of it, whatever the answer is; the connection stays."""
+    pouring.enough = 100_000
+    connection = server.connect()
+    for _ in range(2):
+        connection.sendall(head(len(DATA), b"Expect: 100-continue"))
+        expected = b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert connection.recv(len(expected), socket.MSG_WAITALL) == expected
+        connection.sendall(DATA)
+        assert told(connection) == {"got": 100_000}

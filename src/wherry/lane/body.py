@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 from typing import Self
 
 import anyio
@@ -22,9 +21,6 @@ from wherry.protocols.bodies.source import Form
 
 #: How often a client is looked at whose time is over while its bytes wait for a thread, in seconds.
 POLL_INTERVAL = 1.0
-
-#: The end of a `pour`, with what the sink raised.
-Over = asyncio.Future[BaseException | None]
 
 
 class LaneBody:
@@ -39,7 +35,7 @@ class LaneBody:
         self._timeout = timeout
         self._give_back = give_back
         self._loop = asyncio.get_running_loop()
-        self._over: Over | None = None
+        self._turn: _Turn | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -56,30 +52,29 @@ class LaneBody:
     async def pour(self, sink: Sink, limit: int) -> Ended:
         limit = min(limit, self.remaining)
         if limit:
-            over = self._over = self._loop.create_future()
-            self._reading.begin(sink, limit, partial(_resolve, over))
+            turn = self._turn = _Turn(self._loop)
+            self._reading.begin(sink, limit, turn.end)
             self._watch(self._reading.since + self._timeout)
             try:
-                # Not awaited itself: a cancelled task would cancel it, and a thread may still run.
-                await asyncio.wait([over])
+                await turn.waiter
             except asyncio.CancelledError:
                 if not self._reading.stop():
-                    await _until_done(over)
+                    await turn.until_over()
                 raise
             finally:
                 if self._timer is not None:
                     self._timer.cancel()
-                self._over = self._timer = None
-            if (error := over.result()) is not None:
-                raise error
+                self._turn = self._timer = None
+            if turn.error is not None:
+                raise turn.error
         return self._reading.ended or Ended.WHOLE
 
     def end(self, ended: Ended) -> None:
         """End the body early: its connection is lost, or its client has stalled."""
         if self._reading.ended is None:
             self._reading.ended = ended
-        if self._reading.stop() and self._over is not None:
-            _resolve(self._over, None)
+        if self._reading.stop() and self._turn is not None:
+            self._turn.end(None)
 
     def _watch(self, when: float) -> None:
         self._timer = self._loop.call_later(when - self._loop.time(), self._check)
@@ -100,13 +95,25 @@ class LaneBody:
         self._give_back(self._reading)
 
 
-def _resolve(over: Over, error: BaseException | None) -> None:
-    if not over.done():
-        over.set_result(error)
+class _Turn:
+    """One `pour`: `end` is called when no thread works for it any more."""
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.waiter: asyncio.Future[None] = loop.create_future()
+        self.error: BaseException | None = None
+        self._loop = loop
+        self._is_over = False
 
-async def _until_done(over: Over) -> None:
-    with anyio.CancelScope(shield=True):
-        while not over.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([over])
+    def end(self, error: BaseException | None) -> None:
+        """`error`: what the sink raised."""
+        self._is_over, self.error = True, error
+        if not self.waiter.done():
+            self.waiter.set_result(None)
+
+    async def until_over(self) -> None:
+        """Wait for `end`, however often the task is cancelled."""
+        with anyio.CancelScope(shield=True):
+            while not self._is_over:
+                self.waiter = self._loop.create_future()
+                with suppress(asyncio.CancelledError):
+                    await self.waiter

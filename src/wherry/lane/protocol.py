@@ -88,8 +88,7 @@ class LaneProtocol(HttpToolsProtocol):
 
     def _length_on_offer(self) -> int:
         """The length of a body that may be taken, or 0."""
-        is_queued = self.cycle is not None and not self.cycle.response_complete
-        if not _IS_AVAILABLE or is_queued or self.scheme != "http" or self.parser.should_upgrade():
+        if not _IS_AVAILABLE or self.scheme != "http" or self.parser.should_upgrade():
             return 0
         names = {name: value for name, value in self.headers if name in _FRAMING}
         length = names.get(b"content-length", b"")
@@ -99,11 +98,13 @@ class LaneProtocol(HttpToolsProtocol):
 
     # Called by the offer.
 
-    def take(self, length: int, timeout: float) -> LaneBody | None:
-        """The body of the current request, of `length` bytes, or None."""
+    def take(self, scope: Any, length: int, timeout: float) -> LaneBody | None:
+        """The body of a request, of `length` bytes, or None."""
         cycle = self.cycle
+        if not self.is_current(scope) or not cycle.more_body or self._is_ending():
+            return None
         is_used = self._seen != len(cycle.body)  # `receive` has brought some of it
-        if is_used or not cycle.more_body or self._taken is not None or self._is_ending():
+        if is_used or self._taken is not None:
             return None
         connection = self._own_socket()
         if connection is None:
@@ -136,8 +137,12 @@ class LaneProtocol(HttpToolsProtocol):
             return None
         return socket.socket(known.family, known.type, known.proto, fileno)
 
-    def send_interim(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bool:
-        if self.cycle.response_started or self._is_ending():
+    def is_current(self, scope: Any) -> bool:
+        """Whether no header was parsed after that of this request."""
+        return self.cycle is not None and self.cycle.scope is scope
+
+    def send_interim(self, scope: Any, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        if not self.is_current(scope) or self.cycle.response_started or self._is_ending():
             return False
         lines = [b"%s: %s\r\n" % header for header in headers]
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n"]))
@@ -189,10 +194,10 @@ class LaneOffer:
         self._length = length
 
     def take(self, timeout: float) -> LaneBody | None:
-        if not self._length or not self._is_current():
+        if not self._length:
             return None
-        body = self._protocol.take(self._length, timeout)
-        self.is_taken = body is not None
+        body = self._protocol.take(self._scope, self._length, timeout)
+        self.is_taken = self.is_taken or body is not None
         return body
 
     def send_interim(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> bool:
@@ -201,13 +206,9 @@ class LaneOffer:
         for name, value in headers:
             if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
                 raise ValueError(f"not a valid header: {name!r}: {value!r}")
-        if not self._is_current() or self._scope["http_version"] != "1.1":
+        if self._scope["http_version"] != "1.1":
             return False
-        return self._protocol.send_interim(status, headers)
-
-    def _is_current(self) -> bool:
-        cycle = self._protocol.cycle
-        return cycle is not None and cycle.scope is self._scope
+        return self._protocol.send_interim(self._scope, status, headers)
 
 
 #: The headers that determine where a body ends.

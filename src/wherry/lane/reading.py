@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import copy_context
 from enum import Enum, auto
 
 from wherry.body import Ended, Sink
@@ -73,7 +74,7 @@ class Reading:
         `notify` gets what the sink raised. It is called once, unless `stop` returns True before.
         """
         self._sink, self._limit, self._notify = sink, limit, notify
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._context = asyncio.get_running_loop(), copy_context()
         self._is_stopped = False
         self.since += time.monotonic() - self._paused_at
         with self._lock:
@@ -96,11 +97,12 @@ class Reading:
         if self._state is not _State.WAITING or self.seen:
             return False
         try:
-            return not self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
             return True
-        except OSError:  # a thread finds out, too
-            return False
+        except OSError:
+            pass
+        return False  # bytes, or the end: a thread is about to see it
 
     def close(self) -> None:
         """Leave the socket as it was."""
@@ -117,7 +119,7 @@ class Reading:
         error: BaseException | None = None
         is_over = True
         try:
-            is_over = self._read(buffer)
+            is_over = self._context.run(self._read, buffer)
         except BaseException as raised:
             error = raised
         with self._lock:

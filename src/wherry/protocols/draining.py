@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wherry.core.limits import GiB, MiB
 from wherry.engine.stopping import is_server_stopping
+from wherry.protocols.bodies.offer import offer_of
 
 #: The most that is read of one body, and for how long in all. From a client that is not
 #: authorised, no more than one chunk with its form.
@@ -59,6 +60,7 @@ class Exchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         self._receive, self._send = receive, send
+        self._offer = offer_of(scope)
         self._is_http1 = scope.get("http_version", "1.1").startswith("1")
         # A client that waits for "100 Continue" has sent nothing, and is answered without its
         # body. That answer must say "close": Apache replaces any other one by a 500.
@@ -79,7 +81,8 @@ class Exchange:
             await self._send(message)
         elif message["type"] == "http.response.start":
             self._left = STRANGERS_BYTES if message["status"] in (401, 403) else DRAIN_BYTES
-            if self._length <= self._left and not self._is_held:
+            is_taken = self._offer is not None and self._offer.is_taken
+            if self._length <= self._left and (is_taken or not self._is_held):
                 await self._drain(WAIT_SECONDS)
             if not self._is_over and self._is_http1:
                 headers = [h for h in message.get("headers", ()) if h[0].lower() != b"connection"]
