@@ -183,6 +183,8 @@ class App:
 
     async def engine(self) -> Engine:
         """The engine, started on the first call. Raises `OSError` if the folder cannot be used."""
+        if self._engine is not None:
+            return self._engine
         async with self._starting:
             if self._engine is None:
                 # In a fresh context: background tasks must not inherit that of the first request.

@@ -61,32 +61,44 @@ class BoundedConnection(LaneProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if not self._held and self._body_left is not None and self._body_left >= len(data) > 0:
-            self._parse(data)
+        if self._held:
+            self._held += data
+            self._parse_held()
             return
-        self._held += data
-        self._parse_held()
+        taken = self._parse_next(memoryview(data))
+        if taken < len(data):  # another request has to wait, or this was the last one
+            self._held += memoryview(data)[taken:]
+            self._parse_held()
 
     def _parse_held(self) -> None:
-        while self._held and not self._is_last and not self.transport.is_closing():
-            if self.pipeline:  # another request waits already
+        if self._held and not self._is_last and not self.transport.is_closing():
+            held = bytes(self._held)
+            self._held.clear()
+            self._held += memoryview(held)[self._parse_next(memoryview(held)) :]
+            if self._held and self.pipeline:
                 self.flow.pause_reading()
                 if len(self._held) > HELD_BYTES:
                     self.transport.close()
-                return
-            if not self._in_head and not self._in_body and self._timer is None:
-                self._end_after(HEAD_SECONDS)  # the first bytes of a request, valid or not
-            size = min(self._body_left or STEP, len(self._held))
-            piece = bytes(self._held[:size])
-            del self._held[:size]
-            self._parse(piece)
         if self._is_last:
             self._skip(len(self._held))
             self._held.clear()
 
-    def _parse(self, piece: bytes) -> None:
+    def _parse_next(self, data: memoryview) -> int:
+        """Parse bytes as far as it is their turn. Returns how many."""
+        at, end = 0, len(data)
+        while at < end and not self._is_last and not self.transport.is_closing():
+            if self.pipeline:  # another request waits already
+                break
+            if not self._in_head and not self._in_body and self._timer is None:
+                self._end_after(HEAD_SECONDS)  # the first bytes of a request, valid or not
+            piece = data[at : at + (self._body_left or STEP)]
+            self._parse(piece)
+            at += len(piece)
+        return at
+
+    def _parse(self, piece: memoryview) -> None:
         self._brought = 0
-        super().data_received(piece)
+        super().data_received(piece)  # type: ignore[arg-type]
         self._beside += len(piece) - self._brought
         if self._beside > HEAD_BYTES or self._lines > HEAD_LINES:
             self._refuse(431, b"The header of the request is too long.")

@@ -11,14 +11,14 @@ Rule 2: every route lies under `/chunked-upload`, so none hides a route of the a
 # No `from __future__ import annotations`: FastAPI could not resolve the dependencies then,
 # because they are local names here.
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends
-from fastapi import Request as FastAPIRequest
 from pydantic import ValidationError
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
@@ -27,18 +27,23 @@ from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete
 from wherry.protocols import chunked, files, form, watching
+from wherry.protocols.direct import Address
 from wherry.protocols.notfound import NotFound
 from wherry.protocols.operation import Operation
 from wherry.protocols.page import page_router
-from wherry.protocols.route import UploadRoute, route_class
+from wherry.protocols.route import Around, UploadRoute, route_class
 from wherry.settings import Settings
 
 __all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router", "page_router"]
 
 Dependency = Callable[..., Any]
+#: Who makes a request, for the standalone server. Raises if the request is not authorised.
+Who = Callable[[Request], Awaitable[Caller]]
+
+PREFIX = "/chunked-upload"
 
 
-def nobody_is_operator() -> bool:
+async def nobody_is_operator() -> bool:
     return False
 
 
@@ -62,7 +67,9 @@ def chunked_upload_router(
     """
     app = App(parse_settings(settings), Hooks(before_complete, on_complete))
 
-    def as_caller(owner: Annotated[Any, Depends(owner)]) -> Caller:
+    # Coroutines, because FastAPI calls other functions on a thread.
+
+    async def as_caller(owner: Annotated[Any, Depends(owner)]) -> Caller:
         if owner is None or owner == "":
             raise Unauthorized  # an optional login that is missing
         if isinstance(owner, Caller):
@@ -72,7 +79,7 @@ def chunked_upload_router(
             raise TypeError(f"owner must be an id, text or a number, not a {type(owner).__name__}")
         return Caller(str(owner))
 
-    def as_operator(
+    async def as_operator(
         caller: Annotated[Caller, Depends(as_caller)],
         is_operator: Annotated[Any, Depends(operator)],
     ) -> Caller:
@@ -94,12 +101,16 @@ def parse_settings(given: dict[str, Any]) -> Settings:
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:
     """Everything below `/chunked-upload`: the tables of all protocols, side by side."""
-    router = APIRouter(prefix="/chunked-upload", route_class=routes_of(app), lifespan=app.lifespan)
-    operations = (*chunked.ROUTES, *whole_files(app), *watching.ROUTES)
+    router = APIRouter(prefix=PREFIX, route_class=routes_of(app), lifespan=app.lifespan)
     # The first route that matches takes a request, and /{upload_id} would match /metrics, too.
-    for operation in sorted(operations, key=lambda each: "{" in each.path):
+    for operation in sorted(operations(app), key=lambda each: "{" in each.path):
         _add(router, app, operation, operator if operation.is_operators else caller)
     return router
+
+
+def operations(app: App) -> tuple[Operation, ...]:
+    """Everything below `/chunked-upload`."""
+    return (*chunked.ROUTES, *whole_files(app), *watching.ROUTES)
 
 
 def whole_files(app: App) -> tuple[Operation, ...]:
@@ -108,8 +119,29 @@ def whole_files(app: App) -> tuple[Operation, ...]:
     return (*form.ROUTES, *files.FILES, *assessments)
 
 
+def around(app: App) -> Around:
+    return Around(app.metrics, app.settings.max_body)
+
+
 def routes_of(app: App) -> type[UploadRoute]:
-    return route_class(app.metrics, app.settings.max_body)
+    return route_class(around(app))
+
+
+def addresses(app: App, caller: Who, operator: Who, prefix: str) -> Iterator[Address]:
+    """What `build_router` and `short_router` have, behind `prefix`, for `direct.Direct`."""
+    for operation in operations(app):
+        who = operator if operation.is_operators else caller
+        yield _address(f"{prefix}{PREFIX}", app, operation, who)
+    for operation in whole_files(app):
+        yield _address(prefix, app, operation, caller)
+
+
+def _address(prefix: str, app: App, operation: Operation, who: Who) -> Address:
+    async def endpoint(request: Request) -> Response:
+        return await operation.verb(request, await who(request), await app.engine())
+
+    whole = around(app).application(endpoint)
+    return Address(operation.method, f"{prefix}{operation.path}", whole)
 
 
 def add_not_found(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
@@ -120,7 +152,7 @@ def add_not_found(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
     """
     not_found = NotFound(routes)
 
-    async def endpoint(request: FastAPIRequest) -> Response:
+    async def endpoint(request: Request) -> Response:
         return await not_found(request)
 
     router.add_api_route(
@@ -142,9 +174,7 @@ def short_router(app: App, caller: Dependency) -> APIRouter:
 
 
 def _add(router: APIRouter, app: App, operation: Operation, who: Dependency) -> None:
-    async def endpoint(
-        request: FastAPIRequest, caller: Annotated[Caller, Depends(who)]
-    ) -> Response:
+    async def endpoint(request: Request, caller: Annotated[Caller, Depends(who)]) -> Response:
         return await operation.verb(request, caller, await app.engine())
 
     add = partial(router.add_api_route, operation.path, endpoint, response_class=Response)

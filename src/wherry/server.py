@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
@@ -23,13 +22,24 @@ from wherry.core.requests import Caller
 from wherry.events import Event, log_event
 from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
+from wherry.protocols.direct import Direct
 from wherry.protocols.draining import Drained
-from wherry.protocols.route import route_class
-from wherry.router import add_not_found, build_router, page_router, routes_of, short_router
+from wherry.protocols.route import Around, route_class
+from wherry.router import (
+    Who,
+    add_not_found,
+    addresses,
+    build_router,
+    page_router,
+    routes_of,
+    short_router,
+)
 from wherry.settings import Settings
 
 log = logging.getLogger("wherry")
 
+#: What the API's addresses begin with.
+PREFIX = "/api"
 #: How long open requests may continue after SIGTERM, in seconds.
 GRACE = 2
 
@@ -57,21 +67,27 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     else:
         check_keys(keys, settings)
 
-    def operator(request: Request) -> Caller:
+    # Coroutines, because FastAPI calls other functions on a thread.
+
+    async def caller(request: Request) -> Caller:
+        return access.caller(request)
+
+    async def operator(request: Request) -> Caller:
         found = access.caller(request)
         if not found.operator:
             raise NotThere
         return found
 
     api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
-    api.include_router(build_router(app, access.caller, operator), prefix="/api")
-    api.include_router(short_router(app, access.caller), prefix="/api")
+    api.include_router(build_router(app, caller, operator), prefix=PREFIX)
+    api.include_router(short_router(app, caller), prefix=PREFIX)
     api.include_router(page_router(asks_for_key=True))
     api.include_router(watched(app, operator, access))
     rest = APIRouter(route_class=routes_of(app))
     add_not_found(rest, api.router.routes)
     api.include_router(rest)
     api.add_middleware(Drained)
+    api.add_middleware(Direct, addresses=addresses(app, caller, operator, PREFIX))
     return api
 
 
@@ -91,9 +107,9 @@ def check_keys(keys: Keys, settings: Settings) -> None:
         )
 
 
-def watched(app: App, operator: Callable[[Request], Caller], access: Access) -> APIRouter:
+def watched(app: App, operator: Who, access: Access) -> APIRouter:
     """The routes of monitoring: `/healthz`, `/readyz`, and `/metrics` for operators only."""
-    router = APIRouter(route_class=route_class(app.metrics), include_in_schema=False)
+    router = APIRouter(route_class=route_class(Around(app.metrics)), include_in_schema=False)
 
     @router.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> Response:

@@ -30,8 +30,8 @@ T = TypeVar("T")
 DISK_THREADS = 16
 
 
-class _Call(Generic[T]):
-    """One call, and the task that waits for it."""
+class Call(Generic[T]):
+    """A call on a thread. Whoever starts it waits for its `outcome`, also when cancelled."""
 
     __slots__ = ("_call", "_context", "_error", "_loop", "_result", "_waiter", "is_over")
 
@@ -65,6 +65,10 @@ class _Call(Generic[T]):
 
     # In the event loop.
 
+    @property
+    def has_failed(self) -> bool:
+        return self._error is not None
+
     def _wake(self) -> None:
         self.is_over = True
         if not self._waiter.done():
@@ -72,10 +76,11 @@ class _Call(Generic[T]):
 
     async def outcome(self) -> T:
         """What the call returns or raises; `CancelledError` if the task was cancelled meanwhile."""
-        try:
-            await self._waiter
-        except asyncio.CancelledError as cancelled:
-            await self._end_of_cancelled(cancelled)
+        if not self.is_over:
+            try:
+                await self._waiter
+            except asyncio.CancelledError as cancelled:
+                await self._end_of_cancelled(cancelled)
         if (error := self._error) is None:
             return self._result  # type: ignore[return-value]
         self._error = None
@@ -97,7 +102,7 @@ class _Call(Generic[T]):
         raise error
 
 
-class _Chain(_Call[T]):
+class _Chain(Call[T]):
     """A call that returns a future, whose end is the end of the call."""
 
     __slots__ = ()
@@ -124,12 +129,12 @@ class _Threads:
 
     def reset(self) -> None:
         """Forget all threads: a fork has none of them."""
-        self._calls: SimpleQueue[_Call[Any]] = SimpleQueue()
+        self._calls: SimpleQueue[Call[Any]] = SimpleQueue()
         self._lock = Lock()
         self._started = 0
         self._free = 0  # threads that wait, less the calls that wait
 
-    def run(self, call: _Call[Any]) -> None:
+    def run(self, call: Call[Any]) -> None:
         """Raises `RuntimeError` if not a single thread can be started."""
         with self._lock:
             self._free -= 1
@@ -150,7 +155,7 @@ class _Threads:
         self._started += 1
         self._free += 1
 
-    def _work(self, calls: SimpleQueue[_Call[Any]]) -> None:
+    def _work(self, calls: SimpleQueue[Call[Any]]) -> None:
         while True:
             call = calls.get()
             call.run()
@@ -162,15 +167,20 @@ class _Threads:
 _disk = _Threads(DISK_THREADS)
 
 
+def started(call: Callable[[], T]) -> Call[T]:
+    """`call()` on one of the threads for the disk, with the caller's context variables."""
+    running = Call(call)
+    _disk.run(running)
+    return running
+
+
 async def until_returned(call: Callable[[], T]) -> T:
-    """`call()` on one of the threads for the disk, with the caller's context variables.
+    """What `call()` returns, on one of the threads for the disk (`started`).
 
     A task that is cancelled meanwhile, by anyio's scopes or by `asyncio.Task.cancel`, still waits
     until the call has returned: no thread writes for a request that has ended.
     """
-    running = _Call(call)
-    _disk.run(running)
-    return await running.outcome()
+    return await started(call).outcome()
 
 
 async def until_resolved(call: Callable[[], Future[T]]) -> T:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any, NoReturn
 
 import anyio
 import pytest
@@ -11,13 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from wherry.body import Ended
+from wherry.body import Ended, Sink
 from wherry.core.errors import BadRequest, UploadError
+from wherry.protocols.bodies import source as source_module
 from wherry.protocols.bodies.asgi import AsgiSource
 from wherry.protocols.bodies.form import FormFile
-from wherry.protocols.bodies.source import Form, SourceBody
+from wherry.protocols.bodies.source import Form, Held, SourceBody
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_held_afterwards() -> Iterator[None]:
+    yield
+    assert Held._by_all == 0
+
 
 Receive = Callable[[], Awaitable[Message]]
 
@@ -39,9 +51,19 @@ def bringing(pieces: list[bytes], then: str = "end") -> Receive:
 
 async def poured(source: AsgiSource, limit: int) -> tuple[bytes, Ended]:
     got = bytearray()
-    async with source:
-        ended = await SourceBody(source).pour(lambda data: got.extend(data), limit)
+    ended = await poured_into(got.extend, source, limit)
     return bytes(got), ended
+
+
+async def poured_into(sink: Sink, source: AsgiSource, limit: int) -> Ended:
+    async with source:
+        with closing(SourceBody(source)) as body:
+            return await body.pour(sink, limit)
+
+
+async def gathered(body: SourceBody, most: int = 100) -> bytes | None:
+    pieces = await body.gather(most)
+    return None if pieces is None else b"".join(pieces)
 
 
 @settings(max_examples=50, deadline=None)
@@ -52,7 +74,12 @@ def test_whatever_the_pieces_the_bytes_come_in_order(
     whole = b"".join(pieces)
 
     async def run() -> None:
-        body = SourceBody(AsgiSource(bringing(pieces or [b""]), len(whole), 5))
+        source = AsgiSource(bringing(pieces or [b""]), len(whole), 5)
+        async with source:
+            with closing(SourceBody(source)) as body:
+                await in_steps(body)
+
+    async def in_steps(body: SourceBody) -> None:
         got = bytearray()
         for limit in limits:
             before = len(got)
@@ -103,16 +130,214 @@ async def test_a_slow_disk_is_not_the_clients_fault(monkeypatch: pytest.MonkeyPa
         written += 1
 
     source = AsgiSource(receive, 5000, 5.0)
-    body = SourceBody(source)
     async with source:
-        for _ in range(5):
-            assert await body.pour(slow, 1000) is Ended.WHOLE
+        with closing(SourceBody(source)) as body:
+            for _ in range(5):
+                assert await body.pour(slow, 1000) is Ended.WHOLE
     assert written == 5
 
 
-async def test_a_cancelled_pour_returns_only_after_the_last_write() -> None:
-    import threading
+async def test_a_message_costs_no_task_and_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers, real = asyncio.get_running_loop(), 0, asyncio.get_running_loop().call_at
 
+    def counting(*args: Any, **options: Any) -> asyncio.TimerHandle:
+        nonlocal timers
+        timers += 1
+        return real(*args, **options)
+
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a task was made")
+
+    data = [b"x" * 1000] * 500
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "call_at", counting)
+        patched.setattr(loop, "create_task", refuse)
+        found = await poured(AsgiSource(bringing(data), 500_000, 5), 500_000)
+    assert found == (b"".join(data), Ended.WHOLE)
+    assert timers <= 2
+
+
+async def test_the_next_block_is_read_while_one_is_written_and_no_more_than_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_module, "BLOCK", 100)
+    asked, in_sink, finish, got = 0, threading.Event(), threading.Event(), bytearray()
+    bring = bringing([bytes([n]) * 50 for n in range(20)])
+
+    async def receive() -> Message:
+        nonlocal asked
+        asked += 1
+        return await bring()
+
+    def slow(data: memoryview) -> None:
+        in_sink.set()
+        assert finish.wait(30)
+        got.extend(data)
+
+    pouring = asyncio.create_task(poured_into(slow, AsgiSource(receive, 1000, 30), 1000))
+    while not in_sink.is_set() or asked < 4:
+        await asyncio.sleep(0.001)
+    await asyncio.sleep(0.02)
+    assert asked == 4  # two messages are being written, two wait
+    finish.set()
+    assert await pouring is Ended.WHOLE
+    assert got == b"".join(bytes([n]) * 50 for n in range(20))
+
+
+async def test_what_a_slow_client_sent_is_written_though_nothing_more_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_module, "HELD_SECONDS", 0.01)
+    got, go_on = bytearray(), asyncio.Event()
+    pieces = [b"a" * 10, b"b" * 10, b"c" * 10]
+
+    async def receive() -> Message:
+        await go_on.wait()
+        go_on.clear()
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    pouring = asyncio.create_task(poured_into(got.extend, AsgiSource(receive, 30, 30), 30))
+    for size in (10, 20, 30):
+        go_on.set()
+        while len(got) < size:
+            await asyncio.sleep(0.001)
+    assert await pouring is Ended.WHOLE
+    assert got == b"a" * 10 + b"b" * 10 + b"c" * 10
+
+
+@pytest.mark.parametrize("begun_by", ["block", "timer"])
+async def test_what_the_sink_raises_ends_the_pour(
+    begun_by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_module, "BLOCK", 100 if begun_by == "block" else 10_000)
+    monkeypatch.setattr(source_module, "HELD_SECONDS", 0.01)
+
+    async def receive() -> Message:
+        await asyncio.sleep(0.005)
+        return {"type": "http.request", "body": b"x" * 50, "more_body": True}
+
+    def fail(_: memoryview) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        await poured_into(fail, AsgiSource(receive, 10_000, 30), 10_000)
+
+
+async def test_a_form_that_turns_out_wrong_waits_for_the_write_that_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_module, "BLOCK", 10)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    late = b'\r\n--b\r\nContent-Disposition: form-data; name="late"\r\n\r\nx\r\n--b--\r\n'
+    in_sink, wrote = threading.Event(), False
+    pieces = [head + b"a" * 10, b"b" * 5, late, b"c" * 100]
+
+    async def receive() -> Message:
+        if len(pieces) < 4:
+            while not in_sink.is_set():
+                await asyncio.sleep(0.001)
+        return {"type": "http.request", "body": pieces.pop(0), "more_body": bool(pieces)}
+
+    def slow(_: memoryview) -> None:
+        nonlocal wrote
+        in_sink.set()
+        time.sleep(0.05)
+        wrote = True
+
+    async with AsgiSource(receive, sum(map(len, pieces)), 30) as source:
+        file = FormFile(source, "multipart/form-data; boundary=b", "file")
+        with closing(SourceBody(file, await file.form())) as body:
+            with pytest.raises(BadRequest, match="fields after the file"):
+                await body.pour(slow, body.remaining)
+            assert wrote
+    assert Held._by_all == 0
+
+
+async def test_who_cancels_a_stalled_request_is_not_taken_for_the_timer() -> None:
+    source = AsgiSource(bringing([], then="hang"), 10, 0.02)
+    both = 0
+
+    async def reading() -> None:
+        nonlocal both
+        own = asyncio.current_task()
+        assert own is not None
+        # In the same turn of the loop as the timer, which cancels as well.
+        real = source._look
+
+        def look() -> None:
+            nonlocal both
+            real()
+            both += source._has_stalled
+            own.cancel()
+
+        source._look = look  # type: ignore[method-assign]
+        async with source:
+            await source.read()
+
+    task = asyncio.create_task(reading())
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert both == 1
+    assert source.ended is None
+
+
+async def test_a_task_is_not_cancelled_any_more_after_a_body_has_stalled() -> None:
+    own = asyncio.current_task()
+    assert own is not None
+    with anyio.CancelScope() as scope:
+        assert await poured(AsgiSource(bringing([], then="hang"), 10, 0.01), 10) == (
+            b"",
+            Ended.STALLED,
+        )
+        await anyio.sleep(0.01)
+    assert not own.cancelling()
+    assert not scope.cancelled_caught
+
+
+async def test_only_bytes_that_came_count_as_held_and_not_for_longer_than_the_body(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(source_module, "HELD_BY_ALL", 100)
+    with ExitStack() as stack:
+        hanging = []
+        for _ in range(20):
+            body = stack.enter_context(
+                closing(SourceBody(AsgiSource(bringing([b"abc"], "hang"), 90, 30)))
+            )
+            hanging.append(asyncio.create_task(body.gather(100)))
+        await asyncio.sleep(0.01)
+        assert Held._by_all == 60
+        other = stack.enter_context(closing(SourceBody(AsgiSource(bringing([b"x" * 90]), 90, 30))))
+        assert await gathered(other) == b"x" * 90  # 1,800 bytes are announced
+        assert Held._by_all == 150
+        late = stack.enter_context(closing(SourceBody(AsgiSource(bringing([b"y" * 90]), 90, 30))))
+        assert await late.gather(100) is None
+        got = bytearray()
+        assert await late.pour(got.extend, 90) is Ended.WHOLE
+        assert await other.pour(got.extend, 90) is Ended.WHOLE
+        assert got == b"y" * 90 + b"x" * 90
+        assert Held._by_all == 60
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)
+    assert Held._by_all == 0
+
+
+async def test_a_body_that_is_gathered_stays_to_be_poured() -> None:
+    got = bytearray()
+    with closing(SourceBody(AsgiSource(bringing([b"ab", b"c"]), 3, 30))) as body:
+        assert await body.gather(2) is None
+        assert await gathered(body, 3) == b"abc"
+        assert await gathered(body, 3) == b"abc"
+        assert await body.pour(got.extend, 3) is Ended.WHOLE
+    assert got == b"abc"
+    with closing(SourceBody(AsgiSource(bringing([b"ab"], "gone"), 3, 30))) as body:
+        assert await body.gather(3) is None
+        assert await body.pour(got.extend, 3) is Ended.CUT
+    assert got == b"abcab"
+
+
+async def test_a_cancelled_pour_returns_only_after_the_last_write() -> None:
     in_sink, finish = threading.Event(), threading.Event()
     wrote = False
 
@@ -133,7 +358,8 @@ async def test_a_cancelled_pour_returns_only_after_the_last_write() -> None:
                     finish.set()
 
                 group.start_soon(cancel)
-                await SourceBody(source).pour(sink, 10)
+                with closing(SourceBody(source)) as body:
+                    await body.pour(sink, 10)
     assert wrote
 
 
@@ -160,10 +386,10 @@ def test_any_bytes_are_a_form_or_an_upload_error(
         async with AsgiSource(bringing(pieces), len(data), 5) as source:
             try:
                 file = FormFile(source, content_type, "file")
-                body = SourceBody(file, await file.form())
-                while body.remaining:
-                    if await body.pour(lambda _: None, 100) is not Ended.WHOLE:
-                        break
+                with closing(SourceBody(file, await file.form())) as body:
+                    while body.remaining:
+                        if await body.pour(lambda _: None, 100) is not Ended.WHOLE:
+                            break
             except UploadError:
                 pass
 
@@ -199,9 +425,6 @@ class Lane:
         self.remaining -= len(piece)
         return [memoryview(self._buffer)[: len(piece)]]
 
-    async def is_ready(self) -> bool:
-        return False
-
     def excuse(self, seconds: float) -> None:
         assert seconds >= 0
 
@@ -230,8 +453,9 @@ async def test_what_follows_the_file_is_read_before_its_last_bytes_are_handed_on
     length = len(head) + len(b"\r\n--b--\r\n")
     async with AsgiSource(bringing([head, more]), length, 5) as source:
         file = FormFile(source, "multipart/form-data; boundary=b", "file")
-        body, got = SourceBody(file, await file.form()), bytearray()
-        assert body.remaining == 3
-        with pytest.raises(BadRequest, match="fields after the file"):
-            await body.pour(lambda piece: got.extend(piece), 3)
+        got = bytearray()
+        with closing(SourceBody(file, await file.form())) as body:
+            assert body.remaining == 3
+            with pytest.raises(BadRequest, match="fields after the file"):
+                await body.pour(lambda piece: got.extend(piece), 3)
     assert got == b""

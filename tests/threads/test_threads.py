@@ -229,7 +229,7 @@ async def test_one_thread_serves_calls_that_follow_each_other() -> None:
     own = threads._Threads(4)
 
     async def hop() -> str:
-        call = threads._Call(lambda: threading.current_thread().name)
+        call = threads.Call(lambda: threading.current_thread().name)
         own.run(call)
         return await call.outcome()
 
@@ -250,7 +250,7 @@ async def test_where_no_thread_can_be_started_the_call_fails_or_waits_its_turn(
         raise RuntimeError("can't start new thread")
 
     def hop(call: Callable[[], Any]) -> Awaitable[Any]:
-        running = threads._Call(call)
+        running = threads.Call(call)
         own.run(running)
         return running.outcome()
 
@@ -287,8 +287,8 @@ def test_several_event_loops_use_the_threads_at_once() -> None:
 def test_a_call_whose_loop_is_gone_disturbs_nobody() -> None:
     slow = Slow()
     loop = asyncio.new_event_loop()
-    running = threads._Call
-    call: list[threads._Call[str]] = []
+    running = threads.Call
+    call: list[threads.Call[str]] = []
 
     async def begin() -> None:
         call.append(running(slow))

@@ -39,9 +39,9 @@ def route_options(max_body: MaxBody) -> dict[str, Any]:
     return {"max_body_size": LARGEST_SIZE} if _FASTAPI_HAS_ONE and max_body != "host" else {}
 
 
-def unlimited(app: ASGIApp) -> ASGIApp:
-    """The application, without a limit of Starlette's."""
-    if RequestBodyLimitMiddleware is None:
+def unlimited(app: ASGIApp, scope: Scope) -> ASGIApp:
+    """The application, without the limit of Starlette's that is in force for this request."""
+    if RequestBodyLimitMiddleware is None or _STARLETTES not in scope:
         return app
     return RequestBodyLimitMiddleware(app, max_body_size=LARGEST_SIZE)
 
@@ -72,4 +72,4 @@ class Refusal(Response):
         self.raw_headers = response.raw_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await unlimited(super().__call__)(scope, receive, send)
+        await unlimited(super().__call__, scope)(scope, receive, send)

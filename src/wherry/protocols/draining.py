@@ -48,8 +48,10 @@ class Drained:
 
 
 def has_body(scope: Scope) -> bool:
-    headers = Headers(scope=scope)
-    return "transfer-encoding" in headers or headers.get("content-length", "0") not in ("", "0")
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value not in (b"", b"0"))
+        for name, value in scope["headers"]
+    )
 
 
 class Exchange:

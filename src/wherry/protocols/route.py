@@ -1,7 +1,7 @@
 """What every route does around its verb: refusals, request ids, one log line.
 
-Rule 1: nothing here reads the body. FastAPI runs the dependencies, which authorise the request,
-before the verb, and the verb reads.
+Rule 1: nothing here reads the body. The request is authorised before the verb (in an application,
+by FastAPI's dependencies), and the verb reads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from fastapi.routing import APIRoute
@@ -42,55 +43,77 @@ ORDINARY = (BodyCut, Queued, Superseded, UploadGone)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
-class UploadRoute(APIRoute):
-    """A route whose `UploadError`s become problem+json, logged and counted."""
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is done around every verb, however its route was made."""
 
-    #: A default that nothing reads; `route_class` sets others.
-    metrics: ClassVar[Metrics] = Metrics()
-    max_body: ClassVar[MaxBody] = None
+    metrics: Metrics
+    max_body: MaxBody = None
+
+    async def answer(self, request: Request, handle: Handler) -> Response:
+        """The answer of `handle`, or its refusal: as problem+json, logged and counted."""
+        wanted = request.headers.get("x-request-id", "")
+        current = wanted if _REQUEST_ID.fullmatch(wanted) else secrets.token_hex(8)
+        token = request_id.set(current)
+        named.set("-")
+        begun = time.monotonic()
+        length = request.headers.get("content-length", "0")
+        try:
+            note_limit(request.scope, self.max_body)
+            check_body(request.scope, length)
+            response = await handle(request)
+        except UploadError as error:
+            log_event(
+                Event.REFUSED,
+                metrics=self.metrics,
+                level=logging.INFO if isinstance(error, ORDINARY) else None,
+                code=error.code,
+                status=STATUS[type(error)],
+                method=request.method,
+                upload_id=named.get(),
+                bytes=length,
+                seconds=time.monotonic() - begun,
+            )
+            response = Refusal(render_problem(error))
+        finally:
+            request_id.reset(token)
+        response.headers.setdefault("X-Request-ID", current)
+        return response
+
+    def application(self, handle: Handler) -> ASGIApp:
+        """An application that answers with `handle`, without anything of FastAPI's."""
+
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await self.answer(Request(scope, receive, send), handle)
+            await response(scope, receive, send)
+
+        return Drained(serve)
+
+
+class UploadRoute(APIRoute):
+    """A route of FastAPI with `around` around its verb."""
+
+    #: A default that nothing counts; `route_class` sets others.
+    around: ClassVar[Around] = Around(Metrics())
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options | route_options(self.max_body))
+        super().__init__(*args, **options | route_options(self.around.max_body))
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         app: ASGIApp = Drained(super().handle)
-        await (app if self.max_body == "host" else unlimited(app))(scope, receive, send)
+        if self.around.max_body != "host":
+            app = unlimited(app, scope)
+        await app(scope, receive, send)
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
 
         async def handle_and_explain(request: Request) -> Response:
-            wanted = request.headers.get("x-request-id", "")
-            current = wanted if _REQUEST_ID.fullmatch(wanted) else secrets.token_hex(8)
-            token = request_id.set(current)
-            named.set("-")
-            begun = time.monotonic()
-            length = request.headers.get("content-length", "0")
-            try:
-                note_limit(request.scope, self.max_body)
-                check_body(request.scope, length)
-                response = await handle(request)
-            except UploadError as error:
-                log_event(
-                    Event.REFUSED,
-                    metrics=self.metrics,
-                    level=logging.INFO if isinstance(error, ORDINARY) else None,
-                    code=error.code,
-                    status=STATUS[type(error)],
-                    method=request.method,
-                    upload_id=named.get(),
-                    bytes=length,
-                    seconds=time.monotonic() - begun,
-                )
-                response = Refusal(render_problem(error))
-            finally:
-                request_id.reset(token)
-            response.headers.setdefault("X-Request-ID", current)
-            return response
+            return await self.around.answer(request, handle)
 
         return handle_and_explain
 
 
-def route_class(metrics: Metrics, max_body: MaxBody = None) -> type[UploadRoute]:
-    """A class of routes that count in `metrics`: FastAPI makes the routes from the class alone."""
-    return type("UploadRoute", (UploadRoute,), {"metrics": metrics, "max_body": max_body})
+def route_class(around: Around) -> type[UploadRoute]:
+    """A class of routes with `around`: FastAPI makes the routes from the class alone."""
+    return type("UploadRoute", (UploadRoute,), {"around": around})

@@ -2,13 +2,16 @@
 
 Rule 1: a client that makes less than 64 KiB of progress (or sends less than the rest) in
 `timeout` seconds has stalled.
+
+Rule 2: a message costs no task and no timer. There is one timer for a body, which finds out when
+it runs whether it is time; only if the client has stalled, it cancels the waiting.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Self
+from typing import Any, Self
 
 from starlette.types import Message, Receive
 
@@ -21,7 +24,7 @@ PROGRESS = 64 * KiB
 
 
 class AsgiSource:
-    """A source of `length` bytes. Use it by `async with`: leaving it stops reading."""
+    """A source of `length` bytes. Use it by `async with`: leaving it stops the timer."""
 
     def __init__(self, receive: Receive, length: int, timeout: float) -> None:
         self.timeout = timeout
@@ -29,47 +32,64 @@ class AsgiSource:
         self._receive = receive
         self._length = length
         self._brought = 0
-        self._message: asyncio.Task[Message] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._reader: asyncio.Task[Any] | None = None  # who waits for a message
+        self._has_stalled = False
         # The moment from which `timeout` counts, and the bytes that came since.
-        self._since = asyncio.get_running_loop().time()
+        self._since = self._loop.time()
         self._progress = 0
 
     @property
     def remaining(self) -> int:
         return max(self._length - self._brought, 0) if self.ended is None else 0
 
-    async def is_ready(self) -> bool:
-        if self.ended is not None:
-            return False
-        if (message := self._message) is None:
-            message = self._ask()
-            await asyncio.sleep(0)  # one turn of the loop: the server may have it already
-        return message.done()
-
     async def read(self) -> Sequence[Piece]:
-        loop = asyncio.get_running_loop()
         while self.ended is None:
-            message = self._ask()
-            left = self._since + self.timeout - loop.time()
-            await asyncio.wait([message], timeout=max(left, 0))
-            if not message.done():
+            message = await self._next()
+            if message is None:
                 self.ended = Ended.STALLED
-                break
-            self._message = None
-            if data := self._take(message.result()):
+            elif data := self._take(message):
                 if self._progress >= PROGRESS:
-                    self._since, self._progress = loop.time(), 0
+                    self._since, self._progress = self._loop.time(), 0
                 return (data,)
         return ()
 
     def excuse(self, seconds: float) -> None:
         self._since += seconds
 
-    def _ask(self) -> asyncio.Task[Message]:
-        """The message that is being waited for."""
-        if self._message is None:
-            self._message = asyncio.ensure_future(self._receive())
-        return self._message
+    async def _next(self) -> Message | None:
+        """The next message; None if the client has stalled."""
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._since + self.timeout, self._look)
+        reader = asyncio.current_task()
+        assert reader is not None  # noqa: S101 - a coroutine runs in a task
+        others = reader.cancelling()
+        self._reader = reader
+        try:
+            message = await self._receive()
+        except asyncio.CancelledError:
+            if self._has_stalled and reader.uncancel() <= others:
+                return None
+            raise  # somebody else cancels, too
+        finally:
+            self._reader = None
+        if self._has_stalled:  # the message came all the same, in the same turn of the loop
+            reader.uncancel()
+            return None
+        return message
+
+    def _look(self) -> None:
+        """Cancel the waiting if the client has stalled; otherwise look again when it may have."""
+        self._timer = None
+        if self._reader is None:
+            return  # it is not the client that is waited for; `_next` starts the timer again
+        due = self._since + self.timeout
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._look)
+        else:
+            self._has_stalled = True
+            self._reader.cancel()
 
     def _take(self, message: Message) -> bytes:
         """The bytes of a message; the last message says how the body ended."""
@@ -87,6 +107,5 @@ class AsgiSource:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._message is not None:
-            self._message.cancel()
-            await asyncio.wait([self._message])
+        if self._timer is not None:
+            self._timer.cancel()

@@ -109,9 +109,6 @@ class FormFile:
         waiting = sum(map(len, self._pieces))
         return waiting + (max(self._length - self._brought, 0) if self.ended is None else 0)
 
-    async def is_ready(self) -> bool:
-        return bool(self._pieces) or (self.ended is None and await self._source.is_ready())
-
     async def read(self) -> Sequence[Piece]:
         while not self._pieces and self.ended is None:
             await self._parse_more()
@@ -127,7 +124,8 @@ class FormFile:
 
     async def _parse_more(self) -> None:
         for piece in await self._source.read():
-            self._parse(bytes(piece))
+            # The parser takes nothing but bytes. ASGI servers bring just that.
+            self._parse(piece if isinstance(piece, bytes) else bytes(piece))
         ended = self._source.ended
         is_open = ended is Ended.WHOLE and self._file is _File.OPEN
         self.ended = Ended.CUT if is_open else ended
