@@ -234,7 +234,7 @@ def test_many_requests_at_once_are_answered_and_few_are_known_at_once(
     waiting = 0
     parse = bounds.BoundedConnection._parse
 
-    def counting(self: bounds.BoundedConnection, piece: bytes) -> None:
+    def counting(self: bounds.BoundedConnection, piece: memoryview) -> None:
         nonlocal waiting
         parse(self, piece)
         waiting = max(waiting, len(self.pipeline))
