@@ -7,12 +7,15 @@ proxy answers in ways that the real one hardly can be brought to.
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -98,6 +101,7 @@ class FakeServer:
         self.min_chunk = 64 * KiB
         self.max_body = max_body  # as of a proxy in front
         self.uploads: dict[str, FakeUpload] = {}
+        self.keys: dict[str, FakeUpload] = {}  # of whole files, by Idempotency-Key
         self.asked: list[Asked] = []
         self.replied: list[tuple[str, int]] = []
         self.at_once = 0
@@ -234,11 +238,25 @@ class FakeServer:
         return reply(200, self._done(upload))
 
     def _whole(self, asked: Asked) -> Reply:
-        name = unquote(asked.headers["content-disposition"].partition("''")[2])
-        upload = self._new(name, len(asked.body), asked.query.get("fingerprint"))
-        upload.data[:] = asked.body
-        upload.state = "complete"
-        return reply(201, self._done(upload))
+        key = asked.headers["idempotency-key"]
+        assert re.fullmatch(r'"[!-~]{16,64}"', key)
+        if upload := self.keys.get(key):
+            return reply(200, self._done(upload))
+        data, name = asked.body, asked.headers.get("content-disposition", "")
+        fields: dict[str, str] = {}
+        kind = asked.headers.get("content-type", "")
+        if kind.startswith("multipart/form-data"):
+            fields, name, data = _parse_form(kind, data)
+        elif not name:
+            return problem(400, "bad-request", field="content-disposition")
+        elif asked.headers["content-digest"] != _digest(data):
+            return problem(422, "digest-mismatch", retryable=True)
+        name = unquote(name.partition("''")[2] or name)
+        upload = self._new(name, len(data), asked.query.get("fingerprint"))
+        upload.data[:], upload.metadata, upload.state = data, fields, "complete"
+        upload.received = merge([Range(0, len(data))]) if data else []
+        self.keys[key] = upload
+        return reply(200, self._done(upload))
 
     def _done(self, upload: FakeUpload) -> dict[str, Any]:
         return {"upload_id": upload.id, "assessment_id": f"of-{upload.id}", "state": "complete"}
@@ -246,6 +264,19 @@ class FakeServer:
 
 async def _go_on(verb: str) -> None:
     pass
+
+
+def _parse_form(kind: str, body: bytes) -> tuple[dict[str, str], str, bytes]:
+    """The fields before the file, the file's name, and its bytes."""
+    form = BytesParser(policy=HTTP).parsebytes(f"content-type: {kind}\r\n\r\n".encode() + body)
+    parts: list[tuple[str, bytes]] = []
+    for part in form.iter_parts():
+        data = part.get_payload(decode=True)
+        assert isinstance(data, bytes)
+        parts.append((str(part.get_param("name", header="content-disposition")), data))
+    *fields, (last, content) = parts
+    assert last == "file"
+    return {name: text.decode() for name, text in fields}, part.get_filename() or "", content
 
 
 def _digest(data: bytes | bytearray) -> str:

@@ -20,7 +20,7 @@ import pytest
 from tests.client.conftest import File
 from tests.client.fake import FakeServer, serving
 
-from wherry.client import AnswerLost, AsyncClient, Client, GaveUp, NotConnected, Progress
+from wherry.client import AsyncClient, Client, GaveUp, NotConnected, Progress
 from wherry.core.limits import KiB, MiB
 from wherry.testing.proxy import Fault, LimitingProxy
 
@@ -147,13 +147,24 @@ def test_one_request_that_is_reset_while_it_is_sent_goes_on_in_chunks(
     assert done.refused == 1
 
 
-def test_one_request_whose_answer_is_lost_makes_no_second_upload(
-    server: FakeServer, file: File
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path="/upload", times=2, drops_answer=True),
+        Fault(path="/upload", times=2, is_duplicated=True),
+        Fault(path="/upload?", times=1, cut_after=30 * KiB),
+        Fault(path="/upload?", times=1, status=504),
+    ],
+    ids=["lost", "twice", "cut", "failed"],
+)
+def test_one_request_over_a_bad_path_makes_one_upload(
+    server: FakeServer, file: File, fault: Fault
 ) -> None:
-    lost = Fault(path="/upload", drops_answer=True)
-    with through(server, lost) as url, pytest.raises(AnswerLost):
-        Client(url).upload(file(MiB))
-    assert len(server.uploads) == 1
+    path = file(60 * KiB)
+    with through(server, fault) as url:
+        done = Client(url).upload(path)
+    assert done.assessment_id == f"of-{server.only.id}"
+    assert bytes(server.only.data) == path.read_bytes()
 
 
 def test_nobody_at_the_address_is_said_after_a_while(file: File) -> None:

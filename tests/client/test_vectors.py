@@ -16,6 +16,7 @@ from wherry.client.backoff import Backoff
 from wherry.client.chunk_size import ChunkSize
 from wherry.client.decisions import Next, Verb, wants_fresh_headers, what_next
 from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
+from wherry.client.one_request import OneRequest
 from wherry.client.plan import Chunk, Plan
 from wherry.client.ranges import gaps
 from wherry.core.ranges import Range
@@ -38,7 +39,8 @@ def named(vectors: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", vectors, ids=[vector["name"] for vector in vectors])
 
 
-ANSWERS, VALUES, PLANS, RESUME = map(load, ("answers", "values", "plans", "resume"))
+FILES = ("answers", "values", "plans", "resume", "one-request")
+ANSWERS, VALUES, PLANS, RESUME, ONE_REQUEST = map(load, FILES)
 BY_NAME = {vector["name"]: vector["answer"] for vector in ANSWERS}
 
 
@@ -146,6 +148,39 @@ class Played:
 def test_a_plan_goes_as_the_vectors_say(vector: dict[str, Any]) -> None:
     played = Played(vector)
     assert [played.step(step) for step in vector["steps"]] == vector["steps"]
+
+
+def way_of(size: ChunkSize) -> dict[str, int | None]:
+    return {name: getattr(size, name) for name in ("limit", "pace", "passed")}
+
+
+def after_one_request(one: OneRequest, size: ChunkSize, step: dict[str, Any]) -> dict[str, Any]:
+    """The step as it comes out; with those of its facts that the vector names."""
+    found: dict[str, Any] = step | {"next": one.next}
+    outcome = step.get("with")
+    if outcome == "ok" and one.next == "send":
+        size.note_passed(one.length, 0)
+    elif outcome == "nothing":
+        refused = one.absent()
+        found |= {"refused": refused} if "refused" in step else {}
+    elif outcome not in (None, "ok"):
+        error = error_of(outcome)
+        if one.next == "send":
+            one.failed(error, step.get("seconds", 1))
+        else:
+            one.is_suspected = False
+        found["then"] = what_next(error, "upload").value
+    facts = {"way": way_of(size), "has_whole": size.has_whole}
+    return found | {name: facts[name] for name in facts if name in step}
+
+
+@named(ONE_REQUEST)
+def test_a_file_in_one_request_goes_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    size = ChunkSize(vector["preferred"], vector["floor"])
+    way = vector["way"]
+    size.limit, size.pace, size.passed = way["limit"], way["pace"], way["passed"]
+    one = OneRequest(vector["length"], size)
+    assert [after_one_request(one, size, step) for step in vector["steps"]] == vector["steps"]
 
 
 @named(RESUME)

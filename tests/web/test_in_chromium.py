@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import uvicorn
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.server import serving
 
 MiB = 1 << 20
+VERBS = ("init", "chunk", "complete", "upload")
 
 #: Makes the client and a file of `size` reproducible bytes, and sends it as `how` says.
 SEND = """
@@ -114,20 +116,45 @@ def test_an_ingress_of_six_megabytes_refuses_nothing(tmp_path: Path, page: Any) 
         assert ingress.refused() == 0
 
 
-def test_a_smart_upload_goes_in_chunks_where_one_request_is_refused(
+def test_a_small_file_goes_in_one_request_and_in_chunks_only_where_that_is_refused(
     tmp_path: Path, page: Any
 ) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.rpartition("/")[2].split("?")[0]))
     with (
         serving(tmp_path / "data", assessment=False) as server,
         nginx(server.port, "1m") as ingress,
     ):
-        small = send(page, ingress.url, "smartUpload", 500_000)
+        small = send(page, ingress.url, "uploadVideoChunked", 500_000)
         assert small["error"] is None
+        assert [verb for verb in asked if verb in VERBS] == ["upload"]
         assert ingress.refused() == 0
-        large = send(page, ingress.url, "smartUpload", 3 * MiB)
+        large = send(page, ingress.url, "uploadVideoChunked", 3 * MiB)
         assert large["error"] is None
         assert ingress.refused() > 0
-        assert sorted(stored(server.data)) == sorted([small["sha256"], large["sha256"]])
+        asked.clear()
+        # The page was loaded anew, and remembers what was refused.
+        again = send(page, ingress.url, "uploadVideoChunked", 2 * MiB)
+        assert again["error"] is None
+        assert asked.count("upload") == 0
+        sent = [small["sha256"], large["sha256"], again["sha256"]]
+        assert sorted(stored(server.data)) == sorted(sent)
+
+
+def test_a_small_file_with_metadata_and_a_name_goes_in_one_request(
+    tmp_path: Path, page: Any
+) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with serving(tmp_path / "data", assessment=False) as server:
+        for metadata in ({}, {"course": "physics"}):
+            name = "Übung (1) *'it'+&.mp4"
+            options = {"filename": name, "metadata": metadata}
+            sent = send(page, server.url, "uploadVideoChunked", 5000, **options)
+            assert sent["error"] is None
+            url = f"{server.url}/api/chunked-upload/{sent['result']['upload_id']}"
+            assert httpx2.get(url).json()["filename"] == name
+    assert sum(url.endswith("/chunked-upload/upload") for url in asked) == 2
 
 
 def test_one_request_that_is_refused_says_so_in_the_words_that_applications_look_for(

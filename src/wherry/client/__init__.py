@@ -7,7 +7,6 @@ result = Client("https://example.org/api").upload("talk.mp4")
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.asynchronous import AsyncClient
 from wherry.client.errors import (
-    AnswerLost,
     Busy,
     BytesMissing,
     ClientError,
@@ -32,7 +31,6 @@ from wherry.client.progress import Progress, Result
 from wherry.client.synchronous import Client
 
 __all__ = [
-    "AnswerLost",
     "Assessment",
     "AsyncClient",
     "Busy",

@@ -29,6 +29,8 @@ File = str | os.PathLike[str] | BinaryIO
 CONNECT_TIMEOUT = 10.0
 #: Servers close idle connections after 5 s or more. The client closes them earlier (seconds).
 KEEP_ALIVE = 3.0
+#: How many small files are sent at once.
+AT_ONCE = 4
 #: Seconds between two requests for an assessment.
 POLL_INTERVAL = 0.5
 
@@ -74,6 +76,7 @@ class AsyncClient:
         self._login = Login(headers, key)
         self._options = Options(chunk_size, concurrency, patience)
         self._size = size or ChunkSize(chunk_size or 5 * MiB)
+        self._at_once = anyio.Semaphore(AT_ONCE)
         limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE)
         proxy = self._via.proxy if self._via else None
         self._http = httpx2.AsyncClient(
@@ -109,29 +112,34 @@ class AsyncClient:
     ) -> Result:
         """Send a file. An interrupted upload of the same file goes on.
 
-        `smart`: a small file goes as one ordinary request, and in chunks only if that request is
-        refused for its size. An ordinary request carries no metadata, so a file with metadata
-        goes in chunks at once. `again` False: if the same caller has a complete upload of this
-        file, it is not sent again, and the result says `was_there`. After a cancellation the
-        upload can go on later.
+        `smart`: a file that is not larger than a chunk goes in one request, and in chunks only if
+        that request is refused for its size, or there is no room. Call this for many files at
+        once: of such small ones, the client sends four at a time. `again` False: if the same
+        caller has a complete upload of this file, it is not sent again, and the result says
+        `was_there`. After a cancellation an upload in chunks can go on later.
 
         Raises `ClientError`; `OSError` for a file that cannot be read, `TypeError` or
         `ValueError` for a file object that is not binary or cannot seek.
         """
-        source = await to_thread.run_sync(Source, file, filename)
+        is_small = self._size.takes_whole if smart else _never
+        source = None
         try:
-            reporter = ProgressReporter(source.size, on_progress)
-            run = Run(
-                self._wire(), source, self._size, reporter, options=self._options, metadata=metadata
-            )
-            result = None if again else await run.from_before()
-            if result is not None:
+            async with self._at_once:
+                source = await to_thread.run_sync(Source, file, filename, is_small)
+                reporter = ProgressReporter(source.size, on_progress)
+                wire, options = self._wire(), self._options
+                run = Run(wire, source, self._size, reporter, options=options, metadata=metadata)
+                if source.whole is not None:
+                    result = None if again else await run.from_before()
+                    if result := result or await run.in_one_request(source.whole):
+                        return result
+            if source.whole is None and not again and (result := await run.from_before()):
                 return result
-            if smart and not metadata and source.size <= max(self._size.now, self._size.passed):
-                result = await run.in_one_request()
-            return result or await run.in_chunks()
+            source.whole = None
+            return await run.in_chunks()
         finally:
-            source.close()
+            if source is not None:
+                source.close()
 
     async def status(self, upload_id: str) -> UploadStatus:
         """The upload as the server sees it. Raises `ClientError`."""
@@ -176,6 +184,10 @@ class AsyncClient:
 
     def _wire(self) -> Wire:
         return Wire(self._http, self._base, self._login, str(self._via) if self._via else None)
+
+
+def _never(size: int) -> bool:
+    return False
 
 
 def parse_base_url(text: str) -> str:

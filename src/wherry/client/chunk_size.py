@@ -19,7 +19,8 @@ class ChunkSize:
     """How large a chunk may be on the way to one origin, in bytes; learned while sending.
 
     `limit` only falls: twice that size was refused. `pace` follows the speed. `passed` is the
-    largest size that ever got through.
+    largest size that ever got through. `has_whole`: whether the server takes a whole file in one
+    request; older ones have only chunks.
     """
 
     def __init__(self, preferred: int = 5 * MiB, floor: int = FLOOR) -> None:
@@ -28,6 +29,7 @@ class ChunkSize:
         self.limit: int | None = None
         self.pace: int | None = None
         self.passed = 0
+        self.has_whole = True
 
     def offered(self, preferred: int, floor: int) -> None:
         """Take the server's sizes; what was learned on the way stays."""
@@ -37,6 +39,10 @@ class ChunkSize:
     def now(self) -> int:
         bounds = (self.preferred, self.limit, self.pace)
         return self._on_grid(min(b for b in bounds if b is not None))
+
+    def takes_whole(self, size: int) -> bool:
+        """Whether to send a file of this size in one request."""
+        return self.has_whole and size <= self.now
 
     def is_proven(self, size: int) -> bool:
         return size <= self.passed

@@ -14,6 +14,8 @@ from wherry.client.errors import (
     ClientError,
     ConnectionLost,
     NoRoom,
+    Refused,
+    ServerFailed,
     TimedOut,
     TooLarge,
     Unauthorized,
@@ -33,11 +35,11 @@ class Next(Enum):
     WAIT = "wait"
     """Send the same again after a pause, however long it takes."""
     LOOK = "look"
-    """Wherry did not answer: ask for the upload's status before anything more is sent."""
+    """Wherry did not answer: ask what the server has before anything more is sent."""
     LINE = "line"
     """The upload is in the queue: ask for its status until it is admitted."""
     SMALLER = "smaller"
-    """Send the same bytes in smaller requests."""
+    """Send the same bytes in smaller requests: a whole file in chunks."""
     COMPLETE = "complete"
     """Every byte is there: ask for completion."""
     MISSING = "missing"
@@ -59,30 +61,44 @@ def what_next(error: ClientError, verb: Verb) -> Next:
     too_large = isinstance(error, TooLarge) and error.facts.get("scope") != "file"
     if too_large and verb in ("chunk", "upload"):
         return Next.SMALLER
-    if verb == "upload":
-        return _after_one_request(error)
+    if verb == "upload" and (after := _after_one_request(error)):
+        return after
     if error.code == "upload-closed" and verb == "chunk":
         return Next.COMPLETE
     if isinstance(error, BytesMissing) and verb == "complete":
         return Next.MISSING
     # The upload was idle for too long. One that was cancelled or refused is not begun again.
-    if isinstance(error, UploadGone) and error.facts.get("state") == "expired":
+    is_expired = isinstance(error, UploadGone) and error.facts.get("state") == "expired"
+    if is_expired and verb != "upload":
         return Next.ANEW
     if not error.retryable:
         return Next.STOP
     if verb == "chunk" and error.code == "waiting":
         return Next.LINE
-    if verb == "chunk" and _is_not_from_wherry(error):
+    if verb in ("chunk", "upload") and _is_not_from_wherry(error):
         return Next.LOOK
     return Next.WAIT if isinstance(error, NoRoom | Busy) else Next.RETRY
 
 
-def _after_one_request(error: ClientError) -> Next:
+def may_hide_refusal(error: ClientError, after: Next) -> bool:
+    """Whether a request that failed so was perhaps refused for its size.
+
+    It was, if the server was there all the time. `after`: what `what_next` says.
+    """
+    return isinstance(error, ConnectionLost) or (
+        after is Next.LOOK and isinstance(error, ServerFailed)
+    )
+
+
+def _after_one_request(error: ClientError) -> Next | None:
+    """None where a whole file in one request is like any other request."""
     if isinstance(error, NoRoom):
         return Next.SMALLER  # Nothing was kept. Sending in chunks can wait.
+    if isinstance(error, Refused) and error.status in (404, 405):
+        return Next.SMALLER  # The server has only the chunked routes.
     # Every byte is kept, so only the handover is asked for again.
     is_kept = error.code == "hook-failed" and isinstance(error.facts.get("upload_id"), str)
-    return Next.COMPLETE if is_kept else Next.STOP
+    return Next.COMPLETE if is_kept else None
 
 
 def _is_not_from_wherry(error: ClientError) -> bool:

@@ -48,13 +48,6 @@ class TimedOut(ClientError):
     """No byte moved on the connection for the idle timeout."""
 
 
-class AnswerLost(ClientError):
-    """All bytes of an upload in one request were sent, and the answer was lost.
-
-    The upload may be complete. It is not sent again automatically: that could make two.
-    """
-
-
 class GaveUp(ClientError):
     """There was no progress for `patience` seconds. `__cause__` is the last error."""
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from wherry.client.backoff import Backoff
 from wherry.client.chunk_size import ChunkSize
-from wherry.client.decisions import Next, what_next
-from wherry.client.errors import ClientError, ConnectionLost, NoRoom, ServerFailed
+from wherry.client.decisions import Next, may_hide_refusal, what_next
+from wherry.client.errors import ClientError, NoRoom
 from wherry.client.ranges import gaps, merge, overlap
 from wherry.core.ranges import Range
 
@@ -153,8 +153,7 @@ class Plan:
             self.backoff.until = max(self.backoff.until, now + pause)
         self.size.note_failed(size, now - chunk.began)
         self.backoff.failed(error, chunk.began, now, jitter)
-        foreign = after is Next.LOOK and isinstance(error, ServerFailed)
-        if foreign or isinstance(error, ConnectionLost):
+        if may_hide_refusal(error, after):
             self._suspected = (chunk.range, self.backoff.failures)
         return False
 

@@ -42,6 +42,7 @@ class Retrying:
     ) -> T:
         """Returns the result of `call(*args)`. Raises errors that a further try cannot mend.
 
+        After an error that means `LOOK`, the next `call` asks what the server has.
         `is_progress`: an answer counts as progress, and ends the trouble.
         """
         while True:
@@ -52,7 +53,7 @@ class Retrying:
             except ClientError as error:
                 after = what_next(error, verb)
                 wrong_address = isinstance(error, UnexpectedAnswer) and not self._is_known
-                if wrong_address or after not in (Next.WAIT, Next.RETRY):
+                if wrong_address or after not in (Next.WAIT, Next.RETRY, Next.LOOK):
                     raise
                 if after is Next.WAIT:
                     self.backoff.waits(error, time.monotonic())

@@ -10,6 +10,7 @@ the same fingerprint finds the upload again.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -24,25 +25,22 @@ from wherry.client.backoff import pause_of
 from wherry.client.chunk_size import FLOOR, ChunkSize
 from wherry.client.decisions import Next, what_next
 from wherry.client.errors import (
-    AnswerLost,
     BytesMissing,
     ClientError,
-    ConnectionLost,
     FileChanged,
     NoRoom,
-    NotConnected,
     NotFound,
     ServerFailed,
-    TimedOut,
     TooLarge,
     UploadGone,
 )
+from wherry.client.one_request import OneRequest
 from wherry.client.plan import Chunk, Plan
 from wherry.client.progress import ProgressReporter, Result
 from wherry.client.ranges import gaps
 from wherry.client.retrying import Retrying, jitter
-from wherry.client.source import Source
-from wherry.client.wire import Wire
+from wherry.client.source import Source, Whole
+from wherry.client.wire import WholeFile, Wire
 from wherry.core.digests import Digest
 from wherry.core.limits import MiB
 from wherry.core.ranges import PartSet, Range
@@ -93,8 +91,10 @@ class Run:
         The fingerprint finds candidates, and the digest of the whole file decides.
         """
         self._report("starting")
-        source = self._source
-        fingerprint = await to_thread.run_sync(source.fingerprint)
+        source, sent_whole = self._source, self._source.whole
+        fingerprint = (
+            sent_whole.fingerprint if sent_whole else await to_thread.run_sync(source.fingerprint)
+        )
         try:
             found = await self._retrying.ask("status", self._wire.alike, fingerprint)
         except NotFound:  # the application has a list of its own here, or there is no Wherry
@@ -102,8 +102,11 @@ class Run:
         whole = [u for u in found if u.state == "complete" and u.size == source.size]
         if not whole:
             return None
-        await self._digest([Range(0, source.size)] if source.size else [])
-        digest = str(Digest.of_crc(self._parts.crc))
+        if sent_whole:
+            digest = str(_digest_of(sent_whole))
+        else:
+            await self._digest([Range(0, source.size)] if source.size else [])
+            digest = str(Digest.of_crc(self._parts.crc))
         earlier = next((upload for upload in whole if upload.digest == digest), None)
         if earlier is None:
             return None
@@ -111,53 +114,64 @@ class Run:
         result = self._finish(earlier, time.monotonic())
         return replace(result, was_there=True, deleted_at=earlier.deleted_at)
 
-    async def in_one_request(self) -> Result | None:
-        """Send the whole file in one request; None if it was refused and chunks may get through.
-
-        Raises `AnswerLost` if the upload may be complete although no answer came. Nothing is
-        sent a second time then.
-        """
+    async def in_one_request(self, whole: Whole) -> Result | None:
+        """Send the whole file in one request; None if it is to be sent in chunks."""
         self._report("starting")
-        source, data = self._source, b""
-        fingerprint = await to_thread.run_sync(source.fingerprint)
-        if source.size:
-            data, part = await to_thread.run_sync(source.take, Range(0, source.size))
-            self._parts = PartSet().add(part)
+        one = OneRequest(self._source.size, self._size)
         began = time.monotonic()
         try:
-            done = await self._wire.whole(
-                source.name, source.content_type, fingerprint, data, self._note_sent
-            )
-        except (ConnectionLost, TimedOut) as error:
-            if self._reporter.sent >= len(data):
-                raise _answer_lost(source.name) from error
-            # The server drops an incomplete body, so this cannot make two uploads.
-            self._size.note_failed(len(data), time.monotonic() - began)
-            if isinstance(error, ConnectionLost) and self._size.note_suspected(len(data)):
-                self._note_refused(len(data))
-            return None
-        except NotConnected:
-            return None  # Nothing was sent. Sending in chunks can wait.
+            done = await self._retrying.ask("upload", self._ask_or_send, one, whole)
         except ClientError as error:
             after = what_next(error, "upload")
-            if after is Next.COMPLETE:
-                self._reporter.note_answered(0, len(data))
-                upload_id = str(error.facts["upload_id"])
-                done = await self._complete(upload_id, Digest.of_crc(self._parts.crc))
-            elif after is Next.SMALLER:
-                if isinstance(error, TooLarge):
-                    self._size.note_refused(len(data))
-                    self._note_refused(len(data))
+            if after is Next.SMALLER:
                 return None
-            else:
+            if after is not Next.COMPLETE:
                 raise
+            done = UploadStatus(str(error.facts["upload_id"]), "completing")
+        if done is None:
+            return None
+        self._reporter.note_answered(0, self._source.size)
+        if done.state != "complete":
+            done = await self._complete(done.upload_id, _digest_of(whole))
+        return self._finish(done, began)
+
+    async def _ask_or_send(self, one: OneRequest, whole: Whole) -> UploadStatus | None:
+        if one.next == "ask" and one.key is not None:
+            try:
+                return await self._wire.answer_to(one.key)
+            except UploadGone:
+                one.key = None  # it has ended without the whole file, so its key is used up
+            except ClientError as error:
+                if error.code != "bad-request":
+                    one.is_suspected = False  # the server may have been away all the time
+                    raise
+            if one.absent():
+                self._note_refused(len(whole.data))
+        return await self._send_whole(one, whole) if one.next == "send" else None
+
+    async def _send_whole(self, one: OneRequest, whole: Whole) -> UploadStatus:
+        def note_sent(size: int) -> None:
+            # A form is larger than its file.
+            self._note_sent(min(size, self._source.size - self._reporter.flying))
+
+        source, size = self._source, len(whole.data)
+        kind, metadata = source.content_type, self._metadata or {}
+        digest = _digest_of(whole)
+        file = WholeFile(source.name, kind, whole.fingerprint, metadata, whole.data, digest)
+        one.key = one.key or secrets.token_urlsafe(24)
+        one.is_unclear = True
+        began = time.monotonic()
+        try:
+            done = await self._wire.whole(one.key, file, note_sent)
+        except ClientError as error:
+            one.failed(error, time.monotonic() - began)
+            if isinstance(error, TooLarge):
+                self._note_refused(size)
+            raise
         finally:
             self._reporter.note_answered(self._reporter.flying, 0)
-        self._size.note_passed(len(data), time.monotonic() - began)
-        self._reporter.note_answered(0, len(data))
-        if done.state != "complete":
-            done = await self._complete(done.upload_id, Digest.of_crc(self._parts.crc))
-        return self._finish(done, began)
+        self._size.note_passed(size, time.monotonic() - began)
+        return done
 
     async def in_chunks(self) -> Result:
         """Send the bytes that the server does not have, and complete. Raises `ClientError`."""
@@ -360,10 +374,5 @@ class Run:
         self._reporter.note_size(self._size.now)
 
 
-def _answer_lost(name: str) -> AnswerLost:
-    return AnswerLost(
-        f"The answer to {name} was lost after the whole file was sent.",
-        "It may have arrived: check your uploads before you send it again. "
-        "An upload in chunks does not have this problem.",
-        "answer-lost",
-    )
+def _digest_of(whole: Whole) -> Digest:
+    return Digest.of_crc(whole.part.crc if whole.part else PartSet().crc)

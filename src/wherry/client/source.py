@@ -2,7 +2,8 @@
 
 Rule 1: everything here blocks, and is called on a thread.
 
-Rule 2: the file is never in memory as a whole. Several threads may read it, in any order.
+Rule 2: only a file that is sent in one request is in memory as a whole. Several threads may read
+any other, in any order.
 
 Rule 3: the fingerprint finds the upload again after a crash, without state on this side. It is made
 from name, size, time of change and samples of the content, so a file that changed begins a new
@@ -17,6 +18,8 @@ import mimetypes
 import os
 import stat
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,14 +33,29 @@ FINGERPRINT_VERSION = "w1"
 SAMPLES, SAMPLE_SIZE = 8, 64 * KiB
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A file in memory."""
+
+    data: bytes
+    part: Part | None  #: With the CRC of all bytes; None for an empty file.
+    fingerprint: str
+
+
 class Source:
     """A path, or a binary file object that can seek. It is sent whole, from byte 0.
 
-    A file object's position is not kept. Raises `OSError`, or `TypeError` and
-    `ValueError` for an object that is not binary or cannot seek.
+    A file object's position is not kept. `is_small`: whether to read a file of this size into
+    memory at once (`whole`). Raises `OSError`, or `TypeError` and `ValueError` for an object that
+    is not binary or cannot seek, and `FileChanged`.
     """
 
-    def __init__(self, file: str | os.PathLike[str] | BinaryIO, filename: str | None) -> None:
+    def __init__(
+        self,
+        file: str | os.PathLike[str] | BinaryIO,
+        filename: str | None,
+        is_small: Callable[[int], bool] = lambda size: False,
+    ) -> None:
         self._own = isinstance(file, str | os.PathLike)
         self._file = _opened(file)
         try:
@@ -48,14 +66,15 @@ class Source:
                 )
             self._lock = threading.Lock()
             self.size, self._changed_at = self._stat()
+            name = getattr(self._file, "name", None)
+            self.name = _readable(
+                filename or (Path(name).name if isinstance(name, str) else "upload.bin")
+            )
+            self.content_type = mimetypes.guess_type(self.name)[0]
+            self.whole = self._read_whole() if is_small(self.size) else None
         except BaseException:
             self.close()
             raise
-        name = getattr(self._file, "name", None)
-        self.name = _readable(
-            filename or (Path(name).name if isinstance(name, str) else "upload.bin")
-        )
-        self.content_type = mimetypes.guess_type(self.name)[0]
 
     def close(self) -> None:
         if self._own:
@@ -80,7 +99,16 @@ class Source:
                 at += len(data)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _read_whole(self) -> Whole:
+        data, part = self.take(Range(0, self.size)) if self.size else (b"", None)
+        self.check_unchanged()
+        view = memoryview(data)
+        return Whole(data, part, self._fingerprint(lambda r: view[r.start : r.end]))
+
     def fingerprint(self) -> str:
+        return self._fingerprint(self.read)
+
+    def _fingerprint(self, read: Callable[[Range], bytes | memoryview]) -> str:
         found = hashlib.sha256()
         found.update(
             f"{self.name}\0{self.size}\0{self._changed_at}\0".encode(errors="surrogateescape")
@@ -89,7 +117,7 @@ class Source:
         for start in sorted({last * n // (SAMPLES - 1) for n in range(SAMPLES)}):
             end = min(start + SAMPLE_SIZE, self.size)
             if start < end:
-                found.update(self.read(Range(start, end)))
+                found.update(read(Range(start, end)))
         return f"{FINGERPRINT_VERSION}-{found.hexdigest()}"
 
     def check_unchanged(self) -> None:

@@ -13,6 +13,7 @@ import json
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -47,7 +48,22 @@ Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping
 #: A body is sent in pieces of this many bytes; the idle timeout applies to each of them.
 PIECE = 64 * 1024
 
+#: Where a whole file is sent to.
+WHOLE = "/chunked-upload/upload"
+
 Sent = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFile:
+    """A file that is sent in one request."""
+
+    name: str
+    content_type: str | None
+    fingerprint: str
+    metadata: Mapping[str, str]
+    data: bytes
+    digest: Digest
 
 
 class Login:
@@ -128,22 +144,39 @@ class Wire:
         found = parse_uploads(await self._request("GET", f"/chunked-upload/?{query}"))
         return [upload for upload in found if upload.fingerprint == fingerprint]
 
-    async def whole(
-        self,
-        filename: str,
-        content_type: str | None,
-        fingerprint: str,
-        data: bytes,
-        sent: Sent,
-    ) -> UploadStatus:
-        """The whole file in one ordinary request."""
-        headers = {
-            "content-type": content_type or "application/octet-stream",
-            "content-disposition": "attachment; filename*=UTF-8''"
-            + quote(filename, safe="", errors="replace"),
-        }
-        path = f"/chunked-upload/upload?{httpx2.QueryParams(fingerprint=fingerprint)}"
-        return parse_upload(await self._request("POST", path, headers, data, sent))
+    async def whole(self, key: str, file: WholeFile, sent: Sent) -> UploadStatus:
+        """The whole file in one request, which is a form if the file has metadata.
+
+        A request that repeats the key of another gets its answer.
+        """
+        kind = file.content_type or "application/octet-stream"
+        path = f"{WHOLE}?{httpx2.QueryParams(fingerprint=file.fingerprint)}"
+        if file.metadata:
+            # The fields come before the file: the server streams everything after them.
+            form = httpx2.Request(
+                "POST",
+                self._base,
+                data=dict(file.metadata),
+                files={"file": (file.name, file.data, kind)},
+            )
+            headers = {"content-type": form.headers["content-type"]}
+            body = form.read()
+        else:
+            name = quote(file.name, safe="", errors="replace")
+            headers = {
+                "content-type": kind,
+                "content-disposition": f"attachment; filename*=UTF-8''{name}",
+                "content-digest": str(file.digest),
+            }
+            body = file.data
+        return parse_upload(await self._request("POST", path, headers | _keyed(key), body, sent))
+
+    async def answer_to(self, key: str) -> UploadStatus:
+        """The answer to the request with this key. The server refuses a key that it does not know.
+
+        It does so because this request names no file.
+        """
+        return parse_upload(await self._request("POST", WHOLE, _keyed(key), b""))
 
     async def status(self, upload_id: str) -> UploadStatus:
         return parse_upload(await self._request("GET", f"/chunked-upload/{_segment(upload_id)}"))
@@ -178,7 +211,7 @@ class Wire:
             fields = {**login, **(headers or {})}
             # A proxy that refuses before it has read the body closes the connection, although
             # it promised to keep it. A failure of the next request proves nothing then.
-            again = self._was_refused and path != "/chunked-upload/upload"
+            again = self._was_refused
             self._was_refused = False
             try:
                 answer = await self._once(method, path, fields, body, sent)
@@ -292,6 +325,10 @@ def _not_connected(error: httpx2.HTTPError, via: str | None) -> NotConnected:
         + (", or name the server in NO_PROXY." if via else "."),
         retryable=True,
     )
+
+
+def _keyed(key: str) -> dict[str, str]:
+    return {"idempotency-key": f'"{key}"'}
 
 
 def _words(error: Exception) -> str:

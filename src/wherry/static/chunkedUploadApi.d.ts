@@ -18,9 +18,8 @@ export interface Facts {
 }
 /** The base class of all errors. */
 export declare class UploadFailure extends Error {
-    /** Whether the message may contain the words of a refusal for size. */
-    protected static readonly isAboutSize: boolean;
-    name: string;
+    /** The `name` of its errors. A bundler may rename the class itself. */
+    protected static readonly kind: string;
     /** The error code of the server, or of this client. */
     readonly code: string;
     /** The HTTP status; null where there was no answer. */
@@ -37,60 +36,59 @@ export declare class UploadFailure extends Error {
 }
 /** The file is too large for the server, or the smallest chunk is too large for a proxy. */
 export declare class TooLarge extends UploadFailure {
-    protected static readonly isAboutSize = true;
-    name: string;
+    protected static readonly kind = "TooLarge";
 }
 /** Cancelled here: by `cancel()` or an `AbortSignal`. */
 export declare class Aborted extends UploadFailure {
-    name: string;
+    protected static readonly kind = "AbortError";
 }
 /** 401 or 403, also with fresh headers. What was sent stays; log in and call again. */
 export declare class Unauthorized extends UploadFailure {
-    name: string;
+    protected static readonly kind = "Unauthorized";
 }
 /** There was no answer. What was sent may have arrived or not. */
 export declare class ConnectionLost extends UploadFailure {
-    name: string;
+    protected static readonly kind = "ConnectionLost";
 }
 /** There was no progress for the whole of `patience`; `cause` is the last error. */
 export declare class GaveUp extends UploadFailure {
-    name: string;
+    protected static readonly kind = "GaveUp";
 }
 /** The upload was cancelled elsewhere, has expired or has failed. Its bytes are deleted. */
 export declare class UploadGone extends UploadFailure {
-    name: string;
+    protected static readonly kind = "UploadGone";
 }
 /** 507: the file can never fit into the space that the server has. */
 export declare class NoSpace extends UploadFailure {
-    name: string;
+    protected static readonly kind = "NoSpace";
 }
 /**
- * The single request of `uploadVideo` or `smartUpload` was sent as a whole, and its answer was
- * lost. The upload may be complete. It is not repeated automatically: that could make two.
+ * The request of `uploadVideo` was sent as a whole, and its answer was lost. The upload may be
+ * complete. It is not repeated automatically: that could make two.
  */
 export declare class AnswerLost extends UploadFailure {
-    name: string;
+    protected static readonly kind = "AnswerLost";
     constructor(cause: unknown);
 }
 /** The server is full at the moment. Uploads in chunks wait for room; `uploadVideo` throws this. */
 export declare class NoRoom extends UploadFailure {
-    name: string;
+    protected static readonly kind = "NoRoom";
 }
 /** Any other 4xx: the server does not accept the request, the file or its type. */
 export declare class Refused extends UploadFailure {
-    name: string;
+    protected static readonly kind = "Refused";
 }
 /** 5xx: the server has failed, or a proxy could not reach it. */
 export declare class ServerFailed extends UploadFailure {
-    name: string;
+    protected static readonly kind = "ServerFailed";
 }
 /** The answer does not come from Wherry: usually the address is wrong. */
 export declare class UnexpectedAnswer extends UploadFailure {
-    name: string;
+    protected static readonly kind = "UnexpectedAnswer";
 }
 /** The file can no longer be read: it was changed, moved or deleted on the disk. */
 export declare class FileChanged extends UploadFailure {
-    name: string;
+    protected static readonly kind = "FileChanged";
 }
 /** The public types of the browser client. Sizes are bytes, times are seconds. */
 /** Sent with every request; a function is called again after a 401 or 403. */
@@ -174,7 +172,7 @@ export interface Upload {
     readonly details: UploadDetails;
     readonly uploadId: string | null;
 }
-/** An upload in chunks, with `start`, `pause`, `resume` and `cancel`. */
+/** An upload with `start`, `pause`, `resume` and `cancel`. */
 export declare function createUpload(file: Blob, options?: UploadOptions): Upload;
 /** Options for all uploads. The options of one upload take precedence. */
 export declare const defaults: UploadOptions;
@@ -185,9 +183,12 @@ export declare const defaults: UploadOptions;
  * continues from there.
  */
 export declare function leave(upload: Upload): void;
-/** One ordinary request if the file is small; chunks if it is not, or if the request is refused. */
-export declare function smartUpload(file: Blob, onProgress?: OnProgress, options?: UploadOptions): Promise<UploadResult>;
-/** One ordinary request with the file in the form field `file`. */
+/** The same as `uploadVideoChunked`. */
+export declare const smartUpload: typeof uploadVideoChunked;
+/** One ordinary request with the file in the form field `file`, and no other. */
 export declare function uploadVideo(file: Blob, onProgress?: OnProgress, options?: UploadOptions): Promise<UploadResult>;
-/** Many small requests, for files of any size and any limit on the size of a request. */
+/**
+ * As many requests as needed, for files of any size and any limit on the size of a request: one for
+ * a small file, chunks for a large one.
+ */
 export declare function uploadVideoChunked(file: Blob, onProgress?: OnProgress, options?: UploadOptions): Promise<UploadResult>;

@@ -21,24 +21,14 @@
 var SIZE = /413|too large/i;
 /** The base class of all errors. */
 var UploadFailure = class extends Error {
-	/** Whether the message may contain the words of a refusal for size. */
-	static isAboutSize = false;
-	name = "UploadFailure";
-	/** The error code of the server, or of this client. */
-	code;
-	/** The HTTP status; null where there was no answer. */
-	status;
-	/** The same call may succeed later, and continues where this one ended. */
-	retryable;
-	/** What to do about it: a sentence to show to the user. */
-	hint;
-	/** Seconds. */
-	retryAfter;
-	/** What the server said: the fields of its problem document. */
-	facts;
+	static {
+		this.kind = "UploadFailure";
+	}
 	constructor(message, facts = {}) {
-		const isClean = new.target.isAboutSize || !SIZE.test(message);
+		const name = new.target.kind;
+		const isClean = name === "TooLarge" || !SIZE.test(message);
 		super(isClean ? message : "The upload failed; `code` and `facts` say why.");
+		this.name = name;
 		if (facts.cause !== void 0) this.cause = facts.cause;
 		this.code = facts.code ?? "";
 		this.status = facts.status ?? null;
@@ -50,66 +40,91 @@ var UploadFailure = class extends Error {
 };
 /** The file is too large for the server, or the smallest chunk is too large for a proxy. */
 var TooLarge = class extends UploadFailure {
-	static isAboutSize = true;
-	name = "TooLarge";
+	static {
+		this.kind = "TooLarge";
+	}
 };
 /** Cancelled here: by `cancel()` or an `AbortSignal`. */
 var Aborted = class extends UploadFailure {
-	name = "AbortError";
+	static {
+		this.kind = "AbortError";
+	}
 };
 /** 401 or 403, also with fresh headers. What was sent stays; log in and call again. */
 var Unauthorized = class extends UploadFailure {
-	name = "Unauthorized";
+	static {
+		this.kind = "Unauthorized";
+	}
 };
 /** There was no answer. What was sent may have arrived or not. */
 var ConnectionLost = class extends UploadFailure {
-	name = "ConnectionLost";
+	static {
+		this.kind = "ConnectionLost";
+	}
 };
 /** There was no progress for the whole of `patience`; `cause` is the last error. */
 var GaveUp = class extends UploadFailure {
-	name = "GaveUp";
+	static {
+		this.kind = "GaveUp";
+	}
 };
 /** The upload was cancelled elsewhere, has expired or has failed. Its bytes are deleted. */
 var UploadGone = class extends UploadFailure {
-	name = "UploadGone";
+	static {
+		this.kind = "UploadGone";
+	}
 };
 /** 507: the file can never fit into the space that the server has. */
 var NoSpace = class extends UploadFailure {
-	name = "NoSpace";
+	static {
+		this.kind = "NoSpace";
+	}
 };
 /**
- * The single request of `uploadVideo` or `smartUpload` was sent as a whole, and its answer was
- * lost. The upload may be complete. It is not repeated automatically: that could make two.
+ * The request of `uploadVideo` was sent as a whole, and its answer was lost. The upload may be
+ * complete. It is not repeated automatically: that could make two.
  */
 var AnswerLost = class extends UploadFailure {
-	name = "AnswerLost";
+	static {
+		this.kind = "AnswerLost";
+	}
 	constructor(cause) {
 		super("The file was sent, but the answer was lost.", {
 			code: "answer-lost",
-			hint: "The file may have arrived: check before you send it again. Uploads in chunks avoid this.",
+			hint: "The file may have arrived: check before you send it again.",
 			cause
 		});
 	}
 };
 /** The server is full at the moment. Uploads in chunks wait for room; `uploadVideo` throws this. */
 var NoRoom = class extends UploadFailure {
-	name = "NoRoom";
+	static {
+		this.kind = "NoRoom";
+	}
 };
 /** Any other 4xx: the server does not accept the request, the file or its type. */
 var Refused = class extends UploadFailure {
-	name = "Refused";
+	static {
+		this.kind = "Refused";
+	}
 };
 /** 5xx: the server has failed, or a proxy could not reach it. */
 var ServerFailed = class extends UploadFailure {
-	name = "ServerFailed";
+	static {
+		this.kind = "ServerFailed";
+	}
 };
 /** The answer does not come from Wherry: usually the address is wrong. */
 var UnexpectedAnswer = class extends UploadFailure {
-	name = "UnexpectedAnswer";
+	static {
+		this.kind = "UnexpectedAnswer";
+	}
 };
 /** The file can no longer be read: it was changed, moved or deleted on the disk. */
 var FileChanged = class extends UploadFailure {
-	name = "FileChanged";
+	static {
+		this.kind = "FileChanged";
+	}
 };
 // src/core/ranges.ts
 /** The same bytes as sorted ranges that neither overlap nor touch. */
@@ -155,10 +170,11 @@ function bytesIn(ranges) {
  */
 var POLYNOMIAL = 11127430586519243189n;
 var TOP = 1n << 63n;
-/** For byte values at each of eight places: the lower halves, then the upper halves. */
+/** For byte values at each of eight places: the lower halves, and the upper halves. */
 var tables;
 function makeTables() {
-	const made = /* @__PURE__ */ new Int32Array(4096);
+	const lower = /* @__PURE__ */ new Int32Array(2048);
+	const upper = /* @__PURE__ */ new Int32Array(2048);
 	for (let value = 0; value < 256; value++) {
 		let crc = BigInt(value);
 		for (let bit = 0; bit < 64; bit++) {
@@ -167,15 +183,15 @@ function makeTables() {
 		}
 		keep(7, value, crc);
 	}
-	return made;
+	return [lower, upper];
 	function keep(place, value, crc) {
-		made[place * 256 + value] = Number(crc & 4294967295n);
-		made[(8 + place) * 256 + value] = Number(crc >> 32n);
+		lower[place * 256 + value] = Number(crc & 4294967295n);
+		upper[place * 256 + value] = Number(crc >> 32n);
 	}
 }
 /** The CRC of bytes whose CRC is `crc`, followed by `data`. */
 function crc64(data, crc = 0n) {
-	const t = tables ??= makeTables();
+	const [l, h] = tables ??= makeTables();
 	let low = ~Number(crc & 4294967295n);
 	let high = ~Number(crc >> 32n);
 	const steps = data.length - data.length % 8;
@@ -191,13 +207,13 @@ function crc64(data, crc = 0n) {
 		const v = 512 + (b >>> 8 & 255);
 		const w = 256 + (b >>> 16 & 255);
 		const x = b >>> 24;
-		low = t[p] ^ t[q] ^ t[r] ^ t[s] ^ t[u] ^ t[v] ^ t[w] ^ t[x];
-		high = t[2048 + p] ^ t[2048 + q] ^ t[2048 + r] ^ t[2048 + s] ^ t[2048 + u] ^ t[2048 + v] ^ t[2048 + w] ^ t[2048 + x];
+		low = l[p] ^ l[q] ^ l[r] ^ l[s] ^ l[u] ^ l[v] ^ l[w] ^ l[x];
+		high = h[p] ^ h[q] ^ h[r] ^ h[s] ^ h[u] ^ h[v] ^ h[w] ^ h[x];
 	}
 	for (; at < data.length; at++) {
 		const index = (low ^ data[at]) & 255;
-		low = (low >>> 8 | high << 24) ^ t[index];
-		high = high >>> 8 ^ t[2048 + index];
+		low = (low >>> 8 | high << 24) ^ l[index];
+		high = high >>> 8 ^ h[index];
 	}
 	return BigInt(~high >>> 0) << 32n | BigInt(~low >>> 0);
 }
@@ -227,7 +243,9 @@ function renderDigest(crc) {
 }
 /** The parts of a file that have been read. Adjacent parts are joined. */
 var Parts = class {
-	parts = [];
+	constructor() {
+		this.parts = [];
+	}
 	/** A part that overlaps another is ignored: its bytes are known, or will be read again. */
 	add({ range: [start, end], crc }) {
 		const parts = this.parts;
@@ -276,18 +294,14 @@ var ASLEEP = 60;
 /** How long to wait for a server that is full or busy, whatever it says. */
 var pauseOf = ({ retryAfter }) => Math.min(retryAfter || POLL_INTERVAL, LONGEST_WAIT);
 var Backoff = class {
-	budget;
-	/** Nothing is sent before this time. */
-	until = 0;
-	/** Nothing has got through since the last error. */
-	inTrouble = false;
-	/** The number of failures without progress in between. */
-	failures = 0;
-	failingSince = 0;
-	failedAt = 0;
 	/** `budget`: the seconds without progress, from the first failure, after which to give up. */
 	constructor(budget) {
 		this.budget = budget;
+		this.until = 0;
+		this.inTrouble = false;
+		this.failures = 0;
+		this.failingSince = 0;
+		this.failedAt = 0;
 	}
 	/** A request that began before the last failure does not show that the trouble is over. */
 	progressed(began) {
@@ -356,21 +370,29 @@ var wantsFreshHeaders = (error) => error instanceof Unauthorized;
 function whatNext(error, verb) {
 	const { code, facts } = error;
 	const isChunk = verb === "chunk";
-	if (error instanceof TooLarge && facts["scope"] !== "file" && (isChunk || verb === "upload")) return "smaller";
-	if (verb === "upload") {
+	const isWhole = verb === "upload";
+	if (error instanceof TooLarge && facts["scope"] !== "file" && (isChunk || isWhole)) return "smaller";
+	if (isWhole) {
 		if (error instanceof NoRoom) return "smaller";
-		return code === "hook-failed" && typeof facts["upload_id"] === "string" ? "complete" : "stop";
+		if (error instanceof Refused && [404, 405].includes(error.status)) return "smaller";
+		if (code === "hook-failed" && typeof facts["upload_id"] === "string") return "complete";
 	}
 	if (code === "upload-closed" && isChunk) return "complete";
 	if (code === "bytes-missing" && verb === "complete") return "missing";
-	if (error instanceof UploadGone && facts["state"] === "expired") return "anew";
+	if (error instanceof UploadGone && facts["state"] === "expired" && !isWhole) return "anew";
 	if (!error.retryable) return "stop";
-	if (isChunk) {
+	if (isChunk || isWhole) {
 		if (code === "waiting") return "line";
-		const isForeign = error instanceof ConnectionLost || error instanceof UnexpectedAnswer;
-		if (!code || isForeign) return "look";
+		if (!code || error instanceof ConnectionLost || error instanceof UnexpectedAnswer) return "look";
 	}
 	return error instanceof NoRoom || code === "busy" ? "wait" : "retry";
+}
+/**
+ * Whether a request that failed so was perhaps refused for its size: `next` is what follows. It
+ * was, if the server was there all the time.
+ */
+function mayHideRefusal(error, next) {
+	return error.code === "connection-lost" || next === "look" && error instanceof ServerFailed;
 }
 /** `whatNext`; null for an error that is not an `UploadFailure`. */
 function nextAfter(error, verb) {
@@ -381,19 +403,13 @@ function nextAfter(error, verb) {
 /** How long to try a server that has never answered (seconds): the address may be wrong. */
 var FIRST_ANSWER = 30;
 var Retrying = class {
-	environment;
-	control;
-	budget;
-	onTrouble;
-	backoff;
-	/** Whether Wherry has answered at this address. */
-	isKnown = false;
 	/** `budget`: seconds without progress. `onTrouble` is called for each error, after the pause is set. */
 	constructor(environment, control, budget, onTrouble) {
 		this.environment = environment;
 		this.control = control;
 		this.budget = budget;
 		this.onTrouble = onTrouble;
+		this.isKnown = false;
 		this.backoff = new Backoff(Math.min(FIRST_ANSWER, budget));
 	}
 	/** Seconds until the next request may be sent. */
@@ -401,7 +417,8 @@ var Retrying = class {
 		return Math.max(this.backoff.until - this.environment.now(), 0);
 	}
 	/**
-	 * The answer to `call`. Throws errors that repeating cannot mend, `Aborted` and `Paused`.
+	 * The answer to `call`. Throws errors that repeating cannot mend, `Aborted` and `Paused`. After
+	 * an error that means `look`, the next `call` asks what the server has.
 	 *
 	 * `isProgress`: an answer ends the trouble.
 	 */
@@ -420,7 +437,11 @@ var Retrying = class {
 				control.check();
 				if (!(error instanceof UploadFailure)) throw error;
 				const next = whatNext(error, verb);
-				if (error instanceof UnexpectedAnswer && !this.isKnown || next !== "wait" && next !== "retry") throw error;
+				if (error instanceof UnexpectedAnswer && !this.isKnown || ![
+					"wait",
+					"retry",
+					"look"
+				].includes(next)) throw error;
 				if (next === "wait") backoff.waits(error, environment.now());
 				else backoff.failed(error, began, environment.now(), environment.jitter());
 				if (error.code !== "busy") this.onTrouble(error);
@@ -432,16 +453,6 @@ var Retrying = class {
 /** The default of the option `patience`, in seconds. */
 var TIMEOUT = 300;
 var Context = class {
-	environment;
-	wire;
-	source;
-	size;
-	options;
-	reporter;
-	control;
-	retrying;
-	/** The digests of the parts of the file that have been read. */
-	parts = new Parts();
 	constructor(environment, wire, source, size, options, reporter, control) {
 		this.environment = environment;
 		this.wire = wire;
@@ -450,6 +461,7 @@ var Context = class {
 		this.options = options;
 		this.reporter = reporter;
 		this.control = control;
+		this.parts = new Parts();
 		const timeout = options.patience ?? TIMEOUT;
 		this.retrying = new Retrying(environment, control, timeout, (error) => this.reportTrouble(error));
 	}
@@ -481,18 +493,14 @@ var Context = class {
 /** Thrown out of a paused run. After `resumed()`, a new run begins by reading the status. */
 var Paused = class extends Error {};
 var Control = class {
-	environment;
-	isPaused = false;
-	/** Cancelled in this browser only: the upload stays on the server. */
-	isLeft = false;
-	/** Aborts the chunks in flight, at a pause and at the end. */
-	halting = new AbortController();
-	/** Aborts every request. */
-	ending = new AbortController();
-	cancelled = null;
-	sleepers = /* @__PURE__ */ new Set();
 	constructor(environment) {
 		this.environment = environment;
+		this.isPaused = false;
+		this.isLeft = false;
+		this.halting = new AbortController();
+		this.ending = new AbortController();
+		this.cancelled = null;
+		this.sleepers = /* @__PURE__ */ new Set();
 	}
 	get halt() {
 		return this.halting.signal;
@@ -590,16 +598,16 @@ function unknownPath(limit = null) {
 	return {
 		limit: limit ?? Infinity,
 		pace: Infinity,
-		passed: 0
+		passed: 0,
+		takesWhole: true
 	};
 }
 /** How large a chunk may be (bytes); learned while sending. */
 var ChunkSize = class {
-	path;
-	preferred = 5 * MiB;
-	floor = FLOOR;
 	constructor(path = unknownPath()) {
 		this.path = path;
+		this.preferred = 5 * MiB;
+		this.floor = FLOOR;
 	}
 	/** Set what the server offers. What was learned of the path stays. */
 	offered(preferred, floor) {
@@ -609,9 +617,13 @@ var ChunkSize = class {
 	get now() {
 		return this.onGrid(Math.min(this.preferred, this.path.limit, this.path.pace));
 	}
-	/** The largest that ever got through. */
-	get passed() {
-		return this.path.passed;
+	/** Whether to send a file of this size in one request. */
+	takesWhole(size) {
+		return this.path.takesWhole && size <= this.now;
+	}
+	/** The server has no route for whole files. */
+	noteNoWhole() {
+		this.path.takesWhole = false;
 	}
 	isProven(size) {
 		return size <= this.path.passed;
@@ -645,6 +657,36 @@ var ChunkSize = class {
 	}
 	onGrid(size) {
 		return Math.max(Math.floor(size / this.floor), 1) * this.floor;
+	}
+};
+// src/core/oneRequest.ts
+var OneRequest = class {
+	constructor(length, size) {
+		this.length = length;
+		this.size = size;
+		this.key = null;
+		this.isUnclear = false;
+		this.isSuspected = false;
+	}
+	/** What to do now: ask the server what it has, send the file, or send chunks instead. */
+	get next() {
+		if (this.isUnclear) return "ask";
+		return this.size.takesWhole(this.length) ? "send" : "chunks";
+	}
+	/** Apply a failure to send. */
+	failed(error, seconds) {
+		const { length, size } = this;
+		const next = whatNext(error, "upload");
+		this.isUnclear = next !== "smaller";
+		if (this.isUnclear) size.noteFailed(length, seconds);
+		else if (error instanceof TooLarge) size.noteRefused(length);
+		else if (!(error instanceof NoRoom)) size.noteNoWhole();
+		this.isSuspected = mayHideRefusal(error, next);
+	}
+	/** The server has nothing. True if the file was refused for its size, in disguise. */
+	absent() {
+		this.isUnclear = false;
+		return this.isSuspected && this.size.noteSuspected(this.length);
 	}
 };
 // src/core/answers.ts
@@ -716,10 +758,10 @@ function parseError(answer) {
 		retryAfter: wait,
 		facts
 	};
-	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server, or for a proxy in front of it.", {
+	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server or a proxy in front of it.", {
 		...more,
 		status: 413,
-		hint: more.hint || "Upload in smaller chunks, or ask for a higher limit on request bodies in the proxy."
+		hint: more.hint || "Upload in chunks, or ask for a higher limit in the proxy."
 	});
 	if (status < 400) return unexpected(answer, false);
 	const said = text(facts["detail"]) || text(facts["title"]);
@@ -729,17 +771,17 @@ function parseError(answer) {
 	});
 	const login = "Log in and upload again: what has arrived is kept.";
 	if (status === 401) return is(Unauthorized, "The login is missing or has expired.", login);
-	if (status === 403) return is(Unauthorized, "The logged-in user is not allowed to do this.", login);
+	if (status === 403) return is(Unauthorized, "This login is not allowed to do this.", login);
 	if (code === "upload-gone" || code === "upload-not-found") return is(UploadGone, "The upload is gone.");
 	if (code ? [
 		"no-room",
 		"waiting",
 		"disk-full"
-	].includes(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "The server is full at the moment.");
+	].includes(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "The server is full.");
 	if (status === 507) return is(NoSpace, "The server has no space for this file.");
-	if (status === 404 || status === 405) return is(Refused, "There is no upload server at this address.", "Check the endpoint: the part of the address before /chunked-upload, usually ending in /api.");
+	if (status === 404 || status === 405) return is(Refused, "There is no upload server at this address.", "Check the endpoint: the address before /chunked-upload.");
 	if (status < 500) return is(Refused, "The server refused the request.");
-	return is(ServerFailed, "The server, or a proxy in front of it, has failed.");
+	return is(ServerFailed, "The server or a proxy in front of it has failed.");
 }
 /** Whether every byte has arrived, from any client. `init` would begin a second upload then. */
 function isBrought({ state }) {
@@ -777,7 +819,7 @@ function unexpected(answer, retryable = true) {
 		code: "unexpected-answer",
 		status: answer.status,
 		retryable,
-		hint: "Check the endpoint, and whether the login has expired: the answer may be a login page."
+		hint: "Check the endpoint and the login: the answer may be a login page."
 	});
 }
 function isObject(value) {
@@ -810,26 +852,18 @@ function retryAfter(answer, facts) {
 var LISTED = 100;
 /** The bytes of one upload: to send, in flight, or acknowledged. */
 var Plan = class {
-	length;
-	size;
-	concurrency;
-	backoff;
-	toSend;
-	flying = /* @__PURE__ */ new Set();
-	fromEnd = false;
-	turnedAt = 0;
-	/** How long the last chunk took (seconds). */
-	lasted = 0;
-	/** The status must be read before anything more is sent. */
-	mustLook = false;
-	/** A range that was perhaps refused, although the error did not say so; and the failures so far. */
-	suspected = null;
 	/** `missing`: the ranges to send, sorted or not. */
 	constructor(length, missing, size, concurrency, backoff) {
 		this.length = length;
 		this.size = size;
 		this.concurrency = concurrency;
 		this.backoff = backoff;
+		this.flying = /* @__PURE__ */ new Set();
+		this.fromEnd = false;
+		this.turnedAt = 0;
+		this.lasted = 0;
+		this.mustLook = false;
+		this.suspected = null;
 		this.toSend = this.onGrid(missing);
 	}
 	get isDone() {
@@ -920,7 +954,7 @@ var Plan = class {
 		}
 		this.size.noteFailed(size, now - chunk.began);
 		backoff.failed(error, chunk.began, now, jitter);
-		if (error instanceof ConnectionLost && error.code === "connection-lost" || next === "look" && error instanceof ServerFailed) this.suspected = {
+		if (mayHideRefusal(error, next)) this.suspected = {
 			range: chunk.range,
 			failures: backoff.failures
 		};
@@ -942,10 +976,6 @@ var Plan = class {
 /** Chunks in flight at once, if the server does not say. */
 var CONCURRENCY = 4;
 var Sending = class {
-	context;
-	opened;
-	readStatus;
-	plan;
 	/** `readStatus`: reads the status of the upload, and waits while the upload is queued. */
 	constructor(context, opened, readStatus) {
 		this.context = context;
@@ -1089,6 +1119,11 @@ async function sendFromOneTab(locks, name, send, watch, wake) {
 		await held;
 	}
 }
+// src/core/unique.ts
+/** A text that nothing else has. */
+function unique() {
+	return `unique-${crypto.getRandomValues(/* @__PURE__ */ new Uint32Array(4)).join("-")}`;
+}
 // src/core/run.ts
 /**
  * One upload from its first request to its last.
@@ -1101,79 +1136,94 @@ async function sendFromOneTab(locks, name, send, watch, wake) {
 /** How often the server may lack bytes that it has acknowledged, until the upload fails. */
 var ROUNDS = 3;
 var Run = class {
-	context;
-	uploadId = null;
-	/** Whether this run has opened the upload, and not only an earlier one. */
-	isOpened = false;
-	constructor(context) {
+	constructor(context, one) {
 		this.context = context;
+		this.one = one;
+		this.uploadId = null;
+		this.isOpened = false;
 	}
 	/** The network is back. */
 	online() {
 		this.context.retrying.backoff.online();
 		this.context.control.wake();
 	}
-	/** Whether the file is small enough to be sent in one request first. */
-	get isSmall() {
-		const { size, source, wire } = this.context;
-		return source.size <= Math.max(wire.isSameOrigin ? size.now : 0, size.passed);
-	}
 	/**
-	 * Send the whole file in one request.
+	 * Send the whole file in one request. Null if it is to be sent in chunks.
 	 *
-	 * Null if the request did not get through, chunks may, and `orChunks` allows them. Throws
-	 * `AnswerLost` if the upload may be complete without a way to find out.
+	 * `once`: do not send it again, and not in chunks. Throws `AnswerLost` if the upload may be complete.
 	 */
-	async inOneRequest(orChunks) {
-		const { context } = this;
-		const { control, environment, reporter, size, source, wire } = context;
+	async inOneRequest(once) {
+		const { context, one } = this;
+		const isPossible = context.wire.isSameOrigin && !this.uploadId && one.next !== "chunks";
+		if (!once && !isPossible) return null;
 		context.report("starting");
-		await source.checkReadable();
+		let done;
+		try {
+			done = await (once ? this.sendWhole(true) : context.retrying.ask("upload", () => this.askOrSend()));
+		} catch (error) {
+			const next = nextAfter(error, "upload");
+			if (next === "complete") done = { uploadId: String(error.facts["upload_id"]) };
+			else if (once || next !== "smaller") throw error;
+			else return null;
+		}
+		if (!done) return null;
+		const { uploadId, state } = done;
+		this.uploadId = uploadId;
+		return this.finish(state === "complete" ? done : await this.complete(uploadId, null));
+	}
+	async askOrSend() {
+		const { context, one } = this;
+		const { control, source, wire } = context;
+		if (one.next === "ask") {
+			try {
+				return await wire.keyed(one.key, null, control.end);
+			} catch (error) {
+				if (error instanceof UploadGone) one.key = null;
+				else if (error.code !== "bad-request") {
+					one.isSuspected = false;
+					throw error;
+				}
+			}
+			if (one.absent()) context.noteRefused(source.size);
+		}
+		return one.next === "send" ? this.sendWhole(false) : null;
+	}
+	async sendWhole(once) {
+		const { context, one } = this;
+		const { control, environment, reporter, source, wire } = context;
+		let crc = 0n;
+		if (once) await source.checkReadable();
+		else crc = (await source.digest([0, source.size])).crc;
 		control.check();
 		let flown = 0;
 		let isOut = false;
-		const onSent = (loaded, total) => {
-			const bytes = total ? Math.floor(loaded / total * source.size) : 0;
-			isOut = loaded >= total;
-			reporter.noteSent(bytes - flown);
-			flown = bytes;
-		};
 		context.report("sending");
 		const began = environment.now();
-		let done;
+		if (!once) {
+			one.key ??= unique();
+			one.isUnclear = true;
+		}
 		try {
-			done = await wire.whole(source, control.halt, onSent);
+			const done = await wire.whole(source, one.key, crc, control.halt, (loaded, total) => {
+				const bytes = total ? Math.floor(loaded / total * source.size) : 0;
+				isOut = loaded >= total;
+				reporter.noteSent(bytes - flown);
+				flown = bytes;
+			});
+			context.size.notePassed(source.size, environment.now() - began);
+			return done;
 		} catch (error) {
 			control.check();
-			const next = nextAfter(error, "upload");
-			if (next === "complete") {
-				this.uploadId = String(error.facts["upload_id"]);
-				return this.finish(await this.complete(this.uploadId, null));
-			}
 			if (error instanceof ConnectionLost) {
 				await source.checkReadable();
-				if (isOut) throw new AnswerLost(error);
-				size.noteFailed(source.size, environment.now() - began);
-				if (error.code === "connection-lost" && size.noteSuspected(source.size)) context.noteRefused(source.size);
-			} else if (next === "smaller") {
-				if (error instanceof TooLarge) {
-					size.noteRefused(source.size);
-					context.noteRefused(source.size);
-				}
-			} else throw error;
-			if (!orChunks) throw error;
-			return null;
+				if (once && isOut) throw new AnswerLost(error);
+			}
+			if (error instanceof UploadFailure) one.failed(error, environment.now() - began);
+			if (error instanceof TooLarge) context.noteRefused(source.size);
+			throw error;
 		} finally {
 			reporter.noteAnswered(flown);
 		}
-		size.notePassed(source.size, environment.now() - began);
-		reporter.where = {
-			safe: gaps([], source.size),
-			sending: [],
-			bytesSafe: source.size
-		};
-		this.uploadId = done.uploadId;
-		return this.finish(done.state === "complete" ? done : await this.complete(done.uploadId, null));
 	}
 	/** Send the bytes that the server lacks, and complete the upload. */
 	async inChunks() {
@@ -1210,7 +1260,7 @@ var Run = class {
 				received: seen.received
 			};
 		}
-		throw new ServerFailed("The server repeatedly lacks bytes that it has acknowledged.", { code: "bytes-missing" });
+		throw new ServerFailed("The server lacks bytes that it has acknowledged.", { code: "bytes-missing" });
 	}
 	/** The digest of the whole file; null if there is nothing to send any more. */
 	async send(opened) {
@@ -1317,7 +1367,7 @@ var Run = class {
 		const { reporter, source } = this.context;
 		const { size } = source;
 		reporter.where = {
-			safe: size ? [[0, size]] : [],
+			safe: gaps([], size),
 			sending: [],
 			bytesSafe: size
 		};
@@ -1342,10 +1392,6 @@ var SAMPLES = 8;
 var SAMPLE_SIZE = 65536;
 var STEP = 1048576;
 var Source = class {
-	file;
-	size;
-	name;
-	type;
 	constructor(file, name, type) {
 		this.file = file;
 		this.size = file.size;
@@ -1417,35 +1463,30 @@ var STILL = 2;
 /** Without a change of state, progress is reported at most this often (seconds). */
 var REPORT_INTERVAL = .05;
 var ProgressReporter = class {
-	total;
-	now;
-	onProgress;
-	where = {
-		safe: [],
-		sending: [],
-		bytesSafe: 0
-	};
-	chunkSize = null;
-	refusedSize = null;
-	state = "starting";
-	stateDetails = {};
-	/** When the next try is due. */
-	dueAt = null;
-	/** Bytes sent without an answer so far, and all bytes sent, also those sent twice. */
-	flying = 0;
-	sent = 0;
-	noted = [];
-	reportedAt = -Infinity;
-	percent = 0;
 	constructor(total, now, onProgress) {
 		this.total = total;
 		this.now = now;
 		this.onProgress = onProgress;
+		this.where = {
+			safe: [],
+			sending: [],
+			bytesSafe: 0
+		};
+		this.chunkSize = null;
+		this.refusedSize = null;
+		this.state = "starting";
+		this.stateDetails = {};
+		this.dueAt = null;
+		this.flying = 0;
+		this.sent = 0;
+		this.noted = [];
+		this.reportedAt = -Infinity;
+		this.percent = 0;
 	}
 	noteSent(bytes) {
 		this.flying += bytes;
 		this.noteSpeed(Math.max(bytes, 0));
-		this.report(this.state, this.stateDetails);
+		this.tick();
 	}
 	/** Count bytes for the speed, whichever tab sends them. */
 	noteSpeed(bytes) {
@@ -1628,12 +1669,8 @@ function lost(code) {
 	});
 }
 function fields(xhr) {
-	const found = {};
-	for (const line of xhr.getAllResponseHeaders().trim().split("\r\n")) {
-		const colon = line.indexOf(":");
-		if (colon > 0) found[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
-	}
-	return found;
+	const lines = xhr.getAllResponseHeaders().matchAll(/^(.+?):\s*(.*?)\s*$/gm);
+	return Object.fromEntries([...lines].map(([, name, value]) => [name.toLowerCase(), value]));
 }
 // src/core/wire.ts
 /**
@@ -1642,55 +1679,15 @@ function fields(xhr) {
  * Rule 1: after a 401 or 403 the function `headers` is called again and the request is sent
  * again, once. What was acknowledged before stays valid.
  */
-/** The headers of every request, asked for once and again after a 401 or 403. */
-var Login = class {
-	headers;
-	version = 0;
-	known = null;
-	constructor(headers) {
-		this.headers = headers;
-	}
-	get() {
-		this.known ??= this.ask();
-		return this.known;
-	}
-	/** Ask anew unless somebody has since `version`. False if there is nobody to ask. */
-	refresh(version) {
-		if (typeof this.headers !== "function") return false;
-		if (this.version === version) {
-			this.version += 1;
-			this.known = null;
-		}
-		return true;
-	}
-	async ask() {
-		try {
-			return { ...typeof this.headers === "function" ? await this.headers() : this.headers };
-		} catch (cause) {
-			this.known = null;
-			throw new Unauthorized("The application did not provide login headers.", {
-				code: "no-headers",
-				hint: "Log in and upload again: what has arrived is kept.",
-				cause
-			});
-		}
-	}
-};
 /** The requests of one upload. */
 var Wire = class {
-	environment;
-	options;
-	endpoint;
-	isSameOrigin;
-	login;
-	/** The last request was refused. */
-	wasRefused = false;
 	constructor(environment, options) {
 		this.environment = environment;
 		this.options = options;
+		this.login = null;
+		this.wasRefused = false;
 		this.endpoint = resolved((options.endpoint ?? "/api").replace(/\/+$/, ""));
 		this.isSameOrigin = isSameOrigin(this.endpoint);
-		this.login = new Login(options.headers);
 	}
 	async init(facts, signal) {
 		return parseUpload(await this.post("init", facts, signal));
@@ -1701,8 +1698,10 @@ var Wire = class {
 	}
 	/** Returns the ranges that the server still lacks. */
 	async chunk(uploadId, body, { range, crc }, signal, onSent) {
-		const headers = { "content-type": "application/octet-stream" };
-		if (this.isSameOrigin) headers["content-digest"] = renderDigest(crc);
+		const headers = {
+			"content-type": "application/octet-stream",
+			...this.isSameOrigin ? { "content-digest": renderDigest(crc) } : null
+		};
 		const query = new URLSearchParams({
 			upload_id: uploadId,
 			offset: String(range[0])
@@ -1719,29 +1718,44 @@ var Wire = class {
 	async cancel(uploadId, signal) {
 		await this.post("cancel", { upload_id: uploadId }, signal);
 	}
-	/** The whole file in one ordinary request. */
-	async whole(source, signal, onSent) {
-		const form = new FormData();
-		for (const [name, value] of Object.entries(this.options.metadata ?? {})) form.append(name, value);
-		const { file, name, type } = source;
-		form.append("file", type && type !== file.type ? file.slice(0, file.size, type) : file, name);
-		return parseUpload(await this.request("POST", "/chunked-upload/upload", {}, form, signal, onSent));
+	/**
+	 * The whole file in one request, which is a form if the file has metadata, or without a `key`.
+	 *
+	 * A request that repeats the key of another gets its answer.
+	 */
+	async whole({ file, name, size, type }, key, crc, signal, onSent) {
+		const fields = Object.entries(this.options.metadata ?? {});
+		const typed = file.slice(0, size, type ?? "application/octet-stream");
+		if (!key || fields.length) {
+			const form = new FormData();
+			for (const [field, value] of fields) form.append(field, value);
+			form.append("file", typed, name);
+			return this.keyed(key, form, signal, {}, onSent);
+		}
+		const headers = {
+			"content-disposition": `attachment; filename*=UTF-8''${String(new URLSearchParams({ name })).slice(5).replaceAll("+", "%20")}`,
+			"content-digest": renderDigest(crc)
+		};
+		return this.keyed(key, typed, signal, headers, onSent);
+	}
+	/** Without a body: the answer to the request with this key. The server refuses an unknown key. */
+	async keyed(key, body, signal, headers = {}, onSent) {
+		if (key) headers["idempotency-key"] = `"${key}"`;
+		return parseUpload(await this.request("POST", "/chunked-upload/upload", headers, body, signal, onSent));
 	}
 	post(verb, facts, signal) {
-		const given = Object.entries(facts).filter(([, value]) => value != null);
-		const body = JSON.stringify(Object.fromEntries(given));
+		const body = JSON.stringify(facts, (_, value) => value ?? void 0);
 		return this.request("POST", `/chunked-upload/${verb}`, { "content-type": "application/json" }, body, signal);
 	}
 	async request(method, path, headers, body, signal, onSent) {
 		for (let isLastTry = false;; isLastTry = true) {
-			const version = this.login.version;
-			const login = await unlessAborted(this.login.get(), signal);
+			const login = this.login ??= this.askForLogin();
 			const answer = await this.send({
 				method,
 				url: this.endpoint + path,
 				headers: {
 					accept: "application/json",
-					...login,
+					...await unlessAborted(login, signal),
 					...headers
 				},
 				body,
@@ -1751,7 +1765,22 @@ var Wire = class {
 			});
 			if (answer.status >= 200 && answer.status < 300) return answer;
 			const error = parseError(answer);
-			if (isLastTry || !wantsFreshHeaders(error) || !this.login.refresh(version)) throw error;
+			const isFixed = typeof this.options.headers !== "function";
+			if (isLastTry || isFixed || !wantsFreshHeaders(error)) throw error;
+			if (this.login === login) this.login = null;
+		}
+	}
+	async askForLogin() {
+		const { headers } = this.options;
+		try {
+			return { ...typeof headers === "function" ? await headers() : headers };
+		} catch (cause) {
+			this.login = null;
+			throw new Unauthorized("The application did not provide login headers.", {
+				code: "no-headers",
+				hint: "Log in and upload again: what has arrived is kept.",
+				cause
+			});
 		}
 	}
 	async send(asked) {
@@ -1787,7 +1816,7 @@ function resolved(endpoint) {
 	} catch {}
 	throw new UploadFailure("The endpoint is not a web address.", {
 		code: "bad-endpoint",
-		hint: "Set the option `endpoint` to an absolute address, like https://example.org/api."
+		hint: "Set the option `endpoint` to an absolute address."
 	});
 }
 function isSameOrigin(endpoint) {
@@ -1808,13 +1837,12 @@ var browser = {
 		return () => clearInterval(timer);
 	},
 	jitter: Math.random,
-	isOnline: () => typeof navigator === "undefined" || navigator.onLine !== false,
+	isOnline: () => globalThis.navigator?.onLine !== false,
 	onOnline(act) {
-		if (typeof addEventListener === "undefined") return () => void 0;
-		addEventListener("online", act);
-		return () => removeEventListener("online", act);
+		globalThis.addEventListener?.("online", act);
+		return () => globalThis.removeEventListener?.("online", act);
 	},
-	locks: () => typeof navigator === "undefined" ? null : navigator.locks ?? null,
+	locks: () => globalThis.navigator?.locks ?? null,
 	paths: /* @__PURE__ */ new Map(),
 	limits: {
 		get(endpoint) {
@@ -1832,37 +1860,35 @@ var browser = {
 	}
 };
 // src/core/upload.ts
-/** The four paths to upload a file: one request, chunks, whichever fits, and by hand. */
+/** The ways to upload a file: in as many requests as it needs, in exactly one, and by hand. */
 /** A cancel waits this long (seconds) for requests in flight, and as long for its own answer. */
 var CANCEL_WITHIN = 5;
 var CANCEL_AGAIN = .5;
 /** Options for all uploads. The options of one upload take precedence. */
 var defaults = {};
-/** An upload in chunks, with `start`, `pause`, `resume` and `cancel`. */
+/** An upload with `start`, `pause`, `resume` and `cancel`. */
 function createUpload(file, options = {}) {
-	return new OneUpload(file, options, "chunks");
+	return new OneUpload(file, options);
 }
-/** One ordinary request with the file in the form field `file`. */
+/** One ordinary request with the file in the form field `file`, and no other. */
 async function uploadVideo(file, onProgress, options = {}) {
 	return new OneUpload(file, {
 		onProgress,
 		...options
-	}, "whole").start();
+	}, true).start();
 }
-/** Many small requests, for files of any size and any limit on the size of a request. */
+/**
+ * As many requests as needed, for files of any size and any limit on the size of a request: one for
+ * a small file, chunks for a large one.
+ */
 async function uploadVideoChunked(file, onProgress, options = {}) {
-	return new OneUpload(file, {
+	return createUpload(file, {
 		onProgress,
 		...options
-	}, "chunks").start();
+	}).start();
 }
-/** One ordinary request if the file is small; chunks if it is not, or if the request is refused. */
-async function smartUpload(file, onProgress, options = {}) {
-	return new OneUpload(file, {
-		onProgress,
-		...options
-	}, "smart").start();
-}
+/** The same as `uploadVideoChunked`. */
+var smartUpload = uploadVideoChunked;
 /**
  * For a page or component that goes away: sends nothing more and releases the file.
  *
@@ -1874,17 +1900,12 @@ function leave(upload) {
 	if (upload instanceof OneUpload) upload.leave();
 }
 var OneUpload = class {
-	how;
-	environment;
-	options;
-	source;
-	reporter;
-	control;
-	run = null;
-	running = null;
-	constructor(file, options, how, environment = browser) {
-		this.how = how;
+	constructor(file, options, isOnce = false, environment = browser) {
+		this.isOnce = isOnce;
 		this.environment = environment;
+		this.run = null;
+		this.one = null;
+		this.running = null;
 		if (typeof file?.arrayBuffer !== "function") throw new TypeError("The file is not a File or Blob.");
 		const own = Object.entries(options).filter(([, value]) => value !== void 0);
 		this.options = {
@@ -1916,7 +1937,6 @@ var OneUpload = class {
 		this.reporter.report("paused");
 	}
 	resume() {
-		if (!this.control.isPaused) return;
 		this.control.resume();
 	}
 	async cancel() {
@@ -1949,8 +1969,8 @@ var OneUpload = class {
 		const { signal } = options;
 		const control = this.control = new Control(environment);
 		const wire = new Wire(environment, options);
-		const size = this.chunkSize(wire);
-		const run = new Run(new Context(environment, wire, this.source, size, options, reporter, control));
+		const one = this.one ??= new OneRequest(this.source.size, this.chunkSize(wire));
+		const run = new Run(new Context(environment, wire, this.source, one.size, options, reporter, control), one);
 		run.uploadId = this.uploadId;
 		this.run = run;
 		const abort = () => this.end(signal?.reason);
@@ -1976,11 +1996,7 @@ var OneUpload = class {
 			const stopListening = this.environment.onOnline(() => run.online());
 			const stopTicking = this.environment.every(1, () => this.reporter.tick());
 			try {
-				if (this.how === "whole" || this.how === "smart" && run.isSmall) {
-					const done = await run.inOneRequest(this.how === "smart");
-					if (done) return done;
-				}
-				return await run.inChunks();
+				return await run.inOneRequest(this.isOnce) ?? await run.inChunks();
 			} catch (error) {
 				if (!(error instanceof Paused)) throw error;
 			} finally {
@@ -2020,7 +2036,4 @@ var OneUpload = class {
 		return size;
 	}
 };
-function unique() {
-	return `unique-${[...crypto.getRandomValues(/* @__PURE__ */ new Uint32Array(4))].map((number) => number.toString(16)).join("")}`;
-}
 export { Aborted, AnswerLost, ConnectionLost, FileChanged, GaveUp, NoRoom, NoSpace, Refused, ServerFailed, TooLarge, Unauthorized, UnexpectedAnswer, UploadFailure, UploadGone, createUpload, defaults, leave, smartUpload, uploadVideo, uploadVideoChunked };

@@ -96,11 +96,11 @@ export function parseError(answer: Answer): UploadFailure {
     return new TooLarge(
       facts['scope'] === 'file'
         ? 'The file is too large for the server.'
-        : 'The request is too large for the server, or for a proxy in front of it.',
+        : 'The request is too large for the server or a proxy in front of it.',
       {
         ...more,
         status: 413,
-        hint: more.hint || "Upload in smaller chunks, or ask for a higher limit on request bodies in the proxy.",
+        hint: more.hint || 'Upload in chunks, or ask for a higher limit in the proxy.',
       },
     )
   }
@@ -110,25 +110,25 @@ export function parseError(answer: Answer): UploadFailure {
     new kind(said || message, { ...more, hint: more.hint || hint })
   const login = 'Log in and upload again: what has arrived is kept.'
   if (status === 401) return is(Unauthorized, 'The login is missing or has expired.', login)
-  if (status === 403) return is(Unauthorized, 'The logged-in user is not allowed to do this.', login)
+  if (status === 403) return is(Unauthorized, 'This login is not allowed to do this.', login)
   if (code === 'upload-gone' || code === 'upload-not-found')
     return is(UploadGone, 'The upload is gone.')
   const isFull = code
     ? ['no-room', 'waiting', 'disk-full'].includes(code)
     : [429, 503].includes(status) && wait !== null && more.retryable
   if (isFull) {
-    return is(NoRoom, 'The server is full at the moment.')
+    return is(NoRoom, 'The server is full.')
   }
   if (status === 507) return is(NoSpace, 'The server has no space for this file.')
   if (status === 404 || status === 405) {
     return is(
       Refused,
       'There is no upload server at this address.',
-      'Check the endpoint: the part of the address before /chunked-upload, usually ending in /api.',
+      'Check the endpoint: the address before /chunked-upload.',
     )
   }
   if (status < 500) return is(Refused, 'The server refused the request.')
-  return is(ServerFailed, 'The server, or a proxy in front of it, has failed.')
+  return is(ServerFailed, 'The server or a proxy in front of it has failed.')
 }
 
 /** Whether every byte has arrived, from any client. `init` would begin a second upload then. */
@@ -168,7 +168,7 @@ function unexpected(answer: Answer, retryable = true): UnexpectedAnswer {
     code: 'unexpected-answer',
     status: answer.status,
     retryable,
-    hint: 'Check the endpoint, and whether the login has expired: the answer may be a login page.',
+    hint: 'Check the endpoint and the login: the answer may be a login page.',
   })
 }
 

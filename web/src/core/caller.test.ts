@@ -47,8 +47,7 @@ describe('the caller', () => {
         abort.abort()
         await aSecond()
       }
-      const how = at === 'upload' ? 'whole' : 'chunks'
-      const one = upload(someFile(9 * STEP), { signal: abort.signal, onProgress }, how)
+      const one = upload(someFile(9 * STEP), { signal: abort.signal, onProgress }, at === 'upload')
       expect(await failure(one.start())).toMatchObject({ name: 'AbortError' })
       await aSecond()
       expect(states.indexOf('cancelled')).toBe(states.length - 1)
@@ -243,7 +242,7 @@ describe('one request', () => {
   test('brings a file', async () => {
     const percents: number[] = []
     const file = someFile(20 * STEP)
-    const result = await upload(file, { onProgress: (p) => percents.push(p) }, 'whole').start()
+    const result = await upload(file, { onProgress: (p) => percents.push(p) }, true).start()
     expect(result).toMatchObject({ upload_id: 'u1', assessment_id: 'a-u1' })
     expect(await hasArrived(server.only, file)).toBe(true)
     expect(percents.at(-1)).toBe(100)
@@ -257,45 +256,16 @@ describe('one request', () => {
     [lost(), 'ConnectionLost'],
   ])('that fails is thrown on', async (answer, name) => {
     server.trouble = () => answer
-    const error = await failure(upload(someFile(9), {}, 'whole').start())
+    const error = await failure(upload(someFile(9), {}, true).start())
     expect(error).toMatchObject({ name })
     expect(/413|too large/.test(String(error['message']))).toBe(name === 'TooLarge')
   })
 
-  test('that is refused for its size is sent in chunks by a smart upload', async () => {
-    server.maxBody = 2 * STEP
-    const file = someFile(5 * STEP)
-    await upload(file, {}, 'smart').start()
-    expect(await hasArrived(server.only, file)).toBe(true)
-    expect(server.verbs('upload')).toHaveLength(1)
-  })
-
-  test('is not tried by a smart upload where it is sure to be too large', async () => {
-    await upload(someFile(100 * STEP), {}, 'smart').start()
-    expect(server.verbs('upload')).toHaveLength(0)
-  })
-
-  test.each([page(500), page(403)])(
-    'that fails otherwise is thrown on by a smart upload',
-    async (answer) => {
-      server.trouble = ({ verb }) => (verb === 'upload' ? answer : null)
-      await failure(upload(someFile(9), {}, 'smart').start())
-      expect(server.verbs('init')).toHaveLength(0)
-    },
-  )
-
   test('whose answer is lost is not sent twice', async () => {
     server.after = () => lost()
-    const error = await failure(upload(someFile(9), {}, 'smart').start())
+    const error = await failure(upload(someFile(9), {}, true).start())
     expect(error).toMatchObject({ name: 'AnswerLost', code: 'answer-lost' })
     expect(server.uploads.size).toBe(1)
-  })
-
-  test('that finds no room waits in chunks', async () => {
-    server.trouble = ({ verb }) =>
-      verb === 'upload' ? problem(503, 'no-room', { retryable: true, retry_after: 5 }) : null
-    await upload(someFile(9), {}, 'smart').start()
-    expect(server.verbs('init')).toHaveLength(1)
   })
 })
 

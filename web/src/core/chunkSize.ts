@@ -22,11 +22,13 @@ export interface NetworkPath {
   pace: number
   /** The largest that ever got through. */
   passed: number
+  /** Whether the server takes a whole file in one request. Older ones have only chunks. */
+  takesWhole: boolean
 }
 
 /** `limit`: the limit that an earlier page has found, if any. */
 export function unknownPath(limit: number | null = null): NetworkPath {
-  return { limit: limit ?? Infinity, pace: Infinity, passed: 0 }
+  return { limit: limit ?? Infinity, pace: Infinity, passed: 0, takesWhole: true }
 }
 
 /** How large a chunk may be (bytes); learned while sending. */
@@ -46,9 +48,14 @@ export class ChunkSize {
     return this.onGrid(Math.min(this.preferred, this.path.limit, this.path.pace))
   }
 
-  /** The largest that ever got through. */
-  get passed(): number {
-    return this.path.passed
+  /** Whether to send a file of this size in one request. */
+  takesWhole(size: number): boolean {
+    return this.path.takesWhole && size <= this.now
+  }
+
+  /** The server has no route for whole files. */
+  noteNoWhole(): void {
+    this.path.takesWhole = false
   }
 
   isProven(size: number): boolean {

@@ -7,6 +7,8 @@
 import {
   ConnectionLost,
   NoRoom,
+  Refused,
+  ServerFailed,
   TooLarge,
   Unauthorized,
   UnexpectedAnswer,
@@ -21,11 +23,11 @@ export type Next =
   | 'retry'
   /** Repeat the request after a pause, however long it takes. */
   | 'wait'
-  /** The answer is not Wherry's: read the upload's status before anything more is sent. */
+  /** The answer is not Wherry's: ask what the server has before anything more is sent. */
   | 'look'
   /** The upload is queued: read its status until it is admitted. */
   | 'line'
-  /** Send the same bytes in smaller requests. */
+  /** Send the same bytes in smaller requests: a whole file in chunks. */
   | 'smaller'
   /** The server has every byte: complete the upload. */
   | 'complete'
@@ -48,27 +50,37 @@ export const wantsFreshHeaders = (error: UploadFailure): boolean => error instan
 export function whatNext(error: UploadFailure, verb: Verb): Next {
   const { code, facts } = error
   const isChunk = verb === 'chunk'
-  if (error instanceof TooLarge && facts['scope'] !== 'file' && (isChunk || verb === 'upload')) {
+  const isWhole = verb === 'upload'
+  if (error instanceof TooLarge && facts['scope'] !== 'file' && (isChunk || isWhole)) {
     return 'smaller'
   }
-  if (verb === 'upload') {
+  if (isWhole) {
     // The server has kept nothing, and an upload in chunks can wait.
     if (error instanceof NoRoom) return 'smaller'
+    // The server has only the chunked routes.
+    if (error instanceof Refused && [404, 405].includes(error.status!)) return 'smaller'
     // The server has every byte. Only the handover has failed, so ask for that again.
-    return code === 'hook-failed' && typeof facts['upload_id'] === 'string' ? 'complete' : 'stop'
+    if (code === 'hook-failed' && typeof facts['upload_id'] === 'string') return 'complete'
   }
   if (code === 'upload-closed' && isChunk) return 'complete'
   if (code === 'bytes-missing' && verb === 'complete') return 'missing'
   // An upload that expired may begin anew. One that was cancelled or refused may not.
-  if (error instanceof UploadGone && facts['state'] === 'expired') return 'anew'
+  if (error instanceof UploadGone && facts['state'] === 'expired' && !isWhole) return 'anew'
   if (!error.retryable) return 'stop'
-  if (isChunk) {
+  if (isChunk || isWhole) {
     if (code === 'waiting') return 'line'
     // The bytes may have arrived, and a proxy's error may hide Wherry's answer.
-    const isForeign = error instanceof ConnectionLost || error instanceof UnexpectedAnswer
-    if (!code || isForeign) return 'look'
+    if (!code || error instanceof ConnectionLost || error instanceof UnexpectedAnswer) return 'look'
   }
   return error instanceof NoRoom || code === 'busy' ? 'wait' : 'retry'
+}
+
+/**
+ * Whether a request that failed so was perhaps refused for its size: `next` is what follows. It
+ * was, if the server was there all the time.
+ */
+export function mayHideRefusal(error: UploadFailure, next: Next): boolean {
+  return error.code === 'connection-lost' || (next === 'look' && error instanceof ServerFailed)
 }
 
 /** `whatNext`; null for an error that is not an `UploadFailure`. */

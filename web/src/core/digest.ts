@@ -10,11 +10,12 @@ import type { Range } from './types'
 const POLYNOMIAL = 0x9a6c9329ac4bc9b5n
 const TOP = 1n << 63n
 
-/** For byte values at each of eight places: the lower halves, then the upper halves. */
-let tables: Int32Array | undefined
+/** For byte values at each of eight places: the lower halves, and the upper halves. */
+let tables: [lower: Int32Array, upper: Int32Array] | undefined
 
-function makeTables(): Int32Array {
-  const made = new Int32Array(2 * 8 * 256)
+function makeTables(): [Int32Array, Int32Array] {
+  const lower = new Int32Array(8 * 256)
+  const upper = new Int32Array(8 * 256)
   for (let value = 0; value < 256; value++) {
     let crc = BigInt(value)
     for (let bit = 0; bit < 64; bit++) {
@@ -23,17 +24,17 @@ function makeTables(): Int32Array {
     }
     keep(7, value, crc)
   }
-  return made
+  return [lower, upper]
 
   function keep(place: number, value: number, crc: bigint): void {
-    made[place * 256 + value] = Number(crc & 0xffffffffn)
-    made[(8 + place) * 256 + value] = Number(crc >> 32n)
+    lower[place * 256 + value] = Number(crc & 0xffffffffn)
+    upper[place * 256 + value] = Number(crc >> 32n)
   }
 }
 
 /** The CRC of bytes whose CRC is `crc`, followed by `data`. */
 export function crc64(data: Uint8Array, crc = 0n): bigint {
-  const t = (tables ??= makeTables())
+  const [l, h] = (tables ??= makeTables())
   let low = ~Number(crc & 0xffffffffn)
   let high = ~Number(crc >> 32n)
   const steps = data.length - (data.length % 8)
@@ -51,21 +52,13 @@ export function crc64(data: Uint8Array, crc = 0n): bigint {
     const v = 512 + ((b >>> 8) & 255)
     const w = 256 + ((b >>> 16) & 255)
     const x = b >>> 24
-    low = t[p]! ^ t[q]! ^ t[r]! ^ t[s]! ^ t[u]! ^ t[v]! ^ t[w]! ^ t[x]!
-    high =
-      t[2048 + p]! ^
-      t[2048 + q]! ^
-      t[2048 + r]! ^
-      t[2048 + s]! ^
-      t[2048 + u]! ^
-      t[2048 + v]! ^
-      t[2048 + w]! ^
-      t[2048 + x]!
+    low = l[p]! ^ l[q]! ^ l[r]! ^ l[s]! ^ l[u]! ^ l[v]! ^ l[w]! ^ l[x]!
+    high = h[p]! ^ h[q]! ^ h[r]! ^ h[s]! ^ h[u]! ^ h[v]! ^ h[w]! ^ h[x]!
   }
   for (; at < data.length; at++) {
     const index = (low ^ data[at]!) & 255
-    low = ((low >>> 8) | (high << 24)) ^ t[index]!
-    high = (high >>> 8) ^ t[2048 + index]!
+    low = ((low >>> 8) | (high << 24)) ^ l[index]!
+    high = (high >>> 8) ^ h[index]!
   }
   return (BigInt(~high >>> 0) << 32n) | BigInt(~low >>> 0)
 }

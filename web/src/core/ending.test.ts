@@ -101,7 +101,7 @@ describe('a reload', () => {
     server.trouble = () => null
     const before = server.asked.length
     const file = someFile(20 * STEP + 5)
-    await upload(file, {}, 'chunks', new FakeEnvironment(server)).start()
+    await upload(file, {}, false, new FakeEnvironment(server)).start()
     const sent = server.asked.slice(before).filter(({ verb }) => verb === 'chunk')
     expect(Math.min(...sent.map(({ query }) => Number(query.get('offset'))))).toBe(12 * STEP)
     expect(await hasArrived(server.only, file)).toBe(true)
@@ -111,12 +111,12 @@ describe('a reload', () => {
   test('remembers what the way does not let through', async () => {
     server.maxBody = 2 * STEP
     const environment = new FakeEnvironment(server)
-    await upload(someFile(20 * STEP), {}, 'chunks', environment).start()
+    await upload(someFile(20 * STEP), {}, false, environment).start()
     const refused = () => server.verbs('chunk').filter(({ size }) => size > server.maxBody).length
     const before = refused()
     expect(before).toBeGreaterThan(0)
     environment.paths = new Map() // as after a reload
-    await upload(someFile(20 * STEP, 2), {}, 'chunks', environment).start()
+    await upload(someFile(20 * STEP, 2), {}, false, environment).start()
     expect(refused()).toBe(before)
   })
 

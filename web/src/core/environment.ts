@@ -39,13 +39,13 @@ export const browser: Environment = {
     return () => clearInterval(timer)
   },
   jitter: Math.random,
-  isOnline: () => typeof navigator === 'undefined' || navigator.onLine !== false,
+  // Servers have no `navigator`, or not all of it, and no events.
+  isOnline: () => globalThis.navigator?.onLine !== false,
   onOnline(act) {
-    if (typeof addEventListener === 'undefined') return () => undefined
-    addEventListener('online', act)
-    return () => removeEventListener('online', act)
+    globalThis.addEventListener?.('online', act)
+    return () => globalThis.removeEventListener?.('online', act)
   },
-  locks: () => (typeof navigator === 'undefined' ? null : (navigator.locks ?? null)),
+  locks: () => globalThis.navigator?.locks ?? null,
   paths: new Map(),
   limits: {
     get(endpoint) {

@@ -21,10 +21,9 @@ const SIZE = /413|too large/i
 
 /** The base class of all errors. */
 export class UploadFailure extends Error {
-  /** Whether the message may contain the words of a refusal for size. */
-  protected static readonly isAboutSize: boolean = false
+  /** The `name` of its errors. A bundler may rename the class itself. */
+  protected static readonly kind: string = 'UploadFailure'
 
-  override name = 'UploadFailure'
   /** The error code of the server, or of this client. */
   readonly code: string
   /** The HTTP status; null where there was no answer. */
@@ -39,8 +38,10 @@ export class UploadFailure extends Error {
   readonly facts: Record<string, unknown>
 
   constructor(message: string, facts: Facts = {}) {
-    const isClean = new.target.isAboutSize || !SIZE.test(message)
+    const name = new.target.kind
+    const isClean = name === 'TooLarge' || !SIZE.test(message)
     super(isClean ? message : 'The upload failed; `code` and `facts` say why.')
+    this.name = name
     if (facts.cause !== undefined) this.cause = facts.cause
     this.code = facts.code ?? ''
     this.status = facts.status ?? null
@@ -53,51 +54,50 @@ export class UploadFailure extends Error {
 
 /** The file is too large for the server, or the smallest chunk is too large for a proxy. */
 export class TooLarge extends UploadFailure {
-  protected static override readonly isAboutSize = true
-  override name = 'TooLarge'
+  protected static override readonly kind = 'TooLarge'
 }
 
 /** Cancelled here: by `cancel()` or an `AbortSignal`. */
 export class Aborted extends UploadFailure {
-  override name = 'AbortError'
+  protected static override readonly kind = 'AbortError'
 }
 
 /** 401 or 403, also with fresh headers. What was sent stays; log in and call again. */
 export class Unauthorized extends UploadFailure {
-  override name = 'Unauthorized'
+  protected static override readonly kind = 'Unauthorized'
 }
 
 /** There was no answer. What was sent may have arrived or not. */
 export class ConnectionLost extends UploadFailure {
-  override name = 'ConnectionLost'
+  protected static override readonly kind = 'ConnectionLost'
 }
 
 /** There was no progress for the whole of `patience`; `cause` is the last error. */
 export class GaveUp extends UploadFailure {
-  override name = 'GaveUp'
+  protected static override readonly kind = 'GaveUp'
 }
 
 /** The upload was cancelled elsewhere, has expired or has failed. Its bytes are deleted. */
 export class UploadGone extends UploadFailure {
-  override name = 'UploadGone'
+  protected static override readonly kind = 'UploadGone'
 }
 
 /** 507: the file can never fit into the space that the server has. */
 export class NoSpace extends UploadFailure {
-  override name = 'NoSpace'
+  protected static override readonly kind = 'NoSpace'
 }
 
 /**
- * The single request of `uploadVideo` or `smartUpload` was sent as a whole, and its answer was
- * lost. The upload may be complete. It is not repeated automatically: that could make two.
+ * The request of `uploadVideo` was sent as a whole, and its answer was lost. The upload may be
+ * complete. It is not repeated automatically: that could make two.
  */
 export class AnswerLost extends UploadFailure {
-  override name = 'AnswerLost'
+  protected static override readonly kind = 'AnswerLost'
 
   constructor(cause: unknown) {
     super('The file was sent, but the answer was lost.', {
       code: 'answer-lost',
-      hint: 'The file may have arrived: check before you send it again. Uploads in chunks avoid this.',
+      hint: 'The file may have arrived: check before you send it again.',
       cause,
     })
   }
@@ -105,25 +105,25 @@ export class AnswerLost extends UploadFailure {
 
 /** The server is full at the moment. Uploads in chunks wait for room; `uploadVideo` throws this. */
 export class NoRoom extends UploadFailure {
-  override name = 'NoRoom'
+  protected static override readonly kind = 'NoRoom'
 }
 
 /** Any other 4xx: the server does not accept the request, the file or its type. */
 export class Refused extends UploadFailure {
-  override name = 'Refused'
+  protected static override readonly kind = 'Refused'
 }
 
 /** 5xx: the server has failed, or a proxy could not reach it. */
 export class ServerFailed extends UploadFailure {
-  override name = 'ServerFailed'
+  protected static override readonly kind = 'ServerFailed'
 }
 
 /** The answer does not come from Wherry: usually the address is wrong. */
 export class UnexpectedAnswer extends UploadFailure {
-  override name = 'UnexpectedAnswer'
+  protected static override readonly kind = 'UnexpectedAnswer'
 }
 
 /** The file can no longer be read: it was changed, moved or deleted on the disk. */
 export class FileChanged extends UploadFailure {
-  override name = 'FileChanged'
+  protected static override readonly kind = 'FileChanged'
 }

@@ -16,8 +16,8 @@
 
 import type { Backoff } from './backoff'
 import type { ChunkSize } from './chunkSize'
-import { whatNext } from './decisions'
-import { ConnectionLost, NoRoom, ServerFailed, type UploadFailure } from './errors'
+import { mayHideRefusal, whatNext } from './decisions'
+import { NoRoom, type UploadFailure } from './errors'
 import { bytesIn, gaps, merge, overlap } from './ranges'
 import type { Range } from './types'
 
@@ -154,8 +154,7 @@ export class Plan {
     }
     this.size.noteFailed(size, now - chunk.began)
     backoff.failed(error, chunk.began, now, jitter)
-    const isReset = error instanceof ConnectionLost && error.code === 'connection-lost'
-    if (isReset || (next === 'look' && error instanceof ServerFailed)) {
+    if (mayHideRefusal(error, next)) {
       this.suspected = { range: chunk.range, failures: backoff.failures }
     }
     return false

@@ -47,7 +47,7 @@ export class ProgressReporter {
   noteSent(bytes: number): void {
     this.flying += bytes // Less, when the same request is sent again after a 401 or 403.
     this.noteSpeed(Math.max(bytes, 0))
-    this.report(this.state, this.stateDetails)
+    this.tick()
   }
 
   /** Count bytes for the speed, whichever tab sends them. */

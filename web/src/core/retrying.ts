@@ -30,7 +30,8 @@ export class Retrying {
   }
 
   /**
-   * The answer to `call`. Throws errors that repeating cannot mend, `Aborted` and `Paused`.
+   * The answer to `call`. Throws errors that repeating cannot mend, `Aborted` and `Paused`. After
+   * an error that means `look`, the next `call` asks what the server has.
    *
    * `isProgress`: an answer ends the trouble.
    */
@@ -50,7 +51,7 @@ export class Retrying {
         if (!(error instanceof UploadFailure)) throw error
         const next = whatNext(error, verb)
         const isWrongAddress = error instanceof UnexpectedAnswer && !this.isKnown
-        if (isWrongAddress || (next !== 'wait' && next !== 'retry')) throw error
+        if (isWrongAddress || !['wait', 'retry', 'look'].includes(next)) throw error
         if (next === 'wait') backoff.waits(error, environment.now())
         else backoff.failed(error, began, environment.now(), environment.jitter())
         // Another process is completing the upload. That takes time, and is no trouble.

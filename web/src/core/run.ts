@@ -16,14 +16,16 @@ import {
   ConnectionLost,
   ServerFailed,
   TooLarge,
+  UploadFailure,
   UploadGone,
-  type UploadFailure,
 } from './errors'
 import { FLOOR } from './chunkSize'
+import type { OneRequest } from './oneRequest'
 import { bytesIn, gaps } from './ranges'
 import { Sending } from './sending'
 import { sendFromOneTab } from './tabs'
 import type { UploadResult } from './types'
+import { unique } from './unique'
 
 /** How often the server may lack bytes that it has acknowledged, until the upload fails. */
 const ROUNDS = 3
@@ -33,7 +35,10 @@ export class Run {
   /** Whether this run has opened the upload, and not only an earlier one. */
   private isOpened = false
 
-  constructor(private readonly context: Context) {}
+  constructor(
+    private readonly context: Context,
+    private readonly one: OneRequest,
+  ) {}
 
   /** The network is back. */
   online(): void {
@@ -41,69 +46,91 @@ export class Run {
     this.context.control.wake()
   }
 
-  /** Whether the file is small enough to be sent in one request first. */
-  get isSmall(): boolean {
-    const { size, source, wire } = this.context
-    // Across origins, a proxy's refusal looks like a broken connection with the file half sent.
-    // There, only a size that has passed before is tried.
-    return source.size <= Math.max(wire.isSameOrigin ? size.now : 0, size.passed)
+  /**
+   * Send the whole file in one request. Null if it is to be sent in chunks.
+   *
+   * `once`: do not send it again, and not in chunks. Throws `AnswerLost` if the upload may be complete.
+   */
+  async inOneRequest(once: boolean): Promise<UploadResult | null> {
+    const { context, one } = this
+    // Across origins, the server need not allow the headers of such a request.
+    const isPossible = context.wire.isSameOrigin && !this.uploadId && one.next !== 'chunks'
+    if (!once && !isPossible) return null
+    context.report('starting')
+    let done: Status | null
+    try {
+      done = await (once
+        ? this.sendWhole(true)
+        : context.retrying.ask('upload', () => this.askOrSend()))
+    } catch (error) {
+      const next = nextAfter(error, 'upload')
+      if (next === 'complete') {
+        done = { uploadId: String((error as UploadFailure).facts['upload_id']) } as Status
+      } else if (once || next !== 'smaller') throw error
+      else return null
+    }
+    if (!done) return null
+    const { uploadId, state } = done
+    this.uploadId = uploadId
+    return this.finish(state === 'complete' ? done : await this.complete(uploadId, null))
   }
 
-  /**
-   * Send the whole file in one request.
-   *
-   * Null if the request did not get through, chunks may, and `orChunks` allows them. Throws
-   * `AnswerLost` if the upload may be complete without a way to find out.
-   */
-  async inOneRequest(orChunks: boolean): Promise<UploadResult | null> {
-    const { context } = this
-    const { control, environment, reporter, size, source, wire } = context
-    context.report('starting')
-    await source.checkReadable()
+  private async askOrSend(): Promise<Status | null> {
+    const { context, one } = this
+    const { control, source, wire } = context
+    if (one.next === 'ask') {
+      try {
+        return await wire.keyed(one.key, null, control.end)
+      } catch (error) {
+        // It has ended without the whole file, and its key cannot be used again.
+        if (error instanceof UploadGone) one.key = null
+        else if ((error as UploadFailure).code !== 'bad-request') {
+          one.isSuspected = false // The server may have been away all the time.
+          throw error
+        }
+      }
+      if (one.absent()) context.noteRefused(source.size)
+    }
+    return one.next === 'send' ? this.sendWhole(false) : null
+  }
+
+  private async sendWhole(once: boolean): Promise<Status> {
+    const { context, one } = this
+    const { control, environment, reporter, source, wire } = context
+    let crc = 0n
+    if (once) await source.checkReadable()
+    else crc = (await source.digest([0, source.size])).crc
     control.check()
     let flown = 0
     let isOut = false
-    const onSent = (loaded: number, total: number): void => {
-      const bytes = total ? Math.floor((loaded / total) * source.size) : 0
-      isOut = loaded >= total
-      reporter.noteSent(bytes - flown)
-      flown = bytes
-    }
     context.report('sending')
     const began = environment.now()
-    let done: Status
+    if (!once) {
+      one.key ??= unique()
+      one.isUnclear = true
+    }
     try {
-      done = await wire.whole(source, control.halt, onSent)
+      const done = await wire.whole(source, one.key, crc, control.halt, (loaded, total) => {
+        const bytes = total ? Math.floor((loaded / total) * source.size) : 0
+        isOut = loaded >= total
+        reporter.noteSent(bytes - flown)
+        flown = bytes
+      })
+      context.size.notePassed(source.size, environment.now() - began)
+      return done
     } catch (error) {
       control.check()
-      const next = nextAfter(error, 'upload')
-      if (next === 'complete') {
-        this.uploadId = String((error as UploadFailure).facts['upload_id'])
-        return this.finish(await this.complete(this.uploadId, null))
-      }
       if (error instanceof ConnectionLost) {
+        // If the file can no longer be read, the browser reports a broken connection.
         await source.checkReadable()
-        if (isOut) throw new AnswerLost(error)
-        // The server drops an incomplete body, so sending it again cannot make two uploads.
-        size.noteFailed(source.size, environment.now() - began)
-        if (error.code === 'connection-lost' && size.noteSuspected(source.size)) {
-          context.noteRefused(source.size)
-        }
-      } else if (next === 'smaller') {
-        if (error instanceof TooLarge) {
-          size.noteRefused(source.size)
-          context.noteRefused(source.size)
-        }
-      } else throw error
-      if (!orChunks) throw error
-      return null
+        if (once && isOut) throw new AnswerLost(error)
+      }
+      if (error instanceof UploadFailure) one.failed(error, environment.now() - began)
+      if (error instanceof TooLarge) context.noteRefused(source.size)
+      throw error
     } finally {
       reporter.noteAnswered(flown)
     }
-    size.notePassed(source.size, environment.now() - began)
-    reporter.where = { safe: gaps([], source.size), sending: [], bytesSafe: source.size }
-    this.uploadId = done.uploadId
-    return this.finish(done.state === 'complete' ? done : await this.complete(done.uploadId, null))
   }
 
   /** Send the bytes that the server lacks, and complete the upload. */
@@ -145,7 +172,7 @@ export class Run {
       const seen = await this.status(opened.uploadId)
       opened = { ...opened, state: seen.state, received: seen.received }
     }
-    throw new ServerFailed('The server repeatedly lacks bytes that it has acknowledged.', {
+    throw new ServerFailed('The server lacks bytes that it has acknowledged.', {
       code: 'bytes-missing',
     })
   }
@@ -261,7 +288,7 @@ export class Run {
   private finish(done: Status): UploadResult {
     const { reporter, source } = this.context
     const { size } = source
-    reporter.where = { safe: size ? [[0, size]] : [], sending: [], bytesSafe: size }
+    reporter.where = { safe: gaps([], size), sending: [], bytesSafe: size }
     this.context.report('done')
     return done.result
   }

@@ -60,7 +60,7 @@ function tabs(count: number, locks: Locks | null): FakeEnvironment[] {
 }
 
 function upload(environment: FakeEnvironment, options: UploadOptions = {}, steps = 40): OneUpload {
-  return new OneUpload(someFile(steps * STEP), options, 'chunks', environment)
+  return new OneUpload(someFile(steps * STEP), options, false, environment)
 }
 
 function sentBytes(): number {

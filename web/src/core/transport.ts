@@ -140,10 +140,6 @@ function lost(code: string): ConnectionLost {
 
 function fields(xhr: XMLHttpRequest): Record<string, string> {
   // Reading a hidden header by its name would log an error in the browser's console.
-  const found: Record<string, string> = {}
-  for (const line of xhr.getAllResponseHeaders().trim().split('\r\n')) {
-    const colon = line.indexOf(':')
-    if (colon > 0) found[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim()
-  }
-  return found
+  const lines = xhr.getAllResponseHeaders().matchAll(/^(.+?):\s*(.*?)\s*$/gm)
+  return Object.fromEntries([...lines].map(([, name, value]) => [name!.toLowerCase(), value!]))
 }

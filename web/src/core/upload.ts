@@ -1,13 +1,15 @@
-/** The four paths to upload a file: one request, chunks, whichever fits, and by hand. */
+/** The ways to upload a file: in as many requests as it needs, in exactly one, and by hand. */
 
 import { Context } from './context'
 import { Control, Paused } from './control'
 import { FileChanged, UploadFailure } from './errors'
 import { ChunkSize, unknownPath } from './chunkSize'
+import { OneRequest } from './oneRequest'
 import { Run } from './run'
 import { Source } from './source'
 import { ProgressReporter } from './progress'
 import type { OnProgress, Upload, UploadDetails, UploadOptions, UploadResult } from './types'
+import { unique } from './unique'
 import { Wire } from './wire'
 import { browser, type Environment } from './environment'
 
@@ -18,37 +20,34 @@ const CANCEL_AGAIN = 0.5
 /** Options for all uploads. The options of one upload take precedence. */
 export const defaults: UploadOptions = {}
 
-/** An upload in chunks, with `start`, `pause`, `resume` and `cancel`. */
+/** An upload with `start`, `pause`, `resume` and `cancel`. */
 export function createUpload(file: Blob, options: UploadOptions = {}): Upload {
-  return new OneUpload(file, options, 'chunks')
+  return new OneUpload(file, options)
 }
 
-/** One ordinary request with the file in the form field `file`. */
+/** One ordinary request with the file in the form field `file`, and no other. */
 export async function uploadVideo(
   file: Blob,
   onProgress?: OnProgress,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  return new OneUpload(file, { onProgress, ...options }, 'whole').start()
+  return new OneUpload(file, { onProgress, ...options }, true).start()
 }
 
-/** Many small requests, for files of any size and any limit on the size of a request. */
+/**
+ * As many requests as needed, for files of any size and any limit on the size of a request: one for
+ * a small file, chunks for a large one.
+ */
 export async function uploadVideoChunked(
   file: Blob,
   onProgress?: OnProgress,
   options: UploadOptions = {},
 ): Promise<UploadResult> {
-  return new OneUpload(file, { onProgress, ...options }, 'chunks').start()
+  return createUpload(file, { onProgress, ...options }).start()
 }
 
-/** One ordinary request if the file is small; chunks if it is not, or if the request is refused. */
-export async function smartUpload(
-  file: Blob,
-  onProgress?: OnProgress,
-  options: UploadOptions = {},
-): Promise<UploadResult> {
-  return new OneUpload(file, { onProgress, ...options }, 'smart').start()
-}
+/** The same as `uploadVideoChunked`. */
+export const smartUpload = uploadVideoChunked
 
 /**
  * For a page or component that goes away: sends nothing more and releases the file.
@@ -61,20 +60,20 @@ export function leave(upload: Upload): void {
   if (upload instanceof OneUpload) upload.leave()
 }
 
-export type How = 'whole' | 'chunks' | 'smart'
-
 export class OneUpload implements Upload {
   private readonly options: UploadOptions
   private readonly source: Source
   private readonly reporter: ProgressReporter
   private control: Control
   private run: Run | null = null
+  /** Outlives a run: after a failure, the server may have the file. */
+  private one: OneRequest | null = null
   private running: Promise<UploadResult> | null = null
 
   constructor(
     file: Blob,
     options: UploadOptions,
-    private readonly how: How,
+    private readonly isOnce = false,
     private readonly environment: Environment = browser,
   ) {
     if (typeof file?.arrayBuffer !== 'function')
@@ -113,7 +112,6 @@ export class OneUpload implements Upload {
   }
 
   resume(): void {
-    if (!this.control.isPaused) return
     this.control.resume()
   }
 
@@ -151,9 +149,10 @@ export class OneUpload implements Upload {
     const { signal } = options
     const control = (this.control = new Control(environment))
     const wire = new Wire(environment, options)
-    const size = this.chunkSize(wire)
+    const one = (this.one ??= new OneRequest(this.source.size, this.chunkSize(wire)))
     const run = new Run(
-      new Context(environment, wire, this.source, size, options, reporter, control),
+      new Context(environment, wire, this.source, one.size, options, reporter, control),
+      one,
     )
     run.uploadId = this.uploadId
     this.run = run
@@ -182,11 +181,7 @@ export class OneUpload implements Upload {
       const stopListening = this.environment.onOnline(() => run.online())
       const stopTicking = this.environment.every(1, () => this.reporter.tick())
       try {
-        if (this.how === 'whole' || (this.how === 'smart' && run.isSmall)) {
-          const done = await run.inOneRequest(this.how === 'smart')
-          if (done) return done
-        }
-        return await run.inChunks()
+        return (await run.inOneRequest(this.isOnce)) ?? (await run.inChunks())
       } catch (error) {
         if (!(error instanceof Paused)) throw error
       } finally {
@@ -227,9 +222,4 @@ export class OneUpload implements Upload {
     if (this.options.chunkSize) size.preferred = this.options.chunkSize
     return size
   }
-}
-
-function unique(): string {
-  const numbers = crypto.getRandomValues(new Uint32Array(4))
-  return `unique-${[...numbers].map((number) => number.toString(16)).join('')}`
 }

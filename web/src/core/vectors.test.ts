@@ -7,6 +7,7 @@ import { wantsFreshHeaders, whatNext, type Next, type Verb } from './decisions'
 import { ConnectionLost, UploadFailure } from './errors'
 import { Backoff } from './backoff'
 import { ChunkSize, unknownPath, type NetworkPath } from './chunkSize'
+import { OneRequest } from './oneRequest'
 import { Plan, type Chunk } from './plan'
 import { gaps } from './ranges'
 import type { Answer } from './transport'
@@ -57,8 +58,29 @@ interface PlanVector {
   floor: number
   concurrency: number
   patience: number
-  way: { [name in keyof NetworkPath]: number | null }
+  way: Way
   steps: Step[]
+}
+
+type Way = { [name in 'limit' | 'pace' | 'passed']: number | null }
+
+interface OneStep {
+  next: string
+  with?: string
+  seconds?: number
+  then?: string
+  refused?: boolean
+  way?: Way
+  has_whole?: boolean
+}
+
+interface OneVector {
+  name: string
+  length: number
+  preferred: number
+  floor: number
+  way: Way
+  steps: OneStep[]
 }
 
 interface ResumeVector {
@@ -144,16 +166,17 @@ function errorOf(outcome: string): UploadFailure {
   return parseError(answer(byName.get(outcome)!))
 }
 
+function pathOf({ limit, pace, passed }: Way): NetworkPath {
+  return { ...unknownPath(limit), pace: pace ?? Infinity, passed: passed ?? 0 }
+}
+
 /** A plan to which the steps of a vector happen. */
 class Played {
   private readonly plan: Plan
   private readonly flying = new Map<string, Chunk>()
 
   constructor(vector: PlanVector) {
-    const { limit, pace, passed } = vector.way
-    const unknown = unknownPath()
-    const way = { limit: limit ?? unknown.limit, pace: pace ?? unknown.pace, passed: passed ?? 0 }
-    const size = new ChunkSize(way)
+    const size = new ChunkSize(pathOf(vector.way))
     size.offered(vector.preferred, vector.floor)
     const { length, missing, concurrency, patience } = vector
     this.plan = new Plan(length, missing, size, concurrency, new Backoff(patience))
@@ -198,6 +221,38 @@ describe('a plan goes as the vectors say', () => {
   test.each(plans.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
     const played = new Played(vector)
     for (const step of vector.steps) expect(step).toEqual(played.step(step))
+  })
+})
+
+describe('a file in one request goes as the vectors say', () => {
+  const vectors = load<OneVector>('one-request')
+  test.each(vectors.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    const path = pathOf(vector.way)
+    const size = new ChunkSize(path)
+    size.offered(vector.preferred, vector.floor)
+    const one = new OneRequest(vector.length, size)
+    /** The step as it comes out; with those of its facts that the vector names. */
+    const after = (step: OneStep): OneStep => {
+      const found: OneStep = { ...step, next: one.next }
+      const { with: outcome } = step
+      if (outcome === 'ok' && one.next === 'send') size.notePassed(vector.length, 0)
+      else if (outcome === 'nothing') {
+        const refused = one.absent()
+        if ('refused' in step) found.refused = refused
+      } else if (outcome && outcome !== 'ok') {
+        const error = errorOf(outcome)
+        if (one.next === 'send') {
+          one.failed(error, step.seconds ?? 1)
+        } else one.isSuspected = false
+        found.then = whatNext(error, 'upload')
+      }
+      const number = (value: number): number | null => (value === Infinity ? null : value)
+      const { limit, pace, passed, takesWhole } = path
+      if (step.way) found.way = { limit: number(limit), pace: number(pace), passed }
+      if ('has_whole' in step) found.has_whole = takesWhole
+      return found
+    }
+    for (const step of vector.steps) expect(after(step)).toEqual(step)
   })
 })
 

@@ -11,52 +11,17 @@ import { ConnectionLost, Unauthorized, UploadFailure } from './errors'
 import { renderDigest, type Part } from './digest'
 import type { Source } from './source'
 import { unlessAborted, type Answer, type Asked } from './transport'
-import type { Headers, Range, UploadOptions } from './types'
+import type { Range, UploadOptions } from './types'
 import type { Environment } from './environment'
 
 type Sent = (loaded: number, total: number) => void
-
-/** The headers of every request, asked for once and again after a 401 or 403. */
-class Login {
-  version = 0
-  private known: Promise<Record<string, string>> | null = null
-
-  constructor(private readonly headers: Headers | undefined) {}
-
-  get(): Promise<Record<string, string>> {
-    this.known ??= this.ask()
-    return this.known
-  }
-
-  /** Ask anew unless somebody has since `version`. False if there is nobody to ask. */
-  refresh(version: number): boolean {
-    if (typeof this.headers !== 'function') return false
-    if (this.version === version) {
-      this.version += 1
-      this.known = null
-    }
-    return true
-  }
-
-  private async ask(): Promise<Record<string, string>> {
-    try {
-      return { ...(typeof this.headers === 'function' ? await this.headers() : this.headers) }
-    } catch (cause) {
-      this.known = null
-      throw new Unauthorized('The application did not provide login headers.', {
-        code: 'no-headers',
-        hint: 'Log in and upload again: what has arrived is kept.',
-        cause,
-      })
-    }
-  }
-}
 
 /** The requests of one upload. */
 export class Wire {
   readonly endpoint: string
   readonly isSameOrigin: boolean
-  private readonly login: Login
+  /** The headers of every request: asked for once, and again after a 401 or 403. */
+  private login: Promise<Record<string, string>> | null = null
   /** The last request was refused. */
   private wasRefused = false
 
@@ -66,7 +31,6 @@ export class Wire {
   ) {
     this.endpoint = resolved((options.endpoint ?? '/api').replace(/\/+$/, ''))
     this.isSameOrigin = isSameOrigin(this.endpoint)
-    this.login = new Login(options.headers)
   }
 
   async init(facts: Record<string, unknown>, signal: AbortSignal): Promise<Status> {
@@ -86,10 +50,10 @@ export class Wire {
     signal: AbortSignal,
     onSent: Sent,
   ): Promise<Range[]> {
-    const headers: Record<string, string> = { 'content-type': 'application/octet-stream' }
     // Across origins, the server must allow each header. The digest of the whole file is sent in a
     // body, so the file is checked there too.
-    if (this.isSameOrigin) headers['content-digest'] = renderDigest(crc)
+    const digest = this.isSameOrigin ? { 'content-digest': renderDigest(crc) } : null
+    const headers = { 'content-type': 'application/octet-stream', ...digest }
     const query = new URLSearchParams({ upload_id: uploadId, offset: String(range[0]) })
     return parseMissing(
       await this.request('POST', `/chunked-upload/chunk?${query}`, headers, body, signal, onSent),
@@ -105,20 +69,51 @@ export class Wire {
     await this.post('cancel', { upload_id: uploadId }, signal)
   }
 
-  /** The whole file in one ordinary request. */
-  async whole(source: Source, signal: AbortSignal, onSent: Sent): Promise<Status> {
-    const form = new FormData()
-    // The fields come before the file: the server streams everything after them.
-    for (const [name, value] of Object.entries(this.options.metadata ?? {}))
-      form.append(name, value)
-    const { file, name, type } = source
-    form.append('file', type && type !== file.type ? file.slice(0, file.size, type) : file, name)
-    return parseUpload(await this.request('POST', '/chunked-upload/upload', {}, form, signal, onSent))
+  /**
+   * The whole file in one request, which is a form if the file has metadata, or without a `key`.
+   *
+   * A request that repeats the key of another gets its answer.
+   */
+  async whole(
+    { file, name, size, type }: Source,
+    key: string | null,
+    crc: bigint,
+    signal: AbortSignal,
+    onSent: Sent,
+  ): Promise<Status> {
+    const fields = Object.entries(this.options.metadata ?? {})
+    const typed = file.slice(0, size, type ?? 'application/octet-stream')
+    if (!key || fields.length) {
+      const form = new FormData()
+      // The fields come before the file: the server streams everything after them.
+      for (const [field, value] of fields) form.append(field, value)
+      form.append('file', typed, name)
+      return this.keyed(key, form, signal, {}, onSent)
+    }
+    const encoded = String(new URLSearchParams({ name })).slice(5).replaceAll('+', '%20')
+    const headers = {
+      'content-disposition': `attachment; filename*=UTF-8''${encoded}`,
+      'content-digest': renderDigest(crc),
+    }
+    return this.keyed(key, typed, signal, headers, onSent)
+  }
+
+  /** Without a body: the answer to the request with this key. The server refuses an unknown key. */
+  async keyed(
+    key: string | null,
+    body: Asked['body'],
+    signal: AbortSignal,
+    headers: Record<string, string> = {},
+    onSent?: Sent,
+  ): Promise<Status> {
+    if (key) headers['idempotency-key'] = `"${key}"`
+    return parseUpload(
+      await this.request('POST', '/chunked-upload/upload', headers, body, signal, onSent),
+    )
   }
 
   private post(verb: string, facts: Record<string, unknown>, signal: AbortSignal): Promise<Answer> {
-    const given = Object.entries(facts).filter(([, value]) => value != null)
-    const body = JSON.stringify(Object.fromEntries(given))
+    const body = JSON.stringify(facts, (_, value: unknown) => value ?? undefined)
     const headers = { 'content-type': 'application/json' }
     return this.request('POST', `/chunked-upload/${verb}`, headers, body, signal)
   }
@@ -132,13 +127,12 @@ export class Wire {
     onSent?: Sent,
   ): Promise<Answer> {
     for (let isLastTry = false; ; isLastTry = true) {
-      const version = this.login.version
-      // A login that waits for the user may never end.
-      const login = await unlessAborted(this.login.get(), signal)
+      const login = (this.login ??= this.askForLogin())
       const answer = await this.send({
         method,
         url: this.endpoint + path,
-        headers: { accept: 'application/json', ...login, ...headers },
+        // A login that waits for the user may never end.
+        headers: { accept: 'application/json', ...(await unlessAborted(login, signal)), ...headers },
         body,
         credentials: this.options.credentials ?? 'same-origin',
         signal,
@@ -146,7 +140,24 @@ export class Wire {
       })
       if (answer.status >= 200 && answer.status < 300) return answer
       const error = parseError(answer)
-      if (isLastTry || !wantsFreshHeaders(error) || !this.login.refresh(version)) throw error
+      const isFixed = typeof this.options.headers !== 'function'
+      if (isLastTry || isFixed || !wantsFreshHeaders(error)) throw error
+      // Another request may have asked for a newer one meanwhile.
+      if (this.login === login) this.login = null
+    }
+  }
+
+  private async askForLogin(): Promise<Record<string, string>> {
+    const { headers } = this.options
+    try {
+      return { ...(typeof headers === 'function' ? await headers() : headers) }
+    } catch (cause) {
+      this.login = null
+      throw new Unauthorized('The application did not provide login headers.', {
+        code: 'no-headers',
+        hint: 'Log in and upload again: what has arrived is kept.',
+        cause,
+      })
     }
   }
 
@@ -192,7 +203,7 @@ function resolved(endpoint: string): string {
   }
   throw new UploadFailure('The endpoint is not a web address.', {
     code: 'bad-endpoint',
-    hint: 'Set the option `endpoint` to an absolute address, like https://example.org/api.',
+    hint: 'Set the option `endpoint` to an absolute address.',
   })
 }
 

@@ -135,7 +135,7 @@ test.each(['goes away', 'is given another'])(
   async (what) => {
     const server = new FakeServer()
     const environment = new FakeEnvironment(server)
-    create = (file, options) => new OneUpload(file, options, 'chunks', environment)
+    create = (file, options) => new OneUpload(file, options, false, environment)
     let isHeld = false
     server.hold = ({ verb }) =>
       new Promise((resolve) => {

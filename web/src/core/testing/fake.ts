@@ -58,7 +58,8 @@ export class Clock {
 /** What several uploads in one browser share. */
 export class FakeEnvironment implements Environment {
   readonly clock: Clock
-  paths = new Map<string, NetworkPath>()
+  /** Most tests are about chunks; the others call `paths.clear()`. */
+  paths = new Map([['/api', { ...unknownPath(), takesWhole: false }]])
   /** Outlives a page: `paths` does not. */
   private readonly met = new Map<string, number>()
   readonly limits: Environment['limits'] = {
@@ -181,6 +182,8 @@ export class FakeServer {
   trouble: (request: Request) => Answer | Error | null | undefined = () => null
   after: (request: Request) => Answer | Error | null | undefined = () => null
   hold: (request: Request) => Promise<void> = async () => undefined
+  /** The uploads of requests with a whole file, by their keys. */
+  private readonly keys = new Map<string, FakeUpload>()
 
   get only(): FakeUpload {
     const [upload, ...more] = this.uploads.values()
@@ -239,16 +242,7 @@ export class FakeServer {
       request.verb === 'status'
         ? request.path.split('/').at(-1)
         : (request.json['upload_id'] ?? request.query.get('upload_id'))
-    if (request.verb === 'upload') {
-      const upload = this.create({ size: bytes.length, filename: 'form' })
-      upload.data.set(bytes)
-      upload.state = 'complete'
-      return reply(200, {
-        upload_id: upload.id,
-        assessment_id: `a-${upload.id}`,
-        state: 'complete',
-      })
-    }
+    if (request.verb === 'upload') return this.whole(request, bytes)
     const upload = this.uploads.get(String(named))
     if (!upload) return problem(404, 'upload-not-found')
     if (request.verb === 'status') return reply(200, this.render(upload))
@@ -260,6 +254,26 @@ export class FakeServer {
     if (upload.state === 'complete') return problem(409, 'upload-closed')
     upload.state = 'cancelled'
     return reply(200, { upload_id: upload.id, state: upload.state })
+  }
+
+  private whole({ headers }: Request, bytes: Uint8Array): Answer {
+    const key = headers['idempotency-key'] ?? ''
+    let upload = this.keys.get(key)
+    if (!upload) {
+      const name = headers['content-disposition'] ?? (bytes.length ? 'a form' : '')
+      if (!name) return problem(400, 'bad-request', { field: 'content-disposition' })
+      const digest = headers['content-digest']
+      if (digest !== undefined && digest !== renderDigest(crc64(bytes))) {
+        return problem(422, 'digest-mismatch', { retryable: true })
+      }
+      upload = this.create({ size: bytes.length, filename: name })
+      upload.data.set(bytes)
+      upload.state = 'complete'
+      if (key) this.keys.set(key, upload)
+    }
+    if (upload.state !== 'complete') return problem(410, 'upload-gone', { state: upload.state })
+    const { id, state } = upload
+    return reply(200, { upload_id: id, assessment_id: `a-${id}`, state })
   }
 
   private init(request: Request): Answer {

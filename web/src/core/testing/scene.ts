@@ -1,7 +1,7 @@
 /** What the tests of whole uploads share: a server and a browser, new for each test. */
 
 import { beforeEach } from 'vitest'
-import { OneUpload, type How } from '../upload'
+import { OneUpload } from '../upload'
 import type { UploadOptions } from '../types'
 import { FakeServer, FakeEnvironment } from './fake'
 
@@ -16,10 +16,10 @@ beforeEach(() => {
 export function upload(
   file: File,
   options: UploadOptions = {},
-  how: How = 'chunks',
+  isOnce = false,
   in_ = environment,
 ): OneUpload {
-  return new OneUpload(file, options, how, in_)
+  return new OneUpload(file, options, isOnce, in_)
 }
 
 export async function failure(promise: Promise<unknown>): Promise<Record<string, unknown>> {

@@ -1,0 +1,51 @@
+"""A whole file in one request: what to do next, and what to conclude from a failure.
+
+Rule 1: no clock, no randomness, no I/O, as in `plan`. The twin of oneRequest.ts.
+
+Rule 2: after a request whose outcome is unknown, nothing is sent before the server was asked what
+it has. So a lost answer makes no second upload.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from wherry.client.chunk_size import ChunkSize
+from wherry.client.decisions import Next, may_hide_refusal, what_next
+from wherry.client.errors import ClientError, NoRoom, TooLarge
+
+
+class OneRequest:
+    """One file of `length` bytes that is sent in one request, if that gets through."""
+
+    def __init__(self, length: int, size: ChunkSize) -> None:
+        self.length = length
+        self._size = size
+        self.key: str | None = None  #: Identifies the request, however often it is sent.
+        self.is_unclear = False  #: It was sent, and its outcome is unknown.
+        #: It was perhaps refused for its size, in disguise. Set to False if the server was away.
+        self.is_suspected = False
+
+    @property
+    def next(self) -> Literal["ask", "send", "chunks"]:
+        """What to do now: ask the server what it has, send the file, or send chunks instead."""
+        if self.is_unclear:
+            return "ask"
+        return "send" if self._size.takes_whole(self.length) else "chunks"
+
+    def failed(self, error: ClientError, seconds: float) -> None:
+        """The request that sends the file failed after so many seconds."""
+        after = what_next(error, "upload")
+        self.is_unclear = after is not Next.SMALLER
+        if after is not Next.SMALLER:
+            self._size.note_failed(self.length, seconds)
+        elif isinstance(error, TooLarge):
+            self._size.note_refused(self.length)
+        elif not isinstance(error, NoRoom):
+            self._size.has_whole = False
+        self.is_suspected = may_hide_refusal(error, after)
+
+    def absent(self) -> bool:
+        """The server has nothing. True if the file was refused for its size, in disguise."""
+        self.is_unclear = False
+        return self.is_suspected and self._size.note_suspected(self.length)

@@ -1,0 +1,49 @@
+/**
+ * Sends a whole file in one request: what to do next, and what to conclude from a failure.
+ *
+ * Rule 1: no clock, no randomness, no I/O, as in `plan.ts`.
+ *
+ * Rule 2: after a request whose outcome is unknown, nothing is sent before the server was asked
+ * what it has. So a lost answer makes no second upload.
+ */
+
+import type { ChunkSize } from './chunkSize'
+import { mayHideRefusal, whatNext } from './decisions'
+import { NoRoom, TooLarge, type UploadFailure } from './errors'
+
+export class OneRequest {
+  /** Identifies the request, however often it is sent; null before it is sent. */
+  key: string | null = null
+  /** It was sent, and its outcome is unknown. */
+  isUnclear = false
+  /** It was perhaps refused for its size, in disguise. Set to false if the server was away. */
+  isSuspected = false
+
+  constructor(
+    private readonly length: number,
+    readonly size: ChunkSize,
+  ) {}
+
+  /** What to do now: ask the server what it has, send the file, or send chunks instead. */
+  get next(): 'ask' | 'send' | 'chunks' {
+    if (this.isUnclear) return 'ask'
+    return this.size.takesWhole(this.length) ? 'send' : 'chunks'
+  }
+
+  /** Apply a failure to send. */
+  failed(error: UploadFailure, seconds: number): void {
+    const { length, size } = this
+    const next = whatNext(error, 'upload')
+    this.isUnclear = next !== 'smaller'
+    if (this.isUnclear) size.noteFailed(length, seconds)
+    else if (error instanceof TooLarge) size.noteRefused(length)
+    else if (!(error instanceof NoRoom)) size.noteNoWhole()
+    this.isSuspected = mayHideRefusal(error, next)
+  }
+
+  /** The server has nothing. True if the file was refused for its size, in disguise. */
+  absent(): boolean {
+    this.isUnclear = false
+    return this.isSuspected && this.size.noteSuspected(this.length)
+  }
+}
