@@ -93,6 +93,29 @@ def test_a_bad_way_does_no_harm(tmp_path: Path, file: File, fault: Fault) -> Non
         assert finished(proxy, done.upload_id) == path.read_bytes()
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(path="/upload", times=2, drops_answer=True),
+        Fault(path="/upload", times=1, is_duplicated=True),
+        Fault(path="/upload", times=1, cut_after=100 * KiB),
+        Fault(path="/upload", times=1, reset_at=100 * KiB),
+        Fault(path="/upload", times=1, status=502),
+    ],
+    ids=["lost", "twice", "cut", "reset", "failed"],
+)
+@pytest.mark.parametrize("metadata", [{}, {"shelf": "ä"}], ids=["raw", "form"])
+def test_a_small_file_over_a_bad_way_makes_one_upload(
+    tmp_path: Path, file: File, fault: Fault, metadata: dict[str, str]
+) -> None:
+    path = file(300 * KiB)
+    with through_proxy(tmp_path, fault) as proxy:
+        done = Client(f"{proxy.url}/api").upload(path, metadata=metadata)
+        assert finished(proxy, done.upload_id) == path.read_bytes()
+        listed = httpx2.get(f"{proxy.url}/api/chunked-upload/").json()["uploads"]
+    assert [one["upload_id"] for one in listed if one["state"] == "complete"] == [done.upload_id]
+
+
 def test_a_broken_off_upload_goes_on(tmp_path: Path, file: File) -> None:
     path = file(12 * MiB)
     fault = Fault(path="/chunk?", every=5, times=1, status=415)

@@ -99,8 +99,8 @@ class NoRoom(ClientError):
     """The server is full at the moment. The client waits, and does not raise this."""
 
 
-class Busy(ServerFailed):
-    """Another request is completing the upload at the moment."""
+class Busy(Refused):
+    """Another request is receiving or completing the upload at the moment."""
 
 
 class UnexpectedAnswer(ClientError):
