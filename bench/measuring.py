@@ -19,7 +19,8 @@ from bench.comparing import check_stored
 from bench.driving import Driven, drive, step
 from bench.longway import drive_long_way
 from bench.peers import Dialect, Peer, Way
-from bench.processes import Running, SocketMemory
+from bench.processes import Running
+from bench.sockets import SocketMemory
 from bench.workloads import MANY, Workload
 
 #: After the last answer, a server may still work on what it was sent. That counts as well.
@@ -40,8 +41,8 @@ class Measurement:
     driver_cpu_seconds: float
     peak_memory: int
     """Of the processes that receive bytes."""
-    socket_memory: int
-    """The most that the kernel held for TCP meanwhile, for both ends."""
+    socket_memory: int | None
+    """The most that the kernel held meanwhile for the server's connections; None if unknown."""
     slowest: float
     """The longest time from an upload's first request to its last answer."""
     finishing: float | None
@@ -74,7 +75,7 @@ class Bench:
     def _measure(self, peer: Peer, way: Way, workload: Workload, folder: Path) -> Measurement:
         with peer.serve(folder, self.cache) as server:
             before = server.cpu_seconds()
-            with SocketMemory() as sockets:
+            with SocketMemory(server.port) as sockets:
                 driven = self._drive(server, peer.speaks[way], way, workload)
                 time.sleep(SETTLE)
             cpu = server.cpu_seconds() - before

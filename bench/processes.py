@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,9 +17,7 @@ from pathlib import Path
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 15.0
-SAMPLE_EVERY = 0.05
 _TICK = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class NotStarted(Exception):
@@ -115,40 +112,6 @@ def answers(port: int, path: str) -> int | None:
         return None
     finally:
         connection.close()
-
-
-class SocketMemory:
-    """The most memory that the kernel held for TCP while a block ran, above what it held before.
-
-    with SocketMemory() as sockets:
-        ...
-    sockets.peak  # bytes, of both ends of all connections of this machine
-    """
-
-    def __init__(self) -> None:
-        self.peak = 0
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> SocketMemory:
-        self._before = _tcp_memory()
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._over.wait(SAMPLE_EVERY):
-            self.peak = max(self.peak, _tcp_memory() - self._before)
-
-
-def _tcp_memory() -> int:
-    for line in Path("/proc/net/sockstat").read_text().splitlines():
-        if line.startswith("TCP:"):
-            return int(line.rsplit("mem ", 1)[1].split()[0]) * _PAGE
-    return 0
 
 
 def _stat(pid: int) -> list[str]:

@@ -46,7 +46,9 @@ FIGURES: dict[str, Callable[[Measurement], float | None]] = {
     "CPU s": lambda m: m.cpu_seconds,
     "driver CPU s/GB": lambda m: m.driver_cpu_seconds / m.bytes * GB,
     "memory MB": lambda m: m.peak_memory / MB,
-    "with sockets MB": lambda m: (m.peak_memory + m.socket_memory) / MB,
+    "with sockets MB": lambda m: (
+        None if m.socket_memory is None else (m.peak_memory + m.socket_memory) / MB
+    ),
     "slowest s": lambda m: m.slowest,
     "finishing ms": lambda m: None if m.finishing is None else m.finishing * 1000,
 }

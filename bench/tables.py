@@ -66,7 +66,7 @@ def render_figure(value: float | None) -> str:
 
 def _render_row(row: Row, table: Table, results: Results, columns: tuple[str, ...]) -> str:
     title = results.titles[row.server]
-    if len([other for other in table.rows if other.server == row.server]) > 1:
+    if len({other.way for other in table.rows}) > 1:
         title += ", in one request" if row.way is Way.ONE else ", resumable"
     if not row.measurements:
         return f"| {title} | {_render_problem(row)} |{' |' * (len(columns) + 2)}"
