@@ -237,11 +237,11 @@ def _area(area: Area) -> str:
 | event | level | what happened | keys | metrics |
 |---|---|---|---|---|
 """
-    return head + "".join(_event(event) for event in Event if event.value.area is area)
+    return head + "".join(_event(event) for event in Event if event.about.area is area)
 
 
 def _event(event: Event) -> str:
-    about = event.value
+    about = event.about
     facts, mark = about.facts, "¹" if about.repeats else ""
     if facts[: len(UPLOAD)] == UPLOAD:
         facts = ("those of an upload", *(f"`{name}`" for name in facts[len(UPLOAD) :]))

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -34,12 +35,16 @@ from wherry.events import Event, Facts, Feed
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 #: Events that are counted from the first scrape on, so that an alert sees the first of them.
-EVENTS: tuple[Event, ...] = tuple(event for event in Event if event.value.area.is_counted)
+EVENTS: tuple[Event, ...] = tuple(event for event in Event if event.about.area.is_counted)
 
 SIZES = (64 * KiB, 256 * KiB, *(n * MiB for n in (1, 2, 4, 5, 8, 16, 32, 64)))
 #: Seconds in the queue.
 WAITS = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 60.0)
+
+
+#: What gets a number, from which fact, and by which fact it is labelled.
+_Given = tuple[Callable[[Any], Any], str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._by_name: dict[str, Counter | Histogram] = {}
+        self._given: dict[Event, list[_Given]] = {}
         self._add_counter("events", "Events, as the log names them.", "event")
         self._add_counter("refusals", "Requests refused, by error code.", "code")
         self._add_counter(
@@ -105,26 +111,28 @@ class Metrics:
         for error in every_error():
             self._by_name["refusals"].labels(error.code)
         for event in EVENTS:
-            for feed in event.value.feeds:
+            for feed in event.about.feeds:
                 metric = self._by_name[feed.metric]
                 if feed.label == "event":
                     metric.labels(event.label)
 
     def count(self, event: Event, facts: Facts) -> None:
         """Feed the metrics of an event that is being logged. Never raises for a missing fact."""
-        for feed in event.value.feeds:
-            self._feed(feed, event, facts)
+        given = self._given.get(event)
+        if given is None:
+            given = self._given[event] = [self._giver(feed, event) for feed in event.about.feeds]
+        for give, fact, label in given:
+            number = 1.0 if fact is None else _number(facts, fact)
+            (give if label is None else give(str(facts.get(label))))(number)
 
-    def _feed(self, feed: Feed, event: Event, facts: Facts) -> None:
+    def _giver(self, feed: Feed, event: Event) -> _Given:
+        """What gets the number of this fact; by the fact `label`, if it is labelled by one."""
         metric = self._by_name[feed.metric]
-        if feed.label is not None:
-            value = event.label if feed.label == "event" else str(facts.get(feed.label))
-            metric = metric.labels(value)
-        number = 1.0 if feed.fact is None else _number(facts, feed.fact)
-        if isinstance(metric, Counter):
-            metric.inc(number)
-        else:
-            metric.observe(number)
+        if feed.label is None:
+            return _adding(metric), feed.fact, None
+        if feed.label == "event":
+            return _adding(metric.labels(event.label)), feed.fact, None
+        return (lambda value: _adding(metric.labels(value))), feed.fact, feed.label
 
     def collect(self, reading: Reading) -> Iterator[Metric]:
         """Every family of metrics. What only this process counted has the label `process`."""
@@ -154,6 +162,10 @@ class _Collected:
 def process_name() -> str:
     """The name of this process among all that may answer at one address."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _adding(metric: Counter | Histogram) -> Callable[[float], None]:
+    return metric.inc if isinstance(metric, Counter) else metric.observe
 
 
 def _number(facts: Facts, name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from wherry.catalog import Catalog
 from wherry.catalog.counts import Counts
+from wherry.catalog.sql.counts import counts
+from wherry.catalog.sql.session import Session
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.ranges import Part, Range
@@ -79,9 +82,7 @@ async def test_what_is_unfinished_is_counted(catalog: Catalog) -> None:
     )
 
 
-async def test_no_table_is_read_from_end_to_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_no_table_is_read_from_end_to_end(tmp_path: Path) -> None:
     catalog = SqliteCatalog(tmp_path / "c.db")
     try:
         await fill(catalog)
@@ -94,23 +95,20 @@ async def test_no_table_is_read_from_end_to_end(
     assert all("INDEX ix_uploads_queued_at" in scan for scan in scans)  # it has only the line
 
 
-def plans_of_counts(connection: Any) -> list[str]:
+def plans_of_counts(session: Session) -> list[str]:
     """How SQLite goes about each statement that counts."""
-    from sqlalchemy import event
-
-    from wherry.catalog.sql.counts import counts
-
     asked: list[tuple[str, Any]] = []
+    send = Session._send
 
-    def sent(conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
-        asked.append((statement, parameters))
+    def sent(session: Session, text: str, values: Sequence[Any]) -> None:
+        asked.append((text, values))
+        send(session, text, values)
 
-    event.listen(connection, "before_cursor_execute", sent)
-    counts(connection, 1000.0)
-    event.remove(connection, "before_cursor_execute", sent)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Session, "_send", sent)
+        counts(session, 1000.0)
     plans = []
-    for statement, parameters in asked:
-        if statement.startswith("SELECT"):
-            found = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            plans += [row[3] for row in found]
+    for text, values in asked:
+        session._send(f"EXPLAIN QUERY PLAN {text}", values)
+        plans += [row[3] for row in session._fetch()]
     return plans

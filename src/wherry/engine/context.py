@@ -82,7 +82,7 @@ class Context:
         An event that may come back every second is logged at most once a minute for the
         same facts.
         """
-        if event.value.repeats and not self._is_due(event, *facts.values()):
+        if event.about.repeats and not self._is_due(event, *facts.values()):
             return
         log_event(event, upload, metrics=self.metrics, level=level, trace=trace, **facts)
 

@@ -355,7 +355,10 @@ class Event(Enum):
         ("seconds",),
     )
 
-    @property
-    def label(self) -> str:
-        """Its public name, in the log and as a label of metrics."""
-        return self.value.label or self.name.lower().replace("_", "-")
+    # Kept, because a chunk logs an event.
+    def __init__(self, about: About) -> None:
+        self.about = about
+        #: Its public name, in the log and as a label of metrics.
+        self.label = about.label or self._name_.lower().replace("_", "-")
+        self.logger = about.area.logger
+        self.facts = frozenset(about.facts)

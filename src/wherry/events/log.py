@@ -36,25 +36,27 @@ def log_event(
 
     Raises `TypeError` for a fact that the event does not have.
     """
-    about = event.value
     if upload is not None:
         of_upload: Facts = {"upload_id": upload.id, "owner": upload.owner, "bytes": upload.limit}
         facts = of_upload | facts
-    if unknown := facts.keys() - set(about.facts):
+    if not event.facts.issuperset(facts):
+        unknown = facts.keys() - event.facts
         raise TypeError(f"{event} has no facts {', '.join(sorted(unknown))}")
     if metrics is not None:
         metrics.count(event, facts)
-    logger, level = about.area.logger, about.level if level is None else level
-    if not logger.isEnabledFor(level):
+    if level is None:
+        level = event.about.level
+    if not event.logger.isEnabledFor(level):
         return
     line = " ".join([event.label, *(f"{key}={_logfmt(value)}" for key, value in facts.items())])
     if (current := request_id.get()) is not None:
         line = f"{line} request_id={current}"
-    logger.log(level, "%s", line, exc_info=trace)
+    event.logger.log(level, "%s", line, exc_info=trace)
 
 
 def _logfmt(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     text = str(value)
-    return text if text.isprintable() and not set(text) & set(' "=') else json.dumps(text)
+    is_plain = text.isprintable() and " " not in text and '"' not in text and "=" not in text
+    return text if is_plain else json.dumps(text)
