@@ -7,6 +7,7 @@ import errno
 import os
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -229,20 +230,58 @@ def test_a_task_that_waits_in_receive_takes_no_byte_from_the_lane(
     lane: Running, pouring: Pouring
 ) -> None:
     """As code does that watches for the end of a connection while it works."""
+    requests: list[tuple[asyncio.AbstractEventLoop, Request]] = []
     watching: list[asyncio.Task[Message]] = []
 
-    async def before(request: Request) -> None:
-        watching.append(asyncio.ensure_future(request.receive()))
-        await asyncio.sleep(0)
+    async def watch(request: Request) -> Message:
+        return await request.receive()
 
-    pouring.before = before
+    def before(request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        requests.append((loop, request))
+        watching.append(loop.create_task(watch(request)))
+
+    def on_block(_: memoryview) -> None:
+        loop, request = requests[0]
+        if len(watching) == 1:
+            started = threading.Event()
+
+            def start() -> None:
+                watching.append(loop.create_task(watch(request)))
+                loop.call_later(0.05, started.set)
+
+            loop.call_soon_threadsafe(start)
+            started.wait(TIMEOUT)
+
+    pouring.before, pouring.on_block = before, on_block
     connection = lane.connect()
-    connection.sendall(head(len(DATA)))
-    wait_for(lambda: pouring.is_taken)
-    connection.sendall(DATA)
+    connection.sendall(head(len(DATA)) + DATA)
     assert told(connection) == whole(DATA)
-    wait_for(watching[0].done)
-    assert not watching[0].result().get("body")
+    assert pouring.is_taken
+    wait_for(lambda: all(task.done() for task in watching))
+    assert [task.result().get("body", b"") for task in watching] == [b"", b""]
+
+
+def test_what_is_left_of_a_body_that_was_taken_comes_by_receive(loop: str) -> None:
+    async def half(scope: Scope, receive: Receive, send: Send) -> None:
+        got = bytearray()
+        async with body_of(Request(scope, receive), TIMEOUT) as body:
+            await body.pour(got.extend, int(scope["query_string"]))
+            offer = offer_of(scope)
+            assert offer is not None
+            assert offer.is_taken
+        more = True
+        while more:
+            message = await receive()
+            got += message["body"]
+            more = message["more_body"]
+        await JSONResponse({"sha256": digest(got)})(scope, receive, send)
+
+    with running(half, LaneProtocol, loop, lifespan="off") as server:
+        connection = server.connect()
+        for taken in (0, 1, 600_000, len(DATA) - 1):
+            connection.sendall(head(len(DATA), path=b"/?%d" % taken) + DATA)
+            assert told(connection) == {"sha256": digest(DATA)}
 
 
 def test_a_body_is_taken_once(loop: str) -> None:
