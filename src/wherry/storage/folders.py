@@ -21,7 +21,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import stat
 import tempfile
 import weakref
 from contextlib import suppress
@@ -54,6 +53,9 @@ class Folders:
         self._durable = durable
         self._lock = RLock()
         self._held: dict[str, int] = {}
+        # While a folder is held, its inode's number is given to no other file.
+        self._identity: dict[str, tuple[int, int]] = {}
+        self._paths = {name: str(root / name) for name in ("", *names)}
         self._recorded: dict[str, int] = {}
         # A replaced descriptor stays open: another thread may be about to use it.
         self._descriptors: list[int] = []
@@ -99,11 +101,12 @@ class Folders:
     def verify(self) -> None:
         """Raises `FolderAway` unless each path leads to the folder that is held."""
         with self._lock:
-            if not self._leads_to("", self.at("")):
+            self.at("")
+            if not self._leads_to(""):
                 raise FolderAway(self.root)
             for name in self._names:
                 held = self.at(name)
-                if self._leads_to(name, held):
+                if self._leads_to(name):
                     continue
                 if os.fstat(held).st_nlink:
                     raise FolderAway(self.root / name)
@@ -111,12 +114,12 @@ class Folders:
                 if self._recorded:
                     self.record()
 
-    def _leads_to(self, name: str, held: int) -> bool:
+    def _leads_to(self, name: str) -> bool:
         try:
-            there = (self.root / name).stat()
+            there = os.stat(self._paths[name])
         except (FileNotFoundError, NotADirectoryError):
             return False
-        return os.path.samestat(there, os.fstat(held)) and stat.S_ISDIR(there.st_mode)
+        return (there.st_dev, there.st_ino) == self._identity[name]
 
     def _make(self, name: str) -> None:
         root = self.at("")
@@ -171,6 +174,8 @@ class Folders:
         self._sync(self.at(""))
 
     def _hold(self, name: str, fd: int) -> None:
+        there = os.fstat(fd)
+        self._identity[name] = there.st_dev, there.st_ino
         self._held[name] = fd
         self._descriptors.append(fd)
 

@@ -13,6 +13,7 @@ to create another, and its inodes are not reused for other files.
 from __future__ import annotations
 
 import ctypes
+import os
 import sqlite3
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Anchor:
         self._connection = connection
         self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log
         paths = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
-        self._known = [(path, _identity(path)) for path in paths]
+        self._known = [(str(path), _identity(str(path))) for path in paths]
 
     def check(self) -> None:
         """Raises `StorageFailed` unless every path leads to the file that is open."""
@@ -38,7 +39,7 @@ class Anchor:
                 is_same = False
             if not is_same:
                 raise StorageFailed(
-                    f"{path.name} is away, or another file is in its place; bring it back"
+                    f"{Path(path).name} is away, or another file is in its place; bring it back"
                 )
 
     def close(self) -> None:
@@ -54,6 +55,6 @@ class Anchor:
             self._connection.close()
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _identity(path: str) -> tuple[int, int]:
+    found = os.stat(path)
     return found.st_dev, found.st_ino
