@@ -55,7 +55,7 @@ class Folders:
         self._held: dict[str, int] = {}
         # While a folder is held, its inode's number is given to no other file.
         self._identity: dict[str, tuple[int, int]] = {}
-        self._paths = {name: str(root / name) for name in ("", *names)}
+        self._paths = {name: root / name for name in ("", *names)}
         self._recorded: dict[str, int] = {}
         # A replaced descriptor stays open: another thread may be about to use it.
         self._descriptors: list[int] = []
@@ -116,7 +116,7 @@ class Folders:
 
     def _leads_to(self, name: str) -> bool:
         try:
-            there = os.stat(self._paths[name])
+            there = self._paths[name].stat()
         except (FileNotFoundError, NotADirectoryError):
             return False
         return (there.st_dev, there.st_ino) == self._identity[name]

@@ -13,7 +13,6 @@ to create another, and its inodes are not reused for other files.
 from __future__ import annotations
 
 import ctypes
-import os
 import sqlite3
 from pathlib import Path
 
@@ -28,7 +27,7 @@ class Anchor:
         self._connection = connection
         self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()  # opens the log
         paths = [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm")]
-        self._known = [(str(path), _identity(str(path))) for path in paths]
+        self._known = [(path, _identity(path)) for path in paths]
 
     def check(self) -> None:
         """Raises `StorageFailed` unless every path leads to the file that is open."""
@@ -39,7 +38,7 @@ class Anchor:
                 is_same = False
             if not is_same:
                 raise StorageFailed(
-                    f"{Path(path).name} is away, or another file is in its place; bring it back"
+                    f"{path.name} is away, or another file is in its place; bring it back"
                 )
 
     def close(self) -> None:
@@ -55,6 +54,6 @@ class Anchor:
             self._connection.close()
 
 
-def _identity(path: str) -> tuple[int, int]:
-    found = os.stat(path)
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
     return found.st_dev, found.st_ino
