@@ -253,6 +253,20 @@ async def test_a_form_that_turns_out_wrong_waits_for_the_write_that_runs(
     assert Held._by_all == 0
 
 
+@pytest.mark.parametrize("is_gathered", [False, True])
+async def test_a_form_that_comes_in_one_piece_brings_its_file(is_gathered: bool) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    data, got = head + b"abc" + b"\r\n--b--\r\n", bytearray()
+    async with AsgiSource(bringing([data]), len(data), 30) as source:
+        file = FormFile(source, "multipart/form-data; boundary=b", "file")
+        with closing(SourceBody(file, await file.form())) as body:
+            assert body.remaining == 3
+            if is_gathered:
+                assert await gathered(body) == b"abc"
+            assert await body.pour(got.extend, 3) is Ended.WHOLE
+            assert (bytes(got), body.remaining) == (b"abc", 0)
+
+
 async def test_who_cancels_a_stalled_request_is_not_taken_for_the_timer() -> None:
     source = AsgiSource(bringing([], then="hang"), 10, 0.02)
     both = 0

@@ -42,7 +42,8 @@ Piece = bytes | memoryview
 class Source(Protocol):
     """The bytes of one request, in order, as they arrive.
 
-    `ended` says how it ended, and is None until then. `timeout`: the seconds within which the
+    `ended` says how it ended, and is None until then; bytes may be left to read (`remaining`)
+    when it is known already. `timeout`: the seconds within which the
     client must make progress.
     """
 
@@ -51,7 +52,7 @@ class Source(Protocol):
 
     @property
     def remaining(self) -> int:
-        """How many bytes are still to be read, as announced; 0 once it has ended."""
+        """How many bytes are still to be read: as announced, or that came before the end."""
 
     async def read(self) -> Sequence[Piece]:
         """The next bytes, in one or more pieces that stay; none only when it has ended."""
@@ -141,7 +142,7 @@ class SourceBody:
     async def gather(self, most: int) -> Sequence[memoryview] | None:
         if self.remaining > most:
             return None
-        while self._source.ended is None and self._source.remaining:
+        while self._source.remaining:
             if Held.is_much():
                 return None
             self._held.add(await self._source.read())
@@ -189,7 +190,7 @@ class _Pouring:
         """Read until there is a block or all that is wanted, or until the source has ended."""
         source, held = self._source, self._held
         while held.size < min(self._left, SMALL_BLOCK if Held.is_much() else BLOCK):
-            if source.ended is not None:
+            if source.ended is not None and not source.remaining:
                 return
             self._is_reading = True
             pieces = await source.read()
