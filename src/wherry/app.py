@@ -323,8 +323,11 @@ def _date_of(settings: Settings, moment: float) -> float:
 def work(settings: Settings, until_stdin_closes: bool) -> None:
     """Assess finished uploads until SIGTERM, or until the parent process ends."""
     with sending_fatal_error(until_stdin_closes):
-        from wherry.assessment import worker  # noqa: PLC0415 - the web process must not import it
+        # The web process must not import them.
+        from wherry.assessment import worker  # noqa: PLC0415
+        from wherry.assessment.priority import lower_priority  # noqa: PLC0415
 
+        lower_priority()
         log_to_stderr()
         os.umask(0o077)
         site = worker.Site(

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from wherry.assessment.confine import Bounds, confine, limit
 from wherry.assessment.context import Context
 from wherry.assessment.json_safe import make_json_safe
+from wherry.assessment.priority import lower_priority
 
 if TYPE_CHECKING:
     from wherry.assessment.media import Unreadable
@@ -56,6 +57,7 @@ def main() -> None:
     request = parse_request(sys.argv[1])
     answer = os.dup(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    lower_priority()
     limit(request.bounds, request.parent)
     with os.fdopen(answer, "w", encoding="utf-8") as out:
         out.write(_answer(request))
