@@ -71,6 +71,7 @@ ALWAYS = [
     Action("end_call"),
     Action("announce_fingerprint", (None,)),
     *(Action("complete", (token, f"assessment-{token}")) for token in TOKENS),
+    *(Action("complete_at_once", (now, "assessment-once")) for now in COMPLETED_AT),
     *(Action("announce_digest", (digest,)) for digest in (None, RIGHT, WRONG)),
     *(Action("cancel", (now,)) for now in (*COMPLETED_AT, MUCH_LATER)),
     *(Action("expire", (now, EXPIRES_AFTER)) for now in (0.0, 1.0, 2.0, 3.0)),

@@ -53,7 +53,9 @@ from wherry.core.upload import (
 
 
 def test_only_the_transitions_of_the_table_happen_and_each_of_them_does() -> None:
-    taken = {(step.before.state, step.after.state) for step in steps()}
+    # `complete_at_once` is two of them; see the test of it.
+    single = [step for step in steps() if step.name != "complete_at_once"]
+    taken = {(step.before.state, step.after.state) for step in single}
     table = {(origin, to) for origin, targets in TRANSITIONS.items() for to in targets}
     assert {(origin, to) for origin, to in taken if origin is not to} == table
 
@@ -331,6 +333,24 @@ def test_only_the_completing_token_ends_the_completion() -> None:
         assert isinstance(refusal.error, UploadGone if refusal.before.state in GONE else Superseded)
 
 
+def test_completing_at_once_is_beginning_and_completing_in_one_change() -> None:
+    assert steps("complete_at_once")
+    for step in steps("complete_at_once"):
+        now, assessment_id = step.args
+        begun = step.before.begin_completion("a", now, now + 1)
+        assert step.before.state is State.RECEIVING
+        assert step.after == begun.complete("a", assessment_id)
+    for refusal in refusals("complete_at_once"):
+        before, now = refusal.before, refusal.args[0]
+        if before.state is State.COMPLETING:  # another completion has begun: it may call hooks
+            assert refusal.error == UploadClosed("completing")
+        elif before.state is State.COMPLETE:
+            assert refusal.error == UploadClosed("complete")
+        else:
+            with pytest.raises(type(refusal.error)):
+                before.begin_completion("a", now, now + 1)
+
+
 def test_only_the_completing_token_calls_a_hook() -> None:
     for step in steps("begin_call"):
         assert step.before.completion is not None
@@ -359,5 +379,6 @@ def test_only_a_call_with_its_name_gives_a_file_its_name_and_for_good() -> None:
 def test_the_assessment_is_fixed_by_completion_and_by_nothing_else() -> None:
     for step in steps():
         before, after = step.before.assessment_id, step.after.assessment_id
-        assert before == after or (before is None and step.name == "complete")
+        completes = step.name in ("complete", "complete_at_once")
+        assert before == after or (before is None and completes)
     assert all(s.after.assessment_id == f"assessment-{s.args[0]}" for s in steps("complete"))

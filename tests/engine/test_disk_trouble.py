@@ -164,14 +164,14 @@ async def test_one_upload_that_cannot_be_deleted_stops_no_sweep_of_the_others(
 ) -> None:
     engine = world.engine()
     uploads = [await created(engine, 10) for _ in range(5)]
-    poison, real = uploads[1].id, shutil.rmtree
+    poison, real = uploads[1].id, os.rmdir
 
-    def rmtree(path: Any, **options: Any) -> None:
+    def rmdir(path: Any, **options: Any) -> None:
         if path == poison:
             raise PermissionError(errno.EPERM, "Operation not permitted")
         real(path, **options)
 
-    monkeypatch.setattr("wherry.storage.local.rmtree", rmtree)
+    monkeypatch.setattr(os, "rmdir", rmdir)
     world.now += 2 * DAY
     await engine.sweep()
     assert {u.state for u in await engine.uploads(ALICE)} == {State.EXPIRED}

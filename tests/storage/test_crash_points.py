@@ -104,7 +104,7 @@ def place_of(storage: LocalStorage) -> Path:
 
 
 def test_a_place_is_reserved_after_a_crash_at_any_call(tmp_path: Path) -> None:
-    for point, storage in crashed_runs(tmp_path, nothing, reserve, at_least=14):
+    for point, storage in crashed_runs(tmp_path, nothing, reserve, at_least=8):
         assert left(storage) in ([], [UPLOAD])
         assert [found for found, _ in storage.unfinished()] == left(storage), "not swept"
         reserve(storage)
@@ -116,7 +116,7 @@ def test_a_place_is_reserved_after_a_crash_at_any_call(tmp_path: Path) -> None:
 
 
 def test_what_is_left_of_a_crashed_reservation_can_be_deleted(tmp_path: Path) -> None:
-    for point, storage in crashed_runs(tmp_path, nothing, reserve, at_least=14):
+    for point, storage in crashed_runs(tmp_path, nothing, reserve, at_least=8):
         storage.delete(UPLOAD)
         assert left(storage) == [], f"at {point}"
 
@@ -136,7 +136,7 @@ def test_no_synced_byte_changes_when_another_write_crashes(tmp_path: Path) -> No
 
 
 def test_a_reservation_repeated_over_bytes_changes_none(tmp_path: Path) -> None:
-    for point, storage in crashed_runs(tmp_path, write_all, reserve, at_least=12):
+    for point, storage in crashed_runs(tmp_path, write_all, reserve, at_least=8):
         assert finish(storage).read_bytes() == DATA, f"at {point}"
 
 
@@ -148,6 +148,30 @@ def test_a_file_is_finished_after_a_crash_at_any_call(tmp_path: Path) -> None:
         assert finish(storage) == new
         assert new.read_bytes() == DATA
         assert left(storage) == [], f"at {point}"
+
+
+def test_a_linked_file_is_finished_after_a_crash_at_any_call(tmp_path: Path) -> None:
+    def act(storage: LocalStorage) -> None:
+        assert storage.link(UPLOAD, ".mp4", HALF)
+
+    for point, storage in crashed_runs(tmp_path, write_all, act, at_least=8):
+        assert storage.head(UPLOAD, HALF) == DATA[:HALF], f"the unfinished bytes go at {point}"
+        file = storage.finished_file(UPLOAD, ".mp4")
+        assert file.stat() is None or file.local_path.read_bytes() == DATA[:HALF], f"at {point}"
+        act(storage)
+        storage.delete(UPLOAD)
+        assert file.local_path.read_bytes() == DATA[:HALF]
+        assert left(storage) == [], f"at {point}"
+
+
+def test_an_error_while_linking_loses_nothing(tmp_path: Path) -> None:
+    def act(storage: LocalStorage) -> None:
+        assert storage.link(UPLOAD, ".mp4", len(DATA))
+
+    for storage, _ in failing_runs(tmp_path, errno.EIO, write_all, act):
+        act(storage)
+        assert finish(storage).read_bytes() == DATA
+        assert left(storage) == []
 
 
 def test_a_longer_place_is_cut_after_a_crash_at_any_call(tmp_path: Path) -> None:
@@ -163,7 +187,7 @@ def test_bytes_are_deleted_after_a_crash_at_any_call(tmp_path: Path) -> None:
     def act(storage: Storage) -> None:
         storage.delete(UPLOAD)
 
-    for point, storage in crashed_runs(tmp_path, write_all, act, at_least=8):
+    for point, storage in crashed_runs(tmp_path, write_all, act, at_least=6):
         try:
             head = storage.head(UPLOAD, len(DATA))
         except Vanished:
@@ -340,7 +364,9 @@ def test_a_failed_reservation_over_bytes_keeps_them(tmp_path: Path, error: int) 
 
 def test_an_error_while_finishing_loses_nothing(tmp_path: Path) -> None:
     # A folder that stays is swept later.
-    runs = failing_runs(tmp_path, errno.EIO, write_all, finish, harmless=("open", "rmdir"))
+    runs = failing_runs(
+        tmp_path, errno.EIO, write_all, finish, harmless=("open", "unlink", "rmdir")
+    )
     for storage, _ in runs:
         assert finish(storage).read_bytes() == DATA
         assert left(storage) == []

@@ -61,7 +61,17 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
         monkeypatch.setattr(where, name, call)
 
-    for name in ("mkdir", "pwrite", "fsync", "fdatasync", "ftruncate", "rename", "unlink", "rmdir"):
+    for name in (
+        "mkdir",
+        "pwrite",
+        "fsync",
+        "fdatasync",
+        "ftruncate",
+        "rename",
+        "link",
+        "unlink",
+        "rmdir",
+    ):
         spy(os, name)
     spy(disk, "allocate")
     yield done
@@ -69,26 +79,60 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 
 @linux
-def test_a_reservation_is_safe_before_it_is_answered(local: LocalStorage, calls: list[str]) -> None:
+def test_a_reservation_syncs_nothing(local: LocalStorage, calls: list[str]) -> None:
     local.reserve(UPLOAD, len(DATA))
-    assert calls == [
-        f"mkdir {UPLOAD}",
-        "fsync temp_chunks",
-        "allocate data",
-        "fsync data",
-        f"fsync {UPLOAD}",
-    ]
+    assert calls == [f"mkdir {UPLOAD}", "allocate data"]
 
 
 @linux
-def test_bytes_are_safe_before_sync_returns(local: LocalStorage, calls: list[str]) -> None:
+def test_bytes_and_the_names_they_are_found_by_are_safe_before_sync_returns(
+    local: LocalStorage, calls: list[str]
+) -> None:
     local.reserve(UPLOAD, len(DATA))
     calls.clear()
-    with local.open(UPLOAD, Range(0, len(DATA))) as writer:
-        writer.write(0, memoryview(DATA))
+    with local.open(UPLOAD, Range(0, HALF)) as writer:
+        writer.write(0, memoryview(DATA)[:HALF])
         assert calls == ["pwrite data"]
         writer.sync()
-        assert calls == ["pwrite data", "fdatasync data"]
+    names = [f"fsync {UPLOAD}", "fsync temp_chunks"]
+    assert calls == ["pwrite data", "fdatasync data", *names]
+    calls.clear()
+    write(local, HALF, len(DATA))
+    assert calls == ["pwrite data", "fdatasync data"]
+    # Another process cannot know that, and the names must be safe if this one is gone.
+    calls.clear()
+    write(LocalStorage(local.root), 0, len(DATA))
+    assert calls == ["pwrite data", "fdatasync data", *names]
+
+
+@linux
+def test_names_that_could_not_be_synced_are_no_names(
+    local: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.reserve(UPLOAD, len(DATA))
+    real = disk.sync_file
+
+    def fails(fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(disk, "sync_file", fails)
+    for _ in range(2):  # it is not taken for done the second time
+        with pytest.raises(OSError, match="Input/output"):
+            write(local, 0, len(DATA))
+    monkeypatch.setattr(disk, "sync_file", real)
+    write(local, 0, len(DATA))
+
+
+@linux
+def test_the_names_of_an_upload_that_is_reserved_anew_are_synced_anew(
+    local: LocalStorage, calls: list[str]
+) -> None:
+    for _ in range(2):
+        local.reserve(UPLOAD, len(DATA))
+        calls.clear()
+        write(local, 0, len(DATA))
+        assert "fsync temp_chunks" in calls
+        local.delete(UPLOAD)
 
 
 @linux
@@ -105,19 +149,71 @@ def test_a_file_is_safe_before_it_is_renamed_and_its_name_before_it_is_answered(
         "rename data",
         "fsync files",
         f"rmdir {UPLOAD}",
-        "fsync temp_chunks",
     ]
 
 
 @linux
-def test_finishing_again_makes_safe_what_a_dead_process_only_renamed(
+def test_a_file_is_safe_before_it_is_linked_and_its_name_before_it_is_recorded(
     local: LocalStorage, calls: list[str]
 ) -> None:
     local.reserve(UPLOAD, len(DATA))
-    local.finish(UPLOAD, ".mp4", len(DATA))
+    write(local, 0, len(DATA))
     calls.clear()
-    local.finish(UPLOAD, ".mp4", len(DATA))
-    assert calls == ["fsync files", "fsync temp_chunks"]
+    assert local.link(UPLOAD, ".mp4", HALF)
+    assert calls == ["ftruncate data", "fsync data", "link data", "fsync files"]
+    final = local.finished_file(UPLOAD, ".mp4").local_path
+    assert final.samefile(place_of(local)), "it takes its space twice"
+    calls.clear()
+    local.delete(UPLOAD)
+    assert calls == ["unlink data", f"rmdir {UPLOAD}"]
+
+
+@linux
+def test_what_a_dead_process_only_named_is_made_safe_by_the_next_call(
+    local: LocalStorage, calls: list[str]
+) -> None:
+    local.reserve(UPLOAD, len(DATA))
+    for act in (local.link, local.finish, local.finish):
+        act(UPLOAD, ".mp4", len(DATA))
+        assert calls[-1] == "fsync files" or act == local.finish
+        assert "fsync files" in calls
+        calls.clear()
+
+
+@pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
+def test_where_no_link_can_be_made_nothing_changes_and_a_rename_does_it(
+    local: LocalStorage, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    tries = 0
+
+    def refuses(*_: object, **__: object) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(os, "link", refuses)
+    local.reserve(UPLOAD, len(DATA))
+    write(local, 0, len(DATA))
+    for _ in range(3):
+        assert not local.link(UPLOAD, ".mp4", len(DATA))
+        assert local.head(UPLOAD, len(DATA)) == DATA
+        assert local.finished_file(UPLOAD, ".mp4").stat() is None
+    assert tries == 1, "the volume is asked again and again"
+    assert local.finish(UPLOAD, ".mp4", len(DATA)).local_path.read_bytes() == DATA
+
+
+def test_any_other_error_of_a_link_is_raised(
+    local: LocalStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    local.reserve(UPLOAD, len(DATA))
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", fails)
+        with pytest.raises(OSError, match="Input/output"):
+            local.link(UPLOAD, ".mp4", len(DATA))
+    assert local.link(UPLOAD, ".mp4", len(DATA))
 
 
 @linux

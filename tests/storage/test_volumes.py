@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wherry.storage import local
+from wherry.storage import volumes
 from wherry.storage.local import LocalStorage
 from wherry.storage.volumes import Mount, check_volume, mount_of, parse_mountinfo
 
@@ -131,7 +131,7 @@ def test_the_storage_reads_the_mounts_when_it_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounts = tmp_path / "mountinfo"
-    monkeypatch.setattr(local, "_MOUNTS", mounts)
+    monkeypatch.setattr(volumes, "MOUNTS", mounts)
     mounts.write_text(f"1 0 0:1 / / rw - ext4 a rw\n2 1 0:2 / {tmp_path} rw - nfs4 b:/ rw\n")
     with pytest.raises(OSError, match="nfs4"):
         LocalStorage(tmp_path / "root").check()
@@ -144,5 +144,5 @@ def test_the_storage_reads_the_mounts_when_it_is_checked(
 def test_a_system_without_mountinfo_is_not_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_MOUNTS", tmp_path / "nothing")
+    monkeypatch.setattr(volumes, "MOUNTS", tmp_path / "nothing")
     assert LocalStorage(tmp_path / "root").check() == []

@@ -206,7 +206,7 @@ class Admitting:
         upload = await context.catalog.update(upload_id, lambda u: u.forfeit(now))
         if upload.state is State.EXPIRED:
             # A crash here leaves the folder of an expired upload: the sweep deletes it.
-            await context.on_thread(context.storage.delete, upload_id)
+            await context.remove(upload)
             context.log_event(Event.TURN_MISSED, upload)
 
     async def positions(self) -> Mapping[str, int]:

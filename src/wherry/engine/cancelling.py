@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from wherry.core.requests import Caller
 from wherry.core.rights import latest_end
-from wherry.core.upload import State, Upload
+from wherry.core.upload import HOLDS_SPACE, State, Upload
 from wherry.engine.admitting import Admitting
 from wherry.engine.context import Context
 from wherry.engine.writing import Writing
@@ -24,9 +24,10 @@ class Cancelling:
     async def cancel(self, caller: Caller, upload_id: str) -> Upload:
         """The cancelled upload. Raises as `Engine.cancel` does."""
         before = await self._context.load(caller, upload_id)
-        if before.state is State.COMPLETING:
+        if before.state in HOLDS_SPACE:
             # The lease alone is not enough: a process that was stopped for longer than its lease
-            # may be in the middle of a hook, and goes on with it when it is woken up.
+            # may be in the middle of a hook, and goes on with it when it is woken up. A
+            # completion without hooks has no lease, and may be about to name the file.
             async with self._context.locked(upload_id):
                 return await self._cancel(before)
         if before.state is State.WAITING:
@@ -42,9 +43,7 @@ class Cancelling:
         upload = await context.catalog.update(upload_id, lambda u: u.cancel(now, until))
         await self._writing.end(upload_id)
         # A crash here leaves the folder of a cancelled upload: the sweep deletes it.
-        await context.on_thread(context.storage.delete, upload_id)
-        # A completion whose process died may have renamed the file already.
-        await context.on_thread(context.storage.discard, upload_id, upload.suffix)
+        await context.remove(upload)
         if before.state is not upload.state:
             context.log_event(Event.CANCELLED, upload)
         return upload

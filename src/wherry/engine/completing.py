@@ -1,6 +1,7 @@
 """The verb complete: from "all bytes are here" to "the application has the file".
 
-A completion is a row of steps, each of which is safe to repeat:
+Without hooks, `completing_at_once` does all of it in one trip; this is the way for hooks, and for
+what that one leaves. A completion is a row of steps, each of which is safe to repeat:
 
     1. lock       no other process completes this upload       locks
     2. lease      record: completing, by me, until then        catalog
@@ -27,9 +28,7 @@ may go away; the handover goes on and its result is recorded.
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -48,13 +47,14 @@ from wherry.core.errors import (
 from wherry.core.requests import Caller
 from wherry.core.rights import latest_end
 from wherry.core.upload import State, Upload
+from wherry.engine.completing_at_once import CompletingAtOnce
 from wherry.engine.context import Context
-from wherry.engine.file_types import FileTypes
+from wherry.engine.file_types import HEAD, FileTypes
 from wherry.engine.hook_calls import HookCalls
 from wherry.engine.hooks import Hooks
+from wherry.engine.lease_keeper import LeaseKeeper
 from wherry.events import Event
-from wherry.storage import Vanished
-from wherry.threads import until_returned
+from wherry.storage import StoredFile, Vanished
 
 #: How often a task tries again while another process has the completion, in seconds.
 POLL_INTERVAL = 0.2
@@ -66,12 +66,18 @@ class Completing:
         self._file_types = file_types
         self._hooks = hooks
         self._hook_calls = HookCalls(context)
+        self._leases = LeaseKeeper(context)
+        self._at_once = CompletingAtOnce(context, file_types) if hooks == Hooks() else None
         self._tasks: dict[str, asyncio.Task[Upload]] = {}
 
     # What a request does: begin a task, or join one, and wait for a while.
 
     async def complete(self, caller: Caller, upload_id: str, digest: Digest | None) -> Upload:
         """The complete upload, or a `completing` one where that takes longer than we wait."""
+        if self._at_once is not None:
+            complete = await self._at_once.complete(caller, upload_id, digest)
+            if complete is not None:
+                return complete
         settings, clock = self._context.settings, self._context.clock
         upload = await self._context.load(caller, upload_id)
         upload.check_digest(digest)
@@ -177,7 +183,7 @@ class Completing:
             return upload
         # A crash from here on leaves it completing: another process resumes it.
         try:
-            async with self._renewing(upload_id, token):
+            with self._leases.kept(upload_id, token):
                 upload = await self._hand_over(upload, token)
         except (TypeRefused, ContentRefused) as error:
             await self._file_types.refuse(upload, error, token)
@@ -216,8 +222,9 @@ class Completing:
         """Steps 3 to 7.
 
         Two facts say what a process before us has done. `is_there`: the storage has the file
-        under its final name. `upload.is_named`: the record says that `on_complete` was about to
-        be called, so the application may know the file, and may have moved it.
+        under its final name, and the unfinished bytes are gone. `upload.is_named`: the record says
+        that `on_complete` was about to be called, so the application may know the file, and may
+        have moved it.
 
             is_there  is_named   then the process before us died
             no        no         before the rename (or there was none)
@@ -226,23 +233,13 @@ class Completing:
             no        yes        the same, and the application has moved the file
         """
         context, storage, hooks = self._context, self._context.storage, self._hooks
-        size = upload.received.size
         file = storage.finished_file(upload.id, upload.suffix)
-        is_there = await context.on_thread(file.stat) is not None
-        if not is_there and not upload.is_named:
-            await self._file_types.check_type(upload)
-            if hooks.before_complete is not None:
-                # Before the rename: a file that is refused was never to be had under its name.
-                unfinished = await context.on_thread(storage.unfinished_file, upload.id, size)
-                await self._hook_calls.before_complete(
-                    hooks.before_complete, upload, token, unfinished
-                )
+        unfinished = await context.on_thread(self._check_or_finish, upload, file)
+        if unfinished is not None and hooks.before_complete is not None:
+            # Before the rename: a file that is refused was never to be had under its name.
+            await self._hook_calls.before_complete(hooks.before_complete, upload, token, unfinished)
             # A crash here: before_complete is called again, as its documentation says.
-        if is_there or not upload.is_named:
-            # Also when the file is there: the process before us may have died after the rename
-            # and before the folder was synced, and power loss would undo the rename.
-            # Not when the application may have moved it: `finish` would find neither the file
-            # nor its unfinished bytes, and call the upload removed.
+            size = upload.received.size
             await context.on_thread(storage.finish, upload.id, upload.suffix, size)
         # A crash here: the file has its name, the record still says completing.
         assessment_id, queued = None, None
@@ -257,7 +254,8 @@ class Completing:
             queued = Assessment(context.new_id(), upload.id, upload.owner, context.clock())
             assessment_id = queued.id
         # A file that on_complete has moved away takes no space here.
-        is_there = await context.on_thread(file.stat) is not None
+        may_be_moved = hooks.on_complete is not None or upload.is_named
+        is_there = not may_be_moved or await context.on_thread(file.stat) is not None
         now = context.clock()
 
         def complete(upload: Upload) -> Upload:
@@ -267,34 +265,31 @@ class Completing:
         # Raises `Superseded` if our lease ran out and another process has taken over.
         return await context.catalog.update(upload.id, complete, queued)
 
-    @asynccontextmanager
-    async def _renewing(self, upload_id: str, token: str) -> AsyncIterator[None]:
-        """Renew the lease while the handover goes on.
+    def _check_or_finish(self, upload: Upload, file: StoredFile) -> StoredFile | None:
+        """Steps 3 and 5, blocking; the unfinished file if `before_complete` comes in between."""
+        storage, size = self._context.storage, upload.received.size
+        is_there = file.stat() is not None and self._is_renamed(upload.id)
+        if not is_there and upload.is_named:
+            # The application may have moved it: `finish` would find neither the file nor its
+            # unfinished bytes, and call the upload removed.
+            return None
+        if not is_there:
+            if self._file_types.is_checked:
+                self._file_types.check_head(storage.head(upload.id, HEAD))
+            if self._hooks.before_complete is not None:
+                return storage.unfinished_file(upload.id, size)
+        # Also when the file is there: the process before us may have died after the rename
+        # and before the folder was synced, and power loss would undo the rename.
+        storage.finish(upload.id, upload.suffix, size)
+        return None
 
-        A thread does it, and not a task: a hook that is a coroutine function may block the
-        event loop for longer than the lease, and then no task would run.
-        """
-        context, over = self._context, threading.Event()
-        lease = context.settings.completion_lease
-
-        def renewed(upload: Upload) -> Upload:
-            return upload.renew(token, context.clock() + lease)
-
-        def renew() -> None:
-            while not over.wait(lease / 3):
-                try:
-                    context.catalog.submit_update(upload_id, renewed).result()
-                except Exception:  # the next try may succeed before the lease is over
-                    context.log_event(Event.LEASE_NOT_RENEWED, trace=True, upload_id=upload_id)
-
-        thread = threading.Thread(target=renew, name="wherry-lease", daemon=True)
-        thread.start()
+    def _is_renamed(self, upload_id: str) -> bool:
+        """False for a file that has both names: it was linked, by a server that has no hooks."""
         try:
-            yield
-        finally:
-            over.set()
-            # A renewal that is under way must not come after what is recorded next.
-            await until_returned(thread.join)
+            self._context.storage.head(upload_id, 0)
+        except Vanished:
+            return True
+        return False
 
     async def _give_back(self, upload_id: str, change: Change) -> None:
         """Record `change`, also when this task is cancelled.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar, Unpack
 
@@ -132,6 +132,17 @@ class Context:
         upload.check_owner(caller)
         return upload
 
+    async def remove(self, upload: Upload) -> None:
+        """Delete all bytes of an upload that has ended without a file."""
+
+        def remove() -> None:
+            # The final name first, which a completion may have given before its process died. A
+            # crash between the two leaves the folder, by which the sweep finds the upload.
+            self.storage.discard(upload.id, upload.suffix)
+            self.storage.delete(upload.id)
+
+        await self.on_thread(remove)
+
     def as_upload_error(self, error: OSError) -> UploadError:
         """The error that a client gets for an error of the disk. The log has the details."""
         if error.errno == errno.ENOSPC:
@@ -153,6 +164,9 @@ class Context:
             upload = await self.catalog.update(upload_id, lambda u: u.vanish(token))
         except UploadError as error:  # it has ended, or is being completed
             return error
+        # A completion that died may have given the file its final name as well.
+        with suppress(UploadError):
+            await self.remove(upload)
         self.log_event(Event.VANISHED, upload)
         return UploadGone(upload.state.value, upload.failure)
 

@@ -40,8 +40,7 @@ class FileTypes:
         """Raises `TypeRefused` by the unfinished upload's first bytes, `Vanished`."""
         if not self._allowed:
             return
-        head = await self._context.on_thread(self._context.storage.head, upload.id, HEAD)
-        self.check_head(head)
+        self.check_head(await self._context.on_thread(self._context.storage.head, upload.id, HEAD))
 
     def check_head(self, head: bytes) -> None:
         """Raises `TypeRefused` by a file's first `HEAD` bytes."""
@@ -55,5 +54,5 @@ class FileTypes:
         """Record the refusal, then delete the bytes. `token`: of the completion that refuses."""
         upload = await self._context.catalog.update(upload.id, lambda u: u.fail(error.code, token))
         # A crash here leaves a folder without a living upload: the sweep deletes it.
-        await self._context.on_thread(self._context.storage.delete, upload.id)
+        await self._context.remove(upload)
         self._context.log_event(Event.FAILED, upload, code=error.code)

@@ -24,7 +24,7 @@ from functools import partial
 
 from wherry.catalog.pages import every_page, every_record
 from wherry.core.assessment import Assessment
-from wherry.core.errors import NotThere, UploadError, UploadNotFound
+from wherry.core.errors import Busy, NotThere, UploadError, UploadNotFound
 from wherry.core.upload import GONE, UNFINISHED, State, Upload
 from wherry.engine.context import Context
 from wherry.engine.leftovers import settle
@@ -93,13 +93,16 @@ class Sweeping:
     async def _expire(self, upload_id: str, now: float) -> bool:
         """Whether it has expired; a byte may have come meanwhile."""
         context, after = self._context, self._context.settings.expires_after
-        ended = await context.catalog.update(upload_id, lambda u: u.expire(now, after))
-        if ended.state is not State.EXPIRED:
+        try:
+            async with context.locked(upload_id):
+                ended = await context.catalog.update(upload_id, lambda u: u.expire(now, after))
+                if ended.state is not State.EXPIRED:
+                    return False
+                await self._end(upload_id)
+                # A crash here leaves a folder of an expired upload: the next sweep deletes it.
+                await context.remove(ended)
+        except Busy:  # it is being completed
             return False
-        await self._end(upload_id)
-        # A crash here leaves a folder of an expired upload: the next sweep deletes it.
-        await context.on_thread(context.storage.delete, upload_id)
-        await context.on_thread(context.storage.discard, upload_id, ended.suffix)
         context.log_event(Event.EXPIRED, ended)
         return True
 
@@ -145,15 +148,18 @@ class Sweeping:
                 # Of one that waits, too: it may be being admitted at this moment.
                 if upload is not None and upload.state in UNFINISHED:
                     continue
-                if dry_run or await self._delete_orphan(upload_id):
+                if dry_run or await self._delete_orphan(upload_id, upload):
                     yield Swept("orphan", upload_id, upload.limit if upload else 0)
 
-    async def _delete_orphan(self, upload_id: str) -> bool:
+    async def _delete_orphan(self, upload_id: str, upload: Upload | None) -> bool:
         """Whether it was one: a process may be receiving the file in one request just now."""
         context = self._context
         try:
             if not await settle(context, upload_id):
-                await context.on_thread(context.storage.delete, upload_id)
+                if upload is not None and upload.state in GONE:
+                    await context.remove(upload)
+                else:  # of a complete one, the file stays
+                    await context.on_thread(context.storage.delete, upload_id)
         except RangeLocked:
             return False
         context.log_event(Event.ORPHAN_DELETED, upload_id=upload_id)

@@ -4,7 +4,9 @@ Rule 1: every method blocks and is called on a thread, never on the event loop. 
 methods of a `StoredFile` and of a `Writer` block, too.
 
 Rule 2: what `Writer.sync` returned from survives power loss (unless the
-operator chose otherwise); what `finish` and `delete` returned from, too.
+operator chose otherwise), and so do the names that `link` and `finish` gave and `discard`
+removed. What `reserve` and `delete` did may be undone by power loss: then unfinished bytes
+have vanished of which none was synced, or are back although their upload has ended.
 
 Rule 3: what the disk says comes out as `OSError`, an identifier, a suffix or a
 picture's name that is none of ours as `ValueError`.
@@ -164,7 +166,7 @@ class Storage(Protocol):
         """The volume's bytes in all, and those still free."""
 
     def reserve(self, upload_id: str, length: int) -> None:
-        """Set aside `length` bytes of disk for this upload.
+        """Set aside `length` bytes of disk for this upload, without a sync.
 
         Raises `DiskFull`, or `NeverFits` for a file larger than the volume takes, whatever is
         free. Then nothing is left behind.
@@ -184,15 +186,24 @@ class Storage(Protocol):
         when there are fewer bytes than `length`.
         """
 
+    def link(self, upload_id: str, suffix: str, length: int) -> bool:
+        """Make the finished file, in constant time, and keep the unfinished bytes until `delete`.
+
+        So the record can come between the two: whoever reads the record before finds the
+        unfinished upload, and after it the finished file. Both share the space. Called again,
+        finds it linked. False where the storage cannot do this; then nothing has changed.
+        Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`.
+        """
+
     def finish(self, upload_id: str, suffix: str, length: int) -> StoredFile:
         """Turn the unfinished bytes into the finished file, in constant time.
 
-        Called again, finds it finished. Raises `Vanished`; `OSError`, also when there are
-        fewer bytes than `length`.
+        Called again, finds it finished; after `link`, too. Raises `Vanished`; `OSError`, also
+        when there are fewer bytes than `length`.
         """
 
     def finished_file(self, upload_id: str, suffix: str) -> StoredFile:
-        """The file that `finish` makes. Its `stat` says whether it is there."""
+        """The file that `link` or `finish` makes. Its `stat` says whether it is there."""
 
     def put(self, upload_id: str, suffix: str, data: Sequence[memoryview]) -> Arrival:
         """Make the finished file of these bytes at once, as safe as by `sync` and `finish`.

@@ -15,7 +15,6 @@ then has the names and the bytes; four threads at once share it.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Sequence
@@ -31,8 +30,6 @@ from wherry.storage import CannotPut, RangeLocked, disk
 _LOCKED = Range(0, 1)
 #: How many buffers `writev` takes at most.
 _IOV_MAX = 1024
-#: What a file system without hard links answers.
-_NO_LINKS = disk.CANNOT | {errno.EPERM, errno.EMLINK, errno.EXDEV}
 
 
 class LocalArrival:
@@ -135,7 +132,7 @@ class LocalArrival:
                 follow_symlinks=False,
             )
         except OSError as error:
-            if error.errno in _NO_LINKS:
+            if error.errno in disk.NO_LINKS:
                 raise CannotPut(final) from error
             raise
         self._finals.append(final)

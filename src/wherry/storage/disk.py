@@ -23,6 +23,8 @@ from wherry.core.ranges import Range
 FULL = frozenset({errno.ENOSPC})
 #: The answers of a system that knows the call but cannot do it here.
 CANNOT = frozenset({errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL, errno.ENOLCK})
+#: The answers where a hard link cannot be made, and a rename can.
+NO_LINKS = CANNOT | {errno.EPERM, errno.EMLINK, errno.EXDEV}
 
 if sys.platform == "linux":
     _libc = ctypes.CDLL(None, use_errno=True)

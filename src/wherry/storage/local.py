@@ -5,10 +5,13 @@
     root/temp_chunks/<upload_id>         finished, and not known to be recorded (arrival.py)
     root/assessments/<id>/<name>         pictures (localpictures.py)
 
-Rule 1: finishing is a rename. No byte is copied or read again.
+Rule 1: finishing is a hard link or a rename. No byte is copied or read again.
 
-Rule 2: a name is safe only when its folder is synced, so every change of names
-ends with that. Syncs are left out when the operator chose so (`durable`).
+Rule 2: a name is safe only when its folder is synced. Finished names are synced as they are made
+and removed; unfinished ones by the first `sync` of bytes under them, because before that there
+is nothing to lose. The removal of unfinished ones is not synced: names that power loss brings
+back belong to an upload that has ended, and the sweep finds them. All syncs are left out when
+the operator chose so (`durable`).
 
 Rule 3: the folder of an upload that receives bytes is never older than
 `TOUCH_EVERY` (writer.py), nor is `temp_chunks`, so operators can remove old ones by their age.
@@ -23,12 +26,12 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from shutil import rmtree
 
@@ -37,16 +40,18 @@ from wherry.core.errors import DiskFull, NeverFits
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Capabilities, RangeLocked, Vanished, Writer, disk
 from wherry.storage.arrival import LocalArrival
+from wherry.storage.entries import is_file, opened, status
 from wherry.storage.folders import Folders
 from wherry.storage.localfile import LocalFile
 from wherry.storage.localpictures import LocalPictures
 from wherry.storage.names import check_suffix, check_upload_id
-from wherry.storage.volumes import check_volume, mount_of, parse_mountinfo
-from wherry.storage.writer import LocalWriter
+from wherry.storage.volumes import check_mount_of
+from wherry.storage.writer import LocalWriter, SyncedNames
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 _CHUNKS, _FILES, _DATA = "temp_chunks", "files", "data"
-_MOUNTS = Path("/proc/self/mountinfo")
+#: Errors of a quick removal that `rmtree` may be able to do: there is more than `data` inside.
+_NOT_ONLY_DATA = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.EPERM})
 
 
 class LocalStorage:
@@ -60,6 +65,8 @@ class LocalStorage:
         self._capabilities = Capabilities(
             reserves=sys.platform == "linux", locks_ranges=disk.LOCKS, durable=durable
         )
+        self._names = SyncedNames()
+        self._can_link = True  # until the volume says no
 
     @property
     def root(self) -> Path:
@@ -82,7 +89,7 @@ class LocalStorage:
         Raises `OSError` where Wherry cannot work: a network file system, two
         volumes, a folder that may not be written.
         """
-        warnings = self._check_mount()
+        warnings = check_mount_of(self._root)
         self._folders.make()
         chunks, files = (os.fstat(self._folders.at(name)) for name in (_CHUNKS, _FILES))
         if chunks.st_dev != files.st_dev:
@@ -134,15 +141,6 @@ class LocalStorage:
             "bytes come. Use ext4, XFS or another file system with fallocate."
         ]
 
-    def _check_mount(self) -> list[str]:
-        try:
-            text = _MOUNTS.read_text(errors="surrogateescape")
-        except OSError:
-            return []  # macOS, or a system that hides its mounts.
-        path = self._root.resolve()
-        mount = mount_of(path, parse_mountinfo(text))
-        return check_volume(path, mount) if mount else []
-
     def space(self) -> Space:
         """Bytes of the volume that Wherry's user can ever have, and those free now."""
         self._folders.verify()
@@ -156,7 +154,7 @@ class LocalStorage:
     def _promised(self, upload_id: str) -> int:
         """Bytes of a reservation that the volume still counts as free."""
         try:
-            data = _stat(f"{upload_id}/{_DATA}", self._folders.at(_CHUNKS))
+            data = status(f"{upload_id}/{_DATA}", self._folders.at(_CHUNKS))
         except (FileNotFoundError, NotADirectoryError):
             return 0
         return max(data.st_size - data.st_blocks * 512, 0)
@@ -166,24 +164,25 @@ class LocalStorage:
     def reserve(self, upload_id: str, length: int) -> None:
         """Set aside `length` bytes; called again, keep the bytes that are there.
 
-        Raises `DiskFull`, `NeverFits` and other `OSError`s, and leaves nothing behind.
+        Raises `DiskFull`, `NeverFits` and other `OSError`s, and leaves nothing behind. Nothing is
+        synced: after a power loss, the folder may be missing although the upload is recorded. No
+        byte of it was acknowledged then (`SyncedNames`), and the first request that writes
+        finds that it has vanished.
         """
         chunks = self._chunks()
         check_upload_id(upload_id)
         is_new = self._reserved(upload_id, chunks) < length
         try:
-            self._make_folder(upload_id, chunks)
+            with suppress(FileExistsError):
+                os.mkdir(upload_id, 0o700, dir_fd=chunks)
             # A crash here leaves an empty folder. Called again, this goes on; and
             # `unfinished` lists the folder for the sweep.
             with (
-                _opened(upload_id, _FOLDER, chunks) as at,
-                _opened(_DATA, os.O_RDWR | os.O_CREAT, at) as data,
+                opened(upload_id, _FOLDER, chunks) as at,
+                opened(_DATA, os.O_RDWR | os.O_CREAT, at) as data,
             ):
                 if not (self._capabilities.reserves and disk.allocate(data, length)) and is_new:
                     os.ftruncate(data, length)
-                # A crash here leaves the reservation unsynced; called again, this syncs it.
-                self._sync(data)
-                self._sync(at)
         except OSError as error:
             if is_new:
                 self.delete(upload_id)
@@ -197,16 +196,9 @@ class LocalStorage:
     def _reserved(upload_id: str, chunks: int) -> int:
         """How many bytes are set aside; -1 for none."""
         try:
-            return _stat(f"{upload_id}/{_DATA}", chunks).st_size
+            return status(f"{upload_id}/{_DATA}", chunks).st_size
         except FileNotFoundError:
             return -1
-
-    def _make_folder(self, upload_id: str, chunks: int) -> None:
-        """Make it for this user alone, and sync its name."""
-        with suppress(FileExistsError):
-            os.mkdir(upload_id, 0o700, dir_fd=chunks)
-        # Also when it was there: the process that made it may have died before this line.
-        self._sync(chunks)
 
     def open(self, upload_id: str, within: Range) -> Writer:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`, `OSError`."""
@@ -218,7 +210,8 @@ class LocalStorage:
             os.close(data)
             os.close(folder)
             raise
-        return LocalWriter(folder, data, within, self._durable)
+        sync_names = partial(self._names.sync, upload_id, (folder, self._folders.at(_CHUNKS)))
+        return LocalWriter(folder, data, within, sync_names if self._durable else None)
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`, `OSError`."""
@@ -256,7 +249,7 @@ class LocalStorage:
         Everything else in `temp_chunks` is left alone.
         """
         # Opened anew: threads that list by one descriptor take each other's names.
-        with _opened(".", _FOLDER, self._chunks()) as chunks, os.scandir(chunks) as entries:
+        with opened(".", _FOLDER, self._chunks()) as chunks, os.scandir(chunks) as entries:
             for entry in entries:
                 with suppress(ValueError, FileNotFoundError):
                     upload_id = check_upload_id(entry.name)
@@ -268,13 +261,22 @@ class LocalStorage:
 
         Raises `OSError` for what cannot be removed.
         """
-        chunks = self._chunks()
-        # A crash in here leaves an empty folder, which opens as `Vanished`;
-        # called again removes it.
-        with suppress(FileNotFoundError, NotADirectoryError):
-            rmtree(check_upload_id(upload_id), dir_fd=chunks)
-        # Also when it was gone: the process that removed it may have died before this line.
-        self._sync(chunks)
+        self._remove(check_upload_id(upload_id), self._chunks())
+
+    def _remove(self, upload_id: str, chunks: int) -> None:
+        """Remove its folder. What is no folder is left alone."""
+        # A crash in here leaves an empty folder, which opens as `Vanished`.
+        self._names.forget(upload_id)
+        try:
+            with opened(upload_id, _FOLDER, chunks) as folder, suppress(FileNotFoundError):
+                os.unlink(_DATA, dir_fd=folder)
+            os.rmdir(upload_id, dir_fd=chunks)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError as error:
+            if error.errno not in _NOT_ONLY_DATA:
+                raise
+            rmtree(upload_id, dir_fd=chunks)
 
     # Finished files.
 
@@ -292,6 +294,30 @@ class LocalStorage:
         name, chunks = check_upload_id(upload_id), self._chunks()
         return LocalArrival(name, chunks, self._folders.at(_FILES), self._durable)
 
+    def link(self, upload_id: str, suffix: str, length: int) -> bool:
+        """Cut the unfinished file to `length` bytes and give it its final name beside its own.
+
+        False where the volume has no hard links. Raises `Vanished`, `OSError` as `finish` does.
+        """
+        if not self._can_link:
+            return False
+        name, files = _name(upload_id, suffix), self._files()
+        if not is_file(name, files):
+            with self._whole(upload_id, length) as folder:
+                try:
+                    # A crash here leaves the whole file in `temp_chunks`, as before the call.
+                    os.link(_DATA, name, src_dir_fd=folder, dst_dir_fd=files, follow_symlinks=False)
+                except FileExistsError:  # another process was faster; or it is no file
+                    return is_file(name, files)
+                except OSError as error:
+                    if error.errno not in disk.NO_LINKS:
+                        raise
+                    self._can_link = False
+                    return False
+        # A crash here leaves both names, the final one unsynced. Called again, this syncs it.
+        self._sync(files)
+        return True
+
     def finish(self, upload_id: str, suffix: str, length: int) -> LocalFile:
         """Cut the unfinished file to `length` bytes and rename it.
 
@@ -300,27 +326,32 @@ class LocalStorage:
         """
         name, files = _name(upload_id, suffix), self._files()
         # A file that has its final name is never replaced, even if there is unfinished data again.
-        if not _is_file(name, files):
-            folder, data = self._open_data(upload_id)
-            try:
-                self._cut(data, length, upload_id)
-                self._sync(data)
+        if not is_file(name, files):
+            with self._whole(upload_id, length) as folder:
                 # A crash here leaves the whole file in `temp_chunks`. Called again, this
                 # renames it.
                 os.rename(_DATA, name, src_dir_fd=folder, dst_dir_fd=files)
-            finally:
-                os.close(data)
-                os.close(folder)
         # A crash here leaves the file under its final name and an empty folder, neither of
         # them synced. Called again, this finds the file and goes on here.
         self._sync(files)
         # What is left of the folder, by a crash here or because something in it cannot
         # be removed, is the sweep's: the file is finished.
-        chunks = self._chunks()
         with suppress(OSError):
-            rmtree(upload_id, dir_fd=chunks)
-        self._sync(chunks)
+            self._remove(upload_id, self._chunks())
         return self.finished_file(upload_id, suffix)
+
+    @contextmanager
+    def _whole(self, upload_id: str, length: int) -> Iterator[int]:
+        """The folder of the unfinished file, which has exactly `length` bytes, all of them safe."""
+        folder, data = self._open_data(upload_id)
+        try:
+            self._cut(data, length, upload_id)
+            # The bytes were synced as they came; this syncs the new length.
+            self._sync(data)
+            yield folder
+        finally:
+            os.close(data)
+            os.close(folder)
 
     def _cut(self, data: int, length: int, upload_id: str) -> None:
         size = os.fstat(data).st_size
@@ -334,7 +365,7 @@ class LocalStorage:
             os.ftruncate(data, length)
 
     def finished_file(self, upload_id: str, suffix: str) -> LocalFile:
-        """The file that `finish` makes."""
+        """The file that `link` or `finish` makes."""
         path = self._root / _FILES / _name(upload_id, suffix)
         return LocalFile(path, lambda: os.dup(self._files()))
 
@@ -364,25 +395,5 @@ class LocalStorage:
             disk.sync_file(fd)
 
 
-@contextmanager
-def _opened(name: str, flags: int, folder: int) -> Iterator[int]:
-    fd = os.open(name, flags | os.O_NOFOLLOW, mode=0o600, dir_fd=folder)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
 def _name(upload_id: str, suffix: str) -> str:
     return f"{check_upload_id(upload_id)}{check_suffix(suffix)}"
-
-
-def _stat(name: str, folder: int) -> os.stat_result:
-    return os.stat(name, dir_fd=folder, follow_symlinks=False)
-
-
-def _is_file(name: str, folder: int) -> bool:
-    try:
-        return stat.S_ISREG(_stat(name, folder).st_mode)
-    except FileNotFoundError:
-        return False

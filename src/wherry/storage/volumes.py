@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 #: File systems whose other end is another machine.
+MOUNTS = Path("/proc/self/mountinfo")
 _NETWORK = re.compile(
     r"(fuse\.)?(9p|afs|beegfs|ceph|ceph-fuse|cifs|coda|davfs2?|gcsfuse|glusterfs|goofys|gpfs"
     r"|juicefs|lustre|mount(point)?-s3|ncpfs|nfs4?|orangefs|pvfs2|rclone|s3fs|smb[23]|smbfs|sshfs)"
@@ -56,6 +57,17 @@ def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:
         if found is None or len(mount.point.parts) >= len(found.point.parts):
             found = mount
     return found
+
+
+def check_mount_of(root: Path) -> list[str]:
+    """What `check_volume` says of the volume of `root`; nothing where mounts cannot be read."""
+    try:
+        text = MOUNTS.read_text(errors="surrogateescape")
+    except OSError:
+        return []  # macOS, or a system that hides its mounts.
+    path = root.resolve()
+    mount = mount_of(path, parse_mountinfo(text))
+    return check_volume(path, mount) if mount else []
 
 
 def check_volume(path: Path, mount: Mount) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -18,16 +19,48 @@ from wherry.storage import disk
 
 #: A folder is touched at least this often while bytes arrive, in seconds.
 TOUCH_EVERY = 60.0
+#: Of how many uploads it is remembered that their names are safe.
+REMEMBERED = 10_000
+
+
+class SyncedNames:
+    """The uploads whose names this process has synced, or found synced.
+
+    A byte is safe only when its file is found by its name after a power loss: the names of the
+    file and of its folder must be safe before the byte is acknowledged. Making them safe when the
+    space is reserved would cost each upload two more syncs. So the first `sync` of a process does
+    it, whichever process made the names.
+    """
+
+    def __init__(self) -> None:
+        self._synced: dict[str, None] = {}
+
+    def sync(self, upload_id: str, folders: Iterable[int]) -> None:
+        """Make the names in these open folders safe, once. Raises `OSError`."""
+        if upload_id in self._synced:
+            return
+        for folder in folders:
+            disk.sync_file(folder)
+        if len(self._synced) >= REMEMBERED:
+            self._synced.clear()
+        self._synced[upload_id] = None
+
+    def forget(self, upload_id: str) -> None:
+        """Its names are removed: if they are made again, they are not safe."""
+        self._synced.pop(upload_id, None)
 
 
 class LocalWriter:
     """An open range; owns the descriptors of the folder and of the data."""
 
-    def __init__(self, folder: int, data: int, within: Range, durable: bool) -> None:
+    def __init__(
+        self, folder: int, data: int, within: Range, sync_names: Callable[[], object] | None
+    ) -> None:
+        """`sync_names` makes the names of the upload safe. None: nothing is synced."""
         self._folder = folder
         self._data = data
         self._within = within
-        self._durable = durable
+        self._sync_names = sync_names
         self._touched = float("-inf")
         self._has_failed = False
 
@@ -47,8 +80,9 @@ class LocalWriter:
         self._check_sound()
         self._touch()
         try:
-            if self._durable:
+            if self._sync_names is not None:
                 disk.sync_data(self._data)
+                self._sync_names()
             if os.fstat(self._data).st_nlink == 0:
                 raise FileNotFoundError(errno.ENOENT, "the upload was removed while it was written")
         except OSError:

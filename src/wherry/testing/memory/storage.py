@@ -39,6 +39,7 @@ class _Unfinished:
         self.data = bytearray()
         self.touched = time.time()
         self.locked: list[Range] = []
+        self.is_linked = False  # then the finished file has the space
 
     def write(self, at: int, data: memoryview) -> None:
         self.data.extend(bytes(max(at - len(self.data), 0)))
@@ -142,7 +143,7 @@ class MemoryStorage:
 
     def _space(self) -> Space:
         finished = sum(len(data) for data, _ in self._finished.values())
-        reserved = sum(upload.length for upload in self._unfinished.values())
+        reserved = sum(one.length for one in self._unfinished.values() if not one.is_linked)
         return Space(self._capacity, self._capacity - finished - reserved)
 
     def reserve(self, upload_id: str, length: int) -> None:
@@ -208,6 +209,15 @@ class MemoryStorage:
                 if not is_kept:
                     self._finished.pop(arrival.name, None)
 
+    def link(self, upload_id: str, suffix: str, length: int) -> bool:
+        """Make the finished file and keep the unfinished bytes. Raises `Vanished`, `OSError`."""
+        file = self.finished_file(upload_id, suffix)
+        with self._lock:
+            if file.name not in self._finished:
+                self._finished[file.name] = self._whole(upload_id, length), time.time()
+                self._unfinished[upload_id].is_linked = True
+        return True
+
     def finish(self, upload_id: str, suffix: str, length: int) -> MemoryFile:
         """Make the finished file. A second call returns it. Raises `Vanished`, `OSError`."""
         file = self.finished_file(upload_id, suffix)
@@ -224,7 +234,7 @@ class MemoryStorage:
         return upload.whole()[:length]
 
     def finished_file(self, upload_id: str, suffix: str) -> MemoryFile:
-        """The file that `finish` makes."""
+        """The file that `link` or `finish` makes."""
         return MemoryFile(self._finished, f"{check_upload_id(upload_id)}{check_suffix(suffix)}")
 
     def delete(self, upload_id: str) -> None:
@@ -237,6 +247,8 @@ class MemoryStorage:
         """Remove the finished file; without effect if there is none."""
         with self._lock:
             self._finished.pop(self.finished_file(upload_id, suffix).name, None)
+            if (unfinished := self._unfinished.get(upload_id)) is not None:
+                unfinished.is_linked = False
 
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload with unfinished bytes, and when they last changed (Unix seconds)."""

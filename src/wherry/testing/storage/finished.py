@@ -51,6 +51,47 @@ def finishing_again_gives_the_same_file(storage: Storage) -> None:
     assert read(first) == DATA
 
 
+def a_linked_file_is_there_under_both_names_until_one_is_deleted(storage: Storage) -> None:
+    upload_id = reserve_new(storage, 2 * len(DATA))
+    write(storage, upload_id, 0, DATA)
+    for _ in range(2):
+        if not storage.link(upload_id, ".mp4", len(DATA)):
+            assert storage.finished_file(upload_id, ".mp4").stat() is None
+            return
+        assert storage.head(upload_id, len(DATA)) == DATA
+        assert read(storage.finished_file(upload_id, ".mp4")) == DATA
+        assert [found for found, _ in storage.unfinished()] == [upload_id]
+    storage.delete(upload_id)
+    assert read(storage.finished_file(upload_id, ".mp4")) == DATA
+    assert list(storage.unfinished()) == []
+
+
+def a_linked_file_can_be_taken_back(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
+    write(storage, upload_id, 0, DATA)
+    if storage.link(upload_id, ".mp4", len(DATA)):
+        storage.discard(upload_id, ".mp4")
+    assert storage.finished_file(upload_id, ".mp4").stat() is None
+    assert storage.head(upload_id, len(DATA)) == DATA
+
+
+def a_linked_file_is_finished_like_any_other(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
+    write(storage, upload_id, 0, DATA)
+    storage.link(upload_id, ".mp4", len(DATA))
+    assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
+    assert list(storage.unfinished()) == []
+
+
+def what_cannot_be_finished_cannot_be_linked(storage: Storage) -> None:
+    upload_id = reserve_new(storage)
+    with raises(OSError):
+        storage.link(upload_id, ".mp4", len(DATA) + 1)
+    with raises(Vanished):
+        storage.link(new_id(), ".mp4", 0)
+    assert storage.finished_file(upload_id, ".mp4").stat() is None
+
+
 def a_finished_upload_accepts_no_bytes(storage: Storage) -> None:
     upload_id = reserve_new(storage)
     storage.finish(upload_id, ".mp4", len(DATA))
