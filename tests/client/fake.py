@@ -103,6 +103,7 @@ class FakeServer:
         self.uploads: dict[str, FakeUpload] = {}
         self.keys: dict[str, FakeUpload] = {}  # of whole files, by Idempotency-Key
         self.asked: list[Asked] = []
+        self.peers: set[object] = set()  # a client's address is there once for each connection
         self.replied: list[tuple[str, int]] = []
         self.at_once = 0
         self.trouble: Callable[[Asked], Reply | None] = lambda asked: None
@@ -125,6 +126,7 @@ class FakeServer:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
         assert scope["type"] == "http"
+        self.peers.add(scope.get("client"))
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         query = {
             name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()

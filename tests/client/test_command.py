@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import anyio
 import pytest
 from tests.client.conftest import File
 from tests.client.fake import Asked, FakeServer, Reply, page, problem, reply, serving
 from typer.testing import CliRunner, Result
 
 from wherry.cli import app
-from wherry.cli.upload import Screen, render_facts
+from wherry.cli.screen import Screen, render_facts
 from wherry.client import Progress
-from wherry.core.limits import MiB
+from wherry.core.limits import KiB, MiB
 
 
 @pytest.fixture
@@ -220,10 +222,11 @@ def test_a_refused_size_is_told_once(server: FakeServer, url: str, file: File) -
 def test_ctrl_c_while_waiting_does_not_ask_for_the_file_again(
     server: FakeServer, url: str, file: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: object) -> None:
-        raise KeyboardInterrupt
+    async def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        await anyio.sleep_forever()
 
-    monkeypatch.setattr("wherry.client.Client.wait_for_assessment", interrupted)
+    monkeypatch.setattr("wherry.client.AsyncClient.wait_for_assessment", interrupted)
     result = run("upload", file(10), url, "--wait")
     assert result.exit_code == 130
     assert "the upload is complete" in result.stderr
@@ -344,6 +347,49 @@ def test_what_has_no_length_is_refused_in_a_sentence(url: str, path: str) -> Non
     result = run("upload", path, url)
     assert (result.exit_code, result.stdout) == (1, "")
     assert "length" in result.stderr
+
+
+def test_many_small_files_are_sent_at_once_and_a_large_one_alone(
+    server: FakeServer, url: str, tmp_path: Path
+) -> None:
+    sizes = [1000] * 9 + [6 * MiB] + [2000] * 9
+    files = [tmp_path / f"{number}.mp4" for number in range(len(sizes))]
+    for file, size in zip(files, sizes, strict=True):
+        file.write_bytes(os.urandom(size))
+    small_at_once: list[int] = []
+    beside_the_large_one: list[int] = []
+
+    async def hold(verb: str) -> None:
+        await anyio.sleep(0.01)
+        if verb == "upload":
+            small_at_once.append(server.at_once)
+        elif verb == "init":
+            beside_the_large_one.append(server.at_once - 1)
+
+    server.hold = hold
+    result = run("upload", *files, url, "--again", "--json")
+    assert result.exit_code == 0, result.stderr
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    assert sorted(line["file"] for line in lines) == sorted(map(str, files))
+    assert max(small_at_once) == 4
+    assert beside_the_large_one == [0]
+    sent = {upload.filename: bytes(upload.data) for upload in server.uploads.values()}
+    assert sent == {file.name: file.read_bytes() for file in files}
+    assert len(server.peers) <= 4
+
+
+def test_a_line_about_one_of_several_small_files_names_it(
+    server: FakeServer, url: str, tmp_path: Path
+) -> None:
+    server.max_body = 700 * KiB
+    files = [tmp_path / "a.jpg", tmp_path / "b.jpg"]
+    for file in files:
+        file.write_bytes(os.urandom(MiB))
+    result = run("upload", *files, url)
+    assert result.exit_code == 0
+    refused = [line for line in result.stderr.splitlines() if "refused on the way" in line]
+    assert {line.partition(": ")[0] for line in refused} <= set(map(str, files))
+    assert refused
 
 
 def test_a_key_and_credentials_in_the_address_are_one_too_many(url: str, file: File) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -266,10 +267,67 @@ async def test_the_synchronous_client_works_inside_a_running_event_loop(
     assert bytes(server.only.data) == path.read_bytes()
 
 
+def test_many_files_need_one_connection_and_one_thread(server: FakeServer, file: File) -> None:
+    path = file(1000)
+    with serving(server) as port, Client(f"http://127.0.0.1:{port}/api") as client:
+        client.upload(path)
+        threads = threading.active_count()
+        for _ in range(20):
+            client.upload(path)
+        assert threading.active_count() == threads
+        assert len(server.peers) == 1
+    assert len(server.uploads) == 21
+
+
+def test_a_client_that_is_not_used_any_more_leaves_no_thread(
+    server: FakeServer, file: File
+) -> None:
+    with serving(server) as port:
+        before = threading.active_count()
+        client = Client(f"http://127.0.0.1:{port}/api")
+        client.upload(file(1000))
+        del client
+        gc.collect()
+        assert threading.active_count() == before
+
+
+def test_a_callback_may_call_the_client(server: FakeServer, file: File) -> None:
+    states: list[str] = []
+
+    def ask(progress: Progress) -> None:
+        if progress.state == "done":
+            states.append(client.status(server.only.id).state)
+
+    with serving(server) as port, Client(f"http://127.0.0.1:{port}/api") as client:
+        client.upload(file(1000), on_progress=ask)
+    assert states == ["complete"]
+
+
+FORKING = """
+import os, sys
+from wherry.client import Client
+client = Client(sys.argv[1])
+client.upload(sys.argv[2])
+child = os.fork()
+client.upload(sys.argv[2])
+if child == 0:
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_process_may_go_on_with_the_client(server: FakeServer, file: File) -> None:
+    with serving(server) as port:
+        url = f"http://127.0.0.1:{port}/api"
+        command = [sys.executable, "-c", FORKING, url, str(file(1000))]
+        assert subprocess.run(command, timeout=SOON, check=False).returncode == 0
+    assert len(server.uploads) == 3
+
+
 def test_both_clients_have_the_same_methods_and_arguments() -> None:
     import inspect
 
-    names = [name for name in vars(Client) if not name.startswith("_")]
+    names = [n for n in vars(Client) if not n.startswith("_") and n != "close"]
     assert names == [n for n in vars(AsyncClient) if not n.startswith("_") and n != "aclose"]
     for name in names:
         mine = inspect.signature(getattr(Client, name))

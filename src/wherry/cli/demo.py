@@ -20,7 +20,8 @@ import httpx2
 import typer
 
 from wherry.cli.failing import failing
-from wherry.cli.upload import Screen, render_assessment
+from wherry.cli.screen import Screen
+from wherry.cli.upload import render_assessment
 from wherry.client import Client, Progress, Result
 from wherry.core.limits import MiB
 from wherry.testing.server import Server

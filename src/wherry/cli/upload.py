@@ -7,30 +7,30 @@ one JSON object a line and nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
+import anyio
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TextColumn
-from rich.progress import Progress as Bar
 
 from wherry.cli.failing import WRONG_USAGE, failing, sentence_of
+from wherry.cli.screen import Screen, new_console, printable
 from wherry.cli.sizes import size
 from wherry.client import (
     Assessment,
+    AsyncClient,
     Client,
     ClientError,
     NotAssessed,
-    Progress,
     Result,
     Unauthorized,
 )
-from wherry.core.limits import parse_size
+from wherry.client.asynchronous import AT_ONCE, parse_base_url
+from wherry.client.chunk_size import ChunkSize
+from wherry.core.limits import MiB, parse_size
 
 INTERRUPTED = "stopped; no received byte is lost. Run the same command again, and it goes on."
 KEY_HINT = (
@@ -122,7 +122,9 @@ def upload(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Upload files. An interrupted upload resumes where it stopped.
+    """Upload files: small ones four at once, larger ones one after the other.
+
+    An interrupted upload resumes where it stopped.
 
     The command does not send a file that was uploaded before.
     """
@@ -132,46 +134,80 @@ def upload(
     with failing(code=WRONG_USAGE):
         if not files:
             raise ValueError(what_is_missing(url))
-        client = Client(url, key=key, concurrency=parallel, chunk_size=chunk_size)
+        parse_base_url(url)
+    with failing():
+        size = ChunkSize(chunk_size or 5 * MiB)
+        client = AsyncClient(url, key=key, concurrency=parallel, chunk_size=chunk_size, size=size)
     send = partial(client.upload, filename=name, metadata=about, smart=smart, again=again)
-    uploads = Uploads(client, send, Screen(), key, wait, as_json)
-    arrived = [uploads.upload(file) for file in files]
-    raise typer.Exit(0 if all(arrived) else 1)
+    is_small = size.takes_whole if smart else _never
+    uploads = Uploads(client, send, is_small, key, wait, as_json)
+    try:
+        arrived = anyio.run(uploads.upload_all, files)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    raise typer.Exit(0 if arrived else 1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Uploads:
-    """Several files, one after the other."""
+    """Several files: small ones at once, and each larger one alone."""
 
-    client: Client
-    send: Callable[..., Result]
-    screen: Screen
+    client: AsyncClient
+    send: Callable[..., Awaitable[Result]]
+    is_small: Callable[[int], bool]
     key: str | None
     wait: bool
     as_json: bool
+    have_all_arrived: bool = True
 
-    def upload(self, file: Path) -> bool:
-        """Send one file, wait for its assessment if asked to, and print the outcome.
+    async def upload_all(self, files: list[Path]) -> bool:
+        """Returns False if an upload or an assessment failed."""
+        slots = anyio.Semaphore(AT_ONCE)
+        console = new_console()
+        async with self.client, anyio.create_task_group() as tasks:
+            for file in files:
+                is_small = len(files) > 1 and file.is_file() and self.is_small(file.stat().st_size)
+                # A small file has no bar, so its name is in each line about it.
+                screen = Screen(console, f"{file}: " if is_small else "")
+                needed = 1 if is_small else AT_ONCE
+                for _ in range(needed):
+                    await slots.acquire()
+                tasks.start_soon(self._upload_in_turn, file, screen, slots, needed)
+        return self.have_all_arrived
 
-        Returns False if the upload or the assessment failed.
-        """
+    async def _upload_in_turn(
+        self, file: Path, screen: Screen, slots: anyio.Semaphore, needed: int
+    ) -> None:
+        try:
+            if not await self._upload(file, screen):
+                self.have_all_arrived = False
+        finally:
+            for _ in range(needed):
+                slots.release()
+
+    async def _upload(self, file: Path, screen: Screen) -> bool:
+        """Send one file, wait for its assessment if asked to, and print the outcome."""
         result = assessed = None
         try:
-            with self.screen.following(file.name):
-                result = self.send(file, on_progress=self.screen.show)
+            with screen.following(file.name):
+                result = await self.send(file, on_progress=screen.show)
             if self.wait:
-                assessed = wait_for(self.client, result.assessment_id, self.screen)
-        except KeyboardInterrupt:
-            self.screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
+                assessed = await wait_for(self.client, result.assessment_id, screen)
+        except anyio.get_cancelled_exc_class():  # Ctrl-C
+            screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
             _print_outcome(file, result, assessed, {"type": "Interrupted"}, self.as_json)
-            raise typer.Exit(130) from None
+            raise
         except (ClientError, OSError, ValueError) as error:
             hint_at_key(error, self.key)
-            self.screen.say(_sentence(file, error))
+            screen.say(_sentence(file, error))
             _print_outcome(file, result, assessed, _facts(error), self.as_json)
             return False
         _print_outcome(file, result, assessed, None, self.as_json)
         return assessed is None or assessed.state != "failed"
+
+
+def _never(size: int) -> bool:
+    return False
 
 
 def report(
@@ -198,7 +234,9 @@ def report(
     raise typer.Exit(1 if assessed.state == "failed" else 0)
 
 
-def wait_for(client: Client, assessment_id: str | None, screen: Screen) -> Assessment | None:
+async def wait_for(
+    client: AsyncClient, assessment_id: str | None, screen: Screen
+) -> Assessment | None:
     """Wait for the assessment. If Wherry makes none, say so and return None.
 
     Raises `ClientError`.
@@ -207,7 +245,7 @@ def wait_for(client: Client, assessment_id: str | None, screen: Screen) -> Asses
         screen.say(NOT_ASSESSED)
         return None
     try:
-        return client.wait_for_assessment(assessment_id, screen.show_steps)
+        return await client.wait_for_assessment(assessment_id, screen.show_steps)
     except NotAssessed:
         screen.say(
             f"not waiting: this application does its own processing; its id is {assessment_id}"
@@ -219,98 +257,6 @@ def hint_at_key(error: Exception, key: str | None) -> None:
     """After a 401 without a key, the hint says how to give one."""
     if isinstance(error, Unauthorized) and error.status == 401 and not key:
         error.hint = KEY_HINT
-
-
-class Screen:
-    """A progress bar on a terminal, else lines. Both go to stderr."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False, markup=False)
-        self._bar = Bar()
-        self._refused: int | None = None
-        self._said: set[str] = set()
-        self._steps: dict[str, str] = {}
-
-    def following(self, name: str) -> Self:
-        self._bar = Bar(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TextColumn("{task.fields[facts]}", markup=False),
-            console=self._console,
-        )
-        self._bar.add_task(printable(name), total=None, facts="starting")
-        self._refused, self._said, self._steps = None, set(), {}
-        return self
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-    def say(self, line: str) -> None:
-        self._console.print(printable(line), soft_wrap=True)
-
-    def _say_once(self, fact: str, line: str) -> None:
-        if fact not in self._said:
-            self._said.add(fact)
-            self.say(line)
-
-    def show(self, now: Progress) -> None:
-        """Called on the client's thread."""
-        if now.refused_size not in (None, self._refused):
-            self._refused = now.refused_size
-            self.say(render_refusal(now))
-        if now.problem:
-            self._say_once(now.problem, f"{now.state}: {now.problem}")
-        if now.position is not None and not self._console.is_terminal:
-            # No bar is drawn here, and the wait may be long.
-            position = f"position {now.position} in the queue"
-            self._say_once(position, f"waiting: {position}")
-        # An empty file is complete from the beginning.
-        total, safe = now.bytes_total or 1, now.bytes_safe if now.bytes_total else 1
-        self._bar.update(
-            self._bar.task_ids[0], total=total, completed=safe, facts=render_facts(now)
-        )
-
-    def show_steps(self, assessment: Assessment) -> None:
-        for step in assessment.steps:
-            if step.state != "waiting" and self._steps.get(step.name) != step.state:
-                self._steps[step.name] = step.state
-                seconds = "" if step.seconds is None else f" {step.seconds:.1f} s"
-                self.say(f"  {step.name}: {step.state}{seconds}")
-
-
-def render_refusal(now: Progress) -> str:
-    return (
-        f"refused on the way: {size(now.refused_size or 0)} in one request;"
-        f" trying {size(now.chunk_size or 0)}"
-    )
-
-
-def render_facts(now: Progress) -> str:
-    """The text after the bar."""
-    facts = [f"{size(now.bytes_safe)} of {size(now.bytes_total)} safe"]
-    if now.state == "sending":
-        if now.speed:
-            facts.append(f"{size(int(now.speed))}/s")
-        if now.seconds_left is not None:
-            minutes, seconds = divmod(int(now.seconds_left), 60)
-            facts.append(f"{minutes}:{seconds:02} left")
-        return ", ".join(facts)
-    facts.append(now.state)
-    if now.position is not None:
-        facts.append(f"position {now.position} in the queue")
-    if now.retry_after and now.retry_after >= 1:
-        facts.append(f"next try in {now.retry_after:.0f} s")
-    return ", ".join(facts)
 
 
 def render_assessment(assessed: Assessment) -> str:
@@ -349,11 +295,6 @@ def _print_outcome(
         typer.echo(printable(line))
     if assessed is not None:
         typer.echo(render_assessment(assessed))
-
-
-def printable(line: str) -> str:
-    """Replace what a terminal would obey: file names and servers' texts may hold anything."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
 
 
 def _sentence(file: Path, error: Exception) -> str:

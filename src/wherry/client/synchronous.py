@@ -1,19 +1,29 @@
-"""The synchronous client: the asynchronous one, run in a thread of its own.
+"""The synchronous client: the asynchronous one, run on a thread of its own.
 
 Rule 1: it also works inside a running event loop, and blocks it.
 
 Rule 2: Ctrl-C ends the upload's requests before it reaches the caller. Acknowledged bytes stay on
 the server, and the upload can go on later.
+
+Rule 3: one thread and one set of connections serve all calls, because starting them costs many
+times as much as sending a small file. A process that was forked starts its own.
 """
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
+import anyio
 import httpx2
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal
 
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.asynchronous import AsyncClient, File, parse_base_url
@@ -28,8 +38,9 @@ T = TypeVar("T")
 class Client:
     """`AsyncClient` without `await`: the same arguments, methods and errors.
 
-    Each call opens its connections and closes them again, so there is nothing to close.
-    Callbacks run on another thread than the caller's.
+    Its connections are kept for the next call. They are closed with `close()` or `with`, or when
+    the client is not used any more. Callbacks run on another thread than the caller's. Several
+    threads may use one client.
     """
 
     def __init__(
@@ -57,6 +68,26 @@ class Client:
             patience=patience,
             size=ChunkSize(chunk_size or 5 * MiB),
         )
+        self._lock = threading.Lock()
+        self._loop: _Loop | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections. A later call opens new ones."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.stop()
 
     def upload(
         self,
@@ -99,10 +130,78 @@ class Client:
         return self._run(lambda client: client.wait_for_assessment(assessment_id, on_change))
 
     def _run(self, work: Callable[[AsyncClient], Awaitable[T]]) -> T:
-        with start_blocking_portal() as portal:
-            # A Ctrl-C here leaves the block by an exception, which cancels what runs.
-            return portal.start_task_soon(partial(self._with_client, work)).result()
+        loop = self._loop_of_this_process()
+        if not loop.is_here:
+            return loop.run(work)
+        # A callback calls the client. The loop waits for the callback, so it takes another one.
+        another = _Loop(self._open)
+        try:
+            return another.run(work)
+        finally:
+            another.stop()
 
-    async def _with_client(self, work: Callable[[AsyncClient], Awaitable[T]]) -> T:
-        async with self._open() as client:
-            return await work(client)
+    def _loop_of_this_process(self) -> _Loop:
+        with self._lock:
+            if self._loop is None or not self._loop.is_of_this_process:
+                self._loop = _Loop(self._open)
+                weakref.finalize(self, self._loop.stop)
+            return self._loop
+
+
+class _Loop:
+    """An `AsyncClient` and its event loop, on a thread that does not keep the process alive."""
+
+    def __init__(self, open_client: Callable[[], AsyncClient]) -> None:
+        self._process = os.getpid()
+        self._portal: Future[tuple[BlockingPortal, AsyncClient]] = Future()
+        serve = partial(anyio.run, self._serve, open_client)
+        self._thread = threading.Thread(target=serve, name="wherry-client", daemon=True)
+        self._thread.start()
+        self._portal.result()  # raises what the client's constructor raises
+
+    async def _serve(self, open_client: Callable[[], AsyncClient]) -> None:
+        try:
+            opened = open_client()
+        except BaseException as error:
+            self._portal.set_exception(error)
+            return
+        async with opened as client, BlockingPortal() as portal:
+            self._portal.set_result((portal, client))
+            await portal.sleep_until_stopped()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is its own thread."""
+        return threading.current_thread() is self._thread
+
+    @property
+    def is_of_this_process(self) -> bool:
+        return self._process == os.getpid()
+
+    def run(self, work: Callable[[AsyncClient], Awaitable[T]]) -> T:
+        portal, client = self._portal.result()
+        ended = threading.Event()
+
+        async def task() -> T:
+            try:
+                return await work(client)
+            finally:
+                ended.set()
+
+        future = portal.start_task_soon(task)
+        try:
+            return future.result()
+        except BaseException:
+            if future.cancel():  # a Ctrl-C in this thread
+                ended.wait()
+            raise
+
+    def stop(self) -> None:
+        """End what runs, and close the connections."""
+        if not self.is_of_this_process or not self._thread.is_alive():
+            return
+        portal, _ = self._portal.result()
+        with suppress(RuntimeError):  # it is being stopped
+            portal.start_task_soon(portal.stop, True)
+        if not self.is_here:
+            self._thread.join()
