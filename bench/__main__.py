@@ -116,6 +116,8 @@ def main(arguments: list[str]) -> int:
         return 130
     for sentence in wrong:
         print(f"WRONG: {sentence}", file=sys.stderr)
+    if wrong and given.publish:
+        print("nothing was published", file=sys.stderr)
     return 1 if wrong else 0
 
 

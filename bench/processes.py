@@ -90,7 +90,9 @@ def running(
         deadline = time.monotonic() + START_TIMEOUT
         while not ready(started):
             if started.has_ended() or time.monotonic() > deadline:
-                raise NotStarted(f"it did not start:\n{started.end_of_log()}")
+                said = started.end_of_log().strip()
+                last = said.rpartition("\n")[2]
+                raise NotStarted(f"it did not start: {last}\n{said}")
             time.sleep(0.02)
         yield started
     finally:

@@ -68,6 +68,8 @@ def _render_row(row: Row, table: Table, results: Results, columns: tuple[str, ..
     title = results.titles[row.server]
     if len({other.way for other in table.rows}) > 1:
         title += ", in one request" if row.way is Way.ONE else ", resumable"
+    if row.problem and row.measurements:
+        title += f" (only {len(row.measurements)} of {results.rounds} rounds; then it failed)"
     if not row.measurements:
         return f"| {title} | {_render_problem(row)} |{' |' * (len(columns) + 2)}"
     ratio = table.ratio(row)

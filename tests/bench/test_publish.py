@@ -77,6 +77,13 @@ def test_a_server_that_failed_is_in_the_table_with_the_reason() -> None:
     assert last.count("|") == render_table(table, found).splitlines()[0].count("|")
 
 
+def test_a_server_that_failed_in_a_later_round_is_marked() -> None:
+    found = results(1.0, [1.0, 1.0])
+    table = find(found, "a")
+    table.rows[1].problem = "it ended"
+    assert "tusd (only 2 of 3 rounds; then it failed)" in render_table(table, found)
+
+
 def test_the_headline_says_where_wherry_is_slower() -> None:
     assert "slower than tusd at:** 1 GiB in requests" in render_headline(results(2.0, [1.0]))
     assert "slower" not in render_headline(results(0.5, [1.0]))

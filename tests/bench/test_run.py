@@ -25,6 +25,7 @@ BY_KEY = {workload.key: workload for workload in WORKLOADS}
 
 @pytest.fixture
 def folders(tmp_path: Path) -> Iterator[dict[str, Path]]:
+    need(sys.platform == "linux", "Linux")
     need(find_compiler() is not None, "a C compiler (cc)")
     made = {name: tmp_path / name for name in ("cache", "disk", "memory")}
     for folder in made.values():

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 from bench.sockets import memory_of_port
+from tests.parts import need
 
 SENT = 1 << 20
 
 
 def test_bytes_that_a_server_has_not_read_count_for_its_port_alone() -> None:
+    need(sys.platform == "linux", "Linux")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         assert memory_of_port(port) == 0
