@@ -179,7 +179,7 @@ WORKLOADS = (
     Workload(
         key="f",
         title="1 GiB in one request",
-        explanation="An ordinary upload. If it breaks off, it begins again, except at tus servers.",
+        explanation="An ordinary upload. If it breaks off, it begins again.",
         count=1,
         size=GiB,
         connections=1,

@@ -42,9 +42,8 @@ def test_the_first_five_minutes(server: Server, tmp_path: Path) -> None:
 def test_uploading_with_curl(server: Server, tmp_path: Path) -> None:
     make_files(tmp_path)
     said = type_all("howto/upload-with-curl.md", server, tmp_path)
-    assert (
-        said.count('"state":"complete"') == 6
-    )  # three at once, one in chunks, its status and refusal
+    # Four in one request each, one in chunks, its status and its refusal.
+    assert said.count('"state":"complete"') == 7
     assert '"received_bytes":6000000,"size":6000000,"offset":6000000,"missing":[]' in said
     assert said.count("problem+json") + said.count('"code":') == 1
     assert '"code":"upload-closed"' in said
