@@ -73,6 +73,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
         "rmdir",
     ):
         spy(os, name)
+    for name in ("writev", "link"):
+        spy(os, name)
     spy(disk, "allocate")
     yield done
     monkeypatch.undo()
@@ -217,12 +219,29 @@ def test_any_other_error_of_a_link_is_raised(
 
 
 @linux
+def test_a_file_that_is_put_is_safe_with_both_names_before_it_is_answered(
+    local: LocalStorage, calls: list[str]
+) -> None:
+    with local.put(UPLOAD, ".mp4", [memoryview(DATA)]) as arrival:
+        # One commit of the journal has the bytes and both names.
+        assert calls == [
+            f"writev {UPLOAD}",
+            f"link {UPLOAD}",
+            f"fdatasync {UPLOAD}",
+            "fsync files",
+        ]
+        arrival.keep()
+    assert calls[4:] == [f"unlink {UPLOAD}"]
+
+
+@linux
 def test_nothing_is_synced_when_the_operator_chose_so(tmp_path: Path, calls: list[str]) -> None:
     storage = LocalStorage(tmp_path / "root", durable=False)
     storage.check()
     storage.reserve(UPLOAD, len(DATA))
     write(storage, 0, len(DATA))
     storage.delete(UPLOAD)
+    storage.put("p" * 22, ".mp4", [memoryview(DATA)]).close()
     assert not storage.capabilities.durable
     assert [call for call in calls if "sync" in call] == []
 
