@@ -92,6 +92,26 @@ async def test_arrivals_of_a_group_count_each_other_with_one_look_at_the_queue(
         assert len([s for s in statements if "queued_at IS NOT NULL" in s]) == looks
 
 
+async def test_arrivals_count_what_another_process_has_recorded(
+    path: Path, catalog: SqliteCatalog
+) -> None:
+    other = SqliteCatalog(path)
+    seen: list[int] = []
+    for number in range(3):
+        for each in (catalog, other):
+            new = replace(new_upload(f"{number}-{id(each)}"), created_at=1.0, slot_until=9.0)
+            checked = each.submit_create(new, None, lambda queue: seen.append(queue.open))
+            await asyncio.wrap_future(checked)
+    assert seen == list(range(6))
+    waiting = replace(new_upload("waits"), state=State.WAITING, queued_at=2.0)
+    await other.create(waiting)
+    await asyncio.wrap_future(
+        catalog.submit_create(new_upload("last"), None, lambda q: seen.append(len(q.entries)))
+    )
+    assert seen[-1] == 1
+    await other.close()
+
+
 async def test_only_changed_columns_are_written(
     catalog: SqliteCatalog, statements: list[str]
 ) -> None:
