@@ -21,6 +21,7 @@ import json
 import os
 import secrets
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -194,7 +195,7 @@ def anonymous(request: Request) -> Caller:
         raise Unauthorized
     host = request.headers.get("host", "")
     origin = request.headers.get("origin", f"http://{host}")
-    for url in (f"http://{host}", origin):
+    for url in dict.fromkeys((f"http://{host}", origin)):
         try:
             name = urlsplit(url).hostname or ""
         except ValueError:
@@ -204,6 +205,7 @@ def anonymous(request: Request) -> Caller:
     return ANONYMOUS
 
 
+@lru_cache(maxsize=256)  # each anonymous request asks, for the same names
 def is_loopback(host: str) -> bool:
     """Whether this name or address is a loopback one."""
     if host == "localhost" or host.endswith(".localhost"):

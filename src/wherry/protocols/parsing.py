@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from contextvars import ContextVar
 from email.message import Message as Headers
 from typing import Any, TypeVar
 
-import anyio
 from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 
@@ -129,15 +129,17 @@ async def read_model(request: Request, model: type[M], stall_timeout: float) -> 
         raise BadRequest("content-type", "must be application/json")
     body = bytearray()
     try:
-        with anyio.move_on_after(stall_timeout) as late:
+        async with asyncio.timeout(stall_timeout) as late:
             async for piece in request.stream():
                 body += piece
                 if len(body) > JSON_LIMIT:
                     raise TooLarge(JSON_LIMIT, len(body), scope="JSON body")
     except ClientDisconnect:
         raise BodyCut(0, len(body)) from None
-    if late.cancelled_caught:
-        raise BodyStalled(0, stall_timeout)
+    except TimeoutError:
+        if not late.expired():
+            raise
+        raise BodyStalled(0, stall_timeout) from None
     return parse_model(bytes(body), model)
 
 
