@@ -145,9 +145,10 @@ async def test_a_disk_error_for_one_upload_stops_no_others(world: World) -> None
 
 
 async def test_what_a_dead_process_left_of_a_waiting_upload_is_removed(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It died after it had reserved the space, before the record; then the order changed."""
+    monkeypatch.setattr("wherry.engine.admitting_at_once.LARGEST", 0)  # all enter the queue
     disk = Disk(world, 250)
     world.settings = settings_in(world.settings.data, max_open=2, max_open_per_owner=1)
     engine = world.engine(disk)
@@ -197,11 +198,13 @@ async def test_while_one_process_admits_an_upload_no_other_touches_its_folder(wo
             assert go_on.wait(20)
             super().reserve(upload_id, length)
 
+    world.settings = settings_in(world.settings.data, max_open=1)
     slow, fast = world.engine(Slow(world, 1000)), world.engine()
+    first, waiting = [await created(fast, 100) for _ in range(2)]
+    await fast.cancel(ALICE, first.id)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(slow.create, ALICE, Create("film.mp4", 100))
+        tasks.start_soon(slow.advance)
         await anyio.to_thread.run_sync(begun.wait)
-        [waiting] = await fast.uploads(ALICE)
         tasks.start_soon(fast.advance)
         await anyio.sleep(0.2)
         assert await state(fast, waiting) is State.WAITING
@@ -213,12 +216,16 @@ async def test_a_process_that_is_stuck_there_makes_others_wait_but_not_hang(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wherry.engine.admitting.TIMEOUT", 0.1)
+    world.settings = settings_in(world.settings.data, max_open=1)
     stuck = world.locks.take("line")
     assert stuck is not None
     engine = world.engine()
+    first = await created(engine, 100)
     with stuck:
         waiting = await created(engine, 100)
-        assert waiting.state is State.WAITING
+        await engine.cancel(ALICE, first.id)
+        await engine.advance()
+        assert await state(engine, waiting) is State.WAITING
     await engine.advance()
     assert await state(engine, waiting) is State.RECEIVING
 
@@ -269,8 +276,9 @@ async def test_an_open_request_keeps_its_slot_however_slow_it_is(world: World) -
 
 
 async def test_a_cancelled_ordinary_upload_leaves_nothing_in_the_queue(
-    world: World,
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("wherry.engine.admitting_at_once.LARGEST", 0)  # it enters the queue
     recorded = asyncio.Event()
 
     class Late:

@@ -1,10 +1,10 @@
 """The queue: an upload is admitted as soon as there is room for it.
 
-Rule 1: there is one way in. Every upload enters the queue, most of them for a moment
-only, so no upload is admitted past one that waits.
+Rule 1: no upload is admitted past one that waits. A new one that the queue would choose at once
+does not enter it (admitting_at_once.py).
 
-Rule 2: one process at a time admits. No other process reserves what it finds free
-meanwhile, and no other process touches the folder of an upload that waits.
+Rule 2: one process at a time admits uploads that wait. No other process touches their folders, or
+promises the space that it finds free to another one that waits.
 
 Rule 3: space before records. The space on disk is reserved before the record says that
 the upload has it.

@@ -1,7 +1,7 @@
 """The verb create: a new upload gets its place in the queue, and space if there is some.
 
-Rule 1: every upload enters the queue, also where there is room for it at once. There is
-one way to be admitted (admitting.py), so no request can pass those that wait.
+Rule 1: no upload is admitted past one that waits. A new one is admitted at once only if the
+queue would choose it now (admitting_at_once.py); otherwise it enters the queue (admitting.py).
 
 Rule 2: an upload whose creation is refused leaves no record: no client knows its id.
 """
@@ -15,6 +15,7 @@ from wherry.core.errors import NoRoom, UploadError
 from wherry.core.requests import Caller, Create
 from wherry.core.upload import State, Upload
 from wherry.engine.admitting import Admitting
+from wherry.engine.admitting_at_once import AdmittingAtOnce
 from wherry.engine.cancelling import Cancelling
 from wherry.engine.context import Context
 from wherry.events import Event
@@ -24,6 +25,7 @@ class Creating:
     def __init__(self, context: Context, admitting: Admitting, cancelling: Cancelling) -> None:
         self._context = context
         self._admitting = admitting
+        self._at_once = AdmittingAtOnce(context)
         self._cancelling = cancelling
 
     async def create(
@@ -36,10 +38,12 @@ class Creating:
         """
         create, context = create.checked(), self._context
         wanted = self.new_upload(upload_id, caller, create)
-        space = await context.on_thread(context.storage.space)
-        check_fits_ever(wanted.limit, context.settings.limits, space)
-        # A crash from here on: it is in the queue, and is admitted or not like any other.
-        upload = await context.catalog.create(wanted)
+        upload = await self._at_once.admit(wanted)
+        if upload is None:
+            space = await context.on_thread(context.storage.space)
+            check_fits_ever(wanted.limit, context.settings.limits, space)
+            # A crash from here on: it is in the queue, and is admitted or not like any other.
+            upload = await context.catalog.create(wanted)
         is_new = upload.id == wanted.id
         if not is_new and create.digest is not None:
             upload = await context.catalog.update(
