@@ -105,7 +105,13 @@ def running(
     app: ASGIApp, protocol: type[asyncio.Protocol], loop: Any, **options: Any
 ) -> Iterator[Running]:
     config = uvicorn.Config(
-        app, http=protocol, loop=loop, log_config=None, timeout_graceful_shutdown=1, **options
+        app,
+        http=protocol,
+        loop=loop,
+        log_config=None,
+        timeout_graceful_shutdown=1,
+        ws="none",
+        **options,
     )
     server = uvicorn.Server(config)
     with listening(resolve("127.0.0.1", 0)) as listeners, ExitStack() as stack:
