@@ -151,7 +151,8 @@ class Run:
         try:
             measurement = bench.measure(peer, row.way, workload)
         except (Failed, NotStarted) as error:
-            row.problem = str(error).splitlines()[0]
+            # Published, so without the paths of this machine.
+            row.problem = str(error).splitlines()[0].replace(str(self._plan.disk), "…")
             print(f"{label}: failed: {error}", flush=True)
             if row.server.startswith(f"{BUILD}/"):
                 self.wrong.append(f"{peer.title} failed in workload {workload.key}: {row.problem}")

@@ -26,6 +26,7 @@ def run_installer(
     command: Sequence[str | Path], environment: Mapping[str, str] | None = None
 ) -> str:
     """Run `command` and return its output. Raises `NotInstalled` if it fails."""
+    name = Path(command[0]).name  # results are published, and have no paths of this machine
     try:
         done = subprocess.run(
             command,
@@ -37,10 +38,10 @@ def run_installer(
             check=True,
         )
     except OSError as error:
-        raise NotInstalled(f"{command[0]}: {error.strerror}") from None
+        raise NotInstalled(f"{name}: {error.strerror}") from None
     except subprocess.CalledProcessError as error:
         last = error.stderr.strip()[-300:]
-        raise NotInstalled(f"{command[0]} failed: {last}") from None
+        raise NotInstalled(f"{name} failed: {last}") from None
     except subprocess.TimeoutExpired:
-        raise NotInstalled(f"{command[0]} took longer than {TIMEOUT:.0f} s") from None
+        raise NotInstalled(f"{name} took longer than {TIMEOUT:.0f} s") from None
     return done.stdout

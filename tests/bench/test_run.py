@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,7 +16,7 @@ from bench.peers import Peer, Way
 from bench.peers.cserver import CServer
 from bench.peers.wherry import Wherry
 from bench.results import Results
-from bench.run import NoSpace, Plan, Run
+from bench.run import FOLDER, NoSpace, Plan, Run, remove_abandoned
 from bench.workloads import WORKLOADS, Entry, Workload
 from tests.parts import need
 
@@ -81,6 +83,18 @@ def test_a_run_that_does_not_fit_on_the_disk_is_not_begun(folders: dict[str, Pat
     huge = replace(BY_KEY["a"], size=1 << 60)
     with pytest.raises(NoSpace, match="--volume"):
         run(folders, [huge], CServer())
+
+
+def test_folders_of_a_run_that_was_killed_are_removed(folders: dict[str, Path]) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    abandoned = folders["disk"] / f"{FOLDER}{ended.pid}-disk"
+    running = folders["disk"] / f"{FOLDER}{os.getppid()}-disk"
+    abandoned.mkdir()
+    running.mkdir()
+    remove_abandoned(folders["disk"])
+    assert not abandoned.exists()
+    running.rmdir()
 
 
 def test_a_server_that_changes_one_byte_fails_the_run(folders: dict[str, Path]) -> None:
