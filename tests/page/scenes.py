@@ -140,6 +140,8 @@ class Stage:
         path = urlsplit(route.request.url).path.partition("/api")[2]
         if self.needs_key:
             _say(route, 401, {"code": "unauthorized", "detail": "Nobody we know."})
+        elif path == "/chunked-upload/upload":  # every scene is about chunks
+            route.fulfill(status=405, body="<h1>405</h1>", content_type="text/html")
         elif path == "/chunked-upload/init":
             self._begin(route)
         elif path == "/chunked-upload/chunk":

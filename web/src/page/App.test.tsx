@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { ConnectionLost, Refused } from '../core'
 import { admit } from './App'
-import { cards, choose, open } from './scene'
+import { asked, cards, choose, open } from './scene'
 import type { FakeUpload } from './testing'
 import { after, button, fileOf, made, MiB } from './testing'
 
@@ -32,10 +32,35 @@ test('two files go up at a time, the next when one has arrived', async () => {
   expect(made.map((one) => one.file.name)).toEqual(['a.mp4', 'b.mp4', 'c.mp4'])
 })
 
+test('four small files go up at a time', async () => {
+  const page = await open()
+  await choose(page, ['a', 'b', 'c', 'd', 'e'].map((name) => fileOf(name, 1000)))
+  expect(made.map((one) => one.file.name)).toEqual(['a', 'b', 'c', 'd'])
+})
+
 test('a paused file gives its slot to the next', () => {
-  expect(admit(['sending', 'paused', 'queued', 'queued'])).toEqual([true, true, true, false])
-  expect(admit(['waiting', 'retrying', 'queued'])).toEqual([true, true, false])
-  expect(admit(['done', 'failed', 'cancelled', 'queued'])).toEqual([true, true, true, true])
+  const large = [20 * MiB, 20 * MiB, 20 * MiB, 20 * MiB]
+  expect(admit(['sending', 'paused', 'queued', 'queued'], large)).toEqual([true, true, true, false])
+  expect(admit(['waiting', 'retrying', 'queued'], large)).toEqual([true, true, false])
+  expect(admit(['done', 'failed', 'cancelled', 'queued'], large)).toEqual([true, true, true, true])
+})
+
+test('no small file overtakes a large one', () => {
+  const sizes = [1000, 1000, 1000, 20 * MiB, 1000]
+  const states = ['sending', 'sending', 'sending', 'queued', 'queued'] as const
+  expect(admit(states, sizes)).toEqual([true, true, true, false, false])
+})
+
+test('two hundred files need no request for the list after each of them', async () => {
+  const page = await open()
+  await choose(
+    page,
+    Array.from({ length: 200 }, (_, number) => fileOf(`${number}.jpg`, 1000)),
+  )
+  const before = asked.length
+  for (let sent = 0; sent < 200; sent++) await after(() => made[sent]!.succeed())
+  expect(made).toHaveLength(200)
+  expect(asked.length - before).toBeLessThanOrEqual(2)
 })
 
 test('the map draws what is safe and what is on the way, and says it', async () => {

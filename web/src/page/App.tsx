@@ -12,15 +12,17 @@ import { Finished, Unfinished } from './Known'
 import { isThere, isUnfinished, paths } from './server'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
-import { UploadCard } from './UploadCard'
+import { SMALL, UploadCard } from './UploadCard'
 import type { CardState, Item } from './UploadCard'
 import { useAccess } from './useAccess'
 import { useElsewhere } from './useElsewhere'
 import { useKnownUploads } from './useKnownUploads'
 import { plural } from './words'
 
-/** How many files are uploaded at once; the others wait in this browser. */
-const AT_ONCE = 2
+/** How many small files are uploaded at once; the others wait in this browser. */
+const AT_ONCE = 4
+/** A larger file counts as so many, because it has two chunks in flight. */
+const LARGE = 2
 
 const MOVING: readonly CardState[] = ['starting', 'sending', 'waiting', 'retrying', 'completing']
 
@@ -41,8 +43,11 @@ export function App({ session }: { session: Session }) {
   const again = useRef<HTMLInputElement>(null)
   const heading = useRef<HTMLHeadingElement>(null)
 
+  const latest = useRef(uploads)
+  latest.current = uploads
   const add = useCallback((files: File[], meant: KnownUpload | null = null) => {
-    const more = files.map((file) => ({ id: nextId.current++, file, meant }))
+    const known = latest.current
+    const more = files.map((file) => ({ id: nextId.current++, file, meant, known }))
     setItems((before) => [...before, ...more])
   }, [])
   const onFiles = useCallback(
@@ -56,9 +61,8 @@ export function App({ session }: { session: Session }) {
   const onChange = useCallback(
     (item: Item, state: CardState, uploadId: string | null) => {
       setSeen((before) => new Map(before).set(item.id, { state, uploadId }))
-      if (state === 'done' || state === 'cancelled' || state === 'failed') refresh()
     },
-    [refresh],
+    [],
   )
   const onClose = useCallback(
     (item: Item) => {
@@ -82,12 +86,16 @@ export function App({ session }: { session: Session }) {
   }
 
   const states = items.map((item) => seen.get(item.id)?.state ?? 'queued')
-  const mayStart = admit(states)
+  const mayStart = admit(states, items.map(({ file }) => file.size))
   const mine = new Set([...seen.values()].map((one) => one.uploadId))
   const others = uploads.filter((upload) => !mine.has(upload.upload_id))
   const unfinished = others.filter(isUnfinished)
   const elsewhere = useElsewhere(session.place.api, uploads, unfinished, refresh)
   const moving = states.filter((state) => MOVING.includes(state)).length
+  // Not after each of a thousand files: what happens to them is in their cards.
+  useEffect(() => {
+    if (moving === 0 && seen.size > 0) refresh()
+  }, [moving === 0, refresh])
   useLeavingWarning(moving > 0)
   useTitle(states, moving)
 
@@ -131,7 +139,6 @@ export function App({ session }: { session: Session }) {
                 item={item}
                 session={session}
                 mayStart={mayStart[index] ?? false}
-                unfinished={uploads}
                 onChange={onChange}
                 onClose={onClose}
                 announce={announce}
@@ -176,12 +183,16 @@ export function leftOut(files: readonly File[], folders: readonly string[]): str
   return files.length === 0 ? 'Nothing that you dropped is a file.' : null
 }
 
-/** Which files may start: in the order of the list, while fewer than `AT_ONCE` are moving. */
-export function admit(states: readonly CardState[]): boolean[] {
-  let moving = states.filter((state) => MOVING.includes(state)).length
-  return states.map((state) => {
+/** Which files may start: in the order of the list, while `AT_ONCE` are not yet moving. */
+export function admit(states: readonly CardState[], sizes: readonly number[]): boolean[] {
+  const weights = sizes.map((size) => (size <= SMALL ? 1 : LARGE))
+  let moving = 0
+  states.forEach((state, index) => {
+    if (MOVING.includes(state)) moving += weights[index]!
+  })
+  return states.map((state, index) => {
     if (state !== 'queued') return true
-    moving += 1
+    moving += weights[index]!
     return moving <= AT_ONCE
   })
 }

@@ -5,7 +5,7 @@
  * after a 401 when there is a new key.
  */
 
-import { useEffect, useRef, useState } from 'react'
+import { memo, useEffect, useRef, useState } from 'react'
 import type { UploadDetails } from '../core'
 import { useUpload } from '../react'
 import { AssessmentView } from './AssessmentView'
@@ -28,8 +28,10 @@ import {
 } from './words'
 import type { Trouble } from './words'
 
-/** Two files at a time, two chunks each: a browser has six connections to a server. */
+/** At most two large files at a time: a browser has six connections to a server. */
 const CHUNKS_AT_ONCE = 2
+/** The largest file that goes in one request, in bytes. */
+export const SMALL = 5 * 1024 * 1024
 
 export type CardState = UploadDetails['state'] | 'queued'
 
@@ -46,32 +48,33 @@ export interface Item {
   file: File
   /** The unfinished upload that it was chosen for. */
   meant: KnownUpload | null
+  /** The server's uploads when it was chosen. */
+  known: readonly KnownUpload[]
 }
 
 interface Props {
   item: Item
   session: Session
   mayStart: boolean
-  /** The server's uploads. Their state at the time of choosing the file is what counts. */
-  unfinished: readonly KnownUpload[]
   onChange(item: Item, state: CardState, uploadId: string | null): void
   onClose(item: Item): void
   announce(sentence: string): void
 }
 
-export function UploadCard(props: Props) {
+/** Memoised: of a thousand cards, only those are rendered that change. */
+export const UploadCard = memo(function UploadCard(props: Props) {
   const { item, session, mayStart, onChange, announce } = props
   const access = useAccess(session)
   const upload = useUpload({
     endpoint: session.place.api,
     headers: session.headers,
     concurrency: CHUNKS_AT_ONCE,
+    ...inChunks(item),
   })
   const { failure, result, uploadId } = upload
   const details = upload.details && calmed(upload.details)
   const state: CardState = details?.state ?? 'queued'
   const round = useRef(0)
-  const [atFirst] = useState(props.unfinished)
 
   const { start, again } = upload
   useEffect(() => {
@@ -125,7 +128,7 @@ export function UploadCard(props: Props) {
           </span>
         </p>
       )}
-      <Notices item={item} unfinished={atFirst} details={details} uploadId={uploadId} />
+      <Notices item={item} details={details} uploadId={uploadId} />
       {problem && <Failure trouble={problem} />}
       {result && (
         <AssessmentView
@@ -145,6 +148,11 @@ export function UploadCard(props: Props) {
       />
     </article>
   )
+})
+
+/** Only an upload in chunks continues an unfinished one, so a small file goes in two. */
+function inChunks({ file, meant }: Item): { chunkSize?: number } {
+  return meant && file.size <= SMALL ? { chunkSize: Math.ceil(file.size / 2) } : {}
 }
 
 /** A paused or failed upload has no chunks in flight. */
@@ -191,15 +199,16 @@ function Progress(props: { name: string; percent: number; details: UploadDetails
 }
 
 function Notices(
-  props: Pick<Props, 'item' | 'unfinished'> & {
+  props: Pick<Props, 'item'> & {
     details: UploadDetails | null
     uploadId: string | null
   },
 ) {
-  const { item, unfinished, details, uploadId } = props
+  const { item, details, uploadId } = props
   if (details === null) return null
-  const before = unfinished.find((known) => known.upload_id === uploadId)
-  const isOther = item.meant !== null && uploadId !== null && item.meant.upload_id !== uploadId
+  const before = item.known.find((known) => known.upload_id === uploadId)
+  const isKnown = item.meant === null || uploadId === null || details.chunkSize === null
+  const isOther = !isKnown && item.meant!.upload_id !== uploadId
   const refused = refusedSentence(details)
   return (
     <>

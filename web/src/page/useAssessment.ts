@@ -1,4 +1,8 @@
-/** Polls an assessment each second until it is over. */
+/**
+ * Polls an assessment each second until it is over.
+ *
+ * Rule 1: all assessments of a page together are asked for at most ten times a second.
+ */
 
 import { useEffect, useState } from 'react'
 import { paths } from './server'
@@ -9,6 +13,10 @@ import { useAccess } from './useAccess'
 
 /** In milliseconds. */
 const POLL_INTERVAL = 1000
+const EACH = 100
+
+/** How many assessments are polled. */
+let polled = 0
 
 export interface Watched {
   assessment: Assessment | null
@@ -44,10 +52,12 @@ export function useAssessment(session: Session, id: string): Watched {
         const problem = 'The server cannot be reached at the moment. The assessment continues there.'
         setWatched((before) => ({ ...before, problem }))
       }
-      timer = setTimeout(() => void look(), POLL_INTERVAL)
+      timer = setTimeout(() => void look(), Math.max(POLL_INTERVAL, polled * EACH))
     }
+    polled += 1
     void look()
     return () => {
+      polled -= 1
       ending.abort()
       clearTimeout(timer)
     }
