@@ -82,7 +82,7 @@ class Metrics:
         )
         self._add_histogram(
             "part_seconds",
-            "How long it took to make these bytes safe, from the lease to the record.",
+            "How long it took to make these bytes safe, from the first byte to the record.",
             SECONDS,
         )
         self._add_histogram(

@@ -51,7 +51,7 @@ def test_an_upload_of_another_owner_is_not_found() -> None:
 def test_a_part_outside_of_its_own_lease_is_a_fault_of_ours() -> None:
     leased = upload().lease(Range(2, 4), "a", now=1.0)
     for start, end in ((1, 3), (3, 5), (3, 3), (8, 9)):
-        with pytest.raises(ValueError, match="outside the lease"):
+        with pytest.raises(ValueError, match="lies outside of"):
             leased.record("a", (Part(start, end, 0),))
 
 

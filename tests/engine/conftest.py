@@ -14,6 +14,7 @@ import pytest
 from wherry.app import open_catalog, open_locks, open_storage
 from wherry.body import Ended, Sink
 from wherry.catalog import Catalog
+from wherry.core.facts import UploadFacts
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import Upload
 from wherry.engine import Context, Engine, Hooks
@@ -27,6 +28,9 @@ ALICE = Caller("alice")
 class Bytes:
     """A body that is all there, and is poured. `Gathered` can also be had as a whole."""
 
+    #: In tests over several routes (`route`): whether bodies of this class can be had as a whole.
+    is_gathered = False
+
     def __init__(self, data: bytes) -> None:
         self._data = memoryview(data)
 
@@ -35,7 +39,10 @@ class Bytes:
         return len(self._data)
 
     async def gather(self, most: int) -> Sequence[memoryview] | None:
-        return None
+        # Not where a test has its own way to pour.
+        is_plain = type(self).pour is Bytes.pour
+        is_small = len(self._data) <= most
+        return (self._data,) if self.is_gathered and is_plain and is_small else None
 
     async def pour(self, sink: Sink, limit: int) -> Ended:
         data, self._data = self._data[:limit], self._data[limit:]
@@ -46,8 +53,7 @@ class Bytes:
 class Gathered(Bytes):
     """A small body, as a request brings it that is read into memory first."""
 
-    async def gather(self, most: int) -> Sequence[memoryview] | None:
-        return (self._data,) if len(self._data) <= most else None
+    is_gathered = True
 
 
 class Held(Bytes):
@@ -64,6 +70,18 @@ class Held(Bytes):
         self.begun.set()
         await self.let_go.wait()
         return await super().pour(sink, limit - half)
+
+
+@pytest.fixture(params=["poured", "gathered", "leased"])
+def route(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every route that the bytes of a request can take; the results must be the same.
+
+    Poured; in one trip to a thread; or with a lease from the beginning.
+    """
+    monkeypatch.setattr(Bytes, "is_gathered", request.param == "gathered")
+    if request.param == "leased":
+        monkeypatch.setattr(UploadFacts, "needs_no_lease", lambda *_: False)
+    return str(request.param)
 
 
 @dataclass

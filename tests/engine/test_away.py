@@ -15,7 +15,7 @@ from wherry.core.requests import Write
 from wherry.core.upload import State
 from wherry.engine import watching
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
 
 DAY = 24 * 3600.0
 

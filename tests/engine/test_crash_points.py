@@ -72,6 +72,7 @@ async def upload_everything(engine: Engine, acknowledged: set[int]) -> str:
     return upload.id
 
 
+@pytest.mark.usefixtures("route")
 async def test_an_upload_survives_a_crash_at_any_point(tmp_path: Path) -> None:
     points = 0
     for point in crash_points():

@@ -20,7 +20,7 @@ from wherry.core.upload import State
 from wherry.engine import watching
 from wherry.storage import disk
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
 
 BOB = Caller("bob")
 DAY = 24 * 3600.0

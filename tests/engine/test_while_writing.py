@@ -15,7 +15,7 @@ from wherry.core.requests import Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
 
 DATA = b"x" * 1000
 LONG = 60.0  #: Seconds after which a test has failed, however busy the machine is.

@@ -20,7 +20,7 @@ from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
 from wherry.engine.writing import RECORD_EVERY
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
 
 DATA = bytes(range(250)) * 4
 

@@ -20,6 +20,7 @@ from wherry.core.errors import (
     UploadGone,
     UploadNotFound,
 )
+from wherry.core.limits import Limits
 from wherry.core.ranges import PartSet, Range
 from wherry.core.requests import Caller
 from wherry.core.rights import Calls, Completion, Lease
@@ -29,6 +30,9 @@ from wherry.core.states import GONE, HOLDS_SPACE, State
 MAX_GAPS_LISTED = 100
 #: How many parts, with gaps between them, an upload may have. Every part is a row in the catalog.
 MAX_PARTS = 10_000
+#: How long a request may write without a lease, at most, in seconds. It asks for one much sooner;
+#: the rest is for a machine that is busy.
+UNLEASED = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,22 @@ class UploadFacts:
     def is_complete(self) -> bool:
         """Whether the file was handed over."""
         return self.state is State.COMPLETE
+
+    def has_foreign_lease(self, within: Range, token: str) -> bool:
+        """Whether a request other than `token` has a lease of any byte of `within`."""
+        return any(le.token != token and le.range.overlaps(within) for le in self.leases)
+
+    def needs_no_lease(self, now: float, limits: Limits) -> bool:
+        """Whether a request may begin without a lease: none is needed to keep the upload alive.
+
+        That is so while it has a slot, and is nowhere near its expiry, for `UNLEASED` seconds.
+        Does not look at the parts, so it can be asked when only some of them were read.
+        """
+        later = now + UNLEASED
+        # A slot is given, or renewed, when the upload was active.
+        active_at = self.slot_until - max(limits.turn, limits.slot_idle)
+        is_open = self.is_open(now, limits.latest_slot_end(now)) and self.slot_until > later
+        return is_open and self.queued_at is None and active_at + limits.expires_after > later
 
     # Checks.
 

@@ -9,7 +9,8 @@ Times (seconds of the deadline clock) and identifiers come in as arguments.
 Rule 3: a range belongs to one open request at most, by a lease with the request's token. A new
 request for the same bytes takes the lease, and the older one can record nothing any more. The
 newest one wins because a client that sends bytes again no longer waits for its first request,
-which may hang on a dead connection for minutes.
+which may hang on a dead connection for minutes. A request that is over in a moment has a lock of
+its bytes instead (`record`): it may record unless another request has taken a lease meanwhile.
 
 Rule 4: a completion belongs to one process at most, by `completion`, until its time ends. Then
 another process may take it over, and the methods below refuse the token of the first one.
@@ -69,13 +70,17 @@ LOST_CALL_PAUSE = 3600.0
 class Upload(UploadFacts):
     """One file on its way in, with one method for every change that can happen to it."""
 
-    def lease(self, want: Range, token: str, now: float) -> Upload:
+    def lease(self, want: Range, token: str, now: float, is_newest: bool = True) -> Upload:
         """Give `want` to the request `token`. Requests that held any of its bytes lose their lease.
 
-        Raises `UploadGone`, `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
+        `is_newest`: False for a request that began before it asks for the lease. It takes no lease
+        from another one, which may be newer, and gets `Superseded`. Raises `UploadGone`,
+        `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
         """
         self.check_receiving()
         self.check_inside(want)
+        if not is_newest and self.has_foreign_lease(want, token):
+            raise Superseded
         self.check_fragments(want)
         kept = (le for le in self.leases if le.token != token and not le.range.overlaps(want))
         return replace(self, leases=(*kept, Lease(token, want, now)))
@@ -95,22 +100,27 @@ class Upload(UploadFacts):
         )
         return self if touched == self.leases else replace(self, leases=touched)
 
-    def record(self, token: str, parts: tuple[Part, ...]) -> Upload:
+    def record(self, token: str, parts: tuple[Part, ...], locked: Range | None = None) -> Upload:
         """Note that `parts` are safe in storage, and end the request's lease.
 
-        `lease` checked all of this before the bytes came, but other requests may have changed
-        the upload since. Raises `Superseded` when a newer request has taken the range,
+        `locked`: the range that the request has had the lock of since it found out what is missing
+        there. No other request has written these bytes, so it needs no lease of its own; it has
+        lost the range when another request has a lease of any of it. Without `locked`, it has lost
+        the range when its own lease is gone.
+
+        All of this was checked before the bytes came, but other requests may have changed
+        the upload since. Raises `Superseded` when the range is lost to a newer request,
         `RangeOutside` when a length was declared that is less than the end of a part, and
-        `TooFragmented` when requests that began together would leave too many parts.
+        `TooFragmented` when there would be too many parts.
         """
         self.check_receiving()
-        mine = next((lease for lease in self.leases if lease.token == token), None)
-        if mine is None:
+        within = locked or next((le.range for le in self.leases if le.token == token), None)
+        if within is None or self.has_foreign_lease(within, token):
             raise Superseded
         received = self.received
         for part in parts:
-            if not mine.range.start <= part.start < part.end <= mine.range.end:
-                raise ValueError(f"{part} lies outside the lease {mine}")
+            if not within.start <= part.start < part.end <= within.end:
+                raise ValueError(f"{part} lies outside of {within}")
             self.check_inside(part.range)  # the length may have been declared since
             received = received.add(part)
         self.check_parts(received)

@@ -3,10 +3,10 @@
 A body is taken in rounds of 16 MiB, so that a crash in a body of gigabytes loses little of it.
 Each round does the same four things:
 
-    1. lease    record: these bytes are mine. Requests that had any of them lose theirs
+    1. open     lock these bytes of the file, and read what is missing of them
     2. pour     body to disk, into the gaps of the range
     3. sync     the bytes survive power loss
-    4. record   these bytes are received; the lease ends
+    4. record   these bytes are received; the lock ends
 
 Only then is the request answered. What has to be ruled out is that two requests write the same
 bytes at the same time (a client that lost its connection sends the chunk again, while the first
@@ -23,57 +23,88 @@ last write has returned, and only then writes.
 
 Rule 3: only gaps are written. Bytes that are recorded already are read and thrown away, so a
 received byte never changes, whatever a later request brings.
+
+Rule 4: the gaps are read under the lock, and the lock is held until the record is made or refused.
+So nobody else can have written, or recorded, a byte of a gap in between.
+
+With the lock, most requests need no lease, and the record is their only commit. A lease is the
+way of those that find the range taken, and of those that last (`leasing.py`). What can happen
+between the steps of a request without a lease, A:
+
+- A newer request B in this process finds A among the open ones and takes a lease. B ends A, and
+  waits until A has let go. If A is recording by then, its record may come before B's lease: then B
+  finds these bytes received. Or after it: then A gets `Superseded`, and B writes the gaps again.
+- A newer request B in another process finds the range locked and takes a lease. If A records
+  meanwhile, it gets `Superseded`. Otherwise it asks for its own lease within two seconds, is
+  refused, and ends (`Leasing.end_superseded`). B waits for the lock meanwhile. If the process of A
+  is stopped (SIGSTOP), B gives up after `LOCK_TIMEOUT`, gives its lease back, and its client gets
+  `Busy`. When A is woken up, it may record: nobody has written into its range.
+- An older request C with a lease, here or elsewhere, is there before A locks: A finds the
+  lease, takes it over like every newer request, and writes when C has let go of the lock. (C may
+  have died. Its lease stays until then.)
+- An older request without a lease is there before A locks: A finds the range locked, as B above.
+- The upload is cancelled, expires, or its completion begins: A's record is refused by the state
+  of the upload. Cancelling and expiry end A at once in this process, and within two seconds in
+  another one. A completion begins only where nothing is missing, so A writes nothing into it.
+- The turn or the slot of the upload ends, or its time until it expires: A begins only if
+  that is `UNLEASED` seconds away, and has a lease long before. Only a process that is stopped
+  in its first second, and for longer than that, can find its upload expired.
+- The folder of the upload is removed: the sync finds out (`Vanished`).
+- The process dies: the lock ends with it, and nothing is recorded.
+
+A later round of a long body does the same again. It was there before whoever it meets: if it
+finds a lease or a lock, it is superseded and takes nothing from the other request.
+
+Where ranges cannot be locked (`Capabilities.locks_ranges`), every round takes a lease, and can
+record only while it has it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Sequence
+from concurrent.futures import Future
+from functools import partial
+from itertools import count
 
 import anyio
 
-from wherry.body import Body, Ended, Receiver
-from wherry.core.digests import running
-from wherry.core.errors import (
-    BadRequest,
-    BodyCut,
-    BodyStalled,
-    Busy,
-    DigestMismatch,
-    Queued,
-    Superseded,
-    UploadError,
-)
-from wherry.core.limits import MiB
+from wherry.body import Body, Ended
+from wherry.core.errors import BadRequest, BodyCut, BodyStalled, Busy, Superseded
+from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import Upload
 from wherry.engine.admitting import Admitting
 from wherry.engine.context import Context
-from wherry.engine.file_types import HEAD, FileTypes
+from wherry.engine.file_types import FileTypes
+from wherry.engine.leasing import Leasing
 from wherry.engine.openwrites import OpenWrite, OpenWrites
+from wherry.engine.round import Round, SteppedAside
 from wherry.events import Event
-from wherry.storage import RangeLocked, Vanished, Writer
+from wherry.storage import RangeLocked, Vanished
+from wherry.threads import until_resolved, until_returned
 
 #: How many bytes one round takes. More of them would cost a crash more, fewer of them
 #: would spend more time on syncs and records.
 RECORD_EVERY = 16 * MiB
+#: A body of at most so many bytes is gathered in memory, and written in one trip to a thread.
+AT_ONCE = 256 * KiB
+#: How long it is gathered, in seconds. The bytes of a slow client are poured as they come.
+GATHER_FOR = 0.25
 #: How long a request waits for another process to leave its range, in seconds.
 LOCK_TIMEOUT = 10.0
 #: How often it tries again meanwhile, in seconds.
 POLL_INTERVAL = 0.05
 
 
-class _Idle(Exception):
-    """The upload's slot was given to another one while no bytes came."""
-
-
 class Writing:
     def __init__(self, context: Context, file_types: FileTypes, admitting: Admitting) -> None:
         self._context = context
         self._file_types = file_types
-        self._admitting = admitting
         self._open = OpenWrites()
+        self._leasing = Leasing(context, admitting, self._open)
+        self._numbers = count()
 
     async def write(
         self, caller: Caller, write: Write, body: Body, *, is_limited: bool = True
@@ -85,19 +116,25 @@ class Writing:
         if not body.remaining:
             raise BadRequest("body", "is empty")
         begin = start = write.offset
-        announced = body.remaining
-        while body.remaining:
+        announced, number = body.remaining, next(self._numbers)
+        is_over = False
+        while not is_over:
             # A digest says something about the whole body, and can be checked only at its
             # end. What is recorded is never taken back, so nothing is recorded before that.
             size = body.remaining if write.digest else min(body.remaining, RECORD_EVERY)
-            # All that is left of the body must fit into the upload, and not only what this
-            # round takes: a body that is too long is refused before a byte of it is read.
-            whole = Range(begin, begin + body.remaining)
-            within = Range(begin, begin + size)
-            token, is_first = self._context.new_id(), begin == start
-            mine = OpenWrite(write.upload_id, within, token, is_first, is_limited)
+            mine = OpenWrite(
+                caller,
+                write.upload_id,
+                range=Range(begin, begin + size),
+                whole=Range(begin, begin + body.remaining),
+                token=self._context.new_id(),
+                number=number,
+                begun=anyio.current_time(),
+                is_first=begin == start,
+                is_limited=is_limited,
+            )
             try:
-                upload, begin, ended = await self._round(caller, mine, whole, write, body)
+                upload, round_ = await self._round(mine, write, body)
             except Superseded:
                 # A round can be ended from outside for three reasons, and the client gets a
                 # different error for each. The server stops (`end_all`): for the client that
@@ -108,218 +145,145 @@ class Writing:
                 (await self._context.catalog.load(write.upload_id)).check_receiving()
                 # A newer request, here or in another process, has the range.
                 raise
-            if ended is not Ended.WHOLE:
+            begin, is_over = round_.at, round_.is_gathered or not body.remaining
+            if round_.ended is not Ended.WHOLE:
                 received = begin - start
                 self._context.log_event(
                     Event.CUT, upload, at=begin, received=received, announced=announced
                 )
-                if ended is Ended.STALLED:
+                if round_.ended is Ended.STALLED:
                     raise BodyStalled(received, self._context.settings.chunk_timeout)
                 raise BodyCut(received, announced)
         return upload
 
-    async def _round(
-        self, caller: Caller, mine: OpenWrite, whole: Range, write: Write, body: Body
-    ) -> tuple[Upload, int, Ended]:
-        """Lease, pour, sync, record. The upload after it, how far it came, how it ended."""
-        context, token, begun = self._context, mine.token, self._context.clock()
-        # Before the lease, and nothing waits between the two. The catalog applies changes in
-        # the order in which they are asked for, so the request that registers first also leases
-        # first. The newer one takes the range from it in the catalog, and ends it here.
-        # (An upload without a slot asks for its lease more than once. There the older request
-        # may lease last, and both end with `Superseded`: the client sends the chunk again.)
-        with self._open.registered(mine):
-            try:
-                upload = await self._lease(caller, mine, whole)
-                # The lease is outside of the scope that others cancel: a catalog transaction
-                # that is cut off may have been made all the same. What they can cut off is the
-                # waiting for the client. A write to the disk is never cut off: a cancelled
-                # `pour` returns only when the thread with the write has returned.
-                with mine.scope:
-                    # In this process, wait for the end of older requests; requests in other
-                    # processes are kept out by the lock that `_pour` takes.
-                    await self._open.end_older(mine)
-                    receiver, ended = await self._pour(upload, mine, write, body)
-                if mine.scope.cancelled_caught:
-                    raise Superseded
-            except Vanished:
-                raise await context.vanished(write.upload_id) from None
-            except BaseException as error:
-                # An `UploadError` before `has_lease` is a refusal: there is nothing to give
-                # back. After any other error there may be a lease: the client went away and
-                # this task was cancelled, while the catalog recorded the lease all the same.
-                if mine.has_lease or not isinstance(error, UploadError):
-                    with anyio.CancelScope(shield=True):
-                        await self._release(write.upload_id, token)
-                raise
-            # A crash here: the bytes are safe but not recorded. The client sends them again,
-            # and they are written again, over themselves.
-            now = context.clock()
-            parts = receiver.parts(now)
-            # Shielded: the bytes are safe, and a client that goes away now must not lose them.
-            # A newer request may have leased the range since. Then `record` finds that our token
-            # is gone and raises `Superseded`. What we wrote lies in gaps, and the newer request
-            # fills these gaps once more.
-            with anyio.CancelScope(shield=True):
-                try:
-                    upload = await context.catalog.update(
-                        upload.id,
-                        lambda u: u.record(token, parts).keep_slot(now, context.settings.limits),
-                    )
-                except UploadError:  # a refused `record` has not ended the lease
-                    await self._release(write.upload_id, token)
-                    raise
-            if fresh := sum(part.end - part.start for part in parts):
-                seconds, at = context.clock() - begun, mine.range.start
-                context.log_event(Event.RECORDED, upload, at=at, received=fresh, seconds=seconds)
-            # A crash here: recorded, and the client does not know. It asks how far it came, or
-            # sends the bytes again, which are then thrown away.
-        return upload, receiver.at, ended
-
-    async def _pour(
-        self, upload: Upload, mine: OpenWrite, write: Write, body: Body
-    ) -> tuple[Receiver, Ended]:
-        """Body to disk, and sync. What was written where, and how the body ended."""
-        context, within, token = self._context, mine.range, mine.token
-        digest = running(write.digest.algorithm) if write.digest else None
-        gaps = upload.received.missing(within)
-        writer = await self._open_writer(upload.id, within)
-        with writer:
-            # Between our lease and this lock, another process may have taken the range, written
-            # and recorded in it, and let go of the lock. `gaps` is then out of date, and we
-            # would write over recorded bytes. Its lease has ended ours, so it is enough to
-            # check ours once more: from here on the lock keeps others from writing.
-            if token not in await context.catalog.tokens(upload.id):
-                raise Superseded
-            receiver = Receiver(within.start, gaps, writer.write, digest)
-            try:
-                ended, left = Ended.WHOLE, len(within)
-                # The type shows in the first 8 KiB. A client should not send the whole of a
-                # file that is refused for its type, so those bytes are taken and checked first.
-                # `check_type` reads them from storage: they are written, and not yet recorded.
-                # If it raises, nothing of the round is recorded, and `Engine` deletes the upload.
-                has_head = within.start == 0 and self._file_types.is_checked
-                if has_head and digest is None:
-                    ended = await body.pour(receiver, min(HEAD, left))
-                    left -= receiver.at  # the range begins at 0
-                    # Where fewer bytes came, the type is checked only at completion.
-                    if receiver.at in (HEAD, upload.length):
-                        await self._file_types.check_type(upload)
-                if ended is Ended.WHOLE and left and body.remaining:
-                    ended = await body.pour(receiver, left)
-            except OSError as error:
-                raise context.as_upload_error(error) from error
-            if digest is not None and write.digest is not None:
-                if ended is not Ended.WHOLE:
-                    # Half of a body cannot be checked, so none of it is recorded: a receiver
-                    # that has received nothing.
-                    receiver = Receiver(within.start, (), writer.write)
-                elif digest.digest() != write.digest.value:
-                    raise DigestMismatch(write.digest.algorithm)
-                elif has_head:
-                    # Not before the digest: damaged first bytes say nothing about the file,
-                    # and a refusal deletes the upload.
-                    await self._file_types.check_type(upload)
-            if gaps:
-                await context.on_thread(_sync, writer)
-        return receiver, ended
-
-    async def _lease(self, caller: Caller, mine: OpenWrite, whole: Range) -> Upload:
-        """Take the range in the catalog. An upload without a slot asks for one again.
-
-        The checks and the lease are one transaction, so no other request comes between them.
-        """
-        context, now = self._context, self._context.clock()
-        limits = context.settings.limits
-
-        def lease(upload: Upload) -> Upload:
-            upload.check_owner(caller)
-            upload.check_receiving()
-            upload.check_inside(whole)
-            # A later round of this request is not newer than a request that came since the
-            # first round. Without this the two would take the range from each other for ever.
-            if not mine.is_first and any(le.range.overlaps(mine.range) for le in upload.leases):
-                raise Superseded
-            # The limits hold for the body, and not for what is left of it in later rounds.
-            if mine.is_limited and mine.is_first:
-                limits.check_chunk(whole, upload.length)
-            return upload.keep_slot(now, limits).lease(mine.range, mine.token, now)
-
-        def lease_with_slot(upload: Upload) -> Upload:
-            # The lease first, for its refusals: an upload that takes no byte asks for no slot.
-            after = lease(upload)
-            if not upload.is_open(now, limits.latest_slot_end(now)):
-                raise _Idle
-            return after
-
+    async def _round(self, mine: OpenWrite, write: Write, body: Body) -> tuple[Upload, Round]:
+        """Open, pour, sync, record. The upload after it, and how it went."""
+        context = self._context
+        round_ = Round(context, self._file_types, mine, write)
+        is_recorded = False
+        self._open.add(mine)
         try:
-            upload = await context.catalog.update(mine.upload_id, lease_with_slot)
-        except _Idle:
-            # Its slot ran out while nothing came, and others may wait for one. It enters the
-            # queue like them, and is admitted at once if there is room. These are three
-            # transactions. If the upload ends between them, the next one raises what the client
-            # should hear. If this request ends between them, the upload stays in the queue: it
-            # is admitted in its order, and its slot runs out again.
-            await context.catalog.update(mine.upload_id, lambda u: u.enter_queue(now))
-            if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
-                raise Queued from None
-            upload = await context.catalog.update(mine.upload_id, lease)
-        mine.has_lease, mine.kept_at = True, now
-        return upload
+            await self._fill(round_, body)
+            upload = await self._recorded(round_)
+            is_recorded = True
+        except Vanished:
+            raise await context.vanished(write.upload_id) from None
+        except OSError as error:
+            raise context.as_upload_error(error) from error
+        finally:
+            round_.close()
+            if mine.has_lease and not is_recorded:
+                await self._leasing.release(mine)
+            self._open.remove(mine)
+        if round_.received:
+            seconds, at = context.clock() - round_.begun, mine.range.start
+            received = round_.received
+            context.log_event(Event.RECORDED, upload, at=at, received=received, seconds=seconds)
+        return upload, round_
 
-    async def keep_active(self) -> None:
-        """Renew the slots of uploads whose requests run, and put off their expiry.
+    async def _fill(self, round_: Round, body: Body) -> None:
+        """Open and pour; of a body that was gathered, also sync and record."""
+        mine = round_.mine
+        opening: asyncio.Task[None] | None = None
 
-        `Background` calls this each second. A request counts as activity also when nothing is
-        recorded for a long time: its body may come slowly, and it has a time limit of its own
-        (`chunk_timeout`).
-        """
-        now, settings = self._context.clock(), self._context.settings
-        # Well before the slot ends or the upload expires, and not each second: it is a commit.
-        due = now - min(settings.slot_idle / 2, settings.expires_after / 4)
-        # A `kept_at` after `now` is of a clock that was set back, and says nothing.
-        for write in [w for w in self._open.leased() if not due < w.kept_at <= now]:
-            await self._keep_one_active(write, now)
+        def open_meanwhile() -> None:
+            nonlocal opening
+            opening = asyncio.ensure_future(self._open_range(round_))
+            opening.add_done_callback(stop_if_refused)
 
-    async def _keep_one_active(self, write: OpenWrite, now: float) -> None:
-        write.kept_at = now
-        limits = self._context.settings.limits
-        with suppress(UploadError):  # the upload has ended, and `end` ends the request
-            await self._context.catalog.update(
-                write.upload_id, lambda u: u.touch(write.token, now).keep_slot(now, limits)
-            )
+        def stop_if_refused(done: asyncio.Task[None]) -> None:
+            if not done.cancelled() and done.exception() is not None:
+                mine.scope.cancel()
 
-    async def _open_writer(self, upload_id: str, within: Range) -> Writer:
-        """The locked range. Raises `Busy` if another process does not leave it in time.
+        # What others can cut off is the waiting for the client and for the lock. A write to the
+        # disk is never cut off: a cancelled `pour` returns only when the thread with the write
+        # has returned.
+        try:
+            with mine.scope:
+                if mine.range == mine.whole and len(mine.whole) <= AT_ONCE:
+                    # A slow client is not waited for without a lock, and later a lease.
+                    late = asyncio.get_running_loop().call_later(GATHER_FOR, open_meanwhile)
+                    try:
+                        pieces = await body.gather(AT_ONCE)
+                    finally:
+                        late.cancel()
+                    if opening is None and await self._at_once(round_, pieces):
+                        return
+                await (opening or self._open_range(round_))
+                round_.ended = await body.pour(round_, len(mine.range))
+        finally:
+            if opening is not None:
+                opening.cancel()
+                with anyio.CancelScope(shield=True):
+                    await asyncio.wait([opening])
+        if opening is not None and not opening.cancelled() and (refusal := opening.exception()):
+            raise refusal
+        # What the last byte has brought on its way is not stopped any more.
+        if mine.scope.cancelled_caught and round_.recorded is None:
+            raise Superseded
 
-        That process has lost its lease and notices within a second (`end_superseded`).
+    async def _at_once(self, round_: Round, pieces: Sequence[memoryview] | None) -> bool:
+        """Write and record the whole of a body; False if that takes a lease."""
+        # The length of a body may be an estimate (`bodies/form.py`).
+        is_exact = pieces is not None and sum(map(len, pieces)) == len(round_.mine.range)
+        if pieces is None or not is_exact or not self._may_go_unleased(round_.mine):
+            return False
+        try:
+            await until_resolved(partial(round_.take, pieces))
+        except SteppedAside:
+            return False
+        round_.is_gathered = True
+        return True
+
+    def _may_go_unleased(self, mine: OpenWrite) -> bool:
+        # An older request in this process has to be ended first, and nobody but the owner of
+        # the upload may do that. The lease finds out who asks.
+        return self._context.storage.capabilities.locks_ranges and not self._open.older(mine)
+
+    async def _open_range(self, round_: Round) -> None:
+        mine = round_.mine
+        try:
+            if self._may_go_unleased(mine):
+                await until_returned(round_.open_without_lease)
+                mine.is_open = True
+                return
+        except SteppedAside:
+            pass
+        # Nothing waits between `OpenWrites.add` and this, if the request asks for a lease at
+        # once. The catalog applies changes in the order in which they are asked for, so of
+        # two such requests the newer one takes the range from the older one in the catalog,
+        # and ends it here. (Others may ask in another order. There the older request may
+        # lease last, and both end with `Superseded`: the client sends the chunk again.)
+        with anyio.CancelScope(shield=True):  # what is cut off here may be recorded all the same
+            await self._leasing.lease(mine)
+        # In this process, wait for the end of older requests; requests in other processes
+        # are kept out by the lock.
+        await self._open.end_older(mine)
+        await self._open_with_lease(round_)
+        mine.is_open = True
+
+    async def _open_with_lease(self, round_: Round) -> None:
+        """Open a range for a request that has a lease of it, when the other request has left it.
+
+        That one has lost its lease, or finds this one when it asks for its own, and leaves within
+        two seconds (`Leasing.end_superseded`). Raises `Busy` if it does not.
         """
         give_up = anyio.current_time() + LOCK_TIMEOUT
-        opened: list[Writer] = []
-
-        def open_range() -> Writer:
-            opened.append(self._context.storage.open(upload_id, within))
-            return opened[0]
-
         while True:
             try:
-                return await self._context.on_thread(open_range)
-            except asyncio.CancelledError:
-                # The thread went on and has opened the range; its result is lost. Without this
-                # the range would stay locked as long as the process lives.
-                for writer in opened:
-                    writer.__exit__(None, None, None)
-                raise
+                return await until_returned(round_.open_with_lease)
             except RangeLocked:
                 if anyio.current_time() > give_up:
                     raise Busy("writing these bytes") from None
             await anyio.sleep(POLL_INTERVAL)
 
-    async def _release(self, upload_id: str, token: str) -> None:
-        try:
-            await self._context.catalog.update(upload_id, lambda u: u.release(token))
-        except UploadError as error:
-            self._context.log_event(Event.NOT_RELEASED, upload_id=upload_id, code=error.code)
+    async def _recorded(self, round_: Round) -> Upload:
+        """The upload, when what came is safe and recorded; also if the client goes away now."""
+        if round_.recorded is None:
+            return await until_resolved(round_.finish)
+        if round_.recorded.done():
+            return round_.recorded.result()
+        return await _resolved(round_.recorded)
 
     async def end(self, upload_id: str) -> None:
         """End every request that writes into this upload, and wait until they have ended."""
@@ -330,36 +294,16 @@ class Writing:
         await self._open.end_all()
 
     async def end_superseded(self) -> None:
-        """End requests whose range another process has taken, or whose upload is gone.
+        """As `Leasing.end_superseded`; `Background` calls it each second."""
+        await self._leasing.end_superseded()
 
-        A process cannot cancel a request in another one. It takes the lease in the catalog, and
-        each process checks every second (`Background`) whether its requests still have theirs.
-        Nothing waits here for the end of the requests: the process that took the range waits
-        for its lock instead (`_open_writer`).
-        """
-        context, leased = self._context, self._open.leased()
-        for upload_id in {write.upload_id for write in leased}:
-            with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
-                tokens = await context.catalog.tokens(upload_id)
-                try:
-                    # No byte is read: `head` raises if the folder is missing.
-                    await context.on_thread(context.storage.head, upload_id, 0)
-                except Vanished:  # the folder was removed by hand
-                    await context.vanished(upload_id)
-                    tokens = frozenset()
-                for write in leased:
-                    # A round that has just recorded has no token any more, either. It has
-                    # left its scope by then, so nothing is cancelled.
-                    if write.upload_id == upload_id and write.token not in tokens:
-                        write.scope.cancel()
+    async def keep_active(self) -> None:
+        """As `Leasing.keep_active`; `Background` calls it each second."""
+        await self._leasing.keep_active()
 
 
-def _sync(writer: Writer) -> None:
-    """Raises `Vanished` where the bytes went into a folder that was removed meanwhile.
-
-    A file that is open can be written after it was deleted; the bytes are lost when it closes.
-    """
-    try:
-        writer.sync()
-    except FileNotFoundError:
-        raise Vanished from None
+async def _resolved(recorded: Future[Upload]) -> Upload:
+    waiting = asyncio.wrap_future(recorded)
+    with anyio.CancelScope(shield=True):
+        await asyncio.shield(waiting)
+    return waiting.result()

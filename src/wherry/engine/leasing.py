@@ -1,0 +1,189 @@
+"""The leases of requests that write: who asks for one, and what depends on it.
+
+A lease is a record, so it costs a commit, and a request that is over in a moment goes without
+one (`writing.py`). A lease does three things that a lock of the file's range does not:
+
+- It shows that bytes are on their way, so that the upload neither expires nor loses its slot
+  or its turn (`Upload.forfeit`). A request without a lease begins only where nothing of that is
+  near (`UploadFacts.needs_no_lease`).
+- It ends an older request in another process, which cannot be cancelled from here. That one
+  finds a foreign lease when it records, and before that in `end_superseded`.
+- It keeps two requests apart where ranges of a file cannot be locked.
+
+Rule 1: a request that lasts longer than `LEASE_AFTER` gets a lease, so whatever happens to
+leases happens to it. It takes none from another request: which of them is newer, only the one
+knows that takes a lease as it begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import anyio
+
+from wherry.core.errors import (
+    Queued,
+    Superseded,
+    TooFragmented,
+    UploadClosed,
+    UploadError,
+    UploadGone,
+    UploadNotFound,
+)
+from wherry.core.upload import Upload
+from wherry.engine.admitting import Admitting
+from wherry.engine.context import Context
+from wherry.engine.openwrites import OpenWrite, OpenWrites
+from wherry.events import Event
+from wherry.storage import Vanished
+
+#: For how long a round goes without a lease, in seconds; looked at once a second (`Background`).
+LEASE_AFTER = 0.5
+
+
+class _Idle(Exception):
+    """The upload's slot was given to another one while no bytes came."""
+
+
+class Leasing:
+    def __init__(self, context: Context, admitting: Admitting, open_writes: OpenWrites) -> None:
+        self._context = context
+        self._admitting = admitting
+        self._open = open_writes
+
+    async def lease(self, mine: OpenWrite) -> None:
+        """Take the range in the catalog. An upload without a slot asks for one again.
+
+        The checks and the lease are one transaction, so no other request comes between them.
+        """
+        context, now = self._context, self._context.clock()
+        limits = context.settings.limits
+
+        def lease(upload: Upload) -> Upload:
+            mine.check(upload, limits)
+            # A later round of this request is not newer than a request that came since the
+            # first round. If it were, the two would take the range from each other for ever.
+            kept = upload.keep_slot(now, limits)
+            return kept.lease(mine.range, mine.token, now, is_newest=mine.is_first)
+
+        def lease_with_slot(upload: Upload) -> Upload:
+            # The lease first, for its refusals: an upload that takes no byte asks for no slot.
+            after = lease(upload)
+            if not upload.is_open(now, limits.latest_slot_end(now)):
+                raise _Idle
+            return after
+
+        try:
+            try:
+                await context.catalog.update(mine.upload_id, lease_with_slot)
+            except _Idle:
+                # Its slot ran out while nothing came, and others may wait for one. It enters the
+                # queue like them, and is admitted at once if there is room. These are three
+                # transactions. If the upload ends between them, the next one raises what the
+                # client should hear. If this request ends between them, the upload stays in the
+                # queue: it is admitted in its order, and its slot runs out again.
+                await context.catalog.update(mine.upload_id, lambda u: u.enter_queue(now))
+                if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
+                    raise Queued from None
+                await context.catalog.update(mine.upload_id, lease)
+        except UploadError:
+            raise  # a refusal: there is nothing to give back
+        except BaseException:
+            # The client went away and this task was cancelled, while the catalog may have
+            # recorded the lease all the same.
+            await self.release(mine)
+            raise
+        mine.has_lease, mine.kept_at = True, now
+
+    async def release(self, mine: OpenWrite) -> None:
+        """Give the lease back, also when the task is cancelled."""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._context.catalog.update(mine.upload_id, lambda u: u.release(mine.token))
+            except UploadError as error:
+                self._context.log_event(
+                    Event.NOT_RELEASED, upload_id=mine.upload_id, code=error.code
+                )
+
+    # Each second, for the requests of this process.
+
+    async def end_superseded(self) -> None:
+        """End requests whose range another process has taken, or whose upload is gone.
+
+        A process cannot cancel a request in another one. It takes the lease in the catalog, and
+        each process checks every second (`Background`) whether its requests still have theirs.
+        Nothing waits here for the end of the requests: the process that took the range waits
+        for its lock instead.
+        """
+        await self._lease_those_that_last()
+        leased = [write for write in self._open.all() if write.has_lease]
+        context = self._context
+        for upload_id in {write.upload_id for write in leased}:
+            with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
+                tokens = await context.catalog.tokens(upload_id)
+                try:
+                    # No byte is read: `head` raises if the folder is missing.
+                    await context.on_thread(context.storage.head, upload_id, 0)
+                except Vanished:  # the folder was removed by hand
+                    await context.vanished(upload_id)
+                    tokens = frozenset()
+                for write in leased:
+                    # A round that has just recorded has no token any more, either. Cancelling
+                    # it changes nothing: its record counts.
+                    if write.upload_id == upload_id and write.token not in tokens:
+                        write.scope.cancel()
+
+    async def _lease_those_that_last(self) -> None:
+        """Rule 1. All at once, so that they share commits."""
+        since = anyio.current_time() - LEASE_AFTER
+        lasting = [write for write in self._open.all() if write.is_open and write.begun <= since]
+        await asyncio.gather(*(self._lease_late(write) for write in lasting if not write.has_lease))
+
+    async def _lease_late(self, write: OpenWrite) -> None:
+        context, now = self._context, self._context.clock()
+        limits = context.settings.limits
+
+        def lease(upload: Upload) -> Upload:
+            kept = upload.keep_slot(now, limits)
+            return kept.lease(write.range, write.token, now, is_newest=False)
+
+        with context.isolated(Event.BACKGROUND_FAILED, upload_id=write.upload_id):
+            with write.asking:
+                if write.is_recording:
+                    return  # the record would not end a lease that comes after it
+                leased = context.catalog.submit_update(write.upload_id, lease)
+            try:
+                await asyncio.wrap_future(leased)
+            except (Superseded, UploadClosed, UploadGone, UploadNotFound):
+                # A newer request has the range, or the upload has ended.
+                write.scope.cancel()
+                return
+            except TooFragmented:
+                return  # its record decides: it may join parts by then
+            write.has_lease, write.kept_at = True, now
+            if write.over.is_set():  # it failed meanwhile, and has recorded nothing
+                await self.release(write)
+
+    async def keep_active(self) -> None:
+        """Renew the slots of uploads whose requests run, and put off their expiry.
+
+        `Background` calls this each second. A request counts as activity also when nothing is
+        recorded for a long time: its body may come slowly, and it has a time limit of its own
+        (`chunk_timeout`).
+        """
+        now, settings = self._context.clock(), self._context.settings
+        # Well before the slot ends or the upload expires, and not each second: it is a commit.
+        due = now - min(settings.slot_idle / 2, settings.expires_after / 4)
+        leased = [write for write in self._open.all() if write.has_lease]
+        # A `kept_at` after `now` is of a clock that was set back, and says nothing.
+        for write in [w for w in leased if not due < w.kept_at <= now]:
+            await self._keep_one_active(write, now)
+
+    async def _keep_one_active(self, write: OpenWrite, now: float) -> None:
+        write.kept_at = now
+        limits = self._context.settings.limits
+        with suppress(UploadError):  # the upload has ended, and `end` ends the request
+            await self._context.catalog.update(
+                write.upload_id, lambda u: u.touch(write.token, now).keep_slot(now, limits)
+            )

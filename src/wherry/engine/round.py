@@ -1,0 +1,195 @@
+"""One round of a request, as the threads of the disk carry it out: from the lock to the record.
+
+Rule 1: everything here blocks and runs on a thread, one call at a time. `Writing` calls it, or
+the body does: a round is the sink that the body is poured into.
+
+Rule 2: what is missing is read under the lock, and the lock is held until the record is made
+or refused. So the gaps of a round stay gaps, whoever else wants these bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Future
+
+from wherry.body import Ended, Receiver
+from wherry.core.digests import running
+from wherry.core.errors import DigestMismatch, Superseded
+from wherry.core.requests import Write
+from wherry.core.upload import Upload
+from wherry.engine.context import Context
+from wherry.engine.file_types import HEAD, FileTypes
+from wherry.engine.openwrites import OpenWrite
+from wherry.storage import RangeLocked, Vanished, Writer
+
+
+class SteppedAside(Exception):
+    """The round cannot begin without a lease. Nothing has changed."""
+
+
+class Round:
+    """The sink of the bytes of `mine`.
+
+    `at`: how far it came; `ended`: how the body ended by then. `received`: how many bytes were
+    missing before. `recorded`: the record, once it is under way; the lock ends with it.
+    """
+
+    def __init__(
+        self, context: Context, file_types: FileTypes, mine: OpenWrite, write: Write
+    ) -> None:
+        self.mine = mine
+        self.is_gathered = False  #: Whether it takes the whole of a body at once (`take`).
+        self.ended = Ended.WHOLE
+        self.begun = context.clock()
+        self.at = mine.range.start
+        self.received = 0
+        self.recorded: Future[Upload] | None = None
+        self._context = context
+        self._file_types = file_types
+        self._announced = write.digest
+        self._digest = running(write.digest.algorithm) if write.digest else None
+        # No round of the same body follows, so the last byte ends this one.
+        self._is_last = mine.range.end == mine.whole.end
+        self._has_head = mine.range.start == 0 and file_types.is_checked
+        self._writer: Writer | None = None
+
+    # The beginning.
+
+    def open_without_lease(self) -> None:
+        """Raises what the client is told, and `SteppedAside` where it takes a lease."""
+        mine, limits = self.mine, self._context.settings.limits
+        try:
+            self._open()
+        except RangeLocked:
+            # Another request is writing here. It may be older than a request that has just
+            # come, but to one that has been here before it counts as newer.
+            raise (SteppedAside if mine.is_first else Superseded) from None
+        except (Vanished, OSError, ValueError):
+            # The client may have no right to be told that. The other way asks the record first.
+            raise SteppedAside from None
+        try:
+            upload = self._read()
+            mine.check(upload, limits)
+            if upload.has_foreign_lease(mine.range, mine.token):
+                raise SteppedAside if mine.is_first else Superseded
+            if not upload.needs_no_lease(self.begun, limits):
+                raise SteppedAside
+        except BaseException:
+            self.close()
+            raise
+
+    def open_with_lease(self) -> None:
+        """Raises `RangeLocked`, `Vanished`; `Superseded` where a newer request has the lease."""
+        self._open()
+        try:
+            if not self._read().holds(self.mine.token):
+                raise Superseded
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        # Kept here at once: the task that waits may be cancelled, and the range be given back.
+        self._writer = self._context.storage.open(self.mine.upload_id, self.mine.range)
+
+    def _read(self) -> Upload:
+        mine = self.mine
+        self._upload = self._context.catalog.around(mine.upload_id, mine.range)
+        gaps = self._upload.received.missing(mine.range)
+        self._receiver = Receiver(self.at, gaps, self._opened.write, self._digest)
+        return self._upload
+
+    @property
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            raise ValueError("the range is not open")
+        return self._writer
+
+    # The bytes.
+
+    def take(self, pieces: Iterable[memoryview]) -> Future[Upload]:
+        """The whole of a body that was gathered. Raises what the methods before and after do."""
+        try:
+            self.open_without_lease()
+            for piece in pieces:
+                self(piece)
+        except BaseException:
+            self.close()
+            raise
+        return self.recorded or self.finish()
+
+    def __call__(self, data: memoryview) -> None:
+        """Write the next bytes. Raises `OSError`, `TypeRefused`, and at the end as `finish`."""
+        self._receiver(data)
+        self.at = self._receiver.at
+        # The type shows in the first 8 KiB. A client should not send the whole of a file that is
+        # refused for its type, so it is checked as soon as they are written. Nothing of the
+        # round is recorded then, and `Engine` deletes the upload.
+        if self._has_head and self._digest is None:
+            self._check_type()
+        if self._is_last and self.at >= self.mine.range.end:
+            self.finish()
+
+    def _check_type(self) -> None:
+        length = self._upload.length
+        # Where fewer bytes came, the type is checked only at completion.
+        if self.at >= (HEAD if length is None else min(HEAD, length)):
+            self._has_head = False
+            # Read from storage: some of them may have come before.
+            head = self._context.storage.head(self.mine.upload_id, HEAD)
+            self._file_types.check_head(head)
+
+    # The end.
+
+    def finish(self) -> Future[Upload]:
+        """Sync what came, and have it recorded.
+
+        Raises `OSError`, `Vanished`, `DigestMismatch`, `TypeRefused`; its future as `record`.
+        """
+        context, mine, writer = self._context, self.mine, self._opened
+        now = context.clock()
+        parts = self._receiver.parts(now)
+        if self._announced is not None and self._digest is not None:
+            if self.ended is not Ended.WHOLE:
+                parts = ()  # half of a body cannot be checked, so none of it is recorded
+            elif self._digest.digest() != self._announced.value:
+                raise DigestMismatch(self._announced.algorithm)
+            elif self._has_head:
+                # Not before the digest: damaged first bytes say nothing about the file,
+                # and a refusal deletes the upload.
+                self._check_type()
+        if parts:
+            _sync(writer)
+        # A crash here: the bytes are safe but not recorded. The client sends them again,
+        # and they are written again, over themselves.
+        self.received = sum(part.end - part.start for part in parts)
+        limits = context.settings.limits
+        locked = mine.range if context.storage.capabilities.locks_ranges else None
+
+        def record(upload: Upload) -> Upload:
+            return upload.record(mine.token, parts, locked).keep_slot(now, limits)
+
+        with mine.asking:
+            mine.is_recording = True
+            self.recorded = context.catalog.submit_update(mine.upload_id, record)
+        # A crash here: recorded or not, and the client does not know. It asks how far it came,
+        # or sends the bytes again, which are then thrown away.
+        self.recorded.add_done_callback(lambda _: writer.__exit__(None, None, None))
+        return self.recorded
+
+    def close(self) -> None:
+        """Give the range back. Once the record is under way, it does that."""
+        if self._writer is not None and self.recorded is None:
+            writer, self._writer = self._writer, None
+            writer.__exit__(None, None, None)
+
+
+def _sync(writer: Writer) -> None:
+    """Raises `Vanished` where the bytes went into a folder that was removed meanwhile.
+
+    A file that is open can be written after it was deleted; the bytes are lost when it closes.
+    """
+    try:
+        writer.sync()
+    except FileNotFoundError:
+        raise Vanished from None
