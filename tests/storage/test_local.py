@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from wherry.core.limits import MiB
 from wherry.core.ranges import Range
 from wherry.storage import RangeLocked, Storage, Vanished, disk
 from wherry.storage.local import LocalStorage
@@ -234,6 +235,23 @@ def test_a_file_that_is_put_is_safe_with_both_names_before_it_is_answered(
 
 
 @linux
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be asked for it")
+@pytest.mark.parametrize("durable", [True, False])
+def test_the_disk_begins_to_write_while_bytes_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
+) -> None:
+    begun: list[Range] = []
+    monkeypatch.setattr(disk, "start_writing_back", lambda _, written: begun.append(written))
+    storage = LocalStorage(tmp_path, durable)
+    storage.check()
+    storage.reserve(UPLOAD, 3 * MiB)
+    with storage.open(UPLOAD, Range(MiB, 3 * MiB)) as writer:
+        for at in range(MiB, 3 * MiB - 1, MiB // 2):
+            writer.write(at, memoryview(bytes(MiB // 2)))
+        writer.sync()
+    assert begun == ([Range(MiB, 2 * MiB), Range(2 * MiB, 3 * MiB)] if durable else [])
+
+
 def test_nothing_is_synced_when_the_operator_chose_so(tmp_path: Path, calls: list[str]) -> None:
     storage = LocalStorage(tmp_path / "root", durable=False)
     storage.check()
@@ -319,6 +337,7 @@ def test_a_folder_without_its_data_has_vanished(local: LocalStorage) -> None:
 HOLD = """
 import sys
 from pathlib import Path
+from wherry.core.limits import MiB
 from wherry.core.ranges import Range
 from wherry.storage.local import LocalStorage
 with LocalStorage(Path(sys.argv[1])).open(sys.argv[2], Range(100, 200)):

@@ -32,6 +32,20 @@ if sys.platform == "linux":
     _fallocate = getattr(_libc, "fallocate64", None) or _libc.fallocate
     _fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
 
+    _sync_range = getattr(_libc, "sync_file_range", None)
+    if _sync_range is not None:
+        _sync_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    _SYNC_FILE_RANGE_WRITE = 2
+
+    def start_writing_back(fd: int, written: Range) -> None:
+        """Have these bytes of the page cache written to the disk, without waiting for it.
+
+        It promises nothing, so that it fails does not matter. An error of the disk is left for
+        `sync_data`: only the flags of this call that wait would take it away.
+        """
+        if _sync_range is not None:
+            _sync_range(fd, written.start, len(written), _SYNC_FILE_RANGE_WRITE)
+
     def allocate(fd: int, length: int) -> bool:
         """Make the file `length` bytes long, with blocks of its own for every one.
 
@@ -69,6 +83,9 @@ if sys.platform == "linux":
         os.fsync(fd)
 
 else:  # macOS, for development.
+
+    def start_writing_back(fd: int, written: Range) -> None:
+        """Nothing: the system begins when it likes."""
 
     def allocate(fd: int, length: int) -> bool:
         """False: there is no call that reserves and can be undone by a truncation."""

@@ -14,11 +14,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from wherry.core.limits import MiB
 from wherry.core.ranges import Range
 from wherry.storage import disk
 
 #: A folder is touched at least this often while bytes arrive, in seconds.
 TOUCH_EVERY = 60.0
+#: The disk begins to write when so many bytes have come, so that the sync has less to wait for.
+WRITE_BACK_EVERY = 1 * MiB
 #: Of how many uploads it is remembered that their names are safe.
 REMEMBERED = 10_000
 
@@ -63,6 +66,7 @@ class LocalWriter:
         self._sync_names = sync_names
         self._touched = float("-inf")
         self._has_failed = False
+        self._begun = within.start  #: Up to here, the disk has begun to write.
 
     def write(self, at: int, data: memoryview) -> None:
         """Put all of `data` at byte `at`. Raises `OSError`, `ValueError` outside the range."""
@@ -74,6 +78,10 @@ class LocalWriter:
         while data:
             written = os.pwrite(self._data, data, at)
             at, data = at + written, data[written:]
+        # Bytes come in order, with gaps between them where others were there before.
+        if self._sync_names is not None and at - self._begun >= WRITE_BACK_EVERY:
+            disk.start_writing_back(self._data, Range(self._begun, at))
+            self._begun = at
 
     def sync(self) -> None:
         """Make what was written safe. Raises `OSError`, and from then on always."""
