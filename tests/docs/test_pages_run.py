@@ -24,6 +24,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def make_files(folder: Path) -> None:
     (folder / "talk.mp4").write_bytes(os.urandom(6_000_000))
     (folder / "notes.mp4").write_bytes(os.urandom(100_000))
+    (folder / "photos").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / "photos" / name).write_bytes(os.urandom(100_000))
 
 
 @pytest.mark.slow
@@ -86,6 +89,7 @@ def test_uploading_from_python(server: Server, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         said.append(done.stdout)
-    assert len(said) == 4
+    assert len(said) == 5
     assert "done: 6000000 of 6000000 bytes are safe" in said[1]
-    assert said[2].startswith("fail\nFILE-UNREADABLE")
+    assert len(said[2].splitlines()) == 2
+    assert said[3].startswith("fail\nFILE-UNREADABLE")
