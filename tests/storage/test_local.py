@@ -337,7 +337,6 @@ def test_a_folder_without_its_data_has_vanished(local: LocalStorage) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from wherry.core.limits import MiB
 from wherry.core.ranges import Range
 from wherry.storage.local import LocalStorage
 with LocalStorage(Path(sys.argv[1])).open(sys.argv[2], Range(100, 200)):
