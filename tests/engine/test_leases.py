@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 
 import anyio
@@ -21,6 +23,7 @@ from tests.engine.conftest import (
 )
 
 from wherry.body import Ended, Sink
+from wherry.catalog import Change
 from wherry.core.digests import Digest
 from wherry.core.errors import (
     DigestMismatch,
@@ -34,6 +37,7 @@ from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
+from wherry.storage import RangeLocked
 from wherry.storage.local import LocalStorage
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +134,37 @@ async def test_a_record_is_refused_once_a_newer_request_elsewhere_has_a_lease(
     assert told == ["superseded"]
     await other.complete(ALICE, upload.id)
     assert await content(other, upload.id) == DATA
+
+
+@pytest.mark.parametrize("body", [Bytes, Gathered])
+async def test_the_lock_ends_with_the_record_and_not_before(
+    world: World, body: type[Bytes]
+) -> None:
+    """Otherwise the next request would find a gap, and write over what is recorded meanwhile."""
+    upload = await created(world.engine(), len(DATA))
+    locked: list[bool] = []
+
+    def is_locked() -> bool:
+        try:
+            with world.storage.open(upload.id, Range(0, 10)):
+                return False
+        except RangeLocked:
+            return True
+
+    class Slow(Counting):
+        """It is busy with other records before it comes to this one."""
+
+        def submit_update(self, upload_id: str, change: Change) -> Future[Upload]:
+            def late(before: Upload) -> Upload:
+                time.sleep(0.05)
+                locked.append(is_locked())
+                return change(before)
+
+            return world.catalog.submit_update(upload_id, late)
+
+    engine = world.engine(catalog=Slow(world.catalog))  # type: ignore[arg-type]
+    await engine.write(ALICE, Write(upload.id, 0), body(DATA))
+    assert (locked, is_locked()) == ([True], False)
 
 
 async def test_an_older_request_elsewhere_with_a_lease_is_superseded(world: World) -> None:
