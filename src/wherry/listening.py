@@ -69,7 +69,9 @@ def listening(addresses: Sequence[Address]) -> Iterator[list[socket.socket]]:
 
 
 def _listen(address: Address) -> socket.socket:
-    listener = socket.socket(address.family, socket.SOCK_STREAM)
+    # With the protocol: without it, asyncio does not recognise TCP, leaves Nagle's algorithm on
+    # for each connection, and an answer in two segments waits 40 ms for its client.
+    listener = socket.socket(address.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if address.family == socket.AF_INET6:
