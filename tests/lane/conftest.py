@@ -87,14 +87,16 @@ class Pouring:
 class Running:
     """A server that runs an application under a protocol class, in a thread of this process."""
 
-    def __init__(self, port: int, server: uvicorn.Server, stack: ExitStack) -> None:
-        self.port = port
+    def __init__(self, listener: socket.socket, server: uvicorn.Server, stack: ExitStack) -> None:
+        self._family, self._address = listener.family, listener.getsockname()
         self.server = server
         self._stack = stack
 
     def connect(self) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=TIMEOUT)
-        return self._stack.enter_context(connection)
+        connection = self._stack.enter_context(socket.socket(self._family))
+        connection.settimeout(TIMEOUT)
+        connection.connect(self._address)
+        return connection
 
     def connections(self) -> list[Any]:
         return list(self.server.server_state.connections)
@@ -102,7 +104,11 @@ class Running:
 
 @contextmanager
 def running(
-    app: ASGIApp, protocol: type[asyncio.Protocol], loop: Any, **options: Any
+    app: ASGIApp,
+    protocol: type[asyncio.Protocol],
+    loop: Any,
+    listener: socket.socket | None = None,
+    **options: Any,
 ) -> Iterator[Running]:
     config = uvicorn.Config(
         app,
@@ -114,11 +120,12 @@ def running(
         **options,
     )
     server = uvicorn.Server(config)
-    with listening(resolve("127.0.0.1", 0)) as listeners, ExitStack() as stack:
-        thread = threading.Thread(target=server.run, args=(listeners,))
+    with listening(resolve("127.0.0.1", 0)) as [ours], ExitStack() as stack:
+        listener = listener or ours
+        thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            yield Running(listeners[0].getsockname()[1], server, stack)
+            yield Running(listener, server, stack)
         finally:
             stack.close()
             server.should_exit = True

@@ -79,7 +79,7 @@ def test_under_tls_bodies_take_the_ordinary_path(
     key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
     make = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -keyout key.pem -out cert.pem"
     subprocess.run(make.split(), check=True, capture_output=True, cwd=tmp_path)
-    options = {"ssl_keyfile": str(key), "ssl_certfile": str(certificate)}
+    options: dict[str, Any] = {"ssl_keyfile": str(key), "ssl_certfile": str(certificate)}
     context = ssl.create_default_context(cafile=str(certificate))
     context.check_hostname = False
     with (
