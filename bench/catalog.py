@@ -128,7 +128,6 @@ def measure_operations(folder: Path) -> None:
     async def awaited() -> None:
         queries: dict[str, Callable[[], Awaitable[object]]] = {
             "load": lambda: catalog.load("open"),
-            "tokens": lambda: catalog.tokens("open"),
             "update: nothing": lambda: catalog.update("open", lambda u: u),
         }
         for what, ask in queries.items():

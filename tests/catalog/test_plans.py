@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import to_thread
 from sqlalchemy import Engine, event
 
 from wherry.catalog.sql.session import Session
@@ -21,6 +22,7 @@ from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import AssessmentState
 from wherry.core.limits import Limits
 from wherry.core.pages import Cursor, PageRequest
+from wherry.core.ranges import Range
 from wherry.core.upload import GONE, UNFINISHED, State
 from wherry.testing.catalog.fixtures import new_upload
 from wherry.testing.catalog.many import fill
@@ -49,7 +51,7 @@ ASKED: dict[str, Ask] = {
     "records that are due": lambda c: c.due_records(NOW, TEN),
     "an upload": lambda c: c.load("open"),
     "an assessment": lambda c: c.load_assessment(f"{5:031x}a"),
-    "tokens": lambda c: c.tokens("open"),
+    "around": lambda c: to_thread.run_sync(c.around, "open", Range(0, 10)),
     "the queue": lambda c: c.queue(NOW),
     "counts": lambda c: c.counts(NOW),
     "the newest moment": lambda c: c.newest(),

@@ -62,9 +62,6 @@ class Catalog(Protocol):
     async def load(self, upload_id: str) -> Upload:
         """The upload with this identifier. Raises `UploadNotFound`."""
 
-    async def tokens(self, upload_id: str) -> frozenset[str]:
-        """The tokens of the leases on an upload: cheaper than `load` when nothing else matters."""
-
     async def update(
         self, upload_id: str, change: Change, assessment: Assessment | None = None
     ) -> Upload:

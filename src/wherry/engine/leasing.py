@@ -18,7 +18,9 @@ knows that takes a lease as it begins.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 import anyio
 
@@ -37,6 +39,7 @@ from wherry.engine.context import Context
 from wherry.engine.openwrites import OpenWrite, OpenWrites
 from wherry.events import Event
 from wherry.storage import Vanished
+from wherry.threads import until_returned
 
 #: For how long a round goes without a lease, in seconds; looked at once a second (`Background`).
 LEASE_AFTER = 0.5
@@ -117,22 +120,43 @@ class Leasing:
         for its lock instead.
         """
         await self._lease_those_that_last()
-        leased = [write for write in self._open.all() if write.has_lease]
-        context = self._context
-        for upload_id in {write.upload_id for write in leased}:
-            with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
-                tokens = await context.catalog.tokens(upload_id)
-                try:
-                    # No byte is read: `head` raises if the folder is missing.
-                    await context.on_thread(context.storage.head, upload_id, 0)
-                except Vanished:  # the folder was removed by hand
-                    await context.vanished(upload_id)
-                    tokens = frozenset()
-                for write in leased:
+        leased: dict[str, list[OpenWrite]] = {}
+        for write in self._open.all():
+            if write.has_lease:
+                leased.setdefault(write.upload_id, []).append(write)
+        if not leased:
+            return
+        # One trip for all: with a thousand slow clients, a trip for each would be a load.
+        found = await until_returned(partial(self._look, leased))
+        for upload_id, lost in found.items():
+            with self._context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
+                if isinstance(lost, Vanished):  # the folder was removed by hand
+                    await self._context.vanished(upload_id)
+                elif isinstance(lost, Exception) and not isinstance(lost, UploadNotFound):
+                    raise lost
+                for write in leased[upload_id] if isinstance(lost, Exception) else lost:
                     # A round that has just recorded has no token any more, either. Cancelling
                     # it changes nothing: its record counts.
-                    if write.upload_id == upload_id and write.token not in tokens:
-                        write.scope.cancel()
+                    write.scope.cancel()
+
+    def _look(
+        self, leased: Mapping[str, list[OpenWrite]]
+    ) -> dict[str, list[OpenWrite] | Exception]:
+        """By upload: those that have lost their lease, or what kept from finding out. Blocks."""
+        found: dict[str, list[OpenWrite] | Exception] = {}
+        for upload_id, writes in leased.items():
+            try:
+                found[upload_id] = [write for write in writes if not self._holds(write)]
+                # No byte is read: `head` raises if the folder is missing.
+                self._context.storage.head(upload_id, 0)
+            except OSError as error:
+                found[upload_id] = self._context.as_upload_error(error)
+            except Exception as error:
+                found[upload_id] = error
+        return found
+
+    def _holds(self, write: OpenWrite) -> bool:
+        return self._context.catalog.around(write.upload_id, write.range).holds(write.token)
 
     async def _lease_those_that_last(self) -> None:
         """Rule 1. All at once, so that they share commits."""

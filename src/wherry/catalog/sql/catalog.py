@@ -91,9 +91,6 @@ class SqlCatalog(ABC):
             raise unreadable.get(upload_id) or UploadNotFound(upload_id)
         return found[upload_id]
 
-    async def tokens(self, upload_id: str) -> frozenset[str]:
-        return await self._read(lambda s: queries.tokens(s, upload_id))
-
     async def update(
         self, upload_id: str, change: Change, assessment: Assessment | None = None
     ) -> Upload:

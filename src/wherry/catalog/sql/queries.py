@@ -323,13 +323,6 @@ _RUNNING = (
 )
 
 
-_TOKENS = select(leases.c.token).where(leases.c.upload_id == bindparam("this"))
-
-
-def tokens(session: Session, upload_id: str) -> frozenset[str]:
-    return frozenset(session.column(_TOKENS, {"this": upload_id}))
-
-
 def newest(session: Session) -> float | None:
     """The latest moment in any record, as `Catalog.newest` says."""
     return max(

@@ -121,10 +121,6 @@ class MemoryCatalog:
     async def load(self, upload_id: str) -> Upload:
         return self._records.upload(upload_id)
 
-    async def tokens(self, upload_id: str) -> frozenset[str]:
-        upload = self._records.uploads.get(upload_id)
-        return frozenset(lease.token for lease in upload.leases) if upload else frozenset()
-
     async def update(
         self, upload_id: str, change: Change, assessment: Assessment | None = None
     ) -> Upload:
