@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from wherry.core.errors import (
     TypeRefused,
     UploadError,
     UploadGone,
+    UploadNotFound,
 )
 from wherry.core.requests import Caller, Create, id_of_key
 from wherry.core.upload import State, Upload
@@ -390,6 +391,62 @@ async def test_a_repeated_request_is_busy_while_the_first_goes_on(
         first.let_go.set()
     assert await other.receive(ALICE, film(), body(DATA), key="k") == found[0]
     assert await content(engine, found[0].id) == DATA
+
+
+class Meanwhile:
+    """A catalog in which another request comes just after one has found nothing."""
+
+    def __init__(self, catalog: Any, other: Callable[[], Awaitable[None]]) -> None:
+        self._catalog = catalog
+        self._other = other
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._catalog, name)
+
+    async def load(self, upload_id: str) -> Upload:
+        try:
+            found: Upload = await self._catalog.load(upload_id)
+        except UploadNotFound:
+            await self._other()
+            raise
+        return found
+
+
+async def test_of_two_requests_with_a_key_the_one_at_once_gives_way_to_the_one_in_steps(
+    world: World,
+) -> None:
+    refused = list[Busy]()
+
+    async def at_once() -> None:
+        with pytest.raises(Busy) as busy:
+            await world.engine().receive(ALICE, film(), Gathered(DATA), key="k")
+        refused.append(busy.value)
+
+    catalog: Any = Meanwhile(world.catalog, at_once)
+    upload = await world.engine(catalog=catalog).receive(ALICE, film(), Bytes(DATA), key="k")
+    assert refused
+    assert await content(world.engine(), upload.id) == DATA
+    assert left(world) == [f"{upload.id}.mp4"]
+    assert await world.engine().receive(ALICE, film(), Gathered(DATA), key="k") == upload
+
+
+async def test_a_key_is_locked_until_its_file_is_recorded_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = f"receiving/{id_of_key('alice', 'k')}"
+    submit, taken = world.catalog.submit_create, list[object]()
+
+    def submit_create(*args: Any) -> Any:
+        taken.append(world.locks.take(lock))
+        return submit(*args)
+
+    monkeypatch.setattr(world.catalog, "submit_create", submit_create)
+    await world.engine().receive(ALICE, film(), Gathered(DATA), key="k")
+    assert taken == [None]
+    free = world.locks.take(lock)
+    assert free is not None
+    with free:
+        pass
 
 
 async def test_a_repeated_request_is_busy_while_another_process_holds_the_file(

@@ -4,8 +4,8 @@
     2. record    complete, and the assessment        catalog: one transaction
     3. keep      the first name is removed           storage
 
-Rule 1: what the trip cannot decide (the queue, a full disk, a name that is taken) is taken back,
-and the file goes the way of every upload.
+Rule 1: what the trip cannot decide (the queue, a full disk, a name that is taken, a lock that
+another request has) is taken back, and the file goes the way of every upload.
 
 What a crash leaves, and who finds it (`leftovers`):
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from logging import DEBUG
 
@@ -30,6 +30,7 @@ from wherry.core.upload import Upload
 from wherry.engine.context import Context
 from wherry.engine.file_types import HEAD, FileTypes
 from wherry.events import Event
+from wherry.locks import take_into
 from wherry.storage import Arrival, CannotPut
 from wherry.threads import until_resolved
 
@@ -41,12 +42,15 @@ class AtOnce:
         self._context = context
         self._file_types = file_types
 
-    async def receive(self, new: Upload, pieces: Pieces, digest: Digest | None) -> Upload | None:
+    async def receive(
+        self, new: Upload, pieces: Pieces, digest: Digest | None, lock: str | None
+    ) -> Upload | None:
         """The complete upload; None if it has to go in steps, and then nothing is left.
 
-        `new`: the upload as it would enter the queue. Raises as `Engine.receive` does.
+        `new`: the upload as it would enter the queue. `lock`: held until the record is settled;
+        None if no other request can bring the same upload. Raises as `Engine.receive` does.
         """
-        trip = _Trip(self._context, self._file_types, new, pieces, digest)
+        trip = _Trip(self._context, self._file_types, new, pieces, digest, lock)
         try:
             return await until_resolved(trip.begin)
         except OSError as error:
@@ -79,6 +83,7 @@ class _Trip:
     new: Upload
     pieces: Pieces
     digest: Digest | None
+    lock: str | None
     complete: Upload | None = None  #: When it is.
 
     # On a thread of the disk.
@@ -98,24 +103,30 @@ class _Trip:
         if size > space.free - context.settings.min_free:
             outcome.set_result(None)
             return outcome
-        try:
-            arrival = context.storage.put(upload.id, upload.suffix, self.pieces)
-        except (CannotPut, DiskFull):
-            outcome.set_result(None)
-            return outcome
+        with ExitStack() as held:
+            if self.lock is not None and not take_into(held, context.locks, self.lock):
+                outcome.set_result(None)
+                return outcome
+            try:
+                put = context.storage.put(upload.id, upload.suffix, self.pieces)
+            except (CannotPut, DiskFull):
+                outcome.set_result(None)
+                return outcome
+            arrival = held.enter_context(put)
+            # A crash from here on leaves a file of which there is no record.
+            recorded = self._submit(upload, space)
+            kept = held.pop_all()
 
         def settle(recorded: Future[Upload]) -> None:
             try:
-                outcome.set_result(self._settle(arrival, upload, recorded))
+                with kept:
+                    done = self._settle(arrival, upload, recorded)
             except BaseException as error:
                 outcome.set_exception(error)
+            else:
+                outcome.set_result(done)
 
-        try:
-            # A crash from here on leaves a file of which there is no record.
-            self._submit(upload, space).add_done_callback(settle)
-        except BaseException:
-            with arrival:
-                raise
+        recorded.add_done_callback(settle)
         return outcome
 
     def _submit(self, upload: Upload, space: Space) -> Future[Upload]:
@@ -137,21 +148,20 @@ class _Trip:
     # On the thread of the catalog.
 
     def _settle(self, arrival: Arrival, upload: Upload, recorded: Future[Upload]) -> Upload | None:
-        with arrival:
-            try:
-                # Any other error leaves it open whether the record is there. So the file stays,
-                # as after a crash, and whoever finds it looks at the record.
-                is_ours = recorded.result() is upload
-            except (NoRoom, DiskFull):  # then nothing is recorded
-                is_ours = False
+        try:
+            # Any other error leaves it open whether the record is there. So the file stays,
+            # as after a crash, and whoever finds it looks at the record.
+            is_ours = recorded.result() is upload
+        except (NoRoom, DiskFull):  # then nothing is recorded
+            is_ours = False
+        if is_ours:
+            self.complete = upload
+            # A crash here: complete, and the client does not know. It asks again with its key.
+        with suppress(OSError):  # what stays is found by the sweep
             if is_ours:
-                self.complete = upload
-                # A crash here: complete, and the client does not know. It asks again with its key.
-            with suppress(OSError):  # what stays is found by the sweep
-                if is_ours:
-                    arrival.keep()
-                else:  # or the key was used before
-                    arrival.drop()
+                arrival.keep()
+            else:  # or the key was used before
+                arrival.drop()
         return self.complete
 
 

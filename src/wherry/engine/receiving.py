@@ -76,7 +76,8 @@ class Receiving:
         context.settings.limits.check_length(new.limit)
         pieces = None if self._has_hooks else await body.gather(SMALL)
         if pieces is not None:
-            done = await self._at_once.receive(new, pieces, digest)
+            lock = None if key is None else _lock(upload_id)
+            done = await self._at_once.receive(new, pieces, digest, lock)
             if done is not None:
                 return done
         if key is None:
@@ -137,11 +138,10 @@ class Receiving:
 
     @asynccontextmanager
     async def _alone(self, upload_id: str) -> AsyncIterator[None]:
-        """No other request with the same key, in steps or repeated. Raises `Busy`."""
+        """No other request with the same key. Raises `Busy`."""
         context = self._context
         with ExitStack() as held:
-            name = f"receiving/{upload_id}"
-            if not await context.on_thread(take_into, held, context.locks, name):
+            if not await context.on_thread(take_into, held, context.locks, _lock(upload_id)):
                 raise Busy("receiving this file")
             yield
 
@@ -175,6 +175,11 @@ class Receiving:
             upload = await self._find(upload_id)
             if upload is not None and upload.state is State.CANCELLED:
                 await self._context.catalog.forget([upload_id])
+
+
+def _lock(upload_id: str) -> str:
+    """The lock of a key: whoever holds it is the only request that brings this upload."""
+    return f"receiving/{upload_id}"
 
 
 def _check_same(
