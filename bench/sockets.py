@@ -22,7 +22,8 @@ _ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=IHHII")  # nlmsghdr
 _REQUEST = struct.Struct("=BBBBI2s46s")  # inet_diag_req_v2, with the source port
 _MESSAGE = 72  # the length of inet_diag_msg
-_MEMORY = struct.Struct("=IIIIIIII")
+#: What is charged in advance is signed: it is below zero while more was received than charged.
+_MEMORY = struct.Struct("=IIIIiIII")
 
 
 class SocketMemory:
@@ -87,11 +88,12 @@ def _receive(netlink: socket.socket) -> Iterator[int]:
             if kind == _ERROR:
                 (number,) = struct.unpack_from("=i", data, at + _HEADER.size)
                 raise OSError(-number, "sock_diag")
-            yield _find_memory(data[at + _HEADER.size + _MESSAGE : at + length])
+            yield memory_in(data[at + _HEADER.size + _MESSAGE : at + length])
             at += (length + 3) & ~3
 
 
-def _find_memory(attributes: bytes) -> int:
+def memory_in(attributes: bytes) -> int:
+    """What the kernel holds for one connection, by the attributes of its message; 0 if unsaid."""
     at = 0
     while at + 4 <= len(attributes):
         length, kind = struct.unpack_from("=HH", attributes, at)
