@@ -45,6 +45,8 @@ async def body_of(
             form = await file.form()
             body = SourceBody(file, form)
         else:
-            body = SourceBody(source)
+            # A client that waits for "100 Continue" is asked for its body once it is wanted.
+            waits = request.headers.get("expect", "").lower() == "100-continue"
+            body = SourceBody(source, may_gather=not waits)
         with closing(body):
             yield body

@@ -125,11 +125,18 @@ class Held:
 
 
 class SourceBody:
-    """A `RequestBody` whose bytes are read from a source. `close` it."""
+    """A `RequestBody` whose bytes are read from a source. `close` it.
 
-    def __init__(self, source: Source, form: Form | None = None) -> None:
+    `may_gather`: whether the client may be asked for its bytes before it is known that they are
+    wanted.
+    """
+
+    def __init__(
+        self, source: Source, form: Form | None = None, *, may_gather: bool = True
+    ) -> None:
         self.form = form
         self._source = source
+        self._may_gather = may_gather
         self._held = Held()
 
     def close(self) -> None:
@@ -140,7 +147,7 @@ class SourceBody:
         return self._held.size + self._source.remaining
 
     async def gather(self, most: int) -> Sequence[memoryview] | None:
-        if self.remaining > most:
+        if self.remaining > most or not self._may_gather:
             return None
         while self._source.remaining:
             if Held.is_much():
