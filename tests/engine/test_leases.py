@@ -236,7 +236,8 @@ async def test_a_gathered_body_is_ended_with_its_upload(world: World) -> None:
     class Begun(Gathered):
         async def gather(self, most: int) -> tuple[memoryview, ...]:
             begun.set()
-            await anyio.sleep(0.1)
+            while (await world.catalog.load(upload.id)).state is not State.CANCELLED:
+                await anyio.sleep(0.01)
             return (self._data,)
 
     with anyio.fail_after(LONG):

@@ -90,7 +90,7 @@ def test_requests_behind_each_other_are_answered_in_order(
     server: Running, way: str, sizes: tuple[int, ...]
 ) -> None:
     if way.startswith("serve") and sum(sizes) > HELD_BYTES:
-        pytest.skip("wherry serve holds few bytes of requests that are not their turn")
+        sizes = sizes[1:3]  # it holds few bytes of requests whose turn has not come
     connection = server.connect()
     sent = b"".join(head(size) + DATA[:size] + GET for size in sizes)
     sender = threading.Thread(target=connection.sendall, args=(sent,))

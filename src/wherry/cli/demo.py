@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -195,13 +195,12 @@ def narrow_proxy(upstream_port: int) -> Iterator[Proxy]:
 
 def _allocated(data: Path) -> int:
     """Bytes of disk that unfinished and finished uploads occupy."""
-    total = 0
+    by_inode: dict[int, int] = {}  # while an upload completes, its file has two names
     for path in (*data.glob("temp_chunks/*/*"), *data.glob("files/*")):
-        try:
-            total += path.stat().st_blocks * 512
-        except FileNotFoundError:  # the upload has just been finished
-            continue
-    return total
+        with suppress(FileNotFoundError):  # the upload has just been finished
+            found = path.stat()
+            by_inode[found.st_ino] = found.st_blocks * 512
+    return sum(by_inode.values())
 
 
 def _sha256(file: Any) -> str:
