@@ -108,7 +108,7 @@ def _joined(key: str, name: str, size: int) -> Workload:
         key=key,
         title=f"the finishing call of a file of {name}",
         explanation="The request that turns chunks into a file: for tus servers, it joins four "
-        "partial uploads; for Wherry, it renames the file. Its time in milliseconds.",
+        "partial uploads; for Wherry, it gives the file its final name. Its time in milliseconds.",
         count=1,
         size=size,
         connections=1,

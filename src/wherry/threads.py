@@ -3,11 +3,11 @@
 Rule 1: the task that makes a call waits until the call has returned, also when the task is
 cancelled. So when a request has ended, nothing of it goes on.
 
-Rule 2: the loop is woken once for each call. A hop costs a third of one through
-`anyio.to_thread`, and there are several in each request.
+Rule 2: the loop is woken once for each call. A trip to a thread and back costs a third of what it
+costs through `anyio.to_thread`, and there are several in each request.
 
-Rule 3: the threads are daemons. They end with the process, and a process that was forked starts
-its own. The caller of a call is what must be waited for, and it waits (rule 1).
+Rule 3: the threads are daemons and end with the process. A forked process starts its own. Nothing
+waits for a thread, only for its calls (rule 1).
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class _Threads:
             if not self._started:
                 self._free += 1
                 raise
-            return  # those that there are take the call in its turn
+            return  # the running threads take the call in turn
         self._started += 1
         self._free += 1
 

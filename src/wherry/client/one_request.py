@@ -23,7 +23,7 @@ class OneRequest:
         self._size = size
         self.key: str | None = None  #: Identifies the request, however often it is sent.
         self.is_unclear = False  #: It was sent, and its outcome is unknown.
-        #: It was perhaps refused for its size, in disguise. Set to False if the server was away.
+        #: The failure may be a proxy's refusal for size. False once the server was away.
         self.is_suspected = False
 
     @property

@@ -1,7 +1,7 @@
 """One body that was taken from its connection, as the engine sees it.
 
-Rule 1: what the sink has not got stays where it is: the bytes that a cancelled or failed `pour`
-leaves go to the next one, or back to the connection.
+Rule 1: bytes that the sink has not received stay in place: after a cancelled or failed `pour`, they
+go to the next `pour`, or back to the connection.
 
 Rule 2: a client has stalled by the same rule as on the ordinary path (`protocols/bodies/asgi.py`).
 """
@@ -19,7 +19,7 @@ from wherry.body import Ended, Sink
 from wherry.lane.reading import Reading
 from wherry.protocols.bodies.source import Form
 
-#: How often a client is looked at whose time is over while its bytes wait for a thread, in seconds.
+#: How often a client whose time is over is checked while its bytes wait for a thread, in seconds.
 POLL_INTERVAL = 1.0
 
 

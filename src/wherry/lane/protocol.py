@@ -5,8 +5,8 @@ application asks: by `receive`, and all is as without the lane, or by taking the
 
 Rule 2: while the body is taken, the connection reads nothing, whatever the application calls.
 
-Rule 3: when the body is given back, a new parser goes on: the old one does not know what was read
-beside it. The rest of a body that was left early goes around the parser.
+Rule 3: when the body is given back, a new parser goes on: the old one has not
+seen the bytes of the body. The rest of a body that was left early goes around the parser.
 """
 
 from __future__ import annotations

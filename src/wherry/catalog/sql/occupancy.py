@@ -1,7 +1,6 @@
-"""What the uploads of each owner take, counted on from change to change.
+"""How many uploads each owner has open and how many bytes they reserve, updated with each change.
 
-An upload that arrives needs to know what is taken. To add that up from all uploads that hold space
-would cost more with each of them, so it is added up once, and each change is added to it.
+A new upload needs these sums. Adding them up costs more with every upload, so it is done once.
 
 Rule 1: this is exactly what `queries.queue` would find in the same transaction. Where that is not
 certain, it is read again: when an upload waits, and when a slot ends between both moments.

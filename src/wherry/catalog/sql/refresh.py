@@ -1,4 +1,4 @@
-"""An upload that was read before as it is now, without reading thousands of parts again.
+"""Brings an upload that was read earlier up to date, without reading all its parts again.
 
 Another process may have added parts since. To read them all and make values of them takes
 twenty times as long as the database takes to add up their sizes.
@@ -25,7 +25,7 @@ from wherry.core.limits import LARGEST_SIZE
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Upload
 
-#: From how many parts on an upload is worth it.
+#: An upload with at least this many parts is refreshed; any other is read again.
 MANY_PARTS = 250
 
 

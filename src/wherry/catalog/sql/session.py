@@ -144,7 +144,7 @@ class Session:
 
     def drop(self) -> None:
         """Close the connection; what is not committed is rolled back."""
-        # Not before its last statement is closed does SQLite let go of the connection's locks.
+        # SQLite keeps the connection's locks until its last statement is closed.
         with suppress(*self._errors):
             self._cursor.close()
         self._connection.invalidate()

@@ -148,7 +148,7 @@ class UnitOfWork:
     def queue(self, now: float, latest: float) -> Queue:
         """The queue, as `Catalog.queue` says.
 
-        While nothing waits, it is read once, and is counted on from there.
+        While nothing waits, it is read once, and then updated with each change.
         """
         if self.occupancy is not None and self.occupancy.is_true_at(now, latest):
             return Queue((), self.occupancy.taken())

@@ -2,10 +2,10 @@
 
 Rule 1: a query is one transaction. It never waits for the writer.
 
-Rule 2: a thread that may block runs its query itself. The event loop has threads for that, and
-hears of the end once.
+Rule 2: a thread that may block runs its query itself (`ask`). An event loop submits it to
+`Threads`.
 
-Rule 3: as many connections are open as queries have run at once. `KEPT` of them stay open.
+Rule 3: each running query has a connection of its own. Up to `KEPT` of them stay open afterwards.
 """
 
 from __future__ import annotations

@@ -14,9 +14,7 @@ Rule 3: nothing is acknowledged that was committed to a file that is no longer i
 Rule 4: a caller that stops waiting does not affect the others. An operation that is
 cancelled before its group begins is left out; after that, it is carried out.
 
-Rule 5: uploads are remembered from one group to the next, so that a chunk need not read
-thousands of parts. SQLite says inside each transaction whether another process has
-committed since; then everything is read again.
+Rule 5: what a transaction has read is remembered for the next one (`known`).
 """
 
 from __future__ import annotations
