@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 
 import anyio
+import anyio.to_thread
 import pytest
 from tests.engine.conftest import (
     ALICE,
@@ -246,6 +248,35 @@ async def test_a_gathered_body_is_ended_with_its_upload(world: World) -> None:
             await begun.wait()
             await engine.cancel(ALICE, upload.id)
     assert told == ["upload-gone"]
+
+
+async def test_a_small_chunk_that_is_recorded_while_the_server_stops_is_recorded_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = world.engine()
+    upload = await created(engine, 2 * len(DATA))
+    submit, asked, go_on = world.catalog.submit_update, threading.Event(), threading.Event()
+
+    def slowly(upload_id: str, change: Change) -> Future[Upload]:
+        def record(before: Upload) -> Upload:
+            asked.set()
+            assert go_on.wait(LONG)
+            return change(before)
+
+        return submit(upload_id, record)
+
+    monkeypatch.setattr(world.catalog, "submit_update", slowly)
+    told: list[str] = []
+    with anyio.fail_after(LONG):
+        async with anyio.create_task_group() as group:
+            group.start_soon(in_background, engine, upload, Gathered(DATA), told)
+            assert await anyio.to_thread.run_sync(asked.wait, LONG)
+            group.start_soon(engine._writing.end_all)
+            await anyio.sleep(0.05)  # it cancels the request, which waits for its record
+            go_on.set()
+    assert told == ["recorded"]
+    received = (await world.catalog.load(upload.id)).received
+    assert [(part.start, part.end) for part in received.parts] == [(0, len(DATA))]
 
 
 class Slow(Gathered):

@@ -151,7 +151,7 @@ class _Trip:
         try:
             # Any other error leaves it open whether the record is there. So the file stays,
             # as after a crash, and whoever finds it looks at the record.
-            is_ours = recorded.result() is upload
+            is_ours = recorded.result() == upload
         except (NoRoom, DiskFull):  # then nothing is recorded
             is_ours = False
         if is_ours:

@@ -33,10 +33,11 @@ class LeaseKeeper:
     def kept(self, upload_id: str, token: str) -> Iterator[None]:
         """Until the end of this `with` block, the lease is renewed."""
         with self._mutex:
-            self._kept[token] = upload_id
             if not self._has_thread:
-                self._has_thread = True
+                # Its first step waits for the mutex. If it cannot start, nothing is kept.
                 threading.Thread(target=self._run, name="wherry-lease", daemon=True).start()
+                self._has_thread = True
+            self._kept[token] = upload_id
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from wherry.storage import Arrival
 
 
 async def settle(context: Context, upload_id: str) -> bool:
-    """Keep the file if its upload is complete, else remove it. False: there is none.
+    """Keep the file if its upload is complete and has it, else remove it. False: there is none.
 
     Raises `RangeLocked` while the process that has put it lives.
     """
@@ -29,8 +29,9 @@ async def settle(context: Context, upload_id: str) -> bool:
         if arrival is None:
             return False
         try:
-            is_complete = (await context.catalog.load(upload_id)).is_complete()
+            upload = await context.catalog.load(upload_id)
+            has_file = upload.is_complete() and upload.discarded_at is None
         except UploadNotFound:
-            is_complete = False
-        await context.on_thread(arrival.keep if is_complete else arrival.drop)
+            has_file = False
+        await context.on_thread(arrival.keep if has_file else arrival.drop)
         return True

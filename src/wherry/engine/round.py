@@ -38,7 +38,7 @@ class Round:
         self, context: Context, file_types: FileTypes, mine: OpenWrite, write: Write
     ) -> None:
         self.mine = mine
-        self.is_gathered = False  #: Whether it takes the whole of a body at once (`take`).
+        self.is_gathered = False  #: Whether it has taken the whole of a body at once (`take`).
         self.ended = Ended.WHOLE
         self.begun = context.clock()
         self.at = mine.range.start
@@ -116,7 +116,10 @@ class Round:
         except BaseException:
             self.close()
             raise
-        return self.recorded or self.finish()
+        recorded = self.recorded or self.finish()
+        # Here and not by the task, which may be cancelled when the body is recorded already.
+        self.is_gathered = True
+        return recorded
 
     def __call__(self, data: memoryview) -> None:
         """Write the next bytes. Raises `OSError`, `TypeRefused`, and at the end as `finish`."""

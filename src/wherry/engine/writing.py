@@ -171,10 +171,12 @@ class Writing:
         except OSError as error:
             raise context.as_upload_error(error) from error
         finally:
-            round_.close()
-            if mine.has_lease and not is_recorded:
-                await self._leasing.release(mine)
-            self._open.remove(mine)
+            try:
+                round_.close()
+                if mine.has_lease and not is_recorded:
+                    await self._leasing.release(mine)
+            finally:
+                self._open.remove(mine)
         if round_.received:
             seconds, at = context.clock() - round_.begun, mine.range.start
             received = round_.received
@@ -232,7 +234,6 @@ class Writing:
             await until_resolved(partial(round_.take, pieces))
         except SteppedAside:
             return False
-        round_.is_gathered = True
         return True
 
     def _may_go_unleased(self, mine: OpenWrite) -> bool:
