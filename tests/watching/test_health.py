@@ -62,11 +62,13 @@ async def test_a_volume_without_room_for_new_uploads_still_serves_the_open_ones(
 
 async def test_a_folder_that_cannot_be_written_takes_no_uploads(tmp_path: Path) -> None:
     async with server(tmp_path) as client:
-        chunks = tmp_path / "temp_chunks"
-        chunks.rmdir()
+        # Moved and not removed: a folder that is gone is made again, perhaps before the next line.
+        chunks, aside = tmp_path / "temp_chunks", tmp_path / "aside"
+        chunks.rename(aside)
         chunks.write_text("in the way")
         check_unready(await client.get("/readyz"), "storage cannot be written")
         chunks.unlink()
+        aside.rename(chunks)
         assert (await client.get("/readyz")).status_code == 200
 
 
