@@ -37,7 +37,7 @@ from wherry.settings import Settings
 __all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router", "page_router"]
 
 Dependency = Callable[..., Any]
-#: Who makes a request, for the standalone server. Raises if the request is not authorised.
+#: Finds the caller of a request, for the standalone server. Raises if none is authorised.
 Who = Callable[[Request], Awaitable[Caller]]
 
 PREFIX = "/chunked-upload"

@@ -31,7 +31,7 @@ DISK_THREADS = 16
 
 
 class Call(Generic[T]):
-    """A call on a thread. Whoever starts it waits for its `outcome`, also when cancelled."""
+    """A call on a thread. Its caller awaits `outcome`, which returns when the call has ended."""
 
     __slots__ = ("_call", "_context", "_error", "_loop", "_result", "_waiter", "is_over")
 

@@ -52,8 +52,6 @@ class Reading:
         #: Those before them, which the parser of the header has read.
         self.seen = memoryview(seen)
         self.ended: Ended | None = None
-        #: The moment since when the client has made less progress than it must.
-        self.since = 0.0
         self._connection = connection
         self._readers = readers
         self._lock = threading.Lock()
@@ -61,6 +59,7 @@ class Reading:
         self._is_stopped = False
         self._progress = 0
         self._paused_at = time.monotonic()
+        #: The moment since when the client has made less progress than it must.
         self.since = self._paused_at
         readers.memory.narrow(connection, readers.open(self))
 

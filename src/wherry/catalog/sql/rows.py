@@ -86,9 +86,7 @@ def upload_of(
         is_named,
         began_at,
     ) = row
-    completion = None
-    if completion_token is not None:
-        completion = Completion(completion_token, completion_until)
+    has_completion = completion_token is not None
     return Upload(
         id=id_,
         owner=owner,
@@ -104,7 +102,7 @@ def upload_of(
         state=State(state),
         received=PartSet(tuple(parts)) if received is None else received,
         leases=tuple(leases),
-        completion=completion,
+        completion=Completion(completion_token, completion_until) if has_completion else None,
         calls=Calls(calls_lost, called_at, call_is_orphaned),
         is_named=is_named,
         began_at=began_at,
