@@ -279,9 +279,9 @@ async def test_a_file_whose_record_is_in_doubt_stays(world: World) -> None:
 # What a crash leaves.
 
 
-def die_after_put(world: World, upload_id: str) -> None:
+def die_after_put(world: World, upload_id: str, suffix: str = ".mp4") -> None:
     """A process that has put the file and recorded nothing."""
-    with world.storage.put(upload_id, ".mp4", [memoryview(DATA)]):
+    with world.storage.put(upload_id, suffix, [memoryview(DATA)]):
         pass
 
 
@@ -314,6 +314,22 @@ async def test_the_sweep_keeps_the_file_of_a_complete_upload(world: World) -> No
     for _ in range(2):
         await world.engine().sweep()
         assert left(world) == [f"{upload.id}.mp4"]
+    assert await content(world.engine(), upload.id) == DATA
+
+
+@pytest.mark.parametrize("finder", ["repeated request", "sweep"])
+async def test_of_a_file_with_another_suffix_than_the_recorded_one_nothing_stays(
+    world: World, finder: str
+) -> None:
+    upload = await world.engine().receive(ALICE, film(), Gathered(DATA), key="k")
+    die_after_put(world, upload.id, ".mov")
+    assert set(left(world)) == {upload.id, f"{upload.id}.mp4", f"{upload.id}.mov"}
+    if finder == "sweep":
+        await world.engine().sweep()
+    else:
+        again = Create("film.mov", len(DATA))
+        assert await world.engine().receive(ALICE, again, Gathered(DATA), key="k") == upload
+    assert left(world) == [f"{upload.id}.mp4"]
     assert await content(world.engine(), upload.id) == DATA
 
 

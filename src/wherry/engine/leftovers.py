@@ -6,7 +6,7 @@ can be between the two.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from wherry.core.errors import UploadNotFound
 from wherry.engine.context import Context
@@ -15,6 +15,8 @@ from wherry.storage import Arrival
 
 async def settle(context: Context, upload_id: str) -> bool:
     """Keep the file if its upload is complete and has it, else remove it. False: there is none.
+
+    A request that repeats a key may have put a file with another suffix beside the recorded one.
 
     Raises `RangeLocked` while the process that has put it lives.
     """
@@ -28,10 +30,10 @@ async def settle(context: Context, upload_id: str) -> bool:
         arrival = await context.on_thread(take)
         if arrival is None:
             return False
-        try:
+        recorded = None
+        with suppress(UploadNotFound):
             upload = await context.catalog.load(upload_id)
-            has_file = upload.is_complete() and upload.discarded_at is None
-        except UploadNotFound:
-            has_file = False
-        await context.on_thread(arrival.keep if has_file else arrival.drop)
+            if upload.is_complete() and upload.discarded_at is None:
+                recorded = upload.suffix
+        await context.on_thread(arrival.drop, recorded)
         return True

@@ -84,8 +84,12 @@ class Arrival(Protocol):
     def keep(self) -> None:
         """The record is safe, so the file is finished."""
 
-    def drop(self) -> None:
-        """There is no record: remove the file. Raises `OSError`."""
+    def drop(self, recorded: str | None = None) -> None:
+        """No record has the file: remove it. Raises `OSError`.
+
+        `recorded`: the suffix of the finished file that the upload's record has. If it is this
+        file, it stays; a file with another suffix goes.
+        """
 
     def __enter__(self) -> Self: ...
 

@@ -93,13 +93,14 @@ class LocalArrival:
         with suppress(FileNotFoundError):
             os.unlink(self._name, dir_fd=self._chunks)
 
-    def drop(self) -> None:
-        """No record has the file: remove it."""
+    def drop(self, recorded: str | None = None) -> None:
+        """Remove the file, except under its final name with the suffix that is recorded."""
         if self._fd < 0:  # it is not ours
             return
         for final in self._finals:
-            with suppress(FileNotFoundError):
-                os.unlink(final, dir_fd=self._files)
+            if recorded is None or final != f"{self._name}{recorded}":
+                with suppress(FileNotFoundError):
+                    os.unlink(final, dir_fd=self._files)
         # A crash here leaves the first name: `take` finds it.
         self.keep()
 

@@ -324,9 +324,10 @@ class _Arrival:
         """The record is safe, so the file is finished."""
         self._storage._end(self, is_kept=True)
 
-    def drop(self) -> None:
-        """There is no record: remove the file."""
-        self._storage._end(self, is_kept=False)
+    def drop(self, recorded: str | None = None) -> None:
+        """Remove the file, unless its suffix is the recorded one."""
+        is_kept = recorded is not None and self.name == f"{self.upload_id}{recorded}"
+        self._storage._end(self, is_kept)
 
     def __enter__(self) -> Self:
         return self

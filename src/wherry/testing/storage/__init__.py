@@ -57,6 +57,7 @@ CHECKS: tuple[Check, ...] = (
     arrivals.a_file_that_is_dropped_leaves_nothing,
     arrivals.a_file_is_listed_until_it_is_kept,
     arrivals.what_a_process_left_is_reclaimed_when_it_has_died,
+    arrivals.of_a_file_that_is_dropped_the_recorded_name_stays,
     arrivals.nothing_is_put_where_the_upload_has_bytes,
     pictures.a_picture_is_kept_and_replaced,
     pictures.pictures_are_deleted_with_their_assessment,

@@ -81,6 +81,21 @@ def what_a_process_left_is_reclaimed_when_it_has_died(storage: Storage) -> None:
         assert storage.reclaim(upload_id) is None
 
 
+def of_a_file_that_is_dropped_the_recorded_name_stays(storage: Storage) -> None:
+    for suffix in (".mp4", ""):
+        for recorded in (".mp4", "", ".mov"):
+            upload_id = new_id()
+            with storage.put(upload_id, suffix, PIECES):
+                pass
+            found = storage.reclaim(upload_id)
+            assert found is not None
+            with found:
+                found.drop(recorded)
+            is_there = storage.finished_file(upload_id, suffix).stat() is not None
+            assert is_there == (suffix == recorded)
+            assert listed(storage) == []
+
+
 def nothing_is_put_where_the_upload_has_bytes(storage: Storage) -> None:
     unfinished = reserve_new(storage)
     write(storage, unfinished, 0, DATA)
