@@ -13,9 +13,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from wherry.catalog import Change
+from wherry.catalog.sql.session import Row, Session
 from wherry.catalog.sqlite import connections
+from wherry.catalog.sqlite.ballast import BALLAST
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.writer import GROUP
 from wherry.core.admission import Queue
@@ -295,3 +298,30 @@ async def test_closing_carries_out_what_waits_and_refuses_what_comes(
     with pytest.raises(RuntimeError):
         await catalog.load("held")
     await catalog.close()
+
+
+async def test_who_hears_of_freed_space_finds_the_ballast_filled(
+    catalog: SqliteCatalog, path: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the caller could take its space before it is filled."""
+    names = ("held", "u", "v")
+    for name in names:
+        await catalog.create(new_upload(name))
+    run, ballast = Session.run, path.with_name(f"{path.name}-ballast")
+
+    def run_on_a_full_disk(session: Session, text: str) -> list[Row]:
+        if text == "COMMIT" and ballast.stat().st_size:
+            full = sqlite3.OperationalError("database or disk is full")
+            full.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise OperationalError(text, (), full)
+        return run(session, text)
+
+    sizes = []
+    with hold(catalog):
+        waiting = [catalog.submit_update(name, lambda u: u.cancel(1.0)) for name in names]
+        for future in waiting:
+            future.add_done_callback(lambda _: sizes.append(ballast.stat().st_size))
+        monkeypatch.setattr(Session, "run", run_on_a_full_disk)
+    for future in waiting:
+        assert (await asyncio.wrap_future(future)).state is State.CANCELLED
+    assert sizes == [BALLAST] * 3

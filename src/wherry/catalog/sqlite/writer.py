@@ -56,6 +56,18 @@ class _Waiting:
     future: Future[Any] = field(default_factory=Future)
 
 
+#: The result of an operation, or what it has raised.
+_Outcome = tuple[Any, BaseException | None]
+
+
+def _resolve(group: Sequence[_Waiting], outcomes: Sequence[_Outcome]) -> None:
+    for waiting, (result, problem) in zip(group, outcomes, strict=True):
+        if problem is not None:
+            waiting.future.set_exception(problem)
+        else:
+            waiting.future.set_result(result)
+
+
 class Writer:
     def __init__(
         self,
@@ -109,7 +121,7 @@ class Writer:
         while not is_last:
             group, is_last = self._take()
             self._check_room()
-            self._carry_out(group)
+            _resolve(group, self._carry_out(group))
             del group
             if self._rows >= CHECKPOINT_AFTER:
                 self._checkpoint()
@@ -136,30 +148,31 @@ class Writer:
                 return group, False
         return group, True
 
-    def _carry_out(self, group: Sequence[_Waiting]) -> None:
+    def _carry_out(self, group: Sequence[_Waiting]) -> Sequence[_Outcome]:
+        """What has come of each of them.
+
+        If that took the ballast, it is filled again by then: a caller that has its answer may
+        take the space that it has freed.
+        """
         if not group:
-            return
+            return ()
         try:
-            outcomes = self._transact([waiting.operation for waiting in group])
+            return self._transact([waiting.operation for waiting in group])
         except BaseException as error:
             self._disconnect()
             if not self._make_room(error):
-                self._fail(group, error)
-                return
-            for waiting in group:
-                self._carry_out([waiting])
+                return self._failed(group, error)
+            outcomes = self._one_by_one(group)
             if self._ballast is not None:
                 self._checkpoint()  # after that, the next changes need no new room in the log
                 self._ballast.fill()
-            return
-        for waiting, (result, problem) in zip(group, outcomes, strict=True):
-            if problem is not None:
-                waiting.future.set_exception(problem)
-            else:
-                waiting.future.set_result(result)
+            return outcomes
 
-    def _transact(self, operations: Sequence[Operation[Any]]) -> list[tuple[Any, Exception | None]]:
-        """Commit them in one transaction; for each, its result or its exception."""
+    def _one_by_one(self, group: Sequence[_Waiting]) -> Sequence[_Outcome]:
+        return [outcome for waiting in group for outcome in self._carry_out([waiting])]
+
+    def _transact(self, operations: Sequence[Operation[Any]]) -> Sequence[_Outcome]:
+        """Commit them in one transaction."""
         self._check_present()
         if self._session is None:
             self._session = Session(self._engine.raw_connection(), self._compiler)
@@ -202,18 +215,19 @@ class Writer:
             self._is_full = False
             log.warning("the disk has room again: all changes are recorded")
 
-    def _fail(self, group: Sequence[_Waiting], error: BaseException) -> None:
+    def _failed(self, group: Sequence[_Waiting], error: BaseException) -> Sequence[_Outcome]:
+        """What comes of those whose transaction has failed."""
         if connections.failure(error) is not None:
             log.error("the catalog could not record %d changes: %s", len(group), error)
         elif len(group) > 1:
             # One of them holds a value that the database refuses. Try each by itself.
-            for waiting in group:
-                self._carry_out([waiting])
-            return
-        for waiting in group:
+            return self._one_by_one(group)
+        outcomes: list[_Outcome] = []
+        for _ in group:
             problem = connections.failure(error) or error
             problem.__cause__ = None if problem is error else error
-            waiting.future.set_exception(problem)
+            outcomes.append((None, problem))
+        return outcomes
 
     def _checkpoint(self) -> None:
         self._rows = 0
