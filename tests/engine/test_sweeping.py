@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from itertools import count
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 import pytest
-from tests.engine.conftest import ALICE, World, content, created, settings_in, written
+from tests.engine.conftest import (
+    ALICE,
+    Gathered,
+    World,
+    content,
+    created,
+    settings_in,
+    written,
+)
 
 from wherry.app import open_catalog, open_storage
 from wherry.catalog import pages
 from wherry.catalog.sql import queries
 from wherry.catalog.sql.rows import upload_of
 from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.requests import Create, id_of_key
 from wherry.core.upload import State, Upload
 from wherry.engine import Hooks, Swept
 from wherry.engine.sweeping import ORPHAN_GRACE
@@ -220,3 +230,111 @@ async def test_a_complete_upload_is_never_forgotten_while_its_file_is_there(worl
     mine.now += 10_000 * DAY
     assert await mine.engine().sweep() == []
     assert await content(mine.engine(), upload.id) == b"film"
+
+
+class Meanwhile:
+    """A catalog in which something happens as soon as `method` has read."""
+
+    def __init__(self, catalog: Any, method: str, event: Callable[[], Awaitable[None]]) -> None:
+        self._catalog = catalog
+        self._method = method
+        self._event: Callable[[], Awaitable[None]] | None = event
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._catalog, name)
+        if name != self._method:
+            return found
+
+        async def read(*args: Any) -> Any:
+            result = await found(*args)
+            if result and self._event is not None:
+                event, self._event = self._event, None
+                await event()
+            return result
+
+        return read
+
+
+async def received(world: World, data: bytes = b"film") -> Upload:
+    """A file that one request with the key `k` has brought."""
+    create = Create("film.mp4", len(data))
+    return await world.engine().receive(ALICE, create, Gathered(data), key="k")
+
+
+async def has_ended(world: World) -> None:
+    """The key `k` belongs to an upload that was cancelled long ago, and left a folder."""
+    engine, upload_id = world.engine(), id_of_key("alice", "k")
+    await engine._creating.create(upload_id, ALICE, Create("film.mp4", 4), may_wait=False)
+    await engine.cancel(ALICE, upload_id)
+    world.storage.reserve(upload_id, 4)
+    world.now += world.settings.keep_records + 1
+
+
+async def has_a_file(world: World) -> None:
+    """The key `k` belongs to a file whose time is up."""
+    world.settings = world.settings.model_copy(update={"keep_files": DAY, "assessment": False})
+    await received(world)
+    world.now += DAY
+
+
+async def has_no_file(world: World) -> None:
+    """The key `k` belongs to a file that was deleted long ago."""
+    changes = {"assessment": False, "keep_complete_records": DAY}
+    world.settings = world.settings.model_copy(update=changes)
+    upload = await received(world)
+    await world.engine().discard(ALICE, upload.id)
+    world.now += DAY
+
+
+async def has_lost_its_folder(world: World) -> None:
+    """A request with the key `k` has died, and its folder was removed."""
+    engine, upload_id = world.engine(), id_of_key("alice", "k")
+    upload, _ = await engine._creating.create(
+        upload_id, ALICE, Create("film.mp4", 4), may_wait=False
+    )
+    await written(engine, upload, 0, b"fi")
+    rmtree(world.settings.data / "temp_chunks" / upload_id)
+
+
+#: What the sweep does: what it meets, what it reads of it first, and what it then does.
+REMOVALS = [
+    pytest.param(has_ended, "load", "orphan", id="orphan"),
+    pytest.param(has_ended, "due", "forget", id="forget-gone"),
+    pytest.param(has_a_file, "due_files", "discard", id="discard"),
+    pytest.param(has_no_file, "due_records", "forget", id="forget-complete"),
+    pytest.param(has_lost_its_folder, "load", "vanish", id="vanish"),
+]
+Prepare = Callable[[World], Awaitable[None]]
+
+
+@pytest.mark.parametrize(("prepare", "method", "_"), REMOVALS)
+async def test_nothing_is_removed_of_an_upload_that_has_come_back_meanwhile(
+    world: World, prepare: Prepare, method: str, _: str
+) -> None:
+    upload_id = id_of_key("alice", "k")
+
+    async def come_back() -> None:
+        """Another process forgets the upload, and its client repeats the request."""
+        world.storage.delete(upload_id)
+        world.storage.discard(upload_id, ".mp4")
+        await world.catalog.forget([upload_id])
+        await received(world, b"another film")
+
+    await prepare(world)
+    catalog: Any = Meanwhile(world.catalog, method, come_back)
+    await world.engine(catalog=catalog).sweep()
+    assert catalog._event is None
+    assert await content(world.engine(), upload_id) == b"another film"
+    assert await received(world, b"another film") == await world.catalog.load(upload_id)
+
+
+@pytest.mark.parametrize(("prepare", "_", "action"), REMOVALS)
+async def test_nothing_is_removed_of_an_upload_while_a_request_has_its_key(
+    world: World, prepare: Prepare, _: str, action: str
+) -> None:
+    await prepare(world)
+    lock = world.locks.take(f"receiving/{id_of_key('alice', 'k')}")
+    assert lock is not None
+    with lock:
+        assert await world.engine().sweep() == []
+    assert action in [swept.action for swept in await world.engine().sweep()]

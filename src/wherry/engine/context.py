@@ -36,6 +36,15 @@ REPEAT_AFTER = 60.0
 REMEMBERED = 1000
 
 
+def lock_of_key(upload_id: str) -> str:
+    """The lock of an upload whose id follows from a key: only its holder can bring that upload.
+
+    Such an id comes back when its record was forgotten and a client repeats the request. So
+    whoever removes something of an upload by its record reads the record under this lock.
+    """
+    return f"receiving/{upload_id}"
+
+
 @dataclass
 class Context:
     """What the parts of the engine share. `app.py` makes one for each process.
@@ -125,6 +134,14 @@ class Context:
             if not await self.on_thread(take_into, stack, self.locks, name):
                 raise Busy("completing this upload")
             yield stack
+
+    @asynccontextmanager
+    async def alone(self, upload_id: str) -> AsyncIterator[None]:
+        """Hold the lock of this upload's idempotency key (`lock_of_key`). Raises `Busy`."""
+        with ExitStack() as stack:
+            if not await self.on_thread(take_into, stack, self.locks, lock_of_key(upload_id)):
+                raise Busy("receiving this file")
+            yield
 
     async def load(self, caller: Caller, upload_id: str) -> Upload:
         """The caller's own upload. Raises `UploadNotFound` for any other."""

@@ -12,8 +12,8 @@ request finds what the first one has led to, and gets the same answer.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import anyio
@@ -32,11 +32,10 @@ from wherry.core.requests import Caller, Create, Write, id_of_key
 from wherry.core.upload import GONE, State, Upload
 from wherry.engine.at_once import AtOnce, Pieces, check_digest, crc_of
 from wherry.engine.cancelling import Cancelling
-from wherry.engine.context import Context
+from wherry.engine.context import Context, lock_of_key
 from wherry.engine.creating import Creating
 from wherry.engine.file_types import FileTypes
 from wherry.engine.leftovers import settle
-from wherry.locks import take_into
 from wherry.storage import RangeLocked
 
 #: The largest file that is received in memory, in bytes.
@@ -76,13 +75,13 @@ class Receiving:
         context.settings.limits.check_length(new.limit)
         pieces = None if self._has_hooks else await body.gather(SMALL)
         if pieces is not None:
-            lock = None if key is None else _lock(upload_id)
+            lock = None if key is None else lock_of_key(upload_id)
             done = await self._at_once.receive(new, pieces, digest, lock)
             if done is not None:
                 return done
         if key is None:
             return await self._in_steps(caller, upload_id, create, body, digest)
-        async with self._alone(upload_id):
+        async with context.alone(upload_id):
             try:
                 await settle(context, upload_id)
             except RangeLocked:
@@ -133,20 +132,11 @@ class Receiving:
         upload_id = id_of_key(caller.owner, key)
         if await self._find(upload_id) is None:
             return None
-        async with self._alone(upload_id):
+        async with self._context.alone(upload_id):
             return await self._outcome(caller, upload_id)
 
-    @asynccontextmanager
-    async def _alone(self, upload_id: str) -> AsyncIterator[None]:
-        """No other request with the same key. Raises `Busy`."""
-        context = self._context
-        with ExitStack() as held:
-            if not await context.on_thread(take_into, held, context.locks, _lock(upload_id)):
-                raise Busy("receiving this file")
-            yield
-
     async def _outcome(self, caller: Caller, upload_id: str) -> Upload | None:
-        """What has come of the key, for a request that is `_alone`; None: nothing.
+        """What has come of the key, for a request that has its lock; None: nothing.
 
         Raises `UploadGone`, `Busy`.
         """
@@ -175,11 +165,6 @@ class Receiving:
             upload = await self._find(upload_id)
             if upload is not None and upload.state is State.CANCELLED:
                 await self._context.catalog.forget([upload_id])
-
-
-def _lock(upload_id: str) -> str:
-    """The lock of a key: whoever holds it is the only request that brings this upload."""
-    return f"receiving/{upload_id}"
 
 
 def _check_same(

@@ -13,12 +13,15 @@ Rule 4: while the storage or the catalog is away, nothing is decided.
 
 Rule 5: only what is due is asked for, a page at a time. What the catalog calls due may
 turn out not to be; the upload itself decides.
+
+Rule 6: what is removed by a record is removed under the lock of its key, and the record is read
+again under it. The id of an upload with a key may come back, with another file.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractContextManager, aclosing, suppress
+from contextlib import AbstractContextManager, AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -33,6 +36,8 @@ from wherry.storage import RangeLocked, Vanished
 
 #: How long a folder without a record is left alone, in seconds.
 ORPHAN_GRACE = 3600.0
+#: How many records are deleted in one commit. Each of them has a lock until then, an open file.
+LOCKED_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +99,28 @@ class Sweeping:
         """Whether it has expired; a byte may have come meanwhile."""
         context, after = self._context, self._context.settings.expires_after
         try:
-            async with context.locked(upload_id):
+            async with context.alone(upload_id), context.locked(upload_id):
                 ended = await context.catalog.update(upload_id, lambda u: u.expire(now, after))
                 if ended.state is not State.EXPIRED:
                     return False
                 await self._end(upload_id)
                 # A crash here leaves a folder of an expired upload: the next sweep deletes it.
                 await context.remove(ended)
-        except Busy:  # it is being completed
+        except Busy:  # it is being received or completed
             return False
         context.log_event(Event.EXPIRED, ended)
         return True
+
+    async def _is_still(self, upload: Upload, held: AsyncExitStack) -> bool:
+        """Whether its record is as it was read; then it stays so until the end of `held`.
+
+        At least, no request with a key brings the upload anew.
+        """
+        try:
+            await held.enter_async_context(self._context.alone(upload.id))
+        except Busy:
+            return False
+        return await self._find(upload.id) == upload
 
     async def _sweep_removed(self, dry_run: bool) -> AsyncGenerator[Swept, None]:
         """Uploads whose folder was removed by hand."""
@@ -115,10 +131,17 @@ class Sweeping:
                 upload = await self._find(upload_id)
                 if upload is None or not await context.is_removed(upload):
                     continue
-                if not dry_run:
-                    await context.vanished(upload_id)
-                    await self._end(upload_id)
-                yield Swept("vanish", upload_id, upload.limit)
+                if dry_run or await self._vanish(upload):
+                    yield Swept("vanish", upload_id, upload.limit)
+
+    async def _vanish(self, upload: Upload) -> bool:
+        """Whether it is still the same upload; then it ends."""
+        async with AsyncExitStack() as held:
+            if not await self._is_still(upload, held):
+                return False
+            await self._context.vanished(upload.id)
+            await self._end(upload.id)
+        return True
 
     def _without_bytes(self, upload_ids: frozenset[str]) -> list[str]:
         """Those whose bytes cannot be read, for any reason: `is_removed` finds out which."""
@@ -148,19 +171,23 @@ class Sweeping:
                 # Of one that waits, too: it may be being admitted at this moment.
                 if upload is not None and upload.state in UNFINISHED:
                     continue
-                if dry_run or await self._delete_orphan(upload_id, upload):
+                if dry_run or await self._delete_orphan(upload_id):
                     yield Swept("orphan", upload_id, upload.limit if upload else 0)
 
-    async def _delete_orphan(self, upload_id: str, upload: Upload | None) -> bool:
+    async def _delete_orphan(self, upload_id: str) -> bool:
         """Whether it was one: a process may be receiving the file in one request just now."""
         context = self._context
         try:
-            if not await settle(context, upload_id):
-                if upload is not None and upload.state in GONE:
-                    await context.remove(upload)
-                else:  # of a complete one, the file stays
-                    await context.on_thread(context.storage.delete, upload_id)
-        except RangeLocked:
+            async with context.alone(upload_id):
+                upload = await self._find(upload_id)
+                if upload is not None and upload.state in UNFINISHED:
+                    return False
+                if not await settle(context, upload_id):
+                    if upload is not None and upload.state in GONE:
+                        await context.remove(upload)
+                    else:  # of a complete one, the file stays
+                        await context.on_thread(context.storage.delete, upload_id)
+        except (Busy, RangeLocked):
             return False
         context.log_event(Event.ORPHAN_DELETED, upload_id=upload_id)
         return True
@@ -186,9 +213,16 @@ class Sweeping:
             if now < upload.active_at + keep:
                 continue
             with self._apart(upload.id):
-                if not dry_run:
-                    await self.discard(upload)
-                yield Swept("discard", upload.id, upload.received.size)
+                if dry_run or await self._discard_due(upload):
+                    yield Swept("discard", upload.id, upload.received.size)
+
+    async def _discard_due(self, upload: Upload) -> bool:
+        """Whether it is still the same upload; then its file is deleted."""
+        async with AsyncExitStack() as held:
+            if not await self._is_still(upload, held):
+                return False
+            await self.discard(upload)
+        return True
 
     async def discard(self, upload: Upload) -> None:
         """Delete a finished file and the pictures made of it; its report stays.
@@ -239,14 +273,22 @@ class Sweeping:
 
     async def _forgotten(self, old: list[Upload], dry_run: bool) -> list[Upload]:
         """Those of a page whose records are deleted now, or would be."""
-        context, forgotten = self._context, []
-        for upload in old:
-            with self._apart(upload.id):
-                if not dry_run:  # a crash may have left what completion had named already
-                    await context.on_thread(context.storage.discard, upload.id, upload.suffix)
-                forgotten.append(upload)
-        if forgotten and not dry_run:
-            await context.catalog.forget([upload.id for upload in forgotten])
+        if dry_run:
+            return old
+        context, forgotten = self._context, list[Upload]()
+        for at in range(0, len(old), LOCKED_AT_ONCE):
+            async with AsyncExitStack() as held:
+                gone: list[str] = []
+                for upload in old[at : at + LOCKED_AT_ONCE]:
+                    with self._apart(upload.id):
+                        if not await self._is_still(upload, held):
+                            continue
+                        # A crash may have left what completion had named already.
+                        await context.on_thread(context.storage.discard, upload.id, upload.suffix)
+                        gone.append(upload.id)
+                        forgotten.append(upload)
+                if gone:
+                    await context.catalog.forget(gone)
         return forgotten
 
     async def tidy(self) -> None:
