@@ -9,7 +9,7 @@ import pytest
 
 from wherry.core.limits import KiB, MiB
 from wherry.lane import socket_memory
-from wherry.lane.socket_memory import FEW, LEAST, MARKS, MOST, SocketMemory
+from wherry.lane.socket_memory import FEW, LARGE, MARKS, PATIENCE, QUIET, SMALL, SocketMemory
 
 
 class Clock:
@@ -28,7 +28,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def sockets() -> Iterator[list[socket.socket]]:
-    some = [socket.socket() for _ in range(2 * MARKS // MOST)]
+    some = [socket.socket() for _ in range(2 * MARKS // LARGE)]
     yield some
     for one in some:
         one.close()
@@ -38,17 +38,21 @@ def mark(connection: socket.socket) -> int:
     return connection.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT)
 
 
-def test_a_fast_socket_gathers_and_never_more_than_is_left(sockets: list[socket.socket]) -> None:
+def test_a_fast_socket_gathers_more_and_none_more_than_is_left(
+    sockets: list[socket.socket],
+) -> None:
     memory, one = SocketMemory(), sockets[0]
     memory.wait(one, 10 * MiB, is_fast=False)
-    assert mark(one) == 1
+    assert mark(one) == SMALL
     memory.wait(one, 10 * MiB, is_fast=True)
-    assert mark(one) == MOST
+    assert mark(one) == LARGE
     memory.wait(one, 10 * MiB, is_fast=False)  # as long as it is not slow
-    assert mark(one) == MOST
+    assert mark(one) == LARGE
     memory.wait(one, 100 * KiB, is_fast=True)
     assert mark(one) == 100 * KiB
-    memory.wait(one, LEAST - 1, is_fast=True)
+    memory.wait(one, 10, is_fast=False)
+    assert mark(one) == 10
+    memory.wait(one, 1, is_fast=False)
     assert mark(one) == 1
     assert not memory.has_marks()
 
@@ -56,15 +60,19 @@ def test_a_fast_socket_gathers_and_never_more_than_is_left(sockets: list[socket.
 def test_a_socket_that_waits_for_long_wakes_for_every_byte(
     sockets: list[socket.socket], clock: Clock
 ) -> None:
-    memory, (slow, fast, *_) = SocketMemory(), sockets
-    memory.wait(slow, 10 * MiB, is_fast=True)
-    clock.now += 0.06
-    memory.wait(fast, 10 * MiB, is_fast=True)
-    clock.now += 0.06
-    memory.sweep()
-    assert (mark(slow), mark(fast)) == (1, MOST)
+    memory, (late, fast, slow, *_) = SocketMemory(), sockets
+    memory.wait(late, 10 * MiB, is_fast=True)
     memory.wait(slow, 10 * MiB, is_fast=False)
-    assert mark(slow) == 1
+    clock.now += 0.6 * QUIET
+    memory.wait(fast, 10 * MiB, is_fast=True)
+    clock.now += 0.6 * QUIET
+    memory.sweep()
+    assert (mark(late), mark(fast), mark(slow)) == (1, LARGE, SMALL)
+    memory.wait(late, 10 * MiB, is_fast=False)
+    assert mark(late) == SMALL  # it has become slow
+    clock.now += PATIENCE
+    memory.sweep()
+    assert (mark(fast), mark(slow)) == (1, 1)
 
 
 def test_all_sockets_together_gather_no_more_than_the_bound(sockets: list[socket.socket]) -> None:
@@ -75,7 +83,7 @@ def test_all_sockets_together_gather_no_more_than_the_bound(sockets: list[socket
     memory.lower(sockets[0])
     assert mark(sockets[0]) == 1
     memory.wait(sockets[-1], 10 * MiB, is_fast=True)
-    assert mark(sockets[-1]) == MOST
+    assert mark(sockets[-1]) == LARGE
 
 
 def test_many_bodies_share_the_memory_of_their_sockets(sockets: list[socket.socket]) -> None:

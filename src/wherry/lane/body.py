@@ -86,6 +86,7 @@ class LaneBody:
         elif self._reading.is_quiet():
             self.end(Ended.STALLED)
         else:  # a thread is at it, or will be: that is not the client's fault
+            self._reading.hurry()
             self._watch(now + POLL_INTERVAL)
 
     async def __aenter__(self) -> Self:

@@ -21,14 +21,13 @@ from contextvars import copy_context
 from enum import Enum, auto
 
 from wherry.body import Ended, Sink
-from wherry.core.limits import KiB, MiB
+from wherry.core.limits import MiB
 from wherry.lane.readers import Readers
+from wherry.lane.socket_memory import FAST
 from wherry.protocols.bodies.asgi import PROGRESS
 
 #: A thread turns to the next socket after so many bytes, in bytes.
 AT_ONCE = 8 * MiB
-#: A client that brings so much at once is fast, in bytes.
-FAST = 128 * KiB
 
 
 class _State(Enum):
@@ -61,6 +60,7 @@ class Reading:
         self._paused_at = time.monotonic()
         #: The moment since when the client has made less progress than it must.
         self.since = self._paused_at
+        self._is_late = False
         readers.memory.narrow(connection, readers.open(self))
 
     @property
@@ -102,6 +102,11 @@ class Reading:
         except OSError:
             pass
         return False  # bytes, or the end: a thread is about to see it
+
+    def hurry(self) -> None:
+        """Take each byte as it comes, until the client makes progress."""
+        self._is_late = True
+        self._readers.memory.lower(self._connection)
 
     def close(self) -> None:
         """Leave the socket as it was."""
@@ -149,7 +154,8 @@ class Reading:
             if not self._limit or self.ended is not None:
                 return True
             if is_empty:
-                self._readers.memory.wait(self._connection, self._limit, is_fast=is_fast)
+                if not self._is_late:
+                    self._readers.memory.wait(self._connection, self._limit, is_fast=is_fast)
                 break
         return False
 
@@ -179,7 +185,7 @@ class Reading:
         self._limit -= len(data)
         self._progress += len(data)
         if self._progress >= PROGRESS:
-            self.since, self._progress = begun, 0
+            self.since, self._progress, self._is_late = begun, 0, False
         try:
             self._sink(data)
         finally:

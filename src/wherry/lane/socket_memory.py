@@ -1,10 +1,11 @@
 """What the kernel holds of the bodies that are being read: SO_RCVLOWAT and SO_RCVBUF.
 
-Rule 1: a socket whose client is fast gathers many bytes before it wakes a thread (its low-water
-mark). Otherwise most of the time goes into waking up for a few packets.
+Rule 1: a socket gathers many bytes before it wakes a thread (its low-water mark). Otherwise most of
+the time goes into waking up for a few packets. A client that brings much at once gets a large mark
+for a short time, any other client a small mark for a longer time.
 
-Rule 2: a socket that has waited for `QUIET` seconds wakes for every byte again. So what a client
-has sent is never held back for longer, and a client that has become slow looks slow.
+Rule 2: when the time of a mark is over, the socket wakes for every byte. So what a client has sent
+is not held back for longer than that, and a slow client wakes a thread once in `PATIENCE`.
 
 Rule 3: bytes in the kernel are memory, too. All marks together are `MARKS` at most. The kernel
 lets the buffer of a fast socket grow up to megabytes; where many bodies are read at once, their
@@ -16,17 +17,21 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections import OrderedDict
 
 from wherry.core.limits import KiB, MiB
 
-#: A socket's low-water mark is this at most, or 1; all marks together. In bytes.
-MOST, LEAST, MARKS = 512 * KiB, 64 * KiB, 32 * MiB
+#: A client that brings so much at once is fast, in bytes.
+FAST = 128 * KiB
+#: The low-water mark of a fast client's socket, and of any other; all marks together. In bytes. The
+#: small one is well below what the kernel takes from a client before that client has to wait.
+LARGE, SMALL, MARKS = 512 * KiB, 32 * KiB, 32 * MiB
+#: How long a socket may wait for a large mark, and for a small one, in seconds.
+QUIET, PATIENCE = 0.1, 1.0
 #: So many bodies have buffers as the kernel likes.
 FEW = 8
 #: What the sockets of more bodies share; and the least and the most of one of them, in bytes.
 BUFFERS, NARROWEST, WIDEST = 16 * MiB, 128 * KiB, 512 * KiB
-#: How long a socket may wait for more than a byte, in seconds.
-QUIET = 0.1
 
 
 class SocketMemory:
@@ -34,13 +39,17 @@ class SocketMemory:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._marks: dict[socket.socket, tuple[int, float]] = {}  # bytes, and since when it waits
+        # By how long they may wait: the marks, and since when they wait; the oldest first.
+        self._marks: dict[float, OrderedDict[socket.socket, tuple[int, float]]] = {
+            QUIET: OrderedDict(),
+            PATIENCE: OrderedDict(),
+        }
         self._total = 0
         self._swept = 0.0
 
     def has_marks(self) -> bool:
         """Whether there is a mark that `sweep` may have to lower."""
-        return bool(self._marks)
+        return any(self._marks.values())
 
     def narrow(self, connection: socket.socket, bodies: int) -> None:
         """Bound the buffer of a socket that is one of `bodies`.
@@ -54,32 +63,38 @@ class SocketMemory:
     def wait(self, connection: socket.socket, left: int, *, is_fast: bool) -> None:
         """Set the mark of a socket that now waits; `left`: the bytes that it may still bring.
 
-        `is_fast`: whether it brought many bytes at once. No other mark is raised.
+        `is_fast`: whether it has lately brought `FAST` bytes at once.
         """
         with self._lock:
-            current, _ = self._marks.get(connection, (0, 0))
-            wanted = min(MOST if is_fast else current, left, current + MARKS - self._total)
-            self._set(connection, wanted if wanted >= LEAST else 0)
+            is_fast = is_fast or connection in self._marks[QUIET]
+            wanted = min(LARGE if is_fast else SMALL, left)
+            self._set(connection, wanted, QUIET if is_fast else PATIENCE)
 
     def lower(self, connection: socket.socket) -> None:
         """Let the socket wake for every byte. It may be closed after that."""
         with self._lock:
-            self._set(connection, 0)
+            self._set(connection, 0, QUIET)
 
     def sweep(self) -> None:
         """Lower the marks that have been waiting for too long."""
         now = time.monotonic()
         with self._lock:
-            if now - self._swept >= QUIET / 4:
-                self._swept = now
-                late = [c for c, (_, since) in self._marks.items() if now - since > QUIET]
-                for connection in late:
-                    self._set(connection, 0)
+            if now - self._swept < QUIET / 4:
+                return
+            self._swept = now
+            for patience, marks in self._marks.items():
+                while marks:
+                    connection, (_, since) = next(iter(marks.items()))
+                    if now - since <= patience:
+                        break
+                    self._set(connection, 0, patience)
 
-    def _set(self, connection: socket.socket, mark: int) -> None:
-        current, _ = self._marks.pop(connection, (0, 0))
-        self._total += mark - current
-        if mark:
-            self._marks[connection] = mark, time.monotonic()
-        if mark != current:
+    def _set(self, connection: socket.socket, wanted: int, patience: float) -> None:
+        current = sum(marks.pop(connection, (0, 0))[0] for marks in self._marks.values())
+        self._total -= current
+        mark = min(wanted, MARKS - self._total)
+        if mark > 1:
+            self._total += mark
+            self._marks[patience][connection] = mark, time.monotonic()
+        if max(mark, 1) != max(current, 1):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, max(mark, 1))
