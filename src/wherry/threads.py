@@ -102,6 +102,25 @@ class Call(Generic[T]):
         raise error
 
 
+async def until_over(running: asyncio.Future[Any]) -> None:
+    """Wait for the end of `running`, however often this task is cancelled; then raise that.
+
+    A shielded scope does not do that alone: it keeps only anyio's cancelling out.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError as error:
+                cancelled = error
+    if cancelled is not None:
+        try:
+            raise cancelled
+        finally:
+            del cancelled  # it refers to this frame
+
+
 class _Chain(Call[T]):
     """A call that returns a future, whose end is the end of the call."""
 

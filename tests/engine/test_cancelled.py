@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import anyio
@@ -12,6 +13,8 @@ import pytest
 from tests.engine.conftest import ALICE, Bytes, World, content, created, written
 
 from wherry.body import Ended, Sink
+from wherry.catalog import Change
+from wherry.core.assessment import Assessment
 from wherry.core.errors import NoRoom, Superseded, UploadGone
 from wherry.core.ranges import Range
 from wherry.core.requests import Create, Write
@@ -23,6 +26,14 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
 
 DATA = bytes(range(250)) * 4
 LONG = 60.0  #: Seconds after which a test has failed, however busy the machine is.
+
+
+async def cancelled_often(task: asyncio.Task[Upload]) -> None:
+    """By `Task.cancel`, which no scope of anyio keeps out."""
+    for _ in range(3):
+        task.cancel()
+        for _ in range(10):  # whatever waits gets its chance to leave
+            await asyncio.sleep(0)
 
 
 async def test_a_request_cancelled_while_it_opens_its_range_leaves_no_lock(world: World) -> None:
@@ -45,6 +56,64 @@ async def test_a_request_cancelled_while_it_opens_its_range_leaves_no_lock(world
     world.storage.open = real  # type: ignore[method-assign]
     with anyio.fail_after(5):
         await written(world.engine(), upload, 0, DATA)
+
+
+async def test_a_request_cancelled_again_while_it_opens_its_range_leaves_no_lock(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wherry.engine.writing.GATHER_FOR", 0.0)
+    engine, upload = world.engine(), await created(world.engine(), len(DATA))
+    begun, finish, real = threading.Event(), threading.Event(), world.storage.open
+
+    def slow(upload_id: str, within: Range) -> Writer:
+        begun.set()
+        finish.wait(LONG)
+        return real(upload_id, within)
+
+    class Late(Bytes):
+        """A body that is waited for while its range is opened already."""
+
+        async def gather(self, most: int) -> None:
+            await anyio.sleep_forever()
+
+    monkeypatch.setattr(world.storage, "open", slow)
+    task = asyncio.create_task(engine.write(ALICE, Write(upload.id, 0), Late(DATA)))
+    await asyncio.to_thread(begun.wait, LONG)
+    await cancelled_often(task)
+    finish.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    monkeypatch.setattr(world.storage, "open", real)
+    with world.storage.open(upload.id, Range(0, len(DATA))):  # nobody has it locked
+        pass
+    await written(world.engine(), upload, 0, DATA)
+
+
+async def test_a_request_cancelled_while_it_records_waits_for_the_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, upload = world.engine(), await created(world.engine(), len(DATA))
+    begun, finish, submit = threading.Event(), threading.Event(), world.catalog.submit_update
+
+    def submit_update(upload_id: str, change: Change, *more: Assessment) -> Future[Upload]:
+        def slow(before: Upload) -> Upload:
+            after = change(before)
+            if after.received.count:
+                begun.set()
+                finish.wait(LONG)
+            return after
+
+        return submit(upload_id, slow, *more)
+
+    monkeypatch.setattr(world.catalog, "submit_update", submit_update)
+    task = asyncio.create_task(written(engine, upload, 0, DATA))
+    await asyncio.to_thread(begun.wait, LONG)
+    await cancelled_often(task)
+    assert not task.done()
+    finish.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await engine.status(ALICE, upload.id)).offset == len(DATA)
 
 
 async def test_a_request_that_comes_late_to_its_lock_overwrites_nothing(

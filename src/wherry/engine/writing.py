@@ -83,7 +83,7 @@ from wherry.engine.openwrites import OpenWrite, OpenWrites
 from wherry.engine.round import Round, SteppedAside
 from wherry.events import Event
 from wherry.storage import RangeLocked, Vanished
-from wherry.threads import until_resolved, until_returned
+from wherry.threads import until_over, until_resolved, until_returned
 
 #: How many bytes one round takes. More of them would cost a crash more, fewer of them
 #: would spend more time on syncs and records.
@@ -216,8 +216,7 @@ class Writing:
         finally:
             if opening is not None:
                 opening.cancel()
-                with anyio.CancelScope(shield=True):
-                    await asyncio.wait([opening])
+                await until_over(opening)  # what a thread opens, this round has to close
         if opening is not None and not opening.cancelled() and (refusal := opening.exception()):
             raise refusal
         # What the last byte has brought on its way is not stopped any more.
@@ -305,6 +304,5 @@ class Writing:
 
 async def _resolved(recorded: Future[Upload]) -> Upload:
     waiting = asyncio.wrap_future(recorded)
-    with anyio.CancelScope(shield=True):
-        await asyncio.shield(waiting)
+    await until_over(waiting)
     return waiting.result()
