@@ -7,10 +7,11 @@ import os
 import threading
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
-from tests.engine.conftest import ALICE, Bytes, World, content, created, written
+from tests.engine.conftest import ALICE, Bytes, Held, World, content, created, written
 
 from wherry.body import Ended, Sink
 from wherry.catalog import Change
@@ -21,6 +22,7 @@ from wherry.core.requests import Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import FinishedFile, Hooks
 from wherry.storage import Writer
+from wherry.storage.writer import LocalWriter
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
 
@@ -114,6 +116,61 @@ async def test_a_request_cancelled_while_it_records_waits_for_the_record(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (await engine.status(ALICE, upload.id)).offset == len(DATA)
+
+
+def note_closings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the threads on which files of uploads are closed from here on."""
+    threads: list[str] = []
+    close = LocalWriter.__exit__
+
+    def noted(writer: LocalWriter, *how: Any) -> None:
+        threads.append(threading.current_thread().name)
+        close(writer, *how)
+
+    monkeypatch.setattr(LocalWriter, "__exit__", noted)
+    return threads
+
+
+async def test_a_file_is_closed_on_a_thread_of_the_disk_when_its_upload_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last closing of a large file that was removed takes seconds."""
+    threads = note_closings(monkeypatch)
+    engine, upload = world.engine(), await created(world.engine(), len(DATA))
+    body, gone = Held(DATA), list[UploadGone]()
+
+    async def write() -> None:
+        with pytest.raises(UploadGone) as refused:
+            await engine.write(ALICE, Write(upload.id, 0), body)
+        gone.append(refused.value)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(write)
+        await body.begun.wait()
+        await engine.cancel(ALICE, upload.id)
+    assert gone
+    assert threads
+    assert all(name.startswith("wherry-disk") for name in threads)
+
+
+async def test_a_file_whose_record_is_refused_is_closed_on_a_thread_of_the_disk(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process has ended the upload meanwhile, and has removed its file."""
+    engine, upload = world.engine(), await created(world.engine(), len(DATA))
+    sync, loop = LocalWriter.sync, asyncio.get_running_loop()
+
+    def sync_late(writer: LocalWriter) -> None:
+        sync(writer)
+        ended = world.engine().cancel(ALICE, upload.id)
+        asyncio.run_coroutine_threadsafe(ended, loop).result(LONG)
+
+    monkeypatch.setattr(LocalWriter, "sync", sync_late)
+    threads = note_closings(monkeypatch)
+    with pytest.raises(UploadGone):
+        await written(engine, upload, 0, DATA)
+    assert threads
+    assert all(name.startswith("wherry-disk") for name in threads)
 
 
 async def test_a_request_that_comes_late_to_its_lock_overwrites_nothing(

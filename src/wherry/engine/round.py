@@ -5,6 +5,10 @@ the body does: a round is the sink that the body is poured into.
 
 Rule 2: what is missing is read under the lock, and the lock is held until the record is made
 or refused. So the gaps of a round stay gaps, whoever else wants these bytes.
+
+Rule 3: a round that comes to nothing is closed on a thread of the disk. Its file may have been
+removed, because the upload has ended; then closing it frees the space, which takes seconds for a
+large file.
 """
 
 from __future__ import annotations
@@ -31,7 +35,8 @@ class Round:
     """The sink of the bytes of `mine`.
 
     `at`: how far it came; `ended`: how the body ended by then. `received`: how many bytes were
-    missing before. `recorded`: the record, once it is under way; the lock ends with it.
+    missing before. `recorded`: the record, once it is under way; the lock ends with it, or by
+    `close` if it is refused.
     """
 
     def __init__(
@@ -177,14 +182,28 @@ class Round:
             self.recorded = context.catalog.submit_update(mine.upload_id, record)
         # A crash here: recorded or not, and the client does not know. It asks how far it came,
         # or sends the bytes again, which are then thrown away.
-        self.recorded.add_done_callback(lambda _: writer.__exit__(None, None, None))
+        self.recorded.add_done_callback(self._close_recorded)
         return self.recorded
 
+    def _close_recorded(self, recorded: Future[Upload]) -> None:
+        """Give the range back, on the thread of the catalog, where that is quick: see rule 3."""
+        if not _has_failed(recorded):
+            self._close()
+
     def close(self) -> None:
-        """Give the range back. Once the record is under way, it does that."""
-        if self._writer is not None and self.recorded is None:
+        """Give the range back; if the record is under way, when it is made or refused."""
+        if self.recorded is None or _has_failed(self.recorded):
+            self._close()
+
+    def _close(self) -> None:
+        if self._writer is not None:
             writer, self._writer = self._writer, None
             writer.__exit__(None, None, None)
+
+
+def _has_failed(recorded: Future[Upload]) -> bool:
+    """Whether nothing was recorded. Waits for that."""
+    return recorded.cancelled() or recorded.exception() is not None
 
 
 def _sync(writer: Writer) -> None:

@@ -172,9 +172,8 @@ class Writing:
             raise context.as_upload_error(error) from error
         finally:
             try:
-                round_.close()
-                if mine.has_lease and not is_recorded:
-                    await self._leasing.release(mine)
+                if not is_recorded:
+                    await self._give_back(round_)
             finally:
                 self._open.remove(mine)
         if round_.received:
@@ -182,6 +181,15 @@ class Writing:
             received = round_.received
             context.log_event(Event.RECORDED, upload, at=at, received=received, seconds=seconds)
         return upload, round_
+
+    async def _give_back(self, round_: Round) -> None:
+        """Let go of the range and of its lease, also when the task is cancelled."""
+        try:
+            with anyio.CancelScope(shield=True):
+                await until_returned(round_.close)
+        finally:
+            if round_.mine.has_lease:
+                await self._leasing.release(round_.mine)
 
     async def _fill(self, round_: Round, body: Body) -> None:
         """Open and pour; of a body that was gathered, also sync and record."""
