@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
 import os
@@ -41,6 +42,7 @@ log = logging.getLogger("wherry")
 
 #: What the API's addresses begin with.
 PREFIX = "/api"
+_M_ARENA_MAX = -8  # malloc.h
 #: How long open requests may continue after SIGTERM, in seconds.
 GRACE = 2
 
@@ -131,6 +133,7 @@ def watched(app: App, operator: Who, access: Access) -> APIRouter:
 
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises `NoKeys` and `OSError` before anything starts."""
+    share_heap()
     log_to_stderr()
     os.umask(0o077)  # other users of this machine must not read uploads
     addresses = resolve(host, port)
@@ -142,6 +145,16 @@ def serve(settings: Settings, host: str, port: int) -> None:
         for listener in listeners:
             log_event(Event.LISTENING, url=url_of(listener))
         run(api, listeners)
+
+
+def share_heap() -> None:
+    """Have all threads that start from now on allocate from one heap.
+
+    glibc gives each of the first threads a heap of its own, and what is freed in one is of no use
+    to the others. They seldom allocate at the same time, because of Python's interpreter lock.
+    """
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
 def run(api: FastAPI, listeners: list[socket.socket]) -> None:

@@ -1,7 +1,8 @@
 """The command line: `upload`, `report`, `serve`, the operator's commands, `js`, `demo`.
 
 Rule 1: modules that need the server's extras are imported inside the command that needs them, so
-that `wherry upload` works with the client alone.
+that `wherry upload` works with the client alone. So is the client, so that `wherry serve` does not
+hold it in memory.
 """
 
 from __future__ import annotations
