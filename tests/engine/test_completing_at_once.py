@@ -23,6 +23,7 @@ from wherry.core.errors import (
     ContentRefused,
     DigestDiffers,
     FileDigestMismatch,
+    StorageFailed,
     TypeRefused,
     UploadError,
     UploadGone,
@@ -156,6 +157,19 @@ async def test_an_upload_that_ends_after_a_crash_leaves_nothing(
             ended += 1
         await world.catalog.close()
     assert ended > 4
+
+
+async def test_another_file_of_its_name_is_not_taken_for_the_upload(world: World) -> None:
+    engine, upload = world.engine(), await whole(world)
+    world.finished(upload).write_bytes(b"something else")
+    for _ in range(2):
+        with pytest.raises(StorageFailed, match="another file"):
+            await engine.complete(ALICE, upload.id)
+        assert world.unfinished(upload.id).read_bytes() == DATA
+        assert world.finished(upload).read_bytes() == b"something else"
+    world.finished(upload).unlink()
+    await engine.complete(ALICE, upload.id)
+    assert await content(engine, upload.id) == DATA
 
 
 async def test_an_empty_upload_that_misses_its_turn_after_a_crash_leaves_nothing(

@@ -196,14 +196,17 @@ class Storage(Protocol):
         So the record can come between the two: whoever reads the record before finds the
         unfinished upload, and after it the finished file. Both share the space. Called again,
         finds it linked. False where the storage cannot do this; then nothing has changed.
-        Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`.
+        Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`, or when
+        another file has the name, which then keeps it.
         """
 
     def finish(self, upload_id: str, suffix: str, length: int) -> StoredFile:
         """Turn the unfinished bytes into the finished file, in constant time.
 
         Called again, finds it finished; after `link`, too. Raises `Vanished`; `OSError`, also
-        when there are fewer bytes than `length`.
+        when there are fewer bytes than `length`. A file of this length that has the name keeps it,
+        and unfinished bytes are dropped: they were reserved late. Any other file of the name is
+        an `OSError`.
         """
 
     def finished_file(self, upload_id: str, suffix: str) -> StoredFile:

@@ -25,6 +25,7 @@ from typing import Self
 from wherry.core.errors import DiskFull
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, RangeLocked, disk
+from wherry.storage.entries import linked
 
 #: The byte that stands for the file in its lock.
 _LOCKED = Range(0, 1)
@@ -124,18 +125,8 @@ class LocalArrival:
         return stat.S_ISREG(there.st_mode) and os.path.samestat(there, os.fstat(self._fd))
 
     def _link(self, final: str) -> None:
-        try:
-            os.link(
-                self._name,
-                final,
-                src_dir_fd=self._chunks,
-                dst_dir_fd=self._files,
-                follow_symlinks=False,
-            )
-        except OSError as error:
-            if error.errno in disk.NO_LINKS:
-                raise CannotPut(final) from error
-            raise
+        if not linked(self._name, self._chunks, final, self._files):
+            raise CannotPut(final)
         self._finals.append(final)
 
     def _find_finals(self) -> None:

@@ -5,10 +5,13 @@ Rule 1: no symbolic link is followed.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from wherry.storage import disk
 
 
 @contextmanager
@@ -26,9 +29,33 @@ def status(name: str, folder: int) -> os.stat_result:
     return os.stat(name, dir_fd=folder, follow_symlinks=False)
 
 
-def is_file(name: str, folder: int) -> bool:
-    """Whether there is a regular file. Raises `OSError`, but not because there is none."""
+def size_of(name: str, folder: int) -> int | None:
+    """Of a regular file; None if there is none. Raises `OSError`, but not for that."""
     try:
-        return stat.S_ISREG(status(name, folder).st_mode)
+        found = status(name, folder)
     except FileNotFoundError:
+        return None
+    return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+def linked(name: str, folder: int, final: str, files: int) -> bool:
+    """Give a file the name `final` in `files` as well; called again, find that it has it.
+
+    False where the volume has no hard links. Raises `FileExistsError` where something else has
+    the name, and other `OSError`s.
+    """
+    try:
+        os.link(name, final, src_dir_fd=folder, dst_dir_fd=files, follow_symlinks=False)
+    except FileExistsError as error:
+        if not os.path.samestat(status(name, folder), status(final, files)):
+            raise taken(final) from error
+    except OSError as error:
+        if error.errno not in disk.NO_LINKS:
+            raise
         return False
+    return True
+
+
+def taken(final: str) -> FileExistsError:
+    """The error to raise; its text is for the operator's log and the client."""
+    return FileExistsError(errno.EEXIST, "another file has the name of the finished one", final)

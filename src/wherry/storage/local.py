@@ -40,7 +40,7 @@ from wherry.core.errors import DiskFull, NeverFits
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Capabilities, RangeLocked, Vanished, Writer, disk
 from wherry.storage.arrival import LocalArrival
-from wherry.storage.entries import is_file, opened, status
+from wherry.storage.entries import linked, opened, size_of, status, taken
 from wherry.storage.folders import Folders
 from wherry.storage.localfile import LocalFile
 from wherry.storage.localpictures import LocalPictures
@@ -302,18 +302,15 @@ class LocalStorage:
         if not self._can_link:
             return False
         name, files = _name(upload_id, suffix), self._files()
-        if not is_file(name, files):
+        try:
             with self._whole(upload_id, length) as folder:
-                try:
-                    # A crash here leaves the whole file in `temp_chunks`, as before the call.
-                    os.link(_DATA, name, src_dir_fd=folder, dst_dir_fd=files, follow_symlinks=False)
-                except FileExistsError:  # another process was faster; or it is no file
-                    return is_file(name, files)
-                except OSError as error:
-                    if error.errno not in disk.NO_LINKS:
-                        raise
+                # A crash here leaves the whole file in `temp_chunks`, as before the call.
+                if not linked(_DATA, folder, name, files):
                     self._can_link = False
                     return False
+        except Vanished:
+            if size_of(name, files) is None:
+                raise
         # A crash here leaves both names, the final one unsynced. Called again, this syncs it.
         self._sync(files)
         return True
@@ -321,16 +318,19 @@ class LocalStorage:
     def finish(self, upload_id: str, suffix: str, length: int) -> LocalFile:
         """Cut the unfinished file to `length` bytes and rename it.
 
-        Called again, finds it finished. Raises `Vanished`; `OSError`, also when
-        there are fewer bytes than `length`.
+        Called again, finds it finished. Raises `Vanished`; `OSError`, also when there are fewer
+        bytes than `length`, or when another file has the name.
         """
         name, files = _name(upload_id, suffix), self._files()
-        # A file that has its final name is never replaced, even if there is unfinished data again.
-        if not is_file(name, files):
+        # A file that has its final name is never replaced, even if there is unfinished data again:
+        # a process that was stopped may have reserved late.
+        if (there := size_of(name, files)) is None:
             with self._whole(upload_id, length) as folder:
                 # A crash here leaves the whole file in `temp_chunks`. Called again, this
                 # renames it.
                 os.rename(_DATA, name, src_dir_fd=folder, dst_dir_fd=files)
+        elif there != length and self._reserved(upload_id, self._chunks()) >= 0:
+            raise taken(name)  # so these bytes are not in it
         # A crash here leaves the file under its final name and an empty folder, neither of
         # them synced. Called again, this finds the file and goes on here.
         self._sync(files)

@@ -22,6 +22,7 @@ from wherry.core.errors import DiskFull
 from wherry.core.limits import GiB
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Capabilities, RangeLocked, Stat, Vanished, Writer
+from wherry.storage.entries import taken
 from wherry.storage.localfile import BLOCK, write_whole
 from wherry.storage.names import (
     check_assessment_id,
@@ -213,9 +214,12 @@ class MemoryStorage:
         """Make the finished file and keep the unfinished bytes. Raises `Vanished`, `OSError`."""
         file = self.finished_file(upload_id, suffix)
         with self._lock:
+            unfinished = self._unfinished.get(upload_id)
             if file.name not in self._finished:
                 self._finished[file.name] = self._whole(upload_id, length), time.time()
                 self._unfinished[upload_id].is_linked = True
+            elif unfinished is not None and not unfinished.is_linked:
+                raise taken(file.name)
         return True
 
     def finish(self, upload_id: str, suffix: str, length: int) -> MemoryFile:
@@ -224,6 +228,8 @@ class MemoryStorage:
         with self._lock:
             if file.name not in self._finished:
                 self._finished[file.name] = self._whole(upload_id, length), time.time()
+            elif upload_id in self._unfinished and len(self._finished[file.name][0]) != length:
+                raise taken(file.name)
             self._unfinished.pop(upload_id, None)
         return file
 

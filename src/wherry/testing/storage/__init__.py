@@ -40,6 +40,8 @@ CHECKS: tuple[Check, ...] = (
     finished.a_linked_file_can_be_taken_back,
     finished.a_linked_file_is_finished_like_any_other,
     finished.what_cannot_be_finished_cannot_be_linked,
+    finished.another_file_of_its_name_is_never_taken_for_the_upload,
+    finished.of_two_files_of_a_length_the_one_with_the_name_keeps_it,
     finished.a_finished_upload_accepts_no_bytes,
     unfinished.the_head_is_the_first_bytes,
     unfinished.a_range_has_one_writer,

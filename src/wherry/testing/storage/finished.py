@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -90,6 +91,34 @@ def what_cannot_be_finished_cannot_be_linked(storage: Storage) -> None:
     with raises(Vanished):
         storage.link(new_id(), ".mp4", 0)
     assert storage.finished_file(upload_id, ".mp4").stat() is None
+
+
+def another_file_of_its_name_is_never_taken_for_the_upload(storage: Storage) -> None:
+    upload_id, other = new_id(), DATA[:HALF]
+    with storage.put(upload_id, ".mp4", [memoryview(other)]) as arrival:
+        arrival.keep()
+    storage.reserve(upload_id, len(DATA))
+    write(storage, upload_id, 0, DATA)
+    for _ in range(2):
+        with suppress(OSError):
+            assert not storage.link(upload_id, ".mp4", len(DATA))
+        with raises(OSError):
+            storage.finish(upload_id, ".mp4", len(DATA))
+        assert storage.head(upload_id, len(DATA)) == DATA
+        assert read(storage.finished_file(upload_id, ".mp4")) == other
+    storage.discard(upload_id, ".mp4")
+    assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
+
+
+def of_two_files_of_a_length_the_one_with_the_name_keeps_it(storage: Storage) -> None:
+    upload_id = new_id()
+    with storage.put(upload_id, ".mp4", [memoryview(DATA)]) as arrival:
+        arrival.keep()
+    storage.reserve(upload_id, len(DATA))
+    with suppress(OSError):
+        assert not storage.link(upload_id, ".mp4", len(DATA))
+    assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
+    assert list(storage.unfinished()) == []
 
 
 def a_finished_upload_accepts_no_bytes(storage: Storage) -> None:
