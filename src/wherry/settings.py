@@ -186,7 +186,10 @@ class Settings(BaseSettings):
         description="A completion whose process died is resumed after this time.",
     )
     answer_within: Seconds = Field(
-        default=20.0, description="`complete` answers 202 if completing the upload takes longer."
+        default=20.0,
+        description="`complete` answers 202 if completing the upload with `before_complete` and "
+        "`on_complete` takes longer. Without these hooks, completing is one commit, and `complete` "
+        "answers when it is done.",
     )
     hook_timeout: Seconds = Field(
         default=600.0,

@@ -159,6 +159,23 @@ async def test_an_upload_that_ends_after_a_crash_leaves_nothing(
     assert ended > 4
 
 
+async def test_a_completion_without_hooks_is_waited_for_to_its_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `answer_within` says. A state `completing` would cost each upload a second commit."""
+    world.settings = world.settings.model_copy(update={"answer_within": 0.01})
+    engine, upload, link = world.engine(), await whole(world), world.storage.link
+    is_late = threading.Event()
+
+    def slow(*args: Any) -> bool:
+        assert is_late.wait(60)
+        return link(*args)
+
+    monkeypatch.setattr(world.storage, "link", slow)
+    asyncio.get_running_loop().call_later(0.1, is_late.set)
+    assert (await engine.complete(ALICE, upload.id)).is_complete()
+
+
 async def test_another_file_of_its_name_is_not_taken_for_the_upload(world: World) -> None:
     engine, upload = world.engine(), await whole(world)
     world.finished(upload).write_bytes(b"something else")

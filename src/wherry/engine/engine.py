@@ -154,7 +154,7 @@ class Engine:
         """Hand the file over, once; asked again, the same answer.
 
         If that takes longer than `answer_within` seconds, it goes on, and the upload returned is
-        still `completing`.
+        still `completing`. Without hooks, it is one commit, which is waited for.
         Raises `BytesMissing`, `FileDigestMismatch`, `TypeRefused`, `ContentRefused` (deleted),
         `DigestDiffers` (the file is safe), `HookFailed`, `HookEndsServer`, `Busy`, `Queued`,
         `UploadNotFound`, `UploadClosed`, `UploadGone`.
