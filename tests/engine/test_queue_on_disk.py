@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import threading
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -42,8 +43,10 @@ class Disk:
         return getattr(self._storage, name)
 
     def space(self) -> Space:
-        paths = [self._world.unfinished(id_) for id_, _ in self._storage.unfinished()]
-        taken = sum(path.stat().st_size for path in paths if path.exists())
+        taken = 0
+        for upload_id, _ in self._storage.unfinished():
+            with suppress(FileNotFoundError):  # removed just now, or not made yet
+                taken += self._world.unfinished(upload_id).stat().st_size
         return Space(self._size, self._size - self._others - taken)
 
     def reserve(self, upload_id: str, length: int) -> None:
