@@ -18,6 +18,8 @@ from wherry.core.ranges import Part, Range
 
 #: Takes the next bytes, off the event loop. The view is valid only during the call.
 Sink = Callable[[memoryview], None]
+#: What is called before the first of them, off the event loop as well.
+First = Callable[[], None]
 
 
 class Ended(Enum):
@@ -38,11 +40,13 @@ class Body(Protocol):
         the body ended early: then `pour` gives what came.
         """
 
-    async def pour(self, sink: Sink, limit: int) -> Ended:
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
         """Give the sink the next `limit` bytes, or fewer if the body ends.
 
-        A cancelled `pour` returns only after a running sink call has returned.
-        Raises what the sink raises.
+        `first` is called before, unless the body has ended by then. If it raises, all bytes stay.
+
+        A cancelled `pour` returns only after a running call has returned. Raises what `first` and
+        the sink raise.
         """
 
 

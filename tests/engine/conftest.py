@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-import anyio.to_thread
+import anyio
 import pytest
 
 from wherry.app import open_catalog, open_locks, open_storage
-from wherry.body import Ended, Sink
+from wherry.body import Ended, First, Sink
 from wherry.catalog import Catalog
 from wherry.core.facts import UploadFacts
 from wherry.core.requests import Caller, Create, Write
@@ -21,6 +22,7 @@ from wherry.engine import Context, Engine, Hooks
 from wherry.locks import Locks
 from wherry.settings import Settings
 from wherry.storage import Storage
+from wherry.threads import until_returned
 
 ALICE = Caller("alice")
 
@@ -44,9 +46,11 @@ class Bytes:
         is_small = len(self._data) <= most
         return (self._data,) if self.is_gathered and is_plain and is_small else None
 
-    async def pour(self, sink: Sink, limit: int) -> Ended:
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+        if first is not None:
+            await until_returned(first)
         data, self._data = self._data[:limit], self._data[limit:]
-        await anyio.to_thread.run_sync(sink, data)
+        await until_returned(partial(sink, data))
         return Ended.WHOLE
 
 
@@ -64,9 +68,9 @@ class Held(Bytes):
         self.begun = anyio.Event()
         self.let_go = anyio.Event()
 
-    async def pour(self, sink: Sink, limit: int) -> Ended:
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
         half = min(limit, self.remaining) // 2
-        await super().pour(sink, half)
+        await super().pour(sink, half, first)
         self.begun.set()
         await self.let_go.wait()
         return await super().pour(sink, limit - half)

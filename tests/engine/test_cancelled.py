@@ -13,7 +13,7 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, Held, World, content, created, written
 
-from wherry.body import Ended, Sink
+from wherry.body import Ended, First, Sink
 from wherry.catalog import Change
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NoRoom, Superseded, UploadGone
@@ -377,14 +377,15 @@ async def test_a_later_round_takes_nothing_from_a_newer_request(
     class Slow(Bytes):
         """Another request for the second half comes while the first half is written."""
 
-        async def pour(self, sink: Sink, limit: int) -> Ended:
-            ended = await super().pour(sink, limit)
+        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+            ended = await super().pour(sink, limit, first)
             in_second.set()
             await go_on.wait()
             return ended
 
     class Newer(Bytes):
-        async def pour(self, sink: Sink, limit: int) -> Ended:
+        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+            await super().pour(sink, 0, first)
             go_on.set()
             await anyio.sleep(0.1)
             return await super().pour(sink, limit)

@@ -24,7 +24,7 @@ from tests.engine.conftest import (
     written,
 )
 
-from wherry.body import Ended, Sink
+from wherry.body import Ended, First, Sink
 from wherry.catalog import Change
 from wherry.core.digests import Digest
 from wherry.core.errors import (
@@ -100,7 +100,8 @@ async def test_a_request_that_fails_gives_back_the_lease_it_got_late(world: Worl
     begun, fail = anyio.Event(), anyio.Event()
 
     class Broken(Bytes):
-        async def pour(self, sink: Sink, limit: int) -> Ended:
+        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+            await super().pour(sink, 0, first)
             begun.set()
             await fail.wait()
             raise OSError("the connection is broken")

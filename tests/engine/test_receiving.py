@@ -11,7 +11,7 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, Gathered, Held, World, content, created
 
-from wherry.body import Ended, Sink
+from wherry.body import Ended, First, Sink
 from wherry.core.digests import Digest, crc64, running
 from wherry.core.errors import (
     BadRequest,
@@ -52,8 +52,8 @@ class InPieces(Gathered):
 class Cut(Bytes):
     """A body that breaks off half-way."""
 
-    async def pour(self, sink: Sink, limit: int) -> Ended:
-        await super().pour(sink, min(limit, self.remaining // 2))
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+        await super().pour(sink, min(limit, self.remaining // 2), first)
         self._data = self._data[:0]
         return Ended.CUT
 

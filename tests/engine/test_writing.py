@@ -7,7 +7,7 @@ import anyio.from_thread
 import pytest
 from tests.engine.conftest import ALICE, Bytes, Held, World, content, created, written
 
-from wherry.body import Ended, Sink
+from wherry.body import Ended, First, Sink
 from wherry.core.digests import Digest
 from wherry.core.errors import (
     BodyCut,
@@ -32,7 +32,8 @@ class Cut(Bytes):
         super().__init__(data)
         self._left = after
 
-    async def pour(self, sink: Sink, limit: int) -> Ended:
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+        await super().pour(sink, 0, first)
         give = min(limit, self._left)
         self._left -= give
         if give:
@@ -161,7 +162,8 @@ async def test_a_long_body_is_recorded_while_it_comes(world: World) -> None:
     await engine.write(ALICE, Write(upload.id, 0), Bytes(bytes(RECORD_EVERY)))
 
     class Long(Bytes):
-        async def pour(self, sink: Sink, limit: int) -> Ended:
+        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+            await super().pour(sink, 0, first)
             if self.remaining < size:  # the second round
                 seen.append((await engine.status(ALICE, fresh.id)).offset)
             return await super().pour(sink, limit)
@@ -178,7 +180,8 @@ async def test_a_request_that_fails_gives_its_range_back(world: World) -> None:
     upload = await created(engine, len(DATA))
 
     class Broken(Bytes):
-        async def pour(self, sink: Sink, limit: int) -> Ended:
+        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+            await super().pour(sink, 0, first)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.server.conftest import TIMEOUT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from wherry.body import First
 from wherry.connection import BoundedConnection
 from wherry.lane import LaneProtocol
 from wherry.listening import listening, resolve
@@ -45,6 +46,8 @@ class Pouring:
     file_field: str | None = None
     #: Called by the sink with each block, on its thread.
     on_block: Callable[[memoryview], None] = lambda _: None
+    #: Called before the first block of each `pour`, on its thread.
+    first: First | None = None
     #: Called with the request when its body is about to be read.
     before: Callable[[Request], Any] | None = None
     #: What the request that began last has poured; whether it took the lane, and how it ended.
@@ -78,7 +81,10 @@ class Pouring:
             self.is_taken = offer is not None and offer.is_taken
             while body.remaining:
                 limit = self.limit if self.enough is None else self.enough - len(got)
-                ended = self.ended = (await body.pour(sink, limit)).value
+                try:
+                    ended = self.ended = (await body.pour(sink, limit, self.first)).value
+                except BlockingIOError:
+                    continue
                 if len(got) == self.enough:
                     return JSONResponse({"got": len(got)}, 409)
         return JSONResponse({"got": len(got), "ended": ended, "sha256": digest(got)})

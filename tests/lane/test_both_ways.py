@@ -7,6 +7,7 @@ import random
 import socket
 import struct
 import threading
+import time
 
 import pytest
 from starlette.requests import Request
@@ -233,6 +234,40 @@ def test_a_client_that_is_slow_but_goes_on_has_not_stalled(
         threading.Event().wait(0.3)
         connection.sendall(data[at : at + 64 * KiB])
     assert told(connection) == whole(data)
+
+
+def test_what_comes_first_takes_no_byte_when_it_raises(server: Running, pouring: Pouring) -> None:
+    called: list[int] = []
+
+    def first() -> None:
+        called.append(len(pouring.got))
+        if len(called) % 2:
+            raise BlockingIOError
+
+    pouring.first, pouring.limit = first, 1 * MiB
+    connection = server.connect()
+    connection.sendall(head(len(DATA)) + DATA)
+    assert told(connection) == whole(DATA)
+    assert called == [at * MiB for at in (0, 0, 1, 1, 2, 2, 3, 3)]
+
+
+def test_time_that_what_comes_first_takes_is_not_the_clients(
+    server: Running, pouring: Pouring
+) -> None:
+    """Without it, the client needs less than its time; together, more."""
+    over = threading.Event()
+
+    def first() -> None:
+        time.sleep(1.5)
+        over.set()
+
+    pouring.first, pouring.limit, pouring.timeout = first, len(DATA), 2.0
+    connection = server.connect()
+    connection.sendall(head(len(DATA)))
+    over.wait(TIMEOUT)
+    time.sleep(1.0)
+    connection.sendall(DATA)
+    assert told(connection) == whole(DATA)
 
 
 def test_a_slow_disk_is_not_the_clients_fault(server: Running, pouring: Pouring) -> None:

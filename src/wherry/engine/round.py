@@ -82,6 +82,7 @@ class Round:
         except BaseException:
             self.close()
             raise
+        mine.is_open = True
 
     def open_with_lease(self) -> None:
         """Raises `RangeLocked`, `Vanished`; `Superseded` where a newer request has the lease."""
@@ -92,6 +93,7 @@ class Round:
         except BaseException:
             self.close()
             raise
+        self.mine.is_open = True
 
     def _open(self) -> None:
         # Kept here at once: the task that waits may be cancelled, and the range be given back.

@@ -64,6 +64,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from itertools import count
 
@@ -219,8 +220,11 @@ class Writing:
                         late.cancel()
                     if opening is None and await self._at_once(round_, pieces):
                         return
-                await (opening or self._open_range(round_))
-                round_.ended = await body.pour(round_, len(mine.range))
+                if opening is None:
+                    await self._open_and_pour(round_, body)
+                else:
+                    await opening
+                    round_.ended = await body.pour(round_, len(mine.range))
         finally:
             if opening is not None:
                 opening.cancel()
@@ -248,15 +252,27 @@ class Writing:
         # the upload may do that. The lease finds out who asks.
         return self._context.storage.capabilities.locks_ranges and not self._open.older(mine)
 
-    async def _open_range(self, round_: Round) -> None:
+    async def _open_and_pour(self, round_: Round, body: Body) -> None:
         mine = round_.mine
-        try:
-            if self._may_go_unleased(mine):
+        if self._may_go_unleased(mine):
+            with suppress(SteppedAside):
+                # The thread that opens goes on with the bytes.
+                first = round_.open_without_lease
+                round_.ended = await body.pour(round_, len(mine.range), first)
+        if not mine.is_open:  # or the body has ended before
+            await self._lease_range(mine)
+            await self._open_with_lease(round_)
+            round_.ended = await body.pour(round_, len(mine.range))
+
+    async def _open_range(self, round_: Round) -> None:
+        if self._may_go_unleased(round_.mine):
+            with suppress(SteppedAside):
                 await until_returned(round_.open_without_lease)
-                mine.is_open = True
                 return
-        except SteppedAside:
-            pass
+        await self._lease_range(round_.mine)
+        await self._open_with_lease(round_)
+
+    async def _lease_range(self, mine: OpenWrite) -> None:
         # Nothing waits between `OpenWrites.add` and this, if the request asks for a lease at
         # once. The catalog applies changes in the order in which they are asked for, so of
         # two such requests the newer one takes the range from the older one in the catalog,
@@ -267,8 +283,6 @@ class Writing:
         # In this process, wait for the end of older requests; requests in other processes
         # are kept out by the lock.
         await self._open.end_older(mine)
-        await self._open_with_lease(round_)
-        mine.is_open = True
 
     async def _open_with_lease(self, round_: Round) -> None:
         """Open a range for a request that has a lease of it, when the other request has left it.

@@ -15,7 +15,7 @@ from typing import Self
 
 import anyio
 
-from wherry.body import Ended, Sink
+from wherry.body import Ended, First, Sink
 from wherry.lane.reading import Reading
 from wherry.protocols.bodies.source import Form
 
@@ -49,11 +49,11 @@ class LaneBody:
     async def gather(self, most: int) -> Sequence[memoryview] | None:
         """None: a body that takes the lane is large."""
 
-    async def pour(self, sink: Sink, limit: int) -> Ended:
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
         limit = min(limit, self.remaining)
-        if limit:
+        if limit or first is not None:
             turn = self._turn = _Turn(self._loop)
-            self._reading.begin(sink, limit, turn.end)
+            self._reading.begin(first, sink, limit, turn.end)
             self._watch(self._reading.since + self._timeout)
             try:
                 await turn.waiter

@@ -15,12 +15,12 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import copy_context
 from enum import Enum, auto
 
-from wherry.body import Ended, Sink
+from wherry.body import Ended, First, Sink
 from wherry.core.limits import MiB
 from wherry.lane.readers import Readers
 from wherry.lane.socket_memory import FAST
@@ -56,6 +56,7 @@ class Reading:
         self._lock = threading.Lock()
         self._state = _State.IDLE
         self._is_stopped = False
+        self._first: First | None = None
         self._progress = 0
         self._paused_at = time.monotonic()
         #: The moment since when the client has made less progress than it must.
@@ -67,18 +68,25 @@ class Reading:
     def remaining(self) -> int:
         return len(self.seen) + self.left if self.ended is None else 0
 
-    def begin(self, sink: Sink, limit: int, notify: Callable[[BaseException | None], None]) -> None:
-        """Give the sink the next `limit` bytes; then call `notify` in this event loop.
+    def begin(
+        self,
+        first: First | None,
+        sink: Sink,
+        limit: int,
+        notify: Callable[[BaseException | None], None],
+    ) -> None:
+        """Call `first`, give the sink the next `limit` bytes, then `notify` this event loop.
 
-        `notify` gets what the sink raised. It is called once, unless `stop` returns True before.
+        `notify` gets what `first` or the sink raised. It is called once, unless `stop` returns
+        True before.
         """
-        self._sink, self._limit, self._notify = sink, limit, notify
+        self._first, self._sink, self._limit, self._notify = first, sink, limit, notify
         self._loop, self._context = asyncio.get_running_loop(), copy_context()
         self._is_stopped = False
         self.since += time.monotonic() - self._paused_at
         with self._lock:
             self._state = _State.WAITING
-            if self.seen:
+            if first is not None or self.seen:
                 self._readers.submit(self)
             else:
                 self._readers.arm(self)
@@ -93,7 +101,7 @@ class Reading:
 
     def is_quiet(self) -> bool:
         """Whether a thread waits for bytes, and there are none."""
-        if self._state is not _State.WAITING or self.seen:
+        if self._state is not _State.WAITING or self._first is not None or self.seen:
             return False
         try:
             self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
@@ -143,6 +151,10 @@ class Reading:
 
     def _read(self, buffer: memoryview) -> bool:
         """Whether the limit is reached or the body has ended. If not, there is no byte now."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            with self._excused():
+                first()
         read, is_fast = 0, False
         while read < AT_ONCE and not self._is_stopped:
             block = buffer[: self._limit]
@@ -181,12 +193,18 @@ class Reading:
         return size, False
 
     def _give(self, data: memoryview) -> None:
-        begun = time.monotonic()
         self._limit -= len(data)
         self._progress += len(data)
         if self._progress >= PROGRESS:
-            self.since, self._progress, self._is_late = begun, 0, False
-        try:
+            self.since, self._progress, self._is_late = time.monotonic(), 0, False
+        with self._excused():
             self._sink(data)
+
+    @contextmanager
+    def _excused(self) -> Iterator[None]:
+        """Time for which the client cannot be blamed."""
+        begun = time.monotonic()
+        try:
+            yield
         finally:
             self.since += time.monotonic() - begun

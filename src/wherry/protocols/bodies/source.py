@@ -19,9 +19,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
-from wherry.body import Body, Ended, Sink
+from wherry.body import Body, Ended, First, Sink
 from wherry.core.limits import KiB, MiB
-from wherry.threads import Call, started
+from wherry.threads import Call, started, until_returned
 
 #: How many bytes a thread is asked to write at once, and how many when much is held in all.
 BLOCK, SMALL_BLOCK = 1 * MiB, 64 * KiB
@@ -156,7 +156,12 @@ class SourceBody:
         is_whole = self._source.ended in (None, Ended.WHOLE)
         return self._held.pieces() if is_whole else None
 
-    async def pour(self, sink: Sink, limit: int) -> Ended:
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+        if first is not None:
+            loop = asyncio.get_running_loop()
+            begun = loop.time()
+            await until_returned(first)
+            self._source.excuse(loop.time() - begun)
         await _Pouring(self._source, self._held, sink, limit).to_the_end()
         ended = self._source.ended
         return ended if ended and not self._held.size else Ended.WHOLE
