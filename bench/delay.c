@@ -1,10 +1,13 @@
 /* A proxy that adds a delay in each direction, like a long way between client and server.
  *
- *     delay PORT MILLISECONDS
+ *     delay PORT MILLISECONDS RATE
  *
  * It listens on a free port of 127.0.0.1, prints it, and passes each connection on to PORT. Bytes
  * leave it MILLISECONDS after they came, in both directions. It holds up to 16 MiB for each
- * direction of a connection; a sender that is ahead of that waits, as it would for a window. */
+ * direction of a connection; a sender that is ahead of that waits, as it would for a window.
+ *
+ * RATE is the bytes per second that all connections together get in each direction; 0: no limit.
+ * A connection has one piece at a time on the line, so they share it equally. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,7 +22,16 @@
 
 #define RING (16 << 20)
 #define PIECE (256 << 10)
+#define LINE_PIECE (32 << 10) /* where there is a rate */
 #define PIECES 4096
+#define BURST_NS 10000000L
+
+/* One direction of the line, which is taken up to `free`. What it has not passed lately is made up
+ * for, because a thread wakes up late: it is a token bucket of BURST_NS. */
+struct line {
+    struct timespec free;
+    pthread_mutex_t mutex;
+};
 
 struct piece {
     size_t length;
@@ -30,6 +42,7 @@ struct piece {
  * `begin` on, and have not been sent yet. A piece of length 0 is the end of the stream. */
 struct direction {
     int from, to;
+    struct line *line;
     char *ring;
     size_t begin, held;
     struct piece pieces[PIECES];
@@ -44,7 +57,32 @@ struct pair {
 };
 
 static int upstream;
-static long delay_ns;
+static long delay_ns, rate;
+static struct line there = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+static struct line back = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void add(struct timespec *time, long ns) {
+    time->tv_nsec += ns;
+    for (; time->tv_nsec >= 1000000000L; time->tv_nsec -= 1000000000L)
+        time->tv_sec++;
+    for (; time->tv_nsec < 0; time->tv_nsec += 1000000000L)
+        time->tv_sec--;
+}
+
+/* Wait until `length` bytes have passed the line. */
+static void pass(struct line *line, size_t length) {
+    struct timespec earliest, passed;
+    pthread_mutex_lock(&line->mutex);
+    clock_gettime(CLOCK_MONOTONIC, &earliest);
+    add(&earliest, -BURST_NS);
+    if (earliest.tv_sec > line->free.tv_sec ||
+        (earliest.tv_sec == line->free.tv_sec && earliest.tv_nsec > line->free.tv_nsec))
+        line->free = earliest;
+    add(&line->free, (long)((double)length * 1e9 / (double)rate));
+    passed = line->free;
+    pthread_mutex_unlock(&line->mutex);
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &passed, NULL);
+}
 
 /* Wait for room, and return how much of it is in one piece. */
 static size_t wait_for_room(struct direction *way, size_t *at) {
@@ -55,7 +93,8 @@ static size_t wait_for_room(struct direction *way, size_t *at) {
     size_t room = RING - way->held, to_end = RING - *at;
     pthread_mutex_unlock(&way->mutex);
     room = room < to_end ? room : to_end;
-    return room < PIECE ? room : PIECE;
+    size_t most = rate ? LINE_PIECE : PIECE;
+    return room < most ? room : most;
 }
 
 static void *read_all(void *argument) {
@@ -66,10 +105,10 @@ static void *read_all(void *argument) {
         if (got < 0 && errno == EINTR)
             continue;
         struct piece piece = {.length = got > 0 ? (size_t)got : 0};
+        if (rate)
+            pass(way->line, piece.length);
         clock_gettime(CLOCK_MONOTONIC, &piece.due);
-        piece.due.tv_nsec += delay_ns;
-        piece.due.tv_sec += piece.due.tv_nsec / 1000000000L;
-        piece.due.tv_nsec %= 1000000000L;
+        add(&piece.due, delay_ns);
         pthread_mutex_lock(&way->mutex);
         way->pieces[(way->first + way->count++) % PIECES] = piece;
         way->held += piece.length;
@@ -128,11 +167,11 @@ static void *carry(void *argument) {
 
 static void *carry_both(void *argument) {
     struct pair *pair = argument;
-    pthread_t back;
-    if (pthread_create(&back, NULL, carry, &pair->ways[1]) != 0)
+    pthread_t other;
+    if (pthread_create(&other, NULL, carry, &pair->ways[1]) != 0)
         abort();
     carry(&pair->ways[0]);
-    pthread_join(back, NULL);
+    pthread_join(other, NULL);
     close(pair->sockets[0]);
     close(pair->sockets[1]);
     free(pair);
@@ -155,6 +194,8 @@ static void pass_on(int client) {
     setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     pair->sockets[0] = pair->ways[0].from = pair->ways[1].to = client;
     pair->sockets[1] = pair->ways[0].to = pair->ways[1].from = server;
+    pair->ways[0].line = &there;
+    pair->ways[1].line = &back;
     if (pthread_create(&thread, NULL, carry_both, pair) != 0)
         abort();
     pthread_detach(thread);
@@ -163,12 +204,13 @@ static void pass_on(int client) {
 int main(int count, char **arguments) {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t length = sizeof address;
-    if (count != 3) {
-        fprintf(stderr, "usage: delay PORT MILLISECONDS\n");
+    if (count != 4) {
+        fprintf(stderr, "usage: delay PORT MILLISECONDS RATE\n");
         return 2;
     }
     upstream = atoi(arguments[1]);
     delay_ns = atol(arguments[2]) * 1000000L;
+    rate = atol(arguments[3]);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(listener, (struct sockaddr *)&address, sizeof address) != 0 ||

@@ -54,7 +54,7 @@ def drive_long_way(
     folder.mkdir()
     with ExitStack() as stack:
         port = stack.enter_context(_tls(folder, server.port))
-        port = stack.enter_context(_delay(folder, cache, port))
+        port = stack.enter_context(_delay(folder, cache, port, workload.rate))
         file = stack.enter_context(source.open("rb"))
         content = stack.enter_context(
             mmap.mmap(file.fileno(), workload.size, access=mmap.ACCESS_READ)
@@ -153,9 +153,9 @@ class _Connection:
 
 
 @contextmanager
-def _delay(folder: Path, cache: Path, upstream: int) -> Iterator[int]:
+def _delay(folder: Path, cache: Path, upstream: int, rate: int) -> Iterator[int]:
     log = folder / "delay.log"
-    command = [str(build_delay(cache)), str(upstream), str(ROUND_TRIP_MS // 2)]
+    command = [str(build_delay(cache)), str(upstream), str(ROUND_TRIP_MS // 2), str(rate)]
     with running(command, 0, log, lambda _: log.read_text().endswith("\n")):
         yield int(log.read_text())
 

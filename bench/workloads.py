@@ -11,6 +11,8 @@ KiB = 1 << 10
 MiB = 1 << 20
 GiB = 1 << 30
 CHUNK = 5 * MiB
+#: 1 Gbit/s, in bytes per second.
+GIGABIT = 125_000_000
 
 #: No workload may take longer, in seconds. A server that hangs is ended then.
 TIMEOUT = 180
@@ -37,6 +39,7 @@ class Workload:
     """`explanation`: what it stands for, for the documentation. `figure`: what tables show first.
 
     `in_memory`: stored on a tmpfs instead of the disk. `long_way`: through TLS and a delay.
+    `rate`: bytes per second of each client, or of the long way; 0: no limit.
     """
 
     key: str
@@ -117,7 +120,9 @@ def _joined(key: str, name: str, size: int) -> Workload:
     )
 
 
-def _halves(key: str, title: str, explanation: str, long_way: bool) -> Workload:
+def _halves(
+    key: str, title: str, explanation: str, *, long_way: bool = False, rate: int = 0
+) -> Workload:
     return Workload(
         key=key,
         title=f"500 MB in 100 chunks and in one request, {title}",
@@ -128,6 +133,7 @@ def _halves(key: str, title: str, explanation: str, long_way: bool) -> Workload:
         request=5_000_000,
         entries=_BOTH,
         long_way=long_way,
+        rate=rate,
         figure="seconds",
         base=Base.ONE_REQUEST,
     )
@@ -206,14 +212,21 @@ WORKLOADS = (
         "chunks",
         "directly",
         "What it costs that a file is sent in chunks, one after the other on one connection.",
-        long_way=False,
     ),
     _halves(
         "chunks-far",
         "through TLS at nginx, with a round trip of 40 ms",
         "The same over a long way: a proxy delays every byte by 20 ms in each direction, and nginx "
-        "ends TLS. Four chunks are sent at once, as Wherry's clients do.",
+        "ends TLS. Four chunks are sent at once, as Wherry's clients do. Only the processors limit "
+        "the rate, to several Gbit/s.",
         long_way=True,
+    ),
+    _halves(
+        "chunks-far-gigabit",
+        "through TLS at nginx, with a round trip of 40 ms and 1 Gbit/s",
+        "The same, and all connections together get 1 Gbit/s in each direction.",
+        long_way=True,
+        rate=GIGABIT,
     ),
 )
 

@@ -79,6 +79,17 @@ def test_chunks_and_one_request_go_the_long_way_through_tls(folders: dict[str, P
         assert row.measurements[0].seconds > 2 * ROUND_TRIP_MS / 1000, row.problem
 
 
+def test_the_connections_of_a_long_way_share_its_rate(folders: dict[str, Path]) -> None:
+    need(find_missing() is None, "nginx and openssl")
+    slow = replace(
+        workload("chunks-far-gigabit", (WHERRY, Way.CHUNKS)), rate=2_000_000, request=500_000
+    )
+    begun, results = run(folders, [slow], WHERRY)
+    assert begun.wrong == []
+    (found,) = results.tables[0].rows[0].measurements
+    assert found.bytes / found.seconds < 1.1 * slow.rate
+
+
 def test_a_run_that_does_not_fit_on_the_disk_is_not_begun(folders: dict[str, Path]) -> None:
     huge = replace(BY_KEY["a"], size=1 << 60)
     with pytest.raises(NoSpace, match="--volume"):
