@@ -52,6 +52,7 @@ ASKED: dict[str, Ask] = {
     "an upload": lambda c: c.load("open"),
     "an assessment": lambda c: c.load_assessment(f"{5:031x}a"),
     "around": lambda c: to_thread.run_sync(c.around, "open", Range(0, 10)),
+    "tokens": lambda c: to_thread.run_sync(c.tokens, ["open", "gone"]),
     "the queue": lambda c: c.queue(NOW),
     "counts": lambda c: c.counts(NOW),
     "the newest moment": lambda c: c.newest(),

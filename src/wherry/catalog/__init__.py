@@ -99,6 +99,9 @@ class Catalog(Protocol):
         Its time does not depend on how many parts the upload has. Raises `UploadNotFound`.
         """
 
+    def tokens(self, upload_ids: Collection[str]) -> frozenset[str]:
+        """The tokens of all leases of these uploads. Blocks."""
+
     async def uploads(
         self,
         states: Collection[State] | None = None,

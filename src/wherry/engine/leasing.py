@@ -18,9 +18,7 @@ knows that takes a lease as it begins.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
-from functools import partial
 
 import anyio
 
@@ -38,7 +36,6 @@ from wherry.engine.admitting import Admitting
 from wherry.engine.context import Context
 from wherry.engine.openwrites import OpenWrite, OpenWrites
 from wherry.events import Event
-from wherry.storage import Vanished
 from wherry.threads import until_returned
 
 #: For how long a round goes without a lease, in seconds; looked at once a second (`Background`).
@@ -120,43 +117,29 @@ class Leasing:
         for its lock instead.
         """
         await self._lease_those_that_last()
-        leased: dict[str, list[OpenWrite]] = {}
-        for write in self._open.all():
-            if write.has_lease:
-                leased.setdefault(write.upload_id, []).append(write)
+        leased = [write for write in self._open.all() if write.has_lease]
         if not leased:
             return
-        # One trip for all: with a thousand slow clients, a trip for each would be a load.
-        found = await until_returned(partial(self._look, leased))
-        for upload_id, lost in found.items():
-            with self._context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
-                if isinstance(lost, Vanished):  # the folder was removed by hand
-                    await self._context.vanished(upload_id)
-                elif isinstance(lost, Exception) and not isinstance(lost, UploadNotFound):
-                    raise lost
-                for write in leased[upload_id] if isinstance(lost, Exception) else lost:
-                    # A round that has just recorded has no token any more, either. Cancelling
-                    # it changes nothing: its record counts.
-                    write.scope.cancel()
-
-    def _look(
-        self, leased: Mapping[str, list[OpenWrite]]
-    ) -> dict[str, list[OpenWrite] | Exception]:
-        """By upload: those that have lost their lease, or what kept from finding out. Blocks."""
-        found: dict[str, list[OpenWrite] | Exception] = {}
-        for upload_id, writes in leased.items():
-            try:
-                found[upload_id] = [write for write in writes if not self._holds(write)]
-                # No byte is read: `head` raises if the folder is missing.
-                self._context.storage.head(upload_id, 0)
-            except OSError as error:
-                found[upload_id] = self._context.as_upload_error(error)
-            except Exception as error:
-                found[upload_id] = error
-        return found
-
-    def _holds(self, write: OpenWrite) -> bool:
-        return self._context.catalog.around(write.upload_id, write.range).holds(write.token)
+        context = self._context
+        # One question about all: with a thousand slow clients, one for each would be a load.
+        ids = {write.upload_id for write in leased}
+        tokens = await until_returned(lambda: context.catalog.tokens(ids))
+        for write in leased:
+            if write.token not in tokens:
+                # A round that has just recorded has no token any more, either. Cancelling it
+                # changes nothing: its record counts.
+                write.scope.cancel()
+        ids = {write.upload_id for write in leased if write.token in tokens}
+        try:
+            vanished = await until_returned(lambda: context.storage.vanished(ids))
+        except OSError as error:
+            raise context.as_upload_error(error) from error
+        for upload_id in vanished:  # the folder was removed by hand
+            with context.isolated(Event.BACKGROUND_FAILED, upload_id=upload_id):
+                await context.vanished(upload_id)
+                for write in leased:
+                    if write.upload_id == upload_id:
+                        write.scope.cancel()
 
     async def _lease_those_that_last(self) -> None:
         """Rule 1. All at once, so that they share commits."""

@@ -21,7 +21,7 @@ libraries that open nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -181,6 +181,9 @@ class Storage(Protocol):
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`."""
+
+    def vanished(self, upload_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these uploads for which the other methods raise `Vanished`."""
 
     def unfinished_file(self, upload_id: str, length: int) -> StoredFile:
         """The bytes before `finish`, to be read as one file of `length` bytes.

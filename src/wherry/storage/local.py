@@ -26,9 +26,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -222,6 +223,13 @@ class LocalStorage:
             os.close(data)
             os.close(folder)
 
+    def vanished(self, upload_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these uploads that have no folder. Raises `OSError`."""
+        chunks = self._chunks()
+        return frozenset(
+            each for each in upload_ids if not _is_folder(check_upload_id(each), chunks)
+        )
+
     def unfinished_file(self, upload_id: str, length: int) -> LocalFile:
         """The bytes before `finish`, cut to `length` bytes: a reservation may be longer.
 
@@ -393,6 +401,13 @@ class LocalStorage:
     def _sync(self, fd: int) -> None:
         if self._durable:
             disk.sync_file(fd)
+
+
+def _is_folder(name: str, at: int) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _name(upload_id: str, suffix: str) -> str:

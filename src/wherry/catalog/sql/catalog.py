@@ -116,6 +116,9 @@ class SqlCatalog(ABC):
             raise UploadNotFound(upload_id)
         return found
 
+    def tokens(self, upload_ids: Collection[str]) -> frozenset[str]:
+        return self._read_blocking(lambda s: queries.tokens(s, upload_ids))
+
     async def uploads(
         self,
         states: Collection[State] | None = None,

@@ -140,6 +140,20 @@ _LEASES_OF = (
 )
 
 
+@lru_cache
+def _tokens(size: int) -> Select[Any]:
+    return select(leases.c.token).where(is_among(leases.c.upload_id, size))
+
+
+def tokens(session: Session, upload_ids: Iterable[str]) -> frozenset[str]:
+    """The tokens of all leases of these uploads."""
+    wanted, found = list(upload_ids), set[str]()
+    for first in range(0, len(wanted), MANY):
+        size, given = among(wanted[first : first + MANY])
+        found.update(session.column(_tokens(size), given))
+    return frozenset(found)
+
+
 def parts_around(session: Session, upload_id: str, within: Range) -> list[Part]:
     """The parts of an upload that have bytes of `within`, in order."""
     given = {"this": upload_id, "begin": within.start, "over": within.end}

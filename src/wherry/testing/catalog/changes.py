@@ -91,6 +91,10 @@ async def a_lost_lease_records_nothing(catalog: Catalog) -> None:
     late = Part(0, 50, 1)
     await raises(Superseded, lambda: catalog.update("u", lambda u: u.record("old", (late,))))
     assert [lease.token for lease in (await catalog.load("u")).leases] == ["new"]
+    await catalog.create(new_upload("other"))
+    await catalog.update("other", lambda u: u.lease(Range(0, 1), "of-other", 1.0))
+    assert await anyio.to_thread.run_sync(catalog.tokens, ["u", "none"]) == {"new"}
+    assert await anyio.to_thread.run_sync(catalog.tokens, ["u", "other"]) == {"new", "of-other"}
     after = await catalog.update("u", lambda u: u.record("new", (Part(10, 20, 2),)))
     assert await catalog.load("u") == after
     assert after.received.parts == (Part(10, 20, 2),)

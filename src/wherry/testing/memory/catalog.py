@@ -146,6 +146,10 @@ class MemoryCatalog:
         leases = tuple(lease for lease in upload.leases if lease.range.overlaps(within))
         return replace(upload, received=received, leases=leases)
 
+    def tokens(self, upload_ids: Collection[str]) -> frozenset[str]:
+        found = (self._records.uploads.get(upload_id) for upload_id in upload_ids)
+        return frozenset(lease.token for upload in found if upload for lease in upload.leases)
+
     def _arrive(
         self,
         upload: Upload,

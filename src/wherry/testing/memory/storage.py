@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -172,6 +172,11 @@ class MemoryStorage:
         """The first bytes, at most `size`. Raises `Vanished`."""
         with self._lock:
             return self._find(upload_id).whole()[:size]
+
+    def vanished(self, upload_ids: Iterable[str]) -> frozenset[str]:
+        """Those of these uploads that have no bytes."""
+        with self._lock:
+            return frozenset(upload_ids) - self._unfinished.keys()
 
     def unfinished_file(self, upload_id: str, length: int) -> MemoryFile:
         """The file before `finish`. Raises `Vanished`, and `OSError` if bytes are missing."""

@@ -78,6 +78,9 @@ def an_unknown_upload_has_vanished(storage: Storage) -> None:
         storage.head(upload_id, 1)
     with raises(Vanished):
         storage.finish(upload_id, ".mp4", 0)
+    there, finished = reserve_new(storage), reserve_new(storage)
+    storage.finish(finished, ".mp4", 0)
+    assert storage.vanished([upload_id, there, finished]) == {upload_id, finished}
 
 
 def the_head_is_the_first_bytes(storage: Storage) -> None:
