@@ -205,7 +205,7 @@ WORKLOADS = (
         connections=1000,
         request=640 * KiB,
         rate=64 * KiB,
-        entries=_each(Way.CHUNKS, POWER_LOSS, "tusd", "rustus", "tus-node", "c"),
+        entries=_each(Way.CHUNKS, POWER_LOSS, ROUTER, "tusd", "rustus", "tus-node", "c"),
         figure="CPU s",
     ),
     _halves(

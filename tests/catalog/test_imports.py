@@ -34,10 +34,13 @@ def test_what_uses_the_catalog_loads_no_database_library(module: str) -> None:
     assert loaded_by(f"import {module}") == []
 
 
-def test_opening_the_catalog_loads_them(tmp_path: Path) -> None:
+def test_opening_the_catalog_loads_them_and_alembic_only_to_change_the_tables(
+    tmp_path: Path,
+) -> None:
     opened = (
         "from pathlib import Path; from wherry.app import open_catalog; "
         "from wherry.settings import Settings; "
         f"open_catalog(Settings(data=Path({str(tmp_path)!r})))"
     )
     assert loaded_by(opened) == list(LIBRARIES)
+    assert loaded_by(opened) == ["sqlalchemy", "sqlite3"]

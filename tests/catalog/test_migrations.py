@@ -56,6 +56,14 @@ def test_alembic_finds_nothing_to_add_to_the_migrations(path: Path) -> None:
     engine.dispose()
 
 
+def test_the_newest_revision_is_known(path: Path) -> None:
+    migrated(path)
+    with sqlite3.connect(path) as connection:
+        found = connection.execute(f"SELECT version_num FROM {VERSION_TABLE}").fetchall()
+    connection.close()
+    assert found == [(migrations.HEAD,)]
+
+
 def test_migrations_and_tables_make_the_same_schema(path: Path, tmp_path: Path) -> None:
     migrated(path)
     engine = create_engine(f"sqlite:///{tmp_path / 'tables.db'}")
