@@ -76,7 +76,7 @@ class Metrics:
         )
         self._add_histogram(
             "part_bytes",
-            "New bytes made safe at once: a chunk, or 16 MiB of a longer body. "
+            "New bytes made safe at once: a chunk, or 16 to 64 MiB of a longer body. "
             "The sum is all bytes that were received.",
             SIZES,
         )

@@ -175,6 +175,32 @@ async def test_a_long_body_is_recorded_while_it_comes(world: World) -> None:
     assert held.remaining == 1000
 
 
+@pytest.mark.parametrize(
+    ("seconds", "rounds"),
+    [(0.0, [1000] * 9), (1e9, [1000, 4000, 4000])],
+    ids=["slow", "fast"],
+)
+async def test_the_rounds_of_a_fast_client_are_longer_within_bounds(
+    world: World, monkeypatch: pytest.MonkeyPatch, seconds: float, rounds: list[int]
+) -> None:
+    """`seconds`: what counts as fast, so that every client is slow, or fast."""
+    for name, value in [("EVERY", 1000), ("MOST", 4000), ("SECONDS", seconds)]:
+        monkeypatch.setattr(f"wherry.engine.writing.RECORD_{name}", value)
+    limits = list[int]()
+
+    class Long(Bytes):
+        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+            await super().pour(sink, 0, first)
+            limits.append(limit)
+            return await super().pour(sink, limit)
+
+    engine = world.engine()
+    upload = await created(engine, 9000)
+    await engine.write(ALICE, Write(upload.id, 0), Long(bytes(9000)))
+    assert limits == rounds
+    assert (await engine.status(ALICE, upload.id)).offset == 9000
+
+
 async def test_a_request_that_fails_gives_its_range_back(world: World) -> None:
     engine = world.engine()
     upload = await created(engine, len(DATA))

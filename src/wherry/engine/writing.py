@@ -1,7 +1,7 @@
 """The verb write: bytes from a body into an upload.
 
-A body is taken in rounds of 16 MiB, so that a crash in a body of gigabytes loses little of it.
-Each round does the same four things:
+A body is taken in rounds, so that a crash in a body of gigabytes loses little of it: 16 MiB, or
+what the client brings in a quarter of a second. Each round does the same four things:
 
     1. open     lock these bytes of the file, and read what is missing of them
     2. pour     body to disk, into the gaps of the range
@@ -87,8 +87,9 @@ from wherry.storage import RangeLocked, Vanished
 from wherry.threads import until_over, until_resolved, until_returned
 
 #: How many bytes one round takes. More of them would cost a crash more, fewer of them
-#: would spend more time on syncs and records.
-RECORD_EVERY = 16 * MiB
+#: would spend more time on syncs and records. A fast client is sooner back where it was, so
+#: its rounds may be longer: what it brings in `RECORD_SECONDS`, at most `RECORD_MOST`.
+RECORD_EVERY, RECORD_MOST, RECORD_SECONDS = 16 * MiB, 64 * MiB, 0.25
 #: A body of at most so many bytes is gathered in memory, and written in one trip to a thread.
 AT_ONCE = 256 * KiB
 #: How long it is gathered, in seconds. The bytes of a slow client are poured as they come.
@@ -118,11 +119,11 @@ class Writing:
             raise BadRequest("body", "is empty")
         begin = start = write.offset
         announced, number = body.remaining, next(self._numbers)
-        is_over = False
+        is_over, every = False, RECORD_EVERY
         while not is_over:
             # A digest says something about the whole body, and can be checked only at its
             # end. What is recorded is never taken back, so nothing is recorded before that.
-            size = body.remaining if write.digest else min(body.remaining, RECORD_EVERY)
+            size = body.remaining if write.digest else min(body.remaining, every)
             mine = OpenWrite(
                 caller,
                 write.upload_id,
@@ -155,6 +156,7 @@ class Writing:
                 if round_.ended is Ended.STALLED:
                     raise BodyStalled(received, self._context.settings.chunk_timeout)
                 raise BodyCut(received, announced)
+            every = _size_of_next(size, anyio.current_time() - mine.begun)
         return upload
 
     async def _round(self, mine: OpenWrite, write: Write, body: Body) -> tuple[Upload, Round]:
@@ -322,6 +324,12 @@ class Writing:
     async def keep_active(self) -> None:
         """As `Leasing.keep_active`; `Background` calls it each second."""
         await self._leasing.keep_active()
+
+
+def _size_of_next(size: int, seconds: float) -> int:
+    """How many bytes the next round takes, after one of `size` bytes that took `seconds`."""
+    in_time = size * RECORD_SECONDS / max(seconds, 0.001)
+    return max(RECORD_EVERY, min(RECORD_MOST, int(in_time)))
 
 
 async def _resolved(recorded: Future[Upload]) -> Upload:

@@ -108,7 +108,7 @@ class Event(Enum):
     RECORDED = About(
         Area.UPLOADS,
         DEBUG,
-        "Bytes are safe and recorded: a chunk, or 16 MiB of a longer body. "
+        "Bytes are safe and recorded: a chunk, or 16 to 64 MiB of a longer body. "
         "`received` counts the new bytes.",
         (*UPLOAD, "at", "received", "seconds"),
         feeds=(COUNTED, Feed("part_bytes", "received"), Feed("part_seconds", "seconds")),
