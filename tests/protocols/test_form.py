@@ -62,6 +62,16 @@ async def test_a_form_reserves_no_more_than_it_brings(
     assert list((tmp_path / "temp_chunks").iterdir()) == []
 
 
+@pytest.mark.parametrize("size", [1000, len(DATA)])
+async def test_the_log_has_the_size_of_a_forms_file(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
+    caplog.set_level("INFO", "wherry")
+    await client.post("/chunked-upload/upload", files={"file": ("film.mp4", DATA[:size])})
+    [line] = [text for text in caplog.messages if text.startswith("complete ")]
+    assert f" bytes={size} " in line
+
+
 async def test_a_form_without_the_file_is_refused(client: httpx2.AsyncClient) -> None:
     problem(
         await client.post("/chunked-upload/upload", files={"other": ("a.mp4", DATA)}),
@@ -166,7 +176,7 @@ async def test_a_repeated_request_gets_the_same_answer(
 ) -> None:
     key = {"Idempotency-Key": '"8e03978e-40d5-43e8-bc93-6894a57f9324"'}
     asked = await client.post("/chunked-upload/upload", headers=key)
-    problem(asked, 400, "bad-request")
+    assert problem(asked, 400, "bad-request")["field"] == "idempotency-key"
     first = await client.post("/chunked-upload/upload", content=data, headers=NAMED | key)
     assert await stored(client, first) == data
     form = {"file": ("film.mp4", data)}

@@ -37,7 +37,8 @@ def log_event(
     Raises `TypeError` for a fact that the event does not have.
     """
     if upload is not None:
-        of_upload: Facts = {"upload_id": upload.id, "owner": upload.owner, "bytes": upload.limit}
+        size = upload.limit if upload.length is None else upload.length
+        of_upload: Facts = {"upload_id": upload.id, "owner": upload.owner, "bytes": size}
         facts = of_upload | facts
     if not event.facts.issuperset(facts):
         unknown = facts.keys() - event.facts

@@ -36,7 +36,8 @@ async def _receive(
             raise
         done = await engine.repeated(caller, key)
         if done is None:
-            raise
+            problem = "nothing has come of this key: send the file"
+            raise BadRequest("idempotency-key", problem) from None
         return done
     sent = request.headers.get("content-digest") if body.form is None else None
     digest = parse_digest(sent, "content-digest") if sent else None
