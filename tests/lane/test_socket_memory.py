@@ -86,6 +86,16 @@ def test_all_sockets_together_gather_no_more_than_the_bound(sockets: list[socket
     assert mark(sockets[-1]) == LARGE
 
 
+def test_the_small_marks_of_very_many_bodies_are_smaller(sockets: list[socket.socket]) -> None:
+    memory, one = SocketMemory(), sockets[0]
+    memory.narrow(one, 4 * MARKS // SMALL)
+    memory.wait(one, 10 * MiB, is_fast=False)
+    assert mark(one) == SMALL // 4
+    memory.narrow(one, 1)
+    memory.wait(one, 10 * MiB, is_fast=False)
+    assert mark(one) == SMALL
+
+
 def test_many_bodies_share_the_memory_of_their_sockets(sockets: list[socket.socket]) -> None:
     memory, one = SocketMemory(), sockets[0]
 

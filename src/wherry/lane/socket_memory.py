@@ -45,6 +45,7 @@ class SocketMemory:
             PATIENCE: OrderedDict(),
         }
         self._total = 0
+        self._small = SMALL
         self._swept = 0.0
 
     def has_marks(self) -> bool:
@@ -52,10 +53,11 @@ class SocketMemory:
         return any(self._marks.values())
 
     def narrow(self, connection: socket.socket, bodies: int) -> None:
-        """Bound the buffer of a socket that is one of `bodies`.
+        """Bound the buffer of a socket that is one of `bodies`, and all small marks.
 
         The connection keeps the bound: the kernel's own size would have to be found out anew.
         """
+        self._small = min(SMALL, MARKS // bodies)
         if bodies > FEW:
             size = min(max(BUFFERS // bodies, NARROWEST), WIDEST)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
@@ -67,7 +69,7 @@ class SocketMemory:
         """
         with self._lock:
             is_fast = is_fast or connection in self._marks[QUIET]
-            wanted = min(LARGE if is_fast else SMALL, left)
+            wanted = min(LARGE if is_fast else self._small, left)
             self._set(connection, wanted, QUIET if is_fast else PATIENCE)
 
     def lower(self, connection: socket.socket) -> None:
