@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 #: The folders and files that running the application makes.
-MADE_BY_RUNNING = {"__pycache__", "node_modules", "dist", "run", "videos", "files", "temp_chunks"}
+MADE_BY_RUNNING = {"__pycache__", "node_modules", "dist", "run", "videos", "uploads"}
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,7 @@ def videos(example: Example) -> set[str]:
 
 def unfinished(example: Example) -> list[str]:
     """The ids of the uploads whose bytes are kept."""
-    return [path.name for path in (example.data / "temp_chunks").iterdir()]
+    return [path.name for path in (example.data / "uploads" / "temp_chunks").iterdir()]
 
 
 def check_arrived(example: Example, result: dict[str, Any], file: Path) -> None:

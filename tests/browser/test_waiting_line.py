@@ -20,7 +20,7 @@ BY_HAND = "(window.byHand = client.createUpload(file, { onProgress })).start()"
 
 @pytest.fixture(scope="module")
 def example() -> Iterator[Example]:
-    changes = replaced(ROUTER, "data=BACKEND)", "data=BACKEND, max_open=1)")
+    changes = replaced(ROUTER, 'data=BACKEND / "uploads"', 'data=BACKEND / "uploads", max_open=1')
     with application(changes=changes) as example:
         yield example
 

@@ -144,7 +144,7 @@ def test_after_a_large_video_arrives_and_the_application_processes_it(
 
     def look(progress: Progress) -> None:
         if 0 < progress.bytes_safe < progress.bytes_total:
-            seen.append([path.name for path in (after.data / "temp_chunks").iterdir()])
+            seen.append([path.name for path in (after.data / "uploads" / "temp_chunks").iterdir()])
 
     result = client_of(after, "alice").upload(film, on_progress=look)
     done = processed(after, "alice", result.assessment_id)
@@ -157,7 +157,7 @@ def test_after_a_large_video_arrives_and_the_application_processes_it(
     kept = after.data / "videos" / f"{result.assessment_id}.mp4"
     assert kept.read_bytes() == film.read_bytes()
     assert [result.upload_id] in seen  # what is unfinished is there to be listed
-    assert not list((after.data / "temp_chunks").iterdir())
+    assert not list((after.data / "uploads" / "temp_chunks").iterdir())
 
 
 @pytest.mark.slow

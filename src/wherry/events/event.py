@@ -76,7 +76,8 @@ class Event(Enum):
         Area.UPLOADS,
         INFO,
         "A new upload. `state` says whether it receives (its space is reserved) or waits. "
-        "The level is debug for a small file that one request brings: `complete` follows at once.",
+        "The level is debug for a small file that one request brings to a server without hooks: "
+        "`complete` follows at once.",
         (*UPLOAD, "state", "received"),
     )
     RESUMED = About(

@@ -61,7 +61,7 @@ HINTS: Mapping[type[UploadError], str] = {
     errors.StorageFailed: (
         "Every acknowledged byte is recorded. Repeat the request after retry_after seconds."
     ),
-    errors.DigestMismatch: "The damaged bytes were dropped. Send the same range again.",
+    errors.DigestMismatch: "The damaged bytes were dropped. Send the same bytes again.",
     errors.FileDigestMismatch: "The upload was deleted. Start a new upload.",
     errors.DigestDiffers: "The stored file is safe. Start a new upload for another file.",
     errors.TypeRefused: "The upload was deleted. Send a file of an allowed type.",

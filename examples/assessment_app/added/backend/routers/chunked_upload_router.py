@@ -28,6 +28,6 @@ def start_assessment(file: FinishedFile) -> str:
     return assessment_id
 
 
-router = chunked_upload_router(owner=owner, on_complete=start_assessment, data=BACKEND)
+router = chunked_upload_router(owner=owner, on_complete=start_assessment, data=BACKEND / "uploads")
 # A page to try it, at /api/chunked-upload/page/. The page is public; the API requires a login.
 router.include_router(page_router(api="../../"), prefix="/page")
