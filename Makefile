@@ -100,11 +100,11 @@ test-faults: setup ## Run the fault tests with 1,000 kills (make test: 50)
 # Other servers are installed into .bench. BENCH has further options: `make bench-quick
 # BENCH="--workloads c"`.
 .PHONY: bench
-bench: setup ## Compare with other upload servers, about 30 minutes (network, C compiler)
+bench: setup ## Compare with other upload servers, about 30 minutes (C compiler, Go, network)
 	$(BIN)/python -m bench --publish $(BENCH)
 
 .PHONY: bench-quick
-bench-quick: setup ## Compare two workloads with tusd, under two minutes
+bench-quick: setup ## Compare two workloads with tusd, under two minutes (C compiler, Go, network)
 	$(BIN)/python -m bench --quick $(BENCH)
 
 .PHONY: lock

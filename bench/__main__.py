@@ -10,9 +10,10 @@ from pathlib import Path
 from types import FrameType
 
 from bench.native import NoCompiler
+from bench.peers import NotInstalled
 from bench.peers.registry import find_peers
 from bench.publish import NotPublished, publish
-from bench.results import Results
+from bench.results import BASE, Results
 from bench.run import NoSpace, Plan, Run
 from bench.tables import render_all
 from bench.workloads import QUICK, WORKLOADS
@@ -26,7 +27,9 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
         description="Compares Wherry with other upload servers on this machine.",
     )
     parser.add_argument(
-        "--quick", action="store_true", help="only workloads a and c, only against tusd"
+        "--quick",
+        action="store_true",
+        help="only workloads a and c, only against tusd and the C server",
     )
     parser.add_argument(
         "--workloads",
@@ -108,6 +111,12 @@ def main(arguments: list[str]) -> int:
             publish(results)
     except NotPublished as reason:
         print(f"\n{reason}")
+    except NotInstalled as reason:
+        print(
+            f"there is nothing to compare with, because {BASE} cannot be installed: {reason}",
+            file=sys.stderr,
+        )
+        return 2
     except (OSError, ValueError, NoCompiler, NoSpace) as error:
         print(error, file=sys.stderr)
         return 2
@@ -122,13 +131,19 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(given: argparse.Namespace) -> tuple[Results, list[str]]:
-    """The results, and what makes the run fail. Raises `ValueError`, `NoCompiler`, `NoSpace`."""
+    """The results, and what makes the run fail.
+
+    Raises `ValueError`, `NoCompiler`, `NoSpace`, and `NotInstalled` if a quick run lacks tusd.
+    """
     others = dict(item.split("=", 1) for item in given.other_wherry)
     signal.signal(signal.SIGTERM, _interrupt)
     # 1,000 clients need as many sockets; what is started inherits this.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    run = Run(make_plan(given, list(others)), find_peers(others))
+    plan, peers = make_plan(given, list(others)), find_peers(others)
+    if given.quick and (not plan.servers or BASE in plan.servers):
+        peers[BASE].install(plan.cache)
+    run = Run(plan, peers)
     return run.measure(), run.wrong
 
 

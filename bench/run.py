@@ -25,6 +25,7 @@ from bench.peers.wherry import BUILD
 from bench.processes import NotStarted
 from bench.results import Results, Row, Table
 from bench.source import make_source
+from bench.tables import COLUMNS, render_figure, render_title
 from bench.workloads import Entry, Workload
 
 #: Begins the names of the run's own folders, on the disk and on the tmpfs; its process id follows.
@@ -141,12 +142,13 @@ class Run:
         for number in range(self._plan.rounds):
             for row in table.rows:
                 if row.problem is None:
-                    self._measure(bench, workload, row, number)
+                    title = render_title(row, table, results)
+                    label = f"  {number + 1}/{self._plan.rounds} {title}"
+                    self._measure(bench, workload, row, label)
         return table
 
-    def _measure(self, bench: Bench, workload: Workload, row: Row, number: int) -> None:
+    def _measure(self, bench: Bench, workload: Workload, row: Row, label: str) -> None:
         peer = self._peers[row.server]
-        label = f"  {number + 1}/{self._plan.rounds} {peer.title}, {row.way}"
         begun = time.monotonic()
         try:
             measurement = bench.measure(peer, row.way, workload)
@@ -166,10 +168,12 @@ class Run:
             return
         row.measurements.append(measurement)
         latest = Row(row.server, row.way, [measurement])
-        shown = (latest.median(figure) for figure in (workload.figure, "CPU s/GB"))
-        first, cpu = (f"{value:,.3g}" if value else "–" for value in shown)
+        cpu = [column for column in COLUMNS[workload.figure] if column.startswith("CPU")]
+        shown = ", ".join(
+            f"{render_figure(latest.median(figure))} {figure}" for figure in (workload.figure, *cpu)
+        )
         took = time.monotonic() - begun
-        print(f"{label}: {first} {workload.figure}, {cpu} CPU s/GB ({took:.1f} s)", flush=True)
+        print(f"{label}: {shown} ({took:.1f} s with start and check)", flush=True)
 
 
 def remove_abandoned(above: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.peers import Way
-from bench.results import Results, Row, Table
+from bench.results import BASE, Results, Row, Table
 
 #: The columns of a table after its first figure and its ratio.
 COLUMNS = {
@@ -50,11 +50,23 @@ def render_machine(results: Results) -> str:
 
 
 def render_all(results: Results) -> str:
-    """All tables, for a terminal."""
+    """All tables, for a terminal, and how to read them."""
     parts = [render_machine(results)]
     for table in results.tables:
         parts += [f"{table.workload}: {table.title}", render_table(table, results)]
+    parts.append(
+        f"× {BASE} is the ratio of a server's figure to that of {BASE}. "
+        "docs/explanation/performance.md explains the columns."
+    )
     return "\n\n".join(parts)
+
+
+def render_title(row: Row, table: Table, results: Results) -> str:
+    """The server, and how files are sent to it if that differs within the table."""
+    title = results.titles[row.server]
+    if len({other.way for other in table.rows}) > 1:
+        title += ", in one request" if row.way is Way.ONE else ", resumable"
+    return title
 
 
 def render_figure(value: float | None) -> str:
@@ -65,9 +77,7 @@ def render_figure(value: float | None) -> str:
 
 
 def _render_row(row: Row, table: Table, results: Results, columns: tuple[str, ...]) -> str:
-    title = results.titles[row.server]
-    if len({other.way for other in table.rows}) > 1:
-        title += ", in one request" if row.way is Way.ONE else ", resumable"
+    title = render_title(row, table, results)
     if row.problem and row.measurements:
         title += f" (only {len(row.measurements)} of {results.rounds} rounds; then it failed)"
     if not row.measurements:

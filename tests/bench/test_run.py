@@ -126,3 +126,15 @@ def test_a_server_that_cannot_be_installed_is_left_out_by_name(folders: dict[str
     assert list(results.left_out) == [missing.title]
     (row,) = results.tables[0].rows
     assert len(row.measurements) == 1
+
+
+def test_a_quick_run_without_tusd_stops_with_the_reason(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--quick", "--cache", str(tmp_path)],
+        env={"PATH": str(tmp_path)},  # there is no Go
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "nothing to compare with, because tusd cannot be installed" in done.stderr
