@@ -154,27 +154,6 @@ async def test_a_part_cut_off_with_a_digest_keeps_nothing(world: World) -> None:
     assert (after.offset, after.leases) == (0, ())
 
 
-async def test_a_long_body_is_recorded_while_it_comes(world: World) -> None:
-    engine = world.engine()
-    size = RECORD_EVERY + 1000
-    upload = await created(engine, size)
-    held = Held(bytes(size - RECORD_EVERY))
-    await engine.write(ALICE, Write(upload.id, 0), Bytes(bytes(RECORD_EVERY)))
-
-    class Long(Bytes):
-        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
-            await super().pour(sink, 0, first)
-            if self.remaining < size:  # the second round
-                seen.append((await engine.status(ALICE, fresh.id)).offset)
-            return await super().pour(sink, limit)
-
-    seen: list[int] = []
-    fresh = await created(engine, size)
-    await engine.write(ALICE, Write(fresh.id, 0), Long(bytes(size)))
-    assert seen == [RECORD_EVERY]
-    assert held.remaining == 1000
-
-
 @pytest.mark.parametrize(
     ("seconds", "rounds"),
     [(0.0, [1000] * 9), (1e9, [1000, 4000, 4000])],

@@ -53,8 +53,9 @@ class Round:
         self._file_types = file_types
         self._announced = write.digest
         self._digest = running(write.digest.algorithm) if write.digest else None
-        # No round of the same body follows, so the last byte ends this one.
-        self._is_last = mine.range.end == mine.whole.end
+        #: Whether it is the only round of its body. Then its last byte ends it; the rounds of a
+        #: longer body end one after the other.
+        self.is_only = mine.is_first and mine.range.end == mine.whole.end
         self._has_head = mine.range.start == 0 and file_types.is_checked
         self._writer: Writer | None = None
 
@@ -137,7 +138,7 @@ class Round:
         # round is recorded then, and `Engine` deletes the upload.
         if self._has_head and self._digest is None:
             self._check_type()
-        if self._is_last and self.at >= self.mine.range.end:
+        if self.is_only and self.at >= self.mine.range.end:
             self.finish()
 
     def _check_type(self) -> None:

@@ -8,9 +8,13 @@ what the client brings in a quarter of a second. Each round does the same four t
     3. sync     the bytes survive power loss
     4. record   these bytes are received; the lock ends
 
-Only then is the request answered. What has to be ruled out is that two requests write the same
-bytes at the same time (a client that lost its connection sends the chunk again, while the first
-request still has bytes in its buffers), and that a byte is recorded which is not on the disk.
+While a round is synced and recorded, the next one is opened and poured. It is synced when the
+record of the one before is made, so a crash loses two rounds at most. If a round fails, the next
+one ends, too. The request is answered when its last round is recorded.
+
+What has to be ruled out is that two requests write the same bytes at the same time (a client that
+lost its connection sends the chunk again, while the first request still has bytes in its buffers),
+and that a byte is recorded which is not on the disk.
 
 Rule 1: bytes, then sync, then record, then the answer. A crash before the record loses what the
 round brought. No other order has this: a record before the sync would, after a power cut, promise
@@ -71,7 +75,7 @@ from itertools import count
 import anyio
 
 from wherry.body import Body, Ended
-from wherry.core.errors import BadRequest, BodyCut, BodyStalled, Busy, Superseded
+from wherry.core.errors import BadRequest, BodyCut, BodyStalled, Busy, Superseded, UploadError
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
@@ -117,73 +121,109 @@ class Writing:
         """
         if not body.remaining:
             raise BadRequest("body", "is empty")
-        begin = start = write.offset
+        start = begin = write.offset
         announced, number = body.remaining, next(self._numbers)
-        is_over, every = False, RECORD_EVERY
-        while not is_over:
-            # A digest says something about the whole body, and can be checked only at its
-            # end. What is recorded is never taken back, so nothing is recorded before that.
-            size = body.remaining if write.digest else min(body.remaining, every)
-            mine = OpenWrite(
-                caller,
-                write.upload_id,
-                range=Range(begin, begin + size),
-                whole=Range(begin, begin + body.remaining),
-                token=self._context.new_id(),
-                number=number,
-                begun=anyio.current_time(),
-                is_first=begin == start,
-                is_limited=is_limited,
-            )
-            try:
-                upload, round_ = await self._round(mine, write, body)
-            except Superseded:
-                # A round can be ended from outside for three reasons, and the client gets a
-                # different error for each. The server stops (`end_all`): for the client that
-                # is a connection that broke, so it asks how far it came and goes on.
-                if self._context.is_stopping():
-                    raise BodyCut(begin - start, announced) from None
-                # The upload was cancelled, has expired or was removed (`end`). This raises.
-                (await self._context.catalog.load(write.upload_id)).check_receiving()
-                # A newer request, here or in another process, has the range.
-                raise
-            begin, is_over = round_.at, round_.is_gathered or not body.remaining
-            if round_.ended is not Ended.WHOLE:
-                received = begin - start
-                self._context.log_event(
-                    Event.CUT, upload, at=begin, received=received, announced=announced
+        every = RECORD_EVERY
+        earlier: asyncio.Task[Upload] | None = None
+        try:
+            while True:
+                # A digest says something about the whole body, and can be checked only at its
+                # end. What is recorded is never taken back, so nothing is recorded before that.
+                size = body.remaining if write.digest else min(body.remaining, every)
+                mine = OpenWrite(
+                    caller,
+                    write.upload_id,
+                    range=Range(begin, begin + size),
+                    whole=Range(begin, begin + body.remaining),
+                    token=self._context.new_id(),
+                    number=number,
+                    begun=anyio.current_time(),
+                    is_first=begin == start,
+                    is_limited=is_limited,
                 )
-                if round_.ended is Ended.STALLED:
-                    raise BodyStalled(received, self._context.settings.chunk_timeout)
-                raise BodyCut(received, announced)
-            every = _size_of_next(size, anyio.current_time() - mine.begun)
+                round_ = Round(self._context, self._file_types, mine, write)
+                await self._open_and_fill(round_, body, earlier)
+                is_over = round_.is_gathered or not body.remaining
+                if is_over or round_.ended is not Ended.WHOLE:
+                    break
+                # The next bytes come while these are synced.
+                earlier = asyncio.ensure_future(self._record(round_))
+                begin = round_.at
+                every = _size_of_next(size, anyio.current_time() - mine.begun)
+            upload = await self._record(round_)
+        except Superseded:
+            # A round can be ended from outside for three reasons, and the client gets a
+            # different error for each. The server stops (`end_all`): for the client that
+            # is a connection that broke, so it asks how far it came and goes on.
+            if self._context.is_stopping():
+                raise BodyCut(begin - start, announced) from None
+            # The upload was cancelled, has expired or was removed (`end`). This raises.
+            (await self._context.catalog.load(write.upload_id)).check_receiving()
+            # A newer request, here or in another process, has the range.
+            raise
+        except Vanished:
+            raise await self._context.vanished(write.upload_id) from None
+        except OSError as error:
+            raise self._context.as_upload_error(error) from error
+        if round_.ended is not Ended.WHOLE:
+            raise self._cut(upload, round_, start, announced)
         return upload
 
-    async def _round(self, mine: OpenWrite, write: Write, body: Body) -> tuple[Upload, Round]:
-        """Open, pour, sync, record. The upload after it, and how it went."""
-        context = self._context
-        round_ = Round(context, self._file_types, mine, write)
-        is_recorded = False
-        self._open.add(mine)
+    def _cut(self, upload: Upload, last: Round, start: int, announced: int) -> UploadError:
+        """Log that a body from `start` on has ended early. Returns the error to raise."""
+        context, received = self._context, last.at - start
+        context.log_event(Event.CUT, upload, at=last.at, received=received, announced=announced)
+        if last.ended is Ended.STALLED:
+            return BodyStalled(received, context.settings.chunk_timeout)
+        return BodyCut(received, announced)
+
+    async def _open_and_fill(
+        self, round_: Round, body: Body, earlier: asyncio.Task[Upload] | None
+    ) -> None:
+        """The first half of a round, while the `earlier` one is synced and recorded.
+
+        When it returns, that one is recorded. Raises what that one raises; then this round is
+        ended, too.
+        """
+        self._open.add(round_.mine)
         try:
-            await self._fill(round_, body)
-            upload = await self._recorded(round_)
-            is_recorded = True
-        except Vanished:
-            raise await context.vanished(write.upload_id) from None
-        except OSError as error:
-            raise context.as_upload_error(error) from error
-        finally:
+            if earlier is not None:
+                earlier.add_done_callback(partial(_end_if_failed, round_.mine))
             try:
-                if not is_recorded:
-                    await self._give_back(round_)
+                await self._fill(round_, body)
+            except Superseded:
+                if earlier is None or not _has_failed(earlier):
+                    raise
             finally:
-                self._open.remove(mine)
+                if earlier is not None:
+                    await until_over(earlier)
+            if earlier is not None:
+                earlier.result()
+        except BaseException:
+            await self._let_go(round_)
+            raise
+
+    async def _record(self, round_: Round) -> Upload:
+        """The second half of a round: sync and record. The upload after it."""
+        context, mine = self._context, round_.mine
+        try:
+            upload = await self._recorded(round_)
+        except BaseException:
+            await self._let_go(round_)
+            raise
+        self._open.remove(mine)
         if round_.received:
             seconds, at = context.clock() - round_.begun, mine.range.start
             received = round_.received
             context.log_event(Event.RECORDED, upload, at=at, received=received, seconds=seconds)
-        return upload, round_
+        return upload
+
+    async def _let_go(self, round_: Round) -> None:
+        """The end of a round that has recorded nothing."""
+        try:
+            await self._give_back(round_)
+        finally:
+            self._open.remove(round_.mine)
 
     async def _give_back(self, round_: Round) -> None:
         """Let go of the range and of its lease, also when the task is cancelled."""
@@ -213,7 +253,7 @@ class Writing:
         # has returned.
         try:
             with mine.scope:
-                if mine.range == mine.whole and len(mine.whole) <= AT_ONCE:
+                if round_.is_only and len(mine.whole) <= AT_ONCE:
                     # A slow client is not waited for without a lock, and later a lease.
                     late = asyncio.get_running_loop().call_later(GATHER_FOR, open_meanwhile)
                     try:
@@ -330,6 +370,15 @@ def _size_of_next(size: int, seconds: float) -> int:
     """How many bytes the next round takes, after one of `size` bytes that took `seconds`."""
     in_time = size * RECORD_SECONDS / max(seconds, 0.001)
     return max(RECORD_EVERY, min(RECORD_MOST, int(in_time)))
+
+
+def _end_if_failed(mine: OpenWrite, earlier: asyncio.Task[Upload]) -> None:
+    if _has_failed(earlier):
+        mine.scope.cancel()
+
+
+def _has_failed(earlier: asyncio.Task[Upload]) -> bool:
+    return earlier.done() and (earlier.cancelled() or earlier.exception() is not None)
 
 
 async def _resolved(recorded: Future[Upload]) -> Upload:

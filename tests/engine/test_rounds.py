@@ -1,0 +1,173 @@
+"""The rounds of a long body: one is synced while the next one comes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+import anyio
+import pytest
+from tests.engine.conftest import ALICE, Bytes, World, created, written
+
+from wherry.body import Ended, First, Sink
+from wherry.core.errors import BodyCut, StorageFailed, UploadGone
+from wherry.core.requests import Write
+from wherry.engine import Engine
+from wherry.storage.writer import LocalWriter
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
+
+ROUND = 500
+DATA = bytes(range(250)) * 6
+TIMEOUT = 20.0
+
+
+@pytest.fixture(autouse=True)
+def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EVERY", "MOST"):
+        monkeypatch.setattr(f"wherry.engine.writing.RECORD_{name}", ROUND)
+
+
+class Long(Bytes):
+    """A body of three rounds. It sets `second` as its second round begins."""
+
+    def __init__(self, data: bytes = DATA) -> None:
+        super().__init__(data)
+        self.second = threading.Event()
+
+    async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+        await super().pour(sink, 0, first)
+        if self.remaining <= len(DATA) - ROUND:
+            self.second.set()
+            await self.wait()
+        return await super().pour(sink, limit)
+
+    async def wait(self) -> None:
+        """What its client does before it sends the second round."""
+
+
+class Silent(Long):
+    """Its client never sends the second round."""
+
+    async def wait(self) -> None:
+        await anyio.sleep_forever()
+
+
+def before_first_sync(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> None:
+    real, is_first = LocalWriter.sync, True
+
+    def sync(self: LocalWriter) -> None:
+        nonlocal is_first
+        if is_first:
+            is_first = False
+            call()
+        real(self)
+
+    monkeypatch.setattr(LocalWriter, "sync", sync)
+
+
+async def offset(engine: Engine, upload_id: str) -> int:
+    return (await engine.status(ALICE, upload_id)).offset
+
+
+async def test_the_next_bytes_come_while_a_round_is_synced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, body = world.engine(), Long()
+    upload = await created(engine, len(DATA))
+    came: list[bool] = []
+    before_first_sync(monkeypatch, lambda: came.append(body.second.wait(TIMEOUT)))
+    after = await engine.write(ALICE, Write(upload.id, 0), body)
+    assert came == [True]
+    assert (after.offset, after.leases) == (len(DATA), ())
+
+
+async def test_a_round_is_recorded_though_the_next_one_does_not_come(world: World) -> None:
+    engine, body = world.engine(), Silent()
+    upload = await created(engine, len(DATA))
+    async with anyio.create_task_group() as group:
+        group.start_soon(engine.write, ALICE, Write(upload.id, 0), body)
+        with anyio.fail_after(TIMEOUT):
+            while await offset(engine, upload.id) < ROUND:
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    assert await offset(engine, upload.id) == ROUND
+
+
+async def test_a_round_that_fails_ends_the_next_one_though_its_client_is_silent(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, body = world.engine(), Silent()
+    upload = await created(engine, len(DATA))
+
+    def fail() -> None:
+        assert body.second.wait(TIMEOUT)
+        raise OSError(5, "Input/output error")
+
+    before_first_sync(monkeypatch, fail)
+    with anyio.fail_after(TIMEOUT), pytest.raises(StorageFailed):
+        await engine.write(ALICE, Write(upload.id, 0), body)
+    assert (await engine.status(ALICE, upload.id)).leases == ()
+    assert await offset(engine, upload.id) == 0
+    after = await written(engine, upload, 0, DATA)  # nothing is locked any more
+    assert after.offset == len(DATA)
+
+
+async def test_a_request_that_is_cancelled_waits_for_the_sync_and_the_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, body = world.engine(), Silent()
+    upload = await created(engine, len(DATA))
+    go_on = threading.Event()
+    before_first_sync(monkeypatch, lambda: go_on.wait(TIMEOUT))
+    task = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
+    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0.01)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await offset(engine, upload.id) == ROUND
+    after = await written(engine, upload, ROUND, DATA[ROUND:])  # nothing is locked any more
+    assert (after.offset, after.leases) == (len(DATA), ())
+
+
+async def test_an_upload_that_is_cancelled_has_no_round_left(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, body = world.engine(), Silent()
+    upload = await created(engine, len(DATA))
+    go_on = threading.Event()
+    before_first_sync(monkeypatch, lambda: go_on.wait(TIMEOUT))
+    task = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
+    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    cancelling = asyncio.ensure_future(engine.cancel(ALICE, upload.id))
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await cancelling
+    with pytest.raises(UploadGone):
+        await task
+    assert not world.unfinished(upload.id).exists()
+
+
+async def test_a_server_that_stops_keeps_the_round_that_is_synced(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, body = world.engine(), Silent()
+    upload = await created(engine, len(DATA))
+    go_on = threading.Event()
+    before_first_sync(monkeypatch, lambda: go_on.wait(TIMEOUT))
+    task = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
+    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    monkeypatch.setattr(engine._context, "is_stopping", lambda: True)
+    stopping = asyncio.ensure_future(engine._writing.end_all())
+    await asyncio.sleep(0.05)
+    go_on.set()
+    await stopping
+    with pytest.raises(BodyCut) as cut:
+        await task
+    assert await offset(engine, upload.id) == ROUND
+    assert cut.value.received == ROUND
