@@ -73,7 +73,12 @@ async def upload_everything(engine: Engine, acknowledged: set[int]) -> str:
 
 
 @pytest.mark.usefixtures("route")
-async def test_an_upload_survives_a_crash_at_any_point(tmp_path: Path) -> None:
+@pytest.mark.parametrize("round_size", [1000, 150], ids=["one-round", "rounds"])
+async def test_an_upload_survives_a_crash_at_any_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, round_size: int
+) -> None:
+    for name in ("EVERY", "MOST"):
+        monkeypatch.setattr(f"wherry.engine.writing.RECORD_{name}", round_size)
     points = 0
     for point in crash_points():
         world, acknowledged = fresh(tmp_path, point), set[int]()

@@ -11,12 +11,13 @@ import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, written
 
 from wherry.body import Ended, First, Sink
-from wherry.core.errors import BodyCut, StorageFailed, UploadGone
+from wherry.core.errors import BodyCut, StorageFailed, Superseded, UploadGone
+from wherry.core.ranges import Range
 from wherry.core.requests import Write
 from wherry.engine import Engine
 from wherry.storage.writer import LocalWriter
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
+pytestmark = pytest.mark.anyio
 
 ROUND = 500
 DATA = bytes(range(250)) * 6
@@ -171,3 +172,23 @@ async def test_a_server_that_stops_keeps_the_round_that_is_synced(
         await task
     assert await offset(engine, upload.id) == ROUND
     assert cut.value.received == ROUND
+
+
+async def test_the_lease_of_a_request_that_has_died_stops_no_later_round(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    died = Range(ROUND, 2 * ROUND)
+    await world.catalog.update(upload.id, lambda u: u.lease(died, "died", world.now))
+    after = await written(engine, upload, 0, DATA)
+    assert (after.offset, after.leases) == (len(DATA), ())
+
+
+async def test_a_newer_request_ends_an_older_one_in_a_later_round(world: World) -> None:
+    engine, body = world.engine(), Silent()
+    upload = await created(engine, len(DATA))
+    older = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
+    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    after = await written(engine, upload, 0, DATA)
+    assert after.offset == len(DATA)
+    with pytest.raises(Superseded):
+        await older

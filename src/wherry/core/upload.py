@@ -70,19 +70,30 @@ LOST_CALL_PAUSE = 3600.0
 class Upload(UploadFacts):
     """One file on its way in, with one method for every change that can happen to it."""
 
-    def lease(self, want: Range, token: str, now: float, is_newest: bool = True) -> Upload:
-        """Give `want` to the request `token`. Requests that held any of its bytes lose their lease.
+    def lease(
+        self,
+        want: Range,
+        token: str,
+        now: float,
+        *,
+        whole: Range | None = None,
+        is_newest: bool = True,
+    ) -> Upload:
+        """Give `want` to the request `token`. Others that held any of its bytes lose their lease.
 
-        `is_newest`: False for a request that began before it asks for the lease. It takes no lease
-        from another one, which may be newer, and gets `Superseded`. Raises `UploadGone`,
-        `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
+        `whole`: all bytes that the request will bring, if there are more than `want`. Others lose
+        their leases of these, too, or they would be in its way later. `is_newest`: False for a
+        request that began before it asks for the lease. It takes no lease from another one, which
+        may be newer, and gets `Superseded`. Raises `UploadGone`, `UploadClosed`, `RangeOutside`,
+        `TooLarge`, `TooFragmented`.
         """
         self.check_receiving()
         self.check_inside(want)
         if not is_newest and self.has_foreign_lease(want, token):
             raise Superseded
         self.check_fragments(want)
-        kept = (le for le in self.leases if le.token != token and not le.range.overlaps(want))
+        lost = whole if whole is not None and is_newest else want
+        kept = (le for le in self.leases if le.token != token and not le.range.overlaps(lost))
         return replace(self, leases=(*kept, Lease(token, want, now)))
 
     def holds(self, token: str) -> bool:

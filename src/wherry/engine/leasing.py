@@ -13,6 +13,10 @@ one (`writing.py`). A lease does three things that a lock of the file's range do
 Rule 1: a request that lasts longer than `LEASE_AFTER` gets a lease, so whatever happens to
 leases happens to it. It takes none from another request: which of them is newer, only the one
 knows that takes a lease as it begins.
+
+Rule 2: the first round of a request takes the leases of all bytes that the request will bring, also
+from requests whose process has died. Later rounds take none. So of the rounds of a request, only
+the first that is not recorded may have a lease.
 """
 
 from __future__ import annotations
@@ -65,7 +69,9 @@ class Leasing:
             # A later round of this request is not newer than a request that came since the
             # first round. If it were, the two would take the range from each other for ever.
             kept = upload.keep_slot(now, limits)
-            return kept.lease(mine.range, mine.token, now, is_newest=mine.is_first)
+            return kept.lease(
+                mine.range, mine.token, now, whole=mine.whole, is_newest=mine.is_first
+            )
 
         def lease_with_slot(upload: Upload) -> Upload:
             # The lease first, for its refusals: an upload that takes no byte asks for no slot.
@@ -144,8 +150,15 @@ class Leasing:
     async def _lease_those_that_last(self) -> None:
         """Rule 1. All at once, so that they share commits."""
         since = anyio.current_time() - LEASE_AFTER
-        lasting = [write for write in self._open.all() if write.is_open and write.begun <= since]
-        await asyncio.gather(*(self._lease_late(write) for write in lasting if not write.has_lease))
+        lasting = [
+            write
+            for write in self._open.all()
+            if write.is_open
+            and write.begun <= since
+            and not write.has_lease
+            and (write.earlier is None or write.earlier.is_set())
+        ]
+        await asyncio.gather(*map(self._lease_late, lasting))
 
     async def _lease_late(self, write: OpenWrite) -> None:
         context, now = self._context, self._context.clock()

@@ -39,6 +39,8 @@ class OpenWrite:
     token: str
     number: int  #: Of its request; newer requests have higher ones.
     begun: float  #: When the round began, by the event loop's clock.
+    #: Set when the round before it has let go of everything; None: there is none.
+    earlier: anyio.Event | None
     is_first: bool  #: Whether it is the first round of its request.
     is_limited: bool  #: Whether the limits hold for the size of its body.
     is_open: bool = False  #: Whether it has its range of the file, and may write.
@@ -82,14 +84,14 @@ class OpenWrites:
         return [write for writes in self._open.values() for write in writes]
 
     def older(self, mine: OpenWrite) -> list[OpenWrite]:
-        """The rounds of older requests that have any of the same bytes.
+        """The rounds of older requests that have any of the bytes of `mine` or of later rounds.
 
         Only those: of two requests, each waiting for the end of the other, none would end.
         """
         return [
             write
             for write in self._open[mine.upload_id]
-            if write.number < mine.number and write.range.overlaps(mine.range)
+            if write.number < mine.number and write.range.overlaps(mine.whole)
         ]
 
     async def end_older(self, mine: OpenWrite) -> None:

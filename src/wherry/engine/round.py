@@ -58,6 +58,8 @@ class Round:
         self.is_only = mine.is_first and mine.range.end == mine.whole.end
         self._has_head = mine.range.start == 0 and file_types.is_checked
         self._writer: Writer | None = None
+        # Where the leases of others matter: the first round takes those of later rounds, too.
+        self._concerns = mine.whole if mine.is_first else mine.range
 
     # The beginning.
 
@@ -76,7 +78,7 @@ class Round:
         try:
             upload = self._read()
             mine.check(upload, limits)
-            if upload.has_foreign_lease(mine.range, mine.token):
+            if upload.has_foreign_lease(self._concerns, mine.token):
                 raise SteppedAside if mine.is_first else Superseded
             if not upload.needs_no_lease(self.begun, limits):
                 raise SteppedAside
@@ -102,7 +104,7 @@ class Round:
 
     def _read(self) -> Upload:
         mine = self.mine
-        self._upload = self._context.catalog.around(mine.upload_id, mine.range)
+        self._upload = self._context.catalog.around(mine.upload_id, self._concerns)
         gaps = self._upload.received.missing(mine.range)
         self._receiver = Receiver(self.at, gaps, self._opened.write, self._digest)
         return self._upload

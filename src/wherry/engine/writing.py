@@ -56,8 +56,9 @@ between the steps of a request without a lease, A:
 - The folder of the upload is removed: the sync finds out (`Vanished`).
 - The process dies: the lock ends with it, and nothing is recorded.
 
-A later round of a long body does the same again. It was there before whoever it meets: if it
-finds a lease or a lock, it is superseded and takes nothing from the other request.
+A later round of a long body does the same again. The first round has taken the leases of all bytes
+that the request brings, so a request that a later round meets came after it. If a later round finds
+a lease or a lock, it is superseded, and takes nothing from the other request.
 
 Where ranges cannot be locked (`Capabilities.locks_ranges`), every round takes a lease, and can
 record only while it has it.
@@ -124,6 +125,7 @@ class Writing:
         start = begin = write.offset
         announced, number = body.remaining, next(self._numbers)
         every = RECORD_EVERY
+        before: anyio.Event | None = None
         earlier: asyncio.Task[Upload] | None = None
         try:
             while True:
@@ -138,6 +140,7 @@ class Writing:
                     token=self._context.new_id(),
                     number=number,
                     begun=anyio.current_time(),
+                    earlier=before,
                     is_first=begin == start,
                     is_limited=is_limited,
                 )
@@ -148,7 +151,7 @@ class Writing:
                     break
                 # The next bytes come while these are synced.
                 earlier = asyncio.ensure_future(self._record(round_))
-                begin = round_.at
+                begin, before = round_.at, mine.over
                 every = _size_of_next(size, anyio.current_time() - mine.begun)
             upload = await self._record(round_)
         except Superseded:
@@ -315,7 +318,9 @@ class Writing:
         await self._open_with_lease(round_)
 
     async def _lease_range(self, mine: OpenWrite) -> None:
-        # Nothing waits between `OpenWrites.add` and this, if the request asks for a lease at
+        if mine.earlier is not None:  # `Leasing`, rule 2
+            await mine.earlier.wait()
+        # Nothing waits between `OpenWrites.add` and this, if a new request asks for a lease at
         # once. The catalog applies changes in the order in which they are asked for, so of
         # two such requests the newer one takes the range from the older one in the catalog,
         # and ends it here. (Others may ask in another order. There the older request may
