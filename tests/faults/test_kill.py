@@ -21,10 +21,13 @@ from tests.e2e.conftest import Api
 
 from wherry.testing.server import Server, serving
 
-KiB = 1024
+KiB, MiB = 1024, 1024 * 1024
 KILLS = int(os.environ.get("WHERRY_KILLS", "50"))
 SEED = int(os.environ.get("WHERRY_SEED", "1"))
-CHUNK = 64 * KiB
+#: The chunks of an upload, and its largest size: of many small chunks, of some that take the body
+#: lane, and of one that is recorded in rounds.
+KINDS = ((64 * KiB, 4 * MiB), (512 * KiB, 8 * MiB), (40 * MiB, 48 * MiB))
+HOW_OFTEN = (6, 3, 1)
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Client:
 
     url: str
     data: bytes
+    chunk: int
     upload_id: object = None
     safe: set[int] = field(default_factory=set)
     assessment_id: object = None
@@ -43,7 +47,7 @@ class Client:
 
     def run(self, rng: random.Random) -> None:
         """Send what is not safe, in any order, four at a time; then complete."""
-        left = [at for at in range(0, len(self.data), CHUNK) if at not in self.safe]
+        left = [at for at in range(0, len(self.data), self.chunk) if at not in self.safe]
         rng.shuffle(left)
         with ThreadPoolExecutor(4) as pool:
             for done in [pool.submit(self.send, left[n::4]) for n in range(4)]:
@@ -53,7 +57,7 @@ class Client:
     def send(self, offsets: list[int]) -> None:
         with Api(self.url) as api:
             for at in offsets:
-                answer = api.chunk(self.upload_id, at, self.data[at : at + CHUNK])
+                answer = api.chunk(self.upload_id, at, self.data[at : at + self.chunk])
                 assert answer.status_code == 200, answer.text
                 self.safe.add(at)
 
@@ -71,14 +75,15 @@ class Client:
             received = api.status(self.upload_id)["received"]
         assert isinstance(received, list)
         for at in self.safe:
-            end = min(at + CHUNK, len(self.data))
+            end = min(at + self.chunk, len(self.data))
             assert any(a <= at and end <= b for a, b in received), f"lost {at}"
 
 
 def trial(server: Server, seed: int) -> None:
     """One upload, with one kill at a random moment of it."""
     rng = random.Random(seed)
-    client = Client(server.url, rng.randbytes(rng.randrange(1, 60 * CHUNK)))
+    [(chunk, most)] = rng.choices(KINDS, HOW_OFTEN)
+    client = Client(server.url, rng.randbytes(rng.randrange(1, most)), chunk)
     client.begin()
     begun = time.monotonic()
     # Some die early, some while completing, and for some the blow comes too late.
