@@ -33,24 +33,24 @@ FEW = 8
 #: What the sockets of more bodies share; and the least and the most of one of them, in bytes.
 BUFFERS, NARROWEST, WIDEST = 16 * MiB, 128 * KiB, 512 * KiB
 
+_Marks = OrderedDict[socket.socket, tuple[int, float]]
+
 
 class SocketMemory:
     """The sockets of all bodies that are being read. Any thread may call any method."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # By how long they may wait: the marks, and since when they wait; the oldest first.
-        self._marks: dict[float, OrderedDict[socket.socket, tuple[int, float]]] = {
-            QUIET: OrderedDict(),
-            PATIENCE: OrderedDict(),
-        }
+        # The marks, and since when their sockets wait; the oldest first.
+        self._fast: _Marks = OrderedDict()
+        self._slow: _Marks = OrderedDict()
         self._total = 0
         self._small = SMALL
         self._swept = 0.0
 
     def has_marks(self) -> bool:
         """Whether there is a mark that `sweep` may have to lower."""
-        return any(self._marks.values())
+        return bool(self._fast or self._slow)
 
     def narrow(self, connection: socket.socket, bodies: int) -> None:
         """Bound the buffer of a socket that is one of `bodies`, and all small marks.
@@ -68,14 +68,15 @@ class SocketMemory:
         `is_fast`: whether it has lately brought `FAST` bytes at once.
         """
         with self._lock:
-            is_fast = is_fast or connection in self._marks[QUIET]
-            wanted = min(LARGE if is_fast else self._small, left)
-            self._set(connection, wanted, QUIET if is_fast else PATIENCE)
+            if is_fast or connection in self._fast:
+                self._set(connection, min(LARGE, left), self._fast)
+            else:
+                self._set(connection, min(self._small, left), self._slow)
 
     def lower(self, connection: socket.socket) -> None:
         """Let the socket wake for every byte. It may be closed after that."""
         with self._lock:
-            self._set(connection, 0, QUIET)
+            self._set(connection, 0, self._slow)
 
     def sweep(self) -> None:
         """Lower the marks that have been waiting for too long."""
@@ -84,19 +85,20 @@ class SocketMemory:
             if now - self._swept < QUIET / 4:
                 return
             self._swept = now
-            for patience, marks in self._marks.items():
+            for marks, patience in ((self._fast, QUIET), (self._slow, PATIENCE)):
                 while marks:
                     connection, (_, since) = next(iter(marks.items()))
                     if now - since <= patience:
                         break
-                    self._set(connection, 0, patience)
+                    self._set(connection, 0, marks)
 
-    def _set(self, connection: socket.socket, wanted: int, patience: float) -> None:
-        current = sum(marks.pop(connection, (0, 0))[0] for marks in self._marks.values())
+    def _set(self, connection: socket.socket, wanted: int, marks: _Marks) -> None:
+        before = self._fast if connection in self._fast else self._slow
+        current, _ = before.pop(connection, (0, 0.0))
         self._total -= current
         mark = min(wanted, MARKS - self._total)
         if mark > 1:
             self._total += mark
-            self._marks[patience][connection] = mark, time.monotonic()
+            marks[connection] = mark, time.monotonic()
         if max(mark, 1) != max(current, 1):
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, max(mark, 1))
