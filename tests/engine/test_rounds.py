@@ -14,6 +14,7 @@ from wherry.body import Ended, First, Sink
 from wherry.core.errors import BodyCut, StorageFailed, Superseded, UploadGone
 from wherry.core.ranges import Range
 from wherry.core.requests import Write
+from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.storage.writer import LocalWriter
 
@@ -68,6 +69,14 @@ def before_first_sync(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object
     monkeypatch.setattr(LocalWriter, "sync", sync)
 
 
+async def in_second_round(engine: Engine, upload: Upload) -> asyncio.Task[Upload]:
+    """A request whose second round has begun, and whose client is silent."""
+    body = Silent()
+    task = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
+    assert await asyncio.to_thread(body.second.wait, TIMEOUT)
+    return task
+
+
 async def offset(engine: Engine, upload_id: str) -> int:
     return (await engine.status(ALICE, upload_id)).offset
 
@@ -118,12 +127,10 @@ async def test_a_round_that_fails_ends_the_next_one_though_its_client_is_silent(
 async def test_a_request_that_is_cancelled_waits_for_the_sync_and_the_record(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, body = world.engine(), Silent()
+    engine, go_on = world.engine(), threading.Event()
     upload = await created(engine, len(DATA))
-    go_on = threading.Event()
     before_first_sync(monkeypatch, lambda: go_on.wait(TIMEOUT))
-    task = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
-    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    task = await in_second_round(engine, upload)
     for _ in range(3):
         task.cancel()
         await asyncio.sleep(0.01)
@@ -139,12 +146,10 @@ async def test_a_request_that_is_cancelled_waits_for_the_sync_and_the_record(
 async def test_an_upload_that_is_cancelled_has_no_round_left(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, body = world.engine(), Silent()
+    engine, go_on = world.engine(), threading.Event()
     upload = await created(engine, len(DATA))
-    go_on = threading.Event()
     before_first_sync(monkeypatch, lambda: go_on.wait(TIMEOUT))
-    task = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
-    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    task = await in_second_round(engine, upload)
     cancelling = asyncio.ensure_future(engine.cancel(ALICE, upload.id))
     await asyncio.sleep(0.05)
     go_on.set()
@@ -157,12 +162,10 @@ async def test_an_upload_that_is_cancelled_has_no_round_left(
 async def test_a_server_that_stops_keeps_the_round_that_is_synced(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, body = world.engine(), Silent()
+    engine, go_on = world.engine(), threading.Event()
     upload = await created(engine, len(DATA))
-    go_on = threading.Event()
     before_first_sync(monkeypatch, lambda: go_on.wait(TIMEOUT))
-    task = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
-    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    task = await in_second_round(engine, upload)
     monkeypatch.setattr(engine._context, "is_stopping", lambda: True)
     stopping = asyncio.ensure_future(engine._writing.end_all())
     await asyncio.sleep(0.05)
@@ -184,10 +187,9 @@ async def test_the_lease_of_a_request_that_has_died_stops_no_later_round(world: 
 
 
 async def test_a_newer_request_ends_an_older_one_in_a_later_round(world: World) -> None:
-    engine, body = world.engine(), Silent()
+    engine = world.engine()
     upload = await created(engine, len(DATA))
-    older = asyncio.ensure_future(engine.write(ALICE, Write(upload.id, 0), body))
-    await asyncio.to_thread(body.second.wait, TIMEOUT)
+    older = await in_second_round(engine, upload)
     after = await written(engine, upload, 0, DATA)
     assert after.offset == len(DATA)
     with pytest.raises(Superseded):

@@ -75,17 +75,15 @@ class Upload(UploadFacts):
         want: Range,
         token: str,
         now: float,
-        *,
         whole: Range | None = None,
         is_newest: bool = True,
     ) -> Upload:
         """Give `want` to the request `token`. Others that held any of its bytes lose their lease.
 
-        `whole`: all bytes that the request will bring, if there are more than `want`. Others lose
-        their leases of these, too, or they would be in its way later. `is_newest`: False for a
-        request that began before it asks for the lease. It takes no lease from another one, which
-        may be newer, and gets `Superseded`. Raises `UploadGone`, `UploadClosed`, `RangeOutside`,
-        `TooLarge`, `TooFragmented`.
+        `whole`: all bytes that the request will bring; of these, too, others lose their leases.
+        `is_newest`: False for a request that began before it asks for the lease. It gets
+        `Superseded` where another one, which may be newer, has a lease. Raises `UploadGone`,
+        `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
         """
         self.check_receiving()
         self.check_inside(want)

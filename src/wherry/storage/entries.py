@@ -38,6 +38,14 @@ def size_of(name: str, folder: int) -> int | None:
     return found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
+def is_folder(name: str, folder: int) -> bool:
+    """Whether there is a folder of this name. Raises `OSError`, but not because there is none."""
+    try:
+        return stat.S_ISDIR(status(name, folder).st_mode)
+    except FileNotFoundError:
+        return False
+
+
 def linked(name: str, folder: int, final: str, files: int) -> bool:
     """Give a file the name `final` in `files` as well; called again, find that it has it.
 

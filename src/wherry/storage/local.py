@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +40,7 @@ from wherry.core.errors import DiskFull, NeverFits
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Capabilities, RangeLocked, Vanished, Writer, disk
 from wherry.storage.arrival import LocalArrival
-from wherry.storage.entries import linked, opened, size_of, status, taken
+from wherry.storage.entries import is_folder, linked, opened, size_of, status, taken
 from wherry.storage.folders import Folders
 from wherry.storage.localfile import LocalFile
 from wherry.storage.localpictures import LocalPictures
@@ -226,9 +225,7 @@ class LocalStorage:
     def vanished(self, upload_ids: Iterable[str]) -> frozenset[str]:
         """Those of these uploads that have no folder. Raises `OSError`."""
         chunks = self._chunks()
-        return frozenset(
-            each for each in upload_ids if not _is_folder(check_upload_id(each), chunks)
-        )
+        return frozenset(u for u in upload_ids if not is_folder(check_upload_id(u), chunks))
 
     def unfinished_file(self, upload_id: str, length: int) -> LocalFile:
         """The bytes before `finish`, cut to `length` bytes: a reservation may be longer.
@@ -401,13 +398,6 @@ class LocalStorage:
     def _sync(self, fd: int) -> None:
         if self._durable:
             disk.sync_file(fd)
-
-
-def _is_folder(name: str, at: int) -> bool:
-    try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False
 
 
 def _name(upload_id: str, suffix: str) -> str:
