@@ -49,6 +49,8 @@ log = logging.getLogger("wherry")
 LEADER = "leader"
 #: How often a process tries to become the one that leads, in seconds.
 POLL_INTERVAL = 1.0
+#: How often the leader checks whether its server is stopping, in seconds.
+CHECK_INTERVAL = 0.25
 
 _AWAY_AT_START = (
     ". The catalog knows uploads that should be in it, and it has none of them. Mount it or move "
@@ -241,13 +243,16 @@ class App:
 
     async def _lead(self, engine: Engine, context: Context) -> None:
         """Wait until no other process leads; then sweep, and keep the worker running."""
-        while True:
+        while not context.is_stopping():
             with context.isolated(Event.BACKGROUND_FAILED, task="lead"):
                 await self._lead_once(engine, context)
             await asyncio.sleep(POLL_INTERVAL)
 
     async def _lead_once(self, engine: Engine, context: Context) -> None:
-        """Lead until cancelled; return at once if another process leads."""
+        """Lead until cancelled or until the server stops; return at once if another one leads.
+
+        At a stop, the worker ends while open requests go on, and another process can lead.
+        """
         with ExitStack() as held:
             if not await until_returned(lambda: take_into(held, context.locks, LEADER)):
                 return
@@ -257,7 +262,8 @@ class App:
                     command = worker_command(self.settings)
                     keeper = Supervisor(command, self._worker_status.write, self.metrics)
                     await stack.enter_async_context(keeper)
-                await asyncio.Event().wait()
+                while not context.is_stopping():  # noqa: ASYNC110 - nobody sets an event
+                    await asyncio.sleep(CHECK_INTERVAL)
 
     async def stop(self) -> None:
         async with self._starting:

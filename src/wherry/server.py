@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import logging
 import os
 import socket
+import time
 from contextlib import suppress
 
 import uvicorn
@@ -21,6 +23,7 @@ from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
 from wherry.connection import IDLE_SECONDS, BoundedConnection
 from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
+from wherry.engine.stopping import CANCEL_BEFORE
 from wherry.events import Event, log_event
 from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
@@ -43,8 +46,8 @@ log = logging.getLogger("wherry")
 #: What the API's addresses begin with.
 PREFIX = "/api"
 _M_ARENA_MAX = -8  # malloc.h
-#: How long open requests may continue after SIGTERM, in seconds.
-GRACE = 2
+#: How often a server that is stopping checks whether its requests have ended, in seconds.
+POLL_INTERVAL = 0.05
 
 LOOPBACK_WARNING = (
     "anonymous access: without keys, every user of this machine may upload, and may list "
@@ -112,7 +115,8 @@ def check_keys(keys: Keys, settings: Settings) -> None:
 
 def watched(app: App, operator: Who, access: Access) -> APIRouter:
     """The routes of monitoring: `/healthz`, `/readyz`, and `/metrics` for operators only."""
-    router = APIRouter(route_class=route_class(Around(app.metrics)), include_in_schema=False)
+    around = Around(app.metrics, is_monitoring=True)
+    router = APIRouter(route_class=route_class(around), include_in_schema=False)
 
     @router.api_route("/healthz", methods=["GET", "HEAD"])
     async def healthz() -> Response:
@@ -144,7 +148,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         log_event(Event.SERVING, data=settings.data.absolute())
         for listener in listeners:
             log_event(Event.LISTENING, url=url_of(listener))
-        run(api, listeners)
+        run(api, listeners, settings)
 
 
 def share_heap() -> None:
@@ -157,9 +161,34 @@ def share_heap() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
-def run(api: FastAPI, listeners: list[socket.socket]) -> None:
+class Server(uvicorn.Server):
+    """Uvicorn's server, which still accepts connections while open requests come to their end.
+
+    `should_exit` is true from SIGTERM on, so new requests are answered 503 (`protocols/route.py`)
+    and `/readyz` reports that the server is stopping. A closed port would tell a load balancer
+    the same, but a request that is on its way at that moment would be lost with its connection.
+    """
+
+    def __init__(self, config: uvicorn.Config, grace_period: float, stop_delay: float) -> None:
+        super().__init__(config)
+        self._grace_period = grace_period
+        self._stop_delay = stop_delay
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        begun, open_at_stop = time.monotonic(), set(self.server_state.tasks)
+        longest = max(self._grace_period - 2 * CANCEL_BEFORE, self._grace_period / 2)
+        while not self.force_exit and (passed := time.monotonic() - begun) < longest:
+            if passed >= self._stop_delay and not open_at_stop & self.server_state.tasks:
+                break
+            await asyncio.sleep(POLL_INTERVAL)
+        left = self._grace_period - CANCEL_BEFORE - (time.monotonic() - begun)
+        self.config.timeout_graceful_shutdown = max(left, POLL_INTERVAL)  # type: ignore[assignment]
+        await super().shutdown(sockets)
+
+
+def run(api: FastAPI, listeners: list[socket.socket], settings: Settings) -> None:
     """Run the server to its end. Raises `RuntimeError` if it does not start; the log says why."""
-    server = uvicorn.Server(configuration(api))
+    server = Server(configuration(api), settings.grace_period, settings.stop_delay or 0)
     # What is loaded by now stays. A full garbage collection, which would come among the first
     # requests, would look through all of it, and stop every thread for about 100 ms.
     gc.freeze()
@@ -175,7 +204,6 @@ def configuration(api: ASGIApp) -> uvicorn.Config:
         api,
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=GRACE,
         timeout_keep_alive=IDLE_SECONDS,
         server_header=False,
         proxy_headers=False,  # anonymous access depends on the peer, which no header may name

@@ -40,6 +40,7 @@ GROUPS = {
         "slot_idle",
     ),
     "Lifetimes": ("expires_after", "keep_records", "keep_complete_records", "sweep_every"),
+    "Stopping": ("grace_period", "stop_delay"),
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy"),
 }
@@ -49,6 +50,7 @@ WITHOUT_VALUE = {
     "keep_files": "for ever",
     "keep_complete_records": "for ever",
     "max_body": "as large as a chunk or a file",
+    "stop_delay": "as long as requests are in flight",
     "assessment": "if the extra `assessment` is installed",
 }
 #: Variables of ours that are not settings.
@@ -181,6 +183,17 @@ class Settings(BaseSettings):
         "its file was deleted or moved away. While the file is there, the record stays.",
     )
     sweep_every: Seconds = Field(default=60.0, description="How often the sweep runs.")
+    grace_period: Seconds = Field(
+        default=8.0,
+        description="The server ends within this time after SIGTERM. Requests in flight may go on "
+        "until two seconds before; then what has arrived is recorded. It must be shorter than the "
+        "time after which the supervisor kills the process.",
+    )
+    stop_delay: Seconds | None = Field(
+        default=None,
+        description="How long `wherry serve` goes on accepting connections after SIGTERM, also "
+        "without requests in flight. It answers them 503 until the load balancer sends no more.",
+    )
     completion_lease: Seconds = Field(
         default=10.0,
         description="A completion whose process died is resumed after this time.",
@@ -239,6 +252,8 @@ class Settings(BaseSettings):
         _ = self.limits
         if isinstance(self.max_body, int) and self.max_body < self.min_chunk + FORM_OVERHEAD:
             raise ValueError("max_body must have room for min_chunk and a form of 64 KiB around it")
+        if self.stop_delay is not None and self.stop_delay >= self.grace_period:
+            raise ValueError("stop_delay must be shorter than grace_period")
         return self
 
     @property

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import anyio
 import anyio.from_thread
+import anyio.lowlevel
 import pytest
 from tests.engine.conftest import ALICE, Bytes, Held, World, content, created, written
 
 from wherry.body import Ended, First, Sink
-from wherry.core.digests import Digest
+from wherry.core.digests import Digest, crc64
 from wherry.core.errors import (
     BodyCut,
     DigestMismatch,
+    Stopping,
     Superseded,
     UploadGone,
     UploadNotFound,
@@ -140,6 +142,60 @@ async def test_a_part_cut_off_keeps_what_arrived(world: World) -> None:
         await engine.write(ALICE, Write(upload.id, 0), Cut(DATA, 400))
     assert (cut.value.received, cut.value.announced) == (400, len(DATA))
     assert (await engine.status(ALICE, upload.id)).offset == 400
+
+
+@pytest.mark.parametrize(("has_digest", "kept"), [(False, 500), (True, 0)])
+async def test_a_server_that_stops_records_what_has_arrived_unless_it_came_with_a_digest(
+    world: World, has_digest: bool, kept: int
+) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    digest = Digest.of_crc(1) if has_digest else None
+    held, refused = Held(DATA), list[str]()
+
+    async def writing() -> None:
+        try:
+            await engine.write(ALICE, Write(upload.id, 0, digest=digest), held)
+        except Stopping as error:
+            refused.append(error.code)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(writing)
+        await held.begun.wait()
+        with anyio.fail_after(20):
+            await engine._writing.end_all()
+    assert refused == ["stopping"]
+    after = await engine.status(ALICE, upload.id)
+    assert (after.offset, after.leases) == (kept, ())
+    await written(engine, upload, 0, DATA)
+    await engine.complete(ALICE, upload.id)
+    assert await content(engine, upload.id) == DATA
+
+
+async def test_a_server_that_stops_lets_a_newer_request_have_its_range(world: World) -> None:
+    engine = world.engine()
+    upload = await created(engine, len(DATA))
+    held, refused = Held(b"\xff" * 600), list[str]()
+
+    async def older() -> None:
+        try:
+            await engine.write(ALICE, Write(upload.id, 0), held)
+        except (Stopping, Superseded) as error:
+            refused.append(error.code)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(older)
+        await held.begun.wait()
+        with anyio.fail_after(20):
+            group.start_soon(engine._writing.end_all)
+            await anyio.lowlevel.checkpoint()  # it ends the requests that are there by now
+            await written(engine, upload, 0, DATA)
+    assert len(refused) == 1
+    # Each byte is from one of the two, and is the one whose digest is recorded.
+    complete = await engine.complete(ALICE, upload.id)
+    stored = await content(engine, upload.id)
+    assert stored in (DATA, b"\xff" * 300 + DATA[300:])
+    assert complete.received_digest == Digest.of_crc(crc64(stored))
 
 
 async def test_a_part_cut_off_with_a_digest_keeps_nothing(world: World) -> None:

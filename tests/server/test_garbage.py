@@ -10,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from wherry import server
+from wherry.settings import Settings
 
 
 def test_what_was_loaded_before_the_first_request_is_never_looked_through_again(
@@ -24,7 +25,7 @@ def test_what_was_loaded_before_the_first_request_is_never_looked_through_again(
     found: list[bool] = []
     monkeypatch.setattr(uvicorn.Server, "run", run)
     try:
-        server.run(FastAPI(), [])
+        server.run(FastAPI(), [], Settings())
     finally:
         gc.unfreeze()
 

@@ -26,7 +26,7 @@ from wherry.events import Event, log_event
 from wherry.metrics import Metrics
 
 #: How long the worker may take to end, in seconds, before it is killed. It ends itself a little
-#: earlier (`lifetime.EXIT_TIMEOUT`). With the time for open requests, a server stops in 5 s.
+#: earlier (`lifetime.EXIT_TIMEOUT`).
 STOP_TIMEOUT = 2.5
 #: How long the worker may take to start, in seconds. A start that raises is reported at once.
 START_TIMEOUT = 60.0

@@ -48,6 +48,10 @@ class Next(Enum):
     """Begin a new upload, once."""
 
 
+#: Refusals that concern the server and not the request. Nothing was begun, so they are no failures.
+SOON = ("stopping",)
+
+
 def wants_fresh_headers(error: ClientError) -> bool:
     """Whether the request is sent again, once, with headers that its caller makes again.
 
@@ -73,6 +77,8 @@ def what_next(error: ClientError, verb: Verb) -> Next:
         return Next.ANEW
     if not error.retryable:
         return Next.STOP
+    if error.code in SOON:
+        return Next.WAIT
     if verb == "chunk" and error.code == "waiting":
         return Next.LINE
     if verb in ("chunk", "upload") and _is_not_from_wherry(error):

@@ -342,6 +342,18 @@ class Busy(UploadError):
 
 
 @dataclass
+class Stopping(UploadError):
+    """The server is about to end. It begins nothing new, and has ended what lasted too long."""
+
+    code: ClassVar[str] = "stopping"
+    retryable: ClassVar[bool] = True
+    retry_after: int = 1
+
+    def __str__(self) -> str:
+        return "The server is stopping."
+
+
+@dataclass
 class HookFailed(UploadError):
     """The application's own hook raised an error or returned a wrong value; the file is kept."""
 

@@ -14,12 +14,15 @@ import anyio
 from wherry.engine.admitting import Admitting
 from wherry.engine.completing import Completing
 from wherry.engine.context import Context
+from wherry.engine.stopping import time_for_requests
 from wherry.engine.sweeping import Sweeping
 from wherry.engine.writing import Writing
 from wherry.events import Event
 
 #: How often each process does what `_poll` does, in seconds.
 POLL_INTERVAL = 1.0
+#: How often it is checked whether the server is stopping, in seconds.
+CHECK_INTERVAL = 0.25
 
 
 class Background:
@@ -36,12 +39,16 @@ class Background:
         self._writing = writing
         self._completing = completing
         self._sweeping = sweeping
+        self._stopping_since: float | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """What every process does; at the end its completions stop and can be resumed."""
         try:
-            async with self._beside(POLL_INTERVAL, self._poll):
+            async with (
+                self._beside(POLL_INTERVAL, self._poll),
+                self._beside(CHECK_INTERVAL, self._end_requests),
+            ):
                 yield
         finally:
             # Only now: the loop above would resume at once what is given back here.
@@ -55,16 +62,32 @@ class Background:
 
     async def _poll(self) -> None:
         isolated = self._context.isolated
-        if self._context.is_stopping():
-            await self._writing.end_all()
         with isolated(Event.BACKGROUND_FAILED, task="end superseded requests"):
             await self._writing.end_superseded()
         with isolated(Event.BACKGROUND_FAILED, task="keep what is active"):
             await self._writing.keep_active()
+        if self._context.is_stopping():
+            return  # begin nothing new
         with isolated(Event.BACKGROUND_FAILED, task="resume completions"):
             await self._completing.resume()
         with isolated(Event.BACKGROUND_FAILED, task="advance the queue"):
             await self._admitting.advance()
+
+    async def _end_requests(self) -> None:
+        """When the server has been stopping for some time, end the requests that last.
+
+        Before the server cancels them: a cancelled request records nothing, and its client gets
+        no answer that says what to do.
+        """
+        if not self._context.is_stopping():
+            self._stopping_since = None
+            return
+        now = anyio.current_time()
+        if self._stopping_since is None:
+            self._stopping_since = now
+        if now - self._stopping_since >= time_for_requests(self._context.settings.grace_period):
+            self._completing.answer_now()
+            await self._writing.end_all()
 
     @asynccontextmanager
     async def _beside(

@@ -69,6 +69,7 @@ class Completing:
         self._leases = LeaseKeeper(context)
         self._at_once = CompletingAtOnce(context, file_types) if hooks == Hooks() else None
         self._tasks: dict[str, asyncio.Task[Upload]] = {}
+        self._is_hurried = asyncio.Event()
 
     # What a request does: begin a task, or join one, and wait for a while.
 
@@ -90,12 +91,25 @@ class Completing:
         # `wait_for` would cancel the task at the timeout, and with it the handover. Not longer
         # than `hook_timeout`: a hook that is overdue is an error, and not only a slow answer.
         timeout = min(settings.answer_within, settings.hook_timeout)
-        done, _ = await asyncio.wait([task], timeout=timeout)
-        upload = task.result() if done else await self._context.load(caller, upload_id)
+        is_done = await self._is_done(task, timeout)
+        upload = task.result() if is_done else await self._context.load(caller, upload_id)
         # The task may have been begun by another request, which gave no digest or another one.
         upload.check_digest(digest)
         upload.check_hook(clock(), settings.hook_timeout)
         return upload
+
+    async def _is_done(self, task: asyncio.Task[Upload], within: float) -> bool:
+        """Wait for the end of `task`, of the time, or of the server's patience."""
+        hurried = asyncio.ensure_future(self._is_hurried.wait())
+        try:
+            await asyncio.wait([task, hurried], timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hurried.cancel()
+        return task.done()
+
+    def answer_now(self) -> None:
+        """Answer all requests that wait for a completion: the server stops."""
+        self._is_hurried.set()
 
     def begin(self, upload_id: str, digest: Digest | None = None) -> asyncio.Task[Upload]:
         """The task that completes this upload; the one that runs already, if there is one."""

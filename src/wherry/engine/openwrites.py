@@ -49,6 +49,7 @@ class OpenWrite:
     #: Held while its lease or its record is asked for. The record comes last, because it ends both.
     asking: Lock = field(default_factory=Lock)
     is_recording: bool = False
+    is_stopped: bool = False  #: Whether the server has ended it because it stops.
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     over: anyio.Event = field(default_factory=anyio.Event)
 
@@ -103,8 +104,11 @@ class OpenWrites:
         await self._end(list(self._open.get(upload_id, ())))
 
     async def end_all(self) -> None:
-        """End every request: the server stops, and clients can go on later."""
-        await self._end(self.all())
+        """End every request: the server stops. What has arrived of them is recorded."""
+        writes = self.all()
+        for write in writes:
+            write.is_stopped = True
+        await self._end(writes)
 
     async def _end(self, writes: Iterable[OpenWrite]) -> None:
         writes = list(writes)

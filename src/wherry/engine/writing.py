@@ -76,7 +76,15 @@ from itertools import count
 import anyio
 
 from wherry.body import Body, Ended
-from wherry.core.errors import BadRequest, BodyCut, BodyStalled, Busy, Superseded, UploadError
+from wherry.core.errors import (
+    BadRequest,
+    BodyCut,
+    BodyStalled,
+    Busy,
+    Stopping,
+    Superseded,
+    UploadError,
+)
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
@@ -155,11 +163,10 @@ class Writing:
                 every = _size_of_next(size, anyio.current_time() - mine.begun)
             upload = await self._record(round_)
         except Superseded:
-            # A round can be ended from outside for three reasons, and the client gets a
-            # different error for each. The server stops (`end_all`): for the client that
-            # is a connection that broke, so it asks how far it came and goes on.
+            # A round can be ended from outside for three reasons, each with an error of its own.
+            # The server stops (`end_all`), before a byte was written.
             if self._context.is_stopping():
-                raise BodyCut(begin - start, announced) from None
+                raise Stopping from None
             # The upload was cancelled, has expired or was removed (`end`). This raises.
             (await self._context.catalog.load(write.upload_id)).check_receiving()
             # A newer request, here or in another process, has the range.
@@ -176,6 +183,8 @@ class Writing:
         """Log that a body from `start` on has ended early. Returns the error to raise."""
         context, received = self._context, last.at - start
         context.log_event(Event.CUT, upload, at=last.at, received=received, announced=announced)
+        if last.mine.is_stopped:
+            return Stopping()
         if last.ended is Ended.STALLED:
             return BodyStalled(received, context.settings.chunk_timeout)
         return BodyCut(received, announced)
@@ -278,7 +287,11 @@ class Writing:
             raise refusal
         # What the last byte has brought on its way is not stopped any more.
         if mine.scope.cancelled_caught and round_.recorded is None:
-            raise Superseded
+            # When the server stops, what came is recorded. The record is refused if another
+            # request has taken the range meanwhile.
+            if not (mine.is_stopped and mine.is_open):
+                raise Superseded
+            round_.ended = Ended.CUT
 
     async def _at_once(self, round_: Round, pieces: Sequence[memoryview] | None) -> bool:
         """Write and record the whole of a body; False if that takes a lease."""
@@ -359,7 +372,7 @@ class Writing:
         await self._open.end(upload_id)
 
     async def end_all(self) -> None:
-        """End every request: the server stops, and clients can go on later."""
+        """End every request: the server stops. What has arrived of them is recorded."""
         await self._open.end_all()
 
     async def end_superseded(self) -> None:

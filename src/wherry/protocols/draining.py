@@ -13,6 +13,8 @@ because a client that is still sending may not read the answer before.
 
 from __future__ import annotations
 
+import asyncio
+
 import anyio
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -26,6 +28,8 @@ from wherry.protocols.bodies.offer import offer_of
 DRAIN_BYTES, STRANGERS_BYTES, DRAIN_SECONDS = 1 * GiB, 65 * MiB, 20.0
 #: How long the answer waits for the end of the body; after the answer, how long for a byte.
 WAIT_SECONDS = 2.0
+#: How long either of them may last while the server stops.
+STOPPING_SECONDS = 0.5
 #: How many bodies are drained at once, in one process.
 DRAINS = 64
 
@@ -98,17 +102,31 @@ class Exchange:
             await self._send(message)
 
     async def _drain(self, seconds: float) -> None:
-        if Exchange._draining >= DRAINS:
+        if Exchange._draining >= DRAINS or _is_cancelled():
             return
         Exchange._draining += 1
         try:
-            end = anyio.current_time() + seconds
-            while not self._is_over and self._left > 0 and not is_server_stopping():
+            end, is_hurried = anyio.current_time() + seconds, False
+            while not self._is_over and self._left > 0:
+                if not is_hurried and is_server_stopping():
+                    end, is_hurried = min(end, anyio.current_time() + STOPPING_SECONDS), True
                 timeout = min(end - anyio.current_time(), WAIT_SECONDS)
                 with anyio.move_on_after(timeout) as silence:
                     message = await self.receive()
                     self._left -= len(message.get("body", b""))
                 if silence.cancelled_caught:
                     return
+        except asyncio.CancelledError:
+            if not _is_cancelled():
+                raise
         finally:
             Exchange._draining -= 1
+
+
+def _is_cancelled() -> bool:
+    """Whether uvicorn has cancelled this request, because the time for its stop is over.
+
+    The process is about to end, so the answer is sent at once, if there is one.
+    """
+    task = asyncio.current_task()
+    return is_server_stopping() and task is not None and task.cancelling() > 0

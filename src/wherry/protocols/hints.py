@@ -73,6 +73,10 @@ HINTS: Mapping[type[UploadError], str] = {
     errors.BodyStalled: _SEND_THE_REST,
     errors.Superseded: "Nothing is lost: the newer request brings the bytes.",
     errors.Busy: "Nothing is lost. Try again after retry_after seconds.",
+    errors.Stopping: (
+        "Every acknowledged byte is safe. Repeat the request after retry_after seconds: another "
+        "server process answers it, or this server when it has started again."
+    ),
     errors.HookFailed: "Every byte is kept. Ask for completion again after retry_after seconds.",
     errors.HookEndsServer: (
         "Every byte is kept. The server's log names the upload; ask for completion again after "

@@ -28,7 +28,11 @@ Verb = Callable[[Request, Caller, Engine], Awaitable[Response]]
 Answers = Mapping[int, tuple[str, type[BaseModel] | None]]
 
 #: What any operation may be refused for.
-ALWAYS: tuple[type[UploadError], ...] = (errors.Unauthorized, errors.StorageFailed)
+ALWAYS: tuple[type[UploadError], ...] = (
+    errors.Unauthorized,
+    errors.StorageFailed,
+    errors.Stopping,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ by FastAPI's dependencies), and the verb reads.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -19,7 +20,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wherry.core.errors import BodyCut, Queued, Superseded, UploadError, UploadGone
+from wherry.core.errors import BodyCut, Queued, Stopping, Superseded, UploadError, UploadGone
+from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event, log_event, request_id
 from wherry.metrics import Metrics
 from wherry.protocols.bodylimit import (
@@ -37,18 +39,22 @@ from wherry.protocols.problem import STATUS, render_problem
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 #: Refusals that are part of ordinary use: a client goes away, cancels, sends a part again, or
-#: asks while its upload waits.
-ORDINARY = (BodyCut, Queued, Superseded, UploadGone)
+#: asks while its upload waits or the server stops.
+ORDINARY = (BodyCut, Queued, Stopping, Superseded, UploadGone)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is done around every verb, however its route was made."""
+    """What is done around every verb, however its route was made.
+
+    `is_monitoring`: whether it is answered also while the server stops.
+    """
 
     metrics: Metrics
     max_body: MaxBody = None
+    is_monitoring: bool = False
 
     async def answer(self, request: Request, handle: Handler) -> Response:
         """The answer of `handle`, or its refusal: as problem+json, logged and counted."""
@@ -61,7 +67,7 @@ class Around:
         try:
             note_limit(request.scope, self.max_body)
             check_body(request.scope, length)
-            response = await handle(request)
+            response = await self._handled(request, handle)
         except UploadError as error:
             log_event(
                 Event.REFUSED,
@@ -78,7 +84,22 @@ class Around:
         finally:
             request_id.reset(token)
         response.headers.setdefault("X-Request-ID", current)
+        if is_server_stopping() and request.scope.get("http_version", "").startswith("1"):
+            # So that the next request of this client reaches another process.
+            response.headers["Connection"] = "close"
         return response
+
+    async def _handled(self, request: Request, handle: Handler) -> Response:
+        """The answer of `handle`. Raises `Stopping` for a request that the server's end is for."""
+        if is_server_stopping() and not self.is_monitoring:
+            raise Stopping
+        try:
+            return await handle(request)
+        except asyncio.CancelledError:
+            # At the end of its time, uvicorn cancels what is left, and would answer 500.
+            if not is_server_stopping():
+                raise
+            raise Stopping from None
 
     def application(self, handle: Handler) -> ASGIApp:
         """An application that answers with `handle`, without anything of FastAPI's."""

@@ -360,6 +360,8 @@ var Backoff = class {
  *
  * Rule 1: `tests/vectors` lists the decision for every answer, and tests both clients with it.
  */
+/** Refusals that concern the server and not the request. Nothing was begun, so they are no failures. */
+var SOON = ["stopping"];
 /**
  * Whether the request is sent again, once, with headers that its caller makes anew.
  *
@@ -381,6 +383,7 @@ function whatNext(error, verb) {
 	if (code === "bytes-missing" && verb === "complete") return "missing";
 	if (error instanceof UploadGone && facts["state"] === "expired" && !isWhole) return "anew";
 	if (!error.retryable) return "stop";
+	if (SOON.includes(code)) return "wait";
 	if (isChunk || isWhole) {
 		if (code === "waiting") return "line";
 		if (!code || error instanceof ConnectionLost || error instanceof UnexpectedAnswer) return "look";

@@ -18,7 +18,7 @@ import tempfile
 import time
 import unittest
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -87,19 +87,26 @@ def require_nginx() -> str:
 
 
 @contextmanager
-def nginx(upstream_port: int, max_body: str | None = None, buffers: bool = True) -> Iterator[Nginx]:
+def nginx(
+    upstream_port: int,
+    max_body: str | None = None,
+    buffers: bool = True,
+    more_ports: Sequence[int] = (),
+) -> Iterator[Nginx]:
     """Start nginx in front of 127.0.0.1:`upstream_port`, and stop it at the end.
 
-    `max_body`: its `client_max_body_size`, like `10m`; None leaves out the directive, so that
-    nginx's default of 1 MiB applies. `buffers`: whether it reads the whole body before it passes
-    the request on, which is its default. Raises `RuntimeError` if nginx does not start.
+    `more_ports`: of further servers; requests go to all of them in turn. `max_body`: its
+    `client_max_body_size`, like `10m`; None leaves out the directive, so that nginx's default of
+    1 MiB applies. `buffers`: whether it reads the whole body before it passes the request on,
+    which is its default. Raises `RuntimeError` if nginx does not start.
     """
     program = find_nginx()
     if program is None:
         raise RuntimeError("nginx is not installed")
     with tempfile.TemporaryDirectory(prefix="wherry-nginx-") as name:
         folder = Path(name)
-        process, port = _start(program, folder, upstream_port, max_body, buffers)
+        upstream_ports = (upstream_port, *more_ports)
+        process, port = _start(program, folder, upstream_ports, max_body, buffers)
         running = Nginx(port, folder)
         try:
             yield running
@@ -114,14 +121,14 @@ def nginx(upstream_port: int, max_body: str | None = None, buffers: bool = True)
 
 
 def _start(
-    program: str, folder: Path, upstream_port: int, max_body: str | None, buffers: bool
+    program: str, folder: Path, upstream_ports: Sequence[int], max_body: str | None, buffers: bool
 ) -> tuple[subprocess.Popen[bytes], int]:
     # nginx cannot choose a free port itself, and another process may take this one first.
     for _ in range(3):
         port = _free_port()
         configuration = folder / "nginx.conf"
         configuration.write_text(
-            _configuration(program, folder, port, upstream_port, max_body, buffers)
+            _configuration(program, folder, port, upstream_ports, max_body, buffers)
         )
         with (folder / "stderr.log").open("wb") as log:
             command = [program, "-p", str(folder), "-c", str(configuration)]
@@ -152,7 +159,7 @@ def _configuration(  # noqa: PLR0917 - it is called once
     program: str,
     folder: Path,
     port: int,
-    upstream_port: int,
+    upstream_ports: Sequence[int],
     max_body: str | None,
     buffers: bool,
 ) -> str:
@@ -162,6 +169,8 @@ def _configuration(  # noqa: PLR0917 - it is called once
         for kind in _TEMPORARY
         if f"--without-http_{kind}_module" not in built
     )
+    # max_fails=0: a server that refused a connection is tried again with the next request.
+    servers = " ".join(f"server 127.0.0.1:{each} max_fails=0;" for each in upstream_ports)
     limit = "" if max_body is None else f"client_max_body_size {max_body};"
     passing = "" if buffers else "proxy_http_version 1.1;\n      proxy_request_buffering off;"
     return f"""\
@@ -174,11 +183,12 @@ http {{
   log_format status $status;
   access_log {folder}/access.log status;
   {folders}
+  upstream wherry {{ {servers} }}
   server {{
     listen 127.0.0.1:{port};
     {limit}
     location / {{
-      proxy_pass http://127.0.0.1:{upstream_port};
+      proxy_pass http://wherry;
       proxy_set_header Host $http_host;
       {passing}
     }}
