@@ -138,10 +138,17 @@ def addresses(app: App, caller: Who, operator: Who, prefix: str) -> Iterator[Add
 
 def _address(prefix: str, app: App, operation: Operation, who: Who) -> Address:
     async def endpoint(request: Request) -> Response:
-        return await operation.verb(request, await who(request), await app.engine())
+        return await _perform(operation, request, await who(request), app)
 
     whole = around(app).application(endpoint)
     return Address(operation.method, f"{prefix}{operation.path}", whole)
+
+
+async def _perform(operation: Operation, request: Request, caller: Caller, app: App) -> Response:
+    engine = await app.engine()
+    if not operation.is_operators:
+        await engine.check_rate(caller)
+    return await operation.verb(request, caller, engine)
 
 
 def add_not_found(router: APIRouter, routes: Sequence[BaseRoute]) -> None:
@@ -175,7 +182,7 @@ def short_router(app: App, caller: Dependency) -> APIRouter:
 
 def _add(router: APIRouter, app: App, operation: Operation, who: Dependency) -> None:
     async def endpoint(request: Request, caller: Annotated[Caller, Depends(who)]) -> Response:
-        return await operation.verb(request, caller, await app.engine())
+        return await _perform(operation, request, caller, app)
 
     add = partial(router.add_api_route, operation.path, endpoint, response_class=Response)
     name = f"wherry_{operation.name}"

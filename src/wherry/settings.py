@@ -15,7 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from wherry.core.limits import FORM_OVERHEAD, LARGEST_SIZE, Limits, parse_size
+from wherry.core.limits import FORM_OVERHEAD, LARGEST_SIZE, Limits, Rate, parse_rate, parse_size
 
 #: The settings as `--help` and the reference show them.
 GROUPS = {
@@ -39,6 +39,7 @@ GROUPS = {
         "turn",
         "slot_idle",
     ),
+    "Rates": ("rate_uploads", "rate_bytes", "rate_requests"),
     "Lifetimes": ("expires_after", "keep_records", "keep_complete_records", "sweep_every"),
     "Stopping": ("grace_period", "stop_delay"),
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
@@ -65,6 +66,20 @@ def _parse_size(value: object) -> object:
 
 #: A number of bytes; in text also with a unit: `5MiB`.
 Bytes = Annotated[int, BeforeValidator(_parse_size), Field(ge=0, le=LARGEST_SIZE)]
+
+
+def _parse_rate(value: object) -> object:
+    return parse_rate(value) if isinstance(value, str) else value
+
+
+def _parse_rate_of_bytes(value: object) -> object:
+    return parse_rate(value, is_size=True) if isinstance(value, str) else value
+
+
+#: A number in each period, like `60/hour`.
+RateOfNumbers = Annotated[Rate | None, NoDecode, BeforeValidator(_parse_rate)]
+#: Bytes in each period, like `10GiB/day`.
+RateOfBytes = Annotated[Rate | None, NoDecode, BeforeValidator(_parse_rate_of_bytes)]
 #: A hundred years: a date plus that is still a date. "Never" is None, where a setting allows it,
 #: never an infinite number.
 LONGEST = 100 * 365 * 24 * 3600.0
@@ -168,6 +183,21 @@ class Settings(BaseSettings):
         description="An upload without traffic for this long no longer counts as open.",
     )
 
+    rate_uploads: RateOfNumbers = Field(
+        default=None,
+        description="How many uploads one owner may begin, like `60/hour`. Resuming one is free.",
+    )
+    rate_bytes: RateOfBytes = Field(
+        default=None,
+        description="How many bytes one owner may send, like `10GiB/day`. A request counts with "
+        "the length that it announces.",
+    )
+    rate_requests: RateOfNumbers = Field(
+        default=None,
+        description="How many requests one owner may make, like `600/minute`. Each process of the "
+        "server counts rates on its own.",
+    )
+
     expires_after: Seconds = Field(
         default=DEFAULT.expires_after,
         description="An unfinished upload is deleted this long after its last byte.",
@@ -252,8 +282,8 @@ class Settings(BaseSettings):
         _ = self.limits
         if isinstance(self.max_body, int) and self.max_body < self.min_chunk + FORM_OVERHEAD:
             raise ValueError("max_body must have room for min_chunk and a form of 64 KiB around it")
-        if self.stop_delay is not None and self.stop_delay >= self.grace_period:
-            raise ValueError("stop_delay must be shorter than grace_period")
+        if self.stop_delay is not None and self.stop_delay > self.grace_period:
+            raise ValueError("stop_delay must not be longer than grace_period")
         return self
 
     @property

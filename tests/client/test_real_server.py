@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -213,3 +214,16 @@ def test_a_finished_file_that_was_deleted_since_is_told_so(tmp_path: Path, file:
         assert httpx2.delete(f"{proxy.url}/api/files/{first.upload_id}").is_success
         second = client.upload(path, again=False)
         assert (second.was_there, bool(second.deleted_at)) == (True, True)
+
+
+def test_a_client_waits_for_its_rate_and_does_not_give_up(tmp_path: Path, file: File) -> None:
+    path = file(3 * MiB)
+    with real_server(tmp_path / "data", rate_bytes="1MiB/second", min_chunk=1) as port:
+        client = Client(f"http://127.0.0.1:{port}/api", chunk_size=MiB, patience=0.5)
+        result = client.upload(path)
+        answer = httpx2.get(f"http://127.0.0.1:{port}/api/files/{result.upload_id}")
+        metrics = httpx2.get(f"http://127.0.0.1:{port}/metrics").text
+    assert answer.content == path.read_bytes()
+    refusals = re.search(r'refusals_total{code="rate-limited".*} (\S+)', metrics)
+    assert refusals is not None
+    assert float(refusals[1]) > 0

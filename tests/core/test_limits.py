@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.errors import ChunkTooSmall, TooLarge
-from wherry.core.limits import LARGEST_SIZE, GiB, KiB, Limits, MiB, parse_size
+from wherry.core.limits import LARGEST_SIZE, GiB, KiB, Limits, MiB, Rate, parse_rate, parse_size
 from wherry.core.ranges import Range
 
 LIMITS = Limits(max_size=1000, chunk_size=200, min_chunk=100, max_chunk=300)
@@ -85,3 +85,23 @@ def test_sizes_are_read_with_and_without_units() -> None:
 def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a size"):
         parse_size(text)
+
+
+def test_a_rate_is_an_amount_in_a_period() -> None:
+    assert parse_rate("60/hour") == parse_rate(" 60 / hour ") == Rate(60, "hour")
+    assert parse_rate("10GiB/day", is_size=True) == Rate(10 * GiB, "day")
+    assert (str(Rate(60, "hour")), Rate(60, "hour").seconds) == ("60/hour", 3600)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "60", "/hour", "0/hour", "-1/hour", "60/fortnight", "many/hour", "1.5/hour", "5MiB/day"],
+)
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="rate"):
+        parse_rate(text)
+
+
+def test_waiting_for_a_rate_takes_at_least_a_second_and_at_most_its_period() -> None:
+    rate = Rate(60, "hour")
+    assert [rate.wait_for(n) for n in (0, 1, 2, 59, 600)] == [1, 60, 120, 59 * 60, 3600]

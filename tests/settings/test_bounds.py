@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 from tests.server.conftest import server
 
+from wherry.core.limits import GiB, Rate
 from wherry.settings import Seconds, Settings
 
 
@@ -67,3 +68,19 @@ async def test_the_longest_times_work(tmp_path: Path, monkeypatch: pytest.Monkey
         headers = {"Content-Disposition": "attachment; filename=a"}
         whole = await client.post("/api/upload", content=b"0123", headers=headers)
         assert whole.status_code == 200
+
+
+def test_a_rate_is_read_from_text_and_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHERRY_RATE_BYTES", "10GiB/day")
+    monkeypatch.setenv("WHERRY_RATE_REQUESTS", "none")
+    settings = Settings.model_validate({"rate_uploads": "60/hour"})
+    assert settings.rate_uploads == Rate(60, "hour")
+    assert settings.rate_bytes == Rate(10 * GiB, "day")
+    assert settings.rate_requests is None
+
+
+@pytest.mark.parametrize("name", ["rate_uploads", "rate_bytes", "rate_requests"])
+@pytest.mark.parametrize("value", ["60", "0/hour", "60/fortnight", f"{1 << 70}/day"])
+def test_what_is_no_rate_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        Settings.model_validate({name: value})

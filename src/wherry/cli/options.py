@@ -18,7 +18,15 @@ import typer
 
 from wherry.cli.failing import failing
 from wherry.cli.sizes import size
-from wherry.settings import GROUPS, WITHOUT_VALUE, Bytes, Seconds, Settings
+from wherry.settings import (
+    GROUPS,
+    WITHOUT_VALUE,
+    Bytes,
+    RateOfBytes,
+    RateOfNumbers,
+    Seconds,
+    Settings,
+)
 
 HOUR, DAY = 3600, 24 * 3600
 
@@ -82,6 +90,10 @@ def _words_of(kind: Any) -> list[str]:
         return ["SIZE"]
     if kind == Seconds:
         return ["SECONDS"]
+    if kind == RateOfNumbers:
+        return ["NUMBER/PERIOD"]
+    if kind == RateOfBytes:
+        return ["SIZE/PERIOD"]
     if get_origin(kind) is Literal:
         return [str(value) for value in get_args(kind)]
     if get_origin(kind) is Annotated:

@@ -9,7 +9,6 @@ from enum import Enum
 from typing import Literal
 
 from wherry.client.errors import (
-    Busy,
     BytesMissing,
     ClientError,
     ConnectionLost,
@@ -48,8 +47,8 @@ class Next(Enum):
     """Begin a new upload, once."""
 
 
-#: Refusals that concern the server and not the request. Nothing was begun, so they are no failures.
-SOON = ("stopping",)
+#: Refusals for what is there already, or for all requests: they are no failures of this one.
+LATER = ("busy", "overloaded", "rate-limited", "stopping")
 
 
 def wants_fresh_headers(error: ClientError) -> bool:
@@ -77,13 +76,11 @@ def what_next(error: ClientError, verb: Verb) -> Next:
         return Next.ANEW
     if not error.retryable:
         return Next.STOP
-    if error.code in SOON:
-        return Next.WAIT
     if verb == "chunk" and error.code == "waiting":
         return Next.LINE
     if verb in ("chunk", "upload") and _is_not_from_wherry(error):
         return Next.LOOK
-    return Next.WAIT if isinstance(error, NoRoom | Busy) else Next.RETRY
+    return Next.WAIT if isinstance(error, NoRoom) or error.code in LATER else Next.RETRY
 
 
 def may_hide_refusal(error: ClientError, after: Next) -> bool:

@@ -213,6 +213,20 @@ class Queued(UploadError):
 
 
 @dataclass
+class RateLimited(UploadError):
+    """The caller has used up its rate of `kind`: `requests`, `uploads` or `bytes`."""
+
+    code: ClassVar[str] = "rate-limited"
+    retryable: ClassVar[bool] = True
+    kind: str
+    rate: str
+    retry_after: int
+
+    def __str__(self) -> str:
+        return f"This caller has used up its rate of {self.kind}."
+
+
+@dataclass
 class DiskFull(UploadError):
     code: ClassVar[str] = "disk-full"
     retryable: ClassVar[bool] = True

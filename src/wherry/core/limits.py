@@ -31,6 +31,49 @@ def parse_size(text: str) -> int:
     return int(digits) * unit
 
 
+#: The periods of a rate, in seconds.
+PERIODS = {"second": 1, "minute": 60, "hour": 3600, "day": 24 * 3600}
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So much in each period: `amount` is a number, or bytes; `period` is one of `PERIODS`."""
+
+    amount: int
+    period: str
+
+    def __post_init__(self) -> None:
+        """Raises `ValueError`."""
+        if self.period not in PERIODS:
+            raise ValueError(f"the period of a rate must be one of {', '.join(PERIODS)}")
+        if not 1 <= self.amount <= LARGEST_SIZE:
+            raise ValueError("the amount of a rate must be 1 or more")
+
+    @property
+    def seconds(self) -> int:
+        return PERIODS[self.period]
+
+    def __str__(self) -> str:
+        return f"{self.amount}/{self.period}"
+
+    def wait_for(self, missing: int) -> int:
+        """After how many seconds `missing` more is free, at this rate; at least 1."""
+        return max(1, min(-(-missing * self.seconds // self.amount), self.seconds))
+
+
+def parse_rate(text: str, *, is_size: bool = False) -> Rate:
+    """A rate like `60/hour`; with `is_size`, like `10GiB/day`. Raises `ValueError`."""
+    amount, _, period = (part.strip() for part in text.partition("/"))
+    try:
+        number = parse_size(amount) if is_size else int(amount)
+    except ValueError:
+        number = 0
+    if not (number and period):
+        example = "10GiB/day" if is_size else "60/hour"
+        raise ValueError(f"{text!r} is not a rate: write it like {example}")
+    return Rate(number, period)
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Sizes in bytes, times in seconds; `None` means no limit. `settings.py` explains each.

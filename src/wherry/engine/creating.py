@@ -13,7 +13,7 @@ import anyio
 from wherry.core.admission import check_fits_ever
 from wherry.core.errors import NoRoom, UploadError
 from wherry.core.requests import Caller, Create
-from wherry.core.upload import State, Upload
+from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.engine.admitting import Admitting
 from wherry.engine.admitting_at_once import AdmittingAtOnce
 from wherry.engine.cancelling import Cancelling
@@ -61,6 +61,13 @@ class Creating:
         event = Event.CREATED if is_new else Event.RESUMED
         context.log_event(event, upload, state=state, received=received)
         return upload, is_new
+
+    async def is_known(self, caller: Caller, create: Create) -> bool:
+        """Whether the caller has an unfinished upload of the same file."""
+        if create.fingerprint is None:
+            return False
+        alike = await self._context.catalog.alike(caller.owner, create.fingerprint)
+        return any(upload.state in UNFINISHED for upload in alike)
 
     def new_upload(self, upload_id: str, caller: Caller, create: Create) -> Upload:
         """What is to be recorded of a new upload; `create` is checked."""

@@ -27,6 +27,7 @@ from wherry.engine.context import Context
 from wherry.engine.creating import Creating
 from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
+from wherry.engine.rates import BYTES, REQUESTS, Rates
 from wherry.engine.receiving import Receiving
 from wherry.engine.sweeping import Sweeping, Swept
 from wherry.engine.watching import Watching
@@ -54,6 +55,7 @@ class Engine:
         self._context = context
         self.settings = context.settings
         self._file_types = FileTypes(context)
+        self._rates = Rates(context.settings)
         self._admitting = Admitting(context)
         self._writing = Writing(context, self._file_types, self._admitting)
         self._completing = Completing(context, self._file_types, hooks or Hooks())
@@ -86,6 +88,10 @@ class Engine:
         async with self._background.sweeping():
             yield
 
+    async def check_rate(self, caller: Caller) -> None:
+        """Count one request of the caller. Raises `RateLimited`."""
+        await self._rates.take(REQUESTS, caller)
+
     # Verbs.
 
     async def create(self, caller: Caller, create: Create) -> tuple[Upload, bool]:
@@ -94,10 +100,19 @@ class Engine:
         The second value tells which: True for a new one. Where there is no room, it waits
         (`State.WAITING`): `with_position` gives its position in the queue.
 
-        Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`, `StorageFailed`.
+        Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`, `RateLimited`,
+        `StorageFailed`.
         """
         upload_id = self._context.new_id()
-        return await self._creating.create(upload_id, caller, create, may_wait=True)
+
+        async def is_resumed() -> bool:
+            return await self._creating.is_known(caller, create)
+
+        async with self._rates.beginning(caller, is_resumed) as count:
+            found = await self._creating.create(upload_id, caller, create, may_wait=True)
+            if found[1]:
+                await count()
+        return found
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
         """Take in a body's bytes; the upload with them recorded.
@@ -106,8 +121,10 @@ class Engine:
         `ChunkTooSmall`, `TooLarge`, `Queued` before a byte is read; `BodyCut`, `BodyStalled`
         with what arrived recorded; `DigestMismatch`, `Superseded`, `Busy`, `DiskFull`,
         `StorageFailed`, `TooFragmented` with nothing of this request recorded; `TypeRefused`
-        with the upload deleted; `UploadGone` as soon as it is cancelled, expired or removed.
+        with the upload deleted; `UploadGone` as soon as it is cancelled, expired or removed;
+        `RateLimited` and `Stopping`.
         """
+        await self._rates.take(BYTES, caller, body.remaining)
         return await self._write(caller, write, body, is_limited=True)
 
     async def _write(self, caller: Caller, write: Write, body: Body, *, is_limited: bool) -> Upload:
@@ -190,7 +207,15 @@ class Engine:
         request goes on, `UploadGone` if it has ended without a file, and `LengthMismatch` or
         `DigestDiffers` for another file than the first one.
         """
-        return await self._receiving.receive(caller, create, body, digest, key)
+
+        async def is_resumed() -> bool:
+            return key is not None and await self._receiving.is_known(caller, key)
+
+        async with self._rates.beginning(caller, is_resumed) as count:
+            await self._rates.take(BYTES, caller, body.remaining)
+            upload = await self._receiving.receive(caller, create, body, digest, key)
+            await count()
+        return upload
 
     async def repeated(self, caller: Caller, key: str) -> Upload | None:
         """What the request of this owner with this key has led to; None if there was none.

@@ -127,6 +127,10 @@ class Receiving:
 
     # Repeated requests.
 
+    async def is_known(self, caller: Caller, key: str) -> bool:
+        """Whether a request of this owner with this key has begun before."""
+        return await self._find(id_of_key(caller.owner, key)) is not None
+
     async def repeated(self, caller: Caller, key: str) -> Upload | None:
         """What the request with this key has led to; None: nothing."""
         upload_id = id_of_key(caller.owner, key)

@@ -169,9 +169,9 @@ class Event(Enum):
     REFUSED = About(
         Area.UPLOADS,
         WARNING,
-        "A request was refused. The level is info for `body-cut`, `stopping`, `waiting`, "
-        "`superseded` and `upload-gone`, which occur in the ordinary course. `bytes` is the length "
-        "of the request; `upload_id` is `-` if the request named none.",
+        "A request was refused. The level is info for `body-cut`, `rate-limited`, `stopping`, "
+        "`superseded`, `upload-gone` and `waiting`, which occur in the ordinary course. `bytes` is "
+        "the length of the request; `upload_id` is `-` if the request named none.",
         ("code", "status", "method", "upload_id", "bytes", "seconds"),
         feeds=(Feed("refusals", label="code"),),
     )

@@ -54,6 +54,10 @@ HINTS: Mapping[type[UploadError], str] = {
     errors.Queued: (
         "Nothing is lost, and the upload stays in the queue. Ask again after retry_after seconds."
     ),
+    errors.RateLimited: (
+        "Every acknowledged byte is safe, and nothing of this request was used. Repeat it after "
+        "retry_after seconds."
+    ),
     errors.DiskFull: (
         "Every acknowledged byte is safe. Go on after retry_after seconds, when the operator has "
         "freed space."

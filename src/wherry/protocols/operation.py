@@ -31,6 +31,7 @@ Answers = Mapping[int, tuple[str, type[BaseModel] | None]]
 ALWAYS: tuple[type[UploadError], ...] = (
     errors.Unauthorized,
     errors.StorageFailed,
+    errors.RateLimited,
     errors.Stopping,
 )
 

@@ -35,6 +35,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.NeverFits: 507,
     errors.NoRoom: 503,
     errors.Queued: 429,
+    errors.RateLimited: 429,
     errors.DiskFull: 507,
     errors.StorageFailed: 500,
     errors.DigestMismatch: 422,

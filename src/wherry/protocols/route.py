@@ -20,7 +20,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from wherry.core.errors import BodyCut, Queued, Stopping, Superseded, UploadError, UploadGone
+from wherry.core.errors import (
+    BodyCut,
+    Queued,
+    RateLimited,
+    Stopping,
+    Superseded,
+    UploadError,
+    UploadGone,
+)
 from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event, log_event, request_id
 from wherry.metrics import Metrics
@@ -39,8 +47,8 @@ from wherry.protocols.problem import STATUS, render_problem
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 #: Refusals that are part of ordinary use: a client goes away, cancels, sends a part again, or
-#: asks while its upload waits or the server stops.
-ORDINARY = (BodyCut, Queued, Stopping, Superseded, UploadGone)
+#: asks while its upload waits, its rate is used up, or the server stops.
+ORDINARY = (BodyCut, Queued, RateLimited, Stopping, Superseded, UploadGone)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 

@@ -360,8 +360,6 @@ var Backoff = class {
  *
  * Rule 1: `tests/vectors` lists the decision for every answer, and tests both clients with it.
  */
-/** Refusals that concern the server and not the request. Nothing was begun, so they are no failures. */
-var SOON = ["stopping"];
 /**
  * Whether the request is sent again, once, with headers that its caller makes anew.
  *
@@ -383,12 +381,11 @@ function whatNext(error, verb) {
 	if (code === "bytes-missing" && verb === "complete") return "missing";
 	if (error instanceof UploadGone && facts["state"] === "expired" && !isWhole) return "anew";
 	if (!error.retryable) return "stop";
-	if (SOON.includes(code)) return "wait";
 	if (isChunk || isWhole) {
 		if (code === "waiting") return "line";
 		if (!code || error instanceof ConnectionLost || error instanceof UnexpectedAnswer) return "look";
 	}
-	return error instanceof NoRoom || code === "busy" ? "wait" : "retry";
+	return error instanceof NoRoom || /^(busy|overloaded|rate-limited|stopping)$/.test(code) ? "wait" : "retry";
 }
 /**
  * Whether a request that failed so was perhaps refused for its size: `next` is what follows. It
@@ -761,10 +758,10 @@ function parseError(answer) {
 		retryAfter: wait,
 		facts
 	};
-	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server or a proxy in front of it.", {
+	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server or a proxy.", {
 		...more,
 		status: 413,
-		hint: more.hint || "Upload in chunks, or ask for a higher limit in the proxy."
+		hint: more.hint || "Upload in chunks, or raise the limit of the proxy."
 	});
 	if (status < 400) return unexpected(answer, false);
 	const said = text(facts["detail"]) || text(facts["title"]);
@@ -782,9 +779,9 @@ function parseError(answer) {
 		"disk-full"
 	].includes(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "The server is full.");
 	if (status === 507) return is(NoSpace, "The server has no space for this file.");
-	if (status === 404 || status === 405) return is(Refused, "There is no upload server at this address.", "Check the endpoint: the address before /chunked-upload.");
+	if (status === 404 || status === 405) return is(Refused, "There is no upload server here.", "Check the endpoint: the address before /chunked-upload.");
 	if (status < 500) return is(Refused, "The server refused the request.");
-	return is(ServerFailed, "The server or a proxy in front of it has failed.");
+	return is(ServerFailed, "The server or a proxy has failed.");
 }
 /** Whether every byte has arrived, from any client. `init` would begin a second upload then. */
 function isBrought({ state }) {

@@ -96,11 +96,11 @@ export function parseError(answer: Answer): UploadFailure {
     return new TooLarge(
       facts['scope'] === 'file'
         ? 'The file is too large for the server.'
-        : 'The request is too large for the server or a proxy in front of it.',
+        : 'The request is too large for the server or a proxy.',
       {
         ...more,
         status: 413,
-        hint: more.hint || 'Upload in chunks, or ask for a higher limit in the proxy.',
+        hint: more.hint || 'Upload in chunks, or raise the limit of the proxy.',
       },
     )
   }
@@ -123,12 +123,12 @@ export function parseError(answer: Answer): UploadFailure {
   if (status === 404 || status === 405) {
     return is(
       Refused,
-      'There is no upload server at this address.',
+      'There is no upload server here.',
       'Check the endpoint: the address before /chunked-upload.',
     )
   }
   if (status < 500) return is(Refused, 'The server refused the request.')
-  return is(ServerFailed, 'The server or a proxy in front of it has failed.')
+  return is(ServerFailed, 'The server or a proxy has failed.')
 }
 
 /** Whether every byte has arrived, from any client. `init` would begin a second upload then. */

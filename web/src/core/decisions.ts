@@ -39,9 +39,6 @@ export type Next =
 /** The request that failed; `upload` is the whole file in one request. */
 export type Verb = 'init' | 'status' | 'chunk' | 'complete' | 'upload'
 
-/** Refusals that concern the server and not the request. Nothing was begun, so they are no failures. */
-const SOON = ['stopping']
-
 /**
  * Whether the request is sent again, once, with headers that its caller makes anew.
  *
@@ -70,13 +67,15 @@ export function whatNext(error: UploadFailure, verb: Verb): Next {
   // An upload that expired may begin anew. One that was cancelled or refused may not.
   if (error instanceof UploadGone && facts['state'] === 'expired' && !isWhole) return 'anew'
   if (!error.retryable) return 'stop'
-  if (SOON.includes(code)) return 'wait'
   if (isChunk || isWhole) {
     if (code === 'waiting') return 'line'
     // The bytes may have arrived, and a proxy's error may hide Wherry's answer.
     if (!code || error instanceof ConnectionLost || error instanceof UnexpectedAnswer) return 'look'
   }
-  return error instanceof NoRoom || code === 'busy' ? 'wait' : 'retry'
+  // Refusals for what is there already, or for all requests: they are no failures of this one.
+  return error instanceof NoRoom || /^(busy|overloaded|rate-limited|stopping)$/.test(code)
+    ? 'wait'
+    : 'retry'
 }
 
 /**
