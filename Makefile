@@ -5,6 +5,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # More than there are cores, because most tests wait more than they compute.
 PROCESSES ?= 3
+# The S3 server of the tests. tests/parts.py has the version, too.
+VERSITYGW_VERSION := 1.8.0
+VERSITYGW := .cache/versitygw-$(VERSITYGW_VERSION)/versitygw
 
 .PHONY: help
 help: ## List all targets
@@ -68,6 +71,12 @@ test-parts: .venv/.installed-parts
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null \
 	    || echo "could not be installed:$$missing; tests that need it are skipped"; \
 	  else echo "not installed: $$missing; tests that need it are skipped"; fi; fi
+	@if [ ! -x $(VERSITYGW) ]; then \
+	  if command -v go >/dev/null; then \
+	    echo "building the S3 server of the tests, two minutes"; mkdir -p $(dir $(VERSITYGW)); \
+	    GOBIN=$(CURDIR)/$(dir $(VERSITYGW)) go install github.com/versity/versitygw/cmd/versitygw@v$(VERSITYGW_VERSION) 2>/dev/null \
+	    || echo "versitygw could not be built; tests of S3 storage are skipped"; \
+	  else echo "Go is not installed; tests of S3 storage are skipped"; fi; fi
 
 .venv/.installed-parts: $(INSTALLED) requirements-parts.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements-parts.lock

@@ -1,9 +1,13 @@
 """Async tests run on asyncio, the loop that Wherry is made for."""
 
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.parts import need_package, need_versitygw
+
+from wherry.testing.s3 import S3Server, serving_s3
 
 # How long something takes on a busy machine is no claim of any test.
 settings.register_profile("wherry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -17,3 +21,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server, for all tests of this process."""
+    need_package("botocore")
+    program = need_versitygw()
+    with serving_s3(program, tmp_path_factory.mktemp("s3")) as server:
+        yield server

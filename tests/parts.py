@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -25,3 +26,14 @@ def need_program(name: str) -> str:
     found = shutil.which(name)
     need(found is not None, name)
     return str(found)
+
+
+#: The version is also in the Makefile, which builds it.
+VERSITYGW = "1.8.0"
+
+
+def need_versitygw() -> str:
+    """The path of the S3 server, which `make test-parts` builds."""
+    built = Path(__file__).parent.parent / ".cache" / f"versitygw-{VERSITYGW}" / "versitygw"
+    need(built.exists(), f"versitygw {VERSITYGW} (make test-parts)")
+    return str(built)

@@ -52,11 +52,12 @@ class Reading:
     """What is read at a scrape.
 
     `at`: the time, by the deadline clock. `min_free`: bytes. `max_open`: None for no limit.
+    `space`: None where there is no volume to fill.
     """
 
     at: float
     counts: Counts
-    space: Space
+    space: Space | None
     min_free: int
     max_open: int | None
     worker: Worker | None = None
@@ -194,12 +195,14 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
     )
     yield _gauge("reserved_bytes", "Space reserved for unfinished uploads.", counts.reserved)
     yield _gauge(
-        "volume_size_bytes", "The size of the volume that holds the data folder.", space.total
+        "volume_size_bytes",
+        "The size of the volume that holds the files; without a value in an object store.",
+        {} if space is None else space.total,
     )
     yield _gauge(
         "volume_free_bytes",
         "Free on that volume, without the reserved space.",
-        space.free,
+        {} if space is None else space.free,
     )
     yield _gauge(
         "volume_min_free_bytes",

@@ -100,6 +100,7 @@ async def test_no_newcomer_passes_one_that_waits_for_the_space(world: World) -> 
         small, _ = await process.create(Caller("carol"), Create("film.mp4", 400))
         assert small.state is State.WAITING
     assert folders(world) == [open_one.id]
+    assert space is not None
     assert space.free
 
 

@@ -142,7 +142,9 @@ async def test_expiry_completion_and_discarding_work_on_a_full_volume(
     assert {item.upload_id for item in swept} == {upload.id for upload in idle}
     assert list(small.storage.unfinished()) == []
     # Most of it: the catalog's log has grown meanwhile.
-    assert small.storage.space().free >= len(idle) * SIZE // 2
+    space = small.storage.space()
+    assert space is not None
+    assert space.free >= len(idle) * SIZE // 2
 
 
 async def test_nothing_new_takes_the_space_that_freeing_needs(small: World, volume: Path) -> None:

@@ -49,7 +49,7 @@ class Disk:
                 taken += self._world.unfinished(upload_id).stat().st_size
         return Space(self._size, self._size - self._others - taken)
 
-    def reserve(self, upload_id: str, length: int) -> None:
+    def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
         if self.full:
             raise DiskFull
         if upload_id == self.broken:
@@ -108,7 +108,7 @@ async def test_an_upload_too_large_for_the_disk_holds_up_no_smaller_ones(world: 
     """The disk reports free space, but refuses to reserve it."""
 
     class Refusing(Disk):
-        def reserve(self, upload_id: str, length: int) -> None:
+        def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
             if length > 100:
                 raise DiskFull
             super().reserve(upload_id, length)
@@ -196,7 +196,7 @@ async def test_while_one_process_admits_an_upload_no_other_touches_its_folder(wo
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow(Disk):
-        def reserve(self, upload_id: str, length: int) -> None:
+        def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
             begun.set()
             assert go_on.wait(20)
             super().reserve(upload_id, length)
@@ -240,7 +240,7 @@ async def test_cancelling_while_it_is_admitted_leaves_nothing_and_affects_no_oth
     begun, go_on = threading.Event(), threading.Event()
 
     class Slow(Disk):
-        def reserve(self, upload_id: str, length: int) -> None:
+        def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
             begun.set()
             assert go_on.wait(20)
             super().reserve(upload_id, length)

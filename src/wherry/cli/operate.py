@@ -69,7 +69,8 @@ def storage(data: Data = DATA, as_json: Json = False) -> None:
         typer.echo(json.dumps(facts))
         return
     for name in ("total", "free", "reserved", "used"):
-        typer.echo(f"{name:13} {size(facts[name])}")
+        known = facts[name] is not None
+        typer.echo(f"{name:13} {size(facts[name]) if known else 'not limited (object store)'}")
     typer.echo(f"open uploads  {facts['open']}")
     typer.echo(f"waiting       {facts['waiting']}")
 

@@ -134,7 +134,7 @@ class Queue:
         entries = tuple(entry for entry in self.entries if entry.upload_id in upload_ids)
         return replace(self, entries=entries)
 
-    def admits(self, entry: Entry, limits: Limits, free: int, now: float) -> bool:
+    def admits(self, entry: Entry, limits: Limits, free: int | None, now: float) -> bool:
         """Whether `entry` is admitted at `now` if it joins the queue now. `free`: of the disk."""
         joined = replace(self, entries=(*self.entries, entry))
         return entry in joined.admissible(limits, free, now)
@@ -246,13 +246,21 @@ def poll_after(position: int | None, turn: float) -> int:
     return min(POLL_AFTER + (position or 0) // POSITIONS_PER_SECOND, most)
 
 
-def check_fits_ever(length: int, limits: Limits, space: Space) -> None:
-    """Raises `TooLarge` or `NeverFits` for a length that does not fit however long it waits."""
+def check_fits_ever(length: int, limits: Limits, space: Space | None) -> None:
+    """Raises `TooLarge` or `NeverFits` for a length that does not fit however long it waits.
+
+    `space`: None where there is no volume to fill.
+    """
     limits.check_length(length)
-    bounds = (limits.max_reserved, limits.max_reserved_per_owner, space.total - limits.min_free)
-    bound = min(b for b in bounds if b is not None)
-    if length > bound:
+    volume = None if space is None else space.total - limits.min_free
+    bound = _least(limits.max_reserved, limits.max_reserved_per_owner, volume)
+    if bound is not None and length > bound:
         raise NeverFits(limit=max(bound, 0), provided=length)
+
+
+def free_for_uploads(space: Space | None, limits: Limits) -> int | None:
+    """The bytes that uploads may still take; None where there is no volume to fill."""
+    return None if space is None else space.free - limits.min_free
 
 
 def _least(*bounds: int | None) -> int | None:

@@ -117,11 +117,17 @@ class Limits:
         if len(chunk) < self.min_chunk and chunk.end != length:
             raise ChunkTooSmall(self.min_chunk, len(chunk))
 
-    def chunk_size_for(self, wanted: int | None, most: int | None = None) -> int:
+    def chunk_size_for(self, wanted: int | None, most: int | None = None, part: int = 1) -> int:
         """The chunk size, in bytes, for a client that asks for `wanted` (None: for no size).
 
         `most`: the largest chunk that fits into one request, if an ingress limits that. It is
         never less than `min_chunk`, even if the request is then too large for the ingress.
+        `part`: the size of the parts in which storage keeps the file. Where the limits allow it, a
+        chunk is a whole number of parts.
         """
         most = self.max_chunk if most is None else min(most, self.max_chunk)
-        return max(min(wanted or self.chunk_size, most), self.min_chunk)
+        size = max(min(wanted or self.chunk_size, most), self.min_chunk)
+        if size >= part:
+            whole = size // part * part
+            return whole if whole >= self.min_chunk else size
+        return part if wanted is None and part <= most else size

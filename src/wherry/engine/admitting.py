@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 import anyio
 
-from wherry.core.admission import Entry, Queue, poll_after
+from wherry.core.admission import Entry, Queue, free_for_uploads, poll_after
 from wherry.core.errors import DiskFull, NeverFits, Queued, UploadError
 from wherry.core.upload import State, Upload
 from wherry.engine.context import Context
@@ -147,7 +147,9 @@ class Admitting:
             if isinstance(error, DiskFull):
                 left = [e for e in left if e.upload_id in reserved or e.bytes < entry.bytes]
             queue = queue.restricted_to({e.upload_id for e in left})
-            free = await self._free() + sum(e.bytes for e in reserved.values())
+            free = await self._free()
+            if free is not None:
+                free += sum(e.bytes for e in reserved.values())
             admissible = queue.admissible(limits, free, now)
         return admissible
 
@@ -155,12 +157,14 @@ class Admitting:
         """Reserve the space of one upload; the error if that fails."""
         context = self._context
         try:
-            await context.catalog.load(entry.upload_id)
+            upload = await context.catalog.load(entry.upload_id)
         except UploadError as error:  # gone meanwhile, or a record that cannot be read
             return error
         try:
             if not entry.is_returning:
-                await context.on_thread(context.storage.reserve, entry.upload_id, entry.bytes)
+                await context.on_thread(
+                    context.storage.reserve, entry.upload_id, entry.bytes, upload.suffix
+                )
         except UploadError as error:
             await self._not_reserved(entry, error)
             return error
@@ -180,10 +184,10 @@ class Admitting:
             )
             self._context.log_event(Event.FAILED, upload, code=error.code)
 
-    async def _free(self) -> int:
-        """Bytes of disk that can be reserved."""
+    async def _free(self) -> int | None:
+        """Bytes of disk that can be reserved; None where there is no volume to fill."""
         space = await self._context.on_thread(self._context.storage.space)
-        return space.free - self._context.settings.min_free
+        return free_for_uploads(space, self._context.settings.limits)
 
     async def _left_behind(self, queue: Queue) -> bool:
         """Delete what a process that died had reserved for uploads that wait; whether it had."""

@@ -24,7 +24,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 
-from wherry.core.admission import Entry, Queue, check_fits_ever
+from wherry.core.admission import Entry, Queue, check_fits_ever, free_for_uploads
 from wherry.core.errors import UploadError
 from wherry.core.limits import GiB
 from wherry.core.upload import Upload
@@ -56,14 +56,17 @@ class AdmittingAtOnce:
 
     def _admit(self, wanted: Upload) -> Upload | None:
         """The same, blocking."""
-        context, storage, settings = self._context, self._context.storage, self._context.settings
-        limits, now, size = settings.limits, wanted.created_at, wanted.limit
+        context, storage = self._context, self._context.storage
+        limits, now, size = context.settings.limits, wanted.created_at, wanted.limit
         space = storage.space()
         check_fits_ever(size, limits, space)
-        if not storage.capabilities.reserves or size > space.free - settings.min_free:
+        free = free_for_uploads(space, limits)
+        # Where space cannot be reserved, two processes would not see each other's (rule 2). Where
+        # none is needed, nothing is looked at.
+        if free is not None and (not storage.capabilities.reserves or size > free):
             return None
         try:
-            storage.reserve(wanted.id, size)
+            storage.reserve(wanted.id, size, wanted.suffix)
         except (UploadError, OSError):  # the queue says what is wrong, if it still is
             return None
         # A crash here leaves a reservation without a record.
@@ -71,8 +74,8 @@ class AdmittingAtOnce:
 
         def check(queue: Queue) -> None:
             # What is free now is free beside our reservation.
-            free = storage.space().free - settings.min_free + size
-            if not queue.admits(entry, limits, free, now):
+            free = free_for_uploads(storage.space(), limits)
+            if not queue.admits(entry, limits, None if free is None else free + size, now):
                 raise _NotNow
 
         admitted, latest = wanted.admit(now, now + limits.turn), limits.latest_slot_end(now)

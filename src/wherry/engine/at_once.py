@@ -22,7 +22,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from logging import DEBUG
 
-from wherry.core.admission import Entry, Queue, Space, check_fits_ever
+from wherry.core.admission import Entry, Queue, check_fits_ever, free_for_uploads
 from wherry.core.assessment import Assessment
 from wherry.core.digests import EMPTY_CRC, Digest, crc64, running
 from wherry.core.errors import DigestMismatch, DiskFull, NoRoom
@@ -100,7 +100,8 @@ class _Trip:
             check_digest(self.pieces, self.digest)
         if self.file_types.is_checked:
             self.file_types.check_head(head_of(self.pieces, HEAD))
-        if size > space.free - context.settings.min_free:
+        free = free_for_uploads(space, context.settings.limits)
+        if free is not None and size > free:
             outcome.set_result(None)
             return outcome
         with ExitStack() as held:
@@ -114,7 +115,7 @@ class _Trip:
                 return outcome
             arrival = held.enter_context(put)
             # A crash from here on leaves a file of which there is no record.
-            recorded = self._submit(upload, space)
+            recorded = self._submit(upload, free)
             kept = held.pop_all()
 
         def settle(recorded: Future[Upload]) -> None:
@@ -129,12 +130,11 @@ class _Trip:
         recorded.add_done_callback(settle)
         return outcome
 
-    def _submit(self, upload: Upload, space: Space) -> Future[Upload]:
+    def _submit(self, upload: Upload, free: int | None) -> Future[Upload]:
         """Record the complete upload, if the queue admits it; otherwise `NoRoom`."""
         context, now = self.context, upload.created_at
         limits, queued = context.settings.limits, None
         entry = Entry(upload.id, upload.owner, now, upload.received.size)
-        free = space.free - context.settings.min_free
 
         def admit(queue: Queue) -> None:
             if not queue.admits(entry, limits, free, now):

@@ -253,8 +253,8 @@ class Completing:
             # Before the rename: a file that is refused was never to be had under its name.
             await self._hook_calls.before_complete(hooks.before_complete, upload, token, unfinished)
             # A crash here: before_complete is called again, as its documentation says.
-            size = upload.received.size
-            await context.on_thread(storage.finish, upload.id, upload.suffix, size)
+            size, crc = upload.received.size, upload.received.crc
+            await context.on_thread(storage.finish, upload.id, upload.suffix, size, crc)
         # A crash here: the file has its name, the record still says completing.
         assessment_id, queued = None, None
         if hooks.on_complete is not None:
@@ -281,7 +281,7 @@ class Completing:
 
     def _check_or_finish(self, upload: Upload, file: StoredFile) -> StoredFile | None:
         """Steps 3 and 5, blocking; the unfinished file if `before_complete` comes in between."""
-        storage, size = self._context.storage, upload.received.size
+        storage, size, crc = self._context.storage, upload.received.size, upload.received.crc
         is_there = file.stat() is not None and self._is_renamed(upload.id)
         if not is_there and upload.is_named:
             # The application may have moved it: `finish` would find neither the file nor its
@@ -291,10 +291,10 @@ class Completing:
             if self._file_types.is_checked:
                 self._file_types.check_head(storage.head(upload.id, HEAD))
             if self._hooks.before_complete is not None:
-                return storage.unfinished_file(upload.id, size)
+                return storage.unfinished_file(upload.id, size, crc)
         # Also when the file is there: the process before us may have died after the rename
         # and before the folder was synced, and power loss would undo the rename.
-        storage.finish(upload.id, upload.suffix, size)
+        storage.finish(upload.id, upload.suffix, size, crc)
         return None
 
     def _is_renamed(self, upload_id: str) -> bool:

@@ -113,7 +113,8 @@ class CompletingAtOnce:
         try:
             if self._file_types.is_checked:
                 self._file_types.check_head(storage.head(upload.id, HEAD))
-            return storage.link(upload.id, upload.suffix, upload.received.size)
+            received = upload.received
+            return storage.link(upload.id, upload.suffix, received.size, received.crc)
         except (Vanished, TypeRefused):
             return False
 

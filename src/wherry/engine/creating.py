@@ -75,13 +75,15 @@ class Creating:
         limit = create.length if create.length is not None else create.at_most
         if limit is None:
             raise ValueError("either length or at_most is needed")
+        parts = self._context.storage.parts
+        part = 1 if parts is None else parts.size(limit)
         return Upload(
             id=upload_id,
             owner=caller.owner,
             filename=create.filename,
             limit=limit,
             length=create.length,
-            chunk_size=limits.chunk_size_for(create.chunk_size, create.largest_chunk),
+            chunk_size=limits.chunk_size_for(create.chunk_size, create.largest_chunk, part),
             created_at=now,
             content_type=create.content_type,
             fingerprint=create.fingerprint,

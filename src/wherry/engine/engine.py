@@ -39,11 +39,12 @@ from wherry.storage import Stat, StoredFile
 class StorageFacts:
     """Bytes: the volume's total and free, reserved by unfinished uploads, used by all files.
 
-    `open` and `waiting` count uploads.
+    `total` and `free` are None where there is no volume to fill: in an object store. `open` and
+    `waiting` count uploads.
     """
 
-    total: int
-    free: int
+    total: int | None
+    free: int | None
     reserved: int
     used: int
     open: int
@@ -283,13 +284,12 @@ class Engine:
         if not caller.operator:
             raise NotThere
         context = self._context
-        space: Space = await context.on_thread(context.storage.space)
+        space: Space | None = await context.on_thread(context.storage.space)
         now, limits = context.clock(), context.settings.limits
         counts = await context.catalog.counts(now, limits.latest_slot_end(now))
         used = await context.catalog.used()
-        return StorageFacts(
-            space.total, space.free, counts.reserved, used, counts.open, counts.waiting
-        )
+        total, free = (None, None) if space is None else (space.total, space.free)
+        return StorageFacts(total, free, counts.reserved, used, counts.open, counts.waiting)
 
     async def metrics(self, caller: Caller) -> bytes:
         """The numbers of a scrape. Raises `NotThere` but for operators."""

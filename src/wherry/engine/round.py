@@ -57,6 +57,8 @@ class Round:
         #: longer body end one after the other.
         self.is_only = mine.is_first and mine.range.end == mine.whole.end
         self._has_head = mine.range.start == 0 and file_types.is_checked
+        self._head = bytearray()  # the first bytes of the body, while the type is not checked
+        self._brings_head = False  # whether none of them was there before
         self._writer: Writer | None = None
         # Where the leases of others matter: the first round takes those of later rounds, too.
         self._concerns = mine.whole if mine.is_first else mine.range
@@ -106,6 +108,8 @@ class Round:
         mine = self.mine
         self._upload = self._context.catalog.around(mine.upload_id, self._concerns)
         gaps = self._upload.received.missing(mine.range)
+        head = min(HEAD, mine.range.end)
+        self._brings_head = bool(gaps) and gaps[0].start == 0 and gaps[0].end >= head
         self._receiver = Receiver(self.at, gaps, self._opened.write, self._digest)
         return self._upload
 
@@ -135,6 +139,8 @@ class Round:
         """Write the next bytes. Raises `OSError`, `TypeRefused`, and at the end as `finish`."""
         self._receiver(data)
         self.at = self._receiver.at
+        if self._has_head and len(self._head) < HEAD:
+            self._head += data[: HEAD - len(self._head)]
         # The type shows in the first 8 KiB. A client should not send the whole of a file that is
         # refused for its type, so it is checked as soon as they are written. Nothing of the
         # round is recorded then, and `Engine` deletes the upload.
@@ -145,12 +151,15 @@ class Round:
 
     def _check_type(self) -> None:
         length = self._upload.length
+        needed = HEAD if length is None else min(HEAD, length)
         # Where fewer bytes came, the type is checked only at completion.
-        if self.at >= (HEAD if length is None else min(HEAD, length)):
+        if self.at >= needed:
             self._has_head = False
-            # Read from storage: some of them may have come before.
-            head = self._context.storage.head(self.mine.upload_id, HEAD)
-            self._file_types.check_head(head)
+            head = bytes(self._head)
+            if not self._brings_head:  # what came before stays, and is in storage
+                head = self._context.storage.head(self.mine.upload_id, HEAD)
+            if len(head) >= needed:
+                self._file_types.check_head(head)
 
     # The end.
 

@@ -139,7 +139,9 @@ class Writing:
             while True:
                 # A digest says something about the whole body, and can be checked only at its
                 # end. What is recorded is never taken back, so nothing is recorded before that.
-                size = body.remaining if write.digest else min(body.remaining, every)
+                size = body.remaining
+                if size > every and not write.digest:
+                    size = await self._round_end(write.upload_id, begin, every) - begin
                 mine = OpenWrite(
                     caller,
                     write.upload_id,
@@ -178,6 +180,12 @@ class Writing:
         if round_.ended is not Ended.WHOLE:
             raise self._cut(upload, round_, start, announced)
         return upload
+
+    async def _round_end(self, upload_id: str, begin: int, every: int) -> int:
+        """Where a round ends that is not the last one: where a part of storage ends, if it can."""
+        if (parts := self._context.storage.parts) is None:
+            return begin + every
+        return await self._context.on_thread(parts.round_end, upload_id, begin, every)
 
     def _cut(self, upload: Upload, last: Round, start: int, announced: int) -> UploadError:
         """Log that a body from `start` on has ended early. Returns the error to raise."""

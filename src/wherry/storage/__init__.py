@@ -30,6 +30,9 @@ from typing import BinaryIO, Protocol, Self
 from wherry.core.admission import Space
 from wherry.core.ranges import Range
 
+#: The first bytes of an unfinished upload that every storage can read: enough to know its type.
+HEAD_SIZE = 8192
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
@@ -59,7 +62,7 @@ class Writer(Protocol):
     """An open range of one upload: write at offsets, sync, close (by `with`)."""
 
     def write(self, at: int, data: memoryview) -> None:
-        """Put all of `data` at byte `at`. Raises `OSError`."""
+        """Put all of `data` at byte `at`. Raises `OSError`; `Vanished` where it is known by now."""
 
     def sync(self) -> None:
         """Make what was written safe. Raises `OSError`; then nothing written counts."""
@@ -136,6 +139,13 @@ class StoredFile(Protocol):
         `to` appears when it is whole and safe: a crash or an error leaves no half of it.
         """
 
+    def url(self, lifetime: int, filename: str, content_type: str) -> str | None:
+        """An address from which anyone may download the file for `lifetime` seconds.
+
+        It answers with this name and type. None where the storage serves no addresses. Asks the
+        storage nothing.
+        """
+
 
 class Pictures(Protocol):
     """What assessments draw, by the assessment's id and the picture's name."""
@@ -150,9 +160,30 @@ class Pictures(Protocol):
         """Remove every picture of this assessment; without effect if there is none."""
 
 
+class Parts(Protocol):
+    """How a storage divides files that it keeps in parts.
+
+    Parts can be read only when the finished file is made. Requests that begin and end where parts
+    do cost the storage least.
+    """
+
+    def size(self, length: int) -> int:
+        """The size of the parts of a file of `length` bytes. Raises `NeverFits`."""
+
+    def round_end(self, upload_id: str, at: int, most: int) -> int:
+        """Where a round of a request should end that begins at `at`, `most` bytes later at most.
+
+        Never raises: for an unknown upload, `most` bytes later.
+        """
+
+
 class Storage(Protocol):
     @property
     def pictures(self) -> Pictures: ...
+
+    @property
+    def parts(self) -> Parts | None:
+        """None: files are kept whole, and any chunk is as good as any other."""
 
     @property
     def capabilities(self) -> Capabilities: ...
@@ -166,50 +197,57 @@ class Storage(Protocol):
         Every other method does so too: absent means removed, and never "not mounted".
         """
 
-    def space(self) -> Space:
-        """The volume's bytes in all, and those still free."""
+    def space(self) -> Space | None:
+        """The volume's bytes in all, and those still free. None: there is no volume to fill."""
 
-    def reserve(self, upload_id: str, length: int) -> None:
+    def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
         """Set aside `length` bytes of disk for this upload, without a sync.
 
-        Raises `DiskFull`, or `NeverFits` for a file larger than the volume takes, whatever is
-        free. Then nothing is left behind.
+        `suffix`: of the name that `link` or `finish` will give. Raises `DiskFull`, or `NeverFits`
+        for a file larger than the volume takes, whatever is free. Then nothing is left behind.
         """
 
     def open(self, upload_id: str, within: Range) -> Writer:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`."""
 
     def head(self, upload_id: str, size: int) -> bytes:
-        """The first bytes, at most `size`. Raises `Vanished`."""
+        """The first bytes, at most `size`. Raises `Vanished`.
+
+        A storage with parts keeps only the first `HEAD_SIZE` bytes so that they can be read.
+        """
 
     def vanished(self, upload_ids: Iterable[str]) -> frozenset[str]:
         """Those of these uploads for which the other methods raise `Vanished`."""
 
-    def unfinished_file(self, upload_id: str, length: int) -> StoredFile:
+    def unfinished_file(self, upload_id: str, length: int, crc: int | None = None) -> StoredFile:
         """The bytes before `finish`, to be read as one file of `length` bytes.
 
         Called when all bytes are there: nothing is written into this upload any more. A
-        storage that puts parts together may do so now. Raises `Vanished`; `OSError`, also
+        storage with parts puts them together now, under the final name: the record alone says
+        whether the file counts. `crc` as for `link`. Raises `Vanished`; `OSError`, also
         when there are fewer bytes than `length`.
         """
 
-    def link(self, upload_id: str, suffix: str, length: int) -> bool:
+    def link(self, upload_id: str, suffix: str, length: int, crc: int | None = None) -> bool:
         """Make the finished file, in constant time, and keep the unfinished bytes until `delete`.
 
         So the record can come between the two: whoever reads the record before finds the
         unfinished upload, and after it the finished file. Both share the space. Called again,
         finds it linked. False where the storage cannot do this; then nothing has changed.
-        Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`, or when
-        another file has the name, which then keeps it.
+        `crc`: the CRC-64/NVME of the whole file. A storage that can check it without reading the
+        file does so. Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`,
+        or when another file has the name, which then keeps it.
         """
 
-    def finish(self, upload_id: str, suffix: str, length: int) -> StoredFile:
+    def finish(
+        self, upload_id: str, suffix: str, length: int, crc: int | None = None
+    ) -> StoredFile:
         """Turn the unfinished bytes into the finished file, in constant time.
 
-        Called again, finds it finished; after `link`, too. Raises `Vanished`; `OSError`, also
-        when there are fewer bytes than `length`. A file of this length that has the name keeps it,
-        and unfinished bytes are dropped: they were reserved late. Any other file of the name is
-        an `OSError`.
+        `crc` as for `link`. Called again, finds it finished; after `link`, too. Raises `Vanished`;
+        `OSError`, also when there are fewer bytes than `length`. A file of this length that has the
+        name keeps it, and unfinished bytes are dropped: they were reserved late. Any other file of
+        the name is an `OSError`.
         """
 
     def finished_file(self, upload_id: str, suffix: str) -> StoredFile:
@@ -233,7 +271,13 @@ class Storage(Protocol):
         """Remove the unfinished bytes, but not what `put` made; the space is free on return."""
 
     def discard(self, upload_id: str, suffix: str) -> None:
-        """Remove the finished file; the space is free on return."""
+        """Remove the finished file; the space is free on return.
+
+        Of a file that was linked and not deleted, a storage with parts removes the bytes.
+        """
 
     def unfinished(self) -> Iterator[tuple[str, float]]:
-        """Every upload with unfinished bytes, and when they last changed (Unix seconds)."""
+        """Every upload with unfinished bytes, and when they last changed (Unix seconds).
+
+        A storage with parts tells when the upload began instead.
+        """

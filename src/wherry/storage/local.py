@@ -57,6 +57,8 @@ _NOT_ONLY_DATA = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.E
 class LocalStorage:
     """Storage in the folder `root`; with `durable` False, nothing is synced."""
 
+    parts = None
+
     def __init__(self, root: Path, durable: bool = True) -> None:
         self._root = root.absolute()
         self._durable = durable
@@ -161,7 +163,7 @@ class LocalStorage:
 
     # Unfinished bytes.
 
-    def reserve(self, upload_id: str, length: int) -> None:
+    def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
         """Set aside `length` bytes; called again, keep the bytes that are there.
 
         Raises `DiskFull`, `NeverFits` and other `OSError`s, and leaves nothing behind. Nothing is
@@ -227,7 +229,7 @@ class LocalStorage:
         chunks = self._chunks()
         return frozenset(u for u in upload_ids if not is_folder(check_upload_id(u), chunks))
 
-    def unfinished_file(self, upload_id: str, length: int) -> LocalFile:
+    def unfinished_file(self, upload_id: str, length: int, crc: int | None = None) -> LocalFile:
         """The bytes before `finish`, cut to `length` bytes: a reservation may be longer.
 
         Raises `Vanished`; `OSError`, also when there are fewer bytes than `length`.
@@ -299,7 +301,7 @@ class LocalStorage:
         name, chunks = check_upload_id(upload_id), self._chunks()
         return LocalArrival(name, chunks, self._folders.at(_FILES), self._durable)
 
-    def link(self, upload_id: str, suffix: str, length: int) -> bool:
+    def link(self, upload_id: str, suffix: str, length: int, crc: int | None = None) -> bool:
         """Cut the unfinished file to `length` bytes and give it its final name beside its own.
 
         False where the volume has no hard links. Raises `Vanished`, `OSError` as `finish` does.
@@ -320,7 +322,7 @@ class LocalStorage:
         self._sync(files)
         return True
 
-    def finish(self, upload_id: str, suffix: str, length: int) -> LocalFile:
+    def finish(self, upload_id: str, suffix: str, length: int, crc: int | None = None) -> LocalFile:
         """Cut the unfinished file to `length` bytes and rename it.
 
         Called again, finds it finished. Raises `Vanished`; `OSError`, also when there are fewer

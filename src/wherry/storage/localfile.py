@@ -71,6 +71,9 @@ class LocalFile:
         with self.open() as source:
             write_whole(to, source)
 
+    def url(self, lifetime: int, filename: str, content_type: str) -> None:
+        """None: a disk has no address."""
+
     @contextmanager
     def _folder(self) -> Iterator[int]:
         fd = self.open_folder()

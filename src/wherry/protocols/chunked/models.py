@@ -231,8 +231,8 @@ class UploadPage(BaseModel):
 class StorageUse(BaseModel):
     """Bytes, but for `uploads` and `waiting`, which count uploads."""
 
-    total: int
-    free: int
+    total: int | None = Field(description="Of the volume; null in an object store.")
+    free: int | None = Field(description="On the volume; null in an object store.")
     reserved: int
     used: int
     uploads: int = Field(description="Uploads that count as open.")

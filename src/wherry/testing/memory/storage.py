@@ -87,6 +87,9 @@ class MemoryFile:
         with self.open() as source:
             write_whole(to, source)
 
+    def url(self, lifetime: int, filename: str, content_type: str) -> None:
+        """None: memory has no address."""
+
 
 class MemoryPictures:
     """Pictures by the name `<assessment_id>/<name>`."""
@@ -116,6 +119,7 @@ def _key(assessment_id: str, name: str) -> str:
 class MemoryStorage:
     """A volume of `capacity` bytes."""
 
+    parts = None
     capabilities = Capabilities(reserves=True, locks_ranges=True, durable=False)
 
     def __init__(self, capacity: int = GiB) -> None:
@@ -147,7 +151,7 @@ class MemoryStorage:
         reserved = sum(one.length for one in self._unfinished.values() if not one.is_linked)
         return Space(self._capacity, self._capacity - finished - reserved)
 
-    def reserve(self, upload_id: str, length: int) -> None:
+    def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
         """Reserve `length` bytes. A second call keeps existing bytes. Raises `DiskFull`."""
         check_upload_id(upload_id)
         with self._lock:
@@ -178,7 +182,7 @@ class MemoryStorage:
         with self._lock:
             return frozenset(upload_ids) - self._unfinished.keys()
 
-    def unfinished_file(self, upload_id: str, length: int) -> MemoryFile:
+    def unfinished_file(self, upload_id: str, length: int, crc: int | None = None) -> MemoryFile:
         """The file before `finish`. Raises `Vanished`, and `OSError` if bytes are missing."""
         with self._lock:
             data = self._whole(upload_id, length)
@@ -215,7 +219,7 @@ class MemoryStorage:
                 if not is_kept:
                     self._finished.pop(arrival.name, None)
 
-    def link(self, upload_id: str, suffix: str, length: int) -> bool:
+    def link(self, upload_id: str, suffix: str, length: int, crc: int | None = None) -> bool:
         """Make the finished file and keep the unfinished bytes. Raises `Vanished`, `OSError`."""
         file = self.finished_file(upload_id, suffix)
         with self._lock:
@@ -227,7 +231,9 @@ class MemoryStorage:
                 raise taken(file.name)
         return True
 
-    def finish(self, upload_id: str, suffix: str, length: int) -> MemoryFile:
+    def finish(
+        self, upload_id: str, suffix: str, length: int, crc: int | None = None
+    ) -> MemoryFile:
         """Make the finished file. A second call returns it. Raises `Vanished`, `OSError`."""
         file = self.finished_file(upload_id, suffix)
         with self._lock:

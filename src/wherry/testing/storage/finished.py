@@ -13,6 +13,7 @@ from wherry.storage import Storage, StoredFile, Vanished
 from wherry.testing.storage.fixtures import (
     DATA,
     HALF,
+    check_head,
     new_id,
     raises,
     read,
@@ -23,7 +24,7 @@ from wherry.testing.storage.fixtures import (
 
 
 def an_empty_file_can_be_finished(storage: Storage) -> None:
-    upload_id = reserve_new(storage, 0)
+    upload_id = reserve_new(storage, 0, ".txt")
     assert storage.head(upload_id, 10) == b""
     assert read(storage.finish(upload_id, ".txt", 0)) == b""
 
@@ -59,7 +60,7 @@ def a_linked_file_is_there_under_both_names_until_one_is_deleted(storage: Storag
         if not storage.link(upload_id, ".mp4", len(DATA)):
             assert storage.finished_file(upload_id, ".mp4").stat() is None
             return
-        assert storage.head(upload_id, len(DATA)) == DATA
+        check_head(storage, upload_id)
         assert read(storage.finished_file(upload_id, ".mp4")) == DATA
         assert [found for found, _ in storage.unfinished()] == [upload_id]
     storage.delete(upload_id)
@@ -73,7 +74,7 @@ def a_linked_file_can_be_taken_back(storage: Storage) -> None:
     if storage.link(upload_id, ".mp4", len(DATA)):
         storage.discard(upload_id, ".mp4")
     assert storage.finished_file(upload_id, ".mp4").stat() is None
-    assert storage.head(upload_id, len(DATA)) == DATA
+    check_head(storage, upload_id)
 
 
 def a_linked_file_is_finished_like_any_other(storage: Storage) -> None:
@@ -97,14 +98,14 @@ def another_file_of_its_name_is_never_taken_for_the_upload(storage: Storage) -> 
     upload_id, other = new_id(), DATA[:HALF]
     with storage.put(upload_id, ".mp4", [memoryview(other)]) as arrival:
         arrival.keep()
-    storage.reserve(upload_id, len(DATA))
+    storage.reserve(upload_id, len(DATA), ".mp4")
     write(storage, upload_id, 0, DATA)
     for _ in range(2):
         with suppress(OSError):
             assert not storage.link(upload_id, ".mp4", len(DATA))
         with raises(OSError):
             storage.finish(upload_id, ".mp4", len(DATA))
-        assert storage.head(upload_id, len(DATA)) == DATA
+        check_head(storage, upload_id)
         assert read(storage.finished_file(upload_id, ".mp4")) == other
     storage.discard(upload_id, ".mp4")
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
@@ -114,7 +115,7 @@ def of_two_files_of_a_length_the_one_with_the_name_keeps_it(storage: Storage) ->
     upload_id = new_id()
     with storage.put(upload_id, ".mp4", [memoryview(DATA)]) as arrival:
         arrival.keep()
-    storage.reserve(upload_id, len(DATA))
+    storage.reserve(upload_id, len(DATA), ".mp4")
     with suppress(OSError):
         assert not storage.link(upload_id, ".mp4", len(DATA))
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
@@ -123,6 +124,7 @@ def of_two_files_of_a_length_the_one_with_the_name_keeps_it(storage: Storage) ->
 
 def a_finished_upload_accepts_no_bytes(storage: Storage) -> None:
     upload_id = reserve_new(storage)
+    write(storage, upload_id, 0, DATA)
     storage.finish(upload_id, ".mp4", len(DATA))
     with raises(Vanished):
         storage.open(upload_id, Range(0, 1))
@@ -130,6 +132,7 @@ def a_finished_upload_accepts_no_bytes(storage: Storage) -> None:
 
 def a_finished_file_reports_its_size_and_time(storage: Storage) -> None:
     upload_id = reserve_new(storage)
+    write(storage, upload_id, 0, DATA)
     file = storage.finished_file(upload_id, ".mp4")
     assert file.stat() is None
     before = time.time() - 2.0  # File systems keep times coarsely.
@@ -153,6 +156,8 @@ def deleting_keeps_the_finished_file(storage: Storage) -> None:
 
 def discarding_removes_the_finished_file(storage: Storage) -> None:
     upload_id, other = reserve_new(storage), reserve_new(storage)
+    for one in (upload_id, other):
+        write(storage, one, 0, DATA)
     file = storage.finish(upload_id, ".mp4", len(DATA))
     kept = storage.finish(other, ".mp4", len(DATA))
     for _ in range(2):

@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from wherry.core.ranges import Range
-from wherry.storage import RangeLocked, Storage, Vanished
+from wherry.storage import HEAD_SIZE, RangeLocked, Storage, Vanished
 from wherry.testing.storage.fixtures import (
     DATA,
     HALF,
@@ -32,7 +32,7 @@ def a_finished_file_has_the_written_bytes(storage: Storage) -> None:
 
 
 def many_threads_can_write_at_once(storage: Storage) -> None:
-    upload_id = reserve_new(storage)
+    upload_id = reserve_new(storage, suffix="")
     step = len(DATA) // 16
     with ThreadPoolExecutor(4) as threads:
         for result in [
@@ -51,7 +51,8 @@ def an_unfinished_file_can_be_read(storage: Storage) -> None:
         assert size(file) == len(DATA)
         assert read(file) == DATA
     assert [found for found, _ in storage.unfinished()] == [upload_id]
-    assert storage.finished_file(upload_id, ".mp4").stat() is None
+    if storage.parts is None:
+        assert storage.finished_file(upload_id, ".mp4").stat() is None
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
 
 
@@ -87,7 +88,9 @@ def the_head_is_the_first_bytes(storage: Storage) -> None:
     upload_id = reserve_new(storage)
     write(storage, upload_id, 0, DATA[:HALF])
     assert storage.head(upload_id, 100) == DATA[:100]
-    assert storage.head(upload_id, 2 * len(DATA))[:HALF] == DATA[:HALF]
+    head = storage.head(upload_id, 2 * len(DATA))[:HALF]
+    assert head == DATA[: len(head)]
+    assert len(head) >= HEAD_SIZE
 
 
 def a_range_has_one_writer(storage: Storage) -> None:
@@ -141,7 +144,7 @@ def a_deleted_upload_cannot_be_synced(storage: Storage) -> None:
 def unfinished_uploads_are_listed_with_their_last_change(storage: Storage) -> None:
     assert list(storage.unfinished()) == []
     before = time.time() - 2.0  # File systems keep times coarsely.
-    upload_id, other = reserve_new(storage), reserve_new(storage)
+    upload_id, other = reserve_new(storage, suffix=""), reserve_new(storage)
     write(storage, upload_id, 0, DATA)
     found = dict(storage.unfinished())
     assert found.keys() == {upload_id, other}

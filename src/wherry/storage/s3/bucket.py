@@ -1,0 +1,368 @@
+"""The requests to the store, one method for each, below a bucket and a prefix.
+
+Rule 1: every key begins with the prefix, and is made of names that were checked (`names.py`).
+
+Rule 2: an object counts as missing only while the bucket is there.
+
+Rule 3: all requests may be repeated, because botocore does so where an answer is lost. What is
+conditional may have been done by the first try: whoever asks compares tokens.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import IO, Any
+
+import botocore.session
+from botocore.config import Config
+
+from wherry.core.ranges import Range
+from wherry.storage import Stat
+from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, translated
+
+Body = bytes | bytearray | io.BufferedIOBase
+
+#: More connections than threads that wait for the store.
+CONNECTIONS = 128
+#: Seconds. A store may take long to put many parts together.
+CONNECT_TIMEOUT, READ_TIMEOUT = 5, 90
+#: How often a request is tried, with pauses that grow up to 20 s.
+ATTEMPTS = 5
+#: For how long the bucket is taken to be there after it was, in seconds.
+PRESENT_FOR = 2.0
+#: How many keys one request may delete.
+_DELETED_AT_ONCE = 1000
+#: The metadata of an object that names the marker it was made for.
+TOKEN = "wherry-token"  # noqa: S105 - no secret
+
+_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A bucket, and the prefix of all keys: empty, or with a `/` at its end."""
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, url: str) -> Place:
+        """Of `s3://bucket/prefix`. Raises `ValueError` with a sentence."""
+        found = _URL.fullmatch(url)
+        if found is None:
+            raise ValueError(
+                f"{url!r} is not s3://BUCKET or s3://BUCKET/PREFIX, where the prefix has letters, "
+                "digits and . _ - /"
+            )
+        steps = [step for step in (found[2] or "").split("/") if step]
+        if any(step in (".", "..") for step in steps):
+            raise ValueError(f"{url!r} has . or .. in its prefix")
+        return cls(found[1], "".join(f"{step}/" for step in steps))
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What the store does. Until it was tried out: everything.
+
+    `verifies`: the CRC-64/NVME of a part and of a whole object. `is_conditional`: it makes an
+    object only if there is none of the name.
+    """
+
+    verifies: bool = True
+    is_conditional: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object as HEAD shows it. `crc`: as the store has it, in base64; None if it has none."""
+
+    size: int
+    modified_at: float
+    token: str | None
+    crc: str | None
+
+    @property
+    def stat(self) -> Stat:
+        return Stat(self.size, self.modified_at)
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedPart:
+    number: int
+    size: int
+    etag: str
+    crc: str | None
+
+
+def as_text(crc: int) -> str:
+    """A CRC-64/NVME as S3 writes it."""
+    return base64.b64encode(crc.to_bytes(8, "big")).decode()
+
+
+def connect(endpoint: str | None, profile: str | None) -> Any:
+    """A client of botocore, with the credentials of its usual chain. Raises `OSError`."""
+    with translated("connecting", endpoint or "s3"):
+        session = botocore.session.Session(profile=profile)
+        config = Config(
+            signature_version="s3v4",
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            connect_timeout=CONNECT_TIMEOUT,
+            read_timeout=READ_TIMEOUT,
+            max_pool_connections=CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            s3={
+                # The store verifies a checksum of the bytes; TLS protects them on their way.
+                "payload_signing_enabled": False,
+                "addressing_style": "path" if endpoint else "auto",
+            },
+            user_agent_extra="wherry",
+        )
+        region = session.get_config_variable("region") or "us-east-1"
+        return session.create_client(
+            "s3", region_name=region, endpoint_url=endpoint or None, config=config
+        )
+
+
+class Bucket:
+    """Keys are given without the prefix."""
+
+    def __init__(self, client: Any, place: Place) -> None:
+        self.place = place
+        self.features = Features()
+        self._client = client
+        self._present_at = float("-inf")
+        self._lock = Lock()
+
+    def where(self, key: str) -> str:
+        """For error texts."""
+        return f"s3://{self.place.bucket}/{self.place.prefix}{key}"
+
+    def call(self, operation: str, key: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """One request. Raises `FileNotFoundError`, `S3Error`."""
+        if key is not None:
+            parameters["Key"] = self.place.prefix + key
+        with translated(operation, self.where(key or "")):
+            answer: dict[str, Any] = getattr(self._client, operation)(
+                Bucket=self.place.bucket, **parameters
+            )
+        return answer
+
+    # The bucket.
+
+    def verify(self, age: float = 0.0) -> None:
+        """Raises `OSError` unless the bucket is there, or was `age` seconds ago."""
+        if time.monotonic() - self._present_at <= age:
+            return
+        try:
+            self.call("head_bucket")
+        except FileNotFoundError as error:
+            raise S3Error(
+                19, "the bucket does not exist", self.where(""), "NoSuchBucket"
+            ) from error
+        self._present_at = time.monotonic()
+
+    # Objects.
+
+    def put(self, key: str, data: Body, crc: int, **headers: Any) -> None:
+        """Make an object, in place of one with the same key. Raises `OSError`."""
+        self.call("put_object", key, Body=data, **self.checksum(crc), **headers)
+
+    def put_new(self, key: str, data: bytes, crc: int, token: str) -> bool:
+        """Make an object unless there is one. False: there is one, made with another token."""
+        conditions = {"IfNoneMatch": "*"} if self.features.is_conditional else {}
+        if not conditions and (found := self.head(key)) is not None:
+            return found.token == token
+        try:
+            self.put(key, data, crc, Metadata={TOKEN: token}, **conditions)
+        except S3Error as error:
+            if error.code not in EXISTS:
+                raise
+            # It may be ours: the first answer was lost, and botocore has asked again.
+            return (found := self.head(key)) is not None and found.token == token
+        return True
+
+    def checksum(self, crc: int) -> dict[str, str]:
+        """The header by which the store verifies an object or a part."""
+        return {"ChecksumCRC64NVME": as_text(crc)} if self.features.verifies else {}
+
+    def head(self, key: str) -> Found | None:
+        """None if there is no such object. Raises `OSError` while the bucket is away."""
+        mode = {"ChecksumMode": "ENABLED"} if self.features.verifies else {}
+        try:
+            found = self.call("head_object", key, **mode)
+        except FileNotFoundError:
+            self.verify()
+            return None
+        return Found(
+            found["ContentLength"],
+            found["LastModified"].timestamp(),
+            found.get("Metadata", {}).get(TOKEN),
+            found.get("ChecksumCRC64NVME"),
+        )
+
+    def get(self, key: str, within: Range | None = None) -> IO[bytes]:
+        """The bytes of an object, to be read once and closed. Raises `FileNotFoundError`."""
+        wanted = {} if within is None else {"Range": f"bytes={within.start}-{within.end - 1}"}
+        body: IO[bytes] = self.call("get_object", key, **wanted)["Body"]
+        return body
+
+    def read(self, key: str, within: Range | None = None) -> bytes:
+        """The bytes of a small object, or of a small range. Raises `FileNotFoundError`."""
+        with translated("reading", self.where(key)), self.get(key, within) as body:
+            return body.read()
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects; without effect on those that are not there. Raises `OSError`."""
+        for first in range(0, len(keys), _DELETED_AT_ONCE):
+            some = keys[first : first + _DELETED_AT_ONCE]
+            if len(some) == 1:
+                self.call("delete_object", some[0])
+                continue
+            listed = {"Objects": [{"Key": self.place.prefix + key} for key in some], "Quiet": True}
+            for error in self.call("delete_objects", Delete=listed).get("Errors", []):
+                if error.get("Code") not in ("NoSuchKey", None):
+                    code = str(error["Code"])
+                    raise S3Error(
+                        5, f"the object store refused delete_objects ({code})", self.where(""), code
+                    )
+
+    def list(self, prefix: str, most: int | None = None) -> Iterator[tuple[str, float, int]]:
+        """Keys that begin with `prefix`, in order: each with its time (Unix seconds) and size."""
+        for page in self._pages(prefix, most, {}):
+            for item in page.get("Contents", []):
+                key = item["Key"].removeprefix(self.place.prefix)
+                yield key, item["LastModified"].timestamp(), item["Size"]
+
+    def folders(self, prefix: str) -> Iterator[str]:
+        """The next step of the keys that begin with `prefix`, without its `/`."""
+        for page in self._pages(prefix, None, {"Delimiter": "/"}):
+            for item in page.get("CommonPrefixes", []):
+                yield item["Prefix"].removeprefix(self.place.prefix + prefix).rstrip("/")
+
+    def _pages(
+        self, prefix: str, most: int | None, extra: dict[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        if most is not None:
+            extra = {**extra, "MaxKeys": most}
+        while True:
+            page = self.call("list_objects_v2", Prefix=self.place.prefix + prefix, **extra)
+            yield page
+            if not page.get("IsTruncated") or most is not None:
+                return
+            extra = {**extra, "ContinuationToken": page["NextContinuationToken"]}
+
+    # Multipart uploads.
+
+    def begin(self, key: str, token: str) -> str:
+        """A new multipart upload; its id."""
+        kind = (
+            {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+            if self.features.verifies
+            else {}
+        )
+        answer = self.call("create_multipart_upload", key, Metadata={TOKEN: token}, **kind)
+        return str(answer["UploadId"])
+
+    def put_part(  # noqa: PLR0917 - what a part is
+        self, key: str, upload: str, number: int, data: Body, size: int, crc: int
+    ) -> None:
+        """Upload a part, in place of an earlier one. Raises `S3Error`, also `NO_UPLOAD`."""
+        self.call(
+            "upload_part",
+            key,
+            UploadId=upload,
+            PartNumber=number,
+            Body=data,
+            ContentLength=size,
+            **self.checksum(crc),
+        )
+
+    def parts(self, key: str, upload: str) -> dict[int, UploadedPart]:
+        """The parts that are there, by number. Raises `S3Error`, also `NO_UPLOAD`."""
+        found: dict[int, UploadedPart] = {}
+        after: dict[str, int] = {}
+        while True:
+            page = self.call("list_parts", key, UploadId=upload, **after)
+            for part in page.get("Parts", []):
+                number = part["PartNumber"]
+                crc = part.get("ChecksumCRC64NVME")
+                found[number] = UploadedPart(number, part["Size"], part["ETag"], crc)
+            if not page.get("IsTruncated"):
+                return found
+            after = {"PartNumberMarker": page["NextPartNumberMarker"]}
+
+    def complete(
+        self, key: str, upload: str, parts: Sequence[UploadedPart], size: int, crc: int | None
+    ) -> None:
+        """Make the object. Raises `S3Error`: `NO_UPLOAD`, `EXISTS`, `DAMAGED`, `InvalidPart`."""
+        listed = []
+        for part in parts:
+            one: dict[str, Any] = {"PartNumber": part.number, "ETag": part.etag}
+            if self.features.verifies and part.crc is not None:
+                one["ChecksumCRC64NVME"] = part.crc
+            listed.append(one)
+        extra: dict[str, Any] = {"IfNoneMatch": "*"} if self.features.is_conditional else {}
+        if self.features.verifies:
+            extra |= {"ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
+            if crc is not None:
+                extra |= self.checksum(crc)
+        self.call(
+            "complete_multipart_upload",
+            key,
+            UploadId=upload,
+            MultipartUpload={"Parts": listed},
+            **extra,
+        )
+
+    def abort(self, key: str, upload: str) -> None:
+        """End a multipart upload with its parts; without effect if it has ended."""
+        try:
+            self.call("abort_multipart_upload", key, UploadId=upload)
+        except S3Error as error:
+            if error.code != NO_UPLOAD:
+                raise
+        except FileNotFoundError:  # so says a store for which this is an object
+            self.verify()
+
+    def uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
+        """Multipart uploads of keys that begin with `prefix`: key, id, begun (Unix seconds)."""
+        after: dict[str, str] = {}
+        while True:
+            page = self.call("list_multipart_uploads", Prefix=self.place.prefix + prefix, **after)
+            for item in page.get("Uploads", []):
+                key = item["Key"].removeprefix(self.place.prefix)
+                yield key, item["UploadId"], item["Initiated"].timestamp()
+            if not page.get("IsTruncated"):
+                return
+            after = {
+                "KeyMarker": page["NextKeyMarker"],
+                "UploadIdMarker": page["NextUploadIdMarker"],
+            }
+
+    # Addresses.
+
+    def presigned(self, key: str, lifetime: int, disposition: str, content_type: str) -> str:
+        """An address of an object that anyone may get. Raises `OSError` without credentials."""
+        with translated("signing", self.where(key)):
+            return str(
+                self._client.generate_presigned_url(
+                    "get_object",
+                    Params={
+                        "Bucket": self.place.bucket,
+                        "Key": self.place.prefix + key,
+                        "ResponseContentDisposition": disposition,
+                        "ResponseContentType": content_type,
+                    },
+                    ExpiresIn=lifetime,
+                )
+            )

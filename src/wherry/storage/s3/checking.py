@@ -1,0 +1,165 @@
+"""What the store can do, found out by doing it; and what an operator should know about the bucket.
+
+Rule 1: the bucket is tried out at the start and once in `EVERY` seconds after that, however often
+it is asked. In between, only whether the bucket is there: requests that write cost money.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from threading import Lock
+from typing import Any
+
+from wherry.core.digests import crc64
+from wherry.storage.s3.bucket import PRESENT_FOR, Bucket, Features
+from wherry.storage.s3.errors import DAMAGED, EXISTS, S3Error
+from wherry.storage.s3.markers import new_token
+
+FOLDER = "probes/"
+#: How often the bucket is tried out, in seconds.
+EVERY = 60.0
+#: After how many days the rule that is printed ends multipart uploads. Longer than uploads last.
+DAYS = 7
+
+_UNSUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "MalformedXML"})
+
+
+class Checking:
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._checked_at = float("-inf")
+        self._warnings: list[str] | None = None
+        self._lock = Lock()
+
+    def check(self) -> list[str]:
+        """Sentences for an operator. Raises `OSError` where the bucket cannot be written."""
+        with self._lock:
+            if time.monotonic() - self._checked_at < EVERY and self._warnings is not None:
+                self._bucket.verify(PRESENT_FOR)
+                return self._warnings
+            self._bucket.verify()
+            if self._warnings is None:
+                self._bucket.features = self._find_features()
+                self._warnings = self._find_weaknesses()
+            else:
+                self._write()
+            self._checked_at = time.monotonic()
+            return self._warnings
+
+    def _write(self) -> None:
+        """Make an object and remove it."""
+        key = f"{FOLDER}{new_token()}"
+        self._bucket.put(key, b"wherry", crc64(b"wherry"))
+        # A crash here leaves six bytes: `wherry storage reconcile` finds them.
+        self._bucket.delete([key])
+
+    def _find_features(self) -> Features:
+        self._bucket.features = Features()
+        verifies = self._does_verify()
+        self._bucket.features = Features(verifies, is_conditional=False)
+        return Features(verifies, self._is_conditional())
+
+    def _does_verify(self) -> bool:
+        """Whether the store compares the CRC-64/NVME of a whole object that is made of parts."""
+        bucket, key, token = self._bucket, f"{FOLDER}{new_token()}", new_token()
+        bucket.features = Features(is_conditional=False)
+        try:
+            upload = bucket.begin(key, token)
+        except S3Error as error:
+            if error.code in _UNSUPPORTED:
+                return False
+            raise
+        try:
+            right, wrong = crc64(b"wherry"), crc64(b"ferry")
+            bucket.put_part(key, upload, 1, bytearray(b"wherry"), 6, right)
+            found = list(bucket.parts(key, upload).values())
+            try:
+                bucket.complete(key, upload, found, 6, wrong)
+            except S3Error as error:
+                if error.code in DAMAGED:
+                    return True
+                if error.code in _UNSUPPORTED:
+                    return False
+                raise
+            return False  # it has accepted a wrong one
+        finally:
+            bucket.abort(key, upload)
+            bucket.delete([key])
+
+    def _is_conditional(self) -> bool:
+        """Whether the store refuses to replace an object when asked to."""
+        bucket, key = self._bucket, f"{FOLDER}{new_token()}"
+        bucket.put(key, b"wherry", crc64(b"wherry"))
+        try:
+            bucket.put(key, b"wherry", crc64(b"wherry"), IfNoneMatch="*")
+        except S3Error as error:
+            if error.code in EXISTS:
+                return True
+            if error.code not in _UNSUPPORTED:
+                raise
+        finally:
+            bucket.delete([key])
+        return False
+
+    def _find_weaknesses(self) -> list[str]:
+        features, name, found = self._bucket.features, str(self._bucket.place), []
+        if not features.verifies:
+            found.append(
+                f"The object store of {name} does not verify the CRC-64/NVME of a whole object: "
+                "Wherry compares the checksums of what it receives, and relies on the store for "
+                "the rest."
+            )
+        if not features.is_conditional:
+            found.append(
+                f"The object store of {name} does not know If-None-Match: Wherry asks before it "
+                "makes an object, which takes one more request."
+            )
+        if not self._has_rule():
+            found.append(
+                f"The bucket of {name} has no lifecycle rule that ends incomplete multipart "
+                "uploads, or does not say so. A crash can leave one, and it is paid for until it "
+                "ends. Add this rule, or run `wherry storage reconcile` from time to time: "
+                f"{json.dumps(lifecycle_rule(self._bucket.place.prefix))}."
+            )
+        if self._is_versioned():
+            found.append(
+                f"The bucket of {name} keeps old versions: files that Wherry deletes stay, and are "
+                "paid for. Add a lifecycle rule that deletes noncurrent versions, or suspend "
+                "versioning."
+            )
+        return found
+
+    def _has_rule(self) -> bool:
+        answer = self._asked("get_bucket_lifecycle_configuration")
+        prefix = self._bucket.place.prefix
+        return any(
+            rule.get("Status") == "Enabled"
+            and "AbortIncompleteMultipartUpload" in rule
+            and prefix.startswith(rule.get("Filter", {}).get("Prefix", rule.get("Prefix", "")))
+            for rule in answer.get("Rules", [])
+        )
+
+    def _is_versioned(self) -> bool:
+        return self._asked("get_bucket_versioning").get("Status") == "Enabled"
+
+    def _asked(self, operation: str) -> dict[str, Any]:
+        """Nothing where the store does not answer that, or not to us."""
+        try:
+            return self._bucket.call(operation)
+        except OSError:
+            return {}
+
+
+def lifecycle_rule(prefix: str) -> dict[str, Any]:
+    """The rule that ends what crashes leave, as `put-bucket-lifecycle-configuration` takes it."""
+    return {
+        "Rules": [
+            {
+                "ID": "wherry-incomplete",
+                "Status": "Enabled",
+                "Filter": {"Prefix": f"{prefix}files/"},
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": DAYS},
+            }
+        ]
+    }

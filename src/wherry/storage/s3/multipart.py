@@ -1,0 +1,233 @@
+"""One unfinished upload in the store: its parts, its fragments, its completion.
+
+Rule 1: every method may be called again, and by several processes at the same time, and comes to
+the same result.
+
+Rule 2: an upload has vanished only if its multipart upload is gone and its object is not there,
+asked in this order: completing makes the object before the multipart upload goes.
+
+Rule 3: an object of the final name is ours only if it has our token.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from contextlib import closing, suppress
+
+from wherry.core.ranges import Range
+from wherry.storage import HEAD_SIZE, Vanished
+from wherry.storage.s3 import parts
+from wherry.storage.s3.bucket import Bucket, Found, UploadedPart
+from wherry.storage.s3.errors import DAMAGED, EXISTS, NO_UPLOAD, S3Error
+from wherry.storage.s3.fragments import Fragments, rows_from
+from wherry.storage.s3.markers import Marker
+from wherry.storage.s3.parts import Fragment
+
+#: A part may be replaced by the same bytes while its object is being made; then it is tried again.
+_TRIES = 3
+
+
+class Multipart:
+    def __init__(self, bucket: Bucket, upload_id: str, marker: Marker) -> None:
+        self.upload_id = upload_id
+        self.marker = marker
+        self.fragments = Fragments(bucket, upload_id, marker.token)
+        self._bucket = bucket
+        self._key = marker.file(upload_id)
+
+    # Bytes.
+
+    def part_of(self, at: int) -> Range:
+        """The part that has byte `at`."""
+        size = self.marker.part_size
+        number = parts.number_of(at, size)
+        # A byte beyond what was reserved is in a part of full size.
+        length = self.marker.length if at < self.marker.length else number * size
+        return parts.part_at(number, size, length)
+
+    def number_of(self, at: int) -> int:
+        return parts.number_of(at, self.marker.part_size)
+
+    def put_part(self, within: Range, data: bytearray, crc: int) -> None:
+        """Keep a whole part. Raises `OSError`; `Vanished` if the multipart upload is gone."""
+        if within.start == 0:
+            # First, because a part cannot be read. A crash here leaves the head of bytes that are
+            # not recorded.
+            self.fragments.put_head(bytes(data[:HEAD_SIZE]))
+        number = self.number_of(within.start)
+        with self._gone():
+            self._bucket.put_part(self._key, self.marker.multipart, number, data, len(within), crc)
+
+    def put_fragment(self, fragment: Fragment, data: bytearray) -> None:
+        """Keep some bytes of a part. Raises `OSError`."""
+        self.fragments.put(self.number_of(fragment.start), fragment, data)
+
+    def assemble(self, within: Range, *, is_last_chance: bool) -> bool:
+        """Put a part together from its fragments, if they are all there. Raises `OSError`.
+
+        Returns whether the part is there now. `is_last_chance`: do it even if another process is
+        at it.
+        """
+        number = self.number_of(within.start)
+        found, is_assembling = self.fragments.of(number)
+        row = parts.tiling(found, within)
+        if row is None or (is_assembling and not is_last_chance):
+            return False
+        if not is_last_chance and not self.fragments.claim(number):
+            return False
+        # A crash from here on leaves the fragments: completion puts them together.
+        if within.start == 0:
+            self.fragments.put_head(self.fragments.head_of(row, HEAD_SIZE))
+        with closing(self.fragments.stream(number, row)) as stream:
+            crc = parts.crc_of(row)
+            with self._gone():
+                self._bucket.put_part(
+                    self._key, self.marker.multipart, number, stream, len(within), crc
+                )
+        # A crash here leaves part and fragments; both have the same bytes.
+        with suppress(OSError):
+            self.fragments.delete(number, row)
+        return True
+
+    def head(self, size: int) -> bytes:
+        """The first bytes that can be read, at most `size`."""
+        kept = self.fragments.head(min(size, HEAD_SIZE))
+        if kept is not None or not self.marker.length:
+            return kept or b""
+        row = rows_from(self.fragments.of(1)[0], Range(0, min(size, self.part_of(0).end)))
+        return self.fragments.head_of(row, size)
+
+    # The object.
+
+    def complete(self, length: int, crc: int | None) -> None:
+        """Make the finished object of `length` bytes. Raises `Vanished`, `OSError`."""
+        if not length:
+            return self._complete_empty()
+        wanted = parts.count(length, self.marker.part_size)
+        for _ in range(_TRIES):
+            with suppress(_Replaced):
+                return self._try_to_complete(length, wanted, crc)
+        raise OSError(errno.EAGAIN, "the parts of the upload change while it is completed")
+
+    def _complete_empty(self) -> None:
+        if not self._bucket.put_new(self._key, b"", 0, self.marker.token):
+            raise self.taken()
+
+    def _try_to_complete(self, length: int, wanted: int, crc: int | None) -> None:
+        there = self._parts()
+        if there is None:
+            return self._check_completed(length)
+        size = self.marker.part_size
+        ranges = {n: parts.part_at(n, size, length) for n in range(1, wanted + 1)}
+        lacking = [r for n, r in ranges.items() if n not in there or there[n].size != len(r)]
+        if lacking:
+            self._assemble_all(lacking)
+            there = self._parts()
+            if there is None:
+                return self._check_completed(length)
+        try:
+            chosen = [there[number] for number in ranges]
+        except KeyError as error:
+            raise _Replaced from error
+        if not self._bucket.features.is_conditional and self._bucket.head(self._key) is not None:
+            return self._check_completed(length)
+        try:
+            self._bucket.complete(self._key, self.marker.multipart, chosen, length, crc)
+        except FileNotFoundError:
+            self._check_completed(length)
+        except S3Error as error:
+            if error.code == NO_UPLOAD or error.code in EXISTS:
+                self._check_completed(length)
+            elif error.code == "InvalidPart":
+                raise _Replaced from error
+            elif error.code in DAMAGED:
+                raise self._different(error.code) from error
+            else:
+                raise
+        return None
+
+    def _parts(self) -> dict[int, UploadedPart] | None:
+        """The parts that are there; None if the multipart upload is gone."""
+        try:
+            return self._bucket.parts(self._key, self.marker.multipart)
+        except FileNotFoundError:
+            self._bucket.verify()
+            return None
+        except S3Error as error:
+            if error.code != NO_UPLOAD:
+                raise
+            return None
+
+    def _assemble_all(self, lacking: Iterable[Range]) -> None:
+        missing = 0
+        for within in lacking:
+            try:
+                is_there = self.assemble(within, is_last_chance=True)
+            except FileNotFoundError:  # another process has just deleted the fragments
+                is_there = True
+            missing += 0 if is_there else len(within)
+        if missing:
+            raise OSError(
+                errno.EIO,
+                f"up to {missing} bytes are missing in the object store",
+                self._bucket.where(self._key),
+            )
+
+    def _check_completed(self, length: int) -> None:
+        """The multipart upload is gone. Raises `Vanished`, `OSError` unless our object is there."""
+        found = self._bucket.head(self._key)
+        if found is None:
+            raise Vanished(self.upload_id)
+        if not self.is_ours(found):
+            raise self.taken()
+        if found.size != length:
+            raise OSError(
+                errno.EIO,
+                f"the object has {found.size} bytes, and not {length}",
+                self._bucket.where(self._key),
+            )
+
+    def found(self) -> Found | None:
+        """The object of the final name, whoever made it."""
+        return self._bucket.head(self._key)
+
+    def is_ours(self, found: Found) -> bool:
+        return found.token == self.marker.token
+
+    def taken(self) -> FileExistsError:
+        sentence = "another object has the name of the finished one"
+        return FileExistsError(errno.EEXIST, sentence, self._bucket.where(self._key))
+
+    def _different(self, code: str) -> S3Error:
+        sentence = (
+            "the stored bytes are not those that were received, so the file is not made; nothing "
+            "is deleted. The client has sent different bytes for the same place of the file: "
+            "cancel the upload, and begin it again"
+        )
+        return S3Error(errno.EIO, sentence, self._bucket.where(self._key), code)
+
+    def abort(self) -> None:
+        """End the multipart upload; without effect if it has ended."""
+        if self.marker.multipart:
+            self._bucket.abort(self._key, self.marker.multipart)
+
+    def _gone(self) -> _Gone:
+        return _Gone(self.upload_id)
+
+
+class _Replaced(Exception):
+    """Another process has put the same part meanwhile."""
+
+
+class _Gone:
+    """Raises `Vanished` for the store's answer that there is no such multipart upload."""
+
+    def __init__(self, upload_id: str) -> None:
+        self._upload_id = upload_id
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, S3Error) and error.code == NO_UPLOAD:
+            raise Vanished(self._upload_id) from error

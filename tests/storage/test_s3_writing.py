@@ -1,0 +1,234 @@
+"""Chunks of any size, in any order, by any process, become parts of an object."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from tests.storage.buckets import new_storage
+from tests.storage.store_proxy import StoreProxy, store_proxy
+
+from wherry.core.digests import crc64
+from wherry.core.limits import KiB, MiB
+from wherry.core.ranges import Range
+from wherry.storage import Storage, Vanished
+from wherry.storage.s3.storage import S3Storage
+from wherry.storage.s3.writer import BUDGET, FOR_PARTS, SMALL_RUN, SMALLEST_RUN, Memory
+from wherry.testing.s3 import S3Server
+
+UPLOAD = "u" * 22
+PART = 5 * MiB
+#: Two parts, and a shorter one.
+DATA = random.Random(0).randbytes(2 * PART + 3 * MiB + 17)
+
+
+@pytest.fixture(scope="module")
+def proxy(s3_server: S3Server) -> Iterator[StoreProxy]:
+    with store_proxy(s3_server.endpoint) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def pods(s3_server: S3Server, proxy: StoreProxy) -> tuple[S3Storage, S3Storage]:
+    """Two processes that share nothing but the bucket."""
+    one = new_storage(s3_server, proxy.endpoint)
+    return one, new_storage(s3_server, proxy.endpoint, one.bucket.place.prefix)
+
+
+def write(storage: Storage, start: int, end: int, step: int = 256 * KiB) -> None:
+    with storage.open(UPLOAD, Range(start, end)) as writer:
+        for at in range(start, end, step):
+            writer.write(at, memoryview(DATA)[at : min(at + step, end)])
+        writer.sync()
+
+
+def chunks(size: int) -> list[tuple[int, int]]:
+    return [(at, min(at + size, len(DATA))) for at in range(0, len(DATA), size)]
+
+
+def content(storage: Storage) -> bytes:
+    file = storage.finish(UPLOAD, ".mp4", len(DATA), crc64(DATA))
+    with file.open() as opened:
+        return opened.read()
+
+
+@pytest.mark.parametrize("size", [PART, 2 * PART, len(DATA)])
+def test_bytes_that_come_as_whole_parts_are_written_once_and_not_read(
+    pods: tuple[S3Storage, S3Storage], proxy: StoreProxy, size: int
+) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    proxy.reset()
+    for start, end in chunks(size):
+        write(pods[0], start, end)
+    assert proxy.sent["UploadPart"] == len(DATA)
+    assert proxy.sent["PutObject"] <= 8 * KiB  # the head
+    assert proxy.received["GetObject"] == 0
+    assert content(pods[1]) == DATA
+
+
+@pytest.mark.parametrize(
+    ("size", "length"),
+    [(64 * KiB, PART + 5000), (1_000_003, len(DATA)), (4 * MiB, len(DATA)), (6 * MiB, len(DATA))],
+)
+def test_other_chunks_in_any_order_on_any_process_are_written_twice_at_most(
+    pods: tuple[S3Storage, S3Storage], proxy: StoreProxy, size: int, length: int
+) -> None:
+    pods[0].reserve(UPLOAD, length, ".mp4")
+    proxy.reset()
+    shuffled = [(at, min(at + size, length)) for at in range(0, length, size)]
+    random.Random(size).shuffle(shuffled)
+    for number, (start, end) in enumerate(shuffled):
+        write(pods[number % 2], start, end)
+    assert proxy.sent["UploadPart"] == length
+    written = proxy.sent["UploadPart"] + proxy.sent["PutObject"]
+    # Besides, the head is read once and written once, and the markers are read.
+    assert written <= 2 * length + 8 * KiB
+    assert proxy.received["GetObject"] <= length + 8 * KiB + 400 * len(shuffled)
+    proxy.reset()
+    file = pods[1].finish(UPLOAD, ".mp4", length, crc64(DATA[:length]))
+    assert proxy.sent["UploadPart"] == 0, "completion found all parts whole"
+    assert b"".join(file.read(Range(0, length))) == DATA[:length]
+    assert list(pods[0].bucket.list("fragments/")) == []
+
+
+def test_chunks_at_the_same_time_on_two_processes_make_the_same_file(
+    pods: tuple[S3Storage, S3Storage],
+) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    with ThreadPoolExecutor(8) as threads:
+        for result in [
+            threads.submit(write, pods[number % 2], start, end)
+            for number, (start, end) in enumerate(chunks(512 * KiB))
+        ]:
+            result.result()
+    assert content(pods[0]) == DATA
+
+
+def test_a_chunk_that_two_processes_bring_is_there_once(
+    pods: tuple[S3Storage, S3Storage],
+) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    with ThreadPoolExecutor(8) as threads:
+        for result in [
+            threads.submit(write, pod, start, end) for start, end in chunks(3 * MiB) for pod in pods
+        ]:
+            result.result()
+    assert content(pods[0]) == DATA
+
+
+def test_a_chunk_with_gaps_is_written_around_what_is_there(
+    pods: tuple[S3Storage, S3Storage],
+) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    middle = Range(MiB, 2 * MiB)
+    write(pods[0], middle.start, middle.end)
+    with pods[1].open(UPLOAD, Range(0, len(DATA))) as writer:
+        writer.write(0, memoryview(DATA)[: middle.start])
+        for at in range(middle.end, len(DATA), MiB):
+            writer.write(at, memoryview(DATA)[at : at + MiB])
+        writer.sync()
+    assert content(pods[0]) == DATA
+
+
+def test_bytes_that_were_not_synced_do_not_count(pods: tuple[S3Storage, S3Storage]) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    write(pods[0], PART, len(DATA))
+    with pods[0].open(UPLOAD, Range(0, PART)) as writer:
+        writer.write(0, memoryview(DATA)[: PART - 1])
+    with pytest.raises(OSError, match="missing"):
+        pods[1].link(UPLOAD, ".mp4", len(DATA))
+    write(pods[1], 0, PART)
+    assert content(pods[1]) == DATA
+
+
+def test_the_head_can_be_read_whatever_the_parts_are(
+    pods: tuple[S3Storage, S3Storage],
+) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    assert pods[1].head(UPLOAD, 8192) == b""
+    write(pods[0], 0, 5000)
+    assert pods[1].head(UPLOAD, 8192) == DATA[:5000]
+    write(pods[0], 5000, 64 * KiB)
+    assert pods[1].head(UPLOAD, 8192) == DATA[:8192]
+    assert pods[1].head(UPLOAD, 100) == DATA[:100]
+    write(pods[1], 64 * KiB, PART)
+    assert pods[1].head(UPLOAD, 8192) == DATA[:8192]
+    write(pods[1], PART, len(DATA))
+    assert pods[0].link(UPLOAD, ".mp4", len(DATA), crc64(DATA))
+    assert pods[1].head(UPLOAD, 8192) == DATA[:8192]
+
+
+def test_an_upload_that_was_deleted_by_another_process_has_vanished(
+    pods: tuple[S3Storage, S3Storage],
+) -> None:
+    length = 100_000
+    pods[0].reserve(UPLOAD, length, ".mp4")
+    write(pods[0], 0, 100)
+    with (
+        pods[0].open(UPLOAD, Range(0, length)) as whole,
+        pods[0].open(UPLOAD, Range(0, 1000)) as some,
+    ):
+        whole.write(0, memoryview(DATA)[:length])
+        some.write(0, memoryview(DATA)[:1000])
+        pods[1].delete(UPLOAD)
+        for writer in (whole, some):
+            with pytest.raises(FileNotFoundError):
+                writer.sync()
+    # A request on its way has put a fragment after the deletion.
+    assert [found for found, _ in pods[1].unfinished()] == [UPLOAD]
+    pods[1].delete(UPLOAD)
+    assert list(pods[1].unfinished()) == []
+    assert list(pods[1].bucket.list("")) == []
+    with pytest.raises(Vanished):
+        pods[1].open(UPLOAD, Range(0, 1))
+
+
+def test_an_upload_that_began_anew_is_not_taken_for_the_old_one(
+    pods: tuple[S3Storage, S3Storage],
+) -> None:
+    length = 100_000
+    for end in (length, 1000):  # a part, a fragment
+        pods[0].reserve(UPLOAD, length, ".mp4")
+        write(pods[0], 0, end)  # so it remembers the marker
+        pods[1].delete(UPLOAD)
+        pods[1].reserve(UPLOAD, length, ".mp4")
+        with pods[0].open(UPLOAD, Range(0, end)) as writer:
+            writer.write(0, memoryview(DATA)[:end])
+            with pytest.raises(OSError, match="anew") as raised:
+                writer.sync()
+        assert not isinstance(raised.value, FileNotFoundError), "that would end the new upload"
+        write(pods[0], 0, length)
+        file = pods[1].finish(UPLOAD, ".mp4", length, crc64(DATA[:length]))
+        assert b"".join(file.read(Range(0, length))) == DATA[:length]
+        pods[0].discard(UPLOAD, ".mp4")
+
+
+def test_memory_for_whole_parts_ends_and_small_fragments_go_on() -> None:
+    memory = Memory()
+    granted = [memory.take(PART) for _ in range(1000)]
+    assert granted.count(PART) == FOR_PARTS // PART
+    small = [size for size in granted if size < PART]
+    assert set(small) == {SMALL_RUN, SMALLEST_RUN}
+    assert sum(size for size in granted if size > SMALLEST_RUN) <= BUDGET
+    for size in granted:
+        memory.give_back(size)
+    assert memory.take(PART) == PART
+
+
+def test_a_writer_without_memory_for_a_part_loses_nothing(
+    pods: tuple[S3Storage, S3Storage], proxy: StoreProxy
+) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    with ExitStack() as held:
+        others = [pods[0]._memory.take(PART) for _ in range(FOR_PARTS // PART)]
+        for size in others:
+            held.callback(pods[0]._memory.give_back, size)
+        proxy.reset()
+        for start, end in chunks(PART):
+            write(pods[0], start, end)
+        assert proxy.sent["PutObject"] >= 2 * PART, "the parts came as fragments"
+    assert pods[0]._memory._taken == 0
+    assert content(pods[1]) == DATA
