@@ -23,12 +23,14 @@ from contextlib import AsyncExitStack, ExitStack, aclosing, asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
 from wherry.catalog import Catalog
 from wherry.catalog.pages import every_page
+from wherry.core.place import Place
 from wherry.core.upload import HOLDS_SPACE, State
 from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
 from wherry.engine import Context, Engine, Hooks
@@ -41,7 +43,10 @@ from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.storage.folders import RECORD, FolderAway
 from wherry.storage.local import LocalStorage
-from wherry.threads import until_returned
+from wherry.threads import until_returned, wait_on_more_threads
+
+if TYPE_CHECKING:
+    from wherry.storage.s3.storage import S3Storage
 
 log = logging.getLogger("wherry")
 
@@ -65,19 +70,37 @@ def new_id() -> str:
 
 
 def open_storage(settings: Settings) -> Storage:
-    """The storage in the data folder. Raises `OSError` with the reason if it cannot be used."""
-    storage = LocalStorage(settings.data, durable=settings.durability == "power-loss")
+    """The storage that the settings name. Raises `OSError` with the reason if it is of no use."""
+    storage = unchecked_storage(settings)
     for warning in storage.check():
         log.warning(warning)
     storage.record_folders()
+    if not isinstance(storage, LocalStorage):
+        wait_on_more_threads()
     return storage
 
 
+def unchecked_storage(settings: Settings) -> LocalStorage | S3Storage:
+    """The same, for a process that only reads. Raises `OSError` without credentials."""
+    if settings.storage is None:
+        return LocalStorage(settings.data, durable=settings.durability == "power-loss")
+    if find_spec("botocore") is None:
+        sentence = "storage in S3 needs more packages: pip install 'wherry[s3]'"
+        raise ModuleNotFoundError(sentence, name="botocore")
+    # Only the backend that is opened is loaded, with its libraries.
+    from wherry.storage.s3.bucket import connect  # noqa: PLC0415
+    from wherry.storage.s3.storage import S3Storage  # noqa: PLC0415
+
+    settings.data.mkdir(parents=True, exist_ok=True)  # for all that is not a file of a client
+    client = connect(settings.s3_endpoint, settings.s3_profile)
+    return S3Storage(client, Place.parse(settings.storage))
+
+
 def check_storage(settings: Settings) -> None:
-    """Check the data folder before anything starts. Raises `OSError` if it cannot be used."""
+    """Check the storage before anything starts. Raises `OSError` if it cannot be used."""
     _check_catalog(settings)
     asyncio.run(check_folders(settings))
-    LocalStorage(settings.data).check()
+    unchecked_storage(settings).check()
 
 
 async def check_folders(settings: Settings) -> None:
@@ -85,10 +108,12 @@ async def check_folders(settings: Settings) -> None:
 
     A new folder, or a restored backup with the uploads in it, is accepted.
     """
+    if settings.storage is not None:
+        return await _check_bucket(settings)
     storage = LocalStorage(settings.data)
     names = await asyncio.to_thread(storage.unfamiliar)
     if not names or not _catalog_file(settings).exists():
-        return
+        return None
     catalog = open_catalog(settings)
     try:
         for name in names:
@@ -96,6 +121,44 @@ async def check_folders(settings: Settings) -> None:
                 raise FolderAway(settings.data / name, _AWAY_AT_START)
     finally:
         await catalog.close()
+
+
+async def _check_bucket(settings: Settings) -> None:
+    """As `check_folders`: a bucket in which no server has started yet may be the wrong one."""
+    storage = await asyncio.to_thread(unchecked_storage, settings)
+    if not await asyncio.to_thread(storage.unfamiliar) or not _catalog_file(settings).exists():
+        return
+    catalog = open_catalog(settings)
+    try:
+        if await _has_lost_all(storage, catalog):
+            raise OSError(
+                errno.ENOENT,
+                "no Wherry has used this bucket and prefix before, and the catalog knows uploads "
+                "that should be in it. Correct the setting storage. If the files were deleted on "
+                "purpose, move the catalog away as well",
+                settings.storage,
+            )
+    finally:
+        await catalog.close()
+
+
+async def _has_lost_all(storage: Storage, catalog: Catalog) -> bool:
+    """Whether the catalog knows uploads with bytes, and the storage has none of the first ones."""
+    states, is_one_known = {State.COMPLETING, State.COMPLETE, *HOLDS_SPACE}, False
+    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+        async for page in pages:
+            for upload in page:
+                if upload.discarded_at is not None or not upload.received.count:
+                    continue
+                file = storage.finished_file(upload.id, upload.suffix)
+                if await asyncio.to_thread(file.stat) is not None:
+                    return False
+                if not await asyncio.to_thread(storage.vanished, [upload.id]):
+                    return False
+                is_one_known = True
+            if is_one_known:
+                return True
+    return False
 
 
 async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> bool:
@@ -140,6 +203,8 @@ def _check_catalog(settings: Settings) -> None:
 
 def open_locks(settings: Settings, storage: Storage) -> Locks:
     """The locks of the data folder. None is taken while the folder is away."""
+    if not isinstance(storage, LocalStorage):
+        return FileLocks(settings.data)
     return FileLocks(settings.data, storage.present, storage.capabilities.locks_ranges)
 
 
@@ -304,6 +369,9 @@ def worker_command(settings: Settings) -> list[str]:
     """The command of the worker, which ends when this process does."""
     data = str(settings.data.absolute())
     own = ["--data", data, "--policy", settings.policy]
+    where = {"storage": settings.storage, "s3-endpoint": settings.s3_endpoint}
+    for name, value in (where | {"s3-profile": settings.s3_profile}).items():
+        own += [] if value is None else [f"--{name}", value]
     return [sys.executable, "-m", "wherry", "worker", *own, "--until-stdin-closes"]
 
 
@@ -312,6 +380,8 @@ def log_to_stderr() -> None:
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    # At lower levels it logs signatures.
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 
@@ -338,7 +408,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
         os.umask(0o077)
         site = worker.Site(
             catalog=open_catalog(settings),
-            storage=LocalStorage(settings.data),
+            storage=unchecked_storage(settings),
             date_of=lambda moment: _date_of(settings, moment),
             data=settings.data,
             locks=FileLocks(settings.data),

@@ -11,15 +11,17 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from wherry.core.limits import FORM_OVERHEAD, LARGEST_SIZE, Limits, Rate, parse_rate, parse_size
+from wherry.core.place import Place
 
 #: The settings as `--help` and the reference show them.
 GROUPS = {
-    "Data": ("data", "durability"),
+    "Data": ("data", "durability", "storage", "s3_endpoint", "s3_profile"),
     "Files": ("max_size", "allowed_types", "keep_files"),
     "Requests": (
         "chunk_size",
@@ -48,6 +50,9 @@ GROUPS = {
 #: What a default without a value means, where it is not "no limit".
 WITHOUT_VALUE = {
     "allowed_types": "all",
+    "storage": "the data folder",
+    "s3_endpoint": "Amazon S3",
+    "s3_profile": "the usual chain: environment, default profile, role of the machine",
     "keep_files": "for ever",
     "keep_complete_records": "for ever",
     "max_body": "as large as a chunk or a file",
@@ -106,6 +111,21 @@ class Settings(BaseSettings):
         default="power-loss",
         description="What acknowledged bytes survive. `process-crash` syncs no file data: it is "
         "faster, and a power cut may lose acknowledged bytes.",
+    )
+
+    storage: str | None = Field(
+        default=None,
+        description="The bucket that keeps all files, like `s3://bucket/prefix`, in place of the "
+        "data folder.",
+    )
+    s3_endpoint: str | None = Field(
+        default=None,
+        description="The address of an object store other than Amazon's, like "
+        "`https://s3.example.org`.",
+    )
+    s3_profile: str | None = Field(
+        default=None,
+        description="The profile of `~/.aws` that has the credentials of the object store.",
     )
 
     max_size: Bytes | None = Field(
@@ -276,6 +296,19 @@ class Settings(BaseSettings):
         return (
             [t.strip() for t in value.split(",") if t.strip()] if isinstance(value, str) else value
         )
+
+    @model_validator(mode="after")
+    def _check_storage(self) -> Self:
+        if self.storage is not None:
+            Place.parse(self.storage)
+        elif self.s3_endpoint is not None or self.s3_profile is not None:
+            raise ValueError("s3_endpoint and s3_profile need storage, like s3://bucket/prefix")
+        url = urlsplit(self.s3_endpoint or "https://none")
+        if url.scheme not in ("http", "https") or not url.hostname or url.username is not None:
+            raise ValueError(
+                "s3_endpoint must be an address like https://s3.example.org, without credentials"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_limits(self) -> Self:

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 #: Threads that may wait for the disk at once; more would only queue in the kernel.
 DISK_THREADS = 16
+#: The same where they wait for an object store, each for one of many requests on their way.
+STORE_THREADS = 64
 
 
 class Call(Generic[T]):
@@ -146,6 +148,11 @@ class _Threads:
         self.reset()
         os.register_at_fork(after_in_child=self.reset)
 
+    def allow(self, most: int) -> None:
+        """Let there be `most` threads, or as many as before if those were more."""
+        with self._lock:
+            self._most = max(self._most, most)
+
     def reset(self) -> None:
         """Forget all threads: a fork has none of them."""
         self._calls: SimpleQueue[Call[Any]] = SimpleQueue()
@@ -184,6 +191,11 @@ class _Threads:
 
 
 _disk = _Threads(DISK_THREADS)
+
+
+def wait_on_more_threads() -> None:
+    """Let `STORE_THREADS` calls wait at once in this process, because they wait for a network."""
+    _disk.allow(STORE_THREADS)
 
 
 def started(call: Callable[[], T]) -> Call[T]:

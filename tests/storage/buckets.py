@@ -6,7 +6,8 @@ import secrets
 from typing import Any
 from unittest.mock import patch
 
-from wherry.storage.s3.bucket import Place, connect
+from wherry.core.place import Place
+from wherry.storage.s3.bucket import connect
 from wherry.storage.s3.storage import S3Storage
 from wherry.testing.s3 import BUCKET, S3Server
 

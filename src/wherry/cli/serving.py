@@ -81,7 +81,7 @@ def check_writable(data: Path) -> None:
             )
 
 
-def worker(
+def worker(  # noqa: PLR0917 - typer calls it by keyword
     data: Data = DATA,
     until_stdin_closes: Annotated[
         bool, typer.Option(help="End with the process that started this one.")
@@ -93,10 +93,26 @@ def worker(
             help="The policy that judges assessments: a name, or a TOML file.",
         ),
     ] = "web",
+    storage: Annotated[
+        str | None, typer.Option(envvar="WHERRY_STORAGE", help="The bucket that keeps all files.")
+    ] = None,
+    s3_endpoint: Annotated[
+        str | None, typer.Option(envvar="WHERRY_S3_ENDPOINT", help="The object store's address.")
+    ] = None,
+    s3_profile: Annotated[
+        str | None, typer.Option(envvar="WHERRY_S3_PROFILE", help="The profile with credentials.")
+    ] = None,
 ) -> None:
     """Process finished uploads. `wherry serve` starts a worker by itself."""
     with failing():
         from wherry import app  # noqa: PLC0415
         from wherry.settings import Settings  # noqa: PLC0415
 
-        app.work(Settings(data=data, policy=policy), until_stdin_closes)
+        settings = Settings(
+            data=data,
+            policy=policy,
+            storage=storage,
+            s3_endpoint=s3_endpoint,
+            s3_profile=s3_profile,
+        )
+        app.work(settings, until_stdin_closes)

@@ -227,6 +227,11 @@ class Engine:
 
     # What is there.
 
+    @property
+    def is_storage_near(self) -> bool:
+        """Whether bytes go to a disk of this machine, and not over a network."""
+        return self._context.storage.parts is None
+
     async def uploads(
         self,
         caller: Caller,

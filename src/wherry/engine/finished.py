@@ -13,13 +13,16 @@ from typing import BinaryIO
 from wherry.storage import StoredFile
 from wherry.storage.localfile import LocalFile
 
+#: How long an address of a file works, in seconds.
+URL_LIFETIME = 3600
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class FinishedFile:
     """A file that is all there. `size` in bytes; `digest` as in RFC 9530, crc64nvme.
 
-    `open` and `download` work with every storage, `path` with local storage only. All of
-    them block: a coroutine function calls `open` and `download` on a thread.
+    `open` and `download` work with every storage, `path` with local storage only, `url` with an
+    object store only. `open` and `download` block: a coroutine function calls them on a thread.
 
     `on_complete` may move the file at `path`. If it is called again after a crash, it may
     find the file gone, because it has moved it itself.
@@ -67,6 +70,18 @@ class FinishedFile:
             raise NoLocalPath(self.id)
         return path
 
+    @property
+    def url(self) -> str:
+        """An address of the file in the object store, for anyone, for `URL_LIFETIME` seconds.
+
+        A browser saves it under `filename`. Raises `NoUrl` for local storage, and `OSError` if
+        there are no credentials to sign it with.
+        """
+        content_type = self.content_type or "application/octet-stream"
+        if (url := self.stored.url(URL_LIFETIME, self.filename, content_type)) is None:
+            raise NoUrl(self.id)
+        return url
+
     def open(self) -> BinaryIO:
         """The file from its beginning, for reading and seeking. Close it.
 
@@ -85,11 +100,21 @@ class FinishedFile:
         return target
 
 
+class NoUrl(Exception):
+    """`FinishedFile.url` of a file that is on this machine."""
+
+    def __init__(self, upload_id: str) -> None:
+        super().__init__(
+            f"the file of upload {upload_id} has no URL, because the storage is a disk; use path, "
+            "open() or download(to), or let clients get it from /files"
+        )
+
+
 class NoLocalPath(Exception):
     """`FinishedFile.path` of a file that is not on this machine."""
 
     def __init__(self, upload_id: str) -> None:
         super().__init__(
             f"the file of upload {upload_id} has no path, because the storage is not on this "
-            "machine; use open() or download(to)"
+            "machine; use open(), download(to) or url"
         )

@@ -20,19 +20,25 @@ from wherry.protocols.parsing import media_type, parse_content_length
 
 @asynccontextmanager
 async def body_of(
-    request: Request, stall_timeout: float, file_field: str | None = None
+    request: Request,
+    stall_timeout: float,
+    file_field: str | None = None,
+    *,
+    may_take: bool = True,
 ) -> AsyncIterator[RequestBody]:
     """The body of a request, which must have a length. Leaving the context stops reading.
 
     `stall_timeout`: the seconds within which the client must make progress (`bodies.asgi`).
     `file_field`: the field that has the file, for a verb that takes forms; a form is read as
     far as its file begins. Without `file_field`, a form is bytes like any other.
+    `may_take`: whether a body that the server offers may be taken. The few threads of the server
+    that read such bodies must not wait for long where the bytes go.
 
     Raises `LengthRequired`, `BadRequest`; for a form `BodyCut` and `BodyStalled`, too.
     """
     length = parse_content_length(request)
     is_form = file_field is not None and media_type(request) == "multipart/form-data"
-    offer = None if is_form else offer_of(request.scope)
+    offer = offer_of(request.scope) if may_take and not is_form else None
     if offer is not None and (taken := offer.take(stall_timeout)) is not None:
         async with taken:
             yield taken

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from typing import IO, Any
 import botocore.session
 from botocore.config import Config
 
+from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import Stat
 from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, translated
@@ -40,33 +40,6 @@ PRESENT_FOR = 2.0
 _DELETED_AT_ONCE = 1000
 #: The metadata of an object that names the marker it was made for.
 TOKEN = "wherry-token"  # noqa: S105 - no secret
-
-_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A bucket, and the prefix of all keys: empty, or with a `/` at its end."""
-
-    bucket: str
-    prefix: str
-
-    @classmethod
-    def parse(cls, url: str) -> Place:
-        """Of `s3://bucket/prefix`. Raises `ValueError` with a sentence."""
-        found = _URL.fullmatch(url)
-        if found is None:
-            raise ValueError(
-                f"{url!r} is not s3://BUCKET or s3://BUCKET/PREFIX, where the prefix has letters, "
-                "digits and . _ - /"
-            )
-        steps = [step for step in (found[2] or "").split("/") if step]
-        if any(step in (".", "..") for step in steps):
-            raise ValueError(f"{url!r} has . or .. in its prefix")
-        return cls(found[1], "".join(f"{step}/" for step in steps))
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,18 +14,21 @@ from typing import Any
 
 from wherry.core.digests import crc64
 from wherry.core.errors import DiskFull
+from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Capabilities, Vanished
 from wherry.storage.names import check_suffix, check_upload_id
 from wherry.storage.s3 import fragments, parts
 from wherry.storage.s3.arrival import S3Arrival
-from wherry.storage.s3.bucket import PRESENT_FOR, Bucket, Place
+from wherry.storage.s3.bucket import PRESENT_FOR, Bucket
 from wherry.storage.s3.checking import Checking
 from wherry.storage.s3.file import S3File
 from wherry.storage.s3.markers import Marker, Markers
 from wherry.storage.s3.multipart import Multipart
 from wherry.storage.s3.pictures import S3Pictures
 from wherry.storage.s3.writer import Memory, S3Writer
+
+_RECORD = "wherry.json"
 
 
 class S3Parts:
@@ -73,6 +76,15 @@ class S3Storage:
     def check(self) -> list[str]:
         """Try out what the store can do. Raises `OSError` where the bucket cannot be written."""
         return self._checking.check()
+
+    def unfamiliar(self) -> list[str]:
+        """Before `record_folders`: the prefix, if no Wherry has used it. Raises `OSError`."""
+        return [] if self.bucket.head(_RECORD) is not None else [str(self.bucket.place)]
+
+    def record_folders(self) -> None:
+        """Record that a Wherry uses the prefix, for the next start. Raises `OSError`."""
+        if self.unfamiliar():
+            self.bucket.put(_RECORD, b"{}", crc64(b"{}"))
 
     def present(self) -> None:
         """Raises `OSError` while the bucket is not there, or was not two seconds ago."""

@@ -1,0 +1,33 @@
+"""Where files are in an object store, as the setting `storage` says it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A bucket, and the prefix of all keys: empty, or with a `/` at its end."""
+
+    bucket: str
+    prefix: str
+
+    @classmethod
+    def parse(cls, url: str) -> Place:
+        """Of `s3://bucket/prefix`. Raises `ValueError` with a sentence."""
+        found = _URL.fullmatch(url)
+        if found is None:
+            raise ValueError(
+                f"{url!r} is not s3://BUCKET or s3://BUCKET/PREFIX, where the prefix has letters, "
+                "digits and . _ - /"
+            )
+        steps = [step for step in (found[2] or "").split("/") if step]
+        if any(step in (".", "..") for step in steps):
+            raise ValueError(f"{url!r} has . or .. in its prefix")
+        return cls(found[1], "".join(f"{step}/" for step in steps))
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
