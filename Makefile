@@ -66,6 +66,7 @@ test-parts: .venv/.installed-parts
 	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v apache2 >/dev/null || missing="$$missing apache2-bin"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null \

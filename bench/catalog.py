@@ -6,7 +6,8 @@ FOLDER: a folder on the disk to measure; by default the system's temporary folde
 time of the disk is in the figures.
 
 First the CPU time of single operations, as threads and coroutines call them. Then how many chunks
-a second the catalog acknowledges, with one lease and one record each.
+a second the catalog acknowledges, with one lease and one record each: in SQLite and, if it is
+installed, in a PostgreSQL of its own on the same disk, by turns.
 """
 
 from __future__ import annotations
@@ -18,25 +19,29 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from wherry.catalog import Catalog
+from wherry.catalog.postgres.catalog import PostgresCatalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import Assessment
 from wherry.core.limits import KiB
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
+from wherry.testing.postgres import find_postgres, postgres
 
 CHUNK = 64 * KiB
 IN_FLIGHT = 32
 UPLOADS = 16
 CHUNKS = 250  # of each upload
+ROUNDS = 3
 GROUP = 32  # operations that are submitted together
 
 
-async def measure(folder: Path, scattered: bool) -> str:
+async def measure(what: str, catalog: Catalog, scattered: bool) -> str:
     """One line of results. `scattered`: every second chunk first, so that parts do not merge."""
-    catalog = SqliteCatalog(folder / f"scattered-{scattered}.db")
     length = CHUNK * CHUNKS
     for number in range(UPLOADS):
         new = Upload(f"upload-{number}", "bench", "film.mp4", length, length, CHUNK)
@@ -67,8 +72,9 @@ async def measure(folder: Path, scattered: bool) -> str:
     assert all(upload.offset == length for upload in uploads)  # noqa: S101
     await catalog.close()
     percentiles = statistics.quantiles(took, n=100)
+    how = "scattered" if scattered else "in order"
     return (
-        f"{'scattered' if scattered else 'in order':10} {len(took) / seconds:8.0f} acks/s   "
+        f"{what:10} {how:10} {len(took) / seconds:8.0f} acks/s   "
         f"p50 {percentiles[49] * 1e3:6.2f} ms   p99 {percentiles[98] * 1e3:6.2f} ms   "
         f"{cpu / len(took) * 1e6:5.0f} µs CPU each"
     )
@@ -146,8 +152,23 @@ def measure_operations(folder: Path) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as folder:
         measure_operations(Path(folder))
-        for scattered in (False, True):
-            print(asyncio.run(measure(Path(folder), scattered)))
+        compare(Path(folder))
+
+
+def compare(folder: Path) -> None:
+    """Acknowledgements a second, by turns."""
+    with ExitStack() as running:
+        server = None
+        if find_postgres() is not None:
+            folder.chmod(0o755)  # the server is another user
+            server = running.enter_context(postgres(folder, durable=True))
+        for turn in range(ROUNDS):
+            for scattered in (False, True):
+                lite = SqliteCatalog(folder / f"{turn}-{scattered}.db")
+                print(asyncio.run(measure("SQLite", lite, scattered)))
+                if server is not None:
+                    catalog = PostgresCatalog(server.new_database())
+                    print(asyncio.run(measure("PostgreSQL", catalog, scattered)))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from tests.parts import need_package, need_versitygw
 
+from wherry.testing.postgres import Postgres, postgres, require_postgres
 from wherry.testing.s3 import S3Server, serving_s3
 
 # How long something takes on a busy machine is no claim of any test.
@@ -30,3 +31,17 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     program = need_versitygw()
     with serving_s3(program, tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL for all tests of this process; each makes databases of its own in it."""
+    require_postgres()
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: Postgres) -> str:
+    """The URL of a new, empty database."""
+    return postgres_server.new_database()

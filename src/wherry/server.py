@@ -18,7 +18,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from wherry import __version__
-from wherry.app import App, check_storage, log_to_stderr
+from wherry.app import App, log_to_stderr
+from wherry.app.backends import check_storage
 from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
 from wherry.connection import IDLE_SECONDS, BoundedConnection
 from wherry.core.errors import NotThere

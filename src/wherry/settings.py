@@ -21,7 +21,7 @@ from wherry.core.place import Place
 
 #: The settings as `--help` and the reference show them.
 GROUPS = {
-    "Data": ("data", "durability", "storage", "s3_endpoint", "s3_profile"),
+    "Data": ("data", "database", "durability", "storage", "s3_endpoint", "s3_profile"),
     "Files": ("max_size", "allowed_types", "keep_files"),
     "Requests": (
         "chunk_size",
@@ -50,6 +50,7 @@ GROUPS = {
 #: What a default without a value means, where it is not "no limit".
 WITHOUT_VALUE = {
     "allowed_types": "all",
+    "database": "SQLite in the data folder",
     "storage": "the data folder",
     "s3_endpoint": "Amazon S3",
     "s3_profile": "the usual chain: environment, default profile, role of the machine",
@@ -106,6 +107,12 @@ class Settings(BaseSettings):
 
     data: Path = Field(
         default=Path("wherry-data"), description="The folder that holds all files and records."
+    )
+    database: str | None = Field(
+        default=None,
+        repr=False,  # it may contain a password
+        description="The URL of a PostgreSQL database for all records, like "
+        "`postgresql://user@host/name`. Any number of processes and machines may share it.",
     )
     durability: Literal["power-loss", "process-crash"] = Field(
         default="power-loss",

@@ -1,4 +1,4 @@
-"""Both catalogs keep what every catalog promises."""
+"""All catalogs keep what every catalog promises."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from wherry.catalog import Catalog
+from wherry.catalog.postgres.catalog import PostgresCatalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.testing.catalog import CHECKS, Check, check_catalog
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
@@ -32,6 +33,16 @@ async def test_memory_keeps_its_promise(check: Check) -> None:
         await check(MemoryCatalog())
 
 
+@pytest.mark.parametrize("check", CHECKS, ids=name)
+async def test_postgres_keeps_its_promise(check: Check, database: str) -> None:
+    catalog = PostgresCatalog(database)
+    try:
+        with anyio.fail_after(CHECK_TIMEOUT):
+            await check(catalog)
+    finally:
+        await catalog.close()
+
+
 async def test_all_checks_run_from_one_call(tmp_path: Path) -> None:
     made: list[Catalog] = []
 
@@ -52,9 +63,15 @@ async def test_the_checks_find_a_catalog_that_forgets() -> None:
         await check_catalog(Forgetful)
 
 
-@pytest.mark.parametrize("kind", [SqliteCatalog, MemoryCatalog])
-async def test_an_identifier_is_given_once(kind: type, path: Path) -> None:
-    catalog = SqliteCatalog(path) if kind is SqliteCatalog else MemoryCatalog()
+@pytest.mark.parametrize("kind", ["sqlite", "memory", "postgres"])
+async def test_an_identifier_is_given_once(
+    kind: str, path: Path, request: pytest.FixtureRequest
+) -> None:
+    catalog: Catalog
+    if kind == "postgres":
+        catalog = PostgresCatalog(request.getfixturevalue("database"))
+    else:
+        catalog = SqliteCatalog(path) if kind == "sqlite" else MemoryCatalog()
     first = await catalog.create(new_upload("u"))
     with pytest.raises(ValueError, match="there is an upload u"):
         await catalog.create(new_upload("u", owner="another"))

@@ -38,7 +38,7 @@ def test_opening_the_catalog_loads_them_and_alembic_only_to_change_the_tables(
     tmp_path: Path,
 ) -> None:
     opened = (
-        "from pathlib import Path; from wherry.app import open_catalog; "
+        "from pathlib import Path; from wherry.app.backends import open_catalog; "
         "from wherry.settings import Settings; "
         f"open_catalog(Settings(data=Path({str(tmp_path)!r})))"
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import ALICE, World, created, settings_in, written
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.catalog.sql import unreadable
 from wherry.core.assessment import Assessment
 from wherry.core.errors import StorageFailed

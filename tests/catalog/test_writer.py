@@ -16,11 +16,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
 from wherry.catalog import Change
+from wherry.catalog.sql.grouping import GROUP
 from wherry.catalog.sql.session import Row, Session
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.ballast import BALLAST
 from wherry.catalog.sqlite.catalog import SqliteCatalog
-from wherry.catalog.sqlite.writer import GROUP
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NoRoom, StorageFailed

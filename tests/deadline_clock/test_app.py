@@ -12,7 +12,7 @@ import pytest
 
 from wherry import app as app_module
 from wherry.app import App
-from wherry.deadline_clock import DeadlineClock
+from wherry.deadline_clock import DeadlineClock, FileBeats
 from wherry.engine import Engine
 from wherry.settings import Settings
 
@@ -68,7 +68,7 @@ async def test_the_clock_is_closed_only_when_its_last_beat_is_over(
             told.append("beat")
 
     monkeypatch.setattr(app_module, "BEAT_INTERVAL", 0.001)
-    task = asyncio.create_task(app_module._beat(Slow(None)))
+    task = asyncio.create_task(app_module._beat(Slow(FileBeats(None))))
     while not beating.is_set():
         await asyncio.sleep(0.001)
     ending = asyncio.create_task(app_module._end(task))

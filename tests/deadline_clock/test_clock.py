@@ -99,7 +99,7 @@ def test_a_file_that_is_lost_or_torn_is_made_up_for_by_the_records(
     machine.path.write_bytes(data)
     assert machine.process(newest=START - 500, date=START)() == START - 500
     assert machine.process(newest=None, date=START)() == START
-    assert DeadlineClock.open_to_read(machine.path.with_name("nowhere"))._fd is None
+    assert DeadlineClock.open_to_read(machine.path.with_name("nowhere"))._beats.read() is None
 
 
 def test_it_never_begins_before_what_is_recorded(machine: Machine) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import ALICE, Bytes, created, settings_in, written
 
-from wherry.app import App, check_folders, check_storage
+from wherry.app import App
+from wherry.app.backends import check_folders, check_storage
 from wherry.core.requests import Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine

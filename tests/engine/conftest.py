@@ -12,7 +12,7 @@ from typing import Any
 import anyio
 import pytest
 
-from wherry.app import open_catalog, open_locks, open_storage
+from wherry.app.backends import open_catalog, open_locks, open_storage
 from wherry.body import Ended, First, Sink
 from wherry.catalog import Catalog
 from wherry.core.facts import UploadFacts

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.core.errors import DiskFull, NeverFits, UploadError
 from wherry.core.requests import Caller, Create
 from wherry.core.upload import State

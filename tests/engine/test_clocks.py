@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, settings_in
 
-from wherry.app import open_catalog, open_locks, open_storage
+from wherry.app.backends import open_catalog, open_locks, open_storage
 from wherry.core.errors import Busy
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Create, Write

@@ -15,7 +15,7 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.core.digests import Digest, crc64
 from wherry.core.errors import (
     Busy,

@@ -19,7 +19,7 @@ from tests.engine.conftest import (
     written,
 )
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.catalog import Catalog
 from wherry.core.errors import UploadError, UploadGone, UploadNotFound
 from wherry.core.requests import Create

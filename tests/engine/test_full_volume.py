@@ -16,7 +16,7 @@ import anyio
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, created, settings_in
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.catalog.sqlite import ballast
 from wherry.core.errors import DiskFull, NoRoom, UploadError
 from wherry.core.limits import KiB, MiB

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import ALICE, World, content, created, settings_in, written
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.core.errors import HookEndsServer, HookFailed, StorageFailed, UploadGone
 from wherry.core.upload import LOST_CALL_PAUSE, MAX_LOST_CALLS, State, Upload
 from wherry.engine import Engine, FinishedFile, Hooks, background

@@ -20,7 +20,7 @@ from tests.engine.conftest import (
     written,
 )
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.catalog import pages
 from wherry.catalog.sql import queries
 from wherry.catalog.sql.rows import upload_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from wherry.locks import Locks
 from wherry.locks.files import FileLocks
+from wherry.locks.postgres import PostgresLocks
 from wherry.testing.locks import CHECKS, Check, check_locks
 from wherry.testing.memory.locks import MemoryLocks
 
@@ -24,6 +26,12 @@ MAKERS: dict[str, Callable[[Path], Locks]] = {
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_promise(check: Check, make: Callable[[Path], Locks], tmp_path: Path) -> None:
     check(make(tmp_path))
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_promise_of_a_database(check: Check, database: str) -> None:
+    with closing(PostgresLocks(database)) as locks:
+        check(locks)
 
 
 def test_every_promise_at_once(tmp_path: Path) -> None:

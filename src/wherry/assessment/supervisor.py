@@ -15,7 +15,7 @@ import signal
 import time
 from asyncio import sleep
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -45,8 +45,10 @@ class Supervisor:
         command: Sequence[str],
         publish: Publish = lambda worker: None,
         metrics: Metrics | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        self._command = tuple(command)
+        """`environment`: of the worker; None: the same as here."""
+        self._command, self._environment = tuple(command), environment
         self._publish = publish
         self._metrics = metrics or Metrics()
         self._task: asyncio.Task[None] | None = None
@@ -96,7 +98,11 @@ class Supervisor:
         try:
             # In a session of its own: Ctrl-C is for the server, which then closes the pipe.
             process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=PIPE, stdout=PIPE, start_new_session=True
+                *self._command,
+                stdin=PIPE,
+                stdout=PIPE,
+                start_new_session=True,
+                env=self._environment,
             )
         except OSError as error:
             problem = error.strerror or type(error).__name__

@@ -47,7 +47,7 @@ def lock_of_key(upload_id: str) -> str:
 
 @dataclass
 class Context:
-    """What the parts of the engine share. `app.py` makes one for each process.
+    """What the parts of the engine share. `app` makes one for each process.
 
     `clock`: the deadline clock, in seconds. `calendar`: the date in Unix seconds, for times
     that people read and for the ages of files; None: `clock` is used for that, too.

@@ -1,9 +1,9 @@
 """Locks: rights that end with their process.
 
-A lease is a right that ends with its time, and the catalog keeps it. A process that is
-stopped for longer than its lease wakes up and goes on as if it still had it. A lock is
-different: it is given back by its holder, or by the end of the holder's process, however
-that ends, and never while the process is only stopped.
+A lease is a right that ends with its time, and the catalog keeps it. A lock has no time: it is
+given back by its holder, or by the end of the holder's process, however that ends. By files, it
+stays while the process is only stopped. By a database, a process that is stopped, or cut off from
+the network, loses it after some seconds.
 
 Rule 1: names are strings. `line` is one lock; `completing/4f1c` is the lock of one item
 among any number of them, which leaves nothing behind.
@@ -12,8 +12,7 @@ Rule 2: `take` never waits, but it may block for as long as one call to the file
 the database takes: call it on a thread. A lock is given back on any thread.
 
 Rule 3: a lock belongs to its holder, not to the process: taking a name again that this
-process holds already is refused like any other. (An implementation by a database's session
-locks, which a session may take twice, has to remember what it holds.)
+process holds already is refused like any other.
 """
 
 from __future__ import annotations
@@ -32,6 +31,12 @@ class Locks(Protocol):
 
         Raises `OSError`, and `ValueError` for a name that is none.
         """
+
+    def holds(self, name: str) -> bool:
+        """Whether the caller, who took this lock, has not lost it since. Does not block."""
+
+    def close(self) -> None:
+        """Give back every lock."""
 
 
 def take_into(stack: ExitStack, locks: Locks, name: str) -> bool:

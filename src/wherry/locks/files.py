@@ -52,6 +52,13 @@ class FileLocks:
         self._check()  # a file in another folder would be another lock
         return FileLock.take(self._folder / f"{file}.lock", None if item is None else _byte(item))
 
+    def holds(self, name: str) -> bool:
+        """Always: only its holder and the end of the process give a lock back."""
+        return True
+
+    def close(self) -> None:
+        """Nothing is open but what holders have."""
+
 
 def _byte(item: str) -> Range:
     """The byte that stands for an item: a file for each of them would have to be removed.

@@ -12,7 +12,7 @@ renamed, unmounted or covered by another is an error until it is back.
 
 Rule 4: no descriptor outlives a process, so `folders.json` records which folders the last
 one used. A start that finds another folder, or none, cannot know whether it was deleted:
-`unfamiliar` names it, and `app.py`, which knows the uploads that should be in it, decides before
+`unfamiliar` names it, and `app`, which knows the uploads that should be in it, decides before
 `make`.
 """
 

@@ -104,6 +104,11 @@ def a_lock_ends_with_its_exit_stack(locks: Locks) -> None:
         pass
 
 
+def a_holder_knows_that_it_has_the_lock(locks: Locks) -> None:
+    with _taken(locks, "leader"):
+        assert locks.holds("leader")
+
+
 def an_empty_name_is_refused(locks: Locks) -> None:
     try:
         locks.take("")
@@ -127,5 +132,6 @@ CHECKS: tuple[Check, ...] = (
     a_second_release_does_not_release_the_next_holder,
     one_of_many_threads_gets_the_lock,
     a_lock_ends_with_its_exit_stack,
+    a_holder_knows_that_it_has_the_lock,
     an_empty_name_is_refused,
 )

@@ -3,6 +3,8 @@
 import asyncio
 import sys
 
+from wherry.catalog import Catalog
+from wherry.catalog.postgres.catalog import PostgresCatalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 
 
@@ -10,7 +12,8 @@ async def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    catalog = SqliteCatalog(sys.argv[1])
+    where = sys.argv[1]
+    catalog: Catalog = PostgresCatalog(where) if "://" in where else SqliteCatalog(where)
     assert await catalog.uploads() == []
     sys.stdout.write("open\n")
     await catalog.close()

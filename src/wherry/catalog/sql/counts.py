@@ -67,4 +67,4 @@ _UNFINISHED = (
     .join_from(uploads, parts)
     .where(one_of(uploads.c.state, [state.value for state in HOLDS_SPACE]))
 )
-_KEPT = select(totals.c.bytes).where(totals.c.name == "kept")
+_KEPT = select(func.coalesce(func.sum(totals.c.bytes), 0))

@@ -39,6 +39,13 @@ class Operation(Protocol[T_co]):
     def concerns(self) -> tuple[str, ...]:
         """The uploads that `apply` will need, so that they can be read in advance."""
 
+    @property
+    def admits(self) -> bool:
+        """Whether it depends on which other uploads there are, and may add one to them.
+
+        Two of these must not be applied at the same time.
+        """
+
     def apply(self, work: UnitOfWork) -> T_co: ...
 
 
@@ -49,6 +56,10 @@ class Create:
     @property
     def concerns(self) -> tuple[str, ...]:
         return (self.upload.id,)
+
+    @property
+    def admits(self) -> bool:
+        return True
 
     def apply(self, work: UnitOfWork) -> Upload:
         work.check_takes_more()
@@ -72,6 +83,10 @@ class Arrive:
     @property
     def concerns(self) -> tuple[str, ...]:
         return (self.upload.id,)
+
+    @property
+    def admits(self) -> bool:
+        return self.check is not None or self.upload.fingerprint is not None
 
     def apply(self, work: UnitOfWork) -> Upload:
         new = self.upload
@@ -101,6 +116,10 @@ class Advance:
     def concerns(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def admits(self) -> bool:
+        return True
+
     def apply(self, work: UnitOfWork) -> list[Upload]:
         work.check_takes_more()
         chosen = self.choose(work.queue(self.now, self.latest))
@@ -121,6 +140,10 @@ class Update:
     def concerns(self) -> tuple[str, ...]:
         return (self.upload_id,)
 
+    @property
+    def admits(self) -> bool:
+        return False
+
     def apply(self, work: UnitOfWork) -> Upload:
         before = work.upload(self.upload_id)
         changed = self.change(before)
@@ -140,6 +163,10 @@ class Forget:
     def concerns(self) -> tuple[str, ...]:
         return ()
 
+    @property
+    def admits(self) -> bool:
+        return False
+
     def apply(self, work: UnitOfWork) -> None:
         work.forget(self.upload_ids)
 
@@ -152,6 +179,10 @@ class UpdateAssessment:
     @property
     def concerns(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
 
     def apply(self, work: UnitOfWork) -> Assessment:
         work.check_takes_more()
@@ -169,6 +200,10 @@ class LeaseAssessment:
     @property
     def concerns(self) -> tuple[str, ...]:
         return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
 
     def apply(self, work: UnitOfWork) -> Assessment | None:
         work.check_takes_more()

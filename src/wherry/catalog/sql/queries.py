@@ -44,8 +44,10 @@ def is_among(column: Column[str], size: int) -> ColumnElement[bool]:
 
 
 @lru_cache
-def _rows(size: int) -> Select[Any]:
-    return select(uploads).where(is_among(uploads.c.id, size))
+def _rows(size: int, locked: bool) -> Select[Any]:
+    found = select(uploads).where(is_among(uploads.c.id, size))
+    # In one order, so that two transactions do not wait for each other.
+    return found.order_by(uploads.c.id).with_for_update() if locked else found
 
 
 @lru_cache
@@ -71,29 +73,48 @@ def uploads_by_id(session: Session, ids: Iterable[str]) -> dict[str, Upload]:
 
 
 def read_uploads(
-    session: Session, ids: Iterable[str]
+    session: Session, ids: Iterable[str], locked: bool = False
 ) -> tuple[dict[str, Upload], dict[str, StorageFailed]]:
-    """Those that exist, and an error for each that cannot be read."""
-    wanted = list(ids)
+    """Those that exist, and an error for each that cannot be read.
+
+    `locked`: no other transaction changes them, their parts and their leases until this one ends.
+    """
+    wanted = sorted(ids)
     found: dict[str, Upload] = {}
     unreadable: dict[str, StorageFailed] = {}
     for first in range(0, len(wanted), MANY):
-        some, failed = read_apart(wanted[first : first + MANY], partial(_some, session))
+        some, failed = read_apart(wanted[first : first + MANY], partial(_some, session, locked))
         found |= some
         unreadable |= failed
     return found, unreadable
 
 
-def _some(session: Session, ids: list[str]) -> dict[str, Upload]:
+def lock_uploads(session: Session, ids: Iterable[str]) -> None:
+    """Keep other transactions from changing these uploads, as `read_uploads` does."""
+    wanted = sorted(ids)
+    for first in range(0, len(wanted), MANY):
+        size, given = among(wanted[first : first + MANY])
+        session.rows(_locked_ids(size), given)
+
+
+@lru_cache
+def _locked_ids(size: int) -> Select[Any]:
+    of_uploads = select(uploads.c.id).where(is_among(uploads.c.id, size))
+    return of_uploads.order_by(uploads.c.id).with_for_update()
+
+
+def _some(session: Session, locked: bool, ids: list[str]) -> dict[str, Upload]:
     size, given = among(ids)
-    found = session.rows(_rows(size), given)
-    if not found:
+    # The rows of uploads first: what comes after them is read under their locks.
+    asked = (_rows(size, locked), given), (_parts(size), given), (_leases(size), given)
+    answers = session.answers(*asked)
+    if not (found := next(answers)):
         return {}
     received: dict[str, list[Part]] = {}
-    for upload_id, *part in session.rows(_parts(size), given):
+    for upload_id, *part in next(answers):
         received.setdefault(upload_id, []).append(Part(*part))
     leased: dict[str, list[Lease]] = {}
-    for upload_id, *lease in session.rows(_leases(size), given):
+    for upload_id, *lease in next(answers):
         leased.setdefault(upload_id, []).append(lease_of(*lease))
     return {
         row[0]: upload_of(row, received.get(row[0], ()), leased.get(row[0], ())) for row in found
@@ -106,12 +127,15 @@ def around(session: Session, upload_id: str, within: Range) -> Upload | None:
     Raises `StorageFailed` for one that cannot be read.
     """
 
+    given = {"this": upload_id, "begin": within.start, "over": within.end}
+
     def read(_: list[str]) -> dict[str, Upload]:
-        row = upload_row_of(session, upload_id)
-        if row is None:
+        answers = session.answers((_ROW, given), (_LEASES_OF, given), (_PARTS_AROUND, given))
+        if not (rows := next(answers)):
             return {}
-        leases = [lease for lease in leases_of(session, upload_id) if lease.range.overlaps(within)]
-        return {upload_id: upload_of(row, parts_around(session, upload_id, within), leases)}
+        leases = [lease_of(*lease) for lease in next(answers)]
+        near = [lease for lease in leases if lease.range.overlaps(within)]
+        return {upload_id: upload_of(rows[0], [Part(*part) for part in next(answers)], near)}
 
     found, unreadable = read_apart([upload_id], read)
     for failure in unreadable.values():
@@ -119,13 +143,14 @@ def around(session: Session, upload_id: str, within: Range) -> Upload | None:
     return found.get(upload_id)
 
 
-def upload_row_of(session: Session, upload_id: str) -> Row | None:
-    """The upload's own row; None: there is none."""
-    found = session.rows(_ROW, {"this": upload_id})
+def upload_row_of(session: Session, upload_id: str, locked: bool = False) -> Row | None:
+    """The upload's own row; None: there is none. `locked`: as in `read_uploads`."""
+    found = session.rows(_LOCKED_ROW if locked else _ROW, {"this": upload_id})
     return found[0] if found else None
 
 
 _ROW = select(uploads).where(uploads.c.id == bindparam("this"))
+_LOCKED_ROW = _ROW.with_for_update()
 
 
 def leases_of(session: Session, upload_id: str) -> list[Lease]:
@@ -271,29 +296,33 @@ def _entry_of(id_: str, owner: str, since: float, limit: int, state: str) -> Ent
     return Entry(id_, owner, since, 0 if has_space else limit, has_space)
 
 
-def assessment_by_id(session: Session, assessment_id: str) -> Assessment | None:
-    """Raises `StorageFailed` for one that cannot be read."""
-    found, unreadable = assessments_by_id(session, [assessment_id])
+def assessment_by_id(
+    session: Session, assessment_id: str, locked: bool = False
+) -> Assessment | None:
+    """Raises `StorageFailed` for one that cannot be read. `locked`: as in `read_uploads`."""
+    found, unreadable = assessments_by_id(session, [assessment_id], locked)
     for failure in unreadable.values():
         raise failure
     return found.get(assessment_id)
 
 
 def assessments_by_id(
-    session: Session, ids: Sequence[str]
+    session: Session, ids: Sequence[str], locked: bool = False
 ) -> tuple[dict[str, Assessment], dict[str, StorageFailed]]:
     """Those that exist, `MANY` at most, and an error for each that cannot be read."""
 
     def read(some: list[str]) -> dict[str, Assessment]:
         size, given = among(some)
-        return {row[0]: assessment_of(row) for row in session.rows(_assessments(size), given)}
+        found = session.rows(_assessments(size, locked), given)
+        return {row[0]: assessment_of(row) for row in found}
 
     return read_apart(ids, read) if ids else ({}, {})
 
 
 @lru_cache
-def _assessments(size: int) -> Select[Any]:
-    return select(assessments).where(is_among(assessments.c.id, size))
+def _assessments(size: int, locked: bool) -> Select[Any]:
+    found = select(assessments).where(is_among(assessments.c.id, size))
+    return found.order_by(assessments.c.id).with_for_update() if locked else found
 
 
 def has_assessment(session: Session, upload_id: str) -> bool:

@@ -32,17 +32,19 @@ MANY_PARTS = 250
 def refreshed(
     session: Session, earlier: Upload
 ) -> tuple[dict[str, Upload], dict[str, StorageFailed]]:
-    """The same as `queries.read_uploads`, for an upload as it was read `earlier`."""
+    """The same as `queries.read_uploads` with `locked`, for an upload as it was read `earlier`."""
 
     def read(_: list[str]) -> dict[str, Upload]:
-        row = queries.upload_row_of(session, earlier.id)
+        row = queries.upload_row_of(session, earlier.id, locked=True)
         if row is None:
             return {}
         leases = queries.leases_of(session, earlier.id)
         now = upload_of(row, (), leases, _parts_now(session, earlier))
         if now.created_at == earlier.created_at:
             return {earlier.id: now}
-        return queries.uploads_by_id(session, [earlier.id])  # another upload of this identifier
+        return queries.uploads_by_id(
+            session, [earlier.id]
+        )  # locked; another upload of this identifier
 
     return read_apart([earlier.id], read)
 

@@ -13,8 +13,8 @@ Rule 3: an error of the driver is raised as SQLAlchemy's error of the same kind.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from operator import itemgetter
 from typing import Any
 
@@ -26,6 +26,8 @@ from sqlalchemy.sql import ColumnElement, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 
 Row = tuple[Any, ...]
+#: How PostgreSQL numbers the type of a `Double`. Only its processors of numbers want to know.
+FLOAT = 701
 Given = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
 
@@ -74,7 +76,7 @@ class _Compiled:
         columns = statement.selected_columns if isinstance(statement, Select) else ()
         self._out_of = _converters(
             [
-                column.type.dialect_impl(dialect).result_processor(dialect, None)
+                column.type.dialect_impl(dialect).result_processor(dialect, FLOAT)
                 for column in columns
             ]
         )
@@ -124,6 +126,20 @@ class Session:
         compiled = self._compiler.compiled(statement)
         self._send(compiled.text, compiled.values(given or {}))
         return compiled.rows(self._fetch())
+
+    def answers(self, *asked: tuple[Executable, Given]) -> Iterator[list[Row]]:
+        """The rows of several statements, none of which depends on another.
+
+        A database that is far away is asked all of them at once.
+        """
+        return (self.rows(statement, given) for statement, given in asked)
+
+    def at_once(self) -> AbstractContextManager[object]:
+        """What is run in this context may be sent together; at its end, all of it was run.
+
+        So a statement without rows may raise its error only there.
+        """
+        return nullcontext()
 
     def column(self, statement: Executable, given: Given | None = None) -> list[Any]:
         """The first value of each row."""

@@ -9,7 +9,8 @@ differ from one database to the next and are in the migrations alone.
     uploads 1 ──── n parts         [start, end) and its CRC, neighbours merged
        │    1 ──── n leases        [start, end) and the request that writes it
        └──  1 ── 0..1 assessments  the order to the worker, and its report
-    totals                         the bytes of files that are kept; triggers keep the sum
+    totals                         the bytes of files that are kept; triggers keep their sum,
+                                   which is in one row or in several
 """
 
 from __future__ import annotations
@@ -94,14 +95,14 @@ uploads = Table(
     Column("is_named", Boolean, nullable=False),
     Column("began_at", Double, nullable=False),
     # Only the queue: with an index of all rows, SQLite would not know how few are not NULL.
-    Index(None, "queued_at", sqlite_where=IS_QUEUED),
+    Index(None, "queued_at", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
     Index(None, "owner", "fingerprint"),
     # Pages of lists, of all owners and of one. Several states are read one after the other.
     Index(None, "state", "created_at", "id"),
     Index(None, "owner", "state", "created_at", "id"),
     # For the sweep: files that are kept, and records of files that are discarded.
-    Index("ix_uploads_kept", "created_at", "id", sqlite_where=IS_KEPT),
-    Index(None, "discarded_at", "id", sqlite_where=IS_DISCARDED),
+    Index("ix_uploads_kept", "created_at", "id", sqlite_where=IS_KEPT, postgresql_where=IS_KEPT),
+    Index(None, "discarded_at", "id", sqlite_where=IS_DISCARDED, postgresql_where=IS_DISCARDED),
 )
 
 

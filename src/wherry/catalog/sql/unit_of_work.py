@@ -6,9 +6,10 @@ Rule 2: of an upload, only the difference between what was recorded and what all
 together leave is written, in one statement for each kind of row. Of its own row, only columns that
 have changed are written, because every index of a written column is written, too.
 
-Rule 3: everything that a change depends on is read here, in the transaction that writes. On
-SQLite, that transaction keeps every other writer out from its first statement. A database
-with row locks has to take them in these reads.
+Rule 3: everything that a change depends on is read here, in the transaction that writes, and
+stays as it is until that ends. On SQLite, that transaction keeps every other writer out from its
+first statement. A database with row locks takes them in these reads; whoever adds or removes
+parts and leases of an upload has the lock of its row.
 """
 
 from __future__ import annotations
@@ -99,11 +100,14 @@ class UnitOfWork:
                 self._recorded[id_] = known
             else:
                 unknown.add(id_)
-        for id_ in unknown & self._earlier.keys():
+        known_before = unknown & self._earlier.keys()
+        if known_before and unknown != known_before:
+            queries.lock_uploads(self._session, unknown)  # all of them, in one order
+        for id_ in sorted(known_before):
             self._take({id_}, *refreshed(self._session, self._earlier[id_]))
             unknown.discard(id_)
         if unknown:
-            self._take(unknown, *queries.read_uploads(self._session, unknown))
+            self._take(unknown, *queries.read_uploads(self._session, unknown, locked=True))
 
     def _take(
         self, asked: set[str], found: dict[str, Upload], unreadable: dict[str, StorageFailed]
@@ -158,21 +162,26 @@ class UnitOfWork:
 
     def forget(self, upload_ids: Collection[str]) -> None:
         self.flush()
-        self._write(_DELETE_UPLOAD, [{"this": id_} for id_ in upload_ids])
+        self._write(_DELETE_UPLOAD, [{"this": id_} for id_ in sorted(upload_ids)])
         self._recorded.update(dict.fromkeys(upload_ids))
         self.occupancy = None
 
     def assessment(self, assessment_id: str) -> Assessment:
         """Raises `NotThere`."""
         self.flush()
-        found = queries.assessment_by_id(self._session, assessment_id)
+        found = queries.assessment_by_id(self._session, assessment_id, locked=True)
         if found is None:
             raise NotThere
         return found
 
     def leasable_assessment(self, now: float) -> Assessment | None:
         self.flush()
-        return queries.leasable_assessment(self._session, now)
+        while (found := queries.leasable_assessment(self._session, now)) is not None:
+            # Another worker may have leased it since it was found.
+            locked = queries.assessment_by_id(self._session, found.id, locked=True)
+            if locked is not None and locked.is_leasable(now):
+                return locked
+        return None
 
     def add_assessment(self, assessment: Assessment) -> None:
         """Add `assessment`, unless its upload has one."""

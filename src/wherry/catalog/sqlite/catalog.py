@@ -24,16 +24,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from wherry.catalog.awaiting import until_done
 from wherry.catalog.sql.catalog import SqlCatalog
 from wherry.catalog.sql.operations import Operation
+from wherry.catalog.sql.readers import Readers, Threads
 from wherry.catalog.sql.session import Compiler, Session
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.anchor import Anchor
 from wherry.catalog.sqlite.ballast import Ballast
-from wherry.catalog.sqlite.readers import KEPT, Readers, Threads
 from wherry.catalog.sqlite.writer import Writer
 from wherry.core.errors import DiskFull
 
 T = TypeVar("T")
 
+#: How many connections stay open while no query runs on them.
+KEPT = 24
 #: How many queries run at once for event loops.
 READERS = 4
 #: How many pages of lists are read at once; more requests for pages wait.
@@ -63,7 +65,12 @@ class SqliteCatalog(SqlCatalog):
             self._engine.dispose()
             raise connections.failure(error) or error from error
         compiler = Compiler(self._engine.dialect)
-        self._readers = Readers(self._engine, compiler, self._check_present)
+        self._readers = Readers(
+            lambda: Session(self._engine.raw_connection(), compiler),
+            connections.failure,
+            kept=KEPT,
+            check_present=self._check_present,
+        )
         self._threads = Threads(self._readers, READERS, "wherry-catalog-reader")
         self._listers = Threads(self._readers, LISTERS, "wherry-catalog-lister")
         self._writer = Writer(self._engine, compiler, self._check_present, self._ballast)

@@ -24,3 +24,11 @@ class MemoryLocks:
         stack = ExitStack()
         stack.callback(self._held.discard, name)
         return stack
+
+    def holds(self, name: str) -> bool:
+        """Whether somebody has this lock."""
+        return name in self._held
+
+    def close(self) -> None:
+        """Give back every lock."""
+        self._held.clear()

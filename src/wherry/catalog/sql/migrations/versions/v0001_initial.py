@@ -14,7 +14,7 @@ _IS_DISCARDED = sa.text("discarded_at IS NOT NULL")
 
 # To add up all files that are kept would take longer with every upload. Triggers keep the sum
 # in the transaction that changes it, so that no change can miss it.
-_TRIGGERS = (
+_SQLITE_TRIGGERS = (
     """
     CREATE TRIGGER kept_added AFTER INSERT ON uploads
     WHEN new.state = 'complete' AND new.discarded_at IS NULL BEGIN
@@ -35,6 +35,38 @@ _TRIGGERS = (
             - coalesce(old.length, 0) * (old.state = 'complete' AND old.discarded_at IS NULL)
         WHERE name = 'kept';
     END
+    """,
+)
+# In PostgreSQL, transactions run at the same time, and one row would let only one of them complete
+# an upload. So there are 16 rows.
+_POSTGRES_TRIGGERS = (
+    """
+    CREATE FUNCTION count_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+    DECLARE
+        change bigint := 0;
+    BEGIN
+        IF TG_OP <> 'DELETE' THEN
+            IF new.state = 'complete' AND new.discarded_at IS NULL THEN
+                change := coalesce(new.length, 0);
+            END IF;
+        END IF;
+        IF TG_OP <> 'INSERT' THEN
+            IF old.state = 'complete' AND old.discarded_at IS NULL THEN
+                change := change - coalesce(old.length, 0);
+            END IF;
+        END IF;
+        IF change <> 0 THEN
+            INSERT INTO totals (name, bytes)
+            VALUES ('kept/' || mod(pg_backend_pid(), 16), change)
+            ON CONFLICT (name) DO UPDATE SET bytes = totals.bytes + excluded.bytes;
+        END IF;
+        RETURN NULL;
+    END
+    $$
+    """,
+    """
+    CREATE TRIGGER kept AFTER INSERT OR DELETE OR UPDATE OF state, discarded_at, length ON uploads
+    FOR EACH ROW EXECUTE FUNCTION count_kept()
     """,
 )
 
@@ -75,12 +107,12 @@ def _create_uploads() -> None:
         sa.Column("began_at", sa.Double, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_uploads"),
     )
-    _index("uploads", "queued_at", sqlite_where=_IS_QUEUED)
+    _index("uploads", "queued_at", where=_IS_QUEUED)
     _index("uploads", "owner", "fingerprint")
     _index("uploads", "state", "created_at", "id")
     _index("uploads", "owner", "state", "created_at", "id")
-    op.create_index("ix_uploads_kept", "uploads", ["created_at", "id"], sqlite_where=_IS_KEPT)
-    _index("uploads", "discarded_at", "id", sqlite_where=_IS_DISCARDED)
+    _index("uploads", "created_at", "id", where=_IS_KEPT, name="ix_uploads_kept")
+    _index("uploads", "discarded_at", "id", where=_IS_DISCARDED)
 
 
 def _create_ranges() -> None:
@@ -137,16 +169,32 @@ def _create_totals() -> None:
         sa.Column("bytes", sa.BigInteger, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_totals"),
     )
-    op.execute("INSERT INTO totals (name, bytes) VALUES ('kept', 0)")
-    for trigger in _TRIGGERS:
-        op.execute(trigger)
+    is_sqlite = op.get_bind().dialect.name == "sqlite"
+    if is_sqlite:
+        op.execute("INSERT INTO totals (name, bytes) VALUES ('kept', 0)")
+    else:  # the deadline clock; with SQLite, it is in a file
+        op.create_table(
+            "beats",
+            sa.Column("name", sa.Text, nullable=False),
+            sa.Column("shown", sa.Double, nullable=False),
+            sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+            sa.PrimaryKeyConstraint("name", name="pk_beats"),
+        )
+    for statement in _SQLITE_TRIGGERS if is_sqlite else _POSTGRES_TRIGGERS:
+        op.execute(statement)
 
 
 def _index(
-    table: str, *columns: str, unique: bool = False, sqlite_where: sa.TextClause | None = None
+    table: str,
+    *columns: str,
+    unique: bool = False,
+    where: sa.TextClause | None = None,
+    name: str | None = None,
 ) -> None:
-    name = f"ix_{table}_{'_'.join(columns)}"
-    op.create_index(name, table, list(columns), unique=unique, sqlite_where=sqlite_where)
+    name = name or f"ix_{table}_{'_'.join(columns)}"
+    op.create_index(
+        name, table, list(columns), unique=unique, sqlite_where=where, postgresql_where=where
+    )
 
 
 def _of_upload(table: str) -> sa.ForeignKeyConstraint:

@@ -7,8 +7,9 @@ Rule 2: every process that serves beats once a second. The time between two beat
 for at most `LONGEST_PAUSE` seconds. So a night without a server, or a machine that slept,
 brings no deadline nearer.
 
-Rule 3: all processes over one data folder read the same clock, from a file there. The file
-is never synced: a power cut may set the clock back by half a minute, in favour of clients.
+Rule 3: all processes that share a catalog read the same clock: from a file in the data folder, or
+from the database (`postgres`). Beats are not synced: a power cut may set the clock back by half a
+minute, in favour of clients.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 from zlib import crc32
 
 #: How often a process that serves beats, in seconds.
@@ -55,11 +56,23 @@ class Beat:
         return cls(shown, steady)
 
 
+class Beats(Protocol):
+    """Where processes that share a clock find each other's beats."""
+
+    def read(self) -> Beat | None:
+        """The newest beat that is known. Does not block: a clock is read for each request."""
+
+    def write(self, beat: Beat) -> None:
+        """Record that this process serves. Raises `OSError`; then it remembers its own beats."""
+
+    def close(self) -> None: ...
+
+
 class DeadlineClock:
     """Seconds in which a server ran, counted on from the Unix time of the first start."""
 
-    def __init__(self, fd: int | None, steady: Callable[[], float] = time.monotonic) -> None:
-        self._fd, self._steady = fd, steady
+    def __init__(self, beats: Beats, steady: Callable[[], float] = time.monotonic) -> None:
+        self._beats, self._steady = beats, steady
         self._own: Beat | None = None
 
     @classmethod
@@ -68,28 +81,20 @@ class DeadlineClock:
 
         On a full disk without the file, this process keeps the clock in memory.
         """
-        try:
-            return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), steady)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            return cls(None, steady)
+        return cls(FileBeats.open(path), steady)
 
     @classmethod
     def open_to_read(cls, path: Path, steady: Callable[[], float] = time.monotonic) -> Self:
         """The clock in this file, to read only. The file may not exist yet."""
-        try:
-            return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC), steady)
-        except OSError:
-            return cls(None, steady)
+        return cls(FileBeats.open_to_read(path), steady)
 
     def start(self, newest: float | None, date: float) -> None:
-        """Go on from the time in the file, but not from before `newest`, the newest record.
+        """Go on from the newest beat, but not from before `newest`, the newest record.
 
-        If the file is new or was lost, go on from the newest record; if there is no record
-        either, from `date` (Unix seconds).
+        If there is no beat, go on from the newest record; if there is no record either, from
+        `date` (Unix seconds).
         """
-        steady, recorded = self._steady(), self._read()
+        steady, recorded = self._steady(), self._beats.read()
         if recorded is None:
             self._own = Beat(date if newest is None else newest, steady)
         elif newest is not None and newest > recorded.at(steady):
@@ -97,23 +102,46 @@ class DeadlineClock:
 
     def __call__(self) -> float:
         steady = self._steady()
-        beats = [beat for beat in (self._own, self._read()) if beat is not None]
+        beats = [beat for beat in (self._own, self._beats.read()) if beat is not None]
         return max(beat.at(steady) for beat in beats)
 
     def beat(self) -> None:
-        """Record that this process serves."""
+        """Record that this process serves. Blocks."""
         # Another process may write between these lines: it writes a time on the same line.
         self._own = Beat(self(), self._steady())
-        if self._fd is not None:
-            with suppress(OSError):  # this process remembers its own beats
-                os.pwrite(self._fd, bytes(self._own), 0)
+        with suppress(OSError):
+            self._beats.write(self._own)
 
     def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        self._beats.close()
 
-    def _read(self) -> Beat | None:
+
+class FileBeats:
+    """The newest beat of the processes of one machine, in an open file. None: in no file."""
+
+    def __init__(self, fd: int | None) -> None:
+        self._fd = fd
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """To read and to write. Raises `OSError`, but not for a full disk."""
+        try:
+            return cls(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return cls(None)
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> Self:
+        """To read only. The file may not exist yet."""
+        try:
+            return cls(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:
+            return cls(None)
+
+    def read(self) -> Beat | None:
+        """The beat in the file; None if there is none, or if it is damaged."""
         if self._fd is None:
             return None
         for _ in range(3):  # a read during a write may return half of each
@@ -121,3 +149,13 @@ class DeadlineClock:
                 if (beat := Beat.parse(os.pread(self._fd, _BEAT.size, 0))) is not None:
                     return beat
         return None
+
+    def write(self, beat: Beat) -> None:
+        """Replace the beat in the file. Raises `OSError`."""
+        if self._fd is not None:
+            os.pwrite(self._fd, bytes(beat), 0)
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None

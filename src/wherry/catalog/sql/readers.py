@@ -5,7 +5,10 @@ Rule 1: a query is one transaction. It never waits for the writer.
 Rule 2: a thread that may block runs its query itself (`ask`). An event loop submits it to
 `Threads`.
 
-Rule 3: each running query has a connection of its own. Up to `KEPT` of them stay open afterwards.
+Rule 3: each running query has a connection of its own. Up to `kept` of them stay open afterwards.
+
+Rule 4: a connection that broke while no query ran on it says nothing about the database. The query
+that finds it broken gets another one.
 """
 
 from __future__ import annotations
@@ -13,33 +16,43 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from wherry.catalog.sql.session import Compiler, Session
-from wherry.catalog.sqlite import connections
+from wherry.catalog.sql.session import Session
 
 T = TypeVar("T")
 Query = Callable[[Session], T]
 
-#: How many connections stay open while no query runs on them.
-KEPT = 24
-
 
 class Readers:
-    """Runs queries in any thread. `check_present` raises while the database's files are away."""
+    """Runs queries in any thread."""
 
     def __init__(
-        self, engine: Engine, compiler: Compiler, check_present: Callable[[], None]
+        self,
+        connect: Callable[[], Session],
+        failure: Callable[[BaseException], BaseException | None],
+        *,
+        kept: int,
+        most: int | None = None,
+        begin: str = "BEGIN",
+        is_broken: Callable[[BaseException], bool] = lambda _: False,
+        check_present: Callable[[], None] = lambda: None,
     ) -> None:
-        self._engine = engine
-        self._compiler = compiler
-        self._check_present = check_present
+        """`failure`: the error to raise instead of one of the database's, as in `Grouping`.
+
+        `most`: how many queries run at once; others wait. None: any number. `is_broken`: whether
+        this error says that the connection has ended. `check_present` raises while the database's
+        files are away.
+        """
+        self._connect, self._failure = connect, failure
+        self._begin, self._kept = begin, kept
+        self._is_broken, self._check_present = is_broken, check_present
+        self._free = None if most is None else Semaphore(most)
         self._idle: deque[Session] = deque()
         self._closed = False
 
@@ -48,32 +61,41 @@ class Readers:
         if self._closed:
             raise RuntimeError("the catalog is closed")
         self._check_present()
-        try:
-            session = self._take()
+        with self._free or nullcontext():
             try:
-                session.run("BEGIN")
-                answer = query(session)
-                session.run("COMMIT")
-            except SQLAlchemyError:
+                return self._ask(query)
+            except SQLAlchemyError as error:
+                raise self._failure(error) or error from error
+
+    def _ask(self, query: Query[T]) -> T:
+        while True:
+            session, is_new = self._take()
+            try:
+                with session.at_once():
+                    session.run(self._begin)
+                    answer = query(session)
+                    session.run("COMMIT")
+            except SQLAlchemyError as error:
                 session.drop()
-                raise
+                if is_new or not self._is_broken(error):
+                    raise
+                continue  # Rule 4
             except BaseException:
                 session.run("ROLLBACK")
                 self._give_back(session)
                 raise
-        except SQLAlchemyError as error:
-            raise connections.failure(error) or error from error
-        self._give_back(session)
-        return answer
+            self._give_back(session)
+            return answer
 
-    def _take(self) -> Session:
+    def _take(self) -> tuple[Session, bool]:
+        """A connection, and whether it is a new one."""
         try:
-            return self._idle.pop()
+            return self._idle.pop(), False
         except IndexError:
-            return Session(self._engine.raw_connection(), self._compiler)
+            return self._connect(), True
 
     def _give_back(self, session: Session) -> None:
-        if len(self._idle) < KEPT:
+        if len(self._idle) < self._kept:
             self._idle.append(session)
         else:
             session.drop()

@@ -1,0 +1,225 @@
+"""The backends that the settings choose, opened, and checked before anything else is started.
+
+Only the backend that is opened is loaded, with its libraries.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+from contextlib import aclosing
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wherry.catalog import Catalog
+from wherry.catalog.pages import every_page
+from wherry.core.place import Place
+from wherry.core.upload import HOLDS_SPACE, State
+from wherry.deadline_clock import DeadlineClock
+from wherry.locks import Locks
+from wherry.locks.files import FileLocks
+from wherry.settings import Settings
+from wherry.storage import Storage
+from wherry.storage.folders import RECORD, FolderAway
+from wherry.storage.local import LocalStorage
+from wherry.threads import wait_on_more_threads
+
+if TYPE_CHECKING:
+    from wherry.storage.s3.storage import S3Storage
+
+log = logging.getLogger("wherry")
+
+_AWAY_AT_START = (
+    ". The catalog knows uploads that should be in it, and it has none of them. Mount it or move "
+    f"it back, and start again. If it was deleted on purpose, delete {RECORD} beside it: the "
+    "uploads then count as deleted"
+)
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The storage that the settings name. Raises `OSError` with the reason if it is of no use."""
+    storage = unchecked_storage(settings)
+    for warning in storage.check():
+        log.warning(warning)
+    storage.record_folders()
+    if not isinstance(storage, LocalStorage):
+        wait_on_more_threads()
+    return storage
+
+
+def unchecked_storage(settings: Settings) -> LocalStorage | S3Storage:
+    """The same, for a process that only reads. Raises `OSError` without credentials."""
+    if settings.storage is None:
+        return LocalStorage(settings.data, durable=settings.durability == "power-loss")
+    if find_spec("botocore") is None:
+        sentence = "storage in S3 needs more packages: pip install 'wherry[s3]'"
+        raise ModuleNotFoundError(sentence, name="botocore")
+    from wherry.storage.s3.bucket import connect  # noqa: PLC0415
+    from wherry.storage.s3.storage import S3Storage  # noqa: PLC0415
+
+    settings.data.mkdir(parents=True, exist_ok=True)  # for all that is not a file of a client
+    client = connect(settings.s3_endpoint, settings.s3_profile)
+    return S3Storage(client, Place.parse(settings.storage))
+
+
+def check_storage(settings: Settings) -> None:
+    """Check the storage before anything starts. Raises `OSError` if it cannot be used."""
+    _check_catalog(settings)
+    asyncio.run(check_folders(settings))
+    unchecked_storage(settings).check()
+
+
+async def check_folders(settings: Settings) -> None:
+    """Raises `FolderAway` where a folder is not that of the last run, and its uploads are missing.
+
+    A new folder, or a restored backup with the uploads in it, is accepted.
+    """
+    if settings.storage is not None:
+        return await _check_bucket(settings)
+    storage = LocalStorage(settings.data)
+    names = await asyncio.to_thread(storage.unfamiliar)
+    if not names or not _has_catalog(settings):
+        return None
+    catalog = await asyncio.to_thread(open_catalog, settings)
+    try:
+        for name in names:
+            if await _is_emptied(storage, catalog, name):
+                raise FolderAway(settings.data / name, _AWAY_AT_START)
+    finally:
+        await catalog.close()
+
+
+async def _check_bucket(settings: Settings) -> None:
+    """As `check_folders`: a bucket in which no server has started yet may be the wrong one."""
+    storage = await asyncio.to_thread(unchecked_storage, settings)
+    if not await asyncio.to_thread(storage.unfamiliar) or not _has_catalog(settings):
+        return
+    catalog = await asyncio.to_thread(open_catalog, settings)
+    try:
+        if await _has_lost_all(storage, catalog):
+            raise OSError(
+                errno.ENOENT,
+                "no Wherry has used this bucket and prefix before, and the catalog knows uploads "
+                "that should be in it. Correct the setting storage. If the files were deleted on "
+                "purpose, move the catalog away as well",
+                settings.storage,
+            )
+    finally:
+        await catalog.close()
+
+
+async def _has_lost_all(storage: Storage, catalog: Catalog) -> bool:
+    """Whether the catalog knows uploads with bytes, and the storage has none of the first ones."""
+    states, is_one_known = {State.COMPLETING, State.COMPLETE, *HOLDS_SPACE}, False
+    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+        async for page in pages:
+            for upload in page:
+                if upload.discarded_at is not None or not upload.received.count:
+                    continue
+                file = storage.finished_file(upload.id, upload.suffix)
+                if await asyncio.to_thread(file.stat) is not None:
+                    return False
+                if not await asyncio.to_thread(storage.vanished, [upload.id]):
+                    return False
+                is_one_known = True
+            if is_one_known:
+                return True
+    return False
+
+
+async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> bool:
+    """Whether the catalog knows uploads with bytes in this folder, and none of them is there."""
+    is_files = name == "files"
+    states = {State.COMPLETING, State.COMPLETE} if is_files else HOLDS_SPACE
+    is_one_known = False
+    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+        async for page in pages:
+            paths = [
+                storage.finished_file(upload.id, upload.suffix).local_path
+                if is_files
+                else storage.unfinished_path(upload.id)
+                for upload in page
+                if upload.discarded_at is None
+                and upload.received.count
+                and (upload.is_named or upload.is_complete()) is is_files
+            ]
+            if await asyncio.to_thread(_is_any_there, paths):
+                return False
+            is_one_known = is_one_known or bool(paths)
+    return is_one_known
+
+
+def _is_any_there(paths: list[Path]) -> bool:
+    return any(path.exists() for path in paths)
+
+
+def _has_catalog(settings: Settings) -> bool:
+    return settings.database is not None or _catalog_file(settings).exists()
+
+
+def _check_catalog(settings: Settings) -> None:
+    """Raises `OSError` if there are uploads, but no catalog."""
+    if settings.database is not None:
+        return
+    path = _catalog_file(settings)
+    folders = [settings.data / name for name in ("temp_chunks", "files")]
+    if not path.exists() and any(f.is_dir() and any(f.iterdir()) for f in folders):
+        sentence = (
+            "the catalog is missing, but there are uploads in temp_chunks or files. Restore the "
+            "catalog, for example from a backup. A new catalog would not know these uploads, and "
+            "unfinished ones would be deleted after an hour. To start with an empty catalog, move "
+            "both folders away first"
+        )
+        raise FileNotFoundError(errno.ENOENT, sentence, str(path))
+
+
+def open_locks(settings: Settings, storage: Storage) -> Locks:
+    """The locks of all processes that share the storage.
+
+    By files in the data folder; none is taken while the folder is away. Where neither the records
+    nor the bytes are in that folder, by the database.
+    """
+    if isinstance(storage, LocalStorage):
+        return FileLocks(settings.data, storage.present, storage.capabilities.locks_ranges)
+    if settings.database is None:
+        return FileLocks(settings.data)
+    from wherry.locks.postgres import PostgresLocks  # noqa: PLC0415
+
+    return PostgresLocks(settings.database)
+
+
+def open_catalog(settings: Settings) -> Catalog:
+    """The catalog. Raises `OSError` as `_check_catalog` does, and as the catalog does."""
+    if settings.database is not None:
+        if find_spec("psycopg") is None:
+            sentence = "PostgreSQL needs one more package: pip install 'wherry[postgres]'"
+            raise ModuleNotFoundError(sentence, name="psycopg")
+        from wherry.catalog.postgres.catalog import PostgresCatalog  # noqa: PLC0415
+
+        return PostgresCatalog(settings.database)
+    _check_catalog(settings)
+    path = _catalog_file(settings)
+    path.touch(mode=0o600)  # SQLite gives its log the same mode
+    from wherry.catalog.sqlite.catalog import SqliteCatalog  # noqa: PLC0415
+
+    return SqliteCatalog(path)
+
+
+def open_clock(settings: Settings, is_served: bool) -> DeadlineClock:
+    """The deadline clock of all processes that share the catalog, which is open. Blocks.
+
+    `is_served`: whether this process will beat. Raises `OSError`.
+    """
+    if settings.database is not None:
+        from wherry.deadline_clock.postgres import PostgresBeats  # noqa: PLC0415
+
+        return DeadlineClock(PostgresBeats(settings.database))
+    opened = DeadlineClock.open if is_served else DeadlineClock.open_to_read
+    return opened(settings.data / "served.clock")
+
+
+def _catalog_file(settings: Settings) -> Path:
+    return settings.data / "catalog.sqlite"

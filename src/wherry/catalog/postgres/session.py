@@ -1,0 +1,67 @@
+"""Statements that are sent together, so that a transaction waits for the server only twice.
+
+A question to the server takes longer than PostgreSQL needs to answer it. A transaction that asked
+one after the other would wait about ten times: before it knows what it changes, and for each kind
+of row that it writes.
+
+Rule 1: before this process computes anything, the server has been told that it has to wait (sync).
+In a pipeline without a sync, it would not count as idle, and never end the transaction of a process
+that hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.sql import Executable
+
+from wherry.catalog.sql.session import Compiler, Given, Row, Session
+
+
+class PostgresSession(Session):
+    def __init__(self, connection: PoolProxiedConnection, compiler: Compiler) -> None:
+        super().__init__(connection, compiler)
+        driver = connection.driver_connection
+        assert isinstance(driver, psycopg.Connection)  # noqa: S101
+        self._driver = driver
+
+        self._pipeline: psycopg.Pipeline | None = None
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        try:
+            with self._driver.pipeline() as self._pipeline:
+                yield
+        except self._errors as error:  # of a statement whose answer came only now
+            raise self._as_error("", error) from error
+        finally:
+            self._pipeline = None
+
+    def answers(self, *asked: tuple[Executable, Given]) -> Iterator[list[Row]]:
+        compiled = [(self._compiler.compiled(statement), given) for statement, given in asked]
+        try:
+            cursors = [self._driver.execute(c.text.encode(), c.values(g)) for c, g in compiled]
+            self._sync()
+            found = [cursor.fetchall() for cursor in cursors]
+        except self._errors as error:
+            raise self._as_error(compiled[0][0].text, error) from error
+        return (c.rows(list(rows)) for (c, _), rows in zip(compiled, found, strict=True))
+
+    def _fetch(self) -> list[Row]:
+        try:
+            self._sync()
+        except self._errors as error:
+            raise self._as_error("", error) from error
+        return super()._fetch()
+
+    def _sync(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.sync()
+
+    def run(self, text: str) -> list[Row]:
+        """Run SQL of the backend's own. In `at_once`, it has no rows."""
+        self._send(text, ())
+        return []
