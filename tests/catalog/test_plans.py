@@ -136,7 +136,8 @@ async def test_a_thousand_records_take_no_more_steps_than_ten(tmp_path: Path, wh
     few, _ = await steps_with(tmp_path / "few.db", 10, ASKED[what])
     many, plan = await steps_with(tmp_path / "many.db", 1000, ASKED[what])
     assert plan
-    scans = [step for step in plan if step.startswith(tuple(f"SCAN {t}" for t in metadata.tables))]
+    growing = tuple(f"SCAN {name}" for name in metadata.tables if name != "totals")
+    scans = [step for step in plan if step.startswith(growing)]
     # This index has the line and nothing else.
     assert all(scan.endswith(" INDEX ix_uploads_queued_at") for scan in scans)
     assert few > 0
