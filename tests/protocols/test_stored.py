@@ -161,7 +161,7 @@ async def test_a_hook_that_wants_a_path_is_told_what_to_do_instead(
     async with serve(on_complete=on_complete) as client:
         await finished(client)
     [sentence] = refusals
-    assert "use open() or download(to)" in sentence
+    assert "use open(), download(to) or url" in sentence
 
 
 async def test_a_local_file_can_be_sent_to_another_process(serve: Serve) -> None:
