@@ -32,12 +32,14 @@ OPERATOR = Caller("operator", operator=True)
 ANONYMOUS = "`wherry serve` answers requests from this machine only, and asks for no key."
 NO_KEY_LEFT = "the last one was removed, so every request is refused."
 
+storage = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="API keys for the standalone server.")
 
 
 def register(app: typer.Typer) -> None:
     register_with_settings(app, sweep)
-    app.command()(storage)
+    app.add_typer(storage, name="storage")
+    register_with_settings(storage, reconcile)
     app.command()(uploads)
     app.add_typer(keys, name="keys")
 
@@ -62,8 +64,11 @@ def sweep(
     typer.echo(f"{'would free' if dry_run else 'freed'} {freed} ({len(swept)} items)")
 
 
-def storage(data: Data = DATA, as_json: Json = False) -> None:
+@storage.callback(invoke_without_command=True)
+def show_storage(context: typer.Context, data: Data = DATA, as_json: Json = False) -> None:
     """Show the disk space: total, free, reserved and used."""
+    if context.invoked_subcommand is not None:
+        return
     facts = asdict(_with_engine(data, lambda engine: engine.storage(OPERATOR)))
     if as_json:
         typer.echo(json.dumps(facts))
@@ -73,6 +78,35 @@ def storage(data: Data = DATA, as_json: Json = False) -> None:
         typer.echo(f"{name:13} {size(facts[name]) if known else 'not limited (object store)'}")
     typer.echo(f"open uploads  {facts['open']}")
     typer.echo(f"waiting       {facts['waiting']}")
+
+
+def reconcile(
+    settings: "Settings",
+    dry_run: Annotated[bool, typer.Option(help="Only print what would be ended.")] = False,
+    as_json: Json = False,
+) -> None:
+    """End what an object store has and no record knows, if it is older than an hour.
+
+    Crashes leave multipart uploads, which are paid for and which no listing of objects shows.
+    Finished files without a record are deleted as well: after the catalog was restored from a
+    backup, look with --dry-run first. Give this command the same settings as the server.
+    """
+    if settings.storage is None:
+        typer.echo("Files are on a disk: there is nothing to reconcile. `wherry sweep` cleans up.")
+        return
+    found = _with_engine(settings, lambda engine: engine.reconcile(dry_run))
+    if as_json:
+        typer.echo(json.dumps([asdict(item) for item in found]))
+        return
+    for item in found:
+        kind = "file" if item.multipart is None else "multipart upload"
+        typer.echo(f"{kind:16} {item.key} {size(item.bytes) if item.bytes else ''}".rstrip())
+    typer.echo(f"{'would end' if dry_run else 'ended'} {len(found)}")
+    with failing():
+        from wherry.core.place import Place  # noqa: PLC0415
+
+        rule = json.dumps(Place.parse(settings.storage).lifecycle_rule(), indent=2)
+    typer.echo(f"The lifecycle rule that should stand beside this:\n{rule}")
 
 
 def uploads(

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
 
 
+#: After how many days the rule ends multipart uploads. Longer than uploads last.
+DAYS = 7
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A bucket, and the prefix of all keys: empty, or with a `/` at its end."""
@@ -28,6 +32,19 @@ class Place:
         if any(step in (".", "..") for step in steps):
             raise ValueError(f"{url!r} has . or .. in its prefix")
         return cls(found[1], "".join(f"{step}/" for step in steps))
+
+    def lifecycle_rule(self) -> dict[str, object]:
+        """The rule of the bucket that ends what crashes leave.
+
+        As `aws s3api put-bucket-lifecycle-configuration` takes it.
+        """
+        rule = {
+            "ID": "wherry-incomplete",
+            "Status": "Enabled",
+            "Filter": {"Prefix": f"{self.prefix}files/"},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": DAYS},
+        }
+        return {"Rules": [rule]}
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")

@@ -16,6 +16,7 @@ What a crash leaves, and who finds it (`leftovers`):
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
@@ -35,6 +36,10 @@ from wherry.storage import Arrival, CannotPut
 from wherry.threads import until_resolved
 
 Pieces = Sequence[memoryview]
+
+#: How long after a file was put it may be recorded where nothing locks it, in seconds. The sweep
+#: leaves it alone for an hour.
+UNRECORDED = 600.0
 
 
 class AtOnce:
@@ -136,7 +141,13 @@ class _Trip:
         limits, queued = context.settings.limits, None
         entry = Entry(upload.id, upload.owner, now, upload.received.size)
 
+        put_at, is_held = time.monotonic(), context.storage.capabilities.locks_ranges
+
         def admit(queue: Queue) -> None:
+            # Where storage has no locks, the sweep may have taken the file of a process that was
+            # stopped for long for the rest of a crash.
+            if not is_held and time.monotonic() - put_at > UNRECORDED:
+                raise NoRoom
             if not queue.admits(entry, limits, free, now):
                 raise NoRoom
 

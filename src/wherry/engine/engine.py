@@ -29,10 +29,11 @@ from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
 from wherry.engine.rates import BYTES, REQUESTS, Rates
 from wherry.engine.receiving import Receiving
+from wherry.engine.reconciling import reconcile
 from wherry.engine.sweeping import Sweeping, Swept
 from wherry.engine.watching import Watching
 from wherry.engine.writing import Writing
-from wherry.storage import Stat, StoredFile
+from wherry.storage import Stat, StoredFile, Stray
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +319,10 @@ class Engine:
     def is_stopping(self) -> bool:
         """Whether the server has been told to end: streams without an end should."""
         return self._context.is_stopping()
+
+    async def reconcile(self, dry_run: bool = False) -> list[Stray]:
+        """End what an object store has and no record knows, or only say what there is."""
+        return [stray async for stray in reconcile(self._context, dry_run=dry_run)]
 
     async def sweep(self, dry_run: bool = False) -> list[Swept]:
         """Delete what is due, or only say what is."""

@@ -160,6 +160,22 @@ class Pictures(Protocol):
         """Remove every picture of this assessment; without effect if there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """Something of an upload that no unfinished upload in storage knows.
+
+    `key`: where it is, in the storage's own terms. `multipart`: its id, if it is an unfinished
+    object that has not been made. `suffix`: of the finished file that it is otherwise.
+    """
+
+    key: str
+    upload_id: str
+    suffix: str
+    bytes: int
+    begun_at: float
+    multipart: str | None = None
+
+
 class Parts(Protocol):
     """How a storage divides files that it keeps in parts.
 
@@ -175,6 +191,15 @@ class Parts(Protocol):
 
         Never raises: for an unknown upload, `most` bytes later.
         """
+
+    def strays(self, before: float) -> Iterator[Stray]:
+        """What is older than that (Unix seconds), and belongs to no unfinished upload.
+
+        Finished files are among it: the records know which of them are wanted.
+        """
+
+    def end_stray(self, stray: Stray) -> None:
+        """Remove it; without effect if it is gone. Raises `OSError`."""
 
 
 class Storage(Protocol):

@@ -19,8 +19,6 @@ from wherry.storage.s3.markers import new_token
 FOLDER = "probes/"
 #: How often the bucket is tried out, in seconds.
 EVERY = 60.0
-#: After how many days the rule that is printed ends multipart uploads. Longer than uploads last.
-DAYS = 7
 
 _UNSUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "MalformedXML"})
 
@@ -120,7 +118,7 @@ class Checking:
                 f"The bucket of {name} has no lifecycle rule that ends incomplete multipart "
                 "uploads, or does not say so. A crash can leave one, and it is paid for until it "
                 "ends. Add this rule, or run `wherry storage reconcile` from time to time: "
-                f"{json.dumps(lifecycle_rule(self._bucket.place.prefix))}."
+                f"{json.dumps(self._bucket.place.lifecycle_rule())}."
             )
         if self._is_versioned():
             found.append(
@@ -149,17 +147,3 @@ class Checking:
             return self._bucket.call(operation)
         except OSError:
             return {}
-
-
-def lifecycle_rule(prefix: str) -> dict[str, Any]:
-    """The rule that ends what crashes leave, as `put-bucket-lifecycle-configuration` takes it."""
-    return {
-        "Rules": [
-            {
-                "ID": "wherry-incomplete",
-                "Status": "Enabled",
-                "Filter": {"Prefix": f"{prefix}files/"},
-                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": DAYS},
-            }
-        ]
-    }

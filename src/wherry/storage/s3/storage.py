@@ -16,7 +16,7 @@ from wherry.core.digests import crc64
 from wherry.core.errors import DiskFull
 from wherry.core.place import Place
 from wherry.core.ranges import Range
-from wherry.storage import CannotPut, Capabilities, Vanished
+from wherry.storage import CannotPut, Capabilities, Stray, Vanished
 from wherry.storage.names import check_suffix, check_upload_id
 from wherry.storage.s3 import fragments, parts
 from wherry.storage.s3.arrival import S3Arrival
@@ -26,6 +26,7 @@ from wherry.storage.s3.file import S3File
 from wherry.storage.s3.markers import Marker, Markers
 from wherry.storage.s3.multipart import Multipart
 from wherry.storage.s3.pictures import S3Pictures
+from wherry.storage.s3.reconcile import end_stray, strays
 from wherry.storage.s3.writer import Memory, S3Writer
 
 _RECORD = "wherry.json"
@@ -34,7 +35,8 @@ _RECORD = "wherry.json"
 class S3Parts:
     """As `wherry.storage.Parts`."""
 
-    def __init__(self, markers: Markers) -> None:
+    def __init__(self, bucket: Bucket, markers: Markers) -> None:
+        self._bucket = bucket
         self._markers = markers
 
     def size(self, length: int) -> int:
@@ -48,6 +50,14 @@ class S3Parts:
                 return parts.round_end(at, most, marker.part_size)
         return at + most
 
+    def strays(self, before: float) -> Iterator[Stray]:
+        """Multipart uploads and finished objects that no marker names. Raises `OSError`."""
+        return strays(self._bucket, self._markers, before)
+
+    def end_stray(self, stray: Stray) -> None:
+        """Abort it, or delete the object. Raises `OSError`."""
+        end_stray(self._bucket, stray)
+
 
 class S3Storage:
     """Storage below `place`, by a client of `bucket.connect`."""
@@ -59,7 +69,7 @@ class S3Storage:
         self.bucket = Bucket(client, place)
         self.markers = Markers(self.bucket)
         self._pictures = S3Pictures(self.bucket)
-        self._parts = S3Parts(self.markers)
+        self._parts = S3Parts(self.bucket, self.markers)
         self._checking = Checking(self.bucket)
         self._memory = Memory()
 
