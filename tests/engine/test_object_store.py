@@ -21,7 +21,7 @@ from tests.engine.conftest import (
 )
 from tests.storage.store_proxy import StoreProxy, store_proxy
 
-from wherry.app import open_catalog, open_storage
+from wherry.app.backends import open_catalog, open_storage
 from wherry.core.errors import ContentRefused, UploadError
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
