@@ -7,7 +7,9 @@ all; the header lines come within `HEAD_SECONDS` and are at most `HEAD_LINES`.
 Rule 2: one request at a time. Bytes that follow a request which is still being answered are
 not parsed. They are held, up to `HELD_BYTES`.
 
-Rule 3: the body of a request that is already answered is read to its end within
+Rule 3: there are at most `most_connections`. A further one is answered 503 and closed.
+
+Rule 4: the body of a request that is already answered is read to its end within
 `STRANGERS_BYTES` and `DRAIN_SECONDS`, or the connection is closed. Other bodies are bounded
 by the code that reads them (`protocols/bodies/`).
 """
@@ -15,7 +17,9 @@ by the code that reads them (`protocols/bodies/`).
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import resource
+from contextlib import suppress
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
@@ -29,6 +33,10 @@ HEAD_BYTES, HEAD_LINES, HEAD_SECONDS = 128 * KiB, 256, 10.0
 #: An idle connection is closed after this time, in seconds.
 IDLE_SECONDS = 5
 HELD_BYTES = 512 * KiB
+#: How many connections one process has at most. An idle one costs about 3 KiB.
+MOST_CONNECTIONS = 5000
+#: How many files a process has open that are neither connections nor of requests.
+OTHER_FILES = 200
 #: How much is parsed at once outside of bodies. It bounds how many small requests the parser
 #: reports before they are counted.
 STEP = 1 * KiB
@@ -36,6 +44,8 @@ STEP = 1 * KiB
 
 class BoundedConnection(LaneProtocol):
     """The protocol class for uvicorn's option `http`."""
+
+    most_connections: ClassVar[int] = MOST_CONNECTIONS
 
     _timer: asyncio.TimerHandle | None = None
     _held: bytearray
@@ -53,6 +63,10 @@ class BoundedConnection(LaneProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._held = bytearray()
+        if len(self.connections) > self.most_connections:
+            self._is_last = True
+            self._refuse(503, b"The server has too many connections.", b"retry-after: 1\r\n")
+            return
         self._end_after(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -172,13 +186,16 @@ class BoundedConnection(LaneProtocol):
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg.encode())
 
-    def _refuse(self, status: int, why: bytes) -> None:
-        """Close the connection; send `why` first, unless an answer is on its way."""
+    def _refuse(self, status: int, why: bytes, headers: bytes = b"") -> None:
+        """Close the connection; send `why` first, unless an answer is on its way.
+
+        `headers`: further lines.
+        """
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete:
             head = b"content-type: text/plain\r\ncontent-length: %d\r\nconnection: close" % len(why)
-            self.transport.write(b"%s%s\r\n\r\n%s" % (STATUS_LINE[status], head, why))
+            self.transport.write(b"%s%s%s\r\n\r\n%s" % (STATUS_LINE[status], headers, head, why))
         self.transport.close()
 
     # Called for a body that is taken around the parser.
@@ -219,3 +236,23 @@ class BoundedConnection(LaneProtocol):
 
 #: The headers that determine where a body ends.
 _FRAMING = frozenset([b"content-length", b"transfer-encoding"])
+
+
+def allow_files(max_requests: int | None) -> int:
+    """Let this process open as many files as it needs. Returns how many connections it may have.
+
+    Each request with a large body needs two files beside its connection. Many systems allow 1,024
+    files unless a process asks for more.
+    """
+    needed = MOST_CONNECTIONS + 2 * (max_requests or MOST_CONNECTIONS) + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        needed = min(needed, hard)
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        with suppress(OSError, ValueError):  # macOS has a further limit
+            resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+            soft = needed
+    if soft == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    of_requests = 2 * (max_requests or MOST_CONNECTIONS)
+    return max(min(MOST_CONNECTIONS, max(soft - of_requests - OTHER_FILES, soft // 2)), 1)

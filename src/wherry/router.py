@@ -119,8 +119,8 @@ def whole_files(app: App) -> tuple[Operation, ...]:
     return (*form.ROUTES, *files.FILES, *assessments)
 
 
-def around(app: App) -> Around:
-    return Around(app.metrics, app.settings.max_body)
+def around(app: App, *, begins: bool = False) -> Around:
+    return Around(app.metrics, app.load, app.settings.max_body, begins=begins)
 
 
 def routes_of(app: App) -> type[UploadRoute]:
@@ -140,7 +140,7 @@ def _address(prefix: str, app: App, operation: Operation, who: Who) -> Address:
     async def endpoint(request: Request) -> Response:
         return await _perform(operation, request, await who(request), app)
 
-    whole = around(app).application(endpoint)
+    whole = around(app, begins=operation.begins).application(endpoint)
     return Address(operation.method, f"{prefix}{operation.path}", whole)
 
 
@@ -184,7 +184,13 @@ def _add(router: APIRouter, app: App, operation: Operation, who: Dependency) -> 
     async def endpoint(request: Request, caller: Annotated[Caller, Depends(who)]) -> Response:
         return await _perform(operation, request, caller, app)
 
-    add = partial(router.add_api_route, operation.path, endpoint, response_class=Response)
+    add = partial(
+        router.add_api_route,
+        operation.path,
+        endpoint,
+        response_class=Response,
+        route_class_override=route_class(around(app, begins=operation.begins)),
+    )
     name = f"wherry_{operation.name}"
     add(methods=[operation.method], name=name, **operation.described())
     if operation.method == "GET":  # RFC 9110, section 9.3.2: HEAD is GET without the content

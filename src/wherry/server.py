@@ -21,7 +21,7 @@ from wherry import __version__
 from wherry.app import App, log_to_stderr
 from wherry.app.backends import check_storage
 from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
-from wherry.connection import IDLE_SECONDS, BoundedConnection
+from wherry.connection import IDLE_SECONDS, BoundedConnection, allow_files
 from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
 from wherry.engine.stopping import CANCEL_BEFORE
@@ -30,6 +30,7 @@ from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
 from wherry.protocols.direct import Direct
 from wherry.protocols.draining import Drained
+from wherry.protocols.load import Load
 from wherry.protocols.route import Around, route_class
 from wherry.router import (
     Who,
@@ -116,7 +117,7 @@ def check_keys(keys: Keys, settings: Settings) -> None:
 
 def watched(app: App, operator: Who, access: Access) -> APIRouter:
     """The routes of monitoring: `/healthz`, `/readyz`, and `/metrics` for operators only."""
-    around = Around(app.metrics, is_monitoring=True)
+    around = Around(app.metrics, Load(None), is_monitoring=True)
     router = APIRouter(route_class=route_class(around), include_in_schema=False)
 
     @router.api_route("/healthz", methods=["GET", "HEAD"])
@@ -189,6 +190,7 @@ class Server(uvicorn.Server):
 
 def run(api: FastAPI, listeners: list[socket.socket], settings: Settings) -> None:
     """Run the server to its end. Raises `RuntimeError` if it does not start; the log says why."""
+    BoundedConnection.most_connections = allow_files(settings.max_requests)
     server = Server(configuration(api), settings.grace_period, settings.stop_delay or 0)
     # What is loaded by now stays. A full garbage collection, which would come among the first
     # requests, would look through all of it, and stop every thread for about 100 ms.

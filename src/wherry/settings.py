@@ -30,6 +30,7 @@ GROUPS = {
         "max_body",
         "chunk_timeout",
         "concurrency",
+        "max_requests",
     ),
     "Limits": (
         "max_open",
@@ -167,6 +168,14 @@ class Settings(BaseSettings):
     )
     concurrency: int = Field(
         default=4, ge=1, le=MANY, description="How many chunks a client may send at once."
+    )
+
+    max_requests: int | None = Field(
+        default=500,
+        ge=1,
+        le=MANY,
+        description="How many requests one process of the server works on at once. Further ones "
+        "are refused at once, and clients repeat them a second later.",
     )
 
     max_open: int | None = Field(

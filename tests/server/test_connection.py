@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from contextlib import suppress
@@ -309,3 +310,42 @@ def test_who_waits_for_100_continue_is_refused_without_being_asked_for_the_body(
     got = rest(connection)
     assert got.startswith(b"HTTP/1.1 404")
     assert b"100 Continue" not in got
+
+
+def test_connections_that_are_too_many_are_told_so_and_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds.BoundedConnection, "most_connections", 2)
+    with running(tmp_path / "data") as connect:
+        first, second = connect(), connect()
+        for connection in (first, second):
+            connection.sendall(HEALTH + b"\r\n")
+            assert answer(connection).startswith(b"HTTP/1.1 200")
+        refused = rest(connect())
+        assert refused.startswith(b"HTTP/1.1 503")
+        assert b"retry-after: 1" in refused
+        second.close()
+        deadline = time.monotonic() + TIMEOUT
+        while True:  # until the server has seen that it is closed
+            third = connect()
+            third.sendall(HEALTH + b"\r\n")
+            if answer(third).startswith(b"HTTP/1.1 200"):
+                break
+            assert time.monotonic() < deadline
+
+
+def test_a_process_asks_for_the_files_that_its_requests_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = list[tuple[int, int]]()
+
+    def found(soft: int, hard: int) -> int:
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, hard))
+        monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+        return bounds.allow_files(500)
+
+    assert found(1024, 1 << 20) == bounds.MOST_CONNECTIONS
+    assert asked == [(6200, 1 << 20)]
+    assert found(1 << 20, 1 << 20) == bounds.MOST_CONNECTIONS
+    assert len(asked) == 1
+    assert found(1024, 1024) == 512  # no more can be had

@@ -40,6 +40,7 @@ from wherry.events import Event
 from wherry.locks import take_into
 from wherry.locks.files import FileLocks
 from wherry.metrics import Metrics
+from wherry.protocols.load import Load
 from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.threads import until_returned
@@ -75,6 +76,7 @@ class App:
             load_policy(settings.policy)
         self.settings = settings.model_copy(update={"assessment": assesses})
         self.metrics = Metrics()
+        self.load = Load(settings.max_requests)
         self._worker_status = WorkerStatus(settings.data)
         self._engine: Engine | None = None
         self._starting = asyncio.Lock()

@@ -356,6 +356,18 @@ class Busy(UploadError):
 
 
 @dataclass
+class Overloaded(UploadError):
+    """The process works on as many requests as it may (`max_requests`)."""
+
+    code: ClassVar[str] = "overloaded"
+    retryable: ClassVar[bool] = True
+    retry_after: int = 1
+
+    def __str__(self) -> str:
+        return "The server works on as many requests as it can."
+
+
+@dataclass
 class Stopping(UploadError):
     """The server is about to end. It begins nothing new, and has ended what lasted too long."""
 

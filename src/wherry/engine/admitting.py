@@ -26,6 +26,7 @@ from wherry.core.admission import Entry, Queue, free_for_uploads, poll_after
 from wherry.core.errors import DiskFull, NeverFits, Queued, UploadError
 from wherry.core.upload import State, Upload
 from wherry.engine.context import Context
+from wherry.engine.shared_run import SharedRun
 from wherry.events import Event
 from wherry.locks import take_into
 
@@ -47,7 +48,9 @@ class Admitting:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._one_at_a_time = asyncio.Lock()
-        self._counting = asyncio.Lock()
+        self._entering: set[str] = set()
+        self._advanced = SharedRun(self._advance_alone)
+        self._count = SharedRun(self._count_positions)
         self._counted: _Positions | None = None
         #: By upload: why its space could not be reserved, other than for a full disk.
         self._trouble: dict[str, UploadError] = {}
@@ -64,18 +67,23 @@ class Admitting:
 
     async def enter(self, upload_id: str) -> Upload:
         """The upload, admitted if it is next and there is room."""
-        async with self.alone() as is_alone:
-            upload = await self._context.catalog.load(upload_id)
-            if upload.queued_at is None or not is_alone:
-                return upload  # another task has admitted it, or is stuck while it admits
-            changed = await self._advance(entering=upload_id)
-        return changed.get(upload_id, upload)
+        self._entering.add(upload_id)
+        try:
+            changed = await self._advanced()
+        finally:
+            self._entering.discard(upload_id)
+        if upload_id in changed:
+            return changed[upload_id]
+        # It waits, or an earlier run has admitted it, or another process is stuck while it admits.
+        return await self._context.catalog.load(upload_id)
 
     async def advance(self) -> None:
         """Admit what there is room for; uploads that were admitted and sent nothing make room."""
+        await self._advanced()
+
+    async def _advance_alone(self) -> dict[str, Upload]:
         async with self.alone() as is_alone:
-            if is_alone:
-                await self._advance()
+            return await self._advance() if is_alone else {}
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[bool]:
@@ -92,7 +100,8 @@ class Admitting:
                     await anyio.sleep(0.005)
                 yield is_alone
 
-    async def _advance(self, entering: str | None = None) -> dict[str, Upload]:
+    async def _advance(self) -> dict[str, Upload]:
+        """Returns the uploads that were admitted."""
         context, now = self._context, self._context.clock()
         limits = context.settings.limits
         queue = await context.catalog.queue(now, limits.latest_slot_end(now))
@@ -117,7 +126,7 @@ class Admitting:
         admitted = await context.catalog.advance(now, choose, lambda u: u.admit(now, until), latest)
         for upload in admitted:
             waited = max(now - since[upload.id], 0.0)
-            if upload.id != entering or waited > 1:  # else it has only just asked
+            if upload.id not in self._entering or waited > 1:  # else it has only just asked
                 context.log_event(Event.LET_IN, upload, waited=waited)
         changed = {upload.id: upload for upload in admitted}
         for upload_id in since.keys() - changed.keys():  # cancelled meanwhile
@@ -215,28 +224,29 @@ class Admitting:
 
     async def positions(self) -> Mapping[str, int]:
         """By upload: 1 is next. In a long queue they may be a second old."""
-        async with self._counting:
-            return await self._positions()
+        return await self._positions()
 
     async def position(self, upload_id: str) -> int | None:
         """Its position; None if it has left the queue. Raises as `check_reservation` does."""
         self.check_reservation(upload_id)
-        async with self._counting:
-            return (await self._positions(upload_id)).get(upload_id)
+        return (await self._positions(upload_id)).get(upload_id)
 
     async def _positions(self, wanted: str | None = None) -> Mapping[str, int]:
         now, last = anyio.current_time(), self._counted
-        is_long = last is not None and len(last.by_upload) > LONG_QUEUE
         if (
-            last is None
-            or not is_long
-            or now - last.at > MAX_AGE
-            or (wanted is not None and wanted not in last.by_upload)
+            last is not None
+            and len(last.by_upload) > LONG_QUEUE
+            and now - last.at <= MAX_AGE
+            and (wanted is None or wanted in last.by_upload)
         ):
-            at, limits = self._context.clock(), self._context.settings.limits
-            queue = await self._context.catalog.queue(at, limits.latest_slot_end(at))
-            self._counted = last = _Positions(now, queue.positions())
-        return last.by_upload
+            return last.by_upload
+        return await self._count()
+
+    async def _count_positions(self) -> Mapping[str, int]:
+        now, at, limits = anyio.current_time(), self._context.clock(), self._context.settings.limits
+        queue = await self._context.catalog.queue(at, limits.latest_slot_end(at))
+        self._counted = _Positions(now, queue.positions())
+        return self._counted.by_upload
 
     async def refusal(self, upload_id: str) -> Queued:
         """The error for a request that sends bytes before its upload is admitted."""

@@ -170,8 +170,9 @@ class Event(Enum):
         Area.UPLOADS,
         WARNING,
         "A request was refused. The level is info for `body-cut`, `rate-limited`, `stopping`, "
-        "`superseded`, `upload-gone` and `waiting`, which occur in the ordinary course. `bytes` is "
-        "the length of the request; `upload_id` is `-` if the request named none.",
+        "`superseded`, `upload-gone` and `waiting`, which occur in the ordinary course, and debug "
+        "for `overloaded`. `bytes` is the length of the request; `upload_id` is `-` if the request "
+        "named none.",
         ("code", "status", "method", "upload_id", "bytes", "seconds"),
         feeds=(Feed("refusals", label="code"),),
     )

@@ -77,6 +77,10 @@ HINTS: Mapping[type[UploadError], str] = {
     errors.BodyStalled: _SEND_THE_REST,
     errors.Superseded: "Nothing is lost: the newer request brings the bytes.",
     errors.Busy: "Nothing is lost. Try again after retry_after seconds.",
+    errors.Overloaded: (
+        "Every acknowledged byte is safe, and nothing of this request was used. Repeat it after "
+        "retry_after seconds."
+    ),
     errors.Stopping: (
         "Every acknowledged byte is safe. Repeat the request after retry_after seconds: another "
         "server process answers it, or this server when it has started again."

@@ -32,6 +32,7 @@ ALWAYS: tuple[type[UploadError], ...] = (
     errors.Unauthorized,
     errors.StorageFailed,
     errors.RateLimited,
+    errors.Overloaded,
     errors.Stopping,
 )
 
@@ -41,7 +42,8 @@ class Operation:
     """A row of a protocol's table of routes.
 
     `name` is public: operation ids are made from it. `is_operators`: all callers but operators
-    are answered as if the address did not exist. `is_shown`: whether OpenAPI has it.
+    are answered as if the address did not exist. `is_shown`: whether OpenAPI has it. `begins`:
+    whether it begins an upload.
     """
 
     method: str
@@ -55,6 +57,7 @@ class Operation:
     body: dict[str, Any] | None = None
     is_operators: bool = False
     is_shown: bool = True
+    begins: bool = False
 
     def described(self) -> dict[str, Any]:
         """The arguments of `add_api_route` that describe it."""

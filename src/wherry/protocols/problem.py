@@ -48,6 +48,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.BodyStalled: 408,
     errors.Superseded: 409,
     errors.Busy: 409,
+    errors.Overloaded: 503,
     errors.Stopping: 503,
     errors.HookFailed: 500,
     errors.HookEndsServer: 500,

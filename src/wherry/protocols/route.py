@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wherry.core.errors import (
     BodyCut,
+    Overloaded,
     Queued,
     RateLimited,
     Stopping,
@@ -41,6 +42,7 @@ from wherry.protocols.bodylimit import (
     unlimited,
 )
 from wherry.protocols.draining import Drained
+from wherry.protocols.load import Load
 from wherry.protocols.parsing import named
 from wherry.protocols.problem import STATUS, render_problem
 
@@ -57,12 +59,15 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 class Around:
     """What is done around every verb, however its route was made.
 
-    `is_monitoring`: whether it is answered also while the server stops.
+    `is_monitoring`: whether it is answered also while the server stops. `begins`: whether it
+    begins an upload.
     """
 
     metrics: Metrics
+    load: Load
     max_body: MaxBody = None
     is_monitoring: bool = False
+    begins: bool = False
 
     async def answer(self, request: Request, handle: Handler) -> Response:
         """The answer of `handle`, or its refusal: as problem+json, logged and counted."""
@@ -75,12 +80,13 @@ class Around:
         try:
             note_limit(request.scope, self.max_body)
             check_body(request.scope, length)
-            response = await self._handled(request, handle)
+            with self.load.one_more(begins=self.begins):
+                response = await self._handled(request, handle)
         except UploadError as error:
             log_event(
                 Event.REFUSED,
                 metrics=self.metrics,
-                level=logging.INFO if isinstance(error, ORDINARY) else None,
+                level=_level(error),
                 code=error.code,
                 status=STATUS[type(error)],
                 method=request.method,
@@ -119,11 +125,18 @@ class Around:
         return Drained(serve)
 
 
+def _level(error: UploadError) -> int | None:
+    """The level of the line about a refusal; None: that of the event."""
+    if isinstance(error, Overloaded):
+        return logging.DEBUG
+    return logging.INFO if isinstance(error, ORDINARY) else None
+
+
 class UploadRoute(APIRoute):
     """A route of FastAPI with `around` around its verb."""
 
     #: A default that nothing counts; `route_class` sets others.
-    around: ClassVar[Around] = Around(Metrics())
+    around: ClassVar[Around] = Around(Metrics(), Load(None))
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | route_options(self.around.max_body))

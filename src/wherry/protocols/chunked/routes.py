@@ -32,6 +32,7 @@ _INIT = Operation(
     },
     (errors.BadRequest, errors.TooLarge, errors.NeverFits, errors.NoRoom, errors.DiskFull),
     body=json_body(models.InitRequest),
+    begins=True,
 )
 _CHUNK = Operation(
     "POST",

@@ -46,5 +46,6 @@ ROUTES = (
             FINGERPRINT,
         ),
         body=file_body(verbs.FILE_FIELD, {}),
+        begins=True,
     ),
 )
