@@ -8,6 +8,13 @@ PROCESSES ?= 3
 # The S3 server of the tests. tests/parts.py has the version, too.
 VERSITYGW_VERSION := 1.8.0
 VERSITYGW := .cache/versitygw-$(VERSITYGW_VERSION)/versitygw
+# What checks the folder deploy/. The versions are also in tests/deploy/programs.py.
+HELM_VERSION := 3.22.0
+HELM := .cache/helm-$(HELM_VERSION)/helm
+KUSTOMIZE_VERSION := 5.7.1
+KUSTOMIZE := .cache/kustomize-$(KUSTOMIZE_VERSION)/kustomize
+COMPOSE_GO_VERSION := 2.16.2
+COMPOSE_GO := .cache/compose-go-$(COMPOSE_GO_VERSION)/cmd
 
 .PHONY: help
 help: ## List all targets
@@ -79,6 +86,22 @@ test-parts: .venv/.installed-parts
 	    || echo "versitygw could not be built; tests of S3 storage are skipped"; \
 	  else echo "Go is not installed; tests of S3 storage are skipped"; fi; fi
 
+test-parts: $(HELM) $(KUSTOMIZE) $(COMPOSE_GO)
+
+GO_INSTALL = @echo "building $(notdir $(@D)) for tests"; GOBIN=$(CURDIR)/$(@D) go install
+
+$(HELM):
+	$(GO_INSTALL) helm.sh/helm/v3/cmd/helm@v$(HELM_VERSION) 2>/dev/null \
+	|| echo "helm could not be built (Go is needed); tests of the chart are skipped"
+
+$(KUSTOMIZE):
+	$(GO_INSTALL) sigs.k8s.io/kustomize/kustomize/v5@v$(KUSTOMIZE_VERSION) 2>/dev/null \
+	|| echo "kustomize could not be built (Go is needed); a test of the manifests is skipped"
+
+$(COMPOSE_GO):
+	$(GO_INSTALL) github.com/compose-spec/compose-go/v2/cmd@v$(COMPOSE_GO_VERSION) 2>/dev/null \
+	|| echo "compose-go could not be built (Go is needed); a test of compose is skipped"
+
 .venv/.installed-parts: $(INSTALLED) requirements-parts.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements-parts.lock
 	@touch $@
@@ -106,6 +129,20 @@ test-pythons: setup ## Run the assessment tests on the oldest and newest Python 
 .PHONY: test-faults
 test-faults: setup ## Run the fault tests with 1,000 kills (make test: 50)
 	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
+
+# The image is built by podman from the Dockerfile, on a Debian that debootstrap makes, because there
+# may be no registry of images. The short form of this target is part of `make test`.
+.PHONY: test-deploy
+test-deploy: test-parts ## Check deploy/, and build and run the image (root, apt, network; 10 minutes)
+	@missing=""; for program in podman debootstrap; do command -v $$program >/dev/null || missing="$$missing $$program"; done; \
+	if [ -n "$$missing" ]; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing crun >/dev/null; fi
+	$(BIN)/pytest tests/deploy
+	$(BIN)/python -m tests.deploy.image
+
+.PHONY: manifests
+manifests: $(HELM) ## Make deploy/kubernetes/wherry.yaml from the chart
+	$(BIN)/python -m tests.deploy.manifests
 
 # Other servers are installed into .bench. BENCH has further options: `make bench-quick
 # BENCH="--workloads c"`.
