@@ -24,6 +24,7 @@ from wherry.core.limits import Limits
 from wherry.core.pages import Cursor, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import GONE, UNFINISHED, State
+from wherry.core.webhooks import Delivery
 from wherry.testing.catalog.fixtures import new_upload
 from wherry.testing.catalog.many import fill
 
@@ -34,6 +35,12 @@ TEN = PageRequest(limit=10)
 NEXT = PageRequest(Cursor(NOW - 5, "0"), 10, newest=True)
 
 Ask = Callable[[SqliteCatalog], Awaitable[object]]
+
+
+def _same(delivery: Delivery) -> Delivery:
+    return delivery
+
+
 ASKED: dict[str, Ask] = {
     "everybody's list": lambda c: c.uploads(None, None, TEN),
     "its next page": lambda c: c.uploads(None, None, NEXT),
@@ -60,6 +67,10 @@ ASKED: dict[str, Ask] = {
     "a change": lambda c: c.update("open", lambda u: u.keep_slot(NOW, Limits())),
     "the same file again": lambda c: c.create(replace(new_upload("open"), fingerprint="f")),
     "a lease": lambda c: c.lease_assessment(NOW, lambda a: a),
+    "deliveries": lambda c: c.deliveries(None, TEN),
+    "deliveries that are due": lambda c: c.take_deliveries("https://a.example", NOW, 9, _same),
+    "endpoints that are gone": lambda c: c.gone_endpoints(),
+    "deliveries to forget": lambda c: c.forget_deliveries(NOW - 100, NOW),
 }
 
 

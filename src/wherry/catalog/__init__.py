@@ -1,4 +1,4 @@
-"""The catalog keeps the records: uploads with their parts, and assessments.
+"""The catalog keeps the records: uploads with their parts, assessments, and webhooks to send.
 
 This is the port. `wherry.catalog.sqlite` implements it, and `wherry.testing.memory` does for
 tests; `wherry.testing.catalog` checks an implementation.
@@ -30,6 +30,7 @@ from wherry.core.assessment import Assessment
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
+from wherry.core.webhooks import Delivery, DeliveryState, Outbox
 
 Change = Callable[[Upload], Upload]
 Choice = Callable[[Queue], Collection[str]]
@@ -167,6 +168,41 @@ class Catalog(Protocol):
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         """A page of all assessments."""
+
+    # Deliveries of webhooks.
+
+    def announce_to(self, outbox: Outbox) -> None:
+        """From now on, record the deliveries that `outbox` makes of each change.
+
+        They are recorded in the transaction of the change. Without this, there are none.
+        """
+
+    async def take_deliveries(
+        self, url: str, now: float, most: int, change: Callable[[Delivery], Delivery]
+    ) -> list[Delivery]:
+        """Apply `change` to the first `most` deliveries of this endpoint that are due at `now`."""
+
+    async def update_delivery(
+        self, delivery_id: str, change: Callable[[Delivery], Delivery]
+    ) -> Delivery:
+        """Apply `change`, record its result, and return it.
+
+        Raises `NotThere`, and what `change` raises.
+        """
+
+    async def deliveries(
+        self, states: Collection[DeliveryState] | None = None, page: PageRequest = FIRST_PAGE
+    ) -> Page[Delivery]:
+        """A page of the deliveries in these states, by their dates; None: in every state."""
+
+    async def gone_endpoints(self) -> frozenset[str]:
+        """The endpoints that have a delivery in state `gone`."""
+
+    async def forget_deliveries(self, before: float, now: float) -> None:
+        """Delete the deliveries that ended at `before` or earlier.
+
+        Also those that seem to have ended after `now`, because the clock was set back.
+        """
 
     async def close(self) -> None:
         """Finish what was begun, and close the files."""

@@ -1,4 +1,4 @@
-"""How many uploads and assessments are in which state, for monitoring.
+"""How many uploads, assessments and deliveries are in which state, for monitoring.
 
 Rule 1: finished records are not counted. There may be a million complete uploads with all
 their parts; those that are unfinished are few, and an index leads to them.
@@ -13,14 +13,17 @@ from math import inf
 
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.upload import HOLDS_SPACE, UNFINISHED, State, Upload
+from wherry.core.webhooks import Delivery, DeliveryState
 
 #: The states of assessments that are counted: those that are to be done, and those that failed.
 COUNTED = (AssessmentState.QUEUED, AssessmentState.RUNNING, AssessmentState.FAILED)
+#: The states of deliveries that are counted: those that are to be sent, and those given up.
+COUNTED_DELIVERIES = (DeliveryState.PENDING, DeliveryState.FAILED, DeliveryState.GONE)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Unfinished uploads by state, open uploads, reserved bytes, the queue, and assessments.
+    """Unfinished uploads by state, open uploads, reserved bytes, the queue, assessments, webhooks.
 
     `waiting_since`: since when (by the deadline clock) the first upload in the queue waits.
     `queued_since`: the same for the oldest assessment that no worker has begun. None: there
@@ -34,10 +37,15 @@ class Counts:
     waiting_since: float | None = None
     assessments: Mapping[AssessmentState, int] = field(default_factory=dict, hash=False)
     queued_since: float | None = None
+    deliveries: Mapping[DeliveryState, int] = field(default_factory=dict, hash=False)
 
 
 def count(
-    found: Iterable[Upload], assessed: Iterable[Assessment], now: float, latest: float = inf
+    found: Iterable[Upload],
+    assessed: Iterable[Assessment],
+    now: float,
+    latest: float = inf,
+    deliveries: Iterable[Delivery] = (),
 ) -> Counts:
     """The counts of these records at `now`; `latest` as in `Upload.is_open`."""
     kept = [upload for upload in found if upload.state in UNFINISHED]
@@ -53,6 +61,7 @@ def count(
         waiting_since=min(queue, default=None),
         assessments=Counter(assessment.state for assessment in counted),
         queued_since=min(queued, default=None),
+        deliveries=Counter(d.state for d in deliveries if d.state in COUNTED_DELIVERIES),
     )
 
 

@@ -23,6 +23,7 @@ from wherry.catalog.sql.catalog import SqlCatalog
 from wherry.catalog.sql.operations import Operation
 from wherry.catalog.sql.readers import Readers, Threads
 from wherry.catalog.sql.session import Compiler, Session
+from wherry.core.webhooks import Outbox
 
 T = TypeVar("T")
 
@@ -69,6 +70,9 @@ class PostgresCatalog(SqlCatalog):
         self._threads = Threads(self._readers, READERS, "wherry-catalog-reader")
         self._listers = Threads(self._readers, LISTERS, "wherry-catalog-lister")
         self._writers = Writers(connect)
+
+    def announce_to(self, outbox: Outbox) -> None:
+        self._writers.announce_to(outbox)
 
     def _submit(self, operation: Operation[T]) -> Future[T]:
         return self._writers.submit(operation)

@@ -32,6 +32,7 @@ from wherry.catalog.sql.known import Known
 from wherry.catalog.sql.operations import Operation, apply_all
 from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.unit_of_work import UnitOfWork
+from wherry.core.webhooks import Outbox
 
 log = logging.getLogger("wherry.catalog")
 
@@ -49,6 +50,11 @@ class Writers:
     def __init__(self, connect: Callable[[], Session]) -> None:
         self._admitting = _Writer("wherry-catalog-admitting", connect)
         self._changing = [_Writer(f"wherry-catalog-writer-{n}", connect) for n in range(THREADS)]
+
+    def announce_to(self, outbox: Outbox) -> None:
+        """As `Catalog.announce_to`."""
+        for writer in (self._admitting, *self._changing):
+            writer.outbox = outbox
 
     def submit(self, operation: Operation[T]) -> Future[T]:
         """As `Grouping.submit`."""
@@ -110,7 +116,7 @@ class _Writer(Grouping):
             session.run("BEGIN")
             if any(operation.admits for operation in operations):
                 session.run(f"SELECT pg_advisory_xact_lock({connections.ADMITTING})")
-            work = UnitOfWork(session, earlier=self._known.earlier)
+            work = UnitOfWork(session, earlier=self._known.earlier, outbox=self.outbox)
             work.fetch([id_ for operation in operations for id_ in operation.concerns])
             outcomes = apply_all(work, operations)
             # A crash here leaves nothing of the group; no caller has had an answer.

@@ -15,16 +15,19 @@ from typing import TypeVar
 from wherry.catalog import Change, Check, Choice
 from wherry.catalog.awaiting import until_done
 from wherry.catalog.counts import Counts
-from wherry.catalog.sql import counts, lists, queries
+from wherry.catalog.sql import counts, deliveries, lists, queries
 from wherry.catalog.sql.operations import (
     Advance,
     Arrive,
     Create,
     Forget,
+    ForgetDeliveries,
     LeaseAssessment,
     Operation,
+    TakeDeliveries,
     Update,
     UpdateAssessment,
+    UpdateDelivery,
 )
 from wherry.catalog.sql.session import Session
 from wherry.core.admission import Queue
@@ -33,6 +36,7 @@ from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
+from wherry.core.webhooks import Delivery, DeliveryState, Outbox
 
 T = TypeVar("T")
 
@@ -45,6 +49,10 @@ class SqlCatalog(ABC):
     """
 
     # What a backend brings.
+
+    @abstractmethod
+    def announce_to(self, outbox: Outbox) -> None:
+        """As `Catalog.announce_to`."""
 
     @abstractmethod
     def _submit(self, operation: Operation[T]) -> Future[T]:
@@ -178,6 +186,30 @@ class SqlCatalog(ABC):
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         return await self._read_list(lambda s: lists.assessments_page(s, page))
+
+    async def take_deliveries(
+        self, url: str, now: float, most: int, change: Callable[[Delivery], Delivery]
+    ) -> list[Delivery]:
+        # Asked every second, and there is nearly always nothing to do.
+        if not await self._read(lambda s: deliveries.due(s, url, now, 1)):
+            return []
+        return await self._change(TakeDeliveries(url, now, most, change))
+
+    async def update_delivery(
+        self, delivery_id: str, change: Callable[[Delivery], Delivery]
+    ) -> Delivery:
+        return await self._change(UpdateDelivery(delivery_id, change))
+
+    async def deliveries(
+        self, states: Collection[DeliveryState] | None = None, page: PageRequest = FIRST_PAGE
+    ) -> Page[Delivery]:
+        return await self._read_list(lambda s: lists.deliveries_page(s, states, page))
+
+    async def gone_endpoints(self) -> frozenset[str]:
+        return await self._read(deliveries.gone)
+
+    async def forget_deliveries(self, before: float, now: float) -> None:
+        await self._change(ForgetDeliveries(before, now))
 
     async def _change(self, operation: Operation[T]) -> T:
         return await until_done(self._submit(operation))

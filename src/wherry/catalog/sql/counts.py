@@ -10,7 +10,8 @@ from math import inf
 
 from sqlalchemy import and_, bindparam, case, func, select
 
-from wherry.catalog.counts import COUNTED, Counts
+from wherry.catalog.counts import COUNTED, COUNTED_DELIVERIES, Counts
+from wherry.catalog.sql import deliveries
 from wherry.catalog.sql.session import Session, one_of
 from wherry.catalog.sql.tables import IS_QUEUED, assessments, parts, totals, uploads
 from wherry.core.assessment import AssessmentState
@@ -33,6 +34,7 @@ def counts(session: Session, now: float, latest: float = inf) -> Counts:
         waiting_since=waiting_since,
         assessments={state: int(count) for state, (count, _) in assessed.items()},
         queued_since=queued_since,
+        deliveries=deliveries.counts(session, COUNTED_DELIVERIES),
     )
 
 

@@ -23,6 +23,7 @@ from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from wherry.catalog.sql.operations import Operation
+from wherry.core.webhooks import Outbox
 
 T = TypeVar("T")
 
@@ -44,6 +45,8 @@ class Grouping(ABC):
     """The thread `name`, which `start` starts. A backend says how a group is carried out."""
 
     def __init__(self, name: str) -> None:
+        #: Makes the deliveries of changes from now on; None: there are no webhooks.
+        self.outbox: Outbox | None = None
         self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._lock = Lock()
         self._closed = False

@@ -9,8 +9,9 @@ records of several states in one order.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from itertools import accumulate, product
 from typing import Any
@@ -31,12 +32,21 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
+from wherry.catalog.sql.deliveries import deliveries_by_id
 from wherry.catalog.sql.queries import MANY, among, assessments_by_id, is_among, uploads_by_id
 from wherry.catalog.sql.session import Session, one_of
-from wherry.catalog.sql.tables import IS_DISCARDED, IS_KEPT, assessments, parts, uploads
+from wherry.catalog.sql.tables import (
+    IS_DISCARDED,
+    IS_KEPT,
+    assessments,
+    deliveries,
+    parts,
+    uploads,
+)
 from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
 from wherry.core.pages import PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.upload import State, Upload
+from wherry.core.webhooks import Delivery, DeliveryState
 
 Statement = Select[Any]
 _AGE = (uploads.c.created_at, uploads.c.id)
@@ -115,6 +125,13 @@ def _assessments(walk: _Walk) -> Statement:
     return walk.merge([walk.along(key, state) for state in by_state])
 
 
+@lru_cache
+def _deliveries(walk: _Walk, states: int) -> Statement:
+    key = (deliveries.c.date, deliveries.c.id)
+    by_state = [deliveries.c.state == bindparam(f"state{n}") for n in range(states)]
+    return walk.merge([walk.along(key, state) for state in by_state])
+
+
 def uploads_page(
     session: Session, states: Collection[State] | None, owner: str | None, page: PageRequest
 ) -> Page[Upload]:
@@ -177,7 +194,21 @@ def assessments_page(session: Session, page: PageRequest) -> Page[Assessment]:
     return Page([found[id_] for id_ in shown if id_ in found], next_)
 
 
-def _named(states: Collection[State] | type[State]) -> dict[str, object]:
+def deliveries_page(
+    session: Session, states: Collection[DeliveryState] | None, page: PageRequest
+) -> Page[Delivery]:
+    """A page of deliveries in these states; None: in every state."""
+    wanted = _named(DeliveryState if states is None else states)
+    if not wanted:
+        return Page()
+    cursors = _cursors(session, _deliveries(_Walk.of(page), len(wanted)), wanted, page)
+    shown = [cursor.id for cursor in cursors[: page.limit]]
+    found, _ = deliveries_by_id(session, shown)
+    next_ = cursors[page.limit - 1] if len(cursors) > page.limit else None
+    return Page([found[id_] for id_ in shown if id_ in found], next_)
+
+
+def _named(states: Iterable[Enum]) -> dict[str, object]:
     return {f"state{number}": state.value for number, state in enumerate(states)}
 
 

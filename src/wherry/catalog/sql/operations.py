@@ -22,6 +22,7 @@ from wherry.catalog import Change, Check, Choice
 from wherry.catalog.sql.unit_of_work import UnitOfWork
 from wherry.core.assessment import Assessment
 from wherry.core.upload import ACCEPTS, GONE, State, Upload
+from wherry.core.webhooks import Delivery
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -213,6 +214,69 @@ class LeaseAssessment:
         after = self.change(before)
         work.update_assessment(before, after)
         return after
+
+
+@dataclass(frozen=True, slots=True)
+class TakeDeliveries:
+    url: str
+    now: float
+    most: int
+    change: Callable[[Delivery], Delivery]
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
+
+    def apply(self, work: UnitOfWork) -> list[Delivery]:
+        work.check_takes_more()
+        found = work.due_deliveries(self.url, self.now, self.most)
+        taken = [self.change(delivery) for delivery in found]
+        for before, after in zip(found, taken, strict=True):
+            work.update_delivery(before, after)
+        return taken
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateDelivery:
+    delivery_id: str
+    change: Callable[[Delivery], Delivery]
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
+
+    def apply(self, work: UnitOfWork) -> Delivery:
+        work.check_takes_more()
+        work.flush()
+        before = work.delivery(self.delivery_id)
+        after = self.change(before)
+        work.update_delivery(before, after)
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetDeliveries:
+    before: float
+    now: float
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
+
+    def apply(self, work: UnitOfWork) -> None:
+        work.forget_deliveries(self.before, self.now)
 
 
 def apply_all(

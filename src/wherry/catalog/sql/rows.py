@@ -6,7 +6,7 @@ Rule 1: `x_of(x_row(x)) == x` for every value that `core` can create.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from wherry.catalog.sql.session import Row
@@ -14,6 +14,7 @@ from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
+from wherry.core.webhooks import Delivery, DeliveryState
 
 Values = dict[str, Any]
 
@@ -177,3 +178,13 @@ def assessment_of(row: Row) -> Assessment:
         report=report,
         problem=problem,
     )
+
+
+def delivery_row(delivery: Delivery) -> Values:
+    return {**asdict(delivery), "state": delivery.state.value}
+
+
+def delivery_of(row: Row) -> Delivery:
+    """The delivery of this row, which has all columns in their order."""
+    id_, url, type_, payload, date, state, *rest = row
+    return Delivery(id_, url, type_, payload, date, DeliveryState(state), *rest)

@@ -9,6 +9,7 @@ differ from one database to the next and are in the migrations alone.
     uploads 1 ──── n parts         [start, end) and its CRC, neighbours merged
        │    1 ──── n leases        [start, end) and the request that writes it
        └──  1 ── 0..1 assessments  the order to the worker, and its report
+    deliveries                     webhooks to send; they outlive their upload
     totals                         the bytes of files that are kept; triggers keep their sum,
                                    which is in one row or in several
 """
@@ -66,6 +67,8 @@ IS_QUEUED = text("queued_at IS NOT NULL")
 IS_KEPT = text("state = 'complete' AND discarded_at IS NULL")
 #: The upload is complete, and its file is deleted or moved away.
 IS_DISCARDED = text("discarded_at IS NOT NULL")
+#: The delivery will not be tried again.
+HAS_ENDED = text("ended_at IS NOT NULL")
 
 uploads = Table(
     "uploads",
@@ -151,6 +154,25 @@ assessments = Table(
     Column("problem", Text),
     Index(None, "upload_id", unique=True),
     Index(None, "state", "created_at", "id"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("date", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Double, nullable=False),
+    Column("token", Text),
+    Column("ended_at", Double),
+    Column("problem", Text),
+    Index(None, "state", "url", "due_at", "date", "id"),
+    Index(None, "state", "date", "id"),
+    Index(None, "ended_at", sqlite_where=HAS_ENDED, postgresql_where=HAS_ENDED),
 )
 
 totals = Table(

@@ -24,10 +24,18 @@ from typing import TypeVar
 from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, update
 from sqlalchemy.sql import Executable
 
-from wherry.catalog.sql import queries
+from wherry.catalog.sql import deliveries, queries, tables
 from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.refresh import refreshed
-from wherry.catalog.sql.rows import FACTS, Values, assessment_row, lease_row, part_row, upload_row
+from wherry.catalog.sql.rows import (
+    FACTS,
+    Values,
+    assessment_row,
+    delivery_row,
+    lease_row,
+    part_row,
+    upload_row,
+)
 from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.tables import assessments, leases, parts, uploads
 from wherry.core.admission import Queue
@@ -35,6 +43,7 @@ from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
 from wherry.core.ranges import PartSet
 from wherry.core.upload import Upload
+from wherry.core.webhooks import Delivery, Outbox
 
 T = TypeVar("T")
 
@@ -64,6 +73,7 @@ class UnitOfWork:
     `known`: uploads as this transaction would read them, and `occupancy`, what they take; a backend
     passes only what it can prove that no other process has changed, or nothing. `earlier`: uploads
     as they were at some time. `is_full`: the disk has room only for changes that free some.
+    `outbox`: makes the deliveries of each change, which are recorded with it; None: no webhooks.
     """
 
     def __init__(
@@ -72,15 +82,19 @@ class UnitOfWork:
         known: Mapping[str, Upload] = MappingProxyType({}),
         earlier: Mapping[str, Upload] = MappingProxyType({}),
         occupancy: Occupancy | None = None,
+        *,
         is_full: bool = False,
+        outbox: Outbox | None = None,
     ) -> None:
         self._session = session
         self._is_full = is_full
+        self._outbox = outbox
         self._known, self._earlier = known, earlier
         self._recorded: dict[str, Upload | None] = {}
         self._unreadable: dict[str, StorageFailed] = {}
         self._changed: dict[str, Upload] = {}
         self._new_assessments: dict[str, Assessment] = {}  # by upload
+        self._new_deliveries: list[Delivery] = []
         #: What uploads take after the changes of this transaction; None: it was not asked for.
         self.occupancy = occupancy
         self.rows_written = 0
@@ -141,6 +155,8 @@ class UnitOfWork:
             return
         if self.occupancy is not None and not self.occupancy.change(before, upload):
             self.occupancy = None
+        if self._outbox is not None:
+            self._new_deliveries += self._outbox.of_upload(before, upload)
         self._changed[upload.id] = upload
 
     def same_upload(self, new: Upload) -> Upload | None:
@@ -196,9 +212,42 @@ class UnitOfWork:
         old, new = assessment_row(before), assessment_row(after)
         if names := _changed(old, new):
             self._write(_update_row(assessments, names), [_only(new, names)])
+        if self._outbox is not None:
+            # Without its lock, which others take before that of the assessment.
+            self._new_deliveries += self._outbox.of_assessment(
+                before,
+                after,
+                lambda: queries.uploads_by_id(self._session, [after.upload_id]).get(
+                    after.upload_id
+                ),
+            )
+
+    def delivery(self, delivery_id: str) -> Delivery:
+        """Raises `NotThere`."""
+        found, unreadable = deliveries.deliveries_by_id(self._session, [delivery_id], locked=True)
+        for failure in unreadable.values():
+            raise failure
+        if delivery_id not in found:
+            raise NotThere
+        return found[delivery_id]
+
+    def due_deliveries(self, url: str, now: float, most: int) -> list[Delivery]:
+        self.flush()
+        return deliveries.due(self._session, url, now, most, locked=True)
+
+    def update_delivery(self, before: Delivery, after: Delivery) -> None:
+        old, new = delivery_row(before), delivery_row(after)
+        if names := _changed(old, new):
+            self._write(_update_row(tables.deliveries, names), [_only(new, names)])
+
+    def forget_deliveries(self, before: float, now: float) -> None:
+        self._write(deliveries.FORGET, [{"before": before, "now": now}])
 
     def flush(self) -> None:
         """Write what has changed so far, so that the next query finds it."""
+        if self._new_deliveries:
+            self._write(deliveries.ADD, [delivery_row(each) for each in self._new_deliveries])
+            self._new_deliveries.clear()
         if not self._changed and not self._new_assessments:
             return
         added: list[Values] = []

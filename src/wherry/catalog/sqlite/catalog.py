@@ -31,6 +31,7 @@ from wherry.catalog.sqlite.anchor import Anchor
 from wherry.catalog.sqlite.ballast import Ballast
 from wherry.catalog.sqlite.writer import Writer
 from wherry.core.errors import DiskFull
+from wherry.core.webhooks import Outbox
 
 T = TypeVar("T")
 
@@ -93,6 +94,9 @@ class SqliteCatalog(SqlCatalog):
         self._anchor = Anchor(path.absolute(), connections.connect(url, may_create=False))
         self._ballast = self._ballast or Ballast(beside)
         self._ballast.fill()
+
+    def announce_to(self, outbox: Outbox) -> None:
+        self._writer.outbox = outbox
 
     def _submit(self, operation: Operation[T]) -> Future[T]:
         return self._writer.submit(operation)

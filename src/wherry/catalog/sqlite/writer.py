@@ -93,7 +93,14 @@ class Writer(Grouping):
         version = connections.data_version(session)
         known = self._known
         known.keep_if(version)
-        work = UnitOfWork(session, known.uploads, known.earlier, known.occupancy, self._is_full)
+        work = UnitOfWork(
+            session,
+            known.uploads,
+            known.earlier,
+            known.occupancy,
+            is_full=self._is_full,
+            outbox=self.outbox,
+        )
         work.fetch([id_ for operation in operations for id_ in operation.concerns])
         outcomes = apply_all(work, operations)
         # A crash here leaves nothing of the group; no caller has had an answer.

@@ -20,7 +20,15 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from wherry.catalog import Catalog
-from wherry.testing.catalog import admission, assessments, changes, lists, records, threads
+from wherry.testing.catalog import (
+    admission,
+    assessments,
+    changes,
+    deliveries,
+    lists,
+    records,
+    threads,
+)
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT
 
 Check = Callable[[Catalog], Awaitable[None]]
@@ -63,6 +71,17 @@ CHECKS: tuple[Check, ...] = (
     threads.a_change_is_submitted_by_a_thread,
     assessments.completion_queues_one_assessment,
     assessments.an_assessment_has_one_worker,
+    deliveries.a_completion_records_one_delivery_for_each_endpoint,
+    deliveries.a_change_that_completes_nothing_records_no_delivery,
+    deliveries.a_file_that_arrives_at_once_records_a_delivery,
+    deliveries.an_assessment_that_ends_records_a_delivery,
+    deliveries.without_an_outbox_there_are_no_deliveries,
+    deliveries.a_recorded_delivery_is_loaded_unchanged,
+    deliveries.a_delivery_has_one_sender,
+    deliveries.deliveries_are_taken_when_they_are_due,
+    deliveries.deliveries_are_listed_by_date_and_state,
+    deliveries.deliveries_outlive_their_upload_until_they_are_forgotten,
+    deliveries.deliveries_are_counted,
 )
 
 

@@ -22,14 +22,17 @@ from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.ranges import PartSet, Range
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, State, Upload
+from wherry.core.webhooks import Delivery, DeliveryState, Outbox
 
-R = TypeVar("R", bound=Upload | Assessment)
+R = TypeVar("R", bound=Upload | Assessment | Delivery)
 
 
 @dataclass(frozen=True, slots=True)
 class _Records:
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     assessments: Mapping[str, Assessment] = field(default_factory=dict)
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    outbox: Outbox | None = None
 
     def upload(self, upload_id: str) -> Upload:
         if upload_id not in self.uploads:
@@ -42,10 +45,19 @@ class _Records:
         return self.assessments[assessment_id]
 
     def with_upload(self, upload: Upload) -> _Records:
-        return replace(self, uploads={**self.uploads, upload.id: upload})
+        new = self.outbox.of_upload(self.uploads.get(upload.id), upload) if self.outbox else []
+        return replace(self, uploads={**self.uploads, upload.id: upload}).with_deliveries(new)
 
     def with_assessment(self, assessment: Assessment) -> _Records:
-        return replace(self, assessments={**self.assessments, assessment.id: assessment})
+        before, upload = self.assessments.get(assessment.id), self.uploads.get(assessment.upload_id)
+        new = []
+        if self.outbox is not None and before is not None:
+            new = self.outbox.of_assessment(before, assessment, lambda: upload)
+        records = replace(self, assessments={**self.assessments, assessment.id: assessment})
+        return records.with_deliveries(new)
+
+    def with_deliveries(self, new: Iterable[Delivery]) -> _Records:
+        return replace(self, deliveries={**self.deliveries, **{each.id: each for each in new}})
 
     def queue(self, now: float, latest: float) -> Queue:
         entries = tuple(_entry_of(u) for u in self.uploads.values() if u.queued_at is not None)
@@ -232,7 +244,8 @@ class MemoryCatalog:
 
     async def counts(self, now: float, latest: float = inf) -> Counts:
         records = self._records
-        return count(records.uploads.values(), records.assessments.values(), now, latest)
+        uploads, assessments = records.uploads.values(), records.assessments.values()
+        return count(uploads, assessments, now, latest, records.deliveries.values())
 
     async def newest(self) -> float | None:
         uploads = self._records.uploads.values()
@@ -250,9 +263,11 @@ class MemoryCatalog:
     async def forget(self, upload_ids: Collection[str]) -> None:
         with self._changing:
             before = self._records
-            self._records = _Records(
-                {id_: u for id_, u in before.uploads.items() if id_ not in upload_ids},
-                {id_: a for id_, a in before.assessments.items() if a.upload_id not in upload_ids},
+            assessed = before.assessments.items()
+            self._records = replace(
+                before,
+                uploads={id_: u for id_, u in before.uploads.items() if id_ not in upload_ids},
+                assessments={id_: a for id_, a in assessed if a.upload_id not in upload_ids},
             )
 
     async def load_assessment(self, assessment_id: str) -> Assessment:
@@ -280,6 +295,49 @@ class MemoryCatalog:
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         return _page(self._records.assessments.values(), _age, page)
 
+    def announce_to(self, outbox: Outbox) -> None:
+        with self._changing:
+            self._records = replace(self._records, outbox=outbox)
+
+    async def take_deliveries(
+        self, url: str, now: float, most: int, change: Callable[[Delivery], Delivery]
+    ) -> list[Delivery]:
+        with self._changing:
+            found = self._records.deliveries.values()
+            due = [each for each in found if each.url == url and each.is_due(now)]
+            due.sort(key=lambda each: (each.due_at, each.date, each.id))
+            taken = [change(each) for each in due[:most]]
+            self._records = self._records.with_deliveries(taken)
+            return taken
+
+    async def update_delivery(
+        self, delivery_id: str, change: Callable[[Delivery], Delivery]
+    ) -> Delivery:
+        with self._changing:
+            if delivery_id not in self._records.deliveries:
+                raise NotThere
+            changed = change(self._records.deliveries[delivery_id])
+            self._records = self._records.with_deliveries([changed])
+            return changed
+
+    async def deliveries(
+        self, states: Collection[DeliveryState] | None = None, page: PageRequest = FIRST_PAGE
+    ) -> Page[Delivery]:
+        found = self._records.deliveries.values()
+        return _page([d for d in found if states is None or d.state in states], _date, page)
+
+    async def gone_endpoints(self) -> frozenset[str]:
+        found = self._records.deliveries.values()
+        return frozenset(each.url for each in found if each.state is DeliveryState.GONE)
+
+    async def forget_deliveries(self, before: float, now: float) -> None:
+        def is_kept(each: Delivery) -> bool:
+            return each.ended_at is None or before < each.ended_at <= now
+
+        with self._changing:
+            kept = {id_: d for id_, d in self._records.deliveries.items() if is_kept(d)}
+            self._records = replace(self._records, deliveries=kept)
+
     async def close(self) -> None:
         """Nothing to close."""
 
@@ -291,6 +349,10 @@ def _entry_of(upload: Upload) -> Entry:
 
 def _age(record: Upload | Assessment) -> Cursor:
     return Cursor(record.created_at, record.id)
+
+
+def _date(delivery: Delivery) -> Cursor:
+    return Cursor(delivery.date, delivery.id)
 
 
 def _discarded(upload: Upload) -> Cursor:
@@ -308,7 +370,7 @@ def _page(found: Iterable[R], cursor: Callable[[R], Cursor], page: PageRequest) 
     return Page(following[:most], next_)
 
 
-def _with_few_parts(records: Sequence[Upload | Assessment]) -> int:
+def _with_few_parts(records: Sequence[Upload | Assessment | Delivery]) -> int:
     """How many of them fit on a page together with all their parts; one at least."""
     counted = (len(r.received.parts) if isinstance(r, Upload) else 0 for r in records)
     return max(sum(count <= PARTS_ON_PAGE for count in accumulate(counted)), 1)
