@@ -157,6 +157,19 @@ def test_a_prefix_that_has_lost_all_its_files_is_refused_at_the_start(
         pass
 
 
+def test_a_new_catalog_is_refused_where_it_would_delete_the_uploads_of_another(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    with serving(tmp_path / "data", **options) as server, Api(server.url) as api:
+        upload_id = api.init(100_000)["upload_id"]
+        assert api.chunk(upload_id, 0, bytes(64 * KiB)).is_success
+    with (
+        pytest.raises(RuntimeError, match="the catalog knows none"),
+        serving(tmp_path / "other", **options),
+    ):
+        pass
+
+
 def test_wrong_settings_of_the_store_are_told_before_the_start(
     tmp_path: Path, options: dict[str, object]
 ) -> None:

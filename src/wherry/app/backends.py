@@ -38,6 +38,18 @@ _AWAY_AT_START = (
     "uploads then count as deleted"
 )
 
+_OTHER_BUCKET = (
+    "no Wherry has used this bucket and prefix before, and the catalog knows uploads that should "
+    "be in it. Correct the setting storage. If the files were deleted on purpose, move the catalog "
+    "away as well"
+)
+_NO_CATALOG = (
+    "there are unfinished uploads in the bucket, and the catalog knows none. It would delete them "
+    "after an hour. All processes that share a bucket and prefix share one catalog: correct the "
+    "setting database or data, or restore the catalog. To start with an empty catalog, name "
+    "another prefix"
+)
+
 
 def open_storage(settings: Settings) -> Storage:
     """The storage that the settings name. Raises `OSError` with the reason if it is of no use."""
@@ -93,20 +105,17 @@ async def check_folders(settings: Settings) -> None:
 
 
 async def _check_bucket(settings: Settings) -> None:
-    """As `check_folders`: a bucket in which no server has started yet may be the wrong one."""
+    """As `check_folders`: the bucket and the catalog may not belong together."""
     storage = await asyncio.to_thread(unchecked_storage, settings)
-    if not await asyncio.to_thread(storage.unfamiliar) or not _has_catalog(settings):
+    is_new = bool(await asyncio.to_thread(storage.unfamiliar))
+    if not _has_catalog(settings):
+        if not is_new and await asyncio.to_thread(any, storage.unfinished()):
+            raise FileNotFoundError(errno.ENOENT, _NO_CATALOG, settings.storage)
         return
     catalog = await asyncio.to_thread(open_catalog, settings)
     try:
-        if await _has_lost_all(storage, catalog):
-            raise OSError(
-                errno.ENOENT,
-                "no Wherry has used this bucket and prefix before, and the catalog knows uploads "
-                "that should be in it. Correct the setting storage. If the files were deleted on "
-                "purpose, move the catalog away as well",
-                settings.storage,
-            )
+        if is_new and await _has_lost_all(storage, catalog):
+            raise OSError(errno.ENOENT, _OTHER_BUCKET, settings.storage)
     finally:
         await catalog.close()
 
