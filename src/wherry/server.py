@@ -23,6 +23,7 @@ from wherry.app.backends import check_storage
 from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
 from wherry.connection import IDLE_SECONDS, BoundedConnection, allow_files
 from wherry.core.errors import NotThere
+from wherry.core.limits import MiB
 from wherry.core.requests import Caller
 from wherry.engine.stopping import CANCEL_BEFORE
 from wherry.events import Event, log_event
@@ -47,7 +48,7 @@ log = logging.getLogger("wherry")
 
 #: What the API's addresses begin with.
 PREFIX = "/api"
-_M_ARENA_MAX = -8  # malloc.h
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 #: How often a server that is stopping checks whether its requests have ended, in seconds.
 POLL_INTERVAL = 0.05
 
@@ -140,6 +141,8 @@ def watched(app: App, operator: Who, access: Access) -> APIRouter:
 def serve(settings: Settings, host: str, port: int) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises `NoKeys` and `OSError` before anything starts."""
     share_heap()
+    if settings.storage is not None:
+        return_parts()
     log_to_stderr()
     os.umask(0o077)  # other users of this machine must not read uploads
     addresses = resolve(host, port)
@@ -186,6 +189,18 @@ class Server(uvicorn.Server):
         left = self._grace_period - CANCEL_BEFORE - (time.monotonic() - begun)
         self.config.timeout_graceful_shutdown = max(left, POLL_INTERVAL)  # type: ignore[assignment]
         await super().shutdown(sockets)
+
+
+def return_parts() -> None:
+    """Have the memory of each part of an upload returned as soon as the part is sent.
+
+    glibc learns from the first part that is freed to keep blocks of that size in its heap, where
+    smaller ones come to lie between them.
+    """
+    with suppress(AttributeError):  # another C library
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, 4 * MiB)
+        libc.mallopt(_M_TRIM_THRESHOLD, 8 * MiB)
 
 
 def run(api: FastAPI, listeners: list[socket.socket], settings: Settings) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 from contextlib import aclosing
-from functools import partial
+from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wherry.catalog import Catalog
 from wherry.catalog.pages import every_page
@@ -69,12 +70,23 @@ def unchecked_storage(settings: Settings) -> LocalStorage | S3Storage:
     if find_spec("botocore") is None:
         sentence = "storage in S3 needs more packages: pip install 'wherry[s3]'"
         raise ModuleNotFoundError(sentence, name="botocore")
-    from wherry.storage.s3.bucket import connect  # noqa: PLC0415
     from wherry.storage.s3.storage import S3Storage  # noqa: PLC0415
 
     settings.data.mkdir(parents=True, exist_ok=True)  # for all that is not a file of a client
-    client = connect(settings.s3_endpoint, settings.s3_profile)
+    client = _client(settings.s3_endpoint, settings.s3_profile)
     return S3Storage(client, Place.parse(settings.storage))
+
+
+@cache
+def _client(endpoint: str | None, profile: str | None) -> Any:
+    """One for each process: a client takes 14 MB of memory."""
+    from wherry.storage.s3.bucket import connect  # noqa: PLC0415
+
+    return connect(endpoint, profile)
+
+
+# Its connections would be shared with the parent.
+os.register_at_fork(after_in_child=_client.cache_clear)
 
 
 def check_storage(settings: Settings) -> None:

@@ -22,7 +22,7 @@ from awscrt import checksums
 EMPTY_CRC = 0
 
 
-def crc64(data: memoryview | bytes, crc: int = EMPTY_CRC) -> int:
+def crc64(data: memoryview | bytes | bytearray, crc: int = EMPTY_CRC) -> int:
     """The CRC-64/NVME of bytes whose CRC is `crc`, followed by `data`."""
     return int(checksums.crc64nvme(data, crc))
 

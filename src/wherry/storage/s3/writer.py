@@ -6,8 +6,8 @@ written again when the fragments are put together: 2.0 bytes written and 1.0 rea
 most.
 
 Rule 2: all writers of a process share `BUDGET` bytes of memory. A writer that gets no room for a
-part sends smaller fragments. None ever waits for the memory of another one, which may have a slow
-client: the threads are few.
+part sends smaller fragments. It waits only for parts that are on their way to the store, and
+not for long: another writer may have a slow client, and the threads are few.
 
 Rule 3: while one part is sent, the next one is gathered.
 """
@@ -16,9 +16,9 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from threading import Lock, Thread
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Condition, Thread
 from types import TracebackType
 from typing import Self
 
@@ -30,7 +30,9 @@ from wherry.storage.s3.multipart import Multipart
 from wherry.storage.s3.parts import Fragment
 
 #: The memory of all writers for whole parts, and the rest for those that get no room for one.
-BUDGET, FOR_PARTS = 96 * MiB, 72 * MiB
+BUDGET, FOR_PARTS = 56 * MiB, 50 * MiB
+#: How long a writer waits for the memory of parts that are on their way to the store, in seconds.
+WAIT_FOR_SENT = 0.5
 #: The most that one writer gathers. A larger part is put together from fragments.
 LARGEST_RUN = 16 * MiB
 #: What a writer gathers that gets no room for a part; and when there is no room for that.
@@ -41,12 +43,16 @@ class Memory:
     """The bytes that all writers of a process gather."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._changed = Condition()
         self._taken = 0
+        self._sending = 0
 
     def take(self, wanted: int) -> int:
         """How many bytes may be gathered: `wanted`, or fewer. `give_back` as many."""
-        with self._lock:
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._taken + wanted <= FOR_PARTS or not self._sending, WAIT_FOR_SENT
+            )
             if self._taken + wanted <= FOR_PARTS:
                 granted = wanted
             else:
@@ -56,8 +62,21 @@ class Memory:
         return granted
 
     def give_back(self, size: int) -> None:
-        with self._lock:
+        with self._changed:
             self._taken -= size
+            self._changed.notify_all()
+
+    @contextmanager
+    def sending(self, size: int) -> Iterator[None]:
+        """Bytes that are on their way to the store; they are given back at the end."""
+        with self._changed:
+            self._sending += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._sending -= 1
+            self.give_back(size)
 
 
 class _Run:
@@ -66,15 +85,28 @@ class _Run:
     def __init__(self, start: int, capacity: int) -> None:
         self.start = start
         self.capacity = capacity
-        self.data = bytearray()
+        self.size = 0
+        # No memory is taken for bytes that have not come.
+        self._data = bytearray(capacity)
 
     @property
     def end(self) -> int:
-        return self.start + len(self.data)
+        return self.start + self.size
 
     @property
     def room(self) -> int:
-        return self.capacity - len(self.data)
+        return self.capacity - self.size
+
+    def add(self, data: memoryview) -> None:
+        with memoryview(self._data) as view:  # without it, the data is copied twice
+            view[self.size : self.size + len(data)] = data
+        self.size += len(data)
+
+    def take_data(self) -> bytearray:
+        """What was gathered. There is nothing left."""
+        data, self._data = self._data, bytearray()
+        del data[self.size :]
+        return data
 
 
 class S3Writer:
@@ -104,7 +136,7 @@ class S3Writer:
         while data:
             run = self._run_at(at)
             size = min(run.room, len(data))
-            run.data += data[:size]
+            run.add(data[:size])
             at, data = at + size, data[size:]
             # The last bytes of the range are left to `sync`, which waits for them anyway.
             if not run.room and at < self._within.end:
@@ -148,17 +180,16 @@ class S3Writer:
 
     def _send(self, run: _Run) -> None:
         """Put what was gathered into the store, as a part or as a fragment."""
-        try:
-            within, crc = Range(run.start, run.end), crc64(memoryview(run.data))
+        with self._memory.sending(run.capacity):
+            data = run.take_data()
+            within, crc = Range(run.start, run.end), crc64(data)
             part = self._multipart.part_of(run.start)
             if within == part:
-                self._multipart.put_part(part, run.data, crc)
+                self._multipart.put_part(part, data, crc)
             else:
-                self._multipart.put_fragment(Fragment(run.start, run.end, crc), run.data)
+                self._multipart.put_fragment(Fragment(run.start, run.end, crc), data)
                 self._fragmented[part.start] = part
-        finally:
-            run.data = bytearray()
-            self._memory.give_back(run.capacity)
+            del data  # before it counts as given back
 
     def sync(self) -> None:
         """Return when all that was written is safe. Raises `OSError`, and from then on always."""
