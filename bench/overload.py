@@ -2,8 +2,9 @@
 
     .venv/bin/python bench/overload.py [SECONDS]
 
-In one run, interleaved: the load that saturates the server, alone; the same load with four times
-as many more clients; alone again, right after. SECONDS (4 by default) is the length of each part.
+In one run, interleaved, three times: the load that saturates the server, alone; the same load with
+four times as many more clients; alone again, right after. SECONDS (2 by default) is the length of
+each part.
 The server and the clients run on this machine, so the further clients take CPU time from the
 server as well. They obey what they are told: they come back after `Retry-After`.
 
@@ -41,6 +42,8 @@ from wherry.core.limits import KiB, MiB
 from wherry.testing.server import Server, serving
 
 PATH = "/api/chunked-upload"
+#: How often each load is measured alone, overloaded, and alone again.
+ROUNDS = 3
 OPEN, MORE = 10, 40
 CHUNK, FILE = bytes(MiB), bytes(64 * KiB)
 #: Clients of the part `files` that saturate a server, and how many in all are five times that.
@@ -196,22 +199,27 @@ def quantiles(seconds: list[float]) -> str:
     return f"{len(seconds)}: median {statistics.median(seconds) * 1000:.0f}, p99 {worst:.0f} ms"
 
 
-def measure(server: Server, seconds: float, what: str, own: Clients, *more: Clients) -> None:
-    """The load `own` alone, then with `more`, then alone again. Prints a row."""
-    [before] = together(server, seconds, own)
-    meanwhile, *others, echo = together(server, seconds, own, *more, (1, ask_echo))
-    [after] = together(server, seconds, own)
-    base = statistics.mean((before.done, after.done))
-    done = sum(load.done for load in (meanwhile, *others))
-    refused = [wait for load in (meanwhile, *others) for wait in load.refused]
+def measure(server: Server, seconds: float, what: str, own: Clients, more: Clients) -> None:
+    """The load `own` alone, then with `more`, then alone again, several times. Prints a row."""
+    before, meanwhile, after, refused, echo = 0, 0, 0, list[float](), list[float]()
+    failed = set[str]()
+    for _ in range(ROUNDS):
+        [first] = together(server, seconds, own)
+        *loads, asked = together(server, seconds, own, more, (1, ask_echo))
+        [last] = together(server, seconds, own)
+        before, after = before + first.done, after + last.done
+        echo += asked.refused
+        for load in loads:
+            meanwhile += load.done
+            refused += load.refused
+        failed.update(*(load.failed for load in (first, *loads, last)))
     print(
-        f"| {what} | {done / base:.2f} | {after.done / before.done:.2f} | {quantiles(refused)} "
-        f"| {quantiles(echo.refused)} | {memory_of(server):.0f} MiB |",
+        f"| {what} | {2 * meanwhile / (before + after):.2f} | {after / before:.2f} "
+        f"| {quantiles(refused)} | {quantiles(echo)} | {memory_of(server):.0f} MiB |",
         flush=True,
     )
-    for load in (before, meanwhile, *others, after):
-        for failure in sorted(set(load.failed))[:5]:
-            print(f"failed: {failure}", file=sys.stderr)
+    for failure in sorted(failed)[:5]:
+        print(f"failed: {failure}", file=sys.stderr)
 
 
 def hold_requests(server: Server, load: Load, end: float) -> None:
@@ -230,7 +238,7 @@ def hold_requests(server: Server, load: Load, end: float) -> None:
 
 
 def main() -> None:
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 4.0
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 2.0
     print("| load | admitted, to alone | after, to before | told to wait | echo | memory |")
     print("|---|---|---|---|---|---|")
     uploads, files = (OPEN, send_chunks), (FILES, send_files)

@@ -56,6 +56,8 @@ class AdmittingAtOnce:
 
     def _admit(self, wanted: Upload) -> Upload | None:
         """The same, blocking."""
+        if time.monotonic() < self._not_before:  # another one had to, while this waited its turn
+            return None
         context, storage = self._context, self._context.storage
         limits, now, size = context.settings.limits, wanted.created_at, wanted.limit
         space = storage.space()
