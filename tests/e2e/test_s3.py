@@ -15,6 +15,7 @@ from wherry.core.limits import KiB, MiB
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.s3 import BUCKET, S3Server
 from wherry.testing.server import Server, serving
+from wherry.testing.video import make_video
 
 PART = 5 * MiB
 
@@ -183,3 +184,24 @@ def test_wrong_settings_of_the_store_are_told_before_the_start(
             serving(tmp_path / "data", **(options | wrong)),
         ):
             pass
+
+
+def test_a_video_in_the_store_is_assessed_and_its_pictures_are_kept_there(
+    tmp_path: Path, options: dict[str, object], files: Path
+) -> None:
+    video = make_video(tmp_path / "talk.mp4", seconds=2, width=64, height=48)
+    with serving(tmp_path / "data", **(options | {"assessment": True})) as server:
+        client = Client(f"{server.url}/api")
+        found = client.upload(video)
+        assert found.assessment_id is not None
+        assessment = client.wait_for_assessment(found.assessment_id)
+        assert assessment.report is not None
+        assert assessment.report["verdict"] == "pass"
+        pictures = files.parent / "assessments" / found.assessment_id
+        assert "poster.jpg" in {path.name for path in pictures.iterdir()}
+        address = f"{server.url}/api/assessments/{found.assessment_id}/pictures/poster.jpg"
+        poster = httpx2.get(address)
+        assert poster.content == (pictures / "poster.jpg").read_bytes()
+        assert httpx2.delete(f"{server.url}/api/files/{found.upload_id}").is_success
+        assert not pictures.exists() or not list(pictures.iterdir())
+        assert not list(files.glob("*"))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from threading import Event
 from unittest.mock import patch
 
 import httpx2
@@ -19,7 +21,7 @@ from tests.engine.conftest import (
     settings_in,
     written,
 )
-from tests.storage.store_proxy import StoreProxy, store_proxy
+from tests.storage.store_proxy import Fault, StoreProxy, store_proxy
 
 from wherry.app.backends import open_catalog, open_storage
 from wherry.core.errors import ContentRefused, UploadError
@@ -244,3 +246,37 @@ async def test_a_body_that_ends_early_keeps_what_came(distant: World) -> None:
 async def test_bodies_do_not_hold_the_threads_of_the_lane(distant: World, world: World) -> None:
     assert not distant.engine().is_storage_near
     assert world.engine().is_storage_near
+
+
+async def test_parts_that_the_store_is_slow_to_take_hold_up_nobody_else(
+    distant: World, proxy: StoreProxy
+) -> None:
+    is_over = Event()
+    distant.settings = settings_in(
+        distant.settings.data,
+        storage=distant.settings.storage,
+        s3_endpoint=proxy.endpoint,
+        max_open=None,
+    )
+    engine = distant.engine()
+    slow = [await created(engine, 100_000) for _ in range(24)]
+
+    def wait() -> None:
+        is_over.wait(60)
+
+    # More than there are threads for a disk. Their answers are lost in the end, and asked again.
+    proxy.faults = [Fault("UploadPart", len(slow), then=wait)]
+    tasks = [asyncio.ensure_future(written(engine, upload, 0, DATA[:100_000])) for upload in slow]
+    try:
+        async with asyncio.timeout(60):
+            while proxy.faults[0].times:
+                await asyncio.sleep(0.01)
+        other = await created(engine, 100_000)
+        await written(engine, other, 0, DATA[:1000])
+        assert (await engine.status(ALICE, other.id)).offset == 1000
+        assert not any(task.done() for task in tasks)
+    finally:
+        is_over.set()
+        proxy.faults = []
+    for upload in await asyncio.gather(*tasks):
+        assert upload.offset == 100_000
