@@ -106,8 +106,8 @@ and level before the line. In your own application, you configure logging yourse
 - `upload_id`, `owner` and `bytes` (the full size of the upload) are the keys of every event about
   one upload.
 - `request_id` is in every line that a request caused. It is the `X-Request-ID` of the answer.
-- The [metrics](metrics.md) count every event of the sections Uploads, Trouble and The worker as
-  `wherry_events_total`. The last column names what else they record.
+- The [metrics](metrics.md) count every event of the sections Uploads, Trouble, Webhooks and The
+  worker as `wherry_events_total`. The last column names what else they record.
 """
 
 #: What stands above the events of an area.
@@ -116,6 +116,9 @@ AREAS = {
     Area.TROUBLE: """\
 The logger is `wherry`. An event that is marked with ¹ may come back every second, for example
 while a disk gives errors. It is logged and counted once a minute for as long as that lasts.""",
+    Area.WEBHOOKS: """\
+What came of each attempt to send a [webhook](../howto/webhooks.md), in the process that sends them.
+The logger is `wherry`. `url` has no path, which is a secret with many services.""",
     Area.WORKER: "What the server says of its worker. The logger is `wherry`.",
     Area.SERVER: """\
 The logger is `wherry`. At the start, there are also warnings in a sentence each: about the volume

@@ -23,7 +23,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from wherry import __version__
-from wherry.catalog.counts import COUNTED, Counts
+from wherry.catalog.counts import COUNTED, COUNTED_DELIVERIES, Counts
 from wherry.core.admission import Space
 from wherry.core.errors import every_error
 from wherry.core.limits import KiB, MiB
@@ -213,6 +213,13 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         "assessments",
         "Assessments that are queued, running or failed.",
         {state.value: counts.assessments.get(state, 0) for state in COUNTED},
+        "state",
+    )
+    yield _gauge(
+        "webhooks",
+        "Webhooks that are to be sent (pending), were given up (failed), or were answered 410 "
+        "(gone).",
+        {state.value: counts.deliveries.get(state, 0) for state in COUNTED_DELIVERIES},
         "state",
     )
     yield _gauge(

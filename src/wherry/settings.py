@@ -7,6 +7,7 @@ Each can be given as an argument of `chunked_upload_router`, as an option of `wh
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -47,6 +48,7 @@ GROUPS = {
     "Stopping": ("grace_period", "stop_delay"),
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy"),
+    "Webhooks": ("webhook_url", "webhook_secret", "webhook_allow_private"),
 }
 #: What a default without a value means, where it is not "no limit".
 WITHOUT_VALUE = {
@@ -59,6 +61,8 @@ WITHOUT_VALUE = {
     "keep_complete_records": "for ever",
     "max_body": "as large as a chunk or a file",
     "stop_delay": "as long as requests are in flight",
+    "webhook_url": "none",
+    "webhook_secret": "none",
     "assessment": "if the extra `assessment` is installed",
 }
 #: Variables of ours that are not settings.
@@ -104,7 +108,12 @@ DEFAULT = Limits()
 class Settings(BaseSettings):
     """Sizes in bytes, times in seconds; None (in text `none`) means no limit, or never."""
 
-    model_config = SettingsConfigDict(env_prefix="WHERRY_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="WHERRY_",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,  # it may be a secret
+    )
 
     data: Path = Field(
         default=Path("wherry-data"), description="The folder that holds all files and records."
@@ -241,7 +250,7 @@ class Settings(BaseSettings):
     keep_records: Seconds = Field(
         default=DEFAULT.keep_records,
         description="How long the record of an upload that was cancelled, has expired or has "
-        "failed is kept.",
+        "failed is kept. Also that of a webhook that was delivered or given up.",
     )
     keep_complete_records: Seconds | None = Field(
         default=None,
@@ -284,6 +293,24 @@ class Settings(BaseSettings):
         "`pictures`, or the path of a TOML file.",
     )
 
+    webhook_url: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        repr=False,  # a path may be a secret
+        description="Where webhooks are sent to: one URL, or several, separated by commas.",
+    )
+    webhook_secret: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        repr=False,
+        description="The secret that signs webhooks, `whsec_` and 24 to 64 bytes in base64. Set "
+        "WHERRY_WEBHOOK_SECRET in the environment: other users of the machine can read options. "
+        "Several, separated by commas, sign each webhook several times, to replace one by another.",
+    )
+    webhook_allow_private: bool = Field(
+        default=False,
+        description="Whether webhooks may go to private addresses, those of this machine and of "
+        "its network included.",
+    )
+
     @classmethod
     def unknown_variables(cls, environment: Iterable[str]) -> list[str]:
         """A sentence for each variable that is named like a setting and is not one."""
@@ -313,6 +340,44 @@ class Settings(BaseSettings):
             [t.strip() for t in value.split(",") if t.strip()] if isinstance(value, str) else value
         )
 
+    @field_validator("webhook_url", "webhook_secret", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
+        """In text, they are separated by commas; `none` is an empty list."""
+        if isinstance(value, str):
+            return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        return () if value is None else value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _check_urls(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            parts = urlsplit(url)
+            _ = parts.port  # raises for a port that is none
+            is_plain = url.isascii() and url.isprintable() and " " not in url
+            has_host = parts.scheme in ("http", "https") and parts.hostname
+            if not is_plain or not has_host or parts.username is not None or parts.fragment:
+                raise ValueError(
+                    "each URL must be like https://example.org/hook, without credentials, in ASCII"
+                )
+        return urls
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _check_secrets(cls, secrets: tuple[str, ...]) -> tuple[str, ...]:
+        for secret in secrets:
+            prefix, encoded = secret[:6], secret[6:]
+            try:
+                length = len(b64decode(encoded + "=" * (-len(encoded) % 4), validate=True))
+            except ValueError:
+                length = 0
+            if prefix != "whsec_" or not 24 <= length <= 64:
+                raise ValueError(
+                    "a secret is whsec_ and 24 to 64 bytes in base64; this command makes one: "
+                    'echo "whsec_$(openssl rand -base64 32)"'
+                )
+        return secrets
+
     @model_validator(mode="after")
     def _check_storage(self) -> Self:
         if self.storage is not None:
@@ -334,6 +399,17 @@ class Settings(BaseSettings):
         if self.stop_delay is not None and self.stop_delay > self.grace_period:
             raise ValueError("stop_delay must not be longer than grace_period")
         return self
+
+    def check_webhooks(self) -> None:
+        """Raises `ValueError` for webhooks that could not be signed.
+
+        The worker has no secret: it records webhooks, and does not send them.
+        """
+        if self.webhook_url and not self.webhook_secret:
+            raise ValueError(
+                "webhook_url needs webhook_secret, by which receivers verify webhooks. Set "
+                'WHERRY_WEBHOOK_SECRET to the output of: echo "whsec_$(openssl rand -base64 32)"'
+            )
 
     @property
     def limits(self) -> Limits:

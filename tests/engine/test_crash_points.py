@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from contextlib import suppress
@@ -52,9 +53,11 @@ def age(world: World) -> None:
         os.utime(folder, (0, 0))
 
 
-async def assess(catalog: Catalog, now: float) -> None:
-    """What a worker does, in no time."""
+async def assess(catalog: Catalog, now: float, is_sure: bool = True) -> None:
+    """What a worker does, in no time. `is_sure`: there is something to assess."""
     claimed = await catalog.lease_assessment(now, lambda a: a.lease("w", now, now + 1))
+    if claimed is None and not is_sure:
+        return
     assert claimed
     await catalog.update_assessment(claimed.id, lambda a: a.finish("w", now, {}))
 
@@ -169,6 +172,49 @@ async def test_the_hosts_hook_is_called_at_least_once_whatever_crashes(tmp_path:
         assert (world.settings.data / "theirs").read_bytes() == DATA, f"at {point}"
         assert called
         await world.catalog.close()
+
+
+@pytest.mark.parametrize("way", ["hooks", "at-once", "in-one-request"])
+async def test_a_crash_at_any_point_loses_no_webhook_and_invents_none(
+    tmp_path: Path, way: str
+) -> None:
+    points = 0
+    for point in crash_points():
+        world = fresh(tmp_path, point, webhook_url="https://a.example,https://b.example")
+        hooks = Hooks(on_complete=lambda file: file.id) if way == "hooks" else None
+        with point:
+            engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog), hooks)
+            if way == "in-one-request":
+                await engine.receive(ALICE, Create("film.mp4", len(DATA)), Gathered(DATA))
+            else:
+                upload = await created(engine, len(DATA))
+                await written(engine, upload, 0, DATA)
+                await engine.complete(ALICE, upload.id)
+        await until_decided(world.catalog)
+        await check_webhooks(world)
+        world.now += world.settings.completion_lease
+        for found in await world.catalog.uploads({State.RECEIVING, State.COMPLETING}):
+            with suppress(UploadError):
+                await world.engine(hooks=hooks).complete(ALICE, found.id)
+        await check_webhooks(world)
+        await assess(world.catalog, world.now, is_sure=False)
+        await check_webhooks(world)
+        await world.catalog.close()
+        points += 1
+    assert points > 5
+
+
+async def check_webhooks(world: World) -> None:
+    """Each complete upload, and each assessment that has ended, has one delivery for each URL."""
+    complete = await world.catalog.uploads({State.COMPLETE})
+    ended = [each for each in await world.catalog.assessments() if each.is_over]
+    expected = [("upload.completed", upload.id) for upload in complete]
+    expected += [("assessment.finished", each.upload_id) for each in ended]
+    found = [
+        (each.type, json.loads(each.payload)["data"]["upload_id"])
+        for each in await world.catalog.deliveries()
+    ]
+    assert sorted(found) == sorted(expected * 2)
 
 
 @pytest.mark.parametrize("body", [Bytes, Gathered], ids=["in-steps", "at-once"])

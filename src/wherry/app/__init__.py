@@ -4,8 +4,9 @@ makes identifiers.
 Rule 1: an `App` starts once: with the application's lifespan, or with the first request
 if the lifespan does not run.
 
-Rule 2: of all processes that share a storage, one leads: it sweeps and keeps the worker
-running. When it dies, another process leads within a second or two; when it hangs, within seconds.
+Rule 2: of all processes that share a storage, one leads: it sweeps, keeps the worker
+running and sends webhooks. When it dies, another process leads within a second or two; when it
+hangs, within seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import asyncio
 import contextvars
 import logging
 import os
-import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -23,6 +23,7 @@ from importlib.util import find_spec
 
 from wherry.app.backends import (
     check_folders,
+    new_id,
     open_catalog,
     open_clock,
     open_locks,
@@ -55,21 +56,18 @@ POLL_INTERVAL = 1.0
 CHECK_INTERVAL = 0.25
 
 
-def new_id() -> str:
-    """128 random bits, in 32 characters that need no quoting anywhere."""
-    return secrets.token_hex(16)
-
-
 class App:
     """The engine and what must run beside it."""
 
     def __init__(self, settings: Settings, hooks: Hooks | None = None) -> None:
         """Raises `ModuleNotFoundError` if assessment is wanted but not installed.
 
-        Raises `PolicyError` for a policy that is wrong.
+        Raises `PolicyError` for a policy that is wrong, and `ValueError` for webhooks without a
+        secret.
         """
         for sentence in Settings.unknown_variables(os.environ):
             log.warning(sentence)
+        settings.check_webhooks()
         self._hooks = hooks or Hooks()
         assesses = self._hooks.on_complete is None and can_assess(settings.assessment)
         if assesses:
@@ -167,6 +165,10 @@ class App:
                         worker_environment(self.settings),
                     )
                     await stack.enter_async_context(keeper)
+                if self.settings.webhook_url:
+                    from wherry.webhooks import Sender  # noqa: PLC0415 - only where it is needed
+
+                    await stack.enter_async_context(Sender(context).running())
                 while self._may_lead(context):  # noqa: ASYNC110 - nobody sets an event
                     await asyncio.sleep(CHECK_INTERVAL)
 
@@ -219,8 +221,16 @@ def worker_command(settings: Settings) -> list[str]:
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
-    """The environment of the worker. A URL may contain a password, which a command would show."""
-    return os.environ | {"WHERRY_DATABASE": settings.database or "none"}
+    """The environment of the worker. A URL may contain a password, which a command would show.
+
+    The worker reads hostile files, so it does not get the secret of webhooks.
+    """
+    own = {
+        "WHERRY_DATABASE": settings.database or "none",
+        "WHERRY_WEBHOOK_URL": ",".join(settings.webhook_url),
+    }
+    kept = {k: v for k, v in os.environ.items() if k.upper() != "WHERRY_WEBHOOK_SECRET"}
+    return kept | own
 
 
 def log_to_stderr() -> None:

@@ -9,6 +9,8 @@ import asyncio
 import errno
 import logging
 import os
+import secrets
+import time
 from contextlib import aclosing
 from functools import cache, partial
 from importlib.util import find_spec
@@ -19,6 +21,7 @@ from wherry.catalog import Catalog
 from wherry.catalog.pages import every_page
 from wherry.core.place import Place
 from wherry.core.upload import HOLDS_SPACE, State
+from wherry.core.webhooks import Outbox
 from wherry.deadline_clock import DeadlineClock
 from wherry.locks import Locks
 from wherry.locks.files import FileLocks
@@ -50,6 +53,11 @@ _NO_CATALOG = (
     "setting database or data, or restore the catalog. To start with an empty catalog, name "
     "another prefix"
 )
+
+
+def new_id() -> str:
+    """128 random bits, in 32 characters that need no quoting anywhere."""
+    return secrets.token_hex(16)
 
 
 def open_storage(settings: Settings) -> Storage:
@@ -213,7 +221,17 @@ def open_locks(settings: Settings, storage: Storage) -> Locks:
 
 
 def open_catalog(settings: Settings) -> Catalog:
-    """The catalog. Raises `OSError` as `_check_catalog` does, and as the catalog does."""
+    """The catalog, which records the webhooks of the settings. Blocks.
+
+    Raises `OSError` as `_check_catalog` does, and as the catalog does.
+    """
+    catalog = _open_catalog(settings)
+    if settings.webhook_url:
+        catalog.announce_to(Outbox(settings.webhook_url, time.time, new_id))
+    return catalog
+
+
+def _open_catalog(settings: Settings) -> Catalog:
     if settings.database is not None:
         if find_spec("psycopg") is None:
             sentence = "PostgreSQL needs one more package: pip install 'wherry[postgres]'"

@@ -1,33 +1,27 @@
-"""The operator's commands: `sweep`, `storage`, `uploads`, `keys`.
+"""The operator's commands: `sweep`, `storage`, `uploads`, `keys`, `webhooks`.
 
 They open the data folder themselves, beside a running server or without one.
 """
 
 # No `from __future__ import annotations`: the options are read off the annotations.
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wherry.cli.engines import OPERATOR, Json, with_engine
 from wherry.cli.failing import failing
 from wherry.cli.serving import DATA, Data, register_with_settings
 from wherry.cli.sizes import size
-from wherry.core.requests import Caller
+from wherry.cli.webhooks import webhooks
 
 if TYPE_CHECKING:
     from wherry.core.upload import Upload
     from wherry.engine import Engine
     from wherry.settings import Settings
-
-T = TypeVar("T")
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
-OPERATOR = Caller("operator", operator=True)
 
 ANONYMOUS = "`wherry serve` answers requests from this machine only, and asks for no key."
 NO_KEY_LEFT = "the last one was removed, so every request is refused."
@@ -42,6 +36,7 @@ def register(app: typer.Typer) -> None:
     register_with_settings(storage, reconcile)
     app.command()(uploads)
     app.add_typer(keys, name="keys")
+    app.add_typer(webhooks, name="webhooks")
 
 
 def sweep(
@@ -54,7 +49,7 @@ def sweep(
     A server does this every minute by itself. Give this command the same settings as the server,
     or set them in the environment for both.
     """
-    swept = _with_engine(settings, lambda engine: engine.sweep(dry_run))
+    swept = with_engine(settings, lambda engine: engine.sweep(dry_run))
     if as_json:
         typer.echo(json.dumps([asdict(item) for item in swept]))
         return
@@ -69,7 +64,7 @@ def show_storage(context: typer.Context, data: Data = DATA, as_json: Json = Fals
     """Show the disk space: total, free, reserved and used."""
     if context.invoked_subcommand is not None:
         return
-    facts = asdict(_with_engine(data, lambda engine: engine.storage(OPERATOR)))
+    facts = asdict(with_engine(data, lambda engine: engine.storage(OPERATOR)))
     if as_json:
         typer.echo(json.dumps(facts))
         return
@@ -94,7 +89,7 @@ def reconcile(
     if settings.storage is None:
         typer.echo("Files are on a disk: there is nothing to reconcile. `wherry sweep` cleans up.")
         return
-    found = _with_engine(settings, lambda engine: engine.reconcile(dry_run))
+    found = with_engine(settings, lambda engine: engine.reconcile(dry_run))
     if as_json:
         typer.echo(json.dumps([asdict(item) for item in found]))
         return
@@ -128,7 +123,7 @@ def uploads(
         if as_json:
             typer.echo("]" if printed else "[]")
 
-    _with_engine(data, print_all)
+    with_engine(data, print_all)
 
 
 async def _every_upload(
@@ -228,19 +223,3 @@ def _as_dict(upload: "Upload") -> dict[str, str | int | None]:
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
     }
-
-
-def _with_engine(where: "Path | Settings", act: Callable[["Engine"], Awaitable[T]]) -> T:
-    with failing():
-        from wherry.app import App  # noqa: PLC0415
-        from wherry.settings import Settings  # noqa: PLC0415
-
-        settings = where if isinstance(where, Settings) else Settings(data=where)
-
-        async def run() -> T:
-            async with App(settings).beside() as engine:
-                return await act(engine)
-
-        if not settings.data.is_dir():
-            raise FileNotFoundError(f"{settings.data} is not a folder; name it with --data")
-        return asyncio.run(run())

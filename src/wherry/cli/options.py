@@ -67,6 +67,8 @@ def default_of(name: str) -> str:
     value = Settings.model_fields[name].default
     if value is None or value == ():
         return WITHOUT_VALUE.get(name, "no limit")
+    if isinstance(value, bool):
+        return str(value).lower()
     metavar = metavar_of(name)
     if metavar == "SIZE":
         return size(value).replace(".0 ", " ")

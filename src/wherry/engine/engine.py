@@ -18,6 +18,7 @@ from wherry.core.errors import NotThere, Queued, TypeRefused
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
+from wherry.core.webhooks import Delivery, DeliveryState
 from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
 from wherry.engine.background import Background
@@ -284,6 +285,23 @@ class Engine:
         if found is None:
             raise NotThere
         return picture, found
+
+    async def deliveries(
+        self,
+        caller: Caller,
+        states: Collection[DeliveryState] | None = None,
+        page: PageRequest = FIRST_PAGE,
+    ) -> Page[Delivery]:
+        """Some of all webhooks. Raises `NotThere` but for operators."""
+        if not caller.operator:
+            raise NotThere
+        return await self._context.catalog.deliveries(states, page)
+
+    async def replay(self, caller: Caller, delivery_id: str) -> Delivery:
+        """Send a webhook again. Raises `NotThere` but for operators, and for an unknown one."""
+        if not caller.operator:
+            raise NotThere
+        return await self._context.catalog.update_delivery(delivery_id, lambda d: d.replay())
 
     async def storage(self, caller: Caller) -> StorageFacts:
         """What the volume holds and what is promised of it. Raises `NotThere` but for operators."""

@@ -80,6 +80,12 @@ class Sweeping:
                     async for swept in found:
                         yield swept
 
+        if not dry_run:
+            with self._apart():
+                now = self._context.clock()
+                before = now - self._context.settings.keep_records
+                await self._context.catalog.forget_deliveries(before, now)
+
     def _apart(self, upload_id: str = "-") -> AbstractContextManager[None]:
         return self._context.isolated(Event.SWEEP_FAILED, upload_id=upload_id)
 

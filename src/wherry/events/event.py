@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 from logging import DEBUG, ERROR, INFO, WARNING
 
-from wherry.events.facts import UPLOAD
+from wherry.events.facts import UPLOAD, WEBHOOK
 
 
 class Area(Enum):
@@ -15,6 +15,7 @@ class Area(Enum):
 
     UPLOADS = "Uploads"
     TROUBLE = "Trouble"
+    WEBHOOKS = "Webhooks"
     WORKER = "The worker"
     SERVER = "The server"
     ASSESSMENTS = "Assessments"
@@ -252,6 +253,34 @@ class Event(Enum):
         "Something that runs beside the requests failed. It is tried again.",
         ("task", "upload_id", "code", "problem"),
         repeats=True,
+    )
+
+    # Webhooks.
+    WEBHOOK_DELIVERED = About(
+        Area.WEBHOOKS,
+        INFO,
+        "The endpoint has answered 2xx.",
+        (*WEBHOOK, "seconds"),
+    )
+    WEBHOOK_FAILED = About(
+        Area.WEBHOOKS,
+        WARNING,
+        "An attempt has failed. It is tried again.",
+        (*WEBHOOK, "seconds", "problem"),
+    )
+    WEBHOOK_GIVEN_UP = About(
+        Area.WEBHOOKS,
+        ERROR,
+        "The webhook is not tried again. It is kept for `keep_records`, and "
+        "`wherry webhooks replay` sends it.",
+        (*WEBHOOK, "seconds", "problem"),
+    )
+    WEBHOOK_ENDPOINT_GONE = About(
+        Area.WEBHOOKS,
+        ERROR,
+        "The endpoint has answered 410, which says that it wants no more webhooks. All further "
+        "ones for it are given up until this one is replayed.",
+        (*WEBHOOK, "seconds", "problem"),
     )
 
     # The worker, as the server sees it.

@@ -18,6 +18,7 @@ class Facts(TypedDict, total=False):
     bytes: int | str
     code: str | int
     data: Path
+    delivery_id: str
     digest: Digest | None
     executor: str
     hook: str
@@ -32,6 +33,7 @@ class Facts(TypedDict, total=False):
     status: int
     step: str
     task: str
+    type: str
     upload_id: str
     url: str
     verdict: str
@@ -40,3 +42,5 @@ class Facts(TypedDict, total=False):
 
 #: The facts of every event about an upload that is known: `log_event` adds them.
 UPLOAD = ("upload_id", "owner", "bytes")
+#: The facts of every event about a webhook. `url`: without its path.
+WEBHOOK = ("delivery_id", "type", "url", "attempt")

@@ -209,7 +209,8 @@ class SqlCatalog(ABC):
         return await self._read(deliveries.gone)
 
     async def forget_deliveries(self, before: float, now: float) -> None:
-        await self._change(ForgetDeliveries(before, now))
+        if await self._read(lambda s: deliveries.is_any_old(s, before, now)):
+            await self._change(ForgetDeliveries(before, now))
 
     async def _change(self, operation: Operation[T]) -> T:
         return await until_done(self._submit(operation))

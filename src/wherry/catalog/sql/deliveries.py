@@ -22,10 +22,11 @@ from wherry.core.webhooks import Delivery, DeliveryState
 ADD = insert(deliveries)
 #: Deliveries that ended at `before` or earlier; also those that seem to have ended after `now`,
 #: because the clock was set back.
-FORGET = delete(deliveries).where(
+_IS_OLD = (
     HAS_ENDED,
     (deliveries.c.ended_at <= bindparam("before")) | (deliveries.c.ended_at > bindparam("now")),
 )
+FORGET = delete(deliveries).where(*_IS_OLD)
 
 
 def deliveries_by_id(
@@ -70,6 +71,14 @@ _DUE = (
     .order_by(deliveries.c.due_at, deliveries.c.date, deliveries.c.id)
     .limit(bindparam("most"))
 )
+
+
+def is_any_old(session: Session, before: float, now: float) -> bool:
+    """Whether `FORGET` would delete any."""
+    return bool(session.column(_OLD, {"before": before, "now": now}))
+
+
+_OLD = select(deliveries.c.id).where(*_IS_OLD).limit(1)
 
 
 def gone(session: Session) -> frozenset[str]:
