@@ -184,7 +184,7 @@ class Settings(BaseSettings):
         ge=1,
         le=MANY,
         description="How many requests one process of the server works on at once. Further ones "
-        "are refused at once, and clients repeat them a second later.",
+        "are refused at once, and clients repeat them a few seconds later.",
     )
 
     max_open: int | None = Field(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 
 from wherry.core.errors import Overloaded
 
@@ -27,6 +28,8 @@ class Load:
     def __init__(self, most: int | None) -> None:
         self._most = most
         self._now = 0
+        # So that those that are refused together do not come back together.
+        self._pauses = cycle((1, 2, 3))
 
     @contextmanager
     def one_more(self, *, begins: bool) -> Iterator[None]:
@@ -37,7 +40,7 @@ class Load:
         if self._most is not None:
             most = max(self._most // 2, 1) if begins else self._most
             if self._now >= most:
-                raise Overloaded
+                raise Overloaded(next(self._pauses))
         self._now += 1
         try:
             yield
