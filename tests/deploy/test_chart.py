@@ -138,7 +138,8 @@ def test_the_server_accepts_the_settings(values: Path, monkeypatch: pytest.Monke
     assert settings.storage == data["WHERRY_STORAGE"]
     if values == EVERYTHING:
         assert settings.max_size == 2 << 30
-        assert (settings.max_open, settings.keep_files) == (100, 604800)
+        assert (settings.max_open, settings.max_waiting) == (100, 1_000_000)
+        assert settings.keep_files == 604800
         assert settings.expires_after == 0.5
         assert settings.allowed_types == ("video/*", "audio/*")
         assert settings.assessment is True
