@@ -200,9 +200,11 @@ class BoundedConnection(LaneProtocol):
 
     # Called for a body that is taken around the parser.
 
-    def take(self, scope: Any, length: int, timeout: float) -> LaneBody | None:
+    def take(
+        self, scope: Any, length: int, timeout: float, is_distant: bool = False
+    ) -> LaneBody | None:
         self._parse_held()  # a request that had to wait may have bytes here
-        return super().take(scope, length, timeout)
+        return super().take(scope, length, timeout, is_distant)
 
     def give_back(self, reading: Reading) -> None:
         self._body_left = reading.left

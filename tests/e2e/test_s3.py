@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import httpx2
 import pytest
 from tests.e2e.conftest import Api, make_file, sha256
+from tests.storage.store_proxy import Fault, store_proxy
 
 from wherry.client import Client
 from wherry.core.limits import KiB, MiB
+from wherry.lane.readers import DISTANT_THREADS
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.s3 import BUCKET, S3Server
 from wherry.testing.server import Server, serving
@@ -205,3 +209,35 @@ def test_a_video_in_the_store_is_assessed_and_its_pictures_are_kept_there(
         assert httpx2.delete(f"{server.url}/api/files/{found.upload_id}").is_success
         assert not pictures.exists() or not list(pictures.iterdir())
         assert not list(files.glob("*"))
+
+
+def test_large_bodies_that_the_store_is_slow_to_take_hold_up_no_small_request(
+    tmp_path: Path, options: dict[str, object], s3_server: S3Server
+) -> None:
+    is_over = Event()
+
+    def wait() -> None:
+        is_over.wait(60)
+
+    with store_proxy(s3_server.endpoint) as proxy:
+        own = options | {"s3_endpoint": proxy.endpoint, "max_open": 100}
+        with serving(tmp_path / "data", **own) as server, Api(server.url) as api:
+            large = [api.init(300_000)["upload_id"] for _ in range(20)]
+            other = api.init(100_000)["upload_id"]
+            # Their answers are lost in the end, and botocore asks again.
+            fault = Fault("UploadPart", len(large), then=wait)
+            proxy.faults = [fault]
+            with ThreadPoolExecutor(len(large)) as threads:
+                sent = [threads.submit(api.chunk, one, 0, bytes(300_000)) for one in large]
+                try:
+                    deadline = time.monotonic() + 60
+                    while fault.times > len(large) - DISTANT_THREADS:
+                        assert time.monotonic() < deadline
+                        time.sleep(0.01)
+                    assert api.chunk(other, 0, bytes(64 * KiB)).is_success
+                    assert api.status(other)["received_bytes"] == 64 * KiB
+                    assert not any(one.done() for one in sent)
+                finally:
+                    is_over.set()
+                    proxy.faults = []
+                assert all(one.result().is_success for one in sent)

@@ -243,9 +243,11 @@ async def test_a_body_that_ends_early_keeps_what_came(distant: World) -> None:
     assert await content(again, (await again.complete(ALICE, upload.id)).id) == DATA
 
 
-async def test_bodies_do_not_hold_the_threads_of_the_lane(distant: World, world: World) -> None:
-    assert not distant.engine().is_storage_near
-    assert world.engine().is_storage_near
+async def test_a_server_is_told_that_threads_wait_for_a_network(
+    distant: World, world: World
+) -> None:
+    assert distant.engine().is_storage_distant
+    assert not world.engine().is_storage_distant
 
 
 async def test_parts_that_the_store_is_slow_to_take_hold_up_nobody_else(

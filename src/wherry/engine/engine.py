@@ -230,9 +230,9 @@ class Engine:
     # What is there.
 
     @property
-    def is_storage_near(self) -> bool:
-        """Whether bytes go to a disk of this machine, and not over a network."""
-        return self._context.storage.parts is None
+    def is_storage_distant(self) -> bool:
+        """Whether bytes go over a network, and not to a disk of this machine."""
+        return self._context.storage.parts is not None
 
     async def uploads(
         self,

@@ -26,7 +26,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from wherry.body import Ended
 from wherry.core.limits import KiB
 from wherry.lane.body import LaneBody
-from wherry.lane.readers import readers
+from wherry.lane.readers import DISTANT_THREADS, THREADS, readers
 from wherry.lane.reading import Reading
 from wherry.protocols.bodies.offer import OFFER
 
@@ -105,7 +105,9 @@ class LaneProtocol(HttpToolsProtocol):
 
     # Called by the offer.
 
-    def take(self, scope: Any, length: int, timeout: float) -> LaneBody | None:
+    def take(
+        self, scope: Any, length: int, timeout: float, is_distant: bool = False
+    ) -> LaneBody | None:
         """The body of a request, of `length` bytes, or None."""
         cycle = self.cycle
         if not self.is_current(scope) or not cycle.more_body or self._is_ending():
@@ -117,7 +119,8 @@ class LaneProtocol(HttpToolsProtocol):
         if connection is None:
             return None
         try:
-            reading = Reading(connection, cycle.body, length - self._seen, readers())
+            threads = readers(DISTANT_THREADS if is_distant else THREADS)
+            reading = Reading(connection, cycle.body, length - self._seen, threads)
         except OSError:
             connection.close()
             return None
@@ -200,10 +203,10 @@ class LaneOffer:
         self._scope = scope
         self._length = length
 
-    def take(self, timeout: float) -> LaneBody | None:
+    def take(self, timeout: float, is_distant: bool = False) -> LaneBody | None:
         if not self._length:
             return None
-        body = self._protocol.take(self._scope, self._length, timeout)
+        body = self._protocol.take(self._scope, self._length, timeout, is_distant)
         self.is_taken = self.is_taken or body is not None
         return body
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How many threads read. While one writes to the disk, another one may receive.
 THREADS = 4
+#: The same where they send to an object store, and mostly wait for it.
+DISTANT_THREADS = 16
 #: The size of a thread's buffer, in bytes.
 BUFFER = 1 * MiB
 #: A thread ends when no body is open for so long, in seconds.
@@ -37,6 +39,7 @@ class Readers:
     """The threads of one process."""
 
     def __init__(self) -> None:
+        self.most = THREADS
         self.memory = SocketMemory()
         self._lock = threading.Lock()
         self._open: dict[int, Reading] = {}
@@ -54,7 +57,7 @@ class Readers:
         Raises `OSError`, also where there is no thread and none can be started.
         """
         with self._lock:
-            if self._threads < min(THREADS, len(self._open) + 1):
+            if self._threads < min(self.most, len(self._open) + 1):
                 self._start()
             # An error is reported unasked: once, and then the socket is silent.
             self._epoll.register(reading.fileno, select.EPOLLONESHOT)
@@ -113,11 +116,15 @@ class Readers:
 _readers: Readers | None = None
 
 
-def readers() -> Readers:
-    """The threads of this process. They start when they are needed. Raises `OSError`."""
+def readers(most: int = THREADS) -> Readers:
+    """The threads of this process, `most` or more. They start when they are needed.
+
+    Raises `OSError`.
+    """
     global _readers  # noqa: PLW0603 - one for each process, and none before it is needed
     if _readers is None:
         _readers = Readers()
+    _readers.most = max(_readers.most, most)
     return _readers
 
 

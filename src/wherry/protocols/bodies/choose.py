@@ -24,22 +24,21 @@ async def body_of(
     stall_timeout: float,
     file_field: str | None = None,
     *,
-    may_take: bool = True,
+    is_distant: bool = False,
 ) -> AsyncIterator[RequestBody]:
     """The body of a request, which must have a length. Leaving the context stops reading.
 
     `stall_timeout`: the seconds within which the client must make progress (`bodies.asgi`).
     `file_field`: the field that has the file, for a verb that takes forms; a form is read as
     far as its file begins. Without `file_field`, a form is bytes like any other.
-    `may_take`: whether a body that the server offers may be taken. The few threads of the server
-    that read such bodies must not wait for long where the bytes go.
+    `is_distant`: whether the bytes go over a network, where threads wait longer than for a disk.
 
     Raises `LengthRequired`, `BadRequest`; for a form `BodyCut` and `BodyStalled`, too.
     """
     length = parse_content_length(request)
     is_form = file_field is not None and media_type(request) == "multipart/form-data"
-    offer = offer_of(request.scope) if may_take and not is_form else None
-    if offer is not None and (taken := offer.take(stall_timeout)) is not None:
+    offer = None if is_form else offer_of(request.scope)
+    if offer is not None and (taken := offer.take(stall_timeout, is_distant)) is not None:
         async with taken:
             yield taken
         if taken.is_whole:

@@ -41,10 +41,11 @@ class Offer(Protocol):
 
     is_taken: bool
 
-    def take(self, timeout: float) -> TakenBody | None:
+    def take(self, timeout: float, is_distant: bool = False) -> TakenBody | None:
         """The body; None where `receive` is the better way, or where it was used already.
 
-        `timeout`: the seconds within which the client must make progress.
+        `timeout`: the seconds within which the client must make progress. `is_distant`: whether
+        the threads that read it wait for a network.
         """
 
     def send_interim(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> bool:

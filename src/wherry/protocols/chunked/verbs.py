@@ -64,7 +64,7 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
 
 async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
     async with body_of(
-        request, engine.settings.chunk_timeout, FILE_FIELD, may_take=engine.is_storage_near
+        request, engine.settings.chunk_timeout, FILE_FIELD, is_distant=engine.is_storage_distant
     ) as body:
         wanted = read_chunk(request, body.form)
         write = await _resolve(wanted, body.remaining, caller, engine)

@@ -21,7 +21,7 @@ FILE_FIELD = "file"
 async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
     key = parse_key(request)
     async with body_of(
-        request, engine.settings.chunk_timeout, FILE_FIELD, may_take=engine.is_storage_near
+        request, engine.settings.chunk_timeout, FILE_FIELD, is_distant=engine.is_storage_distant
     ) as body:
         done = await _receive(request, caller, engine, body, key)
     return JsonAnswer(render_upload(done), 200 if done.is_complete() else 202)
