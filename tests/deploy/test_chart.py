@@ -163,7 +163,8 @@ def test_every_secret_that_a_pod_names_is_made_or_is_yours(values: Path) -> None
     manifests = parse(render(values))
     given = yaml.safe_load(values.read_text(encoding="utf-8"))
     known = {m["metadata"]["name"] for m in manifests if m["kind"] == "Secret"}
-    known |= {given[part].get("existingSecret") for part in ("database", "storage", "keys")}
+    parts = ("database", "storage", "keys", "webhooks")
+    known |= {given.get(part, {}).get("existingSecret") for part in parts}
     named = set(re.findall(r"secretKeyRef:\s+name: (\S+)", render(values)))
     named |= set(re.findall(r"secretRef: \{name: (\S+)\}", render(values)))
     named |= set(re.findall(r"secretName: ([\w-]+), defaultMode", render(values)))
@@ -239,3 +240,10 @@ def test_kustomize_makes_manifests_that_keep_the_schemas_of_kubernetes() -> None
         assert image == "registry.example.org/wherry:latest"
     # The patch, which is what people change first, reaches its object.
     assert find(manifests, "ConfigMap")["data"]["WHERRY_STORAGE"] == "s3://bucket/prefix"
+
+
+def test_only_web_pods_get_the_secret_of_webhooks() -> None:
+    rendered = parse(render(EVERYTHING))
+    for name, is_sending in (("-web", True), ("-worker", False)):
+        own = container(find(rendered, "Deployment", name))["env"]
+        assert ("WHERRY_WEBHOOK_SECRET" in [each["name"] for each in own]) is is_sending

@@ -27,6 +27,7 @@ from wherry.catalog.sql.rows import upload_of
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.requests import Create, id_of_key
 from wherry.core.upload import State, Upload
+from wherry.core.webhooks import Outbox
 from wherry.engine import Hooks, Swept
 from wherry.engine.sweeping import ORPHAN_GRACE
 from wherry.testing.catalog.many import fill
@@ -338,3 +339,24 @@ async def test_nothing_is_removed_of_an_upload_while_a_request_has_its_key(
     with lock:
         assert await world.engine().sweep() == []
     assert action in [swept.action for swept in await world.engine().sweep()]
+
+
+async def test_a_webhook_is_forgotten_some_time_after_it_has_ended(world: World) -> None:
+    world.catalog.announce_to(Outbox(("https://a.example",), lambda: 1.0, lambda: "1"))
+    upload = await created(world.engine(), 3)
+    await written(world.engine(), upload, 0, b"abc")
+    await world.engine().complete(ALICE, upload.id)
+    [delivery] = await world.catalog.deliveries()
+    world.now += world.settings.keep_records + 1
+    await world.engine().sweep()
+    assert await world.catalog.deliveries() == [delivery]  # it is still to be sent
+    now = world.now
+    await world.catalog.update_delivery(delivery.id, lambda d: d.give_up(now, "not wanted"))
+    world.now += world.settings.keep_records - 1
+    await world.engine().sweep()
+    assert len(await world.catalog.deliveries()) == 1
+    world.now += 1
+    await world.engine().sweep(dry_run=True)
+    assert len(await world.catalog.deliveries()) == 1
+    await world.engine().sweep()
+    assert await world.catalog.deliveries() == []

@@ -65,11 +65,18 @@ def replay(
     """
 
     async def send(engine: "Engine") -> int:
+        from wherry.core.errors import NotThere  # noqa: PLC0415
+
         found = list(ids or ())
         if failed:
             found += [each.id async for each in _every_delivery(engine, ["failed", "gone"])]
         for delivery_id in found:
-            await engine.replay(OPERATOR, delivery_id)
+            try:
+                await engine.replay(OPERATOR, delivery_id)
+            except NotThere:
+                raise ValueError(
+                    f"there is no webhook {delivery_id}; `wherry webhooks list` shows all"
+                ) from None
         return len(found)
 
     if not ids and not failed:
