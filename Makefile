@@ -144,6 +144,10 @@ test-deploy: test-parts ## Check deploy/, and build and run the image (root, apt
 manifests: $(HELM) ## Make deploy/kubernetes/wherry.yaml from the chart
 	$(BIN)/python -m tests.deploy.manifests
 
+.PHONY: test-scale
+test-scale: test-parts ## Kill, stop and restart three servers under 200 uploads (make test: 8)
+	WHERRY_UPLOADS=200 $(BIN)/pytest tests/scale
+
 # Other servers are installed into .bench. BENCH has further options: `make bench-quick
 # BENCH="--workloads c"`.
 .PHONY: bench

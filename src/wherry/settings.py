@@ -47,7 +47,7 @@ GROUPS = {
     "Lifetimes": ("expires_after", "keep_records", "keep_complete_records", "sweep_every"),
     "Stopping": ("grace_period", "stop_delay"),
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
-    "Assessment": ("assessment", "policy"),
+    "Assessment": ("assessment", "policy", "run_worker", "worker_concurrency", "max_assessments"),
     "Webhooks": ("webhook_url", "webhook_secret", "webhook_allow_private"),
 }
 #: What a default without a value means, where it is not "no limit".
@@ -291,6 +291,20 @@ class Settings(BaseSettings):
         default="web",
         description="What judges assessments: `web`, `archive`, `broadcast`, `audio`, "
         "`pictures`, or the path of a TOML file.",
+    )
+    run_worker: bool = Field(
+        default=True,
+        description="Whether one of the servers keeps a worker running. Turn it off where you "
+        "run `wherry worker` yourself.",
+    )
+    worker_concurrency: int = Field(
+        default=1, ge=1, le=MANY, description="How many files a worker assesses at once."
+    )
+    max_assessments: int | None = Field(
+        default=None,
+        ge=1,
+        le=MANY,
+        description="How many files are assessed at once, by all workers together.",
     )
 
     webhook_url: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -26,6 +26,7 @@ from wherry.app.backends import (
     new_id,
     open_catalog,
     open_clock,
+    open_lease_clock,
     open_locks,
     open_storage,
     unchecked_storage,
@@ -56,6 +57,18 @@ POLL_INTERVAL = 1.0
 CHECK_INTERVAL = 0.25
 
 
+#: The settings that a worker needs, besides its data folder.
+OF_THE_WORKER = (
+    "database",
+    "storage",
+    "s3_endpoint",
+    "s3_profile",
+    "policy",
+    "worker_concurrency",
+    "max_assessments",
+)
+
+
 class App:
     """The engine and what must run beside it."""
 
@@ -73,6 +86,7 @@ class App:
         if assesses:
             load_policy(settings.policy)
         self.settings = settings.model_copy(update={"assessment": assesses})
+        self._runs_worker = assesses and settings.run_worker
         self.metrics = Metrics()
         self.load = Load(settings.max_requests)
         self._worker_status = WorkerStatus(settings.data)
@@ -116,7 +130,7 @@ class App:
             new_id=new_id,
             metrics=self.metrics,
             is_stopping=is_server_stopping,
-            worker=self._worker_status.read if self.settings.assessment else None,
+            worker=self._worker_status.read if self._runs_worker else None,
         )
 
     async def _start(self) -> Engine:
@@ -157,7 +171,7 @@ class App:
                 return
             async with AsyncExitStack() as stack:
                 await stack.enter_async_context(engine.sweeping())
-                if self.settings.assessment:
+                if self._runs_worker:
                     keeper = Supervisor(
                         worker_command(self.settings),
                         self._worker_status.write,
@@ -213,24 +227,22 @@ def can_assess(wanted: bool | None) -> bool:
 def worker_command(settings: Settings) -> list[str]:
     """The command of the worker, which ends when this process does."""
     data = str(settings.data.absolute())
-    own = ["--data", data, "--policy", settings.policy]
-    where = {"storage": settings.storage, "s3-endpoint": settings.s3_endpoint}
-    for name, value in (where | {"s3-profile": settings.s3_profile}).items():
-        own += [] if value is None else [f"--{name}", value]
-    return [sys.executable, "-m", "wherry", "worker", *own, "--until-stdin-closes"]
+    return [sys.executable, "-m", "wherry", "worker", "--data", data, "--until-stdin-closes"]
 
 
 def worker_environment(settings: Settings) -> dict[str, str]:
-    """The environment of the worker. A URL may contain a password, which a command would show.
+    """The environment of the worker, with its settings.
 
-    The worker reads hostile files, so it does not get the secret of webhooks.
+    A URL may contain a password, which a command would show to every user of the machine. The
+    worker reads hostile files, so it does not get the secret of webhooks.
     """
-    own = {
-        "WHERRY_DATABASE": settings.database or "none",
-        "WHERRY_WEBHOOK_URL": ",".join(settings.webhook_url),
-    }
+    given = {name: getattr(settings, name) for name in OF_THE_WORKER}
+    given["webhook_url"] = ",".join(settings.webhook_url)
     kept = {k: v for k, v in os.environ.items() if k.upper() != "WHERRY_WEBHOOK_SECRET"}
-    return kept | own
+    return kept | {
+        f"WHERRY_{name.upper()}": "none" if value is None else str(value)
+        for name, value in given.items()
+    }
 
 
 def log_to_stderr() -> None:
@@ -264,6 +276,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
         lower_priority()
         log_to_stderr()
         os.umask(0o077)
+        settings.data.mkdir(parents=True, exist_ok=True)
         site = worker.Site(
             catalog=open_catalog(settings),
             storage=unchecked_storage(settings),
@@ -272,6 +285,11 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
             database_url=settings.database,
             # A worker that a server has started is alone on its machine.
             locks=FileLocks(settings.data),
+            lease_clock=open_lease_clock(settings),
         )
-        assessing = worker.Assessing(policy=load_policy(settings.policy))
+        assessing = worker.Assessing(
+            policy=load_policy(settings.policy),
+            concurrency=settings.worker_concurrency,
+            most=settings.max_assessments,
+        )
         worker.work(site, until_stdin_closes=until_stdin_closes, assessing=assessing)

@@ -11,6 +11,7 @@ import logging
 import os
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from functools import cache, partial
 from importlib.util import find_spec
@@ -262,3 +263,12 @@ def open_clock(settings: Settings, is_served: bool) -> DeadlineClock:
 
 def _catalog_file(settings: Settings) -> Path:
     return settings.data / "catalog.sqlite"
+
+
+def open_lease_clock(settings: Settings) -> Callable[[], float]:
+    """The clock of the leases of all workers that share the catalog."""
+    if settings.database is None:
+        return time.monotonic
+    from wherry.catalog.postgres.clock import DatabaseClock  # noqa: PLC0415
+
+    return DatabaseClock(settings.database)

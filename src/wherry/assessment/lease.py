@@ -3,9 +3,9 @@
 Rule 1: every write is fenced: it happens only while the row still has this
 lease's token. Without it, `LeaseLost` is raised and nothing is written.
 
-Rule 2: leases run by the machine's steady clock, which cannot be set and which all workers
-of one data folder share. A lease from before a restart of the machine ends at once, or
-within the length of one lease.
+Rule 2: leases run by a clock that all workers share. On one machine, that is its steady clock,
+which cannot be set; a lease from before a restart of the machine ends at once, or within the length
+of one lease. On several machines, it is the clock of the database.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar, Unpack
 
@@ -24,7 +24,7 @@ from wherry.events import Event, Facts, log_event
 
 T = TypeVar("T")
 
-steady = time.monotonic
+Clock = Callable[[], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +38,31 @@ class Lease:
     assessment: Assessment
     token: str
     seconds: float
+    clock: Clock = time.monotonic
 
     @classmethod
-    async def take(cls, catalog: Catalog, seconds: float) -> Self | None:
-        """Take the oldest assessment that is queued, or whose worker is gone; None if none is."""
-        token = uuid.uuid4().hex
+    async def take(
+        cls,
+        catalog: Catalog,
+        seconds: float,
+        clock: Clock = time.monotonic,
+        most: int | None = None,
+    ) -> Self | None:
+        """Take the oldest assessment that is queued, or whose worker is gone; None if none is.
+
+        `most`: none is taken while so many run, with all workers together.
+        """
+        token, now = uuid.uuid4().hex, clock()
 
         def change(assessment: Assessment) -> Assessment:
-            now = steady()
             after = assessment.lease(token, now, now + seconds)
             ended = after.state is AssessmentState.FAILED
             return replace(after, finished_at=time.time()) if ended else after
 
-        leased = await catalog.lease_assessment(steady(), change)
+        leased = await catalog.lease_assessment(now, change, most)
         if leased is None:
             return None
-        lease = cls(catalog, leased, token, seconds)
+        lease = cls(catalog, leased, token, seconds, clock)
         if leased.state is AssessmentState.FAILED:
             lease.log_event(Event.ASSESSMENT_FAILED, problem=leased.problem)
             return None
@@ -81,10 +90,10 @@ class Lease:
     async def _keep(self) -> None:
         """Renew until the lease is lost."""
         until = self.assessment.leased_until
-        while steady() < until:
+        while self.clock() < until:
             await asyncio.sleep(self.seconds / 4)
             try:
-                until = await self._renew(steady() + self.seconds)
+                until = await self._renew(self.clock() + self.seconds)
             except (LeaseLost, NotThere):
                 return
             except Exception:  # the database may be back before the time is up

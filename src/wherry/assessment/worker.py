@@ -69,11 +69,15 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Assessing:
-    """The options of a worker: the steps, the policy, and how many assessments run at once."""
+    """The options of a worker: the steps, the policy, and how many assessments run at once.
+
+    `concurrency`: in this worker; `most`: in all workers together, None: any number.
+    """
 
     plan: Sequence[str] = field(default_factory=current_plan)
     policy: Policy = POLICIES["web"]
     concurrency: int = 1
+    most: int | None = None
     timing: Timing = Timing()
     allowance: Allowance = allow
 
@@ -82,7 +86,8 @@ class Assessing:
 class Site:
     """What a worker needs: the catalog, the storage, folders and locks.
 
-    `date_of(moment)` gives the Unix seconds of a moment of the deadline clock.
+    `date_of(moment)` gives the Unix seconds of a moment of the deadline clock. `lease_clock` is
+    the same for all workers.
     `data` is the folder for what steps draw until storage has it and, unless
     `database_url` says otherwise, for the workflows' own database.
     """
@@ -93,6 +98,7 @@ class Site:
     locks: Locks
     database_url: str | None = None
     date_of: Callable[[float], float] = lambda moment: moment
+    lease_clock: Callable[[], float] = time.monotonic
 
     def scratch_of(self, assessment_id: str) -> Path:
         """The folder in which steps draw."""
@@ -184,6 +190,7 @@ class Worker:
             assessing.timing,
             on_problem,
         )
+        self._most = assessing.most
         self._failures, self._failed_at = 0, 0.0
         self._is_away = False
 
@@ -193,9 +200,7 @@ class Worker:
             try:
                 # Take no lease while the storage is away: each lease counts as an attempt.
                 is_present = await self._is_present()
-                lease = (
-                    await Lease.take(self._site.catalog, self._timing.lease) if is_present else None
-                )
+                lease = await self._take_lease() if is_present else None
                 if lease is not None:
                     await self._assess(lease, stop)
                     continue
@@ -208,6 +213,10 @@ class Worker:
                 log_event(Event.WORKER_FAILED, trace=True)
                 self._count_failure(cause_of(error))
             await sleep_or_stop(stop, self._timing.poll_interval)
+
+    async def _take_lease(self) -> Lease | None:
+        site = self._site
+        return await Lease.take(site.catalog, self._timing.lease, site.lease_clock, self._most)
 
     async def _is_present(self) -> bool:
         """Whether the storage is there. That it is away is logged once."""

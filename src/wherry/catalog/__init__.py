@@ -162,9 +162,12 @@ class Catalog(Protocol):
         """
 
     async def lease_assessment(
-        self, now: float, change: Callable[[Assessment], Assessment]
+        self, now: float, change: Callable[[Assessment], Assessment], most: int | None = None
     ) -> Assessment | None:
-        """Apply `change` to the oldest that can be leased at `now`; None if there is none."""
+        """Apply `change` to the oldest that can be leased at `now`; None if there is none.
+
+        Also None if `most` or more are leased at `now`.
+        """
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         """A page of all assessments."""

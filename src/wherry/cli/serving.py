@@ -1,4 +1,4 @@
-"""`wherry serve`, and `wherry worker`, the processing child that it starts."""
+"""`wherry serve` and `wherry worker`."""
 
 # No `from __future__ import annotations`: the options are read off the annotations.
 
@@ -28,7 +28,7 @@ DATA = Path("wherry-data")
 
 def register(app: typer.Typer) -> None:
     register_with_settings(app, serve)
-    app.command(hidden=True)(worker)
+    register_with_settings(app, worker)
 
 
 def register_with_settings(app: typer.Typer, command: Callable[..., None]) -> None:
@@ -81,38 +81,19 @@ def check_writable(data: Path) -> None:
             )
 
 
-def worker(  # noqa: PLR0917 - typer calls it by keyword
-    data: Data = DATA,
+def worker(
+    settings: "Settings",
     until_stdin_closes: Annotated[
-        bool, typer.Option(help="End with the process that started this one.")
+        bool, typer.Option(help="End with the process that started this one.", hidden=True)
     ] = False,
-    policy: Annotated[
-        str,
-        typer.Option(
-            envvar="WHERRY_POLICY",
-            help="The policy that judges assessments: a name, or a TOML file.",
-        ),
-    ] = "web",
-    storage: Annotated[
-        str | None, typer.Option(envvar="WHERRY_STORAGE", help="The bucket that keeps all files.")
-    ] = None,
-    s3_endpoint: Annotated[
-        str | None, typer.Option(envvar="WHERRY_S3_ENDPOINT", help="The object store's address.")
-    ] = None,
-    s3_profile: Annotated[
-        str | None, typer.Option(envvar="WHERRY_S3_PROFILE", help="The profile with credentials.")
-    ] = None,
 ) -> None:
-    """Process finished uploads. `wherry serve` starts a worker by itself."""
+    """Assess finished uploads. Without this command, one of the servers runs a worker.
+
+    Give it the settings of the servers, or set them in the environment for all. On several
+    machines, they need `database` and `storage`. The data folder is for files that are being
+    assessed.
+    """
     with failing():
         from wherry import app  # noqa: PLC0415
-        from wherry.settings import Settings  # noqa: PLC0415
 
-        settings = Settings(
-            data=data,
-            policy=policy,
-            storage=storage,
-            s3_endpoint=s3_endpoint,
-            s3_profile=s3_profile,
-        )
         app.work(settings, until_stdin_closes)

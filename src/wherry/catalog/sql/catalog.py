@@ -176,13 +176,13 @@ class SqlCatalog(ABC):
         return await self._change(UpdateAssessment(assessment_id, change))
 
     async def lease_assessment(
-        self, now: float, change: Callable[[Assessment], Assessment]
+        self, now: float, change: Callable[[Assessment], Assessment], most: int | None = None
     ) -> Assessment | None:
         # Every worker asks twice a second, and there is nearly always nothing to do: a read
         # finds that out without a transaction that writes.
         if await self._read(lambda s: queries.leasable_assessment(s, now)) is None:
             return None
-        return await self._change(LeaseAssessment(now, change))
+        return await self._change(LeaseAssessment(now, change, most))
 
     async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
         return await self._read_list(lambda s: lists.assessments_page(s, page))

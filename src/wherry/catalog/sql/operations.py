@@ -42,7 +42,7 @@ class Operation(Protocol[T_co]):
 
     @property
     def admits(self) -> bool:
-        """Whether it depends on which other uploads there are, and may add one to them.
+        """Whether it depends on how many others there are, and may add one to them.
 
         Two of these must not be applied at the same time.
         """
@@ -197,6 +197,7 @@ class UpdateAssessment:
 class LeaseAssessment:
     now: float
     change: Callable[[Assessment], Assessment]
+    most: int | None = None
 
     @property
     def concerns(self) -> tuple[str, ...]:
@@ -204,10 +205,12 @@ class LeaseAssessment:
 
     @property
     def admits(self) -> bool:
-        return False
+        return self.most is not None
 
     def apply(self, work: UnitOfWork) -> Assessment | None:
         work.check_takes_more()
+        if self.most is not None and work.leased_assessments(self.now) >= self.most:
+            return None
         before = work.leasable_assessment(self.now)
         if before is None:
             return None

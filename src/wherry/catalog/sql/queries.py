@@ -343,6 +343,12 @@ def leasable_assessment(session: Session, now: float) -> Assessment | None:
     return min(found, key=lambda a: (a.created_at, a.id), default=None)
 
 
+def leased_assessments(session: Session, now: float) -> int:
+    """How many assessments workers have leased at `now`."""
+    running, _ = assessments_by_id(session, session.column(_RUNNING))
+    return sum(not assessment.is_leasable(now) for assessment in running.values())
+
+
 def _oldest_queued(session: Session) -> Assessment | None:
     """The oldest queued one that can be read; further ones are read only if it cannot."""
     for most in (1, _MOST_UNREADABLE):

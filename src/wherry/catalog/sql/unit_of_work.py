@@ -199,6 +199,11 @@ class UnitOfWork:
                 return locked
         return None
 
+    def leased_assessments(self, now: float) -> int:
+        """How many assessments workers have leased."""
+        self.flush()
+        return queries.leased_assessments(self._session, now)
+
     def add_assessment(self, assessment: Assessment) -> None:
         """Add `assessment`, unless its upload has one."""
         upload_id = assessment.upload_id

@@ -64,3 +64,22 @@ async def an_assessment_has_one_worker(catalog: Catalog) -> None:
     assert [found.id for found in await catalog.assessments()] == ["of-old", "of-young"]
     assert await lease("last", 99.0) == "of-young"
     assert await lease("last", 99.0) is None
+
+
+async def no_more_assessments_are_leased_than_may_run_at_once(catalog: Catalog) -> None:
+    for number in range(6):
+        await create_whole_upload(catalog, f"u{number}")
+        queued = Assessment(f"a{number}", f"u{number}", "o", float(number))
+        await catalog.update(f"u{number}", lambda u: u, queued)
+    leased: list[str] = []
+
+    async def work(token: str, now: float) -> None:
+        found = await catalog.lease_assessment(now, lambda a: a.lease(token, now, now + 10.0), 2)
+        if found is not None:
+            leased.append(found.id)
+
+    await together(*(partial(work, f"w{n}", 5.0) for n in range(6)))
+    assert sorted(leased) == ["a0", "a1"]
+    # Those of workers that are gone do not count.
+    await together(*(partial(work, f"v{n}", 15.0) for n in range(6)))
+    assert sorted(leased) == ["a0", "a0", "a1", "a1"]

@@ -282,11 +282,13 @@ class MemoryCatalog:
             return changed
 
     async def lease_assessment(
-        self, now: float, change: Callable[[Assessment], Assessment]
+        self, now: float, change: Callable[[Assessment], Assessment], most: int | None = None
     ) -> Assessment | None:
         with self._changing:
-            leasable = [a for a in self._records.assessments.values() if a.is_leasable(now)]
-            if not leasable:
+            unfinished = [a for a in self._records.assessments.values() if not a.is_over]
+            leasable = [a for a in unfinished if a.is_leasable(now)]
+            is_full = most is not None and len(unfinished) - len(leasable) >= most
+            if is_full or not leasable:
                 return None
             leased = change(min(leasable, key=_age))
             self._records = self._records.with_assessment(leased)
