@@ -241,3 +241,27 @@ def test_large_bodies_that_the_store_is_slow_to_take_hold_up_no_small_request(
                     is_over.set()
                     proxy.faults = []
                 assert all(one.result().is_success for one in sent)
+
+
+def test_chunks_land_on_two_pods_that_share_a_database_and_a_bucket(
+    tmp_path: Path, options: dict[str, object], files: Path, database: str
+) -> None:
+    data = random.Random(6).randbytes(PART + 300_000)
+    own = options | {"database": database}
+    with (
+        serving(tmp_path / "one", **own) as one,
+        serving(tmp_path / "two", **own) as two,
+        Api(one.url) as first,
+        Api(two.url) as second,
+    ):
+        pods = (first, second)
+        upload_id = first.init(len(data))["upload_id"]
+        for number, at in enumerate(range(0, len(data), 700_000)):
+            assert pods[number % 2].chunk(upload_id, at, data[at : at + 700_000]).is_success
+        answers = [pod.complete(upload_id) for pod in pods]
+        assert all(answer.is_success for answer in answers)
+        assert answers[0].text == answers[1].text
+        assert (files / f"{upload_id}.mp4").read_bytes() == data
+        assert keys_beside(files) == ["wherry.json"]
+        assert no_byte_on_the_disk(one)
+        assert no_byte_on_the_disk(two)
