@@ -28,6 +28,7 @@ from tests.deploy.programs import (
 from tests.parts import need_package
 
 from wherry import __version__
+from wherry.cli import app
 from wherry.settings import Settings
 
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
@@ -105,6 +106,14 @@ def test_every_container_is_without_privileges(values: Path) -> None:
         assert security["capabilities"] == {"drop": ["ALL"]}
         mounted = {mount["mountPath"] for mount in container(manifest)["volumeMounts"]}
         assert {"/var/lib/wherry", "/tmp"} <= mounted
+
+
+@of_each_values
+def test_every_command_of_a_pod_is_one_of_wherry(values: Path) -> None:
+    known = {c.name or getattr(c.callback, "__name__", "") for c in app.registered_commands}
+    for manifest in parse(render(values)):
+        if manifest["kind"] in ("Deployment", "Job"):
+            assert container(manifest)["args"][0] in known
 
 
 @of_each_values

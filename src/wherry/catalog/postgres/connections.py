@@ -134,6 +134,10 @@ def prepare_database(engine: Engine) -> None:
                 "PostgreSQL runs with fsync=off: a power cut may damage the catalog and lose "
                 "what was acknowledged"
             )
+        # One process loads Alembic in between, and the others wait for it: on a busy machine, that
+        # takes longer than a unit of work may.
+        for limit in ("idle_in_transaction_session_timeout", "lock_timeout", "statement_timeout"):
+            connection.execute(text(f"SET LOCAL {limit} = '60s'"))
         connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATING})"))
         if connection.scalar(text(f"SELECT to_regnamespace('{SCHEMA}')")) is None:
             connection.execute(text(f"CREATE SCHEMA {SCHEMA}"))
