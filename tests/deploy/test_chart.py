@@ -144,6 +144,8 @@ def test_the_server_accepts_the_settings(values: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("WHERRY_DATABASE", "postgresql://wherry@db.example.org/wherry")
     assert Settings.unknown_variables(data) == []
     settings = Settings()
+    has_workers = any("-worker" in m["metadata"]["name"] for m in parse(render(values)))
+    assert settings.run_worker is not has_workers
     assert settings.storage == data["WHERRY_STORAGE"]
     if values == EVERYTHING:
         assert settings.max_size == 2 << 30

@@ -86,6 +86,7 @@ def test_the_server_accepts_the_settings_of_compose(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     settings = Settings()
+    assert settings.run_worker is False
     assert settings.database == "postgresql://wherry:given@postgres/wherry"
     assert (settings.storage, settings.s3_endpoint) == ("s3://wherry/uploads", "http://s3:7070")
 
