@@ -117,6 +117,24 @@ async def test_what_fails_is_tried_again_when_it_is_due_with_the_same_id(world: 
     assert (first.attempts, second.attempts) == (1, 2)
 
 
+async def test_an_error_of_ours_is_logged_and_ends_no_loop(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    await world.complete("a")
+
+    async def answer(_: Delivery) -> Outcome:
+        if len(world.sent) == 1:
+            raise RuntimeError("a mistake")
+        return Outcome()
+
+    world.answer = answer
+    async with world.sender(A).running():
+        await world.until(lambda found: any(each.due_at > world.now for each in found))
+        world.now += 60
+        await world.until(lambda found: "delivered" in states(found))
+    assert "a mistake" in caplog.text
+
+
 async def test_an_endpoint_that_hangs_does_not_hold_up_another(world: World) -> None:
     await world.complete(*"abcdefghij")
 

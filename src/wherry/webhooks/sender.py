@@ -30,7 +30,7 @@ from wherry.core.errors import NotThere
 from wherry.core.webhooks import Delivery, DeliveryState, DeliveryTaken, delay_after
 from wherry.engine import Context
 from wherry.events import Event, Facts
-from wherry.webhooks.request import TIMEOUT, Requests
+from wherry.webhooks.request import TIMEOUT, Outcome, Requests
 
 #: How often each endpoint's deliveries are looked up, in seconds.
 POLL_INTERVAL = 1.0
@@ -128,8 +128,10 @@ class Sender:
     async def _attempt(self, delivery: Delivery) -> float:
         """Send it, and record what came of that. Returns how long to leave the endpoint alone."""
         context, token, begun = self._context, delivery.token or "", self._context.clock()
+        outcome = Outcome("it could not be sent; the log of the server says why")
         try:
-            outcome = await self._requests.send(delivery)
+            with context.isolated(Event.BACKGROUND_FAILED, task="send a webhook"):
+                outcome = await self._requests.send(delivery)
         except asyncio.CancelledError:  # the server stops, or another process leads
             with anyio.CancelScope(shield=True):
                 await self._record(delivery, lambda d: d.release(token, context.clock()))
