@@ -11,6 +11,8 @@ import pytest
 from tests.webhooks.receiver import SECRET
 
 from wherry.catalog import Catalog
+from wherry.catalog.postgres.catalog import PostgresCatalog
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.webhooks import MAX_ATTEMPTS, Delivery, DeliveryState, Outbox
 from wherry.engine import Context
 from wherry.settings import Settings
@@ -95,6 +97,27 @@ async def test_each_event_is_sent_once_to_each_endpoint(world: World) -> None:
         await world.until(lambda found: states(found) == ["delivered"] * 20)
         await anyio.sleep(0.1)
     assert len({each.id for each in world.sent}) == len(world.sent) == 20
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_two_processes_that_lead_for_a_moment_send_each_event_once(
+    kind: str, world: World, request: pytest.FixtureRequest
+) -> None:
+    opened: list[Catalog] = []
+    for _ in range(2):
+        if kind == "sqlite":
+            opened.append(SqliteCatalog(world.data / "catalog.db"))
+        else:
+            opened.append(PostgresCatalog(request.getfixturevalue("database")))
+    world.catalog = opened[0]
+    await world.complete(*"abcdefgh")
+    first = world.sender()
+    world.catalog = opened[1]
+    async with first.running(), world.sender().running():
+        await world.until(lambda found: states(found) == ["delivered"] * 16)
+    assert len({each.id for each in world.sent}) == len(world.sent) == 16
+    for catalog in opened:
+        await catalog.close()
 
 
 async def test_what_fails_is_tried_again_when_it_is_due_with_the_same_id(world: World) -> None:
