@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("wherry")
 
+#: What the catalog is called after its records were moved to a database.
+MOVED = "catalog.sqlite-moved"
+
 _AWAY_AT_START = (
     ". The catalog knows uploads that should be in it, and it has none of them. Mount it or move "
     f"it back, and start again. If it was deleted on purpose, delete {RECORD} beside it: the "
@@ -187,14 +190,27 @@ def _is_any_there(paths: list[Path]) -> bool:
 
 
 def _has_catalog(settings: Settings) -> bool:
-    return settings.database is not None or _catalog_file(settings).exists()
+    return settings.database is not None or catalog_file(settings).exists()
 
 
 def _check_catalog(settings: Settings) -> None:
-    """Raises `OSError` if there are uploads, but no catalog."""
+    """Raises `OSError` if there are uploads, but no catalog, or another one."""
+    path = catalog_file(settings)
     if settings.database is not None:
+        if path.exists():
+            sentence = (
+                "the records of this data folder are in this file, and the setting `database` "
+                "names another place. Move them there with: wherry migrate --from sqlite. To do "
+                "without them, move the file away"
+            )
+            raise FileExistsError(errno.EEXIST, sentence, str(path))
         return
-    path = _catalog_file(settings)
+    if (moved := path.with_name(MOVED)).exists():
+        sentence = (
+            "the records of this data folder were moved to a database. Name it with the setting "
+            "`database`. To go back to the old records, rename this file to catalog.sqlite"
+        )
+        raise FileNotFoundError(errno.ENOENT, sentence, str(moved))
     folders = [settings.data / name for name in ("temp_chunks", "files")]
     if not path.exists() and any(f.is_dir() and any(f.iterdir()) for f in folders):
         sentence = (
@@ -241,7 +257,7 @@ def _open_catalog(settings: Settings) -> Catalog:
 
         return PostgresCatalog(settings.database)
     _check_catalog(settings)
-    path = _catalog_file(settings)
+    path = catalog_file(settings)
     path.touch(mode=0o600)  # SQLite gives its log the same mode
     from wherry.catalog.sqlite.catalog import SqliteCatalog  # noqa: PLC0415
 
@@ -261,7 +277,8 @@ def open_clock(settings: Settings, is_served: bool) -> DeadlineClock:
     return opened(settings.data / "served.clock")
 
 
-def _catalog_file(settings: Settings) -> Path:
+def catalog_file(settings: Settings) -> Path:
+    """The catalog in the data folder, where the settings name no database."""
     return settings.data / "catalog.sqlite"
 
 

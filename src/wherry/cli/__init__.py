@@ -10,7 +10,7 @@ from __future__ import annotations
 import typer
 
 from wherry import __version__
-from wherry.cli import demo, javascript, migrating, operate, serving, upload
+from wherry.cli import demo, javascript, migrate, operate, serving, upload
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,7 +20,7 @@ app = typer.Typer(
 upload.register(app)
 serving.register(app)
 operate.register(app)
-migrating.register(app)
+migrate.register(app)
 javascript.register(app)
 demo.register(app)
 

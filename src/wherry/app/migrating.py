@@ -1,0 +1,58 @@
+"""What `wherry migrate` does: it prepares the catalog, or moves it to PostgreSQL."""
+
+from __future__ import annotations
+
+import errno
+
+from wherry.app.backends import MOVED, catalog_file, open_catalog, open_clock
+from wherry.deadline_clock import FileBeats
+from wherry.locks.files import FileLocks
+from wherry.settings import Settings
+
+
+async def prepare(settings: Settings) -> None:
+    """Bring the tables up to date. Raises as `open_catalog` does."""
+    await open_catalog(settings).close()
+
+
+def move(settings: Settings, leader: str) -> dict[str, int]:
+    """Move all records from the data folder into the database; how many of each kind.
+
+    The files stay where they are. Blocks. `leader`: the lock of the server that leads. Raises
+    `ValueError` for settings of no use, `RuntimeError` while a server runs, `OSError`.
+    """
+    if settings.database is None:
+        raise ValueError("name the database that gets the records, with --database")
+    if settings.storage is not None:
+        raise ValueError(
+            "this moves records, and no files: those that are in the data folder would be missing "
+            "in the bucket. Leave `storage` out"
+        )
+    path = catalog_file(settings)
+    if not path.exists():
+        raise FileNotFoundError(errno.ENOENT, "there are no records to move", str(path))
+    alone = FileLocks(settings.data).take(leader)
+    if alone is None:
+        raise RuntimeError(f"a server is running on {settings.data}; stop it first")
+    with alone:
+        from wherry.catalog.postgres.moving import move_records  # noqa: PLC0415
+
+        moved = move_records(path, settings.database)
+        _move_clock(settings)
+        # A server that starts without the setting `database` refuses to do without a catalog. It
+        # would otherwise go on with records that the others do not see.
+        path.rename(path.with_name(MOVED))
+    return moved
+
+
+def _move_clock(settings: Settings) -> None:
+    """Have the deadline clock go on from where it is."""
+    old = FileBeats.open_to_read(settings.data / "served.clock")
+    new = open_clock(settings, is_served=True)
+    try:
+        if (beat := old.read()) is not None:
+            new.start(beat.shown, beat.shown)
+            new.beat()
+    finally:
+        old.close()
+        new.close()

@@ -1,0 +1,56 @@
+"""Moves the records of an SQLite catalog into PostgreSQL.
+
+Rule 1: all records come over in one transaction, or none.
+
+Rule 2: no record is added to others: the database has none before.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Table, func, insert, select
+
+from wherry.catalog.postgres import connections
+from wherry.catalog.sql.tables import leases, metadata, totals, uploads
+from wherry.catalog.sqlite import connections as sqlite
+
+#: How many rows are in memory at once.
+BATCH = 1000
+
+
+def move_records(path: Path, url: str) -> dict[str, int]:
+    """Copy every record of the SQLite file at `path`. Blocks. How many rows each table has.
+
+    Nobody writes into either meanwhile. Raises `ValueError` if the database has records already,
+    and what `PostgresCatalog` raises.
+    """
+    source = sqlite.open_engine(sqlite.parse_url(path), 1, may_create=lambda: False)
+    target = connections.open_engine(connections.parse_url(url), 1)
+    try:
+        sqlite.migrate(source)
+        connections.prepare_database(target)
+        with source.connect() as old, target.connect() as new, old.begin(), new.begin():
+            if new.scalar(select(func.count()).select_from(uploads)):
+                raise ValueError("the database has records already; give an empty one")
+            copied = {
+                table.name: _copy(table, old, new)
+                for table in metadata.sorted_tables
+                # Requests have ended with their server, and triggers keep the totals.
+                if table not in (leases, totals)
+            }
+        # A crash here: all records are in both. `app` puts the old catalog away next.
+    except BaseException as error:
+        raise connections.failure(error) or sqlite.failure(error) or error from error
+    finally:
+        source.dispose()
+        target.dispose()
+    return copied
+
+
+def _copy(table: Table, old: Connection, new: Connection) -> int:
+    found, copied = old.execution_options(yield_per=BATCH).execute(select(table)), 0
+    for rows in found.mappings().partitions():
+        new.execute(insert(table), [dict(row) for row in rows])
+        copied += len(rows)
+    return copied
