@@ -21,7 +21,7 @@ Rule 4: an upload that can never fit is refused at once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wherry.core.errors import NeverFits
@@ -182,6 +182,11 @@ class _Room:
     free: int | None
     beside: int | None = None
     is_held: bool = False
+    #: The bytes of the first `counted` open uploads: of each owner, and of all of them. They are
+    #: counted once, not for every entry that does not fit: both may be many.
+    counted: int = 0
+    counted_of: Counter[str] = field(default_factory=Counter)
+    counted_bytes: int = 0
 
     def take(self, wanted: int) -> bool:
         """Reserve `wanted` bytes and return True, or return False if there are too few.
@@ -194,16 +199,17 @@ class _Room:
         self.beside = None if self.beside is None else self.beside - wanted
         return True
 
-    def hold_for(self, entry: Entry, open_uploads: Collection[OpenUpload], now: float) -> None:
+    def hold_for(self, entry: Entry, open_uploads: Sequence[OpenUpload], now: float) -> None:
         """Keep room for `entry`, which does not fit now, if this is its time to hold up others.
 
         Only the first entry that will fit when others end does so. If a second one could, too, the
         space that both leave over would be less and less, and small uploads would wait for all
         large ones together.
         """
-        awaited = [other for other in open_uploads if other.owner != entry.owner]
-        reach = (self.free or 0) + sum(other.bytes for other in awaited)
-        if self.is_held or entry.bytes > reach:
+        if self.is_held:
+            return
+        reach = (self.free or 0) + self._bytes_of_others(entry.owner, open_uploads)
+        if entry.bytes > reach:
             return
         self.is_held = True
         begun = holding_since(entry.since, now)
@@ -211,8 +217,23 @@ class _Room:
             # Uploads that were admitted in this period took bytes that `entry` leaves over. If
             # `entry` waited for these bytes too, as many could be given away again, and then
             # again, and its wait would never end.
-            late = sum(other.bytes for other in awaited if other.since > begun)
+            late = sum(
+                other.bytes
+                for other in open_uploads
+                if other.owner != entry.owner and other.since > begun
+            )
             self.beside = max(reach - late - entry.bytes, 0)
+
+    def _bytes_of_others(self, owner: str, open_uploads: Sequence[OpenUpload]) -> int:
+        """The bytes of the open uploads of all owners but this one.
+
+        `open_uploads` is the same list in each call; uploads are only ever added to its end.
+        """
+        for other in open_uploads[self.counted :]:
+            self.counted_of[other.owner] += other.bytes
+            self.counted_bytes += other.bytes
+        self.counted = len(open_uploads)
+        return self.counted_bytes - self.counted_of[owner]
 
 
 def holding_since(since: float, now: float) -> float | None:
