@@ -6,8 +6,9 @@ FOLDER: a folder on the disk to measure; by default the system's temporary folde
 time of the disk is in the figures.
 
 First the CPU time of single operations, as threads and coroutines call them. Then how many chunks
-a second the catalog acknowledges, with one lease and one record each: in SQLite and, if it is
-installed, in a PostgreSQL of its own on the same disk, by turns.
+a second the catalog acknowledges, with one lease and one record each, and how many uploads a second
+it admits, records and completes: in SQLite and, if it is installed, in a PostgreSQL of its own on
+the same disk, by turns.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from pathlib import Path
 from wherry.catalog import Catalog
 from wherry.catalog.postgres.catalog import PostgresCatalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.core.admission import Entry, Queue
 from wherry.core.assessment import Assessment
-from wherry.core.limits import KiB
+from wherry.core.limits import KiB, Limits
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import State, Upload
 from wherry.testing.postgres import find_postgres, postgres
@@ -38,6 +40,8 @@ UPLOADS = 16
 CHUNKS = 250  # of each upload
 ROUNDS = 3
 GROUP = 32  # operations that are submitted together
+SMALL = 1000  # uploads of one chunk each
+OWNERS = 100
 
 
 async def measure(what: str, catalog: Catalog, scattered: bool) -> str:
@@ -78,6 +82,41 @@ async def measure(what: str, catalog: Catalog, scattered: bool) -> str:
         f"p50 {percentiles[49] * 1e3:6.2f} ms   p99 {percentiles[98] * 1e3:6.2f} ms   "
         f"{cpu / len(took) * 1e6:5.0f} µs CPU each"
     )
+
+
+async def measure_uploads(what: str, catalog: Catalog, in_one: bool) -> str:
+    """One line of results. `in_one`: the whole file in one request, or in one chunk otherwise."""
+    limits, todo = Limits(max_open=None), list(range(SMALL))
+
+    async def upload(number: int) -> None:
+        upload_id, owner = f"small-{number}", f"owner-{number % OWNERS}"
+        new = Upload(upload_id, owner, "film.mp4", CHUNK, CHUNK, CHUNK, created_at=1.0)
+        waiting = replace(new, state=State.WAITING, queued_at=1.0)
+        entry = Entry(upload_id, owner, 1.0, CHUNK)
+
+        def check(queue: Queue) -> None:
+            assert queue.admits(entry, limits, None, 1.0)  # noqa: S101
+
+        begun = waiting.arrive(CHUNK, 5, 1.0, None) if in_one else waiting.admit(1.0, 61.0)
+        latest = limits.latest_slot_end(1.0)
+        await asyncio.wrap_future(catalog.submit_create(begun, None, check, latest))
+        if not in_one:
+            part = Part(0, CHUNK, 5, 1.0)
+            await catalog.update(upload_id, lambda u: u.record("", (part,), part.range))
+            await catalog.update(upload_id, lambda u: u.complete_at_once(1.0, None))
+
+    async def client() -> None:
+        while todo:
+            await upload(todo.pop())
+
+    began, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(client() for _ in range(IN_FLIGHT)))
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    assert all(u.is_complete() for u in await catalog.uploads())  # noqa: S101
+    await catalog.close()
+    how = "one request" if in_one else "one chunk"
+    each = cpu / SMALL * 1e6
+    return f"{what:10} {how:11} {SMALL / seconds:7.0f} uploads/s   {each:5.0f} µs CPU each"
 
 
 def new_upload(name: str) -> Upload:
@@ -156,7 +195,7 @@ def main() -> None:
 
 
 def compare(folder: Path) -> None:
-    """Acknowledgements a second, by turns."""
+    """Acknowledgements and uploads a second, by turns."""
     with ExitStack() as running:
         server = None
         if find_postgres() is not None:
@@ -169,6 +208,12 @@ def compare(folder: Path) -> None:
                 if server is not None:
                     catalog = PostgresCatalog(server.new_database())
                     print(asyncio.run(measure("PostgreSQL", catalog, scattered)))
+            for in_one in (False, True):
+                lite = SqliteCatalog(folder / f"{turn}-{in_one}-uploads.db")
+                print(asyncio.run(measure_uploads("SQLite", lite, in_one)))
+                if server is not None:
+                    catalog = PostgresCatalog(server.new_database())
+                    print(asyncio.run(measure_uploads("PostgreSQL", catalog, in_one)))
 
 
 if __name__ == "__main__":

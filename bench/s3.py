@@ -1,6 +1,6 @@
 """Wherry on S3 against the usual recipe and tusd's store, on one versitygw in one run.
 
-    python -m bench.s3 [--rounds 3] [--size-mib 64] [--versitygw PATH] [--tusd PATH]
+    python -m bench.s3 [--rounds 3] [--size-mib 64] [--files 4] [--versitygw PATH] [--tusd PATH]
 
 Files go in requests of 5 MiB, four files at once. The table has ratios, because a machine that does
 other work at the same time is not as fast as it says. Each server is started anew for each round,
@@ -144,13 +144,13 @@ def tusd(program: Path, folder: Path, s3: S3Server) -> Iterator[Running]:
         yield server
 
 
-def measure(server: Running, send: Send, size: int) -> Figures:
+def measure(server: Running, send: Send, size: int, files: int) -> Figures:
     before, begun = server.cpu_seconds(), time.monotonic()
     with ThreadPoolExecutor(FILES) as threads:
-        for done in [threads.submit(send, server.port, size) for _ in range(FILES)]:
+        for done in [threads.submit(send, server.port, size) for _ in range(files)]:
             done.result()
     seconds, cpu = time.monotonic() - begun, server.cpu_seconds() - before
-    total = FILES * size
+    total = files * size
     memory = server.peak_memory(server.pids())
     return Figures(total / MiB / seconds, cpu / (total / (1 << 30)), memory / MiB)
 
@@ -159,6 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--size-mib", type=int, default=64)
+    parser.add_argument("--files", type=int, default=FILES, help="in all; four at once")
     built = ROOT / ".cache" / "versitygw-1.8.0" / "versitygw"
     parser.add_argument("--versitygw", type=Path, default=built)
     parser.add_argument("--tusd", type=Path, default=ROOT / ".bench" / "tusd-2.9.1" / "tusd")
@@ -178,7 +179,8 @@ def main() -> None:
                     own = folder / f"{title.split()[0]}-{number}"
                     own.mkdir()
                     with serve(own, s3) as server:  # type: ignore[attr-defined]
-                        found[title].append(measure(server, send, given.size_mib * MiB))
+                        size = given.size_mib * MiB
+                        found[title].append(measure(server, send, size, given.files))
     render(found)
 
 
