@@ -11,14 +11,19 @@ that hangs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 
 import psycopg
 from sqlalchemy.pool import PoolProxiedConnection
-from sqlalchemy.sql import Executable
+from sqlalchemy.sql import Delete, Executable, Insert
 
 from wherry.catalog.sql.session import Compiler, Given, Row, Session
+
+#: How many rows one statement adds or deletes at most.
+MANY = 64
 
 
 class PostgresSession(Session):
@@ -61,7 +66,29 @@ class PostgresSession(Session):
         if self._pipeline is not None:
             self._pipeline.sync()
 
+    def write(self, statement: Executable, rows: Sequence[Given]) -> None:
+        """As `Session.write`; many rows are added or deleted by few statements."""
+        if len(rows) == 1 or not isinstance(statement, (Insert, Delete)):
+            super().write(statement, rows)
+            return
+        compiled, done = self._compiler.compiled(statement), 0
+        while done < len(rows):
+            # Powers of two, so that there are few statements, and the server prepares them.
+            size = min(MANY, 1 << (len(rows) - done).bit_length() - 1)
+            values = chain.from_iterable(compiled.values(row) for row in rows[done : done + size])
+            self._send(_of_many(compiled.text, size), tuple(values))
+            done += size
+
     def run(self, text: str) -> list[Row]:
         """Run SQL of the backend's own. In `at_once`, it has no rows."""
         self._send(text, ())
         return []
+
+
+@lru_cache
+def _of_many(text: str, rows: int) -> str:
+    """The statement that does for so many rows what `text`, an INSERT or a DELETE, does for one."""
+    is_insert = text.startswith("INSERT")
+    head, separator, each = text.partition(" VALUES " if is_insert else " WHERE ")
+    joined = (", " if is_insert else " OR ").join([each if is_insert else f"({each})"] * rows)
+    return f"{head}{separator}{joined}"

@@ -178,7 +178,8 @@ class UnitOfWork:
 
     def forget(self, upload_ids: Collection[str]) -> None:
         self.flush()
-        self._write(_DELETE_UPLOAD, [{"this": id_} for id_ in sorted(upload_ids)])
+        queries.lock_uploads(self._session, upload_ids)
+        self._write(_DELETE_UPLOAD, [{"this": id_} for id_ in upload_ids])
         self._recorded.update(dict.fromkeys(upload_ids))
         self.occupancy = None
 
