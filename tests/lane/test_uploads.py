@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import logging
 import random
 import socket
 from collections.abc import Iterator
@@ -136,3 +137,21 @@ def test_a_server_that_stops_ends_a_chunk(server: Running) -> None:
     connection.settimeout(TIMEOUT)
     server.server.should_exit = True
     rest(connection)
+
+
+@pytest.mark.parametrize("size", [300 * KiB, MiB])
+def test_a_file_of_at_most_a_mebibyte_is_received_in_memory(
+    server: Running, size: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It takes one commit, and is logged as created at level debug."""
+    connection, data = server.connect(), DATA[:size]
+    with caplog.at_level(logging.DEBUG, "wherry"):
+        done = post(
+            connection, "/upload", data, 'Content-Disposition: attachment; filename="f.bin"'
+        )
+    assert done["state"] == "complete"
+    created = [record for record in caplog.records if record.getMessage().startswith("created")]
+    assert [record.levelno for record in created] == [logging.DEBUG]
+    path = f"/api/chunked-upload/files/{done['upload_id']}"
+    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert answer(connection).partition(b"\r\n\r\n")[2] == data

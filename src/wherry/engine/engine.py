@@ -230,6 +230,11 @@ class Engine:
     # What is there.
 
     @property
+    def receives_in_memory(self) -> int:
+        """The largest body that `receive` wants in memory, in bytes; 0: none."""
+        return self._receiving.in_memory
+
+    @property
     def is_storage_distant(self) -> bool:
         """Whether bytes go over a network, and not to a disk of this machine."""
         return self._context.storage.parts is not None

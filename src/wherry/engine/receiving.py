@@ -63,7 +63,8 @@ class Receiving:
         self._cancelling = cancelling
         self._write = write
         self._complete = complete
-        self._has_hooks = has_hooks
+        #: The largest body that is received in memory, in bytes; 0: none.
+        self.in_memory = 0 if has_hooks else SMALL
 
     async def receive(
         self, caller: Caller, create: Create, body: Body, digest: Digest | None, key: str | None
@@ -73,7 +74,7 @@ class Receiving:
         upload_id = context.new_id() if key is None else id_of_key(caller.owner, key)
         new = self._creating.new_upload(upload_id, caller, create)
         context.settings.limits.check_length(new.limit)
-        pieces = None if self._has_hooks else await body.gather(SMALL)
+        pieces = await body.gather(self.in_memory) if self.in_memory else None
         if pieces is not None:
             lock = None if key is None else lock_of_key(upload_id)
             done = await self._at_once.receive(new, pieces, digest, lock)

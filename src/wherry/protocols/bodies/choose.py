@@ -1,7 +1,7 @@
 """Where the body of a request is read from: the one place that chooses its source.
 
-Rule 1: a body that the server offers beside ASGI is taken (`offer`). A form never is: the parser of
-a form needs to see its bytes.
+Rule 1: a body that the server offers beside ASGI is taken (`offer`). A form never is, because the
+parser of a form needs to see its bytes; nor is a body that is wanted in memory.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ async def body_of(
     file_field: str | None = None,
     *,
     is_distant: bool = False,
+    in_memory: int = 0,
 ) -> AsyncIterator[RequestBody]:
     """The body of a request, which must have a length. Leaving the context stops reading.
 
@@ -32,12 +33,13 @@ async def body_of(
     `file_field`: the field that has the file, for a verb that takes forms; a form is read as
     far as its file begins. Without `file_field`, a form is bytes like any other.
     `is_distant`: whether the bytes go over a network, where threads wait longer than for a disk.
+    `in_memory`: a body of at most so many bytes is wanted in memory (`gather`).
 
     Raises `LengthRequired`, `BadRequest`; for a form `BodyCut` and `BodyStalled`, too.
     """
     length = parse_content_length(request)
     is_form = file_field is not None and media_type(request) == "multipart/form-data"
-    offer = None if is_form else offer_of(request.scope)
+    offer = None if is_form or length <= in_memory else offer_of(request.scope)
     if offer is not None and (taken := offer.take(stall_timeout, is_distant)) is not None:
         async with taken:
             yield taken

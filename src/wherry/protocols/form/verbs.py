@@ -21,7 +21,11 @@ FILE_FIELD = "file"
 async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
     key = parse_key(request)
     async with body_of(
-        request, engine.settings.chunk_timeout, FILE_FIELD, is_distant=engine.is_storage_distant
+        request,
+        engine.settings.chunk_timeout,
+        FILE_FIELD,
+        is_distant=engine.is_storage_distant,
+        in_memory=engine.receives_in_memory,
     ) as body:
         done = await _receive(request, caller, engine, body, key)
     return JsonAnswer(render_upload(done), 200 if done.is_complete() else 202)
