@@ -32,7 +32,11 @@ def move_records(path: Path, url: str) -> dict[str, int]:
         connections.prepare_database(target)
         with source.connect() as old, target.connect() as new, old.begin(), new.begin():
             if new.scalar(select(func.count()).select_from(uploads)):
-                raise ValueError("the database has records already; give an empty one")
+                raise ValueError(
+                    "the database has records already; give an empty one. If an earlier move was "
+                    "interrupted after it had moved all records, rename the old catalog to "
+                    "catalog.sqlite-moved instead"
+                )
             copied = {
                 table.name: _copy(table, old, new)
                 for table in metadata.sorted_tables
