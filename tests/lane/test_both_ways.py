@@ -126,6 +126,38 @@ def test_a_client_that_waits_for_100_continue_gets_it(server: Running) -> None:
         assert told(connection) == whole(DATA)
 
 
+def test_a_client_that_waits_for_100_continue_is_refused_without_being_asked_for_the_body(
+    server: Running, pouring: Pouring
+) -> None:
+    def first() -> None:
+        raise RuntimeError("the first call before the body has refused it")
+
+    pouring.first = first
+    connection = server.connect()
+    connection.sendall(head(len(DATA), b"Expect: 100-continue"))
+    assert rest(connection).startswith(b"HTTP/1.1 500")
+
+
+def test_a_client_is_asked_for_its_body_when_nothing_before_refuses_it(
+    server: Running, pouring: Pouring
+) -> None:
+    called: list[int] = []
+
+    def first() -> None:
+        called.append(len(pouring.got))
+        if len(called) == 1:
+            raise BlockingIOError
+
+    pouring.first, pouring.limit = first, 3 * MiB
+    connection = server.connect()
+    connection.sendall(head(len(DATA), b"Expect: 100-continue"))
+    expected = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert connection.recv(len(expected), socket.MSG_WAITALL) == expected
+    connection.sendall(DATA)
+    assert told(connection) == whole(DATA)
+    assert called == [0, 0, 3 * MiB]
+
+
 def test_a_body_that_is_left_early_is_drained_and_the_connection_goes_on(
     server: Running, pouring: Pouring
 ) -> None:

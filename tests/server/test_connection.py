@@ -299,13 +299,14 @@ def test_only_so_many_unwanted_bodies_are_read_at_once(
         assert b"200 OK" in answer(connection)
 
 
+@pytest.mark.parametrize("length", [3000, 3_000_000])
 def test_who_waits_for_100_continue_is_refused_without_being_asked_for_the_body(
-    connect: Connect, little_time: None
+    connect: Connect, little_time: None, length: int
 ) -> None:
     connection = connect()
     connection.sendall(
         b"POST /api/chunked-upload/chunk?upload_id=%s&offset=0 HTTP/1.1\r\nHost: localhost\r\n"
-        b"Content-Length: 3000\r\nExpect: 100-continue\r\n\r\n" % (b"f" * 32)
+        b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % (b"f" * 32, length)
     )
     got = rest(connection)
     assert got.startswith(b"HTTP/1.1 404")

@@ -3,7 +3,10 @@
 Rule 1: bytes that the sink has not received stay in place: after a cancelled or failed `pour`, they
 go to the next `pour`, or back to the connection.
 
-Rule 2: a client has stalled by the same rule as on the ordinary path (`protocols/bodies/asgi.py`).
+Rule 2: a client that waits for "100 Continue" is asked for the body when the first call before it
+has not refused it.
+
+Rule 3: a client has stalled by the same rule as on the ordinary path (`protocols/bodies/asgi.py`).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import anyio
 from wherry.body import Ended, First, Sink
 from wherry.lane.reading import Reading
 from wherry.protocols.bodies.source import Form
+from wherry.threads import until_returned
 
 #: How often a client whose time is over is checked while its bytes wait for a thread, in seconds.
 POLL_INTERVAL = 1.0
@@ -29,8 +33,14 @@ class LaneBody:
     form: Form | None = None
 
     def __init__(
-        self, reading: Reading, timeout: float, give_back: Callable[[Reading], None]
+        self,
+        reading: Reading,
+        timeout: float,
+        give_back: Callable[[Reading], None],
+        ask: Callable[[], None] | None,
     ) -> None:
+        """`ask` sends "100 Continue". None: the client does not wait for it."""
+        self._ask = ask
         self._reading = reading
         self._timeout = timeout
         self._give_back = give_back
@@ -43,6 +53,11 @@ class LaneBody:
         return self._reading.remaining
 
     @property
+    def is_asked_for(self) -> bool:
+        """Whether the client sends the body, and does not wait until it is asked."""
+        return self._ask is None
+
+    @property
     def is_whole(self) -> bool:
         return self._reading.ended is Ended.WHOLE
 
@@ -50,6 +65,12 @@ class LaneBody:
         """None: a body that takes the lane is large."""
 
     async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+        if self._ask is not None:
+            if first is not None:
+                await until_returned(first)
+                first = None
+            self._ask()
+            self._ask = None
         limit = min(limit, self.remaining)
         if limit or first is not None:
             turn = self._turn = _Turn(self._loop)

@@ -126,11 +126,15 @@ class LaneProtocol(HttpToolsProtocol):
             return None
         self.flow.hold()
         cycle.body = bytearray()
-        if cycle.waiting_for_100_continue:
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            cycle.waiting_for_100_continue = False
-        self._taken = LaneBody(reading, timeout, self.give_back)
+        ask = self._ask if cycle.waiting_for_100_continue else None
+        self._taken = LaneBody(reading, timeout, self.give_back, ask)
         return self._taken
+
+    def _ask(self) -> None:
+        """Send "100 Continue", unless the answer has begun."""
+        if self.cycle.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.cycle.waiting_for_100_continue = False
 
     def _is_ending(self) -> bool:
         return (
@@ -198,16 +202,24 @@ class LaneOffer:
     """What is offered with one request: `protocols.bodies.offer.Offer`."""
 
     def __init__(self, protocol: LaneProtocol, scope: Any, length: int) -> None:
-        self.is_taken = False
+        self._body: LaneBody | None = None
         self._protocol = protocol
         self._scope = scope
         self._length = length
+
+    @property
+    def is_taken(self) -> bool:
+        return self._body is not None
+
+    @property
+    def is_asked_for(self) -> bool:
+        return self._body is not None and self._body.is_asked_for
 
     def take(self, timeout: float, is_distant: bool = False) -> LaneBody | None:
         if not self._length:
             return None
         body = self._protocol.take(self._scope, self._length, timeout, is_distant)
-        self.is_taken = self.is_taken or body is not None
+        self._body = body or self._body
         return body
 
     def send_interim(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> bool:

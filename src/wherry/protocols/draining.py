@@ -87,8 +87,8 @@ class Exchange:
             await self._send(message)
         elif message["type"] == "http.response.start":
             self._left = STRANGERS_BYTES if message["status"] in (401, 403) else DRAIN_BYTES
-            is_taken = self._offer is not None and self._offer.is_taken
-            if self._length <= self._left and (is_taken or not self._is_held):
+            comes = not self._is_held or (self._offer is not None and self._offer.is_asked_for)
+            if self._length <= self._left and comes:
                 await self._drain(WAIT_SECONDS)
             if not self._is_over and self._is_http1:
                 headers = [h for h in message.get("headers", ()) if h[0].lower() != b"connection"]

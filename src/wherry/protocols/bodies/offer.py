@@ -39,7 +39,13 @@ class TakenBody(RequestBody, Protocol):
 class Offer(Protocol):
     """The offer of one request."""
 
-    is_taken: bool
+    @property
+    def is_taken(self) -> bool:
+        """Whether `take` has returned the body."""
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether it was taken, and the client does not wait until it is asked to send it."""
 
     def take(self, timeout: float, is_distant: bool = False) -> TakenBody | None:
         """The body; None where `receive` is the better way, or where it was used already.
