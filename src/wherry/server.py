@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from wherry import __version__
 from wherry.app import App, log_to_stderr
-from wherry.app.backends import check_storage
+from wherry.app.checking import check_storage
 from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
 from wherry.connection import IDLE_SECONDS, BoundedConnection, allow_files
 from wherry.core.errors import NotThere

@@ -12,7 +12,7 @@ import pytest
 from tests.engine.conftest import ALICE, Bytes, created, settings_in, written
 
 from wherry.app import App
-from wherry.app.backends import check_folders, check_storage
+from wherry.app.checking import check_start, check_storage
 from wherry.core.requests import Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
@@ -182,4 +182,4 @@ async def test_a_record_of_the_folders_that_cannot_be_read_is_an_error(settings:
         pass
     (settings.data / RECORD).write_text("[")
     with pytest.raises(OSError, match="Delete it if temp_chunks and files are in place"):
-        await check_folders(settings)
+        await check_start(settings)

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.engine.conftest import ALICE, Bytes, World, content, created, settings_in, written
 
-from wherry.app.backends import check_storage, open_catalog
+from wherry.app.backends import open_catalog
+from wherry.app.checking import check_storage
 from wherry.core.errors import NotThere, StorageFailed
 from wherry.core.requests import Write
 from wherry.core.upload import State

@@ -22,7 +22,6 @@ from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from importlib.util import find_spec
 
 from wherry.app.backends import (
-    check_folders,
     new_id,
     open_catalog,
     open_clock,
@@ -31,6 +30,7 @@ from wherry.app.backends import (
     open_storage,
     unchecked_storage,
 )
+from wherry.app.checking import check_start
 from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
@@ -108,7 +108,7 @@ class App:
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Engine]:
         """An engine for a command: without background tasks, beside a server or without one."""
-        await check_folders(self.settings)
+        await check_start(self.settings)
         async with AsyncExitStack() as opened:
             catalog = open_catalog(self.settings)
             opened.push_async_callback(catalog.close)
@@ -135,7 +135,7 @@ class App:
 
     async def _start(self) -> Engine:
         async with AsyncExitStack() as running:  # if the start fails, everything is closed again
-            await check_folders(self.settings)
+            await check_start(self.settings)
             storage = await asyncio.to_thread(open_storage, self.settings)
             catalog = await asyncio.to_thread(open_catalog, self.settings)
             running.push_async_callback(catalog.close)
@@ -277,6 +277,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
         log_to_stderr()
         os.umask(0o077)
         settings.data.mkdir(parents=True, exist_ok=True)
+        asyncio.run(check_start(settings))
         site = worker.Site(
             catalog=open_catalog(settings),
             storage=unchecked_storage(settings),

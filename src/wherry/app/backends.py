@@ -1,34 +1,29 @@
-"""The backends that the settings choose, opened, and checked before anything else is started.
+"""The backends that the settings choose, opened.
 
 Only the backend that is opened is loaded, with its libraries.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import logging
 import os
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import aclosing
-from functools import cache, partial
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wherry.catalog import Catalog
-from wherry.catalog.pages import every_page
 from wherry.core.place import Place
-from wherry.core.upload import HOLDS_SPACE, State
 from wherry.core.webhooks import Outbox
 from wherry.deadline_clock import DeadlineClock
 from wherry.locks import Locks
 from wherry.locks.files import FileLocks
 from wherry.settings import Settings
 from wherry.storage import Storage
-from wherry.storage.folders import RECORD, FolderAway
 from wherry.storage.local import LocalStorage
 from wherry.threads import wait_on_more_threads
 
@@ -39,24 +34,6 @@ log = logging.getLogger("wherry")
 
 #: What the catalog is called after its records were moved to a database.
 MOVED = "catalog.sqlite-moved"
-
-_AWAY_AT_START = (
-    ". The catalog knows uploads that should be in it, and it has none of them. Mount it or move "
-    f"it back, and start again. If it was deleted on purpose, delete {RECORD} beside it: the "
-    "uploads then count as deleted"
-)
-
-_OTHER_BUCKET = (
-    "no Wherry has used this bucket and prefix before, and the catalog knows uploads that should "
-    "be in it. Correct the setting storage. If the files were deleted on purpose, move the catalog "
-    "away as well"
-)
-_NO_CATALOG = (
-    "there are unfinished uploads in the bucket, and the catalog knows none. It would delete them "
-    "after an hour. All processes that share a bucket and prefix share one catalog: correct the "
-    "setting database or data, or restore the catalog. To start with an empty catalog, name "
-    "another prefix"
-)
 
 
 def new_id() -> str:
@@ -69,8 +46,9 @@ def open_storage(settings: Settings) -> Storage:
     storage = unchecked_storage(settings)
     for warning in storage.check():
         log.warning(warning)
-    storage.record_folders()
-    if not isinstance(storage, LocalStorage):
+    if isinstance(storage, LocalStorage):
+        storage.record_folders()
+    else:
         wait_on_more_threads()
     return storage
 
@@ -101,99 +79,11 @@ def _client(endpoint: str | None, profile: str | None) -> Any:
 os.register_at_fork(after_in_child=_client.cache_clear)
 
 
-def check_storage(settings: Settings) -> None:
-    """Check the storage before anything starts. Raises `OSError` if it cannot be used."""
-    _check_catalog(settings)
-    asyncio.run(check_folders(settings))
-    unchecked_storage(settings).check()
-
-
-async def check_folders(settings: Settings) -> None:
-    """Raises `FolderAway` where a folder is not that of the last run, and its uploads are missing.
-
-    A new folder, or a restored backup with the uploads in it, is accepted.
-    """
-    if settings.storage is not None:
-        return await _check_bucket(settings)
-    storage = LocalStorage(settings.data)
-    names = await asyncio.to_thread(storage.unfamiliar)
-    if not names or not _has_catalog(settings):
-        return None
-    catalog = await asyncio.to_thread(open_catalog, settings)
-    try:
-        for name in names:
-            if await _is_emptied(storage, catalog, name):
-                raise FolderAway(settings.data / name, _AWAY_AT_START)
-    finally:
-        await catalog.close()
-
-
-async def _check_bucket(settings: Settings) -> None:
-    """As `check_folders`: the bucket and the catalog may not belong together."""
-    storage = await asyncio.to_thread(unchecked_storage, settings)
-    is_new = bool(await asyncio.to_thread(storage.unfamiliar))
-    if not _has_catalog(settings):
-        if not is_new and await asyncio.to_thread(any, storage.unfinished()):
-            raise FileNotFoundError(errno.ENOENT, _NO_CATALOG, settings.storage)
-        return
-    catalog = await asyncio.to_thread(open_catalog, settings)
-    try:
-        if is_new and await _has_lost_all(storage, catalog):
-            raise OSError(errno.ENOENT, _OTHER_BUCKET, settings.storage)
-    finally:
-        await catalog.close()
-
-
-async def _has_lost_all(storage: Storage, catalog: Catalog) -> bool:
-    """Whether the catalog knows uploads with bytes, and the storage has none of the first ones."""
-    states, is_one_known = {State.COMPLETING, State.COMPLETE, *HOLDS_SPACE}, False
-    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
-        async for page in pages:
-            for upload in page:
-                if upload.discarded_at is not None or not upload.received.count:
-                    continue
-                file = storage.finished_file(upload.id, upload.suffix)
-                if await asyncio.to_thread(file.stat) is not None:
-                    return False
-                if not await asyncio.to_thread(storage.vanished, [upload.id]):
-                    return False
-                is_one_known = True
-            if is_one_known:
-                return True
-    return False
-
-
-async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> bool:
-    """Whether the catalog knows uploads with bytes in this folder, and none of them is there."""
-    is_files = name == "files"
-    states = {State.COMPLETING, State.COMPLETE} if is_files else HOLDS_SPACE
-    is_one_known = False
-    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
-        async for page in pages:
-            paths = [
-                storage.finished_file(upload.id, upload.suffix).local_path
-                if is_files
-                else storage.unfinished_path(upload.id)
-                for upload in page
-                if upload.discarded_at is None
-                and upload.received.count
-                and (upload.is_named or upload.is_complete()) is is_files
-            ]
-            if await asyncio.to_thread(_is_any_there, paths):
-                return False
-            is_one_known = is_one_known or bool(paths)
-    return is_one_known
-
-
-def _is_any_there(paths: list[Path]) -> bool:
-    return any(path.exists() for path in paths)
-
-
-def _has_catalog(settings: Settings) -> bool:
+def has_catalog(settings: Settings) -> bool:
     return settings.database is not None or catalog_file(settings).exists()
 
 
-def _check_catalog(settings: Settings) -> None:
+def check_catalog(settings: Settings) -> None:
     """Raises `OSError` if there are uploads, but no catalog, or another one."""
     path = catalog_file(settings)
     if settings.database is not None:
@@ -240,7 +130,7 @@ def open_locks(settings: Settings, storage: Storage) -> Locks:
 def open_catalog(settings: Settings) -> Catalog:
     """The catalog, which records the webhooks of the settings. Blocks.
 
-    Raises `OSError` as `_check_catalog` does, and as the catalog does.
+    Raises `OSError` as `check_catalog` does, and as the catalog does.
     """
     catalog = _open_catalog(settings)
     if settings.webhook_url:
@@ -256,7 +146,7 @@ def _open_catalog(settings: Settings) -> Catalog:
         from wherry.catalog.postgres.catalog import PostgresCatalog  # noqa: PLC0415
 
         return PostgresCatalog(settings.database)
-    _check_catalog(settings)
+    check_catalog(settings)
     path = catalog_file(settings)
     path.touch(mode=0o600)  # SQLite gives its log the same mode
     from wherry.catalog.sqlite.catalog import SqliteCatalog  # noqa: PLC0415

@@ -27,6 +27,7 @@ from typing import Protocol
 from wherry.catalog.counts import Counts
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
+from wherry.core.installation import Installation
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
@@ -205,6 +206,17 @@ class Catalog(Protocol):
         """Delete the deliveries that ended at `before` or earlier.
 
         Also those that seem to have ended after `now`, because the clock was set back.
+        """
+
+    # The installation.
+
+    async def identify(
+        self, new: str, storage: str | None = None, *, replace: bool = False
+    ) -> Installation:
+        """Record that this catalog belongs to `storage`, unless it belongs to one already.
+
+        `new`: the catalog's identifier from now on, if it has none. `replace`: it belongs to
+        `storage` from now on. Returns what is recorded.
         """
 
     async def close(self) -> None:

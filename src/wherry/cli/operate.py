@@ -5,6 +5,7 @@ They open the data folder themselves, beside a running server or without one.
 
 # No `from __future__ import annotations`: the options are read off the annotations.
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import asdict
@@ -34,6 +35,7 @@ def register(app: typer.Typer) -> None:
     register_with_settings(app, sweep)
     app.add_typer(storage, name="storage")
     register_with_settings(storage, reconcile)
+    register_with_settings(storage, adopt)
     app.command()(uploads)
     app.add_typer(keys, name="keys")
     app.add_typer(webhooks, name="webhooks")
@@ -102,6 +104,23 @@ def reconcile(
 
         rule = json.dumps(Place.parse(settings.storage).lifecycle_rule(), indent=2)
     typer.echo(f"The lifecycle rule that should stand beside this:\n{rule}")
+
+
+def adopt(settings: "Settings") -> None:
+    """Use these files with this catalog from now on, although they do not belong together.
+
+    A server refuses to start with files of another catalog. Stop all servers first, and give this
+    command the same settings. Afterwards, uploads of the catalog whose files are missing count as
+    deleted, and unfinished uploads that the catalog does not know are deleted after an hour.
+    """
+    if settings.storage is None and settings.database is None:
+        typer.echo("The catalog is in the data folder, beside the files: there is nothing to do.")
+        return
+    with failing():
+        from wherry.app.checking import adopt as adopt_storage  # noqa: PLC0415
+
+        asyncio.run(adopt_storage(settings))
+    typer.echo(f"The files in {settings.storage or settings.data} belong to this catalog now.")
 
 
 def uploads(

@@ -43,6 +43,7 @@ from wherry.storage.arrival import LocalArrival
 from wherry.storage.entries import is_folder, linked, opened, size_of, status, taken
 from wherry.storage.folders import Folders
 from wherry.storage.localfile import LocalFile
+from wherry.storage.localinstallation import LocalInstallation
 from wherry.storage.localpictures import LocalPictures
 from wherry.storage.names import check_suffix, check_upload_id
 from wherry.storage.volumes import check_mount_of
@@ -68,6 +69,8 @@ class LocalStorage:
             reserves=sys.platform == "linux", locks_ranges=disk.LOCKS, durable=durable
         )
         self._names = SyncedNames()
+        #: Which catalog the files belong to.
+        self.installation = LocalInstallation(self._root, durable)
         self._can_link = True  # until the volume says no
 
     @property

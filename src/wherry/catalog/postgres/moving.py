@@ -12,7 +12,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Table, func, insert, select
 
 from wherry.catalog.postgres import connections
-from wherry.catalog.sql.tables import leases, metadata, totals, uploads
+from wherry.catalog.sql.tables import installation, leases, metadata, totals, uploads
 from wherry.catalog.sqlite import connections as sqlite
 
 #: How many rows are in memory at once.
@@ -40,8 +40,9 @@ def move_records(path: Path, url: str) -> dict[str, int]:
             copied = {
                 table.name: _copy(table, old, new)
                 for table in metadata.sorted_tables
-                # Requests have ended with their server, and triggers keep the totals.
-                if table not in (leases, totals)
+                # Requests have ended with their server, triggers keep the totals, and files in
+                # the data folder have no other catalog.
+                if table not in (leases, totals, installation)
             }
         # A crash here: all records are in both. `app` puts the old catalog away next.
     except BaseException as error:

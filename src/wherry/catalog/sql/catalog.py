@@ -22,6 +22,7 @@ from wherry.catalog.sql.operations import (
     Create,
     Forget,
     ForgetDeliveries,
+    Identify,
     LeaseAssessment,
     Operation,
     TakeDeliveries,
@@ -33,6 +34,7 @@ from wherry.catalog.sql.session import Session
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.installation import Installation
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
@@ -211,6 +213,11 @@ class SqlCatalog(ABC):
     async def forget_deliveries(self, before: float, now: float) -> None:
         if await self._read(lambda s: deliveries.is_any_old(s, before, now)):
             await self._change(ForgetDeliveries(before, now))
+
+    async def identify(
+        self, new: str, storage: str | None = None, *, replace: bool = False
+    ) -> Installation:
+        return await self._change(Identify(new, storage, replace))
 
     async def _change(self, operation: Operation[T]) -> T:
         return await until_done(self._submit(operation))

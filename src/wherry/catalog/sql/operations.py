@@ -21,6 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from wherry.catalog import Change, Check, Choice
 from wherry.catalog.sql.unit_of_work import UnitOfWork
 from wherry.core.assessment import Assessment
+from wherry.core.installation import Installation
 from wherry.core.upload import ACCEPTS, GONE, State, Upload
 from wherry.core.webhooks import Delivery
 
@@ -280,6 +281,30 @@ class ForgetDeliveries:
 
     def apply(self, work: UnitOfWork) -> None:
         work.forget_deliveries(self.before, self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    new: str
+    storage: str | None
+    replace: bool
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        """True: of two of these that find no row, each would add one."""
+        return True
+
+    def apply(self, work: UnitOfWork) -> Installation:
+        before = work.installation()
+        known = before or Installation(self.new, None)
+        after = known.join(self.storage, replace=self.replace)
+        if after != before:
+            work.put_installation(after, is_new=before is None)
+        return after
 
 
 def apply_all(

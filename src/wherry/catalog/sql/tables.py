@@ -10,6 +10,7 @@ differ from one database to the next and are in the migrations alone.
        │    1 ──── n leases        [start, end) and the request that writes it
        └──  1 ── 0..1 assessments  the order to the worker, and its report
     deliveries                     webhooks to send; they outlive their upload
+    installation                   which storage belongs to this catalog; at most one row
     totals                         the bytes of files that are kept; triggers keep their sum,
                                    which is in one row or in several
 """
@@ -173,6 +174,13 @@ deliveries = Table(
     Index(None, "state", "url", "due_at", "date", "id"),
     Index(None, "state", "date", "id"),
     Index(None, "ended_at", sqlite_where=HAS_ENDED, postgresql_where=HAS_ENDED),
+)
+
+installation = Table(
+    "installation",
+    metadata,
+    Column("catalog", Text, primary_key=True),
+    Column("storage", Text),
 )
 
 totals = Table(

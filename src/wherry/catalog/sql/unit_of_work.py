@@ -21,7 +21,7 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TypeVar
 
-from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, update
+from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, select, update
 from sqlalchemy.sql import Executable
 
 from wherry.catalog.sql import deliveries, queries, tables
@@ -37,10 +37,11 @@ from wherry.catalog.sql.rows import (
     upload_row,
 )
 from wherry.catalog.sql.session import Session
-from wherry.catalog.sql.tables import assessments, leases, parts, uploads
+from wherry.catalog.sql.tables import assessments, installation, leases, parts, uploads
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
+from wherry.core.installation import Installation
 from wherry.core.ranges import PartSet
 from wherry.core.upload import Upload
 from wherry.core.webhooks import Delivery, Outbox
@@ -64,6 +65,9 @@ _DELETE_UPLOAD = delete(uploads).where(uploads.c.id == bindparam("this"))
 _ADD_PART, _DELETE_PART = insert(parts), _delete_range(parts)
 _ADD_LEASE, _DELETE_LEASE = insert(leases), _delete_range(leases)
 _ADD_ASSESSMENT = insert(assessments)
+_ADD_INSTALLATION = insert(installation)
+_UPDATE_INSTALLATION = update(installation).values(storage=bindparam("storage"))
+_INSTALLATION = select(installation)
 _facts = attrgetter(*FACTS)
 
 
@@ -248,6 +252,15 @@ class UnitOfWork:
 
     def forget_deliveries(self, before: float, now: float) -> None:
         self._write(deliveries.FORGET, [{"before": before, "now": now}])
+
+    def installation(self) -> Installation | None:
+        """None in a catalog that has no identifier yet."""
+        rows = self._session.rows(_INSTALLATION)
+        return Installation(*rows[0]) if rows else None
+
+    def put_installation(self, after: Installation, *, is_new: bool) -> None:
+        statement = _ADD_INSTALLATION if is_new else _UPDATE_INSTALLATION
+        self._write(statement, [{"catalog": after.catalog, "storage": after.storage}])
 
     def flush(self) -> None:
         """Write what has changed so far, so that the next query finds it."""

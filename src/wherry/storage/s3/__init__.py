@@ -4,7 +4,7 @@
     PREFIX/unfinished/<upload_id>            the marker of an unfinished upload (markers.py)
     PREFIX/fragments/<upload_id>/<token>/…   bytes that are no whole part yet (fragments.py)
     PREFIX/assessments/<id>/<name>           pictures (pictures.py)
-    PREFIX/wherry.json                       made at the first start
+    PREFIX/wherry.json                       which catalog the files belong to (installation.py)
 
     parts       which parts a file has: arithmetic
     bucket      one call for each request to the store, with errors of ours
@@ -15,6 +15,7 @@
     file        a finished object, to be read
     arrival     a file that one request brings
     checking    what the store can do, and what an operator should know
+    installation  which catalog the files belong to
     reconcile   what is left of uploads that no record knows
 
 Rule 1: no process knows anything that another one needs. What is remembered in memory only saves

@@ -23,13 +23,12 @@ from wherry.storage.s3.arrival import S3Arrival
 from wherry.storage.s3.bucket import PRESENT_FOR, Bucket
 from wherry.storage.s3.checking import Checking
 from wherry.storage.s3.file import S3File
+from wherry.storage.s3.installation import S3Installation
 from wherry.storage.s3.markers import Marker, Markers
 from wherry.storage.s3.multipart import Multipart
 from wherry.storage.s3.pictures import S3Pictures
 from wherry.storage.s3.reconcile import end_stray, strays
 from wherry.storage.s3.writer import Memory, S3Writer
-
-_RECORD = "wherry.json"
 
 
 class S3Parts:
@@ -72,6 +71,8 @@ class S3Storage:
         self._parts = S3Parts(self.bucket, self.markers)
         self._checking = Checking(self.bucket)
         self._memory = Memory()
+        #: Which catalog the files belong to.
+        self.installation = S3Installation(self.bucket)
 
     @property
     def pictures(self) -> S3Pictures:
@@ -86,15 +87,6 @@ class S3Storage:
     def check(self) -> list[str]:
         """Try out what the store can do. Raises `OSError` where the bucket cannot be written."""
         return self._checking.check()
-
-    def unfamiliar(self) -> list[str]:
-        """Before `record_folders`: the prefix, if no Wherry has used it. Raises `OSError`."""
-        return [] if self.bucket.head(_RECORD) is not None else [str(self.bucket.place)]
-
-    def record_folders(self) -> None:
-        """Record that a Wherry uses the prefix, for the next start. Raises `OSError`."""
-        if self.unfamiliar():
-            self.bucket.put(_RECORD, b"{}", crc64(b"{}"))
 
     def present(self) -> None:
         """Raises `OSError` while the bucket is not there, or was not two seconds ago."""

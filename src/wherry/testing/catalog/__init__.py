@@ -42,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     records.forgetting_an_upload_removes_all_its_records,
     records.used_space_counts_all_existing_bytes,
     records.used_space_leaves_out_files_that_the_application_moved,
+    records.a_catalog_belongs_to_the_storage_that_came_first,
     lists.pages_add_up_to_the_whole_list,
     lists.the_next_page_is_right_when_records_come_and_go,
     lists.a_page_with_many_parts_ends_early,

@@ -9,6 +9,7 @@ from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
 from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.installation import Installation
 from wherry.core.limits import LARGEST_SIZE
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
@@ -175,3 +176,11 @@ async def used_space_leaves_out_files_that_the_application_moved(catalog: Catalo
     await catalog.update("moved", lambda u: u.begin_completion("c", 1.0, 2.0))
     await catalog.update("moved", lambda u: u.complete("c", None).discard(2.0))
     assert await catalog.used() == 0
+
+
+async def a_catalog_belongs_to_the_storage_that_came_first(catalog: Catalog) -> None:
+    assert await catalog.identify("c") == Installation("c", None)
+    assert await catalog.identify("d", "s") == Installation("c", "s")
+    assert await catalog.identify("d", "t") == Installation("c", "s")
+    assert await catalog.identify("d", "t", replace=True) == Installation("c", "t")
+    assert await catalog.identify("d") == Installation("c", "t")

@@ -19,6 +19,7 @@ from wherry.catalog.counts import Counts, count, used_by
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.installation import Installation
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.ranges import PartSet, Range
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, State, Upload
@@ -105,6 +106,7 @@ class MemoryCatalog:
     def __init__(self) -> None:
         self._records = _Records()
         self._changing = Lock()
+        self._installation: Installation | None = None
 
     async def create(self, upload: Upload) -> Upload:
         with self._changing:
@@ -339,6 +341,14 @@ class MemoryCatalog:
         with self._changing:
             kept = {id_: d for id_, d in self._records.deliveries.items() if is_kept(d)}
             self._records = replace(self._records, deliveries=kept)
+
+    async def identify(
+        self, new: str, storage: str | None = None, *, replace: bool = False
+    ) -> Installation:
+        with self._changing:
+            known = self._installation or Installation(new, None)
+            self._installation = known.join(storage, replace=replace)
+            return self._installation
 
     async def close(self) -> None:
         """Nothing to close."""

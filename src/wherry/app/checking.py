@@ -1,0 +1,180 @@
+"""What is checked before anything is started: whether catalog and files belong together.
+
+Rule 1: a start that finds a catalog and files that do not belong together changes nothing. It would
+delete the files that the catalog does not know, and give up the uploads whose files are elsewhere.
+
+Rule 2: where the catalog, or the files, are not in the data folder, both have a record of both
+(`Installation`). The storage gets its record first. So a crash between the two is told from a
+catalog that is new beside files of another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from contextlib import aclosing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wherry.app.backends import check_catalog, has_catalog, new_id, open_catalog, unchecked_storage
+from wherry.catalog import Catalog
+from wherry.catalog.pages import every_page
+from wherry.core.installation import NAME, Installation
+from wherry.core.upload import HOLDS_SPACE, State
+from wherry.settings import Settings
+from wherry.storage import Storage
+from wherry.storage.folders import RECORD, FolderAway
+from wherry.storage.local import LocalStorage
+
+if TYPE_CHECKING:
+    from wherry.storage.s3.storage import S3Storage
+
+_AWAY_AT_START = (
+    ". The catalog knows uploads that should be in it, and it has none of them. Mount it or move "
+    f"it back, and start again. If it was deleted on purpose, delete {RECORD} beside it: the "
+    "uploads then count as deleted"
+)
+_OTHER_CATALOG = (
+    "the files here belong to another catalog. This one would delete the unfinished uploads that "
+    "it does not know, after an hour. Correct the settings `database`, `data` and `storage`, or "
+    "restore the catalog. To use these files with this catalog from now on, run: wherry storage "
+    "adopt"
+)
+_OTHER_STORAGE = (
+    "the uploads of this catalog belong to another storage. They would count as deleted here. "
+    "Correct the settings `data` and `storage`, or mount the volume. To use this storage with this "
+    "catalog from now on, for example after its files were lost, run: wherry storage adopt"
+)
+_UNREADABLE = (
+    "cannot be read. It says which catalog the files belong to. Restore it; or, if the settings "
+    "are right, run: wherry storage adopt"
+)
+
+
+def check_storage(settings: Settings) -> None:
+    """Check the storage before anything starts. Raises `OSError` if it cannot be used."""
+    check_catalog(settings)
+    asyncio.run(check_start(settings))
+    unchecked_storage(settings).check()
+
+
+async def check_start(settings: Settings) -> None:
+    """Raises `OSError` where catalog and files do not belong together.
+
+    A new folder, or a restored backup with the uploads in it, is accepted.
+    """
+    if settings.storage is None:
+        await _check_folders(settings)
+    if settings.storage is not None or settings.database is not None:
+        await _check_installation(settings)
+
+
+async def adopt(settings: Settings) -> Installation:
+    """Record that the catalog and the storage of the settings belong together from now on."""
+    storage = await asyncio.to_thread(unchecked_storage, settings)
+    await asyncio.to_thread(storage.check)
+    catalog = await asyncio.to_thread(open_catalog, settings)
+    try:
+        # Both parts of another installation may still have a record of one of these.
+        mine = await catalog.identify(new_id(), new_id(), replace=True)
+        await asyncio.to_thread(storage.installation.write, mine, replace=True)
+    finally:
+        await catalog.close()
+    return mine
+
+
+async def _check_installation(settings: Settings) -> None:
+    storage = await asyncio.to_thread(unchecked_storage, settings)
+    where = settings.storage or str(settings.data)
+    try:
+        there = await asyncio.to_thread(storage.installation.read)
+    except ValueError:
+        raise OSError(errno.EINVAL, _UNREADABLE, f"{where}/{NAME}") from None
+    if there is not None and not has_catalog(settings):
+        raise OSError(errno.ENOENT, _OTHER_CATALOG, where)
+    catalog = await asyncio.to_thread(open_catalog, settings)
+    try:
+        mine = await catalog.identify(new_id())
+        if there is None:
+            there = await _join(storage, catalog, mine, where)
+        if there.catalog != mine.catalog:
+            raise OSError(errno.EEXIST, _OTHER_CATALOG, where)
+        mine = await catalog.identify(mine.catalog, there.storage)
+        if mine.storage != there.storage:
+            raise OSError(errno.ENOENT, _OTHER_STORAGE, where)
+    finally:
+        await catalog.close()
+
+
+async def _join(
+    storage: LocalStorage | S3Storage, catalog: Catalog, mine: Installation, where: str
+) -> Installation:
+    """Record that a storage without a record belongs to this catalog; what is recorded then."""
+    await asyncio.to_thread(storage.check)
+    if mine.storage is not None or await _has_lost_all(storage, catalog):
+        raise OSError(errno.ENOENT, _OTHER_STORAGE, where)
+    new = mine.join(new_id())
+    await asyncio.to_thread(storage.installation.write, new)
+    # Another process may have been quicker.
+    return await asyncio.to_thread(storage.installation.read) or new
+
+
+async def _has_lost_all(storage: Storage, catalog: Catalog) -> bool:
+    """Whether the catalog knows uploads with bytes, and the storage has none of the first ones."""
+    states, is_one_known = {State.COMPLETING, State.COMPLETE, *HOLDS_SPACE}, False
+    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+        async for page in pages:
+            for upload in page:
+                if upload.discarded_at is not None or not upload.received.count:
+                    continue
+                file = storage.finished_file(upload.id, upload.suffix)
+                if await asyncio.to_thread(file.stat) is not None:
+                    return False
+                if not await asyncio.to_thread(storage.vanished, [upload.id]):
+                    return False
+                is_one_known = True
+            if is_one_known:
+                return True
+    return False
+
+
+async def _check_folders(settings: Settings) -> None:
+    """Raises `FolderAway` where a folder is not that of the last run, without its uploads."""
+    storage = LocalStorage(settings.data)
+    names = await asyncio.to_thread(storage.unfamiliar)
+    if not names or not has_catalog(settings):
+        return
+    catalog = await asyncio.to_thread(open_catalog, settings)
+    try:
+        for name in names:
+            if await _is_emptied(storage, catalog, name):
+                raise FolderAway(settings.data / name, _AWAY_AT_START)
+    finally:
+        await catalog.close()
+
+
+async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> bool:
+    """Whether the catalog knows uploads with bytes in this folder, and none of them is there."""
+    is_files = name == "files"
+    states = {State.COMPLETING, State.COMPLETE} if is_files else HOLDS_SPACE
+    is_one_known = False
+    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+        async for page in pages:
+            paths = [
+                storage.finished_file(upload.id, upload.suffix).local_path
+                if is_files
+                else storage.unfinished_path(upload.id)
+                for upload in page
+                if upload.discarded_at is None
+                and upload.received.count
+                and (upload.is_named or upload.is_complete()) is is_files
+            ]
+            if await asyncio.to_thread(_is_any_there, paths):
+                return False
+            is_one_known = is_one_known or bool(paths)
+    return is_one_known
+
+
+def _is_any_there(paths: list[Path]) -> bool:
+    return any(path.exists() for path in paths)
