@@ -103,7 +103,7 @@ class Admitting:
     async def _advance(self) -> dict[str, Upload]:
         """Returns the uploads that were admitted."""
         context, now = self._context, self._context.clock()
-        limits = context.settings.limits
+        limits = context.limits
         queue = await context.catalog.queue(now, limits.latest_slot_end(now))
         if not queue.entries:
             self._trouble.clear()
@@ -136,7 +136,7 @@ class Admitting:
 
     async def _reserve(self, queue: Queue, now: float) -> tuple[Entry, ...]:
         """The uploads that can be admitted, with their space reserved."""
-        limits = self._context.settings.limits
+        limits = self._context.limits
         admissible = queue.admissible(limits, await self._free(), now)
         lack_space = set(queue.admissible(limits, now=now)) - set(admissible)
         if lack_space and await self._left_behind(queue):
@@ -196,7 +196,7 @@ class Admitting:
     async def _free(self) -> int | None:
         """Bytes of disk that can be reserved; None where there is no volume to fill."""
         space = await self._context.on_thread(self._context.storage.space)
-        return free_for_uploads(space, self._context.settings.limits)
+        return free_for_uploads(space, self._context.limits)
 
     async def _left_behind(self, queue: Queue) -> bool:
         """Delete what a process that died had reserved for uploads that wait; whether it had."""
@@ -243,7 +243,7 @@ class Admitting:
         return await self._count()
 
     async def _count_positions(self) -> Mapping[str, int]:
-        now, at, limits = anyio.current_time(), self._context.clock(), self._context.settings.limits
+        now, at, limits = anyio.current_time(), self._context.clock(), self._context.limits
         queue = await self._context.catalog.queue(at, limits.latest_slot_end(at))
         self._counted = _Positions(now, queue.positions())
         return self._counted.by_upload

@@ -59,7 +59,7 @@ class AdmittingAtOnce:
         if time.monotonic() < self._not_before:  # another one had to, while this waited its turn
             return None
         context, storage = self._context, self._context.storage
-        limits, now, size = context.settings.limits, wanted.created_at, wanted.limit
+        limits, now, size = context.limits, wanted.created_at, wanted.limit
         space = storage.space()
         check_fits_ever(size, limits, space)
         free = free_for_uploads(space, limits)

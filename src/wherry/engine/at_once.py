@@ -97,7 +97,7 @@ class _Trip:
         """Check and put the file, and submit its record."""
         context, outcome = self.context, Future[Upload | None]()
         space = context.storage.space()
-        check_fits_ever(self.new.limit, context.settings.limits, space)
+        check_fits_ever(self.new.limit, context.limits, space)
         crc, size = crc_of(self.pieces)
         assessment_id = context.new_id() if context.settings.assessment else None
         upload = self.new.arrive(size, crc, context.clock(), assessment_id)
@@ -105,7 +105,7 @@ class _Trip:
             check_digest(self.pieces, self.digest)
         if self.file_types.is_checked:
             self.file_types.check_head(head_of(self.pieces, HEAD))
-        free = free_for_uploads(space, context.settings.limits)
+        free = free_for_uploads(space, context.limits)
         if free is not None and size > free:
             outcome.set_result(None)
             return outcome
@@ -138,7 +138,7 @@ class _Trip:
     def _submit(self, upload: Upload, free: int | None) -> Future[Upload]:
         """Record the complete upload, if the queue admits it; otherwise `NoRoom`."""
         context, now = self.context, upload.created_at
-        limits, queued = context.settings.limits, None
+        limits, queued = context.limits, None
         entry = Entry(upload.id, upload.owner, now, upload.received.size)
 
         put_at, is_held = time.monotonic(), context.storage.capabilities.locks_ranges

@@ -17,6 +17,7 @@ from typing import ParamSpec, TypeVar, Unpack
 
 from wherry.catalog import Catalog
 from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
+from wherry.core.limits import Limits
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.core.worker import Worker
@@ -66,7 +67,12 @@ class Context:
     is_stopping: Callable[[], bool] = lambda: False
     calendar: Callable[[], float] | None = None
     worker: Callable[[], Worker] | None = None
+    #: Those of `settings`. Kept here, because `settings.limits` makes a new object each time.
+    limits: Limits = field(init=False)
     _logged: dict[tuple[object, ...], float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.limits = self.settings.limits
 
     def date(self) -> float:
         return (self.calendar or self.clock)()

@@ -41,7 +41,7 @@ class Creating:
         upload = await self._at_once.admit(wanted)
         if upload is None:
             space = await context.on_thread(context.storage.space)
-            check_fits_ever(wanted.limit, context.settings.limits, space)
+            check_fits_ever(wanted.limit, context.limits, space)
             # A crash from here on: it is in the queue, and is admitted or not like any other.
             upload = await context.catalog.create(wanted)
         is_new = upload.id == wanted.id
@@ -71,7 +71,7 @@ class Creating:
 
     def new_upload(self, upload_id: str, caller: Caller, create: Create) -> Upload:
         """What is to be recorded of a new upload; `create` is checked."""
-        limits, now = self._context.settings.limits, self._context.clock()
+        limits, now = self._context.limits, self._context.clock()
         limit = create.length if create.length is not None else create.at_most
         if limit is None:
             raise ValueError("either length or at_most is needed")
@@ -98,7 +98,7 @@ class Creating:
         """Raises `NoRoom` where the queue is full, and what keeps it from being admitted."""
         self._admitting.check_reservation(upload.id)
         if is_new and upload.state is State.WAITING:
-            longest = self._context.settings.limits.max_waiting if may_wait else 0
+            longest = self._context.limits.max_waiting if may_wait else 0
             position = await self._admitting.position(upload.id)
             if longest is not None and position is not None and position > longest:
                 raise NoRoom

@@ -314,7 +314,7 @@ class Engine:
             raise NotThere
         context = self._context
         space: Space | None = await context.on_thread(context.storage.space)
-        now, limits = context.clock(), context.settings.limits
+        now, limits = context.clock(), context.limits
         counts = await context.catalog.counts(now, limits.latest_slot_end(now))
         used = await context.catalog.used()
         total, free = (None, None) if space is None else (space.total, space.free)

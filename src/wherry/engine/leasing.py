@@ -62,7 +62,7 @@ class Leasing:
         The checks and the lease are one transaction, so no other request comes between them.
         """
         context, now = self._context, self._context.clock()
-        limits = context.settings.limits
+        limits = context.limits
 
         def lease(upload: Upload) -> Upload:
             mine.check(upload, limits)
@@ -162,7 +162,7 @@ class Leasing:
 
     async def _lease_late(self, write: OpenWrite) -> None:
         context, now = self._context, self._context.clock()
-        limits = context.settings.limits
+        limits = context.limits
 
         def lease(upload: Upload) -> Upload:
             kept = upload.keep_slot(now, limits)
@@ -202,7 +202,7 @@ class Leasing:
 
     async def _keep_one_active(self, write: OpenWrite, now: float) -> None:
         write.kept_at = now
-        limits = self._context.settings.limits
+        limits = self._context.limits
         with suppress(UploadError):  # the upload has ended, and `end` ends the request
             await self._context.catalog.update(
                 write.upload_id, lambda u: u.touch(write.token, now).keep_slot(now, limits)

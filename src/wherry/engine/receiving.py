@@ -73,7 +73,7 @@ class Receiving:
         context, create = self._context, create.checked()
         upload_id = context.new_id() if key is None else id_of_key(caller.owner, key)
         new = self._creating.new_upload(upload_id, caller, create)
-        context.settings.limits.check_length(new.limit)
+        context.limits.check_length(new.limit)
         pieces = await body.gather(self.in_memory) if self.in_memory else None
         if pieces is not None:
             lock = None if key is None else lock_of_key(upload_id)

@@ -67,7 +67,7 @@ class Round:
 
     def open_without_lease(self) -> None:
         """Raises what the client is told, and `SteppedAside` where it takes a lease."""
-        mine, limits = self.mine, self._context.settings.limits
+        mine, limits = self.mine, self._context.limits
         try:
             self._open()
         except RangeLocked:
@@ -185,7 +185,7 @@ class Round:
         # A crash here: the bytes are safe but not recorded. The client sends them again,
         # and they are written again, over themselves.
         self.received = sum(part.end - part.start for part in parts)
-        limits = context.settings.limits
+        limits = context.limits
         locked = mine.range if context.storage.capabilities.locks_ranges else None
 
         def record(upload: Upload) -> Upload:

@@ -33,7 +33,7 @@ class Watching:
         context, now = self._context, self._context.clock()
         reading = Reading(
             at=now,
-            counts=await context.catalog.counts(now, context.settings.limits.latest_slot_end(now)),
+            counts=await context.catalog.counts(now, context.limits.latest_slot_end(now)),
             space=await context.on_thread(context.storage.space),
             min_free=context.settings.min_free,
             max_open=context.settings.max_open,
