@@ -77,9 +77,13 @@ class Metrics:
         )
         self._add_histogram(
             "part_bytes",
-            "New bytes made safe at once: a chunk, or 16 to 64 MiB of a longer body. "
-            "The sum is all bytes that were received.",
+            "New bytes made safe at once: a chunk, 16 to 64 MiB of a longer body, or the parts of "
+            "one report. The sum is all bytes that were received.",
             SIZES,
+        )
+        self._add_counter(
+            "direct_bytes",
+            "Bytes of `wherry_part_bytes` that clients sent to the object store themselves.",
         )
         self._add_histogram(
             "part_seconds",

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from wherry import __version__
 from wherry.app import App, log_to_stderr
+from wherry.app.backends import store_origin
 from wherry.app.checking import check_storage
 from wherry.auth import Access, Keys, KeysProblem, is_loopback, keys_file
 from wherry.connection import IDLE_SECONDS, BoundedConnection, allow_files
@@ -90,7 +91,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
     api.include_router(build_router(app, caller, operator), prefix=PREFIX)
     api.include_router(short_router(app, caller), prefix=PREFIX)
-    api.include_router(page_router(asks_for_key=True))
+    api.include_router(page_router(asks_for_key=True, store=store_origin(settings)))
     api.include_router(watched(app, operator, access))
     rest = APIRouter(route_class=routes_of(app))
     add_not_found(rest, api.router.routes)

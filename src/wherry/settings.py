@@ -22,7 +22,16 @@ from wherry.core.place import Place
 
 #: The settings as `--help` and the reference show them.
 GROUPS = {
-    "Data": ("data", "database", "durability", "storage", "s3_endpoint", "s3_profile"),
+    "Data": (
+        "data",
+        "database",
+        "durability",
+        "storage",
+        "s3_endpoint",
+        "s3_public_endpoint",
+        "s3_profile",
+        "direct_uploads",
+    ),
     "Files": ("max_size", "allowed_types", "keep_files"),
     "Requests": (
         "chunk_size",
@@ -56,6 +65,7 @@ WITHOUT_VALUE = {
     "database": "SQLite in the data folder",
     "storage": "the data folder",
     "s3_endpoint": "Amazon S3",
+    "s3_public_endpoint": "s3_endpoint",
     "s3_profile": "the usual chain: environment, default profile, role of the machine",
     "keep_files": "for ever",
     "keep_complete_records": "for ever",
@@ -140,9 +150,19 @@ class Settings(BaseSettings):
         description="The address of an object store other than Amazon's, like "
         "`https://s3.example.org`.",
     )
+    s3_public_endpoint: str | None = Field(
+        default=None,
+        description="The address at which clients reach the object store, where it is not that of "
+        "`s3_endpoint`. Addresses of files and of parts are made with it.",
+    )
     s3_profile: str | None = Field(
         default=None,
         description="The profile of `~/.aws` that has the credentials of the object store.",
+    )
+    direct_uploads: bool = Field(
+        default=False,
+        description="Whether clients may send the parts of a file to the object store themselves. "
+        "They have to reach it, and for browsers, the bucket needs a CORS rule.",
     )
 
     max_size: Bytes | None = Field(
@@ -396,13 +416,20 @@ class Settings(BaseSettings):
     def _check_storage(self) -> Self:
         if self.storage is not None:
             Place.parse(self.storage)
-        elif self.s3_endpoint is not None or self.s3_profile is not None:
-            raise ValueError("s3_endpoint and s3_profile need storage, like s3://bucket/prefix")
-        url = urlsplit(self.s3_endpoint or "https://none")
-        if url.scheme not in ("http", "https") or not url.hostname or url.username is not None:
-            raise ValueError(
-                "s3_endpoint must be an address like https://s3.example.org, without credentials"
-            )
+        else:
+            if self.s3_endpoint is not None or self.s3_profile is not None:
+                raise ValueError("s3_endpoint and s3_profile need storage, like s3://bucket/prefix")
+            if self.direct_uploads or self.s3_public_endpoint is not None:
+                raise ValueError(
+                    "direct_uploads and s3_public_endpoint need an object store: set storage, like "
+                    "s3://bucket/prefix. Files in the data folder can come only through Wherry"
+                )
+        for name in ("s3_endpoint", "s3_public_endpoint"):
+            url = urlsplit(getattr(self, name) or "https://none")
+            if url.scheme not in ("http", "https") or not url.hostname or url.username is not None:
+                raise ValueError(
+                    f"{name} must be an address like https://s3.example.org, without credentials"
+                )
         return self
 
     @model_validator(mode="after")

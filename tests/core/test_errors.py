@@ -27,6 +27,7 @@ SAMPLES: dict[Any, object] = {
     str: "word",
     str | None: "word",
     tuple[str, ...]: ("video/mp4", "video/webm"),
+    tuple[int, ...]: (2, 413),
     tuple[tuple[int, int], ...]: ((0, 2), (5, 7)),
 }
 

@@ -120,3 +120,26 @@ async def test_an_address_cannot_break_out_of_the_document() -> None:
     host.include_router(page_router(api='"><script>\\1'))
     async with asking(host) as client:
         assert 'content="&quot;&gt;&lt;script&gt;\\1"' in (await client.get("/")).text
+
+
+async def test_a_page_that_may_send_parts_to_a_store_may_connect_to_it_and_to_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "some")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    pytest.importorskip("botocore")
+    settings = Settings(
+        data=tmp_path,
+        assessment=False,
+        storage="s3://bucket/videos",
+        s3_endpoint="http://inside.example:7070",
+        s3_public_endpoint="https://store.example.org",
+        direct_uploads=True,
+    )
+    async with asking(create_app(settings, "127.0.0.1")) as client:
+        policy = (await client.get("/")).headers["content-security-policy"]
+    assert policy.endswith("; connect-src 'self' https://store.example.org")
+    host = FastAPI()
+    host.include_router(page_router(api="../api/", store="https://store.example.org"))
+    async with asking(host) as client:
+        assert (await client.get("/")).headers["content-security-policy"] == policy

@@ -63,13 +63,27 @@ def unchecked_storage(settings: Settings) -> LocalStorage | S3Storage:
     from wherry.storage.s3.storage import S3Storage  # noqa: PLC0415
 
     settings.data.mkdir(parents=True, exist_ok=True)  # for all that is not a file of a client
-    client = _client(settings.s3_endpoint, settings.s3_profile)
-    return S3Storage(client, Place.parse(settings.storage))
+    endpoint, profile = settings.s3_endpoint, settings.s3_profile
+    return S3Storage(
+        _client(endpoint, profile),
+        Place.parse(settings.storage),
+        public=_client(settings.s3_public_endpoint or endpoint, profile),
+        is_direct=settings.direct_uploads,
+    )
+
+
+def store_origin(settings: Settings) -> str | None:
+    """The origin to which clients may send parts themselves; None: to none.
+
+    Raises `OSError` without credentials.
+    """
+    storage = unchecked_storage(settings) if settings.direct_uploads else None
+    return None if storage is None or isinstance(storage, LocalStorage) else storage.bucket.origin()
 
 
 @cache
 def _client(endpoint: str | None, profile: str | None) -> Any:
-    """One for each process: a client takes 14 MB of memory."""
+    """One for each process and endpoint: a client takes 14 MB of memory."""
     from wherry.storage.s3.bucket import connect  # noqa: PLC0415
 
     return connect(endpoint, profile)

@@ -102,8 +102,12 @@ def reconcile(
     with failing():
         from wherry.core.place import Place  # noqa: PLC0415
 
-        rule = json.dumps(Place.parse(settings.storage).lifecycle_rule(), indent=2)
+        place = Place.parse(settings.storage)
+    rule = json.dumps(place.lifecycle_rule(), indent=2)
     typer.echo(f"The lifecycle rule that should stand beside this:\n{rule}")
+    if settings.direct_uploads:
+        rule = json.dumps(place.cors_rule(), indent=2)
+        typer.echo(f"The CORS rule that lets browsers send parts to the bucket:\n{rule}")
 
 
 def adopt(settings: "Settings") -> None:

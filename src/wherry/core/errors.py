@@ -312,6 +312,18 @@ class BytesMissing(UploadError):
 
 
 @dataclass
+class PartsMissing(UploadError):
+    """Parts that a client has reported are not in storage, or not whole. `parts`: their numbers."""
+
+    code: ClassVar[str] = "parts-missing"
+    retryable: ClassVar[bool] = True
+    parts: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return "Parts that were reported are not in the object store in full."
+
+
+@dataclass
 class BodyCut(UploadError):
     """The request ended early. `received`: how many bytes of it were kept."""
 

@@ -5,12 +5,13 @@ Rule 1: nothing here changes an upload. Every change is a method in `upload.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
 from wherry.core.digests import Digest
 from wherry.core.errors import (
+    BadRequest,
     DigestDiffers,
     Queued,
     RangeOutside,
@@ -188,6 +189,34 @@ class UploadFacts:
         """
         if received.count > max(MAX_PARTS, self.received.count):
             raise TooFragmented(MAX_PARTS)
+
+    # Parts that clients send to the storage themselves, by their numbers.
+
+    def direct_parts(self, numbers: Iterable[int], size: int) -> dict[int, Range]:
+        """Where these parts of `size` bytes are; without those that are recorded.
+
+        Raises `BadRequest` for a part that a client must not send to the storage itself: the first
+        one, one that the file does not have, or one of which only some bytes are recorded.
+        """
+        found = self.reported_parts(numbers, size)
+        if any(self.received.missing(part) != (part,) for part in found.values()):
+            problem = "some bytes of one of these parts are recorded: send the others as chunks"
+            raise BadRequest("parts", problem)
+        return found
+
+    def reported_parts(self, numbers: Iterable[int], size: int) -> dict[int, Range]:
+        """The same, for parts that may be in storage; also if some of their bytes are recorded."""
+        length, found = self.length or 0, dict[int, Range]()
+        for number in sorted(set(numbers)):
+            if number == 1:
+                problem = "the first part comes as chunks, so that the file's type is checked"
+                raise BadRequest("parts", problem)
+            if not 1 < number <= -(-length // size):
+                raise BadRequest("parts", "the file does not have all of these parts")
+            part = Range((number - 1) * size, min(number * size, length))
+            if self.received.missing(part):
+                found[number] = part
+        return found
 
     def check_digest(self, digest: Digest | None) -> None:
         """Raises `DigestDiffers` if all bytes are there and have another digest than this one."""

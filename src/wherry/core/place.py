@@ -10,6 +10,8 @@ _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*
 
 #: After how many days the rule ends multipart uploads. Longer than uploads last.
 DAYS = 7
+#: The header by which the store verifies a part that a client sends itself.
+CHECKSUM_HEADER = "x-amz-checksum-crc64nvme"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,22 @@ class Place:
             "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": DAYS},
         }
         return {"Rules": [rule]}
+
+    @staticmethod
+    def cors_rule() -> dict[str, object]:
+        """The rule of the bucket that lets pages send parts to it (`direct_uploads`).
+
+        As `aws s3api put-bucket-cors` takes it. What protects the bucket is that each address is
+        signed; browsers send no cookies with these requests.
+        """
+        rule = {
+            "ID": "wherry-direct",
+            "AllowedOrigins": ["*"],
+            "AllowedMethods": ["PUT"],
+            "AllowedHeaders": [CHECKSUM_HEADER, "content-type"],
+            "MaxAgeSeconds": 3600,
+        }
+        return {"CORSRules": [rule]}
 
     def __str__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")

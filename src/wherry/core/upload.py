@@ -24,6 +24,7 @@ A call that is still recorded when the next process takes over was lost. After
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -134,6 +135,25 @@ class Upload(UploadFacts):
             received = received.add(part)
         self.check_parts(received)
         return replace(self.release(token), received=received)
+
+    def record_direct(self, parts: Iterable[Part], now: float, limits: Limits) -> Upload:
+        """Note that these parts are in storage, where the client has put them itself.
+
+        A part of which a byte is recorded already is passed over: received bytes never change.
+        Requests that write any of the others lose their leases: whoever reports a part is newer.
+        Its slot is kept, if it has one. Raises `RangeOutside`, `TooFragmented`.
+        """
+        self.check_receiving()
+        received, leases = self.received, self.leases
+        for part in parts:
+            self.check_inside(part.range)
+            if received.missing(part.range) == (part.range,):
+                received = received.add(part)
+                leases = tuple(le for le in leases if not le.range.overlaps(part.range))
+        self.check_parts(received)
+        after = replace(self, received=received, leases=leases)
+        is_open = self.is_open(now, limits.latest_slot_end(now))
+        return after.keep_slot(now, limits) if is_open else after
 
     def arrive(self, length: int, crc: int, now: float, assessment_id: str | None) -> Upload:
         """From the queue to complete in one step: one request has brought the whole file.

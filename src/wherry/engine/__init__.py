@@ -10,6 +10,7 @@ owner check, a limit, a state rule is written once and holds for all.
 """
 
 from wherry.engine.context import Context
+from wherry.engine.direct_parts import AddressedPart
 from wherry.engine.engine import Engine, StorageFacts
 from wherry.engine.finished import FinishedFile, NoLocalPath
 from wherry.engine.hooks import BeforeComplete, Hooks, OnComplete
@@ -17,6 +18,7 @@ from wherry.engine.sweeping import Swept
 from wherry.storage import Stat, StoredFile
 
 __all__ = [
+    "AddressedPart",
     "BeforeComplete",
     "Context",
     "Engine",

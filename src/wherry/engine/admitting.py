@@ -16,7 +16,7 @@ client gets the error, and an upload that the volume can never hold leaves the q
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -36,6 +36,10 @@ LOCK = "line"
 TIMEOUT = 5.0
 #: In a queue of more uploads than `LONG_QUEUE`, positions may be `MAX_AGE` seconds old.
 LONG_QUEUE, MAX_AGE = 100, 1.0
+
+
+class _Idle(Exception):
+    """The upload's slot was given to another one while no bytes came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,35 @@ class Admitting:
             return changed[upload_id]
         # It waits, or an earlier run has admitted it, or another process is stuck while it admits.
         return await self._context.catalog.load(upload_id)
+
+    async def with_slot(
+        self, upload_id: str, now: float, change: Callable[[Upload], Upload]
+    ) -> Upload:
+        """Apply `change` to an upload that has a slot; one without asks for a slot again.
+
+        Raises `Queued` if there is no room, and what `change` raises.
+        """
+        context, latest = self._context, self._context.settings.limits.latest_slot_end(now)
+
+        def change_with_slot(upload: Upload) -> Upload:
+            # The change first, for its refusals: an upload that takes no byte asks for no slot.
+            after = change(upload)
+            if not upload.is_open(now, latest):
+                raise _Idle
+            return after
+
+        try:
+            return await context.catalog.update(upload_id, change_with_slot)
+        except _Idle:
+            # Its slot ran out while nothing came, and others may wait for one. It enters the
+            # queue like them, and is admitted at once if there is room. These are three
+            # transactions. If the upload ends between them, the next one raises what the
+            # client should hear. If this request ends between them, the upload stays in the
+            # queue: it is admitted in its order, and its slot runs out again.
+            await context.catalog.update(upload_id, lambda u: u.enter_queue(now))
+            if (await self.enter(upload_id)).queued_at is not None:
+                raise Queued from None
+            return await context.catalog.update(upload_id, change)
 
     async def advance(self) -> None:
         """Admit what there is room for; uploads that were admitted and sent nothing make room."""

@@ -26,6 +26,7 @@ from wherry.engine.cancelling import Cancelling
 from wherry.engine.completing import Completing
 from wherry.engine.context import Context
 from wherry.engine.creating import Creating
+from wherry.engine.direct_parts import AddressedPart, DirectParts
 from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
 from wherry.engine.rates import BYTES, REQUESTS, Rates
@@ -61,6 +62,7 @@ class Engine:
         self._rates = Rates(context.settings)
         self._admitting = Admitting(context)
         self._writing = Writing(context, self._file_types, self._admitting)
+        self._direct = DirectParts(context, self._admitting, self._rates)
         self._completing = Completing(context, self._file_types, hooks or Hooks())
         self._sweeping = Sweeping(context, self._writing.end)
         self._watching = Watching(context, self._admitting)
@@ -139,6 +141,35 @@ class Engine:
             upload = await self._context.catalog.load(write.upload_id)
             await self._file_types.refuse(upload, error)
             raise
+
+    def direct_part_size(self, upload: Upload) -> int | None:
+        """The size of the parts that clients may send to the storage; None: not of this upload."""
+        return self._direct.part_size(upload)
+
+    async def addresses(
+        self, caller: Caller, upload_id: str, crcs: Mapping[int, int]
+    ) -> tuple[float, list[AddressedPart]]:
+        """Where the client may send parts itself, each of this CRC-64/NVME; by their numbers.
+
+        The first value is when the addresses expire, in Unix seconds. Parts that are recorded are
+        left out. Raises `BadRequest` where that is not possible, for the upload or for one of the
+        parts; `Queued`, `RateLimited`, `UploadNotFound`, `UploadClosed`, `UploadGone`.
+        """
+        try:
+            return await self._direct.addresses(caller, upload_id, crcs)
+        except Queued:
+            raise await self._admitting.refusal(upload_id) from None
+
+    async def report(self, caller: Caller, upload_id: str, numbers: Collection[int]) -> Upload:
+        """The upload with these parts recorded, which the client has sent to the storage.
+
+        Raises `PartsMissing` for those that are not there, when the others are recorded;
+        `BadRequest`, `TooFragmented`, `UploadNotFound`, `UploadClosed`, `UploadGone`.
+        """
+        try:
+            return await self._direct.report(caller, upload_id, numbers)
+        except Queued:
+            raise await self._admitting.refusal(upload_id) from None
 
     async def status(self, caller: Caller, upload_id: str) -> Upload:
         """The current state of the upload; never waits for a request that writes into it."""

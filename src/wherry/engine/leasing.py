@@ -27,7 +27,6 @@ from contextlib import suppress
 import anyio
 
 from wherry.core.errors import (
-    Queued,
     Superseded,
     TooFragmented,
     UploadClosed,
@@ -44,10 +43,6 @@ from wherry.threads import until_returned
 
 #: For how long a round goes without a lease, in seconds; looked at once a second (`Background`).
 LEASE_AFTER = 0.5
-
-
-class _Idle(Exception):
-    """The upload's slot was given to another one while no bytes came."""
 
 
 class Leasing:
@@ -73,26 +68,8 @@ class Leasing:
                 mine.range, mine.token, now, whole=mine.whole, is_newest=mine.is_first
             )
 
-        def lease_with_slot(upload: Upload) -> Upload:
-            # The lease first, for its refusals: an upload that takes no byte asks for no slot.
-            after = lease(upload)
-            if not upload.is_open(now, limits.latest_slot_end(now)):
-                raise _Idle
-            return after
-
         try:
-            try:
-                await context.catalog.update(mine.upload_id, lease_with_slot)
-            except _Idle:
-                # Its slot ran out while nothing came, and others may wait for one. It enters the
-                # queue like them, and is admitted at once if there is room. These are three
-                # transactions. If the upload ends between them, the next one raises what the
-                # client should hear. If this request ends between them, the upload stays in the
-                # queue: it is admitted in its order, and its slot runs out again.
-                await context.catalog.update(mine.upload_id, lambda u: u.enter_queue(now))
-                if (await self._admitting.enter(mine.upload_id)).queued_at is not None:
-                    raise Queued from None
-                await context.catalog.update(mine.upload_id, lease)
+            await self._admitting.with_slot(mine.upload_id, now, lease)
         except UploadError:
             raise  # a refusal: there is nothing to give back
         except BaseException:

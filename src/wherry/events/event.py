@@ -115,6 +115,14 @@ class Event(Enum):
         (*UPLOAD, "at", "received", "seconds"),
         feeds=(COUNTED, Feed("part_bytes", "received"), Feed("part_seconds", "seconds")),
     )
+    RECORDED_DIRECT = About(
+        Area.UPLOADS,
+        DEBUG,
+        "Parts that the client has sent to the object store itself are there, and recorded. "
+        "`received` counts the new bytes.",
+        (*UPLOAD, "received"),
+        feeds=(COUNTED, Feed("part_bytes", "received"), Feed("direct_bytes", "received")),
+    )
     HOOK_RETURNED = About(
         Area.UPLOADS,
         DEBUG,

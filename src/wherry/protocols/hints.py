@@ -73,6 +73,9 @@ HINTS: Mapping[type[UploadError], str] = {
     errors.BytesMissing: (
         "What was received is safe. Send the missing ranges, then ask for completion again."
     ),
+    errors.PartsMissing: (
+        "All other parts are recorded. Send those of `parts` again, or their bytes as chunks."
+    ),
     errors.BodyCut: _SEND_THE_REST,
     errors.BodyStalled: _SEND_THE_REST,
     errors.Superseded: "Nothing is lost: the newer request brings the bytes.",

@@ -62,7 +62,9 @@ def json_content(schema: dict[str, Any]) -> dict[str, Any]:
 
 def json_body(model: type[BaseModel]) -> dict[str, Any]:
     """A request body that is this model."""
-    return {"required": True, "content": json_content(model.model_json_schema())}
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+    return {"required": True, "content": json_content(_resolved(schema, definitions))}
 
 
 def file_body(file_field: str, fields: dict[str, Any]) -> dict[str, Any]:

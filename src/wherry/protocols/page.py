@@ -34,7 +34,6 @@ POLICY = (
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
@@ -67,17 +66,22 @@ class Page:
         return Response(self.body, headers=self.headers)
 
 
-def page_router(api: str = "api/", *, asks_for_key: bool = False) -> APIRouter:
+def page_router(
+    api: str = "api/", *, asks_for_key: bool = False, store: str | None = None
+) -> APIRouter:
     """The page at `/` of this router, and its scripts beside it.
 
     `api`: the address before `/chunked-upload`, relative to the page or from the root, with a
     slash at its end. `asks_for_key`: whether the page asks for one of Wherry's keys when the API
-    refuses a request; a host application has its own login.
+    refuses a request; a host application has its own login. `store`: the origin of the object
+    store, like `https://bucket.s3.amazonaws.com`, if the page may send parts there
+    (`direct_uploads`).
     """
     built = dict(_built())
     document = _render(built.pop(DOCUMENT), api, asks_for_key)
-    pages = {name: _page(name, body) for name, body in built.items()}
-    pages[""] = _page(DOCUMENT, document)
+    policy = POLICY if store is None else f"{POLICY}; connect-src 'self' {store}"
+    pages = {name: _page(name, body, policy) for name, body in built.items()}
+    pages[""] = _page(DOCUMENT, document, policy)
 
     async def page(request: Request) -> Response:
         try:
@@ -109,8 +113,9 @@ def _render(document: bytes, api: str, asks_for_key: bool) -> bytes:
     return text.encode()
 
 
-def _page(name: str, body: bytes) -> Page:
+def _page(name: str, body: bytes, policy: str) -> Page:
     headers = HEADERS | {
+        "Content-Security-Policy": policy,
         "Content-Type": KINDS[name.rpartition(".")[2]],
         "Cache-Control": FOR_EVER if _HASHED.fullmatch(name) else ASK_AGAIN,
         "ETag": f'W/"{hashlib.sha256(body).hexdigest()[:32]}"',

@@ -44,6 +44,7 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.TypeRefused: 415,
     errors.ContentRefused: 422,
     errors.BytesMissing: 409,
+    errors.PartsMissing: 409,
     errors.BodyCut: 400,
     errors.BodyStalled: 408,
     errors.Superseded: 409,

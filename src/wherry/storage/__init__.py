@@ -21,8 +21,8 @@ libraries that open nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -176,15 +176,51 @@ class Stray:
     multipart: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PartAddress:
+    """Where a client sends the bytes of one part: by `method`, with these `headers` and its length.
+
+    The address is a secret until it expires: whoever has it can send the part.
+    """
+
+    url: str = field(repr=False)
+    method: str
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """A part that is safe in storage. `crc`: the CRC-64/NVME that the storage has computed."""
+
+    size: int
+    crc: int
+
+
 class Parts(Protocol):
     """How a storage divides files that it keeps in parts.
 
     Parts can be read only when the finished file is made. Requests that begin and end where parts
-    do cost the storage least.
+    do cost the storage least. Parts are numbered from 1 on.
     """
+
+    @property
+    def takes_direct(self) -> bool:
+        """Whether clients may send parts to the storage themselves (`address`)."""
 
     def size(self, length: int) -> int:
         """The size of the parts of a file of `length` bytes. Raises `NeverFits`."""
+
+    def address(self, upload_id: str, within: Range, crc: int, lifetime: int) -> PartAddress:
+        """Where a client may send the part `within` for `lifetime` seconds, without the engine.
+
+        The storage takes only bytes of this length and this CRC-64/NVME. A part that was sent again
+        takes the place of the earlier one, also of one that is recorded: `crc` of `link` and
+        `finish` protects the file from other bytes. Raises `Vanished`, `OSError`, and `ValueError`
+        for what is no part.
+        """
+
+    def stored(self, upload_id: str, numbers: Iterable[int]) -> dict[int, StoredPart]:
+        """Those of these parts that are there, however they came. Raises `Vanished`, `OSError`."""
 
     def round_end(self, upload_id: str, at: int, most: int) -> int:
         """Where a round of a request should end that begins at `at`, `most` bytes later at most.

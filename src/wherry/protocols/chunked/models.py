@@ -5,7 +5,8 @@ Rule 1: a model renders an answer and describes it in OpenAPI, so the two cannot
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.datastructures import QueryParams
 
 from wherry.core.admission import poll_after
-from wherry.core.digests import Digest
+from wherry.core.digests import LENGTHS, Digest
 from wherry.core.errors import BadRequest, RangeOutside
 from wherry.core.limits import LARGEST_SIZE
 from wherry.core.names import LONGEST_TEXT, MAX_METADATA
@@ -22,12 +23,14 @@ from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.requests import Create
 from wherry.core.upload import UNFINISHED, State, Upload
-from wherry.engine import Engine, StorageFacts
+from wherry.engine import AddressedPart, Engine, StorageFacts
 from wherry.protocols.digests import parse_digest, parse_file_digest
 from wherry.protocols.openapi import Completion, Id
 from wherry.protocols.parsing import parse_id, parse_number
 
 Short = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
+#: How many parts one request may name.
+MOST_PARTS = 100
 ByteRange = Annotated[list[int], Field(min_length=2, max_length=2)]
 
 
@@ -56,6 +59,36 @@ class InitRequest(BaseModel):
         None, description="The digest of the whole file, `crc64nvme=:base64:` (RFC 9530)."
     )
     metadata: dict[Short, Short] = Field(default_factory=dict, max_length=MAX_METADATA)
+    direct: bool = Field(
+        False, description="Whether the client can send parts to an object store itself."
+    )
+
+
+class DirectPart(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    number: int = Field(ge=1, le=LARGEST_SIZE, description="From 1 on; the first one is refused.")
+    crc64nvme: str = Field(description="The CRC-64/NVME of its bytes, in base64, as in S3.")
+
+
+class DirectRequest(BaseModel):
+    """Parts that the client is about to send to the object store."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    upload_id: str
+    parts: list[DirectPart] = Field(min_length=1, max_length=MOST_PARTS)
+
+
+class ReportRequest(BaseModel):
+    """Parts that the client has sent to the object store, by their numbers."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    upload_id: str
+    parts: list[Annotated[int, Field(ge=1, le=LARGEST_SIZE)]] = Field(
+        min_length=1, max_length=MOST_PARTS
+    )
 
 
 class CompleteRequest(BaseModel):
@@ -110,6 +143,21 @@ def parse_chunk(fields: Mapping[str, str], digest: str | None) -> Chunk:
         is_numbered=is_numbered,
         digest=parse_digest(digest, "content-digest") if digest else None,
     )
+
+
+def parse_direct(wanted: DirectRequest) -> dict[int, int]:
+    """The CRCs by the numbers of their parts. Raises `BadRequest`."""
+    return {part.number: _parse_crc(part.crc64nvme) for part in wanted.parts}
+
+
+def _parse_crc(text: str) -> int:
+    try:
+        value = base64.b64decode(text, validate=True)
+    except ValueError:
+        value = b""
+    if len(value) != LENGTHS["crc64nvme"]:
+        raise BadRequest("parts.crc64nvme", "must be the eight bytes of a CRC-64/NVME in base64")
+    return int.from_bytes(value, "big")
 
 
 def chunk_range(upload: Upload, index: int) -> Range:
@@ -196,12 +244,39 @@ class InitLimits(BaseModel):
     max_chunk: int
 
 
+class Direct(BaseModel):
+    """How the client may send parts to the object store."""
+
+    part_size: int = Field(description="Of all parts but the last.")
+
+
 class Begun(UploadStatus):
     """An upload to send, new or found again."""
 
     total_chunks: int | None
     limits: InitLimits
     concurrency: int = Field(description="How many chunks to send at once.")
+    direct: Direct | None = Field(
+        description="If the client asked for it: null where all bytes have to come as chunks."
+    )
+
+
+class Addressed(BaseModel):
+    """A part, and where to send its bytes."""
+
+    number: int
+    start: int
+    end: int = Field(description="The first byte behind the part.")
+    url: str = Field(description="A secret until it expires.")
+    method: str
+    headers: dict[str, str] = Field(description="To be sent besides Content-Length.")
+
+
+class Addresses(BaseModel):
+    """Where to send parts. Those that are recorded already are left out."""
+
+    expires_at: datetime
+    parts: list[Addressed]
 
 
 class Completed(BaseModel):
@@ -279,11 +354,33 @@ def _status(upload: Upload, position: int | None, engine: Engine) -> dict[str, A
     }
 
 
+def render_addresses(expires_at: float, parts: Iterable[AddressedPart]) -> Addresses:
+    """`expires_at` in Unix seconds."""
+    return Addresses(
+        expires_at=render_time(expires_at),
+        parts=[
+            Addressed(
+                number=part.number,
+                start=part.range.start,
+                end=part.range.end,
+                url=part.address.url,
+                method=part.address.method,
+                headers=dict(part.address.headers),
+            )
+            for part in parts
+        ],
+    )
+
+
 def render_init(
-    upload: Upload, position: int | None, engine: Engine, largest_chunk: int | None
+    upload: Upload, position: int | None, engine: Engine, create: Create, *, is_direct: bool
 ) -> Begun:
-    """`largest_chunk`: the largest that has room in one request, where that is limited too."""
-    settings = engine.settings
+    """`create`: with the largest chunk that has room in one request, where that is limited too.
+
+    `is_direct`: whether the client can send parts to an object store itself.
+    """
+    settings, largest_chunk = engine.settings, create.largest_chunk
+    part_size = engine.direct_part_size(upload) if is_direct else None
     return Begun(
         **_status(upload, position, engine),
         total_chunks=total_chunks(upload),
@@ -293,6 +390,7 @@ def render_init(
             max_chunk=min(settings.max_chunk, largest_chunk or settings.max_chunk),
         ),
         concurrency=settings.concurrency,
+        direct=None if part_size is None else Direct(part_size=part_size),
     )
 
 

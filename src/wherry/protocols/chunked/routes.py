@@ -61,6 +61,33 @@ _CHUNK = Operation(
     ),
     body=file_body(verbs.FILE_FIELD, {"upload_id": ID, "offset": BYTES, "chunk_index": BYTES}),
 )
+_DIRECT = Operation(
+    "POST",
+    "/direct",
+    "direct",
+    verbs.direct,
+    "Ask where to send parts to the object store, and again when that has expired",
+    {200: ("Addresses.", models.Addresses)},
+    (errors.BadRequest, *_GONE, errors.UploadClosed, errors.Queued),
+    body=json_body(models.DirectRequest),
+)
+_DIRECT_RECEIVED = Operation(
+    "POST",
+    "/direct/received",
+    "direct_received",
+    verbs.direct_received,
+    "Report parts that were sent to the object store",
+    {200: ("The parts are safe.", models.Received)},
+    (
+        errors.BadRequest,
+        *_GONE,
+        errors.UploadClosed,
+        errors.PartsMissing,
+        errors.TooFragmented,
+        errors.Queued,
+    ),
+    body=json_body(models.ReportRequest),
+)
 _COMPLETE = Operation(
     "POST",
     "/complete",
@@ -182,6 +209,8 @@ _STORAGE = Operation(
 ROUTES = (
     _INIT,
     _CHUNK,
+    _DIRECT,
+    _DIRECT_RECEIVED,
     _COMPLETE,
     _CANCEL,
     _STORAGE,

@@ -27,11 +27,15 @@ from wherry.protocols.chunked.models import (
     CancelRequest,
     Chunk,
     CompleteRequest,
+    DirectRequest,
     InitRequest,
+    ReportRequest,
     chunk_range,
     parse_chunk,
+    parse_direct,
     parse_init,
     parse_page_request,
+    render_addresses,
     render_complete,
     render_init,
     render_received,
@@ -56,7 +60,7 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     create = replace(parse_init(wanted), largest_chunk=largest_chunk(request.scope))
     upload, is_new = await engine.create(caller, create)
     upload, position = await engine.with_position(upload)
-    begun = render_init(upload, position, engine, create.largest_chunk)
+    begun = render_init(upload, position, engine, create, is_direct=wanted.direct)
     if upload.state is State.WAITING:
         return JsonAnswer(begun, 202, {"Retry-After": str(begun.retry_after)})
     return JsonAnswer(begun, 201 if is_new else 200)
@@ -89,6 +93,19 @@ async def _resolve(chunk: Chunk, size: int, caller: Caller, engine: Engine) -> W
     if size > len(within):
         raise BadRequest("chunk_index", "the request brings more bytes than that chunk has")
     return Write(chunk.upload_id, within.start, chunk.digest)
+
+
+async def direct(request: Request, caller: Caller, engine: Engine) -> Response:
+    wanted = await read_model(request, DirectRequest, engine.settings.chunk_timeout)
+    crcs = parse_direct(wanted)
+    found = await engine.addresses(caller, parse_id(wanted.upload_id), crcs)
+    return JsonAnswer(render_addresses(*found), headers=NOT_STORED)
+
+
+async def direct_received(request: Request, caller: Caller, engine: Engine) -> Response:
+    wanted = await read_model(request, ReportRequest, engine.settings.chunk_timeout)
+    upload = await engine.report(caller, parse_id(wanted.upload_id), wanted.parts)
+    return JsonAnswer(render_received(upload))
 
 
 async def complete(request: Request, caller: Caller, engine: Engine) -> Response:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
@@ -36,6 +38,8 @@ CONNECT_TIMEOUT, READ_TIMEOUT = 5, 90
 ATTEMPTS = 5
 #: For how long the bucket is taken to be there after it was, in seconds.
 PRESENT_FOR = 2.0
+#: How many parts one answer lists at most.
+MOST_LISTED = 1000
 #: How many keys one request may delete.
 _DELETED_AT_ONCE = 1000
 #: The metadata of an object that names the marker it was made for.
@@ -46,11 +50,13 @@ TOKEN = "wherry-token"  # noqa: S105 - no secret
 class Features:
     """What the store does. Until it was tried out: everything.
 
-    `verifies`: the CRC-64/NVME of a part and of a whole object. `is_conditional`: it makes an
-    object only if there is none of the name.
+    `verifies`: the CRC-64/NVME of a whole object. `verifies_parts`: that of each part as well, and
+    it tells the CRC of a part that is there. `is_conditional`: it makes an object only if there is
+    none of the name.
     """
 
     verifies: bool = True
+    verifies_parts: bool = True
     is_conditional: bool = True
 
 
@@ -81,6 +87,11 @@ def as_text(crc: int) -> str:
     return base64.b64encode(crc.to_bytes(8, "big")).decode()
 
 
+def as_number(crc: str) -> int:
+    """The inverse of `as_text`."""
+    return int.from_bytes(base64.b64decode(crc), "big")
+
+
 def connect(endpoint: str | None, profile: str | None) -> Any:
     """A client of botocore, with the credentials of its usual chain. Raises `OSError`."""
     with translated("connecting", endpoint or "s3"):
@@ -96,23 +107,31 @@ def connect(endpoint: str | None, profile: str | None) -> Any:
             s3={
                 # The store verifies a checksum of the bytes; TLS protects them on their way.
                 "payload_signing_enabled": False,
-                "addressing_style": "path" if endpoint else "auto",
+                # With "auto", addresses would name the global endpoint, which redirects: browsers
+                # do not follow that.
+                "addressing_style": "path" if endpoint else "virtual",
             },
             user_agent_extra="wherry",
         )
-        region = session.get_config_variable("region") or "us-east-1"
+        # botocore itself reads AWS_DEFAULT_REGION only.
+        region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
         return session.create_client(
-            "s3", region_name=region, endpoint_url=endpoint or None, config=config
+            "s3", region_name=region or "us-east-1", endpoint_url=endpoint or None, config=config
         )
 
 
 class Bucket:
-    """Keys are given without the prefix."""
+    """Keys are given without the prefix.
 
-    def __init__(self, client: Any, place: Place) -> None:
+    `public`: a client that signs addresses for others, where they reach the store under another
+    address than this process does.
+    """
+
+    def __init__(self, client: Any, place: Place, public: Any = None) -> None:
         self.place = place
         self.features = Features()
         self._client = client
+        self._public = public or client
         self._present_at = float("-inf")
         self._lock = Lock()
 
@@ -260,19 +279,28 @@ class Bucket:
             **self.checksum(crc),
         )
 
-    def parts(self, key: str, upload: str) -> dict[int, UploadedPart]:
-        """The parts that are there, by number. Raises `S3Error`, also `NO_UPLOAD`."""
+    def parts(
+        self, key: str, upload: str, first: int = 1, last: int | None = None
+    ) -> dict[int, UploadedPart]:
+        """The parts that are there, by number, from `first` to `last`.
+
+        Raises `S3Error`, also `NO_UPLOAD`.
+        """
         found: dict[int, UploadedPart] = {}
-        after: dict[str, int] = {}
+        asked: dict[str, int] = {} if first == 1 else {"PartNumberMarker": first - 1}
         while True:
-            page = self.call("list_parts", key, UploadId=upload, **after)
+            if last is not None:
+                asked["MaxParts"] = min(last - asked.get("PartNumberMarker", 0), MOST_LISTED)
+            page = self.call("list_parts", key, UploadId=upload, **asked)
             for part in page.get("Parts", []):
                 number = part["PartNumber"]
                 crc = part.get("ChecksumCRC64NVME")
-                found[number] = UploadedPart(number, part["Size"], part["ETag"], crc)
-            if not page.get("IsTruncated"):
+                if last is None or number <= last:
+                    found[number] = UploadedPart(number, part["Size"], part["ETag"], crc)
+            after = page.get("NextPartNumberMarker") or 0
+            if not page.get("IsTruncated") or (last is not None and after >= last):
                 return found
-            after = {"PartNumberMarker": page["NextPartNumberMarker"]}
+            asked = {"PartNumberMarker": after}
 
     def complete(
         self, key: str, upload: str, parts: Sequence[UploadedPart], size: int, crc: int | None
@@ -324,18 +352,25 @@ class Bucket:
 
     # Addresses.
 
-    def presigned(self, key: str, lifetime: int, disposition: str, content_type: str) -> str:
-        """An address of an object that anyone may get. Raises `OSError` without credentials."""
+    def presigned(self, operation: str, key: str, lifetime: int, **parameters: Any) -> str:
+        """An address at which anyone may do `operation`. Raises `OSError` without credentials.
+
+        Asks the store nothing. `parameters` are part of what is signed.
+        """
         with translated("signing", self.where(key)):
             return str(
-                self._client.generate_presigned_url(
-                    "get_object",
+                self._public.generate_presigned_url(
+                    operation,
                     Params={
                         "Bucket": self.place.bucket,
                         "Key": self.place.prefix + key,
-                        "ResponseContentDisposition": disposition,
-                        "ResponseContentType": content_type,
+                        **parameters,
                     },
                     ExpiresIn=lifetime,
                 )
             )
+
+    def origin(self) -> str:
+        """The origin of the addresses that are signed. Raises `OSError` without credentials."""
+        url = urlsplit(self.presigned("get_object", "origin", 60))
+        return f"{url.scheme}://{url.netloc}"

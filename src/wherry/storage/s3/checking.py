@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from threading import Lock
 from typing import Any
 
 from wherry.core.digests import crc64
-from wherry.storage.s3.bucket import PRESENT_FOR, Bucket, Features
+from wherry.core.place import CHECKSUM_HEADER
+from wherry.storage.s3.bucket import PRESENT_FOR, Bucket, Features, as_text
 from wherry.storage.s3.errors import DAMAGED, EXISTS, S3Error
 from wherry.storage.s3.markers import new_token
 
@@ -24,8 +26,9 @@ _UNSUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest",
 
 
 class Checking:
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, *, is_direct: bool = False) -> None:
         self._bucket = bucket
+        self._is_direct = is_direct
         self._checked_at = float("-inf")
         self._warnings: list[str] | None = None
         self._lock = Lock()
@@ -54,36 +57,53 @@ class Checking:
 
     def _find_features(self) -> Features:
         self._bucket.features = Features()
-        verifies = self._does_verify()
-        self._bucket.features = Features(verifies, is_conditional=False)
-        return Features(verifies, self._is_conditional())
+        verifies, verifies_parts = self._does_verify()
+        self._bucket.features = Features(verifies, verifies_parts, is_conditional=False)
+        return Features(verifies, verifies_parts, self._is_conditional())
 
-    def _does_verify(self) -> bool:
-        """Whether the store compares the CRC-64/NVME of a whole object that is made of parts."""
+    def _does_verify(self) -> tuple[bool, bool]:
+        """Whether the store compares the CRC-64/NVME of a whole object that is made of parts.
+
+        And that of each part, which is tried out only where clients may send parts to it.
+        """
         bucket, key, token = self._bucket, f"{FOLDER}{new_token()}", new_token()
         bucket.features = Features(is_conditional=False)
         try:
             upload = bucket.begin(key, token)
         except S3Error as error:
             if error.code in _UNSUPPORTED:
-                return False
+                return False, False
             raise
         try:
             right, wrong = crc64(b"wherry"), crc64(b"ferry")
             bucket.put_part(key, upload, 1, bytearray(b"wherry"), 6, right)
             found = list(bucket.parts(key, upload).values())
-            try:
-                bucket.complete(key, upload, found, 6, wrong)
-            except S3Error as error:
-                if error.code in DAMAGED:
-                    return True
-                if error.code in _UNSUPPORTED:
-                    return False
-                raise
-            return False  # it has accepted a wrong one
+            is_told = [part.crc for part in found] == [as_text(right)]
+            verifies = self._refuses(lambda: bucket.complete(key, upload, found, 6, wrong))
+            verifies_parts = (
+                verifies
+                and self._is_direct
+                and is_told
+                and self._refuses(
+                    lambda: bucket.put_part(key, upload, 2, bytearray(b"wherry"), 6, wrong)
+                )
+            )
+            return verifies, verifies_parts
         finally:
             bucket.abort(key, upload)
             bucket.delete([key])
+
+    @staticmethod
+    def _refuses(with_wrong_crc: Callable[[], None]) -> bool:
+        """Whether the store refuses this request because of its CRC."""
+        try:
+            with_wrong_crc()
+        except S3Error as error:
+            if error.code in DAMAGED:
+                return True
+            if error.code not in _UNSUPPORTED:
+                raise
+        return False  # it has accepted a wrong one, or does not know it
 
     def _is_conditional(self) -> bool:
         """Whether the store refuses to replace an object when asked to."""
@@ -120,6 +140,17 @@ class Checking:
                 "ends. Add this rule, or run `wherry storage reconcile` from time to time: "
                 f"{json.dumps(self._bucket.place.lifecycle_rule())}."
             )
+        if self._is_direct and not features.verifies_parts:
+            found.append(
+                f"The object store of {name} does not verify the CRC-64/NVME of each part: clients "
+                "send every byte through Wherry, in spite of direct_uploads."
+            )
+        elif self._is_direct and not self._lets_browsers_send():
+            found.append(
+                f"The bucket of {name} has no CORS rule that lets browsers send parts, or does not "
+                "say so. Without it, they send every byte through Wherry, in spite of "
+                f"direct_uploads. Add this rule: {json.dumps(self._bucket.place.cors_rule())}."
+            )
         if self._is_versioned():
             found.append(
                 f"The bucket of {name} keeps old versions: files that Wherry deletes stay, and are "
@@ -136,6 +167,13 @@ class Checking:
             and "AbortIncompleteMultipartUpload" in rule
             and prefix.startswith(rule.get("Filter", {}).get("Prefix", rule.get("Prefix", "")))
             for rule in answer.get("Rules", [])
+        )
+
+    def _lets_browsers_send(self) -> bool:
+        return any(
+            "PUT" in rule.get("AllowedMethods", [])
+            and {"*", CHECKSUM_HEADER} & {name.lower() for name in rule.get("AllowedHeaders", [])}
+            for rule in self._asked("get_bucket_cors").get("CORSRules", [])
         )
 
     def _is_versioned(self) -> bool:

@@ -73,7 +73,13 @@ class S3File:
     def url(self, lifetime: int, filename: str, content_type: str) -> str:
         """A presigned address. Raises `OSError` without credentials."""
         disposition = f"attachment; filename*=utf-8''{quote(filename, safe='')}"
-        return self.bucket.presigned(self.key, lifetime, disposition, content_type)
+        return self.bucket.presigned(
+            "get_object",
+            self.key,
+            lifetime,
+            ResponseContentDisposition=disposition,
+            ResponseContentType=content_type,
+        )
 
 
 class _Reader(io.RawIOBase):

@@ -15,10 +15,11 @@ import errno
 from collections.abc import Iterable
 from contextlib import closing, suppress
 
+from wherry.core.place import CHECKSUM_HEADER
 from wherry.core.ranges import Range
-from wherry.storage import HEAD_SIZE, Vanished
+from wherry.storage import HEAD_SIZE, PartAddress, StoredPart, Vanished
 from wherry.storage.s3 import parts
-from wherry.storage.s3.bucket import Bucket, Found, UploadedPart
+from wherry.storage.s3.bucket import MOST_LISTED, Bucket, Found, UploadedPart, as_number, as_text
 from wherry.storage.s3.errors import DAMAGED, EXISTS, NO_UPLOAD, S3Error
 from wherry.storage.s3.fragments import Fragments, rows_from
 from wherry.storage.s3.markers import Marker
@@ -97,6 +98,37 @@ class Multipart:
             return kept or b""
         row = rows_from(self.fragments.of(1)[0], Range(0, min(size, self.part_of(0).end)))
         return self.fragments.head_of(row, size)
+
+    def address(self, within: Range, crc: int, lifetime: int) -> PartAddress:
+        """Where a client may send this part itself. Raises `ValueError` for what is no part."""
+        if within != self.part_of(within.start):
+            raise ValueError(f"{within} is no part")
+        url = self._bucket.presigned(
+            "upload_part",
+            self._key,
+            lifetime,
+            UploadId=self.marker.multipart,
+            PartNumber=self.number_of(within.start),
+            ContentLength=len(within),
+            ChecksumCRC64NVME=as_text(crc),
+        )
+        return PartAddress(url, "PUT", {CHECKSUM_HEADER: as_text(crc)})
+
+    def stored(self, numbers: Iterable[int]) -> dict[int, StoredPart]:
+        """Those of these parts that are there. Raises `Vanished`, `OSError`."""
+        wanted, found = sorted(set(numbers)), dict[int, StoredPart]()
+        while wanted:
+            # Parts that are near each other are asked for at once, with those between them.
+            first = wanted[0]
+            near = [number for number in wanted if number < first + MOST_LISTED]
+            wanted = wanted[len(near) :]
+            with self._gone():
+                parts_there = self._bucket.parts(self._key, self.marker.multipart, first, near[-1])
+            for number in near:
+                part = parts_there.get(number)
+                if part is not None and part.crc is not None:
+                    found[number] = StoredPart(part.size, as_number(part.crc))
+        return found
 
     # The object.
 

@@ -16,7 +16,7 @@ from wherry.core.digests import crc64
 from wherry.core.errors import DiskFull
 from wherry.core.place import Place
 from wherry.core.ranges import Range
-from wherry.storage import CannotPut, Capabilities, Stray, Vanished
+from wherry.storage import CannotPut, Capabilities, PartAddress, StoredPart, Stray, Vanished
 from wherry.storage.names import check_suffix, check_upload_id
 from wherry.storage.s3 import fragments, parts
 from wherry.storage.s3.arrival import S3Arrival
@@ -31,12 +31,44 @@ from wherry.storage.s3.reconcile import end_stray, strays
 from wherry.storage.s3.writer import Memory, S3Writer
 
 
+def find(bucket: Bucket, markers: Markers, upload_id: str, *, fresh: bool = False) -> Multipart:
+    """The unfinished upload. Raises `Vanished`, `OSError`."""
+    marker = markers.get(check_upload_id(upload_id), fresh=fresh)
+    if marker is None or marker.is_arrival:
+        raise Vanished(upload_id)
+    return Multipart(bucket, upload_id, marker)
+
+
 class S3Parts:
     """As `wherry.storage.Parts`."""
 
-    def __init__(self, bucket: Bucket, markers: Markers) -> None:
+    def __init__(self, bucket: Bucket, markers: Markers, *, is_direct: bool) -> None:
         self._bucket = bucket
         self._markers = markers
+        self._is_direct = is_direct
+
+    @property
+    def takes_direct(self) -> bool:
+        """Whether that is wanted, and the store can do it."""
+        return self._is_direct and self._bucket.features.verifies_parts
+
+    def address(self, upload_id: str, within: Range, crc: int, lifetime: int) -> PartAddress:
+        """A presigned address. Raises `Vanished`, `OSError`, `ValueError`."""
+        return self._find(upload_id).address(within, crc, lifetime)
+
+    def stored(self, upload_id: str, numbers: Iterable[int]) -> dict[int, StoredPart]:
+        """Those of these parts that are there. Raises `Vanished`, `OSError`."""
+        numbers = tuple(numbers)
+        try:
+            return self._find(upload_id).stored(numbers)
+        except Vanished:
+            # What this process remembers may be out of date.
+            self._markers.forget(upload_id)
+            return self._find(upload_id).stored(numbers)
+
+    def _find(self, upload_id: str) -> Multipart:
+        """Raises `Vanished`."""
+        return find(self._bucket, self._markers, upload_id)
 
     def size(self, length: int) -> int:
         return parts.part_size(length)
@@ -64,12 +96,15 @@ class S3Storage:
     #: A request takes a lease of its range, and records only while it has it.
     capabilities = Capabilities(reserves=False, locks_ranges=False, durable=True)
 
-    def __init__(self, client: Any, place: Place) -> None:
-        self.bucket = Bucket(client, place)
+    def __init__(
+        self, client: Any, place: Place, *, public: Any = None, is_direct: bool = False
+    ) -> None:
+        """`public`: as `Bucket` has it. `is_direct`: whether clients may send parts themselves."""
+        self.bucket = Bucket(client, place, public)
         self.markers = Markers(self.bucket)
         self._pictures = S3Pictures(self.bucket)
-        self._parts = S3Parts(self.bucket, self.markers)
-        self._checking = Checking(self.bucket)
+        self._parts = S3Parts(self.bucket, self.markers, is_direct=is_direct)
+        self._checking = Checking(self.bucket, is_direct=is_direct)
         self._memory = Memory()
         #: Which catalog the files belong to.
         self.installation = S3Installation(self.bucket)
@@ -137,10 +172,7 @@ class S3Storage:
 
     def _find(self, upload_id: str, *, fresh: bool = False) -> Multipart:
         """Raises `Vanished`."""
-        marker = self.markers.get(check_upload_id(upload_id), fresh=fresh)
-        if marker is None or marker.is_arrival:
-            raise Vanished(upload_id)
-        return Multipart(self.bucket, upload_id, marker)
+        return find(self.bucket, self.markers, upload_id, fresh=fresh)
 
     def open(self, upload_id: str, within: Range) -> S3Writer:
         """Open a range for writing. Raises `Vanished`, `OSError`."""
