@@ -78,8 +78,8 @@ ADDS_NOTES = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -93,7 +93,7 @@ def migrated_further(path: Path, folder: Path, second: str) -> None:
     if not folder.exists():
         location = Path(migrations.__file__).parent
         shutil.copytree(location, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0004_notes.py").write_text(second)
+    (folder / "versions" / "v0005_notes.py").write_text(second)
     engine = open_engine(parse_url(path), 2)
     try:
         with writing(engine) as connection, connection.begin():
@@ -116,7 +116,7 @@ async def test_a_later_version_keeps_the_uploads_and_this_one_refuses_its_tables
     later = schema(path)
     migrated_further(path, tmp_path / "later", ADDS_NOTES)
     assert schema(path) == later
-    with pytest.raises(CommandError, match="0004"):
+    with pytest.raises(CommandError, match="0005"):
         SqliteCatalog(path)
 
 

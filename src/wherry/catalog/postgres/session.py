@@ -72,6 +72,8 @@ class PostgresSession(Session):
             super().write(statement, rows)
             return
         compiled, done = self._compiler.compiled(statement), 0
+        if isinstance(statement, Delete):  # deleting the last row again has no effect
+            rows = [*rows, *[rows[-1]] * ((1 << (len(rows) - 1).bit_length()) - len(rows))]
         while done < len(rows):
             # Powers of two, so that there are few statements, and the server prepares them.
             size = min(MANY, 1 << (len(rows) - done).bit_length() - 1)

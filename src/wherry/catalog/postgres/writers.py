@@ -27,8 +27,9 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 from wherry.catalog.postgres import connections
+from wherry.catalog.postgres.known import KnownVersions
+from wherry.catalog.sql import queries
 from wherry.catalog.sql.grouping import Grouping, Outcome, Waiting, failed
-from wherry.catalog.sql.known import Known
 from wherry.catalog.sql.operations import Operation, apply_all
 from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.unit_of_work import UnitOfWork
@@ -73,8 +74,7 @@ class _Writer(Grouping):
         super().__init__(name)
         self._connect = connect
         self._session: Session | None = None
-        self._known = Known()
-        self._transactions = 0
+        self._known = KnownVersions()
         self._is_committing = False
         self.start()
 
@@ -110,20 +110,21 @@ class _Writer(Grouping):
         if self._session is None:
             self._session = self._connect()
         session = self._session
-        self._transactions += 1
-        self._known.keep_if(self._transactions)
+        ids = [id_ for operation in operations for id_ in operation.concerns]
         with session.at_once():
             session.run("BEGIN")
             if any(operation.admits for operation in operations):
                 session.run(f"SELECT pg_advisory_xact_lock({connections.ADMITTING})")
-            work = UnitOfWork(session, earlier=self._known.earlier, outbox=self.outbox)
-            work.fetch([id_ for operation in operations for id_ in operation.concerns])
+            versions = queries.change_versions(session, ids)
+            known, earlier = self._known.at(ids, versions), self._known.earlier(ids)
+            work = UnitOfWork(session, known, earlier, versioned=versions, outbox=self.outbox)
+            work.fetch(ids)
             outcomes = apply_all(work, operations)
             # A crash here leaves nothing of the group; no caller has had an answer.
             self._is_committing = True
             session.run("COMMIT")
         # A crash here leaves all of the group; callers without an answer will ask again.
-        self._known.learn(work, self._transactions)
+        self._known.learn(work, versions)
         return outcomes
 
     def _failed(self, group: Sequence[Waiting], error: BaseException) -> Sequence[Outcome]:
@@ -136,6 +137,6 @@ class _Writer(Grouping):
         return failed(group, error, connections.failure)
 
     def _disconnect(self) -> None:
-        session, self._session, self._known = self._session, None, Known()
+        session, self._session, self._known = self._session, None, KnownVersions()
         if session is not None:
             session.drop()

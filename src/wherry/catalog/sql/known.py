@@ -2,8 +2,7 @@
 
 Rule 1: SQLite tells in a transaction whether another process has committed since the last one
 (`data_version`). If none has, what is remembered is what the transaction would read. If one has,
-or if the database does not tell, all is forgotten, apart from uploads with many parts: those can
-be refreshed.
+all is forgotten, apart from uploads with many parts: those can be refreshed.
 
 Rule 2: the uploads used last are kept, `KNOWN_UPLOADS` at most, with `KNOWN_PARTS` in all.
 """

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import Column, Select, and_, bindparam, case, exists, func, select
+from sqlalchemy import Column, Select, and_, bindparam, case, exists, func, select, update
 from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
@@ -23,6 +24,9 @@ from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import StorageFailed
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, Lease, State, Upload
+
+#: When an upload was created, and a number that changes with each change of it.
+Version = tuple[float, int]
 
 #: The largest number of identifiers in one statement.
 MANY = 500
@@ -95,6 +99,25 @@ def lock_uploads(session: Session, ids: Iterable[str]) -> None:
     for first in range(0, len(wanted), MANY):
         size, given = among(wanted[first : first + MANY])
         session.rows(_locked_ids(size), given)
+
+
+def change_versions(session: Session, ids: Iterable[str]) -> dict[str, Version]:
+    """The same; and the new version of each upload that exists, which is changed by that."""
+    wanted = sorted(ids)
+    found: dict[str, Version] = {}
+    for first in range(0, len(wanted), MANY):
+        size, given = among(wanted[first : first + MANY])
+        rows = session.rows(_changed_versions(size), given)
+        found |= {id_: (created_at, version) for id_, created_at, version in rows}
+    return found
+
+
+@lru_cache
+def _changed_versions(size: int) -> ReturningUpdate[Any]:
+    locked = _locked_ids(size).subquery("locked")
+    changed = update(uploads).values(version=uploads.c.version + 1)
+    columns = uploads.c.id, uploads.c.created_at, uploads.c.version
+    return changed.where(uploads.c.id == locked.c.id).returning(*columns)
 
 
 @lru_cache

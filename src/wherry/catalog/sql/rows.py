@@ -51,6 +51,7 @@ def upload_row(upload: Upload) -> Values:
         "failure": upload.failure,
         "discarded_at": upload.discarded_at,
         "queued_at": upload.queued_at,
+        "version": 0,
     }
 
 
@@ -86,6 +87,7 @@ def upload_of(
         call_is_orphaned,
         is_named,
         began_at,
+        _,  # its version
     ) = row
     has_completion = completion_token is not None
     return Upload(

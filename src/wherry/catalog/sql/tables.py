@@ -1,7 +1,8 @@
 """The tables of the catalog, for every database.
 
 Rule 1: each merged part has a row, and each lease, and no column changes with every chunk:
-parallel chunks of one upload do not write to a common row.
+parallel chunks of one upload do not write to a common row. Only PostgreSQL's writers change
+`version` with every chunk; they have the lock of that row in any case.
 
 Rule 2: the migrations create exactly these tables and indexes; a test compares. Triggers
 differ from one database to the next and are in the migrations alone.
@@ -98,6 +99,7 @@ uploads = Table(
     Column("call_is_orphaned", Boolean, nullable=False),
     Column("is_named", Boolean, nullable=False),
     Column("began_at", Double, nullable=False),
+    Column("version", BigInteger, server_default=text("0"), nullable=False),
     # Only the queue: with an index of all rows, SQLite would not know how few are not NULL.
     Index(None, "queued_at", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
     Index(None, "owner", "fingerprint"),

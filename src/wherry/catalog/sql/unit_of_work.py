@@ -74,25 +74,29 @@ _facts = attrgetter(*FACTS)
 class UnitOfWork:
     """The work of one open transaction, in `session`.
 
-    `known`: uploads as this transaction would read them, and `occupancy`, what they take; a backend
-    passes only what it can prove that no other process has changed, or nothing. `earlier`: uploads
-    as they were at some time. `is_full`: the disk has room only for changes that free some.
+    `known`: uploads as this transaction would read them (None: there is none), and `occupancy`,
+    what they take; a backend passes only what it can prove that no other process has changed, or
+    nothing. `earlier`: uploads as they were at some time. `versioned`: uploads whose version this
+    transaction has changed already; it changes that of all others that it changes. None: the
+    backend needs no versions. `is_full`: the disk has room only for changes that free some.
     `outbox`: makes the deliveries of each change, which are recorded with it; None: no webhooks.
     """
 
     def __init__(
         self,
         session: Session,
-        known: Mapping[str, Upload] = MappingProxyType({}),
+        known: Mapping[str, Upload | None] = MappingProxyType({}),
         earlier: Mapping[str, Upload] = MappingProxyType({}),
         occupancy: Occupancy | None = None,
         *,
+        versioned: Collection[str] | None = None,
         is_full: bool = False,
         outbox: Outbox | None = None,
     ) -> None:
         self._session = session
         self._is_full = is_full
         self._outbox = outbox
+        self._versioned = versioned
         self._known, self._earlier = known, earlier
         self._recorded: dict[str, Upload | None] = {}
         self._unreadable: dict[str, StorageFailed] = {}
@@ -114,8 +118,8 @@ class UnitOfWork:
         for id_ in upload_ids:
             if id_ in self._recorded or id_ in self._unreadable:
                 continue
-            if (known := self._known.get(id_)) is not None:
-                self._recorded[id_] = known
+            if id_ in self._known:
+                self._recorded[id_] = self._known[id_]
             else:
                 unknown.add(id_)
         known_before = unknown & self._earlier.keys()
@@ -290,6 +294,10 @@ class UnitOfWork:
             old_leases, new_leases = _difference(before.leases if before else (), after.leases)
             leases_deleted += [{"this": id_, "starts": lease.range.start} for lease in old_leases]
             leases_added += [lease_row(id_, lease) for lease in new_leases]
+        if self._versioned is not None:
+            known = (id_ for id_ in self._changed if self._recorded.get(id_) is not None)
+            if others := [id_ for id_ in known if id_ not in self._versioned]:
+                queries.change_versions(self._session, others)
         self._write(_ADD_UPLOAD, added)
         for names, rows in updated.items():
             self._write(_update_row(uploads, names), rows)
