@@ -351,7 +351,7 @@ def test_what_the_store_can_do_is_found_out_by_doing_it(
     assert storage.check() == warnings
     assert proxy.requests["PutObject"] == 0, "readiness may be asked every second"
     without = S3Storage(storage.bucket._client, storage.bucket.place)
-    proxy.faults = [Fault("CreateMultipartUpload", 1, 501, "NotImplemented", passes=False)]
+    proxy.faults = [Fault("CreateMultipartUpload", 9, 501, "NotImplemented", passes=False)]
     assert any("does not verify" in warning for warning in without.check())
     assert not without.bucket.features.verifies
 

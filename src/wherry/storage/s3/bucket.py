@@ -27,6 +27,7 @@ from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import Stat
 from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, translated
+from wherry.storage.s3.signed import SignedRequests
 
 Body = bytes | bytearray | io.BufferedIOBase
 
@@ -131,6 +132,7 @@ class Bucket:
         self.place = place
         self.features = Features()
         self._client = client
+        self._signed = SignedRequests(client, place)
         self._public = public or client
         self._present_at = float("-inf")
         self._lock = Lock()
@@ -144,9 +146,9 @@ class Bucket:
         if key is not None:
             parameters["Key"] = self.place.prefix + key
         with translated(operation, self.where(key or "")):
-            answer: dict[str, Any] = getattr(self._client, operation)(
-                Bucket=self.place.bucket, **parameters
-            )
+            answer: dict[str, Any] | None = self._signed.send(operation, parameters)
+            if answer is None:
+                answer = getattr(self._client, operation)(Bucket=self.place.bucket, **parameters)
         return answer
 
     # The bucket.
