@@ -15,6 +15,7 @@ from wherry.client.answers import Answer, UploadStatus, parse_error, parse_missi
 from wherry.client.backoff import Backoff
 from wherry.client.chunk_size import ChunkSize
 from wherry.client.decisions import Next, Verb, wants_fresh_headers, what_next
+from wherry.client.direct import DirectWay
 from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
 from wherry.client.one_request import OneRequest
 from wherry.client.plan import Chunk, Plan
@@ -41,6 +42,7 @@ def named(vectors: list[dict[str, Any]]) -> pytest.MarkDecorator:
 
 FILES = ("answers", "values", "plans", "resume", "one-request")
 ANSWERS, VALUES, PLANS, RESUME, ONE_REQUEST = map(load, FILES)
+DIRECT: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "direct.json").read_text())
 BY_NAME = {vector["name"]: vector["answer"] for vector in ANSWERS}
 
 
@@ -104,8 +106,8 @@ class Played:
         way = vector["way"]
         size.limit, size.pace, size.passed = way["limit"], way["pace"], way["passed"]
         patience = Backoff(vector["patience"])
-        missing = ranges(vector["missing"])
-        self.plan = Plan(vector["length"], missing, size, vector["concurrency"], patience)
+        missing, parts = ranges(vector["missing"]), vector.get("part_size")
+        self.plan = Plan(vector["length"], missing, size, vector["concurrency"], patience, parts)
         self._flying: dict[tuple[int, int], Chunk] = {}
 
     def step(self, step: dict[str, Any]) -> dict[str, Any]:
@@ -123,7 +125,8 @@ class Played:
             found["looked"] = {"received": received, "refused": refused}
         found["sends"] = []
         while (chunk := plan.next(at)) is not None:
-            found["sends"].append([chunk.range.start, chunk.range.end])
+            number = [] if chunk.part is None else [chunk.part]
+            found["sends"].append([chunk.range.start, chunk.range.end, *number])
             self._flying[chunk.range.start, chunk.range.end] = chunk
         if plan.must_look:
             found["must_look"] = True
@@ -136,12 +139,43 @@ class Played:
     def _answer(self, one: dict[str, Any], at: float) -> None:
         start, end = one["to"]
         chunk = self._flying.pop((start, end))
+        if one["with"] in ("again", "in chunks", "chunks"):
+            self._not_sent(chunk, one["with"], at)
+            return
         if one["with"] != "ok":
             self.plan.failed(chunk, error_of(one["with"]), at, jitter=1.0)
             return
         self.plan.passed(chunk, at)
         if "missing" in one:
             self.plan.learned(ranges(one["missing"]))
+
+    def _not_sent(self, chunk: Chunk, then: str, at: float) -> None:
+        """The store has not taken a part."""
+        if then == "again":
+            failed = ClientError("the store has failed", code="store-failed", retryable=True)
+            self.plan.took_back(chunk)
+            self.plan.backoff.failed(failed, chunk.began, at, 1.0)
+            return
+        self.plan.to_chunks(chunk)
+        if then == "chunks":
+            self.plan.end_direct()
+
+
+@named(DIRECT["ways"])
+def test_the_way_to_the_store_is_given_up_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    way = DirectWay()
+    for step in vector["steps"]:
+        if step["put"] == "passed":
+            way.passed(step["began"])
+        else:
+            assert way.failed(step["put"], step["began"], step["at"]) is way.is_open
+        assert ("again" if way.is_open else "chunks") == step["then"], step
+
+
+@named(DIRECT["plans"])
+def test_a_plan_with_parts_goes_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    played = Played(vector)
+    assert [played.step(step) for step in vector["steps"]] == vector["steps"]
 
 
 @named(PLANS)

@@ -46,8 +46,9 @@ class Answer:
 class UploadStatus:
     """An upload as the server sees it. Sizes in bytes, `retry_after` in seconds.
 
-    `position`: where it stands in the queue, if it waits; 1 is next. `min_chunk` and
-    `concurrency` come from `init` alone.
+    `position`: where it stands in the queue, if it waits; 1 is next. `min_chunk`, `concurrency`
+    and `part_size` come from `init` alone. `part_size`: of parts that may go to the object store
+    directly; None where all bytes go in chunks.
     """
 
     upload_id: str
@@ -63,6 +64,7 @@ class UploadStatus:
     chunk_size: int | None = None
     min_chunk: int | None = None
     concurrency: int | None = None
+    part_size: int | None = None
     fingerprint: str | None = None
     digest: str | None = None
     deleted_at: str | None = None
@@ -111,20 +113,21 @@ class Assessment:
 
 def parse_upload(answer: Answer) -> UploadStatus:
     """Raises `UnexpectedAnswer`."""
-    return _upload_of(_parse_object(answer), answer)
+    return _upload_of(parse_object(answer), answer)
 
 
 def parse_uploads(answer: Answer) -> list[UploadStatus]:
     """The uploads of a list. Raises `UnexpectedAnswer`."""
-    listed = _parse_object(answer).get("uploads")
+    listed = parse_object(answer).get("uploads")
     if not isinstance(listed, list):
-        raise _unexpected(answer)
+        raise unexpected(answer)
     return [_upload_of(item, answer) for item in listed]
 
 
 def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
     try:
         limits = {} if data.get("limits") is None else data["limits"]
+        direct = {} if data.get("direct") is None else data["direct"]
         return UploadStatus(
             upload_id=_text(data, "upload_id"),
             state=_text(data, "state"),
@@ -139,12 +142,13 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
             chunk_size=_number(data, "chunk_size"),
             min_chunk=_number(limits, "min_chunk"),
             concurrency=_number(data, "concurrency"),
+            part_size=_number(direct, "part_size") or None,
             fingerprint=data.get("fingerprint"),
             digest=data.get("digest"),
             deleted_at=data.get("deleted_at"),
         )
     except (TypeError, ValueError, AttributeError) as error:
-        raise _unexpected(answer) from error
+        raise unexpected(answer) from error
 
 
 def parse_missing(answer: Answer) -> tuple[Range, ...]:
@@ -152,18 +156,18 @@ def parse_missing(answer: Answer) -> tuple[Range, ...]:
 
     Raises `UnexpectedAnswer`.
     """
-    data = _parse_object(answer)
+    data = parse_object(answer)
     try:
         if _number(data, "received_bytes") is None:
             raise TypeError("received_bytes")
         return _ranges(data.get("missing"))
     except (TypeError, ValueError) as error:
-        raise _unexpected(answer) from error
+        raise unexpected(answer) from error
 
 
 def parse_assessment(answer: Answer) -> Assessment:
     """Raises `UnexpectedAnswer`."""
-    data = _parse_object(answer)
+    data = parse_object(answer)
     try:
         return Assessment(
             assessment_id=_text(data, "assessment_id"),
@@ -179,7 +183,7 @@ def parse_assessment(answer: Answer) -> Assessment:
             worker_problem=(data.get("worker") or {}).get("problem"),
         )
     except (TypeError, ValueError, AttributeError) as error:
-        raise _unexpected(answer) from error
+        raise unexpected(answer) from error
 
 
 #: The type of an error, by status; every other 4xx is `Refused`, every other 5xx `ServerFailed`.
@@ -336,14 +340,16 @@ def _no_number(name: str) -> None:
     raise ValueError(name)  # NaN and Infinity are Python's, not JSON's
 
 
-def _parse_object(answer: Answer) -> Mapping[str, Any]:
+def parse_object(answer: Answer) -> Mapping[str, Any]:
+    """Raises `UnexpectedAnswer`."""
     data = _json(answer)
     if not isinstance(data, dict):
-        raise _unexpected(answer)
+        raise unexpected(answer)
     return data
 
 
-def _unexpected(answer: Answer) -> UnexpectedAnswer:
+def unexpected(answer: Answer) -> UnexpectedAnswer:
+    """The error for an answer that is not from Wherry."""
     kind = answer.headers.get("content-type", "no type")
     return UnexpectedAnswer(
         f"The answer (status {answer.status}, {kind}) is not from Wherry.",

@@ -14,9 +14,10 @@ from anyio import to_thread
 from wherry import __version__
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.chunk_size import ChunkSize
+from wherry.client.direct import DirectWay
 from wherry.client.errors import WorkerFails
 from wherry.client.progress import OnProgress, ProgressReporter, Result
-from wherry.client.proxies import proxy_for
+from wherry.client.proxies import EnvironmentProxy, proxy_for
 from wherry.client.retrying import Retrying
 from wherry.client.run import Options, Run
 from wherry.client.source import Source
@@ -43,7 +44,8 @@ class AsyncClient:
     (bytes) and `concurrency`: at most this; None: what the server offers. `idle_timeout`: a
     request is given up after this many seconds without a byte or an answer; `patience`: an upload
     is given up after this many seconds without progress. One client keeps what it learns of the
-    largest request that gets through for all of its uploads; `size` passes it on to another one.
+    largest request that gets through, and whether it reaches the server's object store, for all of
+    its uploads; `size` and `way` pass it on to another one.
 
     Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), except for
     addresses of this machine.
@@ -64,6 +66,7 @@ class AsyncClient:
         idle_timeout: float = 60.0,
         patience: float = 300.0,
         size: ChunkSize | None = None,
+        way: DirectWay | None = None,
     ) -> None:
         self._base = parse_base_url(base_url)
         address = httpx2.URL(self._base)
@@ -77,13 +80,26 @@ class AsyncClient:
         self._options = Options(chunk_size, concurrency, patience)
         self._size = size or ChunkSize(chunk_size or 5 * MiB)
         self._at_once = anyio.Semaphore(AT_ONCE)
-        limits = httpx2.Limits(keepalive_expiry=KEEP_ALIVE)
-        proxy = self._via.proxy if self._via else None
-        self._http = httpx2.AsyncClient(
-            transport=transport or httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy),
-            timeout=httpx2.Timeout(idle_timeout, connect=min(CONNECT_TIMEOUT, idle_timeout)),
+        self._direct_way = way or DirectWay()
+        self._transport = transport
+        self._idle_timeout = idle_timeout
+        self._http = self._connections(self._via)
+        self._store: httpx2.AsyncClient | None = None
+
+    def _connections(self, via: EnvironmentProxy | None) -> httpx2.AsyncClient:
+        limits, timeout = httpx2.Limits(keepalive_expiry=KEEP_ALIVE), self._idle_timeout
+        proxy = via.proxy if via else None
+        return httpx2.AsyncClient(
+            transport=self._transport or httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy),
+            timeout=httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
             headers={"user-agent": f"wherry/{__version__}", "accept": "application/json"},
         )
+
+    def _store_at(self, url: str) -> httpx2.AsyncClient:
+        """The connections to the object store. Raises `ValueError` for an unusable proxy."""
+        if self._store is None:
+            self._store = self._connections(proxy_for(httpx2.URL(url)))
+        return self._store
 
     async def __aenter__(self) -> Self:
         return self
@@ -99,6 +115,8 @@ class AsyncClient:
     async def aclose(self) -> None:
         """Close the connections. Unfinished uploads stay on the server and can go on later."""
         await self._http.aclose()
+        if self._store is not None:
+            await self._store.aclose()
 
     async def upload(
         self,
@@ -128,7 +146,15 @@ class AsyncClient:
                 source = await to_thread.run_sync(Source, file, filename, is_small)
                 reporter = ProgressReporter(source.size, on_progress)
                 wire, options = self._wire(), self._options
-                run = Run(wire, source, self._size, reporter, options=options, metadata=metadata)
+                run = Run(
+                    wire,
+                    source,
+                    self._size,
+                    reporter,
+                    options=options,
+                    way=self._direct_way,
+                    metadata=metadata,
+                )
                 if source.whole is not None:
                     result = None if again else await run.from_before()
                     if result := result or await run.in_one_request(source.whole):
@@ -183,7 +209,8 @@ class AsyncClient:
             await anyio.sleep(POLL_INTERVAL)
 
     def _wire(self) -> Wire:
-        return Wire(self._http, self._base, self._login, str(self._via) if self._via else None)
+        via = str(self._via) if self._via else None
+        return Wire(self._http, self._base, self._login, via, self._store_at)
 
 
 def _never(size: int) -> bool:

@@ -11,6 +11,10 @@ Rule 3: chunks begin and end on multiples of `floor` (or at the file's end). Cut
 then never leaves a remainder below the server's minimum.
 
 Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
+
+Rule 5: where parts may go to the object store directly, a part that is wholly to be sent does. What
+comes as chunks goes first: the first part, by which the server checks the file's type, and what is
+left of others. A part on its way to the store says nothing about the size of chunks.
 """
 
 from __future__ import annotations
@@ -31,23 +35,32 @@ LISTED = 100
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A range in flight since `began`."""
+    """A range in flight since `began`. `part`: its number, if it goes to the object store."""
 
     range: Range
     began: float
+    part: int | None = None
 
 
 class Plan:
-    """Which bytes of one upload are to send, in flight, or acknowledged. `missing`: to send."""
+    """Which bytes of one upload are to send, in flight, or acknowledged. `missing`: to send.
 
-    def __init__(
+    `part_size`: of the parts that may go to the object store; None: all bytes go in chunks.
+    """
+
+    def __init__(  # noqa: PLR0917 - what a plan depends on
         self,
         length: int,
         missing: Iterable[Range],
         size: ChunkSize,
         concurrency: int,
         backoff: Backoff,
+        part_size: int | None = None,
     ) -> None:
+        # Otherwise, a chunk that ends where a part begins could be below the server's minimum.
+        is_on_grid = part_size is not None and part_size % size.floor == 0
+        self._part_size = part_size if is_on_grid else None
+        self._in_chunks = {1}  # parts that go in chunks
         self.backoff = backoff
         self.size = size
         self.must_look = False  #: Ask for the status before anything more is sent.
@@ -83,22 +96,78 @@ class Plan:
         """The chunk to send now. None while a request or a pause must end first."""
         if not self._to_send or self.must_look or now < self.backoff.until:
             return None
-        # The smallest chunk is enough to find out whether the server is back.
-        cut = self._cut(self.size.floor if self.backoff.in_trouble else self.size.now)
-        sizes = [len(cut), *(len(chunk.range) for chunk in self._flying)]
-        is_clear = not self.backoff.in_trouble and all(map(self.size.is_proven, sizes))
-        if len(self._flying) >= (self._concurrency if is_clear else 1):
+        most = 1 if self.backoff.in_trouble else self._concurrency
+        if len(self._flying) >= most:
             return None
-        chunk = Chunk(cut, now)
-        self._flying.add(chunk)
-        self._to_send = overlap(self._to_send, gaps([cut], self._length))
+        chunk = self._next_chunk(now) or self._next_part(now)
+        if chunk is not None:
+            self._flying.add(chunk)
+            self._to_send = overlap(self._to_send, gaps([chunk.range], self._length))
         return chunk
+
+    def _next_chunk(self, now: float) -> Chunk | None:
+        for_chunks = self._for_chunks()
+        if not for_chunks:
+            return None
+        # The smallest chunk is enough to find out whether the server is back.
+        size = self.size.floor if self.backoff.in_trouble else self.size.now
+        cut = self._cut(for_chunks, size)
+        flying = [len(chunk.range) for chunk in self._flying if chunk.part is None]
+        if flying and not all(map(self.size.is_proven, [len(cut), *flying])):
+            return None
+        return Chunk(cut, now)
+
+    def _next_part(self, now: float) -> Chunk | None:
+        if (size := self._part_size) is None:
+            return None
+        for within in reversed(self._to_send) if self._from_end else self._to_send:
+            first, behind = self._parts_in(within, size)
+            numbers = range(behind - 1, first - 1, -1) if self._from_end else range(first, behind)
+            if (number := next((n for n in numbers if n not in self._in_chunks), None)) is not None:
+                return Chunk(self._part(number, size), now, number)
+        return None
+
+    def _for_chunks(self) -> list[Range]:
+        """What is to be sent, without the parts that go to the store."""
+        if (size := self._part_size) is None:
+            return self._to_send
+        parts = []
+        for within in self._to_send:
+            first, behind = self._parts_in(within, size)
+            for number in sorted(n for n in self._in_chunks if first <= n < behind):
+                parts += [] if number == first else [self._stretch(first, number, size)]
+                first = number + 1
+            parts += [] if first >= behind else [self._stretch(first, behind, size)]
+        return overlap(self._to_send, gaps(parts, self._length))
+
+    def _parts_in(self, within: Range, size: int) -> tuple[int, int]:
+        """The numbers of the first part inside `within`, and of the one behind the last."""
+        last = -(-self._length // size)
+        behind = last + 1 if within.end >= self._length else within.end // size + 1
+        return -(-within.start // size) + 1, behind
+
+    def _part(self, number: int, size: int) -> Range:
+        return self._stretch(number, number + 1, size)
+
+    def _stretch(self, first: int, behind: int, size: int) -> Range:
+        return Range((first - 1) * size, min((behind - 1) * size, self._length))
+
+    def end_direct(self) -> None:
+        """From now on, all bytes go in chunks."""
+        self._part_size = None
+
+    def to_chunks(self, chunk: Chunk) -> None:
+        """Take back a part that the server wants in chunks."""
+        self.took_back(chunk)
+        if chunk.part is not None:
+            self._in_chunks.add(chunk.part)
 
     def passed(self, chunk: Chunk, now: float) -> None:
         """Its bytes are acknowledged."""
         self._flying.remove(chunk)
         self._lasted = now - chunk.began
-        self.size.note_passed(len(chunk.range), self._lasted)
+        if chunk.part is None:
+            self.size.note_passed(len(chunk.range), self._lasted)
         self.backoff.progressed(chunk.began)
 
     def learned(self, missing: Sequence[Range]) -> None:
@@ -157,11 +226,11 @@ class Plan:
             self._suspected = (chunk.range, self.backoff.failures)
         return False
 
-    def _cut(self, size: int) -> Range:
+    def _cut(self, ranges: Sequence[Range], size: int) -> Range:
         if not self._from_end:
-            first = self._to_send[0]
+            first = ranges[0]
             return Range(first.start, min(first.end, first.start + size))
-        last, floor = self._to_send[-1], self.size.floor
+        last, floor = ranges[-1], self.size.floor
         return Range(max(last.start, -(-(last.end - size) // floor) * floor), last.end)
 
     def _on_grid(self, ranges: Iterable[Range]) -> list[Range]:

@@ -42,7 +42,8 @@ class Result:
     `bytes_sent_twice`: bytes that were sent in vain: refused, lost, or already received.
     `complete_seconds`: from the request for completion to its answer. `was_there`: an earlier
     upload of the same file was complete, so nothing was sent; `deleted_at` (RFC 3339) says when
-    its file was deleted or moved away.
+    its file was deleted or moved away. `direct_bytes`: how many went to the object store directly,
+    and not through Wherry.
     """
 
     upload_id: str
@@ -59,6 +60,7 @@ class Result:
     seconds: float
     was_there: bool = False
     deleted_at: str | None = None
+    direct_bytes: int = 0
 
 
 OnProgress = Callable[[Progress], None]

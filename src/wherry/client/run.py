@@ -24,10 +24,12 @@ from wherry.client.answers import UploadStatus
 from wherry.client.backoff import pause_of
 from wherry.client.chunk_size import FLOOR, ChunkSize
 from wherry.client.decisions import Next, what_next
+from wherry.client.direct import LARGEST_PART, DirectWay
 from wherry.client.errors import (
     BytesMissing,
     ClientError,
     FileChanged,
+    GaveUp,
     NoRoom,
     NotFound,
     ServerFailed,
@@ -35,6 +37,7 @@ from wherry.client.errors import (
     UploadGone,
 )
 from wherry.client.one_request import OneRequest
+from wherry.client.part_sending import InChunks, PartSending, StoreFailed
 from wherry.client.plan import Chunk, Plan
 from wherry.client.progress import ProgressReporter, Result
 from wherry.client.ranges import gaps
@@ -71,9 +74,12 @@ class Run:
         reporter: ProgressReporter,
         *,
         options: Options,
+        way: DirectWay,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         self._wire = wire
+        self._way = way
+        self._direct = 0  # bytes that went to the object store
         self._source = source
         self._size = size
         self._reporter = reporter
@@ -215,6 +221,7 @@ class Run:
             "chunk_size": self._options.chunk_size,
             "fingerprint": fingerprint,
             "metadata": self._metadata,
+            "direct": True,
         }
         opened = await self._retrying.ask("init", self._wire.init, wanted)
         while opened.is_waiting:
@@ -249,7 +256,10 @@ class Run:
         allowed = opened.concurrency or CONCURRENCY
         concurrency = min(self._options.concurrency or allowed, allowed)
         backoff = self._retrying.backoff
-        plan = Plan(length, missing, self._size, concurrency, backoff)
+        is_direct = self._way.is_open and (opened.part_size or 0) <= LARGEST_PART
+        part_size = opened.part_size if is_direct else None
+        plan = Plan(length, missing, self._size, concurrency, backoff, part_size)
+        parts = PartSending(self._wire, self._retrying, self._way, opened.upload_id)
         self._resumed = min(self._resumed, length - plan.left)
         self._reporter.note_answered(0, length - plan.left)
         self._reporter.note_size(self._size.now)
@@ -266,6 +276,9 @@ class Run:
                         continue  # the whole file may have arrived
                     now = time.monotonic()
                     chunk = plan.next(now)
+                    if chunk is not None and chunk.part is not None:
+                        tasks.start_soon(self._send_part, plan, parts, chunk, chunk.part)
+                        continue
                     if chunk is not None:
                         tasks.start_soon(self._send_chunk, plan, opened.upload_id, chunk)
                         continue
@@ -319,6 +332,46 @@ class Run:
             self._reporter.note_size(self._size.now)
             self._changed.set()
 
+    async def _send_part(self, plan: Plan, parts: PartSending, chunk: Chunk, number: int) -> None:
+        """Send a part to the object store."""
+        flown = 0
+
+        def note_sent(size: int) -> None:
+            nonlocal flown
+            flown += size
+            self._note_sent(size)
+
+        data, part = await to_thread.run_sync(self._source.take, chunk.range)
+        try:
+            missing = await parts.send(number, data, part.crc, note_sent)
+        except StoreFailed as error:
+            plan.took_back(chunk)
+            self._store_failed(error, chunk)
+        except InChunks as refused:
+            plan.to_chunks(chunk)
+            if refused.is_all:
+                plan.end_direct()
+        else:
+            plan.passed(chunk, time.monotonic())
+            if missing is not None:
+                plan.learned(missing)
+                self._direct += len(data)
+            if self._parts.missing(chunk.range):
+                self._parts = self._parts.add(part)
+        finally:
+            if not self._way.is_open:
+                plan.end_direct()
+            self._reporter.note_answered(flown, self._source.size - plan.left)
+            self._changed.set()
+
+    def _store_failed(self, error: StoreFailed, chunk: Chunk) -> None:
+        try:
+            self._retrying.backoff.failed(error, chunk.began, time.monotonic(), jitter())
+        except GaveUp:
+            self._way.is_open = False  # Wherry itself has not failed
+        else:
+            self._report_trouble(error, self._retrying.pause)
+
     async def _digest(self, known: Sequence[Range]) -> None:
         """Read what this run did not send, so that the digest covers the whole file."""
         for gap in [gap for known_range in known for gap in self._parts.missing(known_range)]:
@@ -351,6 +404,7 @@ class Run:
             requests=self._wire.requests,
             refused=reporter.refused,
             resumed_bytes=self._resumed,
+            direct_bytes=self._direct,
             chunk_size=self._size.now,
             complete_seconds=now - began,
             seconds=now - self._began,

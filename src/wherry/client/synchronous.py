@@ -28,6 +28,7 @@ from anyio.from_thread import BlockingPortal
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.asynchronous import AsyncClient, File, parse_base_url
 from wherry.client.chunk_size import ChunkSize
+from wherry.client.direct import DirectWay
 from wherry.client.progress import OnProgress, Result
 from wherry.client.wire import Headers
 from wherry.core.limits import MiB
@@ -67,6 +68,7 @@ class Client:
             idle_timeout=idle_timeout,
             patience=patience,
             size=ChunkSize(chunk_size or 5 * MiB),
+            way=DirectWay(),
         )
         self._lock = threading.Lock()
         self._loop: _Loop | None = None

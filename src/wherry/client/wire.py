@@ -8,11 +8,12 @@ again, once. What was acknowledged before stays valid.
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -31,6 +32,7 @@ from wherry.client.answers import (
     parse_uploads,
 )
 from wherry.client.decisions import wants_fresh_headers
+from wherry.client.direct import PartAddress, parse_addresses
 from wherry.client.errors import (
     ConnectionLost,
     NotAssessed,
@@ -105,14 +107,21 @@ class Login:
 class Wire:
     """The requests of one upload. `base` is the address before `/chunked-upload`.
 
-    `via`: the proxy in between, for messages.
+    `via`: the proxy in between, for messages. `store`: the connections to the object store at this
+    address; without it, no part goes there.
     """
 
     def __init__(
-        self, http: httpx2.AsyncClient, base: str, login: Login, via: str | None = None
+        self,
+        http: httpx2.AsyncClient,
+        base: str,
+        login: Login,
+        via: str | None = None,
+        store: Callable[[str], httpx2.AsyncClient] | None = None,
     ) -> None:
         self._http = http
         self._via = via
+        self._store = store
         self._base = base
         self._login = login
         self.requests = 0  #: How many were made.
@@ -133,6 +142,28 @@ class Wire:
         }
         path = f"/chunked-upload/chunk?{query}"
         return parse_missing(await self._request("POST", path, headers, data, sent))
+
+    async def addresses(self, upload_id: str, crcs: Mapping[int, int]) -> dict[int, PartAddress]:
+        """Where these parts may be sent to; without those that the server has."""
+        parts = [{"number": number, "crc64nvme": _base64(crc)} for number, crc in crcs.items()]
+        asked = {"upload_id": upload_id, "parts": parts}
+        return parse_addresses(await self._json("POST", "/chunked-upload/direct", asked))
+
+    async def put(self, address: PartAddress, data: bytes, sent: Sent) -> Answer:
+        """The store's answer to a part, whatever it is. The store gets no header of our login."""
+        if self._store is None:
+            raise NotConnected("This client has no connections to the object store.")
+        self.requests += 1
+        try:
+            http = self._store(address.url)
+        except ValueError as error:  # a proxy that cannot be used
+            raise NotConnected(str(error)) from error
+        return await _exchange(http, address.method, address.url, address.headers, data, sent)
+
+    async def report(self, upload_id: str, numbers: Sequence[int]) -> tuple[Range, ...]:
+        """Tell the server which parts were sent. Returns the ranges that it still misses."""
+        asked = {"upload_id": upload_id, "parts": numbers}
+        return parse_missing(await self._json("POST", "/chunked-upload/direct/received", asked))
 
     async def complete(self, upload_id: str, digest: Digest | None) -> UploadStatus:
         asked = {"upload_id": upload_id, **({"digest": str(digest)} if digest else {})}
@@ -255,32 +286,48 @@ class Wire:
         body: bytes | None,
         sent: Sent | None,
     ) -> Answer:
-        content: AsyncIterator[bytes] | None = None
-        if body is not None:
-            headers = {**headers, "content-length": str(len(body))}
-            content = _pieces(body, sent)
         self.requests += 1
-        try:
-            answer = await self._http.request(
-                method, self._base + path, headers=headers, content=content
-            )
-        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise _not_connected(error, self._via) from error
-        except httpx2.ProxyError as error:
-            raise NotConnected(
-                f"The proxy {self._via} refuses the connection ({_words(error)}).",
-                "Nothing was sent. Correct the proxy, or name the server in NO_PROXY.",
-            ) from error
-        except httpx2.TimeoutException as error:
-            detail = "No byte moved and no answer came for the whole idle timeout."
-            raise TimedOut(detail, retryable=True) from error
-        except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-            detail = f"The connection broke ({_words(error)})."
-            raise ConnectionLost(detail, retryable=True) from error
-        except httpx2.HTTPError as error:
-            raise UnexpectedAnswer(f"The request failed: {error}.") from error
-        fields = {name.lower(): value for name, value in answer.headers.items()}
-        return Answer(answer.status_code, fields, answer.content, time.time())
+        return await _exchange(
+            self._http, method, self._base + path, headers, body, sent, self._via
+        )
+
+
+async def _exchange(  # noqa: PLR0917 - what a request is
+    http: httpx2.AsyncClient,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    sent: Sent | None,
+    via: str | None = None,
+) -> Answer:
+    content: AsyncIterator[bytes] | None = None
+    if body is not None:
+        headers = {**headers, "content-length": str(len(body))}
+        content = _pieces(body, sent)
+    try:
+        answer = await http.request(method, url, headers=headers, content=content)
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+        raise _not_connected(error, via) from error
+    except httpx2.ProxyError as error:
+        raise NotConnected(
+            f"The proxy {via or 'in between'} refuses the connection ({_words(error)}).",
+            "Nothing was sent. Correct the proxy, or name the server in NO_PROXY.",
+        ) from error
+    except httpx2.TimeoutException as error:
+        detail = "No byte moved and no answer came for the whole idle timeout."
+        raise TimedOut(detail, retryable=True) from error
+    except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
+        detail = f"The connection broke ({_words(error)})."
+        raise ConnectionLost(detail, retryable=True) from error
+    except httpx2.HTTPError as error:
+        raise UnexpectedAnswer(f"The request failed: {error}.") from error
+    fields = {name.lower(): value for name, value in answer.headers.items()}
+    return Answer(answer.status_code, fields, answer.content, time.time())
+
+
+def _base64(crc: int) -> str:
+    return base64.b64encode(crc.to_bytes(8, "big")).decode()
 
 
 async def _pieces(body: bytes, sent: Sent | None) -> AsyncIterator[bytes]:
