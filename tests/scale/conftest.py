@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from tests.scale.wire import Wire
 
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.postgres import Postgres, postgres, require_postgres
@@ -43,10 +45,14 @@ class Worker:
 
 @dataclass
 class Cluster:
-    """`url` is that of nginx, which gives requests to all servers in turn."""
+    """`url` is that of nginx, which gives requests to all servers in turn.
+
+    `wires`: those of each server, to the database, to the store, and from nginx.
+    """
 
     url: str
     pods: list[Server]
+    wires: list[list[Wire]]
     workers: list[Worker]
     database: Postgres
     database_url: str
@@ -81,15 +87,26 @@ def cluster(
             "storage": f"s3://{BUCKET}/{prefix}",
             "s3_endpoint": s3_server.endpoint,
         }
-        pods = [
-            Server(tmp_path / f"pod-{number}", **options, run_worker="false", completion_lease=3)
-            for number in range(PODS)
-        ]
+
+        def wired(address: str) -> tuple[Wire, str]:
+            port = urlsplit(address).port
+            assert port is not None
+            wire = running.enter_context(Wire(port).open())
+            return wire, address.replace(f":{port}", f":{wire.port}")
+
+        pods, wires = list[Server](), list[list[Wire]]()
+        for number in range(PODS):
+            to_database, its_database = wired(url)
+            to_store, its_endpoint = wired(s3_server.endpoint)
+            its = options | {"database": its_database, "s3_endpoint": its_endpoint}
+            pod = Server(tmp_path / f"pod-{number}", **its, run_worker="false", completion_lease=3)
+            pods.append(pod)
+            wires.append([to_database, to_store, running.enter_context(Wire(pod.port).open())])
         workers = [Worker(tmp_path / f"worker-{number}", options) for number in range(WORKERS)]
         processes: list[Server | Worker] = [*pods, *workers]
         for process in processes:
             running.callback(process.kill)
             process.start()
-        first, *others = (pod.port for pod in pods)
+        first, *others = (from_nginx.port for _, _, from_nginx in wires)
         proxy = running.enter_context(nginx(first, max_body="64m", more_ports=others))
-        yield Cluster(f"{proxy.url}/api", pods, workers, database, url, s3_server, prefix)
+        yield Cluster(f"{proxy.url}/api", pods, wires, workers, database, url, s3_server, prefix)

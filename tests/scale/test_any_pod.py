@@ -1,4 +1,4 @@
-"""Servers that are killed, stopped and restarted under load lose no acknowledged byte."""
+"""Servers that are killed, stopped, restarted and cut off under load lose no acknowledged byte."""
 
 from __future__ import annotations
 
@@ -29,17 +29,18 @@ SEED = int(os.environ.get("WHERRY_SEED", "1"))
 #: How long all assessments may take after the last upload, in seconds.
 ASSESSING = 600
 MOST_WORKERS_KILLED = 2
-#: How long a server is stopped, in seconds: longer than it keeps its locks and its transactions.
-STOPPED = 8.0
+#: How long a server is stopped or cut off, in seconds: longer than it keeps its locks and its
+#: transactions.
+AWAY = 8.0
 
 
 def disturb(cluster: Cluster, rng: random.Random, is_over: threading.Event) -> None:
-    """Kill, stop or restart something every few seconds, and leave everything running.
+    """Kill, stop, cut off or restart something every few seconds, and leave everything running.
 
     At least once each, also if all uploads are complete before.
     """
     blows: list[Callable[[Cluster, random.Random, int], None]]
-    blows = [_kill, _stop, _kill_worker, _restart_database]
+    blows = [_kill, _stop, _cut_off, _kill_worker, _restart, _restart_database]
     number = 0
     while not is_over.wait(rng.uniform(1.0, 3.0)) or number < len(blows):
         blows[number % len(blows)](cluster, rng, number)
@@ -53,7 +54,7 @@ def _kill(cluster: Cluster, rng: random.Random, _: int) -> None:
 
 
 def _kill_worker(cluster: Cluster, rng: random.Random, number: int) -> None:
-    if number < MOST_WORKERS_KILLED * 4:  # a file that killed three workers is given up
+    if number < MOST_WORKERS_KILLED * 6:  # a file that killed three workers is given up
         worker = rng.choice(cluster.workers)
         worker.kill()
         worker.start()
@@ -63,9 +64,28 @@ def _stop(cluster: Cluster, rng: random.Random, _: int) -> None:
     pod = rng.choice(cluster.pods)
     os.kill(pod.pid, signal.SIGSTOP)
     try:
-        time.sleep(STOPPED)
+        time.sleep(AWAY)
     finally:
         os.kill(pod.pid, signal.SIGCONT)
+
+
+def _cut_off(cluster: Cluster, rng: random.Random, _: int) -> None:
+    """From everything: the database, the store and nginx."""
+    wires = rng.choice(cluster.wires)
+    for wire in wires:
+        wire.cut()
+    try:
+        time.sleep(AWAY)
+    finally:
+        for wire in wires:
+            wire.mend()
+
+
+def _restart(cluster: Cluster, rng: random.Random, _: int) -> None:
+    """As a deployment does: the server finishes what is in flight, then ends."""
+    pod = rng.choice(cluster.pods)
+    pod.stop()
+    pod.start()
 
 
 def _restart_database(cluster: Cluster, _: random.Random, __: int) -> None:
