@@ -129,7 +129,7 @@ def test_asking_for_some_of_thousands_of_parts_takes_few_requests(
     multipart = storage._find(UPLOAD)
     for number in numbers:
         part = Range((number - 1) * PART, number * PART)
-        multipart.put_part(part, bytearray(PART), crc64(bytes(PART)))
+        multipart.put_part(part, memoryview(bytes(PART)), crc64(bytes(PART)))
     proxy.reset()
     found = storage.parts.stored(UPLOAD, [*numbers, 4, 901, 2999, 4500])
     assert tuple(found) == numbers

@@ -16,7 +16,7 @@ from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.storage import Storage, Vanished
 from wherry.storage.s3.storage import S3Storage
-from wherry.storage.s3.writer import BUDGET, FOR_PARTS, SMALL_RUN, SMALLEST_RUN, Memory
+from wherry.storage.s3.writer import BUDGET, FOR_PARTS, KEPT, SMALL_RUN, SMALLEST_RUN, Memory
 from wherry.testing.s3 import S3Server
 
 UPLOAD = "u" * 22
@@ -216,6 +216,62 @@ def test_memory_for_whole_parts_ends_and_small_fragments_go_on() -> None:
     for size in granted:
         memory.give_back(size)
     assert memory.take(PART) == PART
+
+
+def test_the_memory_of_a_part_is_used_again_within_bounds() -> None:
+    memory = Memory()
+
+    def taken(count: int) -> list[bytearray]:
+        return [memory.buffer(memory.take(PART)) for _ in range(count)]
+
+    def give_back(buffers: list[bytearray]) -> None:
+        for each in buffers:
+            memory.give_back(len(each), each)
+
+    def kept() -> int:
+        return sum(map(len, memory._free))
+
+    first = taken(FOR_PARTS // PART)
+    assert len({id(each) for each in first}) == len(first), "two writers have one buffer"
+    give_back(first[1:])
+    assert kept() + PART == FOR_PARTS
+    again = taken(3)
+    assert all(any(each is one for one in first[1:]) for each in again)
+    give_back([first[0], *again])
+    assert kept() == KEPT * PART, "nothing is gathered"
+    # What is taken for runs of another size is not beside what is kept.
+    larger = [memory.buffer(memory.take(2 * PART)) for _ in range(FOR_PARTS // PART // 2)]
+    assert sum(map(len, larger)) == FOR_PARTS
+    assert kept() == 0
+    give_back(larger)
+    memory.give_back(0, bytearray(SMALL_RUN))
+    assert SMALL_RUN not in map(len, memory._free)
+
+
+def test_a_buffer_that_is_used_again_sends_only_what_came_since(
+    pods: tuple[S3Storage, S3Storage], proxy: StoreProxy
+) -> None:
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    write(pods[0], 0, PART)
+    assert len(pods[0]._memory._free) == 1
+    proxy.reset()
+    with pods[0].open(UPLOAD, Range(PART, 2 * PART)) as writer:  # a client that goes away
+        writer.write(PART, memoryview(DATA)[PART : PART + 1000])
+        writer.sync()
+    assert proxy.sent["PutObject"] == 1000
+    write(pods[0], PART + 1000, len(DATA))
+    assert content(pods[1]) == DATA
+
+
+def test_a_failed_writer_gives_its_memory_back(s3_server: S3Server) -> None:
+    storage = new_storage(s3_server)
+    storage.reserve(UPLOAD, len(DATA), ".mp4")
+    new_storage(s3_server, prefix=storage.bucket.place.prefix).delete(UPLOAD)
+    with pytest.raises(Vanished):
+        write(storage, 0, len(DATA))
+    memory = storage._memory
+    assert memory._taken == 0
+    assert len({id(each) for each in memory._free}) == len(memory._free)
 
 
 def test_a_writer_without_memory_for_a_part_loses_nothing(

@@ -29,7 +29,7 @@ from wherry.storage import Stat
 from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, translated
 from wherry.storage.s3.signed import SignedRequests
 
-Body = bytes | bytearray | io.BufferedIOBase
+Body = bytes | bytearray | memoryview | io.BufferedIOBase
 
 #: More connections than threads that wait for the store.
 CONNECTIONS = 128
@@ -148,6 +148,8 @@ class Bucket:
         with translated(operation, self.where(key or "")):
             answer: dict[str, Any] | None = self._signed.send(operation, parameters)
             if answer is None:
+                if isinstance(parameters.get("Body"), memoryview):  # botocore takes none
+                    parameters["Body"] = bytes(parameters["Body"])
                 answer = getattr(self._client, operation)(Bucket=self.place.bucket, **parameters)
         return answer
 

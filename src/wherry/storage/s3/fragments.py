@@ -42,7 +42,7 @@ class Fragments:
         self._bucket = bucket
         self._folder = f"{FOLDER}{upload_id}/{token}/"
 
-    def put(self, number: int, fragment: Fragment, data: bytearray) -> None:
+    def put(self, number: int, fragment: Fragment, data: memoryview) -> None:
         """Keep some bytes of part `number`. Raises `OSError`."""
         self._bucket.put(self._key(number, fragment.name), data, fragment.crc)
 

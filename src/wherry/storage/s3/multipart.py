@@ -50,7 +50,7 @@ class Multipart:
     def number_of(self, at: int) -> int:
         return parts.number_of(at, self.marker.part_size)
 
-    def put_part(self, within: Range, data: bytearray, crc: int) -> None:
+    def put_part(self, within: Range, data: memoryview, crc: int) -> None:
         """Keep a whole part. Raises `OSError`; `Vanished` if the multipart upload is gone."""
         if within.start == 0:
             # First, because a part cannot be read. A crash here leaves the head of bytes that are
@@ -60,7 +60,7 @@ class Multipart:
         with self._gone():
             self._bucket.put_part(self._key, self.marker.multipart, number, data, len(within), crc)
 
-    def put_fragment(self, fragment: Fragment, data: bytearray) -> None:
+    def put_fragment(self, fragment: Fragment, data: memoryview) -> None:
         """Keep some bytes of a part. Raises `OSError`."""
         self.fragments.put(self.number_of(fragment.start), fragment, data)
 
