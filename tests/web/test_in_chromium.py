@@ -45,6 +45,17 @@ async ({code, how, size, options}) => {
 }
 """
 
+#: Sends `count` files at the same moment, each of `size` bytes that begin with its number.
+SEND_MANY = """
+async ({code, count, size}) => {
+  const api = await import(URL.createObjectURL(new Blob([code], {type: 'text/javascript'})))
+  const photo = (number) => new File([`${number}`.padEnd(size, '.')], `photo-${number}.jpg`)
+  const numbers = [...Array(count).keys()]
+  const done = await Promise.allSettled(numbers.map((n) => api.uploadVideoChunked(photo(n))))
+  return done.map(({value, reason}) => value?.state ?? `${reason}`)
+}
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _nginx() -> None:
@@ -139,6 +150,39 @@ def test_a_small_file_goes_in_one_request_and_in_chunks_only_where_that_is_refus
         assert asked.count("upload") == 0
         sent = [small["sha256"], large["sha256"], again["sha256"]]
         assert sorted(stored(server.data)) == sorted(sent)
+
+
+def test_a_thousand_photos_in_one_tab_are_a_thousand_requests_a_few_at_a_time(
+    tmp_path: Path, page: Any
+) -> None:
+    asked: list[str] = []
+    open_now: set[Any] = set()
+    most = 0
+
+    def begun(request: Any) -> None:
+        nonlocal most
+        if request.method == "POST":
+            asked.append(request.url.rpartition("/")[2])
+            open_now.add(request)
+            most = max(most, len(open_now))
+
+    page.on("request", begun)
+    for event in ("requestfinished", "requestfailed"):
+        page.on(event, lambda request: open_now.discard(request))
+    code = (STATIC / "chunkedUploadApi.js").read_text()
+    with (
+        serving(tmp_path / "data", assessment=False) as server,
+        nginx(server.port, "1m") as ingress,
+    ):
+        page.goto(f"{ingress.url}/healthz")
+        states = page.evaluate(SEND_MANY, {"code": code, "count": 1000, "size": 20_000})
+        assert states == ["complete"] * 1000
+        assert asked == ["upload"] * 1000
+        files = [path.read_bytes() for path in (server.data / "files").iterdir()]
+        assert sorted(files) == sorted(
+            b"%d" % n + b"." * (20_000 - len(b"%d" % n)) for n in range(1000)
+        )
+    assert most <= 4
 
 
 def test_a_small_file_with_metadata_and_a_name_goes_in_one_request(

@@ -91,7 +91,7 @@ var AnswerLost = class extends UploadFailure {
 	constructor(cause) {
 		super("The file was sent, but the answer was lost.", {
 			code: "answer-lost",
-			hint: "The file may have arrived: check before you send it again.",
+			hint: "Check whether it has arrived.",
 			cause
 		});
 	}
@@ -490,6 +490,8 @@ var Context = class {
  * Rule 1: each of them wakes everything that sleeps or waits here. After a cancel, the woken
  * code gets `Aborted`, after a pause `Paused`.
  */
+/** How many whole files a tab sends at once. */
+var WHOLES_AT_ONCE = 4;
 /** Thrown out of a paused run. After `resumed()`, a new run begins by reading the status. */
 var Paused = class extends Error {};
 var Control = class {
@@ -565,6 +567,24 @@ var Control = class {
 	async resumed() {
 		while (this.isPaused && !this.cancelled) await this.woken(Infinity);
 		this.check();
+	}
+	/**
+	 * The result of `send`, which sends a whole file, when it is its turn. Throws `Aborted`, `Paused`.
+	 *
+	 * Of all that a page sends at the same moment, the browser would send few and hold the others
+	 * back, but a request that stands still for long has failed. And each of them would be tried
+	 * before the first one shows that the path is too narrow.
+	 */
+	async inTurn(send) {
+		const { turns } = this.environment;
+		turns.push(this);
+		try {
+			while (turns.indexOf(this) >= WHOLES_AT_ONCE) await this.rest();
+			return await send();
+		} finally {
+			turns.splice(turns.indexOf(this), 1);
+			turns[3]?.wake();
+		}
 	}
 	woken(seconds) {
 		return new Promise((resolve) => {
@@ -770,8 +790,8 @@ function parseError(answer) {
 		hint: more.hint || hint
 	});
 	const login = "Log in and upload again: what has arrived is kept.";
-	if (status === 401) return is(Unauthorized, "The login is missing or has expired.", login);
-	if (status === 403) return is(Unauthorized, "This login is not allowed to do this.", login);
+	if (status === 401) return is(Unauthorized, "The login is missing or expired.", login);
+	if (status === 403) return is(Unauthorized, "This login may not do this.", login);
 	if (code === "upload-gone" || code === "upload-not-found") return is(UploadGone, "The upload is gone.");
 	if (code ? [
 		"no-room",
@@ -781,7 +801,7 @@ function parseError(answer) {
 	if (status === 507) return is(NoSpace, "The server has no space for this file.");
 	if (status === 404 || status === 405) return is(Refused, "There is no upload server here.", "Check the endpoint: the address before /chunked-upload.");
 	if (status < 500) return is(Refused, "The server refused the request.");
-	return is(ServerFailed, "The server or a proxy has failed.");
+	return is(ServerFailed, "The server or a proxy failed.");
 }
 /** Whether every byte has arrived, from any client. `init` would begin a second upload then. */
 function isBrought({ state }) {
@@ -819,7 +839,7 @@ function unexpected(answer, retryable = true) {
 		code: "unexpected-answer",
 		status: answer.status,
 		retryable,
-		hint: "Check the endpoint and the login: the answer may be a login page."
+		hint: "Check the endpoint and the login."
 	});
 }
 function isObject(value) {
@@ -1159,7 +1179,7 @@ var Run = class {
 		context.report("starting");
 		let done;
 		try {
-			done = await (once ? this.sendWhole(true) : context.retrying.ask("upload", () => this.askOrSend()));
+			done = await context.control.inTurn(() => once ? this.sendWhole(true) : context.retrying.ask("upload", () => this.askOrSend()));
 		} catch (error) {
 			const next = nextAfter(error, "upload");
 			if (next === "complete") done = { uploadId: String(error.facts["upload_id"]) };
@@ -1260,7 +1280,7 @@ var Run = class {
 				received: seen.received
 			};
 		}
-		throw new ServerFailed("The server lacks bytes that it has acknowledged.", { code: "bytes-missing" });
+		throw new ServerFailed("The server lacks acknowledged bytes.", { code: "bytes-missing" });
 	}
 	/** The digest of the whole file; null if there is nothing to send any more. */
 	async send(opened) {
@@ -1662,7 +1682,7 @@ function sizeOf(body) {
 	return (body instanceof FormData ? [...body.values()] : [body ?? ""]).reduce((sum, part) => sum + (part instanceof Blob ? part.size : part.length), 0);
 }
 function lost(code) {
-	return new ConnectionLost(code === "timed-out" ? "The server did not respond for too long." : "The connection to the server failed.", {
+	return new ConnectionLost(code === "timed-out" ? "The server did not respond." : "The connection to the server failed.", {
 		code,
 		retryable: true,
 		hint: "Every acknowledged byte is safe; the upload can continue later."
@@ -1791,14 +1811,15 @@ var Wire = class {
 			this.wasRefused = answer.status >= 400;
 			return answer;
 		} catch (error) {
-			if (wasRefused && error instanceof ConnectionLost && error.code === "connection-lost") return this.send(asked);
-			if (error instanceof ConnectionLost && !this.environment.isOnline()) throw new ConnectionLost("The browser is offline.", {
+			if (!(error instanceof ConnectionLost)) throw error;
+			if (wasRefused && error.code === "connection-lost") return this.send(asked);
+			if (this.environment.isOnline()) throw error;
+			throw new ConnectionLost("The browser is offline.", {
 				code: "offline",
 				retryable: true,
-				hint: "The upload continues when the network is back.",
+				hint: "It continues when the network is back.",
 				cause: error
 			});
-			throw error;
 		}
 	}
 };
@@ -1814,10 +1835,7 @@ function resolved(endpoint) {
 		const { protocol, href } = new URL(endpoint, base);
 		if (/^https?:$/.test(protocol)) return href.replace(/\/+$/, "");
 	} catch {}
-	throw new UploadFailure("The endpoint is not a web address.", {
-		code: "bad-endpoint",
-		hint: "Set the option `endpoint` to an absolute address."
-	});
+	throw new UploadFailure("The endpoint is not a web address.", { code: "bad-endpoint" });
 }
 function isSameOrigin(endpoint) {
 	if (typeof location === "undefined") return true;
@@ -1843,6 +1861,7 @@ var browser = {
 		return () => globalThis.removeEventListener?.("online", act);
 	},
 	locks: () => globalThis.navigator?.locks ?? null,
+	turns: [],
 	paths: /* @__PURE__ */ new Map(),
 	limits: {
 		get(endpoint) {

@@ -109,16 +109,14 @@ export function parseError(answer: Answer): UploadFailure {
   const is = (kind: typeof UploadFailure, message: string, hint = ''): UploadFailure =>
     new kind(said || message, { ...more, hint: more.hint || hint })
   const login = 'Log in and upload again: what has arrived is kept.'
-  if (status === 401) return is(Unauthorized, 'The login is missing or has expired.', login)
-  if (status === 403) return is(Unauthorized, 'This login is not allowed to do this.', login)
+  if (status === 401) return is(Unauthorized, 'The login is missing or expired.', login)
+  if (status === 403) return is(Unauthorized, 'This login may not do this.', login)
   if (code === 'upload-gone' || code === 'upload-not-found')
     return is(UploadGone, 'The upload is gone.')
   const isFull = code
     ? ['no-room', 'waiting', 'disk-full'].includes(code)
     : [429, 503].includes(status) && wait !== null && more.retryable
-  if (isFull) {
-    return is(NoRoom, 'The server is full.')
-  }
+  if (isFull) return is(NoRoom, 'The server is full.')
   if (status === 507) return is(NoSpace, 'The server has no space for this file.')
   if (status === 404 || status === 405) {
     return is(
@@ -128,7 +126,7 @@ export function parseError(answer: Answer): UploadFailure {
     )
   }
   if (status < 500) return is(Refused, 'The server refused the request.')
-  return is(ServerFailed, 'The server or a proxy has failed.')
+  return is(ServerFailed, 'The server or a proxy failed.')
 }
 
 /** Whether every byte has arrived, from any client. `init` would begin a second upload then. */
@@ -168,7 +166,7 @@ function unexpected(answer: Answer, retryable = true): UnexpectedAnswer {
     code: 'unexpected-answer',
     status: answer.status,
     retryable,
-    hint: 'Check the endpoint and the login: the answer may be a login page.',
+    hint: 'Check the endpoint and the login.',
   })
 }
 

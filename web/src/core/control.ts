@@ -8,6 +8,9 @@
 import { Aborted } from './errors'
 import type { Environment } from './environment'
 
+/** How many whole files a tab sends at once. */
+const WHOLES_AT_ONCE = 4
+
 /** Thrown out of a paused run. After `resumed()`, a new run begins by reading the status. */
 export class Paused extends Error {}
 
@@ -99,6 +102,25 @@ export class Control {
   async resumed(): Promise<void> {
     while (this.isPaused && !this.cancelled) await this.woken(Infinity)
     this.check()
+  }
+
+  /**
+   * The result of `send`, which sends a whole file, when it is its turn. Throws `Aborted`, `Paused`.
+   *
+   * Of all that a page sends at the same moment, the browser would send few and hold the others
+   * back, but a request that stands still for long has failed. And each of them would be tried
+   * before the first one shows that the path is too narrow.
+   */
+  async inTurn<T>(send: () => Promise<T>): Promise<T> {
+    const { turns } = this.environment
+    turns.push(this)
+    try {
+      while (turns.indexOf(this) >= WHOLES_AT_ONCE) await this.rest()
+      return await send()
+    } finally {
+      turns.splice(turns.indexOf(this), 1)
+      turns[WHOLES_AT_ONCE - 1]?.wake()
+    }
   }
 
   private woken(seconds: number): Promise<void> {

@@ -1,6 +1,7 @@
 /** What an upload needs of the browser besides its file. Tests use an environment of their own. */
 
 import { type NetworkPath } from './chunkSize'
+import type { Control } from './control'
 import { send, type Transport } from './transport'
 
 export interface Environment {
@@ -18,6 +19,8 @@ export interface Environment {
   onOnline(act: () => void): () => void
   /** Null on plain http, where browsers have no locks. */
   locks(): LockManager | null
+  /** The uploads that send a whole file, and those that wait for their turn, in their order. */
+  turns: Control[]
   /** What is known of the network path to each endpoint. */
   paths: Map<string, NetworkPath>
   /** The limits found on these paths (bytes). They survive a reload, until the tab is closed. */
@@ -46,6 +49,7 @@ export const browser: Environment = {
     return () => globalThis.removeEventListener?.('online', act)
   },
   locks: () => globalThis.navigator?.locks ?? null,
+  turns: [],
   paths: new Map(),
   limits: {
     get(endpoint) {

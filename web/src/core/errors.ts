@@ -97,7 +97,7 @@ export class AnswerLost extends UploadFailure {
   constructor(cause: unknown) {
     super('The file was sent, but the answer was lost.', {
       code: 'answer-lost',
-      hint: 'The file may have arrived: check before you send it again.',
+      hint: 'Check whether it has arrived.',
       cause,
     })
   }

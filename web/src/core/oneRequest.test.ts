@@ -280,3 +280,55 @@ describe('the caller of a small file', () => {
     expect(server.asked).toEqual([])
   })
 })
+
+describe('of many files that are sent at the same moment', () => {
+  test('four are under way, in the order of their calls', async () => {
+    let atOnce = 0
+    let most = 0
+    server.hold = async () => {
+      most = Math.max(most, ++atOnce)
+      await new Promise<void>((done) => environment.clock.after(1, done))
+      atOnce--
+    }
+    const ends: number[] = []
+    const files = [...Array(40).keys()].map((n) => someFile(STEP, n + 1, `photo-${n}.jpg`))
+    await Promise.all(
+      files.map(async (file, n) => {
+        await upload(file).start()
+        ends.push(n)
+      }),
+    )
+    expect(most).toBe(4)
+    expect(ends).toEqual([...files.keys()])
+    expect(asked()).toEqual(Array(40).fill('send'))
+    expect(environment.turns).toEqual([])
+  })
+
+  test('no more than four are refused by a path that is too narrow for them', async () => {
+    server.maxBody = 5 * STEP
+    await Promise.all([...Array(12).keys()].map((n) => upload(someFile(9 * STEP, n + 1)).start()))
+    expect(asked().filter((verb) => verb === 'send')).toHaveLength(4)
+    expect(server.uploads.size).toBe(12)
+  })
+
+  test('those that wait neither time out nor slow the path down', async () => {
+    server.hold = () => new Promise<void>((done) => environment.clock.after(9, done))
+    await Promise.all([...Array(200).keys()].map((n) => upload(someFile(STEP, n + 1)).start()))
+    expect(environment.clock.now).toBeGreaterThan(400)
+    expect(environment.way.pace).toBe(Infinity)
+    expect(asked()).toEqual(Array(200).fill('send'))
+  })
+
+  test('one that waits can be cancelled and paused, and the others go on', async () => {
+    server.hold = () => new Promise<void>((done) => environment.clock.after(1, done))
+    const all = [...Array(8).keys()].map((n) => upload(someFile(STEP, n + 1)))
+    const ends = all.map((one) => one.start().then((done) => done.state, ({ name }) => name))
+    all[5]!.pause()
+    await all[6]!.cancel()
+    expect(await ends[6]).toBe('AbortError')
+    expect(await ends[7]).toBe('complete')
+    expect(server.verbs('upload')).toHaveLength(6)
+    all[5]!.resume()
+    expect(await Promise.all(ends)).toEqual([...Array(6).fill('complete'), 'AbortError', 'complete'])
+  })
+})

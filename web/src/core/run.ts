@@ -59,9 +59,9 @@ export class Run {
     context.report('starting')
     let done: Status | null
     try {
-      done = await (once
-        ? this.sendWhole(true)
-        : context.retrying.ask('upload', () => this.askOrSend()))
+      done = await context.control.inTurn(() =>
+        once ? this.sendWhole(true) : context.retrying.ask('upload', () => this.askOrSend()),
+      )
     } catch (error) {
       const next = nextAfter(error, 'upload')
       if (next === 'complete') {
@@ -172,7 +172,7 @@ export class Run {
       const seen = await this.status(opened.uploadId)
       opened = { ...opened, state: seen.state, received: seen.received }
     }
-    throw new ServerFailed('The server lacks bytes that it has acknowledged.', {
+    throw new ServerFailed('The server lacks acknowledged bytes.', {
       code: 'bytes-missing',
     })
   }

@@ -129,7 +129,7 @@ function sizeOf(body: Asked['body']): number {
 function lost(code: string): ConnectionLost {
   const what =
     code === 'timed-out'
-      ? 'The server did not respond for too long.'
+      ? 'The server did not respond.'
       : 'The connection to the server failed.'
   return new ConnectionLost(what, {
     code,

@@ -172,18 +172,15 @@ export class Wire {
       this.wasRefused = answer.status >= 400
       return answer
     } catch (error) {
-      if (wasRefused && error instanceof ConnectionLost && error.code === 'connection-lost') {
-        return this.send(asked)
-      }
-      if (error instanceof ConnectionLost && !this.environment.isOnline()) {
-        throw new ConnectionLost('The browser is offline.', {
-          code: 'offline',
-          retryable: true,
-          hint: 'The upload continues when the network is back.',
-          cause: error,
-        })
-      }
-      throw error
+      if (!(error instanceof ConnectionLost)) throw error
+      if (wasRefused && error.code === 'connection-lost') return this.send(asked)
+      if (this.environment.isOnline()) throw error
+      throw new ConnectionLost('The browser is offline.', {
+        code: 'offline',
+        retryable: true,
+        hint: 'It continues when the network is back.',
+        cause: error,
+      })
     }
   }
 }
@@ -203,7 +200,6 @@ function resolved(endpoint: string): string {
   }
   throw new UploadFailure('The endpoint is not a web address.', {
     code: 'bad-endpoint',
-    hint: 'Set the option `endpoint` to an absolute address.',
   })
 }
 

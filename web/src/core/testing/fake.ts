@@ -3,6 +3,7 @@
  * in which time passes only while everybody waits.
  */
 
+import type { Control } from '../control'
 import { crc64, renderDigest } from '../digest'
 import { Aborted, ConnectionLost } from '../errors'
 import { unknownPath, type NetworkPath } from '../chunkSize'
@@ -60,6 +61,7 @@ export class FakeEnvironment implements Environment {
   readonly clock: Clock
   /** Most tests are about chunks; the others call `paths.clear()`. */
   paths = new Map([['/api', { ...unknownPath(), takesWhole: false }]])
+  turns: Control[] = []
   /** Outlives a page: `paths` does not. */
   private readonly met = new Map<string, number>()
   readonly limits: Environment['limits'] = {
