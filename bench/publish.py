@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.goals import render_goals
 from bench.peers import Way
 from bench.plot import render_plot
 from bench.results import Results, Table
@@ -29,6 +30,12 @@ HEADLINE_SERVERS = {
     "router on stock uvicorn, `process-crash`": "wherry/process-crash/router",
     "C server": "c",
 }
+
+#: What stands above the goals.
+GOALS_ARE = (
+    "What Wherry aims at; ratios are of speed unless the line names something else. "
+    "[Where the time goes](#where-the-time-goes) explains each goal that was missed."
+)
 
 
 class NotPublished(Exception):
@@ -60,7 +67,7 @@ def replace_between(page: Path, text: str) -> None:
 
 def render_page(results: Results) -> str:
     """The part of the page on performance with the figures."""
-    parts = [render_machine(results)]
+    parts = [render_machine(results), f"### Goals\n\n{GOALS_ARE}", render_goals(results)]
     for table in results.tables:
         parts += [
             f"### {table.workload}: {table.title}",

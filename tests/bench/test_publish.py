@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from bench.goals import GOALS, render_goals
 from bench.measuring import Measurement
 from bench.peers import Way
 from bench.plot import render_plot
@@ -87,6 +88,27 @@ def test_a_server_that_failed_in_a_later_round_is_marked() -> None:
 def test_the_headline_says_where_wherry_is_slower() -> None:
     assert "slower than tusd at:** 1 GiB in requests" in render_headline(results(2.0, [1.0]))
     assert "slower" not in render_headline(results(0.5, [1.0]))
+
+
+def test_every_goal_says_what_was_reached_and_whether_that_is_enough() -> None:
+    lines = render_goals(results(0.7, [1.0])).splitlines()
+    assert "| a, `power-loss` | at least 1.4 × tusd | 1.43 | met |" in lines
+    assert "| CPU time in a, `power-loss` | at most 0.5 s/GB | 1 | **missed** |" in lines
+    assert "| CPU time of 1,000 slow clients | at most 1 × tusd | 1 | met |" in lines
+    assert "| the finishing call of 2 GiB | at most 15 ms | 700 | **missed** |" in lines
+    assert "| the same, compared | at most 1.5 × that of 100 MiB | 1 | met |" in lines
+    # Neither is in these results.
+    assert "| a, `process-crash` | at least 2.4 × tusd | – | – |" in lines
+    assert len(lines) == 2 + len(GOALS)
+
+
+def test_every_goal_is_about_a_server_of_its_workload() -> None:
+    """With results of all servers, no goal is left open."""
+    found = results(1.0, [1.0])
+    for table in found.tables:
+        workload = next(w for w in WORKLOADS if w.key == table.workload)
+        table.rows = [Row(entry.server, entry.way, [measured(1, 1)]) for entry in workload.entries]
+    assert "–" not in render_goals(found)
 
 
 def test_the_plot_is_a_picture_with_a_bar_for_each_server_and_figure() -> None:
