@@ -10,6 +10,7 @@ from tests.storage.buckets import client_of, new_storage
 
 from wherry.core.digests import crc64
 from wherry.core.limits import MiB
+from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import Vanished
 from wherry.storage.s3.storage import S3Storage
@@ -25,6 +26,13 @@ SMALL = DATA[:1000]
 Act = Callable[[S3Storage], object]
 
 
+def crashing(server: S3Server, place: Place, point: CrashPoint) -> S3Storage:
+    """A process that ends at this point, of those before and after each request."""
+    storage = S3Storage(client_of(server), place)
+    storage.bucket.call = point.guard(storage.bucket.call)  # type: ignore[method-assign]
+    return storage
+
+
 @pytest.fixture
 def crashed_runs(
     s3_server: S3Server,
@@ -37,7 +45,7 @@ def crashed_runs(
             place = storage.bucket.place
             before(storage)
             with point:
-                act(S3Storage(point.wrap(client_of(s3_server)), place))
+                act(crashing(s3_server, place, point))
             yield point, new_storage(s3_server, prefix=place.prefix)
             points += 1
         assert points > 2, "nothing was crashed"
