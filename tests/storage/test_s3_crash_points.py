@@ -154,6 +154,26 @@ def test_a_file_is_completed_after_a_crash_at_any_request(crashed_runs: Runs, ac
         assert left(storage) == [], f"at {point}"
 
 
+def test_an_upload_of_one_process_is_whole_or_found_after_a_crash_at_any_request(
+    crashed_runs: Runs,
+) -> None:
+    """The process knows what it has sent, and asks for less."""
+
+    def act(storage: S3Storage) -> None:
+        write_all(storage)
+        link(storage)
+        storage.delete(UPLOAD)
+
+    for point, storage in crashed_runs(nothing, act):
+        file = storage.finished_file(UPLOAD, ".mp4")
+        if file.stat() is None:
+            write_all(storage)
+        assert finish(storage) == DATA, f"at {point}"
+        for found, _ in list(storage.unfinished()):
+            storage.delete(found)
+        assert left(storage) == [], f"at {point}"
+
+
 def test_what_hooks_see_is_whole_after_a_crash_at_any_request(crashed_runs: Runs) -> None:
     def act(storage: S3Storage) -> None:
         storage.unfinished_file(UPLOAD, len(DATA), crc64(DATA))

@@ -111,6 +111,18 @@ def test_parts_become_an_object_as_with_the_client(s3_server: S3Server, key: str
     client.delete_object(Bucket=BUCKET, Key=key)
 
 
+def test_several_objects_are_deleted_as_by_the_client(s3_server: S3Server, key: str) -> None:
+    client = client_of(s3_server)
+    keys = [f"{key}<{number}>" for number in range(3)]
+    for each in keys:
+        client.put_object(Bucket=BUCKET, Key=each, Body=DATA)
+    done(client, "delete_objects", Delete={"Objects": [{"Key": each} for each in keys[:2]]})
+    left = client.list_objects_v2(Bucket=BUCKET, Prefix=key)["Contents"]
+    assert [each["Key"] for each in left] == keys[2:]
+    done(client, "delete_objects", Delete={"Objects": [{"Key": each} for each in keys]})
+    assert client.list_objects_v2(Bucket=BUCKET, Prefix=key)["KeyCount"] == 0
+
+
 def test_what_was_not_carried_out_is_the_clients(s3_server: S3Server, key: str) -> None:
     client = client_of(s3_server)
     wrong = as_text(crc64(b"ferry"))
@@ -201,15 +213,21 @@ def test_requests_go_where_the_client_sends_them(bucket: str, address: str) -> N
         client = connect(None, None)
     requests, sent = SignedRequests(client, Place(bucket, "")), list[Any]()
 
+    some = {"Objects": [{"Key": "a"}, {"Key": "b"}], "Quiet": True}
+
     def answered(request: Any, **_: Any) -> AWSResponse:
         sent.append(request)
-        return AWSResponse(request.url, 204, {}, Mock(stream=lambda: iter(())))
+        body = b"<DeleteResult/>" if request.method == "POST" else b""
+        return AWSResponse(request.url, 200, {}, Mock(stream=lambda: iter((body,))))
 
     with patch.object(requests, "_session", Mock(send=answered)):
         assert requests.send("delete_object", {"Key": "a/b c.mp4"}) == {}
+        assert requests.send("delete_objects", {"Delete": some}) == {}
     client.meta.events.register("before-send.s3", answered)
     client.delete_object(Bucket=bucket, Key="a/b c.mp4")
-    assert [request.url for request in sent] == [address, address]
-    ours, theirs = (str(request.headers["Authorization"]) for request in sent)
+    client.delete_objects(Bucket=bucket, Delete=some)
+    assert [request.url for request in sent[::2]] == [address, address]
+    assert sent[1].url == sent[3].url
+    ours, theirs = (str(request.headers["Authorization"]) for request in sent[::2])
     assert "/eu-central-1/s3/aws4_request" in ours
     assert "/eu-central-1/s3/aws4_request" in theirs

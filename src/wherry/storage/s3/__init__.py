@@ -9,6 +9,7 @@
     parts       which parts a file has: arithmetic
     bucket      one call for each request to the store, with errors of ours
     signed      the requests that every upload makes, without botocore's client
+    remembered  what this process has done itself: it saves requests
     markers     what every process has to know of an unfinished upload
     fragments   their names, and how they are put together to parts
     multipart   one unfinished upload: parts, fragments, completion

@@ -27,6 +27,7 @@ from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import Stat
 from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, translated
+from wherry.storage.s3.remembered import SentParts, UploadedPart
 from wherry.storage.s3.signed import SignedRequests
 
 Body = bytes | bytearray | memoryview | io.BufferedIOBase
@@ -73,14 +74,6 @@ class Found:
     @property
     def stat(self) -> Stat:
         return Stat(self.size, self.modified_at)
-
-
-@dataclass(frozen=True, slots=True)
-class UploadedPart:
-    number: int
-    size: int
-    etag: str
-    crc: str | None
 
 
 def as_text(crc: int) -> str:
@@ -131,6 +124,7 @@ class Bucket:
     def __init__(self, client: Any, place: Place, public: Any = None) -> None:
         self.place = place
         self.features = Features()
+        self.sent = SentParts()
         self._client = client
         self._signed = SignedRequests(client, place)
         self._public = public or client
@@ -273,15 +267,17 @@ class Bucket:
         self, key: str, upload: str, number: int, data: Body, size: int, crc: int
     ) -> None:
         """Upload a part, in place of an earlier one. Raises `S3Error`, also `NO_UPLOAD`."""
-        self.call(
+        checksum = self.checksum(crc)
+        etag = self.call(
             "upload_part",
             key,
             UploadId=upload,
             PartNumber=number,
             Body=data,
             ContentLength=size,
-            **self.checksum(crc),
-        )
+            **checksum,
+        )["ETag"]
+        self.sent.add(upload, UploadedPart(number, size, etag, next(iter(checksum.values()), None)))
 
     def parts(
         self, key: str, upload: str, first: int = 1, last: int | None = None

@@ -72,14 +72,18 @@ class Fragments:
         keys = [self._key(number, fragment.name) for fragment in row]
         return _Row(self._bucket, list(zip(keys, row, strict=True)))
 
+    @property
+    def head_key(self) -> str:
+        return f"{self._folder}head"
+
     def put_head(self, data: bytes) -> None:
         """Keep the first bytes of the file so that they can be read."""
-        self._bucket.put(f"{self._folder}head", data, crc64(data))
+        self._bucket.put(self.head_key, data, crc64(data))
 
     def head(self, size: int) -> bytes | None:
         """The first bytes of the file, at most `size`; None if they were not kept."""
         with suppress(FileNotFoundError):
-            return self._bucket.read(f"{self._folder}head")[:size]
+            return self._bucket.read(self.head_key)[:size]
         return None
 
     def head_of(self, row: Sequence[Fragment], size: int) -> bytes:

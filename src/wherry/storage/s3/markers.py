@@ -89,6 +89,10 @@ class Markers:
         self._remember(upload_id, marker, time.monotonic())
         return True
 
+    @staticmethod
+    def key(upload_id: str) -> str:
+        return FOLDER + upload_id
+
     def remove(self, upload_id: str) -> None:
         self.forget(upload_id)
         self._bucket.delete([FOLDER + upload_id])

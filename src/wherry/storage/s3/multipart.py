@@ -12,18 +12,19 @@ Rule 3: an object of the final name is ours only if it has our token.
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 
 from wherry.core.place import CHECKSUM_HEADER
 from wherry.core.ranges import Range
 from wherry.storage import HEAD_SIZE, PartAddress, StoredPart, Vanished
 from wherry.storage.s3 import parts
-from wherry.storage.s3.bucket import MOST_LISTED, Bucket, Found, UploadedPart, as_number, as_text
+from wherry.storage.s3.bucket import MOST_LISTED, Bucket, Found, as_number, as_text
 from wherry.storage.s3.errors import DAMAGED, EXISTS, NO_UPLOAD, S3Error
 from wherry.storage.s3.fragments import Fragments, rows_from
 from wherry.storage.s3.markers import Marker
 from wherry.storage.s3.parts import Fragment
+from wherry.storage.s3.remembered import UploadedPart
 
 #: A part may be replaced by the same bytes while its object is being made; then it is tried again.
 _TRIES = 3
@@ -62,6 +63,7 @@ class Multipart:
 
     def put_fragment(self, fragment: Fragment, data: memoryview) -> None:
         """Keep some bytes of a part. Raises `OSError`."""
+        self._bucket.sent.add_fragment(self.marker.multipart)
         self.fragments.put(self.number_of(fragment.start), fragment, data)
 
     def assemble(self, within: Range, *, is_last_chance: bool) -> bool:
@@ -77,6 +79,7 @@ class Multipart:
             return False
         if not is_last_chance and not self.fragments.claim(number):
             return False
+        self._bucket.sent.add_fragment(self.marker.multipart)
         # A crash from here on leaves the fragments: completion puts them together.
         if within.start == 0:
             self.fragments.put_head(self.fragments.head_of(row, HEAD_SIZE))
@@ -132,28 +135,47 @@ class Multipart:
 
     # The object.
 
-    def complete(self, length: int, crc: int | None) -> None:
-        """Make the finished object of `length` bytes. Raises `Vanished`, `OSError`."""
+    def complete(self, length: int, crc: int | None) -> bool:
+        """Make the finished object of `length` bytes. Raises `Vanished`, `OSError`.
+
+        Returns whether this process has sent every byte as a part. Then `left` is all that is left
+        in the store, or other processes have left fragments, which the sweep finds.
+        """
         if not length:
-            return self._complete_empty()
-        wanted = parts.count(length, self.marker.part_size)
-        for _ in range(_TRIES):
-            with suppress(_Replaced):
-                return self._try_to_complete(length, wanted, crc)
+            self._complete_empty()
+            return False
+        size = self.marker.part_size
+        count = parts.count(length, size)
+        ranges = {n: parts.part_at(n, size, length) for n in range(1, count + 1)}
+        sent, had_fragments = self._bucket.sent.of(self.marker.multipart)
+        is_sent = not _lacking(ranges, sent)
+        try:
+            if is_sent:
+                with suppress(_Replaced):
+                    is_made = self._make([sent[number] for number in ranges], length, crc)
+                    return is_made and not had_fragments
+            for _ in range(_TRIES):
+                with suppress(_Replaced):
+                    self._try_to_complete(ranges, length, crc)
+                    return False
+        finally:
+            self._bucket.sent.forget(self.marker.multipart)
         raise OSError(errno.EAGAIN, "the parts of the upload change while it is completed")
+
+    @property
+    def left(self) -> list[str]:
+        """The keys of what a completed upload leaves, but for the marker."""
+        return [self.fragments.head_key]
 
     def _complete_empty(self) -> None:
         if not self._bucket.put_new(self._key, b"", 0, self.marker.token):
             raise self.taken()
 
-    def _try_to_complete(self, length: int, wanted: int, crc: int | None) -> None:
+    def _try_to_complete(self, ranges: Mapping[int, Range], length: int, crc: int | None) -> None:
         there = self._parts()
         if there is None:
             return self._check_completed(length)
-        size = self.marker.part_size
-        ranges = {n: parts.part_at(n, size, length) for n in range(1, wanted + 1)}
-        lacking = [r for n, r in ranges.items() if n not in there or there[n].size != len(r)]
-        if lacking:
+        if lacking := _lacking(ranges, there):
             self._assemble_all(lacking)
             there = self._parts()
             if there is None:
@@ -162,22 +184,29 @@ class Multipart:
             chosen = [there[number] for number in ranges]
         except KeyError as error:
             raise _Replaced from error
+        self._make(chosen, length, crc)
+        return None
+
+    def _make(self, chosen: Sequence[UploadedPart], length: int, crc: int | None) -> bool:
+        """Make the object of these parts; False if it was made before. Raises `_Replaced`."""
         if not self._bucket.features.is_conditional and self._bucket.head(self._key) is not None:
-            return self._check_completed(length)
+            self._check_completed(length)
+            return False
         try:
             self._bucket.complete(self._key, self.marker.multipart, chosen, length, crc)
         except FileNotFoundError:
             self._check_completed(length)
+            return False
         except S3Error as error:
             if error.code == NO_UPLOAD or error.code in EXISTS:
                 self._check_completed(length)
-            elif error.code == "InvalidPart":
+                return False
+            if error.code == "InvalidPart":
                 raise _Replaced from error
-            elif error.code in DAMAGED:
+            if error.code in DAMAGED:
                 raise self._different(error.code) from error
-            else:
-                raise
-        return None
+            raise
+        return True
 
     def _parts(self) -> dict[int, UploadedPart] | None:
         """The parts that are there; None if the multipart upload is gone."""
@@ -246,6 +275,11 @@ class Multipart:
 
     def _gone(self) -> _Gone:
         return _Gone(self.upload_id)
+
+
+def _lacking(ranges: Mapping[int, Range], there: Mapping[int, UploadedPart]) -> list[Range]:
+    """Those that are not there with their size."""
+    return [r for n, r in ranges.items() if n not in there or there[n].size != len(r)]
 
 
 class _Replaced(Exception):

@@ -12,6 +12,7 @@ Rule 2: the rules of endpoints, the credentials, the signature and the connectio
 
 from __future__ import annotations
 
+import base64
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 from xml.sax.saxutils import escape, unescape
+from zlib import crc32
 
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
@@ -67,9 +69,10 @@ class _Operation:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """`base`: the address of the bucket's objects."""
+    """`bucket`: its address. `objects`: what the addresses of its objects begin with."""
 
-    base: str
+    bucket: str
+    objects: str
     region: str
     service: str
 
@@ -113,7 +116,8 @@ class SignedRequests:
 
     def _send(self, known: _Operation, made: _Made) -> AWSResponse:
         target = self._target or self._find_target()
-        url, config = target.base + made.path, self._client.meta.config
+        url = f"{target.objects}{made.key}" if made.key else target.bucket
+        url, config = url + made.query, self._client.meta.config
         unsigned = AWSRequest(known.method, url, headers=made.headers)
         unsigned.context["client_config"] = config
         S3SigV4Auth(
@@ -139,8 +143,9 @@ class SignedRequests:
         if signed.get("X-Amz-Algorithm") != ["AWS4-HMAC-SHA256"]:
             raise _NotUnderstood  # another kind of bucket
         _, _, region, service, _ = signed["X-Amz-Credential"][0].rsplit("/", 4)
-        base = f"{url.scheme}://{url.netloc}{url.path.removesuffix(name)}"
-        self._target = target = _Target(base, region, service)
+        origin, folder = f"{url.scheme}://{url.netloc}", url.path.removesuffix(name)
+        bucket = origin + (folder.rstrip("/") or "/")
+        self._target = target = _Target(bucket, origin + folder, region, service)
         return target
 
     @staticmethod
@@ -155,7 +160,10 @@ class SignedRequests:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    path: str
+    """`key`, `query`: as in an address."""
+
+    key: str
+    query: str
     headers: dict[str, str]
     body: bytes | bytearray | memoryview | None
 
@@ -178,9 +186,13 @@ class _Made:
                 body = value
             elif name == "MultipartUpload":
                 body = _list_of_parts(value["Parts"])
+            elif name == "Delete":
+                body = _list_of_keys(value["Objects"])
+                crc = base64.b64encode(crc32(body).to_bytes(4, "big")).decode()
+                headers |= {"x-amz-sdk-checksum-algorithm": "CRC32", "x-amz-checksum-crc32": crc}
             elif name != "ContentLength":
                 return None
-        return cls(f"{key}?{'&'.join(query)}" if query else key, headers, body)
+        return cls(key, f"?{'&'.join(query)}" if query else "", headers, body)
 
 
 def _list_of_parts(parts: Sequence[Mapping[str, Any]]) -> bytes:
@@ -189,6 +201,11 @@ def _list_of_parts(parts: Sequence[Mapping[str, Any]]) -> bytes:
         fields = (f"<{name}>{escape(str(value))}</{name}>" for name, value in part.items())
         pieces.append(f"<Part>{''.join(fields)}</Part>")
     return "".join((*pieces, "</CompleteMultipartUpload>")).encode()
+
+
+def _list_of_keys(objects: Sequence[Mapping[str, Any]]) -> bytes:
+    keys = "".join(f"<Object><Key>{escape(each['Key'])}</Key></Object>" for each in objects)
+    return f'<Delete xmlns="{_NAMESPACE}">{keys}<Quiet>true</Quiet></Delete>'.encode()
 
 
 def _read_head(answer: AWSResponse) -> dict[str, Any]:
@@ -209,6 +226,12 @@ def _read_head(answer: AWSResponse) -> dict[str, Any]:
     return found if crc is None else {**found, "ChecksumCRC64NVME": crc}
 
 
+def _read_part(answer: AWSResponse) -> dict[str, Any]:
+    if "ETag" not in answer.headers:
+        raise _NotUnderstood
+    return {"ETag": answer.headers["ETag"]}
+
+
 def _read_upload_id(answer: AWSResponse) -> dict[str, Any]:
     found = _UPLOAD_ID.search(answer.text)
     if found is None:
@@ -222,6 +245,12 @@ def _read_completed(answer: AWSResponse) -> dict[str, Any]:
     return {}
 
 
+def _read_deleted(answer: AWSResponse) -> dict[str, Any]:
+    if "<DeleteResult" not in answer.text or "<Error>" in answer.text:
+        raise _NotUnderstood
+    return {}
+
+
 def _read_stream(answer: AWSResponse) -> dict[str, Any]:
     return {"Body": StreamingBody(answer.raw, answer.headers.get("Content-Length"))}
 
@@ -231,8 +260,9 @@ _OPERATIONS = {
     "complete_multipart_upload": _Operation("POST", _read_completed),
     "create_multipart_upload": _Operation("POST", _read_upload_id, flag="uploads"),
     "delete_object": _Operation("DELETE"),
+    "delete_objects": _Operation("POST", _read_deleted, flag="delete"),
     "get_object": _Operation("GET", _read_stream, is_streamed=True),
     "head_object": _Operation("HEAD", _read_head),
     "put_object": _Operation("PUT"),
-    "upload_part": _Operation("PUT"),
+    "upload_part": _Operation("PUT", _read_part),
 }

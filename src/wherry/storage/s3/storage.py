@@ -2,7 +2,7 @@
 
 Rule 1: `reserve` makes the multipart upload first, then the marker. A crash between the two leaves
 a multipart upload that nothing names: the bucket's lifecycle rule ends it, or `wherry storage
-reconcile`. `delete` removes the marker last.
+reconcile`. `delete` removes the marker last, or together with what else is left.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from wherry.storage.s3.markers import Marker, Markers
 from wherry.storage.s3.multipart import Multipart
 from wherry.storage.s3.pictures import S3Pictures
 from wherry.storage.s3.reconcile import end_stray, strays
+from wherry.storage.s3.remembered import Left
 from wherry.storage.s3.writer import Memory, S3Writer
 
 
@@ -106,6 +107,7 @@ class S3Storage:
         self._parts = S3Parts(self.bucket, self.markers, is_direct=is_direct)
         self._checking = Checking(self.bucket, is_direct=is_direct)
         self._memory = Memory()
+        self._left = Left()
         #: Which catalog the files belong to.
         self.installation = S3Installation(self.bucket)
 
@@ -141,8 +143,6 @@ class S3Storage:
         check_suffix(suffix)
         size = parts.part_size(length)
         try:
-            if self._is_reserved(upload_id):
-                return
             marker = Marker(suffix, length, size)
             if length:
                 multipart = self.bucket.begin(marker.file(upload_id), marker.token)
@@ -154,7 +154,7 @@ class S3Storage:
                 with suppress(OSError):
                     Multipart(self.bucket, upload_id, marker).abort()
                 raise
-            if not is_ours:  # another process was quicker
+            if not is_ours:  # it was reserved before, which is seldom
                 with suppress(OSError):
                     Multipart(self.bucket, upload_id, marker).abort()
                 if not self._is_reserved(upload_id):
@@ -207,8 +207,14 @@ class S3Storage:
         Raises `Vanished`, `OSError`.
         """
         multipart = self._find(upload_id, fresh=True)
-        multipart.complete(length, crc)
+        self._make(multipart, length, crc)
         return self.finished_file(upload_id, multipart.marker.suffix)
+
+    def _make(self, multipart: Multipart, length: int, crc: int | None) -> None:
+        """Make the object. Raises `Vanished`, `OSError`."""
+        if multipart.complete(length, crc):
+            keys = (*multipart.left, self.markers.key(multipart.upload_id))
+            self._left.add(multipart.upload_id, keys)
 
     def unfinished(self) -> Iterator[tuple[str, float]]:
         """Every upload that has a marker, and fragments without one; since when (Unix seconds)."""
@@ -227,6 +233,11 @@ class S3Storage:
 
     def delete(self, upload_id: str) -> None:
         """Remove the unfinished bytes, if there are any. Raises `OSError`."""
+        if (left := self._left.take(upload_id)) is not None:
+            self.markers.forget(upload_id)
+            self.bucket.delete(left)
+            self.markers.forget(upload_id)  # a thread may have read it meanwhile
+            return
         marker = self.markers.get(check_upload_id(upload_id), fresh=True)
         if marker is not None and marker.is_arrival:
             return
@@ -274,12 +285,14 @@ class S3Storage:
         """Make the object, and keep the marker. Raises `Vanished`, `OSError` as `finish` does."""
         file = self.finished_file(upload_id, suffix)
         try:
-            multipart = self._find_for(upload_id, suffix)
+            try:
+                self._make(self._find_for(upload_id, suffix), length, crc)
+            except (Vanished, FileExistsError, ValueError):
+                # What this process remembers may be out of date.
+                self._make(self._find_for(upload_id, suffix, fresh=True), length, crc)
         except Vanished:
             if file.stat() is None:
                 raise
-            return True
-        multipart.complete(length, crc)
         # A crash here leaves the object and the marker. Called again, this finds the object.
         return True
 
@@ -287,7 +300,7 @@ class S3Storage:
         """Make the object, and remove what is left of the upload. Raises `Vanished`, `OSError`."""
         file = self.finished_file(upload_id, suffix)
         try:
-            multipart = self._find_for(upload_id, suffix)
+            multipart = self._find_for(upload_id, suffix, fresh=True)
         except Vanished:
             if file.stat() is None:
                 raise
@@ -295,7 +308,7 @@ class S3Storage:
         found = multipart.found()
         # An object that has the name keeps it: this upload was reserved late.
         if found is None:
-            multipart.complete(length, crc)
+            self._make(multipart, length, crc)
         elif found.size != length:
             raise multipart.taken()
         # What is left by a crash here, or an error, is the sweep's: the file is finished.
@@ -303,8 +316,9 @@ class S3Storage:
             self.delete(upload_id)
         return file
 
-    def _find_for(self, upload_id: str, suffix: str) -> Multipart:
-        multipart = self._find(upload_id, fresh=True)
+    def _find_for(self, upload_id: str, suffix: str, *, fresh: bool = False) -> Multipart:
+        """Raises `Vanished`, `OSError`; `ValueError` for another suffix."""
+        multipart = self._find(upload_id, fresh=fresh)
         if multipart.marker.suffix != suffix:
             raise ValueError(f"the upload was reserved for the suffix {multipart.marker.suffix!r}")
         return multipart
