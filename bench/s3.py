@@ -10,8 +10,10 @@ and the rounds of all servers take turns.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -22,8 +24,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from bench.processes import Running, answers, free_port, running
+from wherry.core.digests import crc64
 from wherry.testing.s3 import BUCKET, S3Server, serving_s3
 
 ROOT = Path(__file__).parent.parent
@@ -75,6 +79,37 @@ def send_wherry(port: int, size: int) -> None:
     connection.close()
 
 
+def send_direct(port: int, size: int) -> None:
+    """All parts but the first go to the store. Addresses and reports come in tens."""
+    connection, base = HTTPConnection("127.0.0.1", port), "/api/chunked-upload"
+    wanted = {"filename": "a", "size": size, "direct": True}
+    begun = json.loads(request(connection, "POST", f"{base}/init", *as_json(wanted))[2])
+    upload_id, length = begun["upload_id"], begun["direct"]["part_size"]
+    path = f"{base}/chunk?upload_id={upload_id}&offset=0"
+    request(connection, "POST", path, DATA[:length], {})
+    numbers = range(2, -(-size // length) + 1)
+    store: HTTPConnection | None = None
+    for some in (numbers[first : first + 10] for first in range(0, len(numbers), 10)):
+        parts = [{"number": n, "crc64nvme": crc_of(DATA[: size - (n - 1) * length])} for n in some]
+        asked = as_json({"upload_id": upload_id, "parts": parts})
+        answer = json.loads(request(connection, "POST", f"{base}/direct", *asked)[2])
+        for part in answer["parts"]:
+            url = urlsplit(part["url"])
+            store = store or HTTPConnection(url.netloc)
+            body = DATA[: part["end"] - part["start"]]
+            request(store, part["method"], f"{url.path}?{url.query}", body, part["headers"])
+        told = as_json({"upload_id": upload_id, "parts": list(some)})
+        request(connection, "POST", f"{base}/direct/received", *told)
+    request(connection, "POST", f"{base}/complete", *as_json({"upload_id": upload_id}))
+    for each in (connection, store):
+        if each is not None:
+            each.close()
+
+
+def crc_of(data: bytes) -> str:
+    return base64.b64encode(crc64(data).to_bytes(8, "big")).decode()
+
+
 def send_recipe(port: int, size: int) -> None:
     connection = HTTPConnection("127.0.0.1", port)
     upload_id = json.loads(request(connection, "POST", "/init", b"", {})[2])["upload_id"]
@@ -111,7 +146,8 @@ def wherry(folder: Path, s3: S3Server) -> Iterator[Running]:
     port = free_port()
     command = [sys.executable, "-m", "wherry", "serve", "--port", str(port)]
     command += ["--data", str(folder / "data"), "--assessment", "false"]
-    command += ["--storage", f"s3://{BUCKET}/wherry", "--s3-endpoint", s3.endpoint]
+    command += ["--storage", f"s3://{BUCKET}/{folder.name}", "--s3-endpoint", s3.endpoint]
+    command += ["--direct-uploads", "true"]
     with running(
         command, port, folder / "log", lambda _: answers(port, "/healthz") == 200, s3.environment
     ) as server:
@@ -166,6 +202,7 @@ def main() -> None:
     given = parser.parse_args()
     servers: dict[str, tuple[Callable[[Path, S3Server], object], Send]] = {
         "Wherry": (wherry, send_wherry),
+        "Wherry, direct uploads": (wherry, send_direct),
         "FastAPI + boto3 recipe": (recipe, send_recipe),
     }
     if given.tusd.exists():
@@ -176,7 +213,7 @@ def main() -> None:
         with serving_s3(str(given.versitygw), folder / "s3") as s3:
             for number in range(given.rounds):
                 for title, (serve, send) in servers.items():
-                    own = folder / f"{title.split()[0]}-{number}"
+                    own = folder / f"{re.sub('[^a-zA-Z0-9]+', '-', title)}-{number}"
                     own.mkdir()
                     with serve(own, s3) as server:  # type: ignore[attr-defined]
                         size = given.size_mib * MiB
