@@ -1,6 +1,7 @@
-"""Fifty come at once, ten may be open, the disk has room for twelve: all of them finish.
+"""Fifty come at once, ten may be open, there is room for twelve: all of them finish.
 
-The volume is a real one of its own, where a write that finds no space fails.
+The volume is a real one of its own, where a write that finds no space fails. A bucket has no
+volume: there, the room is the setting `max_reserved`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import httpx2
 import pytest
+from tests.e2e.conftest import Api
 from tests.parts import need
 
 from wherry.client import Client, Progress
 from wherry.core.limits import KiB, MiB
+from wherry.testing.nginx import nginx, require_nginx
+from wherry.testing.s3 import BUCKET, S3Server
+from wherry.testing.server import serving
 
 SIZE = 4 * MiB
 OPEN, ALL, ROOM = 10, 50, 12
@@ -147,3 +153,64 @@ def test_fifty_finish_on_a_volume_with_room_for_twelve(tmp_path: Path) -> None:
     assert len(waited) == ALL - OPEN
     for path in waited:
         assert any(progress.position for progress in told[path])
+
+
+@pytest.mark.slow
+def test_fifty_finish_over_two_servers_with_a_database_and_an_object_store(
+    tmp_path: Path, database: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_nginx()
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    options = {
+        "assessment": False,
+        "database": database,
+        "storage": f"s3://{BUCKET}/{tmp_path.name}",
+        "s3_endpoint": s3_server.endpoint,
+        "max_open": OPEN,
+        "max_reserved": ROOM * SIZE,
+    }
+    files = [tmp_path / f"film-{number}.mp4" for number in range(ALL)]
+    for path in files:
+        path.write_bytes(secrets.token_bytes(SIZE))
+    have_all_come = Event()
+
+    def hold_back(progress: Progress) -> None:
+        """The ten that are open send nothing before the forty others have come."""
+        if progress.state == "sending":
+            assert have_all_come.wait(120)
+
+    with (
+        serving(tmp_path / "one", **options) as one,
+        serving(tmp_path / "two", **options) as two,
+        nginx(one.port, more_ports=[two.port]) as proxy,
+        ThreadPoolExecutor(ALL) as threads,
+        Api(proxy.url) as api,
+    ):
+
+        def bring(path: Path) -> str:
+            client = Client(f"{proxy.url}/api", chunk_size=512 * KiB)
+            return client.upload(path, on_progress=hold_back, smart=False).upload_id
+
+        running = [threads.submit(bring, path) for path in files]
+        try:
+            while (use := storage(api))["uploads"] + use["waiting"] < ALL:
+                assert not any(upload.done() for upload in running), "none can be complete yet"
+                time.sleep(0.1)
+        finally:
+            have_all_come.set()
+        assert (use["uploads"], use["waiting"]) == (OPEN, ALL - OPEN)
+        while not all(upload.done() for upload in running):
+            use = storage(api)
+            assert use["uploads"] <= OPEN
+            assert use["reserved"] <= ROOM * SIZE
+            time.sleep(0.2)
+        upload_ids = [upload.result() for upload in running]
+    stored = s3_server.folder / BUCKET / tmp_path.name / "files"
+    for path, upload_id in zip(files, upload_ids, strict=True):
+        assert (stored / f"{upload_id}.mp4").read_bytes() == path.read_bytes()
+
+
+def storage(api: Api) -> dict[str, int]:
+    found: dict[str, int] = api.http.get("/chunked-upload/storage").json()
+    return found
