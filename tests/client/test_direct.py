@@ -199,6 +199,20 @@ def test_a_store_that_goes_away_later_is_given_up_after_some_tries(site: Site, f
     assert site.put == 1 + directly.TRIES
 
 
+def test_a_store_that_fails_for_longer_than_there_is_patience_is_no_end(
+    site: Site, file: File
+) -> None:
+    path = file(LENGTH)
+    site.store.faults = [
+        Fault("UploadPart", 1, 200),
+        Fault("UploadPart", 99, 503, "SlowDown", passes=False),
+    ]
+    result = site.upload(path, concurrency=1, patience=0.001)
+    assert site.content(result) == path.read_bytes()
+    assert result.direct_bytes == PART
+    assert site.put < 1 + directly.TRIES
+
+
 def test_a_part_whose_answer_is_lost_is_sent_again(site: Site, file: File) -> None:
     path = file(LENGTH)
     site.store.faults = [Fault("UploadPart", 1, 200), Fault("UploadPart", 1)]

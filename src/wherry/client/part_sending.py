@@ -84,8 +84,6 @@ class PartSending:
             raise InChunks(is_all=not is_one) from error
         if address is None:
             return None
-        if not self._way.is_open:  # another part has found out meanwhile
-            raise InChunks(is_all=True)
         began = time.monotonic()
         await self._put(address, data, sent, began)
         self._way.passed(began)

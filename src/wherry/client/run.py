@@ -346,7 +346,7 @@ class Run:
             missing = await parts.send(number, data, part.crc, note_sent)
         except StoreFailed as error:
             plan.took_back(chunk)
-            self._store_failed(error, chunk)
+            self._store_failed(plan, error, chunk)
         except InChunks as refused:
             plan.to_chunks(chunk)
             if refused.is_all:
@@ -359,16 +359,14 @@ class Run:
             if self._parts.missing(chunk.range):
                 self._parts = self._parts.add(part)
         finally:
-            if not self._way.is_open:
-                plan.end_direct()
             self._reporter.note_answered(flown, self._source.size - plan.left)
             self._changed.set()
 
-    def _store_failed(self, error: StoreFailed, chunk: Chunk) -> None:
+    def _store_failed(self, plan: Plan, error: StoreFailed, chunk: Chunk) -> None:
         try:
             self._retrying.backoff.failed(error, chunk.began, time.monotonic(), jitter())
         except GaveUp:
-            self._way.is_open = False  # Wherry itself has not failed
+            plan.end_direct()  # Wherry itself has not failed
         else:
             self._report_trouble(error, self._retrying.pause)
 
