@@ -49,8 +49,11 @@ class Writers:
     """`connect` opens a connection. Blocks while it does."""
 
     def __init__(self, connect: Callable[[], Session]) -> None:
-        self._admitting = _Writer("wherry-catalog-admitting", connect)
-        self._changing = [_Writer(f"wherry-catalog-writer-{n}", connect) for n in range(THREADS)]
+        known = KnownVersions()
+        self._admitting = _Writer("wherry-catalog-admitting", connect, known)
+        self._changing = [
+            _Writer(f"wherry-catalog-writer-{n}", connect, known) for n in range(THREADS)
+        ]
 
     def announce_to(self, outbox: Outbox) -> None:
         """As `Catalog.announce_to`."""
@@ -70,11 +73,11 @@ class Writers:
 
 
 class _Writer(Grouping):
-    def __init__(self, name: str, connect: Callable[[], Session]) -> None:
+    def __init__(self, name: str, connect: Callable[[], Session], known: KnownVersions) -> None:
         super().__init__(name)
         self._connect = connect
         self._session: Session | None = None
-        self._known = KnownVersions()
+        self._known = known
         self._is_committing = False
         self.start()
 
@@ -137,6 +140,6 @@ class _Writer(Grouping):
         return failed(group, error, connections.failure)
 
     def _disconnect(self) -> None:
-        session, self._session, self._known = self._session, None, KnownVersions()
+        session, self._session = self._session, None
         if session is not None:
             session.drop()
