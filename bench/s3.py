@@ -1,10 +1,12 @@
 """Wherry on S3 against the usual recipe and tusd's store, on one versitygw in one run.
 
     python -m bench.s3 [--rounds 3] [--size-mib 64] [--files 4] [--versitygw PATH] [--tusd PATH]
+                       [--before FOLDER]
 
 Files go in requests of 5 MiB, four files at once. The table has ratios, because a machine that does
 other work at the same time is not as fast as it says. Each server is started anew for each round,
-and the rounds of all servers take turns.
+and the rounds of all servers take turns. `--before` is the folder `src` of another Wherry, which
+runs beside this one.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -142,14 +145,16 @@ def send_tus(port: int, size: int) -> None:
 
 
 @contextmanager
-def wherry(folder: Path, s3: S3Server) -> Iterator[Running]:
+def wherry(folder: Path, s3: S3Server, source: Path = ROOT / "src") -> Iterator[Running]:
     port = free_port()
     command = [sys.executable, "-m", "wherry", "serve", "--port", str(port)]
     command += ["--data", str(folder / "data"), "--assessment", "false"]
+    # Files belong to one catalog, and each server has its own.
     command += ["--storage", f"s3://{BUCKET}/{folder.name}", "--s3-endpoint", s3.endpoint]
     command += ["--direct-uploads", "true"]
+    environment = s3.environment | {"PYTHONPATH": str(source)}
     with running(
-        command, port, folder / "log", lambda _: answers(port, "/healthz") == 200, s3.environment
+        command, port, folder / "log", lambda _: answers(port, "/healthz") == 200, environment
     ) as server:
         yield server
 
@@ -199,12 +204,15 @@ def main() -> None:
     built = ROOT / ".cache" / "versitygw-1.8.0" / "versitygw"
     parser.add_argument("--versitygw", type=Path, default=built)
     parser.add_argument("--tusd", type=Path, default=ROOT / ".bench" / "tusd-2.9.1" / "tusd")
+    parser.add_argument("--before", type=Path, help="the folder src of another Wherry")
     given = parser.parse_args()
     servers: dict[str, tuple[Callable[[Path, S3Server], object], Send]] = {
         "Wherry": (wherry, send_wherry),
         "Wherry, direct uploads": (wherry, send_direct),
         "FastAPI + boto3 recipe": (recipe, send_recipe),
     }
+    if given.before:
+        servers["before"] = (partial(wherry, source=given.before.resolve()), send_wherry)
     if given.tusd.exists():
         servers["tusd s3store"] = (lambda *where: tusd(given.tusd, *where), send_tus)
     found: dict[str, list[Figures]] = {name: [] for name in servers}
