@@ -9,6 +9,7 @@ import pytest
 from tests.cli.command import wherry
 from tests.e2e.conftest import Api
 
+from wherry.testing.s3 import BUCKET, S3Server
 from wherry.testing.server import Server, serving
 
 CHUNK = 1 << 16
@@ -47,6 +48,25 @@ def test_an_installation_moves_with_its_uploads_and_goes_on(tmp_path: Path, data
         assert api.http.get("/chunked-upload/storage").json()["used"] == 2 * len(content)
     [stored] = (data / "files").glob(f"{half}.*")
     assert stored.read_bytes() == content
+
+
+def test_files_in_an_object_store_belong_to_the_database_afterwards(
+    tmp_path: Path, database: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    store = {"storage": f"s3://{BUCKET}/{tmp_path.name}", "s3_endpoint": s3_server.endpoint}
+    data, content = tmp_path / "data", os.urandom(2 * CHUNK)
+    with serving(data, assessment=False, **store) as server, Api(server.url) as api:
+        half = api.init(len(content))["upload_id"]
+        assert api.chunk(half, 0, content[:CHUNK]).status_code == 200
+    wherry("migrate", "--from", "sqlite", "--data", data, "--database", database)
+    with (
+        serving(data, assessment=False, database=database, **store) as server,
+        Api(server.url) as api,
+    ):
+        assert api.chunk(half, CHUNK, content[CHUNK:]).status_code == 200
+        assert api.complete(half).status_code == 200
 
 
 def test_records_are_not_mixed_with_others(tmp_path: Path, database: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, func, insert, select
+from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from wherry.catalog.postgres import connections
 from wherry.catalog.sql.tables import installation, leases, metadata, totals, uploads
@@ -40,10 +40,13 @@ def move_records(path: Path, url: str) -> dict[str, int]:
             copied = {
                 table.name: _copy(table, old, new)
                 for table in metadata.sorted_tables
-                # Requests have ended with their server, triggers keep the totals, and files in
-                # the data folder have no other catalog.
+                # Requests have ended with their server, and triggers keep the totals.
                 if table not in (leases, totals, installation)
             }
+            if old.scalar(select(installation.c.storage)) is not None:
+                # The files in the object store stay where they are, and belong to the database.
+                new.execute(delete(installation))
+                _copy(installation, old, new)
         # A crash here: all records are in both. `app` puts the old catalog away next.
     except BaseException as error:
         raise connections.failure(error) or sqlite.failure(error) or error from error
