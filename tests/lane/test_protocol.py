@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import ssl
 import subprocess
 import threading
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -35,6 +37,7 @@ from tests.server.conftest import TIMEOUT, answer, rest
 from wherry.body import Ended
 from wherry.core.limits import MiB
 from wherry.lane import LaneProtocol, readers, socket_memory
+from wherry.lane.body import LaneBody
 from wherry.protocols.bodies import body_of
 from wherry.protocols.bodies.offer import Offer, offer_of
 from wherry.protocols.draining import Drained
@@ -315,6 +318,32 @@ def test_a_connection_that_the_server_closes_ends_the_body(lane: Running, pourin
 
 
 # What stays behind.
+
+
+def test_a_body_is_freed_without_a_garbage_collection(
+    lane: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds what came with the header, up to 256 KiB, and there may be a hundred of them."""
+    taken: list[weakref.ref[LaneBody]] = []
+    take = LaneProtocol.take
+
+    def noted(*args: Any) -> LaneBody | None:
+        body = take(*args)
+        assert body is not None
+        taken.append(weakref.ref(body))
+        return body
+
+    monkeypatch.setattr(LaneProtocol, "take", noted)
+    connection = lane.connect()
+    gc.disable()
+    try:
+        for _ in range(3):
+            connection.sendall(head(len(DATA)) + DATA)
+            assert told(connection) == whole(DATA)
+        wait_for(lambda: all(body() is None for body in taken))
+    finally:
+        gc.enable()
+    assert len(taken) == 3
 
 
 def test_no_descriptor_and_no_thread_stays_behind(

@@ -53,11 +53,6 @@ class LaneBody:
         return self._reading.remaining
 
     @property
-    def is_asked_for(self) -> bool:
-        """Whether the client sends the body, and does not wait until it is asked."""
-        return self._ask is None
-
-    @property
     def is_whole(self) -> bool:
         return self._reading.ended is Ended.WHOLE
 

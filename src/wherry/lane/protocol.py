@@ -136,6 +136,10 @@ class LaneProtocol(HttpToolsProtocol):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.cycle.waiting_for_100_continue = False
 
+    def is_waiting(self, scope: Any) -> bool:
+        """Whether the client of a request waits until it is asked for the body."""
+        return self.is_current(scope) and bool(self.cycle.waiting_for_100_continue)
+
     def _is_ending(self) -> bool:
         return (
             self.cycle.disconnected or self.cycle.response_complete or self.transport.is_closing()
@@ -202,24 +206,21 @@ class LaneOffer:
     """What is offered with one request: `protocols.bodies.offer.Offer`."""
 
     def __init__(self, protocol: LaneProtocol, scope: Any, length: int) -> None:
-        self._body: LaneBody | None = None
+        self.is_taken = False
         self._protocol = protocol
         self._scope = scope
         self._length = length
 
     @property
-    def is_taken(self) -> bool:
-        return self._body is not None
-
-    @property
     def is_asked_for(self) -> bool:
-        return self._body is not None and self._body.is_asked_for
+        return self.is_taken and not self._protocol.is_waiting(self._scope)
 
     def take(self, timeout: float, is_distant: bool = False) -> LaneBody | None:
         if not self._length:
             return None
         body = self._protocol.take(self._scope, self._length, timeout, is_distant)
-        self._body = body or self._body
+        # The body is not kept: it refers to this, and only a garbage collection would free it.
+        self.is_taken = self.is_taken or body is not None
         return body
 
     def send_interim(self, status: int, headers: Sequence[tuple[bytes, bytes]] = ()) -> bool:

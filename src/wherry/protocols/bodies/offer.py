@@ -39,9 +39,7 @@ class TakenBody(RequestBody, Protocol):
 class Offer(Protocol):
     """The offer of one request."""
 
-    @property
-    def is_taken(self) -> bool:
-        """Whether `take` has returned the body."""
+    is_taken: bool  #: Whether `take` has returned the body.
 
     @property
     def is_asked_for(self) -> bool:
