@@ -10,8 +10,12 @@ from bench.peers import Dialect, Peer, Way
 from bench.peers.installing import run_installer
 from bench.processes import Running, answers, free_port, running
 
-#: More than any workload opens at once; the default of 10 would make clients wait in the queue.
+#: More uploads than any workload opens at once. The default of 10 would make clients wait in the
+#: queue.
 MAX_OPEN = 5000
+#: The same for requests. With the default of 500, the driver, which never repeats a request, would
+#: be refused when 1,000 clients begin at the same moment.
+MAX_REQUESTS = 5000
 HTTP_OK = 200
 #: What the build of this environment is called.
 BUILD = "wherry"
@@ -87,10 +91,12 @@ class Wherry(Peer):
         command = [self._python, "-m", "wherry", "serve", "--port", str(port)]
         for name, value in settings.items():
             command += [f"--{name.replace('_', '-')}", value]
-        return command, {}
+        # Not as an option, because another build may not have it.
+        return command, {"WHERRY_MAX_REQUESTS": str(MAX_REQUESTS)}
 
     def _route(self, port: int, settings: dict[str, str]) -> tuple[list[str], dict[str, str]]:
         command = [self._python, "-m", "uvicorn", "--port", str(port)]
         command += ["--app-dir", str(APPS), "router:app"]
         # The application takes these from the environment, because router.py has no arguments.
+        settings = {**settings, "max_requests": str(MAX_REQUESTS)}
         return command, {f"WHERRY_{name.upper()}": value for name, value in settings.items()}

@@ -69,6 +69,15 @@ def test_a_run_measures_wherry_and_the_c_server(folders: dict[str, Path], tmp_pa
     assert Results.read(file) == results
 
 
+def test_many_clients_that_begin_at_the_same_moment_are_not_refused(
+    folders: dict[str, Path],
+) -> None:
+    """More than the default of `max_requests` lets begin at once."""
+    slow = replace(workload("slow", (WHERRY, Way.CHUNKS)), size=1000, count=999, connections=600)
+    begun, results = run(folders, [replace(slow, rate=0)], WHERRY)
+    assert begun.wrong == [], results.tables[0].rows[0].problem
+
+
 def test_chunks_and_one_request_go_the_long_way_through_tls(folders: dict[str, Path]) -> None:
     need(find_missing() is None, "nginx and openssl")
     workloads = [workload("chunks-far", (WHERRY, Way.CHUNKS), (WHERRY, Way.ONE))]
