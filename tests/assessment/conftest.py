@@ -119,7 +119,7 @@ def look(step: str, path: Path, folder: Path) -> dict[str, Any]:
     return {**measure(context), "artefacts": context.artefacts}
 
 
-def install(folder: Path, distribution: str, steps: Mapping[str, str]) -> Path:
+def install(folder: Path, distribution: str, steps: Mapping[str, str], group: str = GROUP) -> Path:
     """What pip leaves of a distribution that announces these steps, as `module:callable`."""
     installed = folder / f"{distribution}-1.0.dist-info"
     installed.mkdir(parents=True)
@@ -127,7 +127,7 @@ def install(folder: Path, distribution: str, steps: Mapping[str, str]) -> Path:
         f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n"
     )
     lines = [f"{name} = {place}\n" for name, place in steps.items()]
-    (installed / "entry_points.txt").write_text(f"[{GROUP}]\n{''.join(lines)}")
+    (installed / "entry_points.txt").write_text(f"[{group}]\n{''.join(lines)}")
     return folder
 
 

@@ -11,7 +11,7 @@ import pytest
 from tests.assessment.conftest import BOUNDS, Stand, check_report, codes, install, into
 
 from wherry.assessment.sandbox import Sandbox
-from wherry.assessment.steps import PLAN, current_plan, place_of
+from wherry.assessment.steps import PLAN, RANGE_GROUP, current_plan, place_of, reads_ranges
 
 STEPS = """
 import time
@@ -118,6 +118,17 @@ def test_a_custom_step_is_confined_like_our_own(
     assert "PermissionError" in run(sandbox, "acme-escape", tmp_path).problem.message
     assert run(sandbox, "acme-oddly_named", tmp_path).problem is not None
     assert not list(tmp_path.rglob("elsewhere.png"))
+
+
+def test_a_custom_step_says_by_its_group_that_it_reads_ranges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path / "site", "acme", {"acme-whole": "acme.steps:count"})
+    install(tmp_path / "site", "acme2", {"acme-parts": "acme.steps:count"}, RANGE_GROUP)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    # Nothing of the package is there: it is not imported to know.
+    assert current_plan() == (*PLAN, "acme-parts", "acme-whole")
+    assert [reads_ranges(name) for name in ("acme-parts", "acme-whole")] == [True, False]
 
 
 @pytest.mark.parametrize("name", ["probe", "visual", "Acme", "acme.step", "a" * 41])

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from wherry.assessment.lease import Lease
+from wherry.assessment.partial_copy import Interrupted, PartialCopy
 from wherry.assessment.picture_sink import PictureSink
 from wherry.assessment.progress import Progress, StepResult, Work
-from wherry.assessment.sandbox import Interrupted, Sandbox
+from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.worker import Assessing, Site, Timing, Worker
 from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.ranges import Range
@@ -166,7 +167,11 @@ class Failing:
 
     def enter(self, assessment_id: str, work: Work) -> None:
         """As a step does: read the file, draw a picture."""
-        self.seen.append(work.path.read_bytes())
+        path = work.file
+        if isinstance(path, PartialCopy):
+            path.fetch_all()
+            path = path.path
+        self.seen.append(path.read_bytes())
         work.keep("poster.jpg", b"picture")
 
     def leave(self, assessment_id: str) -> None: ...

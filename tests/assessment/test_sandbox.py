@@ -12,7 +12,8 @@ import pytest
 from tests.assessment.conftest import BOUNDS, HOSTILE, inhabitants, into
 
 from wherry.assessment.confine import ALLOW, ARCHITECTURES, RETURN, Bounds, call_filter
-from wherry.assessment.sandbox import Interrupted, Outcome, Sandbox, parse_answer, remove_scratch
+from wherry.assessment.partial_copy import Interrupted
+from wherry.assessment.sandbox import Outcome, Sandbox, parse_answer, remove_scratch
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux confines a process")
 

@@ -23,6 +23,7 @@ from wherry.assessment.confine import Bounds, confine, limit
 from wherry.assessment.context import Context
 from wherry.assessment.json_safe import make_json_safe
 from wherry.assessment.priority import lower_priority
+from wherry.assessment.reading import name_of
 
 if TYPE_CHECKING:
     from wherry.assessment.media import Unreadable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 class Request:
     """`step` is a callable as `module:name`; `descriptor` is the open file; `parent` waits.
 
+    `channel`: a socket to the parent, if bytes of the file must be asked for (`reading`).
     `deadline` is the moment of the monotonic clock at which the parent ends this process.
     """
 
@@ -41,6 +43,7 @@ class Request:
     parent: int
     deadline: float
     bounds: Bounds
+    channel: int | None = None
 
     def render(self) -> str:
         return json.dumps(asdict(self))
@@ -73,7 +76,9 @@ def _answer(request: Request) -> str:
         media = importlib.import_module("wherry.assessment.media")
         # PyAV, and what a step is part of, import more when they first need it.
         libraries = (*media.av.__path__, *_package_of(request.step))
-        document["confined"] = confine(request.descriptor, *libraries)
+        # Of a file that is not all there, the rest would read as zeros.
+        by_name = request.descriptor if request.channel is None else None
+        document["confined"] = confine(by_name, *libraries)
         document["result"] = _measure(step, request, media.Unreadable)
         return json.dumps(make_json_safe(document), allow_nan=False)
     except MemoryError:
@@ -88,7 +93,7 @@ def _answer(request: Request) -> str:
 def _measure(
     step: Callable[[Context], dict[str, Any]], request: Request, unreadable: type[Unreadable]
 ) -> dict[str, Any]:
-    file = f"fd:{request.descriptor}"
+    file = name_of(request.descriptor, request.channel)
     context = Context(Path(request.path), file, Path(), request.deadline)
     try:
         result = step(context)

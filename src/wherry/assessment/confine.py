@@ -74,12 +74,12 @@ def limit(bounds: Bounds, parent: int) -> None:
             continue
 
 
-def confine(file: int, *libraries: str) -> list[str]:
+def confine(file: int | None, *libraries: str) -> list[str]:
     """Give up files, network and processes for good; returns what of it was obtained.
 
     Call it in the folder that may be written to. `file` is a descriptor of what may still
-    be opened for reading by its name. `libraries` are folders outside of Python's own from
-    which something may still be imported.
+    be opened for reading by its name, if anything may. `libraries` are folders outside of Python's
+    own from which something may still be imported.
     """
     if sys.platform != "linux":
         return []
@@ -106,7 +106,7 @@ SCOPES = 0b11  # abstract sockets and signals, from version 6
 RULE_PATH_BENEATH = 1
 
 
-def _confine_files(file: int, readable: set[str]) -> bool:
+def _confine_files(file: int | None, readable: set[str]) -> bool:
     """Refuse every file but this one, libraries, and those made in the current folder."""
     call = _libc().syscall
     version = call(SYS_LANDLOCK_CREATE_RULESET, None, 0, 1)
@@ -120,7 +120,7 @@ def _confine_files(file: int, readable: set[str]) -> bool:
         return False
     allowed = {".": (WRITE_FILE | MAKE_REG | TRUNCATE) & handled}
     allowed |= {path: READ_FILE | READ_DIR for path in readable if Path(path).is_dir()}
-    if not _allow(ruleset, file, READ_FILE):
+    if file is not None and not _allow(ruleset, file, READ_FILE):
         return False
     for path, access in allowed.items():
         folder = os.open(path, os.O_PATH | os.O_DIRECTORY)

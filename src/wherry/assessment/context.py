@@ -6,10 +6,15 @@ nothing else; on Linux the sandbox enforces that.
 
 from __future__ import annotations
 
+import io
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
+
+from wherry.assessment.reading import Reader, reading
 
 #: What may be drawn, by the ending of its name.
 CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "vtt": "text/vtt"}
@@ -19,8 +24,9 @@ CONTENT_TYPES = {"jpg": "image/jpeg", "png": "image/png", "vtt": "text/vtt"}
 class Context:
     """What one run of a step has.
 
-    `path` can be opened for reading with anything. `file` is the same file for
-    `wherry.assessment.media.open_media`, which refuses what is dangerous to decode.
+    `path` can be opened for reading with anything, but not by a step that reads ranges. `file` is
+    the same file for `wherry.assessment.media.open_media`, which refuses what is dangerous to
+    decode.
     """
 
     path: Path
@@ -29,6 +35,12 @@ class Context:
     #: The moment of `time.monotonic()` at which the step is ended.
     deadline: float
     artefacts: list[dict[str, Any]] = field(default_factory=list)
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The file, to read and to seek in until the end of the `with` block. Raises `OSError`."""
+        with reading(self.file) as data:
+            yield cast("BinaryIO", io.BufferedReader(Reader(data)))
 
     def seconds_left(self) -> float:
         """How long this step may still take; never below zero."""

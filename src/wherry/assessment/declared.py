@@ -9,7 +9,6 @@ its longest track, which may be subtitles, telemetry or a time code.
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,7 +17,8 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
-from wherry.assessment.mp4 import Movie, read_movie, reading
+from wherry.assessment.mp4 import Movie, read_movie
+from wherry.assessment.reading import reading
 
 Basis = Literal["declared", "estimated", "counted"]
 
@@ -141,11 +141,11 @@ def _is_timed(stream: Stream) -> bool:
 
 
 def _counts_frames(file: str) -> bool:
-    with reading(file) as descriptor:
-        head = os.pread(descriptor, 10, 0)
+    with reading(file) as data:
+        head = data.read(10, 0)
         at = 0
         if head[:3] == b"ID3":
             # The size of a tag has seven bits a byte.
             at = 10 + sum((byte & 0x7F) << 7 * (3 - n) for n, byte in enumerate(head[6:10]))
-        first = os.pread(descriptor, 512, at)
+        first = data.read(512, at)
     return any(mark in first for mark in COUNTS_FRAMES)

@@ -6,7 +6,6 @@ transport streams, and the scrambling of broadcasts (ETSI TS 101 211 and ISO/IEC
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterator
 
@@ -14,7 +13,8 @@ from av.container import InputContainer
 from av.stream import Stream
 
 from wherry.assessment.codecs import codec_tag
-from wherry.assessment.mp4 import read_movie, reading
+from wherry.assessment.mp4 import read_movie
+from wherry.assessment.reading import reading
 
 #: Stream types of H.264, AAC, AC-3 and E-AC-3 under SAMPLE-AES.
 SAMPLE_AES = frozenset((b"\xdb", b"\xcf", b"\xc1", b"\xc2"))
@@ -37,8 +37,8 @@ def encrypted_streams(container: InputContainer, file: str) -> Iterator[Stream]:
 
 def _scrambled(file: str) -> frozenset[int]:
     """The packet identifiers whose packets say, for the most part, that they are scrambled."""
-    with reading(file) as descriptor:
-        data = os.pread(descriptor, LOOKED_AT, 0)
+    with reading(file) as source:
+        data = source.read(LOOKED_AT, 0)
     first = next((at for at in range(PACKET) if data[at : at + 5 * PACKET : PACKET] == b"GGGGG"), 0)
     clear: Counter[int] = Counter()
     hidden: Counter[int] = Counter()

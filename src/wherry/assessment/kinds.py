@@ -6,10 +6,10 @@ sender calls a video, and that cannot be opened, is a failed video.
 
 from __future__ import annotations
 
-import os
 from enum import Enum
 
-from wherry.assessment.mp4 import PICTURES, reading
+from wherry.assessment.mp4 import PICTURES
+from wherry.assessment.reading import reading
 
 #: How many bytes are read.
 READ_BYTES = 4096
@@ -61,9 +61,9 @@ CREDULOUS = frozenset(
 
 
 def kind_of(file: str) -> Kind:
-    """The kind of `file`, a path or `fd:N`."""
-    with reading(file) as descriptor:
-        head = os.pread(descriptor, READ_BYTES, 0)
+    """The kind of `file`."""
+    with reading(file) as data:
+        head = data.read(READ_BYTES, 0)
     if not head or head.startswith(OTHERS) or head[8:12] == b"WEBP" or _is_text(head):
         return Kind.OTHER
     if head[4:8] == b"ftyp" and head[8:12] in PICTURES:

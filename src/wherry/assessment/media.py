@@ -30,6 +30,7 @@ from wherry.assessment.encryption import encrypted_streams
 from wherry.assessment.kinds import CREDULOUS, Kind, kind_of
 from wherry.assessment.mp4 import boxes, is_without_index
 from wherry.assessment.padding import without_padding
+from wherry.assessment.reading import Reader, is_by_ranges, is_open, reading
 from wherry.assessment.stamps import RESET, UNSTAMPED, Stamps
 
 #: The demuxers that may run, by FFmpeg's names.
@@ -73,26 +74,12 @@ class Unreadable(Exception):
 
 
 def open_media(file: str) -> InputContainer:
-    """Open `file`: a path, or `fd:N` for a descriptor that is open already.
-
-    Raises `Unreadable`.
-    """
-    options = {
-        "format_whitelist": FORMATS,
-        "protocol_whitelist": "fd" if file.startswith("fd:") else "file",
-        "max_streams": str(MAX_STREAMS),
-        "max_pixels": str(MAX_PIXELS),
-        "enable_drefs": "0",
-    }
-    name = file
-    if file.startswith("fd:"):
-        name, options["fd"] = "fd:", file.removeprefix("fd:")
-        os.lseek(int(options["fd"]), 0, os.SEEK_SET)
+    """Open `file`, a path or what a step is given as `Context.file`. Raises `Unreadable`."""
     kind = kind_of(file)
     if kind is Kind.OTHER:
         raise Unreadable("it is something else", is_media=False)
     try:
-        container: InputContainer = av.open(name, options=options, **TAGS)
+        container = _open(file)
     except FFmpegError as error:
         if is_without_index(boxes(file)):
             raise Unreadable("its index is missing: the end of the file is lost") from None
@@ -106,6 +93,27 @@ def open_media(file: str) -> InputContainer:
     for stream in encrypted_streams(container, file):
         # Without a key there is nothing to decode, and nothing to report as damaged.
         stream.discard = Discard.all
+    return container
+
+
+def _open(file: str) -> InputContainer:
+    options = {
+        "format_whitelist": FORMATS,
+        "protocol_whitelist": "fd" if is_open(file) else "file",
+        "max_streams": str(MAX_STREAMS),
+        "max_pixels": str(MAX_PIXELS),
+        "enable_drefs": "0",
+    }
+    if is_by_ranges(file):
+        with reading(file) as data:
+            # FFmpeg then calls back for each 32 KiB, and opens nothing by itself.
+            by_ranges: InputContainer = av.open(Reader(data), options=options, **TAGS)
+            return by_ranges
+    name = file
+    if is_open(file):
+        name, options["fd"] = "fd:", file.removeprefix("fd:")
+        os.lseek(int(options["fd"]), 0, os.SEEK_SET)
+    container: InputContainer = av.open(name, options=options, **TAGS)
     return container
 
 

@@ -5,10 +5,10 @@ Rule 1: a hostile file may have any number of boxes at any depth; only so many a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from wherry.assessment.reading import Bytes, reading
 
 #: A real file has a handful of outer boxes before its fragments, and some hundred within.
 BOXES = 64
@@ -53,48 +53,32 @@ def is_without_index(names: list[bytes]) -> bool:
     return b"ftyp" in names and b"moov" not in names
 
 
-@contextmanager
-def reading(file: str) -> Iterator[int]:
-    """A descriptor of `file`, a path or `fd:N`, to read at any place."""
-    if file.startswith("fd:"):
-        yield int(file.removeprefix("fd:"))
-        return
-    descriptor = os.open(file, os.O_RDONLY)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
 def boxes(file: str) -> list[bytes]:
-    """The names of the outermost boxes of `file`, a path or `fd:N`; empty for another kind."""
-    with reading(file) as descriptor:
-        names = [name for name, _, _ in _boxes(descriptor, 0, None, BOXES)]
+    """The names of the outermost boxes of `file`; empty for another kind."""
+    with reading(file) as data:
+        names = [name for name, _, _ in _boxes(data, 0, None, BOXES)]
     return names if names and names[0] in (b"ftyp", b"moov", b"wide", b"mdat") else []
 
 
 def read_movie(file: str) -> Movie:
     """What the index of `file`, a path or `fd:N`, says; an empty one for another kind of file."""
     movie = Movie()
-    with reading(file) as descriptor:
-        for name, at, end in _boxes(descriptor, 0, None, BOXES):
+    with reading(file) as data:
+        for name, at, end in _boxes(data, 0, None, BOXES):
             if name == b"ftyp":
-                movie.brand = os.pread(descriptor, 4, at)
+                movie.brand = data.read(4, at)
             elif name == b"sidx":
-                _read_segments(os.pread(descriptor, min(end - at, 1 << 20), at), end, movie)
+                _read_segments(data.read(min(end - at, 1 << 20), at), end, movie)
             elif name == b"moov":
-                _read_index(descriptor, at, end, movie)
+                _read_index(data, at, end, movie)
     return movie
 
 
-def _boxes(
-    descriptor: int, at: int, end: int | None, count: int
-) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(data: Bytes, at: int, end: int | None, count: int) -> Iterator[tuple[bytes, int, int]]:
     """Boxes that follow each other: the name, and where the content begins and ends."""
-    length = os.fstat(descriptor).st_size
-    end = length if end is None else min(end, length)
+    end = data.length if end is None else min(end, data.length)
     for _ in range(count):
-        head = os.pread(descriptor, 16, at) if at < end else b""
+        head = data.read(16, at) if at < end else b""
         if len(head) < 8:
             return
         size, begin = int.from_bytes(head[:4], "big"), at + 8
@@ -103,28 +87,26 @@ def _boxes(
             size, begin = int.from_bytes(head[8:16], "big"), at + 16
         elif size == 0:
             # "if size is 0, then this box is the last one in the file"
-            size = length - at
+            size = data.length - at
         yield head[4:8], begin, at + size
         if size < 8:
             return
         at += size
 
 
-def _within(
-    descriptor: int, at: int, end: int, left: list[int]
-) -> Iterator[tuple[bytes, int, int]]:
+def _within(data: Bytes, at: int, end: int, left: list[int]) -> Iterator[tuple[bytes, int, int]]:
     """The boxes of the index in their order, those that hold others before what they hold."""
-    for name, begin, stop in _boxes(descriptor, at, end, left[0]):
+    for name, begin, stop in _boxes(data, at, end, left[0]):
         left[0] -= 1
         yield name, begin, stop
         if name in PARENTS:
-            yield from _within(descriptor, begin, min(stop, end), left)
+            yield from _within(data, begin, min(stop, end), left)
 
 
-def _read_index(descriptor: int, at: int, end: int, movie: Movie) -> None:
+def _read_index(data: Bytes, at: int, end: int, movie: Movie) -> None:
     track = scale = 0
-    for name, begin, stop in _within(descriptor, at, end, [INNER]):
-        head = os.pread(descriptor, 32, begin)
+    for name, begin, stop in _within(data, at, end, [INNER]):
+        head = data.read(32, begin)
         # Version 1 has times of 64 bits.
         wide = 8 if head[:1] == b"\1" else 0
         if name == b"mvhd":
@@ -136,7 +118,7 @@ def _read_index(descriptor: int, at: int, end: int, movie: Movie) -> None:
         elif name == b"tkhd":
             track = int.from_bytes(head[12 + wide : 16 + wide], "big")
         elif name == b"stsd":
-            entries = _boxes(descriptor, begin + 8, stop, 8)
+            entries = _boxes(data, begin + 8, stop, 8)
             if any(entry in ENCRYPTED for entry, _, _ in entries):
                 movie.encrypted.add(track)
 

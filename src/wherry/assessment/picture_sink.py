@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from threading import Lock
 
-from wherry.assessment.sandbox import Interrupted
+from wherry.assessment.partial_copy import Interrupted
 
 
 class PictureSink:

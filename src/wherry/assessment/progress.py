@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wherry.assessment.confine import Bounds
+from wherry.assessment.partial_copy import PartialCopy
 from wherry.core.assessment import Step
 
 #: What a step may use, by the file's length in bytes and the duration it claims in seconds.
@@ -34,7 +35,7 @@ class Work:
     which takes a picture's name and its bytes.
     """
 
-    path: Path
+    file: Path | PartialCopy
     length: int
     scratch: Path
     keep: Callable[[str, bytes], None]

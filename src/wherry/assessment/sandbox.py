@@ -7,8 +7,7 @@ never an exception in the worker.
 Rule 2: after `run` has returned, or the worker has died, no process of the step
 is left.
 
-Rule 3: `Interrupted` means that the step has no result because the worker ends. It is no
-`Exception`, so that it is never recorded as a result.
+Rule 3: `Interrupted` means that the step has no result: the worker ends, or cannot have the file.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -34,10 +33,12 @@ from typing import Any
 from wherry.assessment.child import Request
 from wherry.assessment.confine import Bounds
 from wherry.assessment.json_safe import check_json_safe
-from wherry.storage import StoredFile
+from wherry.assessment.partial_copy import SCRATCH, Interrupted, PartialCopy
+from wherry.assessment.questions import NoQuestion, Questions
 
 #: The longest answer of a step, in bytes.
 LONGEST_ANSWER = 4 * 1024 * 1024
+READ_ONLY = os.O_RDONLY | os.O_CLOEXEC
 #: How often a step is run if its process is killed from outside, for example for its memory.
 RUNS = 2
 #: The names that a step may give its pictures.
@@ -46,16 +47,16 @@ ARTEFACT = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}\.(jpg|png|vtt)")
 ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ")
 
 
-class Interrupted(BaseException):
-    """The worker is ending; the step has not been done."""
-
-
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Why a step has no result: `timeout`, `crashed`, `killed`, `memory`, `garbage`, `error`."""
 
     kind: str
     message: str
+
+
+LATE = Problem("timeout", "it exceeded its time limit and was ended")
+TOO_LONG = Problem("garbage", f"its answer has more than {LONGEST_ANSWER} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +80,33 @@ class Sandbox:
     def run(
         self,
         step: str,
-        file: Path,
+        file: Path | PartialCopy,
         scratch: Path,
         keep: Callable[[str, bytes], None],
         bounds: Bounds,
+        *,
+        by_ranges: bool = False,
     ) -> Outcome:
         """Run the callable `step`, a `module:name`, over `file`.
 
         It draws in a folder of its own below `scratch`. `keep(name, data)` gets each picture
-        that the result names.
+        that the result names. `by_ranges`: of a copy, it gets the bytes that it asks for, while it
+        runs; else all are there before it begins.
 
-        Raises `Interrupted` when `close` was called, and nothing else.
+        Raises `Interrupted` when `close` was called, or bytes cannot be had, and nothing else.
         """
+        path, copy = (file.path, file) if isinstance(file, PartialCopy) else (file, None)
+        if copy is not None and not by_ranges:
+            copy.fetch_all()
         began = time.monotonic()
         try:
-            descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, READ_ONLY) if copy is None else copy.open()
         except OSError as error:
             problem = Problem("error", f"the file cannot be opened: {error.strerror}")
             return Outcome(0.0, problem=problem)
+        request = Request(step, str(path.absolute()), descriptor, os.getpid(), 0.0, bounds)
         try:
-            outcome = self._try(step, file, descriptor, bounds, scratch=scratch, keep=keep)
+            outcome = self._try(request, copy if by_ranges else None, scratch, keep)
         except OSError as error:
             outcome = Outcome(0.0, problem=Problem("error", f"the step cannot run: {error}"))
         finally:
@@ -115,11 +123,8 @@ class Sandbox:
 
     def _try(
         self,
-        step: str,
-        file: Path,
-        descriptor: int,
-        bounds: Bounds,
-        *,
+        request: Request,
+        copy: PartialCopy | None,
         scratch: Path,
         keep: Callable[[str, bytes], None],
     ) -> Outcome:
@@ -128,19 +133,24 @@ class Sandbox:
             scratch.mkdir(parents=True, exist_ok=True)
             # A crash here leaves a folder that is never read; `remove_scratch` removes it.
             with _scratch(scratch) as folder:
-                deadline = time.monotonic() + bounds.seconds
-                path = str(file.absolute())
-                request = Request(step, path, descriptor, os.getpid(), deadline, bounds)
-                outcome = self._once(request, folder)
+                deadline = time.monotonic() + request.bounds.seconds
+                outcome = self._once(replace(request, deadline=deadline), copy, folder)
                 if outcome.result is not None:
                     outcome = _keep_pictures(outcome, folder, keep)
             if outcome.problem is None or outcome.problem.kind != "killed":
                 break
         return outcome
 
-    def _once(self, request: Request, folder: Path) -> Outcome:
-        with self._child(request, folder) as (process, output):
-            answer, problem = _listen(process, output, request.deadline)
+    def _once(self, request: Request, copy: PartialCopy | None, folder: Path) -> Outcome:
+        with ExitStack() as stack:
+            questions = None
+            if copy is not None:
+                questions = stack.enter_context(closing(Questions(copy)))
+                request = replace(request, channel=questions.theirs.fileno())
+            process, output = stack.enter_context(self._child(request, folder))
+            if questions is not None:
+                questions.theirs.close()
+            answer, problem = _listen(process, output, request.deadline, questions)
         if self._closed:
             raise Interrupted
         if problem is None:
@@ -183,7 +193,9 @@ class Sandbox:
                 stderr=subprocess.DEVNULL,
                 cwd=folder,
                 env=_environment(),
-                pass_fds=(request.descriptor,),
+                pass_fds=[
+                    number for number in (request.descriptor, request.channel) if number is not None
+                ],
                 start_new_session=True,
             )
             self._children.add(process.pid)
@@ -204,25 +216,39 @@ def _environment() -> dict[str, str]:
 
 
 def _listen(
-    process: subprocess.Popen[bytes], output: int, deadline: float
+    process: subprocess.Popen[bytes], output: int, deadline: float, questions: Questions | None
 ) -> tuple[bytes, Problem | None]:
-    """The child's answer once it has ended, or the reason to wait no longer."""
-    late = Problem("timeout", "it exceeded its time limit and was ended")
+    """The child's answer once it has ended, or the reason to wait no longer.
+
+    The time in which storage is read for it does not count against the deadline.
+    """
     answer = bytearray()
     with selectors.DefaultSelector() as selector:
         selector.register(output, selectors.EVENT_READ)
-        while selector.select(max(deadline - time.monotonic(), 0)):
-            block = os.read(output, 65_536)
-            answer += block
-            if len(answer) > LONGEST_ANSWER:
-                return b"", Problem("garbage", f"its answer has more than {LONGEST_ANSWER} bytes")
-            if not block:
-                break
-        else:
-            return b"", late
+        if questions is not None:
+            deadline -= questions.copy.waited
+            selector.register(questions, selectors.EVENT_READ)
+        while True:
+            late = deadline + (questions.copy.waited if questions is not None else 0.0)
+            ready = [key.fileobj for key, _ in selector.select(max(late - time.monotonic(), 0))]
+            if not ready:
+                return b"", LATE
+            if questions is not None and questions in ready:
+                try:
+                    if not questions.answer():
+                        selector.unregister(questions)
+                except NoQuestion:
+                    return b"", Problem("garbage", "it asked for what is not of its file")
+            if output in ready:
+                block = os.read(output, 65_536)
+                answer += block
+                if len(answer) > LONGEST_ANSWER:
+                    return b"", TOO_LONG
+                if not block:
+                    break
     while not _has_ended(process):
-        if time.monotonic() > deadline:
-            return b"", late
+        if time.monotonic() > late:
+            return b"", LATE
         time.sleep(0.002)
     return bytes(answer), None
 
@@ -274,8 +300,6 @@ def _refuse(name: str) -> None:
 
 # Pictures.
 
-SCRATCH = ".step-"
-
 
 @contextmanager
 def _scratch(scratch: Path) -> Iterator[Path]:
@@ -292,14 +316,6 @@ def remove_scratch(scratch: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # it is not there, or pictures are kept in it
         scratch.rmdir()
-
-
-def download_for_steps(file: StoredFile, scratch: Path, name: str) -> Path:
-    """A copy on this machine of a file that is elsewhere; `remove_scratch` removes it."""
-    folder = scratch / f"{SCRATCH}file"
-    folder.mkdir(parents=True, exist_ok=True)
-    file.download(folder / name)
-    return folder / name
 
 
 def _keep_pictures(outcome: Outcome, folder: Path, keep: Callable[[str, bytes], None]) -> Outcome:

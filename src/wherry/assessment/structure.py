@@ -8,12 +8,12 @@ Rule 2: reading stops after a number of units; a hostile file may have any numbe
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from wherry.assessment.mp4 import read_movie, reading
+from wherry.assessment.mp4 import read_movie
+from wherry.assessment.reading import Bytes, reading
 
 #: How many units are read; a day of fragments of a second has 86,400 times two.
 UNITS = 500_000
@@ -32,28 +32,13 @@ MARKS = 5
 READ = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Bytes:
-    """The file, by its descriptor."""
-
-    descriptor: int
-    length: int
-
-    def read(self, count: int, at: int) -> bytes:
-        return os.pread(self.descriptor, count, at)
-
-    def number(self, count: int, at: int, order: str = "big") -> int:
-        return int.from_bytes(self.read(count, at), "little" if order == "little" else "big")
-
-
 #: Where the unit that begins at this place ends; None if there is none.
 Step = Callable[[Bytes, int], "int | None"]
 
 
 def missing_bytes(file: str) -> int:
-    """How many bytes the container of `file`, a path or `fd:N`, announces behind its end."""
-    with reading(file) as descriptor:
-        data = Bytes(descriptor, os.fstat(descriptor).st_size)
+    """How many bytes the container of `file` announces behind its end."""
+    with reading(file) as data:
         step = _step(data.read(16, 0))
         ends = [0 if step is None else _walk(step, data)]
         if step is _box:
@@ -72,9 +57,8 @@ class Packets:
 
 
 def read_packets(file: str) -> Packets:
-    """Follow the packets of `file`, a path or `fd:N`, if it is a transport stream, or Ogg."""
-    with reading(file) as descriptor:
-        data = Bytes(descriptor, os.fstat(descriptor).st_size)
+    """Follow the packets of `file` if it is a transport stream, or Ogg."""
+    with reading(file) as data:
         return _read_pages(data) if data.read(4, 0) == b"OggS" else _read_transport(data)
 
 

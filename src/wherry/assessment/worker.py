@@ -14,6 +14,7 @@ anything reports that (`worker_status.py`).
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -34,11 +35,12 @@ from wherry.assessment.lifetime import (
     stop_on_signals,
     stop_when_closed,
 )
+from wherry.assessment.partial_copy import PartialCopy
 from wherry.assessment.picture_sink import PictureSink
 from wherry.assessment.policy import POLICIES, Policy
 from wherry.assessment.progress import Allowance, Progress, Work, allow
 from wherry.assessment.report import render_report
-from wherry.assessment.sandbox import Sandbox, download_for_steps, remove_scratch
+from wherry.assessment.sandbox import Sandbox, remove_scratch
 from wherry.assessment.steps import current_plan
 from wherry.assessment.worker_status import ManualWorkerStatus, OnProblem, cause_of, send_problem
 from wherry.catalog import Catalog
@@ -283,16 +285,15 @@ class Worker:
             return
         file = self._site.storage.finished_file(upload.id, upload.suffix)
         try:
-            is_there = await asyncio.to_thread(file.stat) is not None
-        except OSError:
-            if await self._is_present():
+            progress = await self._measure(lease, upload, file, pictures, stop)
+        except OSError as error:
+            if not await self._is_present():
+                await lease.release()
+                return
+            if not isinstance(error, FileNotFoundError):
                 raise
-            await lease.release()
-            return
-        if upload.discarded_at is not None or not is_there:
             await self._give_up(lease, "its file is not there any more")
             return
-        progress = await lease.during(self._run_steps(lease, upload, file, pictures, stop))
         if progress is None:
             # Kill the step, so that it does not go on beside that of the next worker.
             self._sandbox.close()
@@ -323,7 +324,7 @@ class Worker:
             if file.stat() is None:
                 self._site.storage.pictures.delete(assessment_id)
 
-    async def _run_steps(
+    async def _measure(
         self,
         lease: Lease,
         upload: Upload,
@@ -331,19 +332,28 @@ class Worker:
         pictures: PictureSink,
         stop: asyncio.Event,
     ) -> Progress | None:
-        """Run the workflow over the file; None if stopped."""
+        """Run the workflow over the file; None if stopped.
+
+        Raises `OSError` if the file cannot be read: `FileNotFoundError` if it is not there.
+        """
+        found = await asyncio.to_thread(file.stat)
+        if upload.discarded_at is not None or found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), upload.id)
         assessment_id = lease.assessment.id
         scratch = self._site.scratch_of(assessment_id)
-        path = file.local_path
-        if path is None:  # steps need a local file
+        given: Path | PartialCopy | None = file.local_path
+        if given is None:
             name = f"{upload.id}{upload.suffix}"
-            path = await asyncio.to_thread(download_for_steps, file, scratch, name)
-        work = Work(path, upload.length or 0, scratch, pictures.store)
+            given = await asyncio.to_thread(PartialCopy.make, file, found.size, scratch, name)
+        copy = given if isinstance(given, PartialCopy) else None
+        work = Work(given, upload.length or 0, scratch, pictures.store)
         self._workflows.enter(assessment_id, work)
         try:
-            return await self._wait_for_steps(lease, stop)
+            return await lease.during(self._wait_for_steps(lease, copy, stop))
         finally:
             self._workflows.leave(assessment_id)
+            if copy is not None:
+                copy.close()
 
     async def _give_up(self, lease: Lease, problem: str) -> None:
         await lease.give_up(problem)
@@ -351,8 +361,13 @@ class Worker:
         await asyncio.to_thread(remove_scratch, scratch)
         await asyncio.to_thread(self._workflows.forget, lease.assessment.id)
 
-    async def _wait_for_steps(self, lease: Lease, stop: asyncio.Event) -> Progress | None:
-        """Wait until the workflow ends, and record each step as it happens; None if stopped."""
+    async def _wait_for_steps(
+        self, lease: Lease, copy: PartialCopy | None, stop: asyncio.Event
+    ) -> Progress | None:
+        """Wait until the workflow ends, and record each step as it happens; None if stopped.
+
+        Raises the `OSError` for which the copy could not get bytes.
+        """
         shown = lease.assessment.steps
         while not stop.is_set():
             progress = await asyncio.to_thread(self._workflows.advance, lease.assessment.id)
@@ -361,5 +376,7 @@ class Worker:
                 await lease.record_steps(shown)
             if progress.results is not None or progress.failure is not None:
                 return progress
+            if copy is not None and copy.failure is not None:
+                raise copy.failure
             await sleep_or_stop(stop, self._timing.progress_interval)
         return None

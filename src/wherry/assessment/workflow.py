@@ -28,9 +28,10 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, SetWorkflowID
 
 from wherry.assessment.database import engine_options
+from wherry.assessment.partial_copy import Interrupted
 from wherry.assessment.progress import Allowance, Progress, StepResult, Work
-from wherry.assessment.sandbox import Interrupted, Outcome, Problem, Sandbox
-from wherry.assessment.steps import place_of
+from wherry.assessment.sandbox import Outcome, Problem, Sandbox
+from wherry.assessment.steps import place_of, reads_ranges
 from wherry.core.assessment import Step
 from wherry.events import Event, log_event
 
@@ -126,12 +127,14 @@ class Workflows:
         log_event(Event.STEP_STARTED, assessment_id=assessment_id, step=name)
         bounds = self._allowance(work.length, _duration(probe))
         try:
-            step = place_of(name)
+            step, by_ranges = place_of(name), reads_ranges(name)
         except LookupError:
             # A plan is older than the distribution's removal.
             outcome = Outcome(0.0, problem=Problem("error", "it is not installed any more"))
         else:
-            outcome = self._sandbox.run(step, work.path, work.scratch, work.keep, bounds)
+            outcome = self._sandbox.run(
+                step, work.file, work.scratch, work.keep, bounds, by_ranges=by_ranges
+            )
         # A crash here repeats this step and no other.
         return asdict(_result(name, outcome))
 

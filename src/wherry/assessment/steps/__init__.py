@@ -10,8 +10,8 @@ Rule 3: a plan is recorded when an assessment begins, and each name is looked up
 runs. A name that was ever in `PLAN` stays known, so that a new version of Wherry can finish
 what an old one began.
 
-A custom step is an entry point of the group `wherry.assessment.steps` in an installed
-distribution.
+A custom step is an entry point in an installed distribution, of the group
+`wherry.assessment.steps`, or of `wherry.assessment.range_steps` if it can do with parts of a file.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from wherry.events import Event, log_event
 
 #: Wherry's own steps, in their order.
 PLAN = ("probe", "integrity", "visual", "audio", "poster")
-#: Where other distributions announce theirs.
-GROUP = "wherry.assessment.steps"
+#: Those that need only some bytes of most files.
+BY_RANGES = frozenset(("probe",))
+#: Where other distributions announce theirs: those that need the whole file, and the others.
+GROUP, RANGE_GROUP = "wherry.assessment.steps", "wherry.assessment.range_steps"
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 
@@ -44,9 +46,17 @@ def place_of(step: str) -> str:
     return f"{__name__}.{step}:measure" if is_own(step) else _installed()[step].value
 
 
+def reads_ranges(step: str) -> bool:
+    """Whether it asks for the bytes that it needs, so that the rest need not be there.
+
+    Raises `LookupError` if it is not installed.
+    """
+    return step in BY_RANGES if is_own(step) else _installed()[step].group == RANGE_GROUP
+
+
 def _installed() -> dict[str, EntryPoint]:
     found: dict[str, EntryPoint] = {}
-    for point in entry_points(group=GROUP):
+    for point in (*entry_points(group=GROUP), *entry_points(group=RANGE_GROUP)):
         if is_own(point.name) or point.name in found or not _NAME.fullmatch(point.name):
             log_event(Event.STEP_IGNORED, step=point.name, place=point.value)
         else:
