@@ -27,6 +27,8 @@ _OBJECTS = {"PUT": "PutObject", "GET": "GetObject", "HEAD": "HeadObject", "DELET
 
 def operation_of(method: str, target: str) -> str:
     url = urlsplit(target)
+    if method == "OPTIONS":
+        return "Preflight"
     for name in parse_qs(url.query, keep_blank_values=True):
         if (method, name) in _OPERATIONS:
             return _OPERATIONS[method, name]
@@ -112,6 +114,7 @@ def store_proxy(upstream: str) -> Iterator[StoreProxy]:
                     self.close_connection = True
                     return
                 status, headers = fault.status, [("Content-Type", "application/xml")]
+                headers += [("Access-Control-Allow-Origin", "*")]  # pages see the status
                 answer = (
                     '<?xml version="1.0" encoding="UTF-8"?>'
                     f"<Error><Code>{fault.code}</Code><Message>as told</Message></Error>"
@@ -141,7 +144,7 @@ def store_proxy(upstream: str) -> Iterator[StoreProxy]:
             finally:
                 connection.close()
 
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = answer  # noqa: N815
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_OPTIONS = answer  # noqa: N815
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

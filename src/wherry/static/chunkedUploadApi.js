@@ -236,10 +236,12 @@ function multiply(a, b) {
 	return product;
 }
 /** As in RFC 9530's fields, under Amazon's name for it. */
-function renderDigest(crc) {
+var renderDigest = (crc) => `crc64nvme=:${renderCrc(crc)}:`;
+/** In base64, as S3 has it. */
+function renderCrc(crc) {
 	let bytes = "";
 	for (let shift = 56n; shift >= 0n; shift -= 8n) bytes += String.fromCharCode(Number(crc >> shift & 255n));
-	return `crc64nvme=:${btoa(bytes)}:`;
+	return btoa(bytes);
 }
 /** The parts of a file that have been read. Adjacent parts are joined. */
 var Parts = class {
@@ -723,7 +725,8 @@ function parseUpload(answer) {
 	const data = parseObject(answer);
 	const { upload_id: uploadId, state } = data;
 	const limits = data["limits"] ?? {};
-	if (typeof uploadId !== "string" || typeof state !== "string" || !isObject(limits)) throw unexpected(answer);
+	const direct = data["direct"] ?? {};
+	if (!(typeof uploadId === "string" && typeof state === "string") || !isObject(limits) || !isObject(direct)) throw unexpected(answer);
 	const count = (value) => {
 		if (value == null || isCount(value)) return value ?? null;
 		throw unexpected(answer);
@@ -739,6 +742,7 @@ function parseUpload(answer) {
 		chunkSize: count(data["chunk_size"]),
 		minChunk: count(limits["min_chunk"]),
 		concurrency: count(data["concurrency"]),
+		partSize: count(direct["part_size"]) || null,
 		result: {
 			assessment_id: null,
 			...data
@@ -867,24 +871,213 @@ function retryAfter(answer, facts) {
 	const seconds = /^\d+$/.test(header) ? Number(header) : / GMT$/.test(header) ? Math.max((Date.parse(header) - Date.now()) / 1e3, 0) : NaN;
 	return Number.isFinite(seconds) ? seconds : null;
 }
+// src/core/direct.ts
+/**
+ * Parts that go to the object store directly: where to, and when to give that up.
+ *
+ * Rule 1: no clock, no randomness, no I/O, as in `plan.ts`. The twin of direct.py; `tests/vectors`
+ * (`direct.json`) says what both do.
+ *
+ * Rule 2: nothing shows whether this browser reaches the store, until it has tried: a firewall or a
+ * missing CORS rule may prevent it. So one failure is enough while nothing has ever passed; after
+ * that, several in a row are.
+ */
+/** So many failures in a row close the way. Those that were in flight together count once. */
+var TRIES = 5;
+/** A larger part goes in chunks (bytes): when it fails, all of it is sent again. */
+var LARGEST_PART = 64 * MiB;
+/** The way to the object store, as all uploads of a page have found it. */
+var DirectWay = class {
+	constructor() {
+		this.isOpen = true;
+		this.hasPassed = false;
+		this.failures = 0;
+		this.failedAt = -Infinity;
+	}
+	/** A part has arrived. A request that began before the last failure proves nothing. */
+	passed(began) {
+		this.hasPassed = true;
+		if (began >= this.failedAt) this.failures = 0;
+	}
+	/** Whether to try the part again. Otherwise, it goes in chunks, and so does everything else. */
+	failed(failure, began, now) {
+		if (!this.hasPassed && failure !== "expired" && !isTemporary(failure)) this.isOpen = false;
+		if (!this.failures || began >= this.failedAt) {
+			this.failures += 1;
+			this.failedAt = now;
+		}
+		if (this.failures >= TRIES) this.isOpen = false;
+		return this.isOpen;
+	}
+};
+function isTemporary(failure) {
+	return [
+		408,
+		425,
+		429
+	].includes(failure) || failure >= 500;
+}
+/** Of an answer of the store with a status of 300 or more. */
+function failureOf({ status, text }) {
+	return status === 403 && /expired/i.test(text) ? "expired" : status;
+}
+/** By the numbers of their parts. Throws `UnexpectedAnswer`. */
+function parseAddresses(answer) {
+	const { parts } = parseObject(answer);
+	const parse = ({ url, method, headers }) => ({
+		url: webAddress(url),
+		method: String(method),
+		headers: Object.fromEntries(Object.entries(headers))
+	});
+	try {
+		return new Map(parts.map((part) => [Number(part.number), parse(part)]));
+	} catch {
+		throw unexpected(answer);
+	}
+}
+function webAddress(text) {
+	const { protocol, href } = new URL(text);
+	if (!/^https?:$/.test(protocol)) throw new TypeError(text);
+	return href;
+}
+// src/core/gathering.ts
+/**
+ * Small requests of one kind that are wanted at the same time become one.
+ *
+ * While one request is in flight, the others wait, and are sent together after it.
+ */
+/** One request names at most so many parts. */
+var MOST = 100;
+/** `A`: what is said of each part. `R`: the answer, which all parts of a request get. */
+var Gathering = class {
+	constructor(request) {
+		this.request = request;
+		this.next = null;
+		this.last = Promise.resolve();
+	}
+	ask(number, argument) {
+		if (!this.next || this.next.asked.size >= MOST) {
+			const asked = /* @__PURE__ */ new Map();
+			const answer = this.last.then(() => {
+				if (this.next === next) this.next = null;
+				return this.request(asked);
+			});
+			const next = {
+				asked,
+				answer
+			};
+			this.next = next;
+			this.last = answer.catch(() => void 0);
+		}
+		this.next.asked.set(number, argument);
+		return this.next.answer;
+	}
+};
+// src/core/partSending.ts
+/** The server wants this part in chunks, or has no such route. */
+var NOT_DIRECT = [
+	"bad-request",
+	"not-found",
+	"method-not-allowed",
+	""
+];
+/** The store has not taken the part, and it may be tried again. */
+var StoreFailed = class extends UploadFailure {};
+/** The part has to go in chunks. `isAll`: so does everything else of this upload. */
+var InChunks = class extends Error {
+	constructor(isAll) {
+		super();
+		this.isAll = isAll;
+	}
+};
+var PartSending = class {
+	constructor(context, way, uploadId) {
+		this.context = context;
+		this.way = way;
+		const { control, retrying, wire } = context;
+		const signal = control.halt;
+		this.addresses = new Gathering((crcs) => retrying.ask("status", () => wire.addresses(uploadId, crcs, signal), false));
+		this.reports = new Gathering((numbers) => retrying.ask("status", () => wire.report(uploadId, [...numbers.keys()], signal).catch((error) => {
+			if (error instanceof Refused && error.code === "parts-missing") return error;
+			throw error;
+		})));
+	}
+	/**
+	 * Returns what the server still lacks; null if it has the part already.
+	 *
+	 * Throws `StoreFailed`, `InChunks`, and other failures of Wherry itself.
+	 */
+	async send(number, part, signal, onSent) {
+		const address = await this.addressOf(number, part.crc);
+		if (!address) return null;
+		if (!this.way.isOpen) throw new InChunks(true);
+		const began = this.context.environment.now();
+		await this.put(address, part.range, signal, onSent, began);
+		this.way.passed(began);
+		const reported = await this.reports.ask(number, null);
+		if (!(reported instanceof Refused)) return reported;
+		const { parts } = reported.facts;
+		if (Array.isArray(parts) && !parts.includes(number)) return null;
+		throw this.failed(404, began, "The object store has taken the part, and does not have it.");
+	}
+	async addressOf(number, crc) {
+		try {
+			return (await this.addresses.ask(number, crc)).get(number);
+		} catch (error) {
+			if (!(error instanceof Refused) || !NOT_DIRECT.includes(error.code)) throw error;
+			throw new InChunks(error.code !== "bad-request" || error.facts["field"] !== "parts");
+		}
+	}
+	async put(address, range, signal, onSent, began) {
+		const { source, wire } = this.context;
+		let answer;
+		try {
+			answer = await wire.put(address, source.slice(range), signal, onSent);
+		} catch (error) {
+			if (!(error instanceof ConnectionLost)) throw error;
+			await source.checkReadable();
+			if (error.code === "offline") throw new StoreFailed(error.message, error);
+			throw this.failed("network", began, error.message);
+		}
+		if (answer.status >= 300) {
+			const message = `The object store answers with status ${answer.status}.`;
+			throw this.failed(failureOf(answer), began, message);
+		}
+	}
+	failed(failure, began, message) {
+		const now = this.context.environment.now();
+		if (!this.way.failed(failure, began, now)) return new InChunks(true);
+		return new StoreFailed(message, {
+			code: "store-failed",
+			retryable: true
+		});
+	}
+};
 // src/core/plan.ts
 /** The server lists at most this many gaps in its answer to a chunk. */
 var LISTED = 100;
 /** The bytes of one upload: to send, in flight, or acknowledged. */
 var Plan = class {
-	/** `missing`: the ranges to send, sorted or not. */
-	constructor(length, missing, size, concurrency, backoff) {
+	/**
+	 * `missing`: the ranges to send, sorted or not. `partSize`: of the parts that may go to the object
+	 * store; null if all bytes go in chunks.
+	 */
+	constructor(length, missing, size, concurrency, backoff, partSize = null) {
 		this.length = length;
 		this.size = size;
 		this.concurrency = concurrency;
 		this.backoff = backoff;
+		this.partSize = partSize;
 		this.flying = /* @__PURE__ */ new Set();
 		this.fromEnd = false;
 		this.turnedAt = 0;
 		this.lasted = 0;
 		this.mustLook = false;
 		this.suspected = null;
+		this.inChunks = [];
 		this.toSend = this.onGrid(missing);
+		if (partSize && partSize % size.floor) this.partSize = null;
+		this.inChunks.push([0, partSize ?? 0]);
 	}
 	get isDone() {
 		return this.toSend.length === 0 && this.flying.size === 0;
@@ -903,24 +1096,60 @@ var Plan = class {
 	}
 	/** The chunk to send now; null if a chunk in flight or a pause has to end first. */
 	next(now) {
-		const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0];
-		if (!gap || this.mustLook || now < this.backoff.until) return null;
-		const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now);
-		const isClear = !this.backoff.inTrouble && [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start));
-		if (this.flying.size >= (isClear ? this.concurrency : 1)) return null;
-		const chunk = {
+		if (this.mustLook || now < this.backoff.until) return null;
+		if (this.flying.size >= (this.backoff.inTrouble ? 1 : this.concurrency)) return null;
+		const forStore = this.forStore;
+		const range = this.nextChunk(overlap(this.toSend, gaps(forStore, this.length)));
+		const chunk = range ? {
 			range,
-			began: now
-		};
+			began: now,
+			part: null
+		} : this.nextPart(forStore, now);
+		if (!chunk) return null;
 		this.flying.add(chunk);
-		this.toSend = overlap(this.toSend, gaps([range], this.length));
+		this.toSend = overlap(this.toSend, gaps([chunk.range], this.length));
 		return chunk;
+	}
+	nextChunk(forChunks) {
+		const gap = this.fromEnd ? forChunks.at(-1) : forChunks[0];
+		if (!gap) return null;
+		const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now);
+		const flying = [...this.flying].flatMap((chunk) => chunk.part ? [] : [chunk.range]);
+		const isAlone = !flying.length;
+		const isProven = [range, ...flying].every(([start, end]) => this.size.isProven(end - start));
+		return isAlone || isProven ? range : null;
+	}
+	nextPart(forStore, now) {
+		const stretch = this.fromEnd ? forStore.at(-1) : forStore[0];
+		if (!stretch) return null;
+		const size = this.partSize;
+		const start = this.fromEnd ? Math.floor((stretch[1] - 1) / size) * size : stretch[0];
+		return {
+			range: [start, Math.min(start + size, this.length)],
+			began: now,
+			part: start / size + 1
+		};
+	}
+	/** What is to be sent in whole parts, to the object store. */
+	get forStore() {
+		const { length, partSize: size } = this;
+		if (!size) return [];
+		return overlap(this.toSend.map(([start, end]) => [Math.ceil(start / size) * size, end < length ? Math.floor(end / size) * size : length]), gaps(this.inChunks, length));
+	}
+	/** From now on, all bytes go in chunks. */
+	endDirect() {
+		this.partSize = null;
+	}
+	/** Take back a part that the server wants in chunks. */
+	toChunks(chunk) {
+		this.tookBack(chunk);
+		this.inChunks.push(chunk.range);
 	}
 	/** The bytes of the chunk are acknowledged. */
 	passed(chunk, now) {
 		this.flying.delete(chunk);
 		this.lasted = now - chunk.began;
-		this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted);
+		if (!chunk.part) this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted);
 		this.backoff.progressed(chunk.began);
 	}
 	/** Apply the server's list of what it lacks: another tab may have sent some ranges. */
@@ -992,7 +1221,7 @@ var Plan = class {
 	}
 };
 // src/core/sending.ts
-/** Sends the missing bytes of one upload in chunks, as the plan says. */
+/** Sends the missing bytes of one upload, as the plan says: in chunks, and parts to the object store. */
 /** Chunks in flight at once, if the server does not say. */
 var CONCURRENCY = 4;
 var Sending = class {
@@ -1001,11 +1230,16 @@ var Sending = class {
 		this.context = context;
 		this.opened = opened;
 		this.readStatus = readStatus;
-		const { options, reporter, retrying, size, source } = context;
+		const { environment, options, reporter, retrying, size, source, wire } = context;
 		const missing = gaps(opened.received, source.size);
 		const allowed = opened.concurrency ?? CONCURRENCY;
 		const concurrency = Math.max(Math.min(options.concurrency ?? allowed, allowed), 1);
-		this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff);
+		const way = this.way = environment.ways.get(wire.endpoint) ?? new DirectWay();
+		environment.ways.set(wire.endpoint, way);
+		this.parts = new PartSending(context, way, opened.uploadId);
+		const { partSize } = opened;
+		const direct = way.isOpen && (partSize ?? 0) <= LARGEST_PART ? partSize : null;
+		this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff, direct);
 		reporter.where = this.plan;
 		reporter.chunkSize = size.now;
 	}
@@ -1061,6 +1295,10 @@ var Sending = class {
 		const { plan } = this;
 		const signal = control.halt;
 		let flown = 0;
+		const onSent = (loaded) => {
+			reporter.noteSent(loaded - flown);
+			flown = loaded;
+		};
 		try {
 			const part = await source.digest(chunk.range);
 			if (environment.now() < backoff.until) return plan.tookBack(chunk);
@@ -1070,17 +1308,16 @@ var Sending = class {
 				retryAfter: null
 			});
 			chunk.began = environment.now();
-			const missing = await wire.chunk(this.opened.uploadId, source.slice(chunk.range), part, signal, (loaded) => {
-				reporter.noteSent(loaded - flown);
-				flown = loaded;
-			});
+			const missing = chunk.part ? await this.parts.send(chunk.part, part, signal, onSent) : await wire.chunk(this.opened.uploadId, source.slice(chunk.range), part, signal, onSent);
 			plan.passed(chunk, environment.now());
-			plan.learned(missing);
+			if (missing) plan.learned(missing);
 			parts.add(part);
 			if (!backoff.inTrouble) this.context.report("sending");
 		} catch (error) {
-			await this.chunkFailed(chunk, error);
+			if (chunk.part) this.partFailed(chunk, error);
+			else await this.chunkFailed(chunk, error);
 		} finally {
+			if (!this.way.isOpen) plan.endDirect();
 			reporter.noteAnswered(flown);
 			reporter.chunkSize = plan.size.now;
 		}
@@ -1094,6 +1331,25 @@ var Sending = class {
 		const { environment } = context;
 		if (plan.failed(chunk, error, environment.now(), environment.jitter())) context.noteRefused(chunk.range[1] - chunk.range[0]);
 		if (!(error instanceof TooLarge)) context.reportTrouble(error);
+	}
+	partFailed(chunk, error) {
+		const { context, plan } = this;
+		const { environment, retrying } = context;
+		if (error instanceof InChunks) {
+			plan.toChunks(chunk);
+			if (error.isAll) plan.endDirect();
+			return;
+		}
+		plan.tookBack(chunk);
+		if (error instanceof Aborted) return;
+		if (!(error instanceof StoreFailed)) throw error;
+		try {
+			retrying.backoff.failed(error, chunk.began, environment.now(), environment.jitter());
+			context.reportTrouble(error);
+		} catch (failure) {
+			if (!(failure instanceof GaveUp)) throw failure;
+			this.way.isOpen = false;
+		}
 	}
 };
 // src/core/tabs.ts
@@ -1296,7 +1552,8 @@ var Run = class {
 			content_type: source.type,
 			chunk_size: options.chunkSize,
 			metadata: options.metadata,
-			fingerprint
+			fingerprint,
+			direct: true
 		};
 		const opened = await retrying.ask("init", () => wire.init(facts, control.end));
 		this.uploadId = opened.uploadId;
@@ -1728,6 +1985,34 @@ var Wire = class {
 		});
 		return parseMissing(await this.request("POST", `/chunked-upload/chunk?${query}`, headers, body, signal, onSent));
 	}
+	/** Where these parts may be sent to; without those that the server has. */
+	async addresses(uploadId, crcs, signal) {
+		const parts = [...crcs].map(([number, crc]) => ({
+			number,
+			crc64nvme: renderCrc(crc)
+		}));
+		return parseAddresses(await this.post("direct", {
+			upload_id: uploadId,
+			parts
+		}, signal));
+	}
+	/** The answer of the object store, whatever it is. The store gets nothing of the login. */
+	put(address, body, signal, onSent) {
+		return this.exchange({
+			...address,
+			body,
+			credentials: "same-origin",
+			signal,
+			onSent
+		});
+	}
+	/** Report parts that were sent to the object store. Returns the ranges that the server still lacks. */
+	async report(uploadId, parts, signal) {
+		return parseMissing(await this.post("direct/received", {
+			upload_id: uploadId,
+			parts
+		}, signal));
+	}
 	async complete(uploadId, crc, signal) {
 		const digest = crc === null ? null : renderDigest(crc);
 		return parseUpload(await this.post("complete", {
@@ -1807,13 +2092,20 @@ var Wire = class {
 		const wasRefused = this.wasRefused && !(asked.body instanceof FormData);
 		this.wasRefused = false;
 		try {
-			const answer = await this.environment.send(asked);
+			const answer = await this.exchange(asked);
 			this.wasRefused = answer.status >= 400;
 			return answer;
 		} catch (error) {
-			if (!(error instanceof ConnectionLost)) throw error;
-			if (wasRefused && error.code === "connection-lost") return this.send(asked);
-			if (this.environment.isOnline()) throw error;
+			const isLost = error instanceof ConnectionLost && error.code === "connection-lost";
+			if (!wasRefused || !isLost) throw error;
+			return this.send(asked);
+		}
+	}
+	async exchange(asked) {
+		try {
+			return await this.environment.send(asked);
+		} catch (error) {
+			if (!(error instanceof ConnectionLost) || this.environment.isOnline()) throw error;
 			throw new ConnectionLost("The browser is offline.", {
 				code: "offline",
 				retryable: true,
@@ -1863,6 +2155,7 @@ var browser = {
 	locks: () => globalThis.navigator?.locks ?? null,
 	turns: [],
 	paths: /* @__PURE__ */ new Map(),
+	ways: /* @__PURE__ */ new Map(),
 	limits: {
 		get(endpoint) {
 			try {

@@ -33,6 +33,8 @@ export interface Status {
   chunkSize: number | null
   minChunk: number | null
   concurrency: number | null
+  /** Of the parts that may go to the object store; null: all bytes go in chunks. */
+  partSize: number | null
   /** The JSON itself. */
   result: UploadResult
 }
@@ -42,7 +44,9 @@ export function parseUpload(answer: Answer): Status {
   const data = parseObject(answer)
   const { upload_id: uploadId, state } = data
   const limits = data['limits'] ?? {}
-  if (typeof uploadId !== 'string' || typeof state !== 'string' || !isObject(limits)) {
+  const direct = data['direct'] ?? {}
+  const areStrings = typeof uploadId === 'string' && typeof state === 'string'
+  if (!areStrings || !isObject(limits) || !isObject(direct)) {
     throw unexpected(answer)
   }
   const count = (value: unknown): number | null => {
@@ -60,6 +64,7 @@ export function parseUpload(answer: Answer): Status {
     chunkSize: count(data['chunk_size']),
     minChunk: count(limits['min_chunk']),
     concurrency: count(data['concurrency']),
+    partSize: count(direct['part_size']) || null,
     result: { assessment_id: null, ...data } as UploadResult,
   }
 }
@@ -150,7 +155,7 @@ function parseProblem(answer: Answer): Record<string, unknown> | null {
   }
 }
 
-function parseObject(answer: Answer): Record<string, unknown> {
+export function parseObject(answer: Answer): Record<string, unknown> {
   let data: unknown
   try {
     data = JSON.parse(answer.text)
@@ -161,7 +166,7 @@ function parseObject(answer: Answer): Record<string, unknown> {
   return data
 }
 
-function unexpected(answer: Answer, retryable = true): UnexpectedAnswer {
+export function unexpected(answer: Answer, retryable = true): UnexpectedAnswer {
   return new UnexpectedAnswer('The answer does not come from Wherry.', {
     code: 'unexpected-answer',
     status: answer.status,

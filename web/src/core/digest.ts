@@ -85,11 +85,14 @@ function multiply(a: bigint, b: bigint): bigint {
 }
 
 /** As in RFC 9530's fields, under Amazon's name for it. */
-export function renderDigest(crc: bigint): string {
+export const renderDigest = (crc: bigint): string => `crc64nvme=:${renderCrc(crc)}:`
+
+/** In base64, as S3 has it. */
+export function renderCrc(crc: bigint): string {
   let bytes = ''
   for (let shift = 56n; shift >= 0n; shift -= 8n)
     bytes += String.fromCharCode(Number((crc >> shift) & 255n))
-  return `crc64nvme=:${btoa(bytes)}:`
+  return btoa(bytes)
 }
 
 export interface Part {

@@ -2,6 +2,7 @@
 
 import { type NetworkPath } from './chunkSize'
 import type { Control } from './control'
+import type { DirectWay } from './direct'
 import { send, type Transport } from './transport'
 
 export interface Environment {
@@ -23,6 +24,8 @@ export interface Environment {
   turns: Control[]
   /** What is known of the network path to each endpoint. */
   paths: Map<string, NetworkPath>
+  /** Whether the object store of each endpoint can be reached from here. */
+  ways: Map<string, DirectWay>
   /** The limits found on these paths (bytes). They survive a reload, until the tab is closed. */
   limits: { get(endpoint: string): number | null; set(endpoint: string, limit: number): void }
 }
@@ -51,6 +54,7 @@ export const browser: Environment = {
   locks: () => globalThis.navigator?.locks ?? null,
   turns: [],
   paths: new Map(),
+  ways: new Map(),
   limits: {
     get(endpoint) {
       try {

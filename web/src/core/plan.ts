@@ -12,6 +12,10 @@
  * chunk again never leaves a piece below the server's minimum.
  *
  * Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
+ *
+ * Rule 5: where parts may go to the object store, a part that is wholly to be sent does. What goes in
+ * chunks is sent first: the first part, by which the server checks the file's type, and what is left
+ * of other parts. A part that goes to the store says nothing about the size of chunks.
  */
 
 import type { Backoff } from './backoff'
@@ -24,10 +28,11 @@ import type { Range } from './types'
 /** The server lists at most this many gaps in its answer to a chunk. */
 const LISTED = 100
 
-/** A range in flight since `began`. */
+/** A range in flight since `began`. `part`: its number, if it goes to the object store. */
 export interface Chunk {
   range: Range
   began: number
+  part: number | null
 }
 
 /** The bytes of one upload: to send, in flight, or acknowledged. */
@@ -42,16 +47,25 @@ export class Plan {
   mustLook = false
   /** A range that was perhaps refused, although the error did not say so; and the failures so far. */
   private suspected: { range: Range; failures: number } | null = null
+  /** Parts that go in chunks. */
+  private readonly inChunks: Range[] = []
 
-  /** `missing`: the ranges to send, sorted or not. */
+  /**
+   * `missing`: the ranges to send, sorted or not. `partSize`: of the parts that may go to the object
+   * store; null if all bytes go in chunks.
+   */
   constructor(
     private readonly length: number,
     missing: Iterable<Range>,
     readonly size: ChunkSize,
     private readonly concurrency: number,
     readonly backoff: Backoff,
+    private partSize: number | null = null,
   ) {
     this.toSend = this.onGrid(missing)
+    // Otherwise, a chunk that ends where a part begins could be below the server's minimum.
+    if (partSize && partSize % size.floor) this.partSize = null
+    this.inChunks.push([0, partSize ?? 0])
   }
 
   get isDone(): boolean {
@@ -75,25 +89,63 @@ export class Plan {
 
   /** The chunk to send now; null if a chunk in flight or a pause has to end first. */
   next(now: number): Chunk | null {
-    const gap = this.fromEnd ? this.toSend.at(-1) : this.toSend[0]
-    if (!gap || this.mustLook || now < this.backoff.until) return null
+    if (this.mustLook || now < this.backoff.until) return null
+    if (this.flying.size >= (this.backoff.inTrouble ? 1 : this.concurrency)) return null
+    const forStore = this.forStore
+    const range = this.nextChunk(overlap(this.toSend, gaps(forStore, this.length)))
+    const chunk = range ? { range, began: now, part: null } : this.nextPart(forStore, now)
+    if (!chunk) return null
+    this.flying.add(chunk)
+    this.toSend = overlap(this.toSend, gaps([chunk.range], this.length))
+    return chunk
+  }
+
+  private nextChunk(forChunks: Range[]): Range | null {
+    const gap = this.fromEnd ? forChunks.at(-1) : forChunks[0]
+    if (!gap) return null
     // The smallest chunk is enough to find out whether the server is back.
     const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now)
-    const isClear =
-      !this.backoff.inTrouble &&
-      [range, ...this.sending].every(([start, end]) => this.size.isProven(end - start))
-    if (this.flying.size >= (isClear ? this.concurrency : 1)) return null
-    const chunk = { range, began: now }
-    this.flying.add(chunk)
-    this.toSend = overlap(this.toSend, gaps([range], this.length))
-    return chunk
+    const flying = [...this.flying].flatMap((chunk) => (chunk.part ? [] : [chunk.range]))
+    const isAlone = !flying.length
+    const isProven = [range, ...flying].every(([start, end]) => this.size.isProven(end - start))
+    return isAlone || isProven ? range : null
+  }
+
+  private nextPart(forStore: Range[], now: number): Chunk | null {
+    const stretch = this.fromEnd ? forStore.at(-1) : forStore[0]
+    if (!stretch) return null
+    const size = this.partSize!
+    const start = this.fromEnd ? Math.floor((stretch[1] - 1) / size) * size : stretch[0]
+    return { range: [start, Math.min(start + size, this.length)], began: now, part: start / size + 1 }
+  }
+
+  /** What is to be sent in whole parts, to the object store. */
+  private get forStore(): Range[] {
+    const { length, partSize: size } = this
+    if (!size) return []
+    const whole = this.toSend.map(([start, end]): Range => [
+      Math.ceil(start / size) * size,
+      end < length ? Math.floor(end / size) * size : length,
+    ])
+    return overlap(whole, gaps(this.inChunks, length))
+  }
+
+  /** From now on, all bytes go in chunks. */
+  endDirect(): void {
+    this.partSize = null
+  }
+
+  /** Take back a part that the server wants in chunks. */
+  toChunks(chunk: Chunk): void {
+    this.tookBack(chunk)
+    this.inChunks.push(chunk.range)
   }
 
   /** The bytes of the chunk are acknowledged. */
   passed(chunk: Chunk, now: number): void {
     this.flying.delete(chunk)
     this.lasted = now - chunk.began
-    this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted)
+    if (!chunk.part) this.size.notePassed(chunk.range[1] - chunk.range[0], this.lasted)
     this.backoff.progressed(chunk.began)
   }
 

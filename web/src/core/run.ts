@@ -196,6 +196,7 @@ export class Run {
       chunk_size: options.chunkSize,
       metadata: options.metadata,
       fingerprint,
+      direct: true,
     }
     const opened = await retrying.ask('init', () => wire.init(facts, control.end))
     this.uploadId = opened.uploadId

@@ -1,9 +1,11 @@
-/** Sends the missing bytes of one upload in chunks, as the plan says. */
+/** Sends the missing bytes of one upload, as the plan says: in chunks, and parts to the object store. */
 
 import { isBrought, type Status } from './answers'
 import type { Context } from './context'
 import { nextAfter } from './decisions'
-import { Aborted, ConnectionLost, TooLarge, UploadFailure } from './errors'
+import { DirectWay, LARGEST_PART } from './direct'
+import { Aborted, ConnectionLost, GaveUp, TooLarge, UploadFailure } from './errors'
+import { InChunks, PartSending, StoreFailed } from './partSending'
 import { Plan, type Chunk } from './plan'
 import { gaps, overlap } from './ranges'
 
@@ -12,6 +14,8 @@ const CONCURRENCY = 4
 
 export class Sending {
   private readonly plan: Plan
+  private readonly way: DirectWay
+  private readonly parts: PartSending
 
   /** `readStatus`: reads the status of the upload, and waits while the upload is queued. */
   constructor(
@@ -19,11 +23,17 @@ export class Sending {
     private readonly opened: Status,
     private readonly readStatus: () => Promise<Status>,
   ) {
-    const { options, reporter, retrying, size, source } = context
+    const { environment, options, reporter, retrying, size, source, wire } = context
     const missing = gaps(opened.received, source.size)
     const allowed = opened.concurrency ?? CONCURRENCY
     const concurrency = Math.max(Math.min(options.concurrency ?? allowed, allowed), 1)
-    this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff)
+    const way = (this.way = environment.ways.get(wire.endpoint) ?? new DirectWay())
+    environment.ways.set(wire.endpoint, way)
+    this.parts = new PartSending(context, way, opened.uploadId)
+    const { partSize } = opened
+    const isDirect = way.isOpen && (partSize ?? 0) <= LARGEST_PART
+    const direct = isDirect ? partSize : null
+    this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff, direct)
     reporter.where = this.plan
     reporter.chunkSize = size.now
   }
@@ -84,6 +94,10 @@ export class Sending {
     const { plan } = this
     const signal = control.halt
     let flown = 0
+    const onSent = (loaded: number): void => {
+      reporter.noteSent(loaded - flown)
+      flown = loaded
+    }
     try {
       const part = await source.digest(chunk.range)
       // While the part was read, another chunk may have failed, and set a pause for all of them.
@@ -92,24 +106,19 @@ export class Sending {
       if (!backoff.inTrouble) this.context.report('sending')
       else this.context.report(reporter.state, { ...reporter.stateDetails, retryAfter: null })
       chunk.began = environment.now()
-      const missing = await wire.chunk(
-        this.opened.uploadId,
-        source.slice(chunk.range),
-        part,
-        signal,
-        (loaded) => {
-          reporter.noteSent(loaded - flown)
-          flown = loaded
-        },
-      )
+      const missing = chunk.part
+        ? await this.parts.send(chunk.part, part, signal, onSent)
+        : await wire.chunk(this.opened.uploadId, source.slice(chunk.range), part, signal, onSent)
       plan.passed(chunk, environment.now())
-      plan.learned(missing)
+      if (missing) plan.learned(missing)
       parts.add(part)
       // A chunk that was sent before the trouble began does not end it.
       if (!backoff.inTrouble) this.context.report('sending')
     } catch (error) {
-      await this.chunkFailed(chunk, error)
+      if (chunk.part) this.partFailed(chunk, error)
+      else await this.chunkFailed(chunk, error)
     } finally {
+      if (!this.way.isOpen) plan.endDirect()
       reporter.noteAnswered(flown)
       reporter.chunkSize = plan.size.now
     }
@@ -128,5 +137,26 @@ export class Sending {
     }
     // To be refused for size is how the size that passes is found out: it is no trouble.
     if (!(error instanceof TooLarge)) context.reportTrouble(error)
+  }
+
+  private partFailed(chunk: Chunk, error: unknown): void {
+    const { context, plan } = this
+    const { environment, retrying } = context
+    if (error instanceof InChunks) {
+      plan.toChunks(chunk)
+      if (error.isAll) plan.endDirect()
+      return
+    }
+    plan.tookBack(chunk)
+    if (error instanceof Aborted) return
+    // Requests to Wherry were repeated already.
+    if (!(error instanceof StoreFailed)) throw error
+    try {
+      retrying.backoff.failed(error, chunk.began, environment.now(), environment.jitter())
+      context.reportTrouble(error)
+    } catch (failure) {
+      if (!(failure instanceof GaveUp)) throw failure
+      this.way.isOpen = false // Wherry itself has not failed.
+    }
   }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { checkNotGone, isBrought, parseError, parseMissing, parseUpload } from './answers'
 import { wantsFreshHeaders, whatNext, type Next, type Verb } from './decisions'
+import { DirectWay, type StoreFailure } from './direct'
 import { ConnectionLost, UploadFailure } from './errors'
 import { Backoff } from './backoff'
 import { ChunkSize, unknownPath, type NetworkPath } from './chunkSize'
@@ -44,7 +45,8 @@ interface Step {
   answers?: { to: Range; with: string; missing?: Range[] }[]
   ends?: string
   looked?: { received: Range[]; refused: number | null }
-  sends?: Range[]
+  /** With the number of the part as a third value, where it goes to the object store. */
+  sends?: number[][]
   must_look?: true
   until?: unknown
   done?: true
@@ -58,6 +60,7 @@ interface PlanVector {
   floor: number
   concurrency: number
   patience: number
+  part_size?: number | null
   way: Way
   steps: Step[]
 }
@@ -91,11 +94,16 @@ interface ResumeVector {
   sends: Range[] | null
 }
 
+interface WayVector {
+  name: string
+  steps: { put: StoreFailure | 'passed'; began: number; at: number; then: 'again' | 'chunks' }[]
+}
+
 const NOW = '2026-11-27T12:00:00Z'
 
-function load<T>(name: string): T[] {
+function load<T>(name: string, kind = 'vectors'): T[] {
   const path = new URL(`../../../tests/vectors/${name}.json`, import.meta.url)
-  return (JSON.parse(readFileSync(path, 'utf8')) as { vectors: T[] }).vectors
+  return (JSON.parse(readFileSync(path, 'utf8')) as Record<string, T[]>)[kind]!
 }
 
 const answers = load<AnswerVector>('answers')
@@ -178,8 +186,9 @@ class Played {
   constructor(vector: PlanVector) {
     const size = new ChunkSize(pathOf(vector.way))
     size.offered(vector.preferred, vector.floor)
-    const { length, missing, concurrency, patience } = vector
-    this.plan = new Plan(length, missing, size, concurrency, new Backoff(patience))
+    const { length, missing, concurrency, patience, part_size: partSize } = vector
+    const backoff = new Backoff(patience)
+    this.plan = new Plan(length, missing, size, concurrency, backoff, partSize)
   }
 
   /** The step as it comes out. */
@@ -198,7 +207,7 @@ class Played {
     }
     found.sends = []
     for (let chunk = plan.next(step.at); chunk; chunk = plan.next(step.at)) {
-      found.sends.push(chunk.range)
+      found.sends.push(chunk.part ? [...chunk.range, chunk.part] : chunk.range)
       this.flying.set(String(chunk.range), chunk)
     }
     if (plan.mustLook) found.must_look = true
@@ -210,14 +219,39 @@ class Played {
   private answer(one: NonNullable<Step['answers']>[number], at: number): void {
     const chunk = this.flying.get(String(one.to))!
     this.flying.delete(String(one.to))
+    if (['again', 'in chunks', 'chunks'].includes(one.with)) return this.notSent(chunk, one.with, at)
     if (one.with !== 'ok') return void this.plan.failed(chunk, errorOf(one.with), at, 1)
     this.plan.passed(chunk, at)
     if (one.missing) this.plan.learned(one.missing)
   }
+
+  /** The store has not taken a part. */
+  private notSent(chunk: Chunk, then: string, at: number): void {
+    const { plan } = this
+    if (then === 'again') {
+      plan.tookBack(chunk)
+      const failed = new UploadFailure(then, { code: 'store-failed', retryable: true })
+      return plan.backoff.failed(failed, chunk.began, at, 1)
+    }
+    plan.toChunks(chunk)
+    if (then === 'chunks') plan.endDirect()
+  }
 }
 
+describe('the way to the object store is given up as the vectors say', () => {
+  const ways = load<WayVector>('direct', 'ways')
+  test.each(ways.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    const way = new DirectWay()
+    for (const { put, began, at, then } of vector.steps) {
+      if (put === 'passed') way.passed(began)
+      else expect(way.failed(put, began, at)).toBe(way.isOpen)
+      expect(way.isOpen ? 'again' : 'chunks').toBe(then)
+    }
+  })
+})
+
 describe('a plan goes as the vectors say', () => {
-  const plans = load<PlanVector>('plans')
+  const plans = [...load<PlanVector>('plans'), ...load<PlanVector>('direct', 'plans')]
   test.each(plans.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
     const played = new Played(vector)
     for (const step of vector.steps) expect(step).toEqual(played.step(step))

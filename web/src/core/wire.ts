@@ -8,13 +8,14 @@
 import { parseError, parseMissing, parseUpload, type Status } from './answers'
 import { wantsFreshHeaders } from './decisions'
 import { ConnectionLost, Unauthorized, UploadFailure } from './errors'
-import { renderDigest, type Part } from './digest'
+import { renderCrc, renderDigest, type Part } from './digest'
+import { parseAddresses, type PartAddress } from './direct'
 import type { Source } from './source'
 import { unlessAborted, type Answer, type Asked } from './transport'
 import type { Range, UploadOptions } from './types'
 import type { Environment } from './environment'
 
-type Sent = (loaded: number, total: number) => void
+export type Sent = (loaded: number, total: number) => void
 
 /** The requests of one upload. */
 export class Wire {
@@ -58,6 +59,26 @@ export class Wire {
     return parseMissing(
       await this.request('POST', `/chunked-upload/chunk?${query}`, headers, body, signal, onSent),
     )
+  }
+
+  /** Where these parts may be sent to; without those that the server has. */
+  async addresses(
+    uploadId: string,
+    crcs: Map<number, bigint>,
+    signal: AbortSignal,
+  ): Promise<Map<number, PartAddress>> {
+    const parts = [...crcs].map(([number, crc]) => ({ number, crc64nvme: renderCrc(crc) }))
+    return parseAddresses(await this.post('direct', { upload_id: uploadId, parts }, signal))
+  }
+
+  /** The answer of the object store, whatever it is. The store gets nothing of the login. */
+  put(address: PartAddress, body: Blob, signal: AbortSignal, onSent: Sent): Promise<Answer> {
+    return this.exchange({ ...address, body, credentials: 'same-origin', signal, onSent })
+  }
+
+  /** Report parts that were sent to the object store. Returns the ranges that the server still lacks. */
+  async report(uploadId: string, parts: number[], signal: AbortSignal): Promise<Range[]> {
+    return parseMissing(await this.post('direct/received', { upload_id: uploadId, parts }, signal))
   }
 
   async complete(uploadId: string, crc: bigint | null, signal: AbortSignal): Promise<Status> {
@@ -168,13 +189,21 @@ export class Wire {
     const wasRefused = this.wasRefused && !(asked.body instanceof FormData)
     this.wasRefused = false
     try {
-      const answer = await this.environment.send(asked)
+      const answer = await this.exchange(asked)
       this.wasRefused = answer.status >= 400
       return answer
     } catch (error) {
-      if (!(error instanceof ConnectionLost)) throw error
-      if (wasRefused && error.code === 'connection-lost') return this.send(asked)
-      if (this.environment.isOnline()) throw error
+      const isLost = error instanceof ConnectionLost && error.code === 'connection-lost'
+      if (!wasRefused || !isLost) throw error
+      return this.send(asked)
+    }
+  }
+
+  private async exchange(asked: Asked): Promise<Answer> {
+    try {
+      return await this.environment.send(asked)
+    } catch (error) {
+      if (!(error instanceof ConnectionLost) || this.environment.isOnline()) throw error
       throw new ConnectionLost('The browser is offline.', {
         code: 'offline',
         retryable: true,

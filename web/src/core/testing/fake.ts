@@ -61,6 +61,7 @@ export class FakeEnvironment implements Environment {
   readonly clock: Clock
   /** Most tests are about chunks; the others call `paths.clear()`. */
   paths = new Map([['/api', { ...unknownPath(), takesWhole: false }]])
+  ways: Environment['ways'] = new Map()
   turns: Control[] = []
   /** Outlives a page: `paths` does not. */
   private readonly met = new Map<string, number>()
@@ -225,7 +226,7 @@ export class FakeServer {
     return instead ?? own
   }
 
-  private parse(asked: Asked, bytes: Uint8Array): Request {
+  protected parse(asked: Asked, bytes: Uint8Array): Request {
     const url = new URL(asked.url, 'http://test')
     const path = url.pathname.replace(/^\/api/, '')
     const last = path.split('/').at(-1)!
@@ -238,7 +239,7 @@ export class FakeServer {
     return { method, path, verb, query: url.searchParams, headers, json, size: bytes.length }
   }
 
-  private own(request: Request, bytes: Uint8Array): Answer {
+  protected own(request: Request, bytes: Uint8Array): Answer {
     if (request.verb === 'init') return this.init(request)
     const named =
       request.verb === 'status'
@@ -278,7 +279,7 @@ export class FakeServer {
     return reply(200, { upload_id: id, assessment_id: `a-${id}`, state })
   }
 
-  private init(request: Request): Answer {
+  protected init(request: Request): Answer {
     const { json } = request
     const found = [...this.uploads.values()].find(
       (upload) =>
@@ -315,12 +316,19 @@ export class FakeServer {
     if (digest !== undefined && digest !== renderDigest(crc64(bytes))) {
       return problem(422, 'digest-mismatch', { retryable: true })
     }
+    this.receive(upload, start, bytes)
+    return this.lacks(upload)
+  }
+
+  protected receive(upload: FakeUpload, start: number, bytes: Uint8Array): void {
     upload.data.set(bytes, start)
-    upload.received = merge([...upload.received, [start, end]])
-    return reply(200, {
-      received_bytes: bytesIn(upload.received),
-      missing: gaps(upload.received, upload.data.length).slice(0, 100),
-    })
+    upload.received = merge([...upload.received, [start, start + bytes.length]])
+  }
+
+  /** The answer to a chunk. */
+  protected lacks({ data, received }: FakeUpload): Answer {
+    const missing = gaps(received, data.length).slice(0, 100)
+    return reply(200, { received_bytes: bytesIn(received), missing })
   }
 
   private complete(upload: FakeUpload, request: Request): Answer {
