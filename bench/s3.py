@@ -211,6 +211,8 @@ def main() -> None:
         "Wherry, direct uploads": (wherry, send_direct),
         "FastAPI + boto3 recipe": (recipe, send_recipe),
     }
+    if given.size_mib * MiB < CHUNK:
+        del servers["Wherry, direct uploads"]  # they are offered for whole parts
     if given.before:
         servers["before"] = (partial(wherry, source=given.before.resolve()), send_wherry)
     if given.tusd.exists():

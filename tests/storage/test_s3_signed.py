@@ -170,6 +170,13 @@ def test_after_several_failures_the_client_makes_all_requests(
         assert proxy.requests["PutObject"] == MOST_FAILURES
         clock.monotonic.return_value = signed.PAUSE + 1
         assert requests.send("put_object", put) == {}
+        # What an answer says of an object is no failure.
+        proxy.reset()
+        for _ in range(MOST_FAILURES + 1):
+            assert requests.send("put_object", {**put, "IfNoneMatch": "*"}) is None
+            with pytest.raises(ClientError, match="NoSuchUpload"):
+                requests.send("abort_multipart_upload", {"Key": key, "UploadId": "none"})
+        assert proxy.requests["PutObject"] == MOST_FAILURES + 1
         # One failure among requests that are carried out changes nothing.
         for _ in range(MOST_FAILURES + 1):
             proxy.faults = [Fault("PutObject", 1, 503, "SlowDown", passes=False)]

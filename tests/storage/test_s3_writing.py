@@ -233,12 +233,16 @@ def test_the_memory_of_a_part_is_used_again_within_bounds() -> None:
 
     first = taken(FOR_PARTS // PART)
     assert len({id(each) for each in first}) == len(first), "two writers have one buffer"
-    give_back(first[1:])
-    assert kept() + PART == FOR_PARTS
+    give_back(first[:2])
+    assert kept() == 2 * PART
+    [one] = taken(1)
+    assert any(one is each for each in first[:2])
+    give_back(first[2:])
+    assert kept() == KEPT * PART
     again = taken(3)
-    assert all(any(each is one for one in first[1:]) for each in again)
-    give_back([first[0], *again])
-    assert kept() == KEPT * PART, "nothing is gathered"
+    assert all(any(each is before for before in first) for each in again)
+    give_back([one, *again])
+    assert kept() == KEPT * PART
     # What is taken for runs of another size is not beside what is kept.
     larger = [memory.buffer(memory.take(2 * PART)) for _ in range(FOR_PARTS // PART // 2)]
     assert sum(map(len, larger)) == FOR_PARTS

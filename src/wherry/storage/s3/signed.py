@@ -50,6 +50,8 @@ _QUERY = {"PartNumber": "partNumber", "UploadId": "uploadId"}
 _METADATA = "x-amz-meta-"
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _UPLOAD_ID = re.compile("<UploadId>([^<]+)</UploadId>")
+#: Not there, or there already: the way to the store is sound.
+_ABOUT_THE_OBJECT = frozenset({404, 409, 412})
 _CARRIED_OUT = range(200, 300)
 
 
@@ -105,6 +107,8 @@ class SignedRequests:
                 self._failures = 0
                 return found
             self._check_missing(operation, known, answer)
+            if answer.status_code in _ABOUT_THE_OBJECT:
+                return None
         except (BotoCoreError, HTTPClientError, HTTPError, OSError, _NotUnderstood):
             pass
         self._failures += 1
@@ -150,12 +154,12 @@ class SignedRequests:
 
     @staticmethod
     def _check_missing(operation: str, known: _Operation, answer: AWSResponse) -> None:
-        """Raises `ClientError` if there is no such object."""
-        is_missing = answer.status_code == 404 and (
-            known.method == "HEAD" or b"<Code>NoSuchKey</Code>" in answer.content
-        )
-        if is_missing:
-            raise ClientError({"Error": {"Code": "NoSuchKey"}}, operation)
+        """Raises `ClientError` if there is no such object, or no such multipart upload."""
+        if answer.status_code != 404:
+            return
+        for code in ("NoSuchKey",) if known.method == "HEAD" else ("NoSuchKey", "NoSuchUpload"):
+            if known.method == "HEAD" or f"<Code>{code}</Code>" in answer.text:
+                raise ClientError({"Error": {"Code": code}}, operation)
 
 
 @dataclass(frozen=True, slots=True)

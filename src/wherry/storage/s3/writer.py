@@ -41,7 +41,7 @@ WAIT_FOR_SENT = 0.5
 LARGEST_RUN = 16 * MiB
 #: What a writer gathers that gets no room for a part; and when there is no room for that.
 SMALL_RUN, SMALLEST_RUN = 512 * KiB, 64 * KiB
-#: Buffers from this size on are used again; so many of them are kept while nothing is gathered.
+#: Buffers from this size on are used again; so many of them are kept.
 LARGE_RUN, KEPT = 4 * MiB, 4
 
 
@@ -74,8 +74,7 @@ class Memory:
             self._taken -= size
             if buffer is not None and len(buffer) >= LARGE_RUN:
                 self._free.append(buffer)
-                if not self._taken:
-                    del self._free[:-KEPT]
+                del self._free[:-KEPT]
                 self._keep_within_bounds()
             self._changed.notify_all()
 
