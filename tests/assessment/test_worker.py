@@ -169,6 +169,20 @@ async def test_killed_at_every_step_a_real_video_is_assessed_once(
         assert stand.said(f"step={name}") == 1
 
 
+async def test_a_storage_that_is_away_for_a_while_costs_no_attempt_and_no_step(
+    stand: Stand, small_video: Path
+) -> None:
+    await stand.queue(small_video)
+    stand.start(elsewhere=True)
+    await until(lambda: stand.said("assessment-released") == 1)
+    (stand.data / "away").write_text("it is back")
+    done = await stand.ended()
+    assert (done.state, done.attempts) == (AssessmentState.DONE, 1)
+    assert done.report is not None
+    assert codes(dict(done.report)) == ["VIS-BLACK", "VIS-FREEZE", "AUD-SILENCE"]
+    assert [stand.said(f"step={name}") for name in PLAN] == [2, 1, 1, 1, 1]
+
+
 # Upgrading.
 
 #: What another version of Wherry might do, which has neither `audio` nor `integrity`.

@@ -7,6 +7,9 @@ deadline that the test asks for.
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,9 @@ from wherry.assessment.confine import Bounds
 from wherry.assessment.steps import PLAN, current_plan
 from wherry.assessment.worker import Assessing, Site, Timing, work
 from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.core.ranges import Range
 from wherry.locks.files import FileLocks
+from wherry.storage import Stat, StoredFile
 from wherry.storage.local import LocalStorage
 
 
@@ -24,13 +29,44 @@ def main() -> None:
     work(
         Site(
             SqliteCatalog(data / "catalog.sqlite"),
-            LocalStorage(data),
+            Elsewhere(data) if options.get("elsewhere") else LocalStorage(data),
             data,
             FileLocks(data),
         ),
         until_stdin_closes=options.get("until_stdin_closes", False),
         assessing=assessing(options),
     )
+
+
+@dataclass(frozen=True)
+class FileElsewhere:
+    """A file that other programs cannot open. The first read of all finds the storage away."""
+
+    file: StoredFile
+    away: Path
+    local_path: None = None
+
+    def stat(self) -> Stat | None:
+        return self.file.stat()
+
+    def read(self, within: Range) -> Iterator[bytes]:
+        with suppress(FileExistsError):
+            self.away.touch(exist_ok=False)
+            raise OSError("the store does not answer")
+        yield from self.file.read(within)
+
+
+class Elsewhere(LocalStorage):
+    """It is away from the first read on until the file `away` has bytes in it."""
+
+    def present(self) -> None:
+        away = self.root / "away"
+        if away.exists() and not away.stat().st_size:
+            raise OSError("the store does not answer")
+        super().present()
+
+    def finished_file(self, upload_id: str, suffix: str) -> Any:
+        return FileElsewhere(super().finished_file(upload_id, suffix), self.root / "away")
 
 
 def assessing(options: dict[str, Any]) -> Assessing:
