@@ -1341,7 +1341,6 @@ var Sending = class {
 			return;
 		}
 		plan.tookBack(chunk);
-		if (error instanceof Aborted) return;
 		if (!(error instanceof StoreFailed)) throw error;
 		try {
 			retrying.backoff.failed(error, chunk.began, environment.now(), environment.jitter());

@@ -83,14 +83,15 @@ describe('where the server offers it', () => {
 
 describe('when the store cannot be reached', () => {
   test('the upload goes on through Wherry without a word, and the next does not try', async () => {
-    server.concurrency = 1
     server.trouble = ({ verb }) => (verb === 'put' ? lost() : null)
     for (const seed of [1, 2]) {
+      server.concurrency = seed === 1 ? 1 : 4
       const file = someFile(SIZE, seed, `${seed}.mp4`)
       await upload(file).start()
       expect(await hasArrived(server.uploads.get(`u${seed}`), file)).toBe(true)
     }
     expect(server.put).toEqual([2])
+    expect(server.verbs('direct').length).toBe(1)
     expect(problems()).toEqual([])
     expect(states()).toEqual(new Set(['starting', 'sending', 'completing', 'done']))
   })
@@ -116,6 +117,7 @@ describe('when the store cannot be reached', () => {
 
   test('a browser that is offline says nothing about the store', async () => {
     let isFirst = true
+    server.concurrency = 1
     server.trouble = ({ verb }) => {
       if (verb !== 'put' || !isFirst) return null
       isFirst = false
@@ -148,8 +150,11 @@ describe('when the store cannot be reached', () => {
   })
 
   test('it is given up, and not the upload, when there is no progress for too long', async () => {
+    server.concurrency = 1
     server.trouble = ({ verb }) => (verb === 'put' ? reply(503, {}) : null)
     await upload(someFile(SIZE), { patience: 0.15 }).start()
+    expect(server.put).toEqual([2, 2])
+    expect(server.verbs('direct').length).toBe(2)
     expect(environment.ways.get('/api')?.isOpen).toBe(false)
   })
 
@@ -267,7 +272,7 @@ describe('parts in flight', () => {
     expect(server.atOnce).toBe(0)
   })
 
-  test('are aborted when the file cannot be read any more', async () => {
+  test('fail with the file when it cannot be read any more, which says nothing about the store', async () => {
     const file = someFile(SIZE)
     server.trouble = ({ verb }) => {
       if (verb !== 'put') return null
@@ -275,6 +280,7 @@ describe('parts in flight', () => {
       return lost()
     }
     await expect(upload(file).start()).rejects.toMatchObject({ name: 'FileChanged' })
+    expect(environment.ways.get('/api')?.isOpen).toBe(true)
   })
 })
 

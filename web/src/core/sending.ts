@@ -148,8 +148,7 @@ export class Sending {
       return
     }
     plan.tookBack(chunk)
-    if (error instanceof Aborted) return
-    // Requests to Wherry were repeated already.
+    // Requests to Wherry were repeated already; and after a pause or a cancel, this run ends.
     if (!(error instanceof StoreFailed)) throw error
     try {
       retrying.backoff.failed(error, chunk.began, environment.now(), environment.jitter())
