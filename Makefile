@@ -60,6 +60,14 @@ web: .venv/.installed-parts ## Build the browser client and the page
 try-media: setup ## Assess real media files from packages of other projects (network)
 	$(BIN)/python -m tests.assessment.try_media
 
+GARAGE_VERSION := 2.5.0
+GARAGE := .cache/garage-$(GARAGE_VERSION)
+
+.PHONY: try-garage
+try-garage: test-parts ## Test S3 storage on Garage (builds it with cargo, 15 minutes)
+	[ -x $(GARAGE)/bin/garage ] || cargo install garage --version $(GARAGE_VERSION) --locked --root $(GARAGE)
+	$(BIN)/python -m tests.storage.try_garage $(GARAGE)/bin/garage
+
 .PHONY: screenshots
 screenshots: test-parts ## Take screenshots of the page in each state
 	$(BIN)/python -m tests.page.screenshots docs/screenshots

@@ -1,5 +1,6 @@
 """Async tests run on asyncio, the loop that Wherry is made for."""
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -26,8 +27,15 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    """A real S3 server, for all tests of this process."""
+    """A real S3 server, for all tests of this process.
+
+    `WHERRY_TESTED_S3` names another one, which has the bucket (`make try-garage`).
+    """
     need_package("botocore")
+    if endpoint := os.environ.get("WHERRY_TESTED_S3"):
+        key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
+        yield S3Server(endpoint, tmp_path_factory.mktemp("s3"), key, secret)
+        return
     program = need_versitygw()
     with serving_s3(program, tmp_path_factory.mktemp("s3")) as server:
         yield server

@@ -314,9 +314,10 @@ class Bucket:
             listed.append(one)
         extra: dict[str, Any] = {"IfNoneMatch": "*"} if self.features.is_conditional else {}
         if self.features.verifies:
-            extra |= {"ChecksumType": "FULL_OBJECT", "MpuObjectSize": size}
+            extra["MpuObjectSize"] = size
             if crc is not None:
-                extra |= self.checksum(crc)
+                # Garage refuses a type without a value.
+                extra |= {"ChecksumType": "FULL_OBJECT", **self.checksum(crc)}
         self.call(
             "complete_multipart_upload",
             key,
