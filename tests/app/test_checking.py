@@ -159,6 +159,10 @@ async def test_a_worker_refuses_files_of_another_catalog(make: Make) -> None:
 async def test_files_are_adopted_by_a_command(make: Make, tmp_path: Path) -> None:
     async with started(make()) as engine:
         await half_of(engine)
+        # The locks are in the folder, or in the database.
+        other = make(catalog="new") if make().storage is None else make(files="new")
+        refused = await asyncio.to_thread(wherry, "storage", "adopt", *options_of(other), code=1)
+        assert "a server is running" in refused.stderr
     settings = make(catalog="new")
     printed = await asyncio.to_thread(wherry, "storage", "adopt", *options_of(settings))
     assert "belong to this catalog now" in printed.stdout

@@ -17,7 +17,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wherry.app.backends import check_catalog, has_catalog, new_id, open_catalog, unchecked_storage
+from wherry.app.backends import (
+    check_catalog,
+    has_catalog,
+    new_id,
+    open_catalog,
+    open_locks,
+    unchecked_storage,
+)
 from wherry.catalog import Catalog
 from wherry.catalog.pages import every_page
 from wherry.core.installation import NAME, Installation
@@ -36,15 +43,16 @@ _AWAY_AT_START = (
     "uploads then count as deleted"
 )
 _OTHER_CATALOG = (
-    "the files here belong to another catalog. This one would delete the unfinished uploads that "
-    "it does not know, after an hour. Correct the settings `database`, `data` and `storage`, or "
-    "restore the catalog. To use these files with this catalog from now on, run: wherry storage "
-    "adopt"
+    "the files here belong to another catalog. This one would delete those that it does not know. "
+    "Nothing was changed. Correct the settings `database`, `data` and `storage`, or restore the "
+    "catalog. Only to use these files with this catalog from now on: stop all servers, and run "
+    "wherry storage adopt"
 )
 _OTHER_STORAGE = (
     "the uploads of this catalog belong to another storage. They would count as deleted here. "
-    "Correct the settings `data` and `storage`, or mount the volume. To use this storage with this "
-    "catalog from now on, for example after its files were lost, run: wherry storage adopt"
+    "Nothing was changed. Correct the settings `database`, `data` and `storage`, or mount the "
+    "volume. Only to use this storage with this catalog from now on, for example after its files "
+    "were lost: stop all servers, and run wherry storage adopt"
 )
 _UNREADABLE = (
     "cannot be read. It says which catalog the files belong to. Restore it; or, if the settings "
@@ -70,18 +78,28 @@ async def check_start(settings: Settings) -> None:
         await _check_installation(settings)
 
 
-async def adopt(settings: Settings) -> Installation:
-    """Record that the catalog and the storage of the settings belong together from now on."""
+async def adopt(settings: Settings, leader: str) -> None:
+    """Record that the catalog and the storage of the settings belong together from now on.
+
+    `leader`: the lock of the server that leads. Raises `RuntimeError` while a server runs that
+    keeps its locks in the same folder or, with files in a bucket, in the same database.
+    """
     storage = await asyncio.to_thread(unchecked_storage, settings)
     await asyncio.to_thread(storage.check)
     catalog = await asyncio.to_thread(open_catalog, settings)
+    locks = open_locks(settings, storage)
     try:
-        # Both parts of another installation may still have a record of one of these.
-        mine = await catalog.identify(new_id(), new_id(), replace=True)
-        await asyncio.to_thread(storage.installation.write, mine, replace=True)
+        alone = await asyncio.to_thread(locks.take, leader)
+        if alone is None:
+            raise RuntimeError("a server is running; stop all servers first")
+        with alone:
+            # A new identifier: another storage may still have a record of the old one.
+            mine = (await catalog.identify(new_id())).join(new_id(), replace=True)
+            await asyncio.to_thread(storage.installation.write, mine, replace=True)
+            await catalog.identify(mine.catalog, mine.storage, replace=True)
     finally:
+        locks.close()
         await catalog.close()
-    return mine
 
 
 async def _check_installation(settings: Settings) -> None:

@@ -72,10 +72,11 @@ class PartialCopy:
 
     def open(self) -> int:
         """A descriptor for reading, to close. Raises `Interrupted`, `OSError`."""
+        self._check()
         try:
             return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            if not self._closed:
+            if not self._closed and self.failure is None:
                 self.failure = OSError(errno.EIO, "the worker's copy of the file was removed")
             raise Interrupted from None
 

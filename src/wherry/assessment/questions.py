@@ -41,10 +41,9 @@ class Questions:
             if len(self._begun) > QUESTION.size:
                 raise NoQuestion
             if len(self._begun) == QUESTION.size:
-                # Its answer has room, unless earlier ones were not read.
-                self._ours.send(ANSWER.pack(*self._fetch()))
-        except BlockingIOError:
-            raise NoQuestion from None
+                self._send(ANSWER.pack(*self._fetch()))
+        except BlockingIOError:  # there is nothing to read after all
+            return True
         except ConnectionError:
             return False
         return bool(got)
@@ -53,6 +52,12 @@ class Questions:
         """Close both ends."""
         self._ours.close()
         self.theirs.close()
+
+    def _send(self, answer: bytes) -> None:
+        try:
+            self._ours.send(answer)
+        except BlockingIOError:  # there is room for it, unless earlier ones were not read
+            raise NoQuestion from None
 
     def _fetch(self) -> tuple[int, int]:
         at, count = QUESTION.unpack(self._begun)

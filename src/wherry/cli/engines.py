@@ -33,6 +33,7 @@ def with_engine(where: "Path | Settings", act: Callable[["Engine"], Awaitable[T]
             async with App(settings).beside() as engine:
                 return await act(engine)
 
-        if not settings.data.is_dir():
+        is_all_elsewhere = settings.database is not None and settings.storage is not None
+        if not is_all_elsewhere and not settings.data.is_dir():
             raise FileNotFoundError(f"{settings.data} is not a folder; name it with --data")
         return asyncio.run(run())

@@ -116,14 +116,16 @@ def adopt(settings: "Settings") -> None:
     A server refuses to start with files of another catalog. Stop all servers first, and give this
     command the same settings. Afterwards, uploads of the catalog whose files are missing count as
     deleted, and unfinished uploads that the catalog does not know are deleted after an hour.
+    `wherry storage reconcile` deletes finished files that it does not know: look with --dry-run.
     """
     if settings.storage is None and settings.database is None:
         typer.echo("The catalog is in the data folder, beside the files: there is nothing to do.")
         return
     with failing():
+        from wherry.app import LEADER  # noqa: PLC0415
         from wherry.app.checking import adopt as adopt_storage  # noqa: PLC0415
 
-        asyncio.run(adopt_storage(settings))
+        asyncio.run(adopt_storage(settings, LEADER))
     typer.echo(f"The files in {settings.storage or settings.data} belong to this catalog now.")
 
 

@@ -31,8 +31,7 @@ class Installation:
     @classmethod
     def parse(cls, data: bytes) -> Installation:
         """The inverse of `encode`. Raises `ValueError`."""
-        try:
-            found = json.loads(data)
-            return cls(str(found["catalog"]), str(found["storage"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError("it does not name a catalog and a storage") from error
+        match json.loads(data):
+            case {"catalog": str(catalog), "storage": str(storage)}:
+                return cls(catalog, storage)
+        raise ValueError("it does not name a catalog and a storage")

@@ -28,7 +28,7 @@ class KnownVersions:
     def at(self, ids: Iterable[str], versions: Mapping[str, Version]) -> dict[str, Upload | None]:
         """Those of the uploads `ids` that are known as they are; None: there is none.
 
-        `versions`: of those that exist, when this transaction has just changed it.
+        `versions`: those of the uploads that exist, after this transaction has changed them.
         """
         found: dict[str, Upload | None] = {}
         with self._lock:
