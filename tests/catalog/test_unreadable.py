@@ -13,6 +13,7 @@ from tests.engine.conftest import ALICE, World, created, settings_in, written
 
 from wherry.app.backends import open_catalog, open_storage
 from wherry.catalog.sql import unreadable
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import Assessment
 from wherry.core.errors import StorageFailed
 from wherry.core.upload import State, Upload
@@ -120,3 +121,18 @@ async def test_a_worker_gets_the_next_assessment_where_the_oldest_cannot_be_read
     assert [a and a.id for a in found] == [left, last, None]
     with pytest.raises(StorageFailed, match="cannot be read"):
         await engine.assessment(ALICE, queued)
+
+
+async def test_a_file_that_is_no_database_is_said_so_on_new_connections_too(
+    tmp_path: Path,
+) -> None:
+    catalog = SqliteCatalog(tmp_path / "catalog.sqlite")
+    for file in tmp_path.glob("catalog.sqlite*"):
+        file.write_bytes(b"no database at all" * 1000)
+    catalog._readers._drop_idle()
+    catalog._writer._disconnect()
+    with pytest.raises(StorageFailed, match="not a database"):
+        await catalog.load("u")
+    with pytest.raises(StorageFailed, match="not a database"):
+        await catalog.update("u", lambda u: u)
+    await catalog.close()

@@ -67,7 +67,7 @@ class SqliteCatalog(SqlCatalog):
             raise connections.failure(error) or error from error
         compiler = Compiler(self._engine.dialect)
         self._readers = Readers(
-            lambda: Session(self._engine.raw_connection(), compiler),
+            lambda: connections.open_session(self._engine, compiler),
             connections.failure,
             kept=KEPT,
             check_present=self._check_present,

@@ -22,11 +22,11 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from wherry.catalog.sql import migrations
-from wherry.catalog.sql.session import Session
+from wherry.catalog.sql.session import Compiler, Session
 from wherry.core.errors import DiskFull, StorageFailed, UploadError
 
 log = logging.getLogger("wherry.catalog")
@@ -111,6 +111,16 @@ def failure(error: BaseException) -> UploadError | None:
     # On a full disk, the index of the log fails with a code of its own.
     is_full = primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
     return DiskFull() if is_full else StorageFailed(str(error.orig))
+
+
+def open_session(engine: Engine, compiler: Compiler) -> Session:
+    """A session of its own connection. Raises SQLAlchemy's errors, as all its statements do."""
+    try:
+        return Session(engine.raw_connection(), compiler)
+    except sqlite3.Error as error:  # of what is set up on each new connection
+        raise DBAPIError.instance(
+            None, None, error, sqlite3.Error, True, dialect=engine.dialect
+        ) from error
 
 
 def checkpoint(engine: Engine, writer: Session) -> None:
