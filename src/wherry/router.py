@@ -13,6 +13,7 @@ Rule 2: every route lies under `/chunked-upload`, so none hides a route of the a
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
+from inspect import iscoroutinefunction
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -23,9 +24,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from wherry.app import App
+from wherry.core.assessment import parse_priority
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
-from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete
+from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete, Priority
 from wherry.protocols import chunked, files, form, watching
 from wherry.protocols.direct import Address
 from wherry.protocols.notfound import NotFound
@@ -53,6 +55,7 @@ def chunked_upload_router(
     operator: Dependency = nobody_is_operator,
     before_complete: BeforeComplete | None = None,
     on_complete: OnComplete | None = None,
+    priority: Priority = 0,
     **settings: Any,
 ) -> APIRouter:
     """A router with the chunked API, the ordinary upload, finished files and assessments.
@@ -62,10 +65,13 @@ def chunked_upload_router(
     authorised. `operator`: a dependency that returns whether the caller may see the storage and
     the uploads of all owners. `before_complete(file)` may refuse a file by raising
     `ContentRefused`. `on_complete(file)` starts the application's own processing and returns its
-    `assessment_id`; without it, Wherry's own assessment runs in a child process. All other
-    arguments are the names of `wherry.settings.Settings`.
+    `assessment_id`; without it, Wherry's own assessment runs in a child process. `priority`: of
+    that assessment, a number from -100 to 100, or a function `priority(file)` that returns one;
+    workers begin the highest first. All other arguments are the names of
+    `wherry.settings.Settings`.
     """
-    app = App(parse_settings(settings), Hooks(before_complete, on_complete))
+    check_priority(priority, on_complete)
+    app = App(parse_settings(settings), Hooks(before_complete, on_complete), priority)
 
     # Coroutines, because FastAPI calls other functions on a thread.
 
@@ -97,6 +103,19 @@ def parse_settings(given: dict[str, Any]) -> Settings:
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
         raise TypeError(f"chunked_upload_router: {'; '.join(wrong)}") from None
+
+
+def check_priority(priority: Priority, on_complete: OnComplete | None) -> None:
+    """Raises `TypeError` for what is no priority, and where nothing would have it."""
+    try:
+        if on_complete is not None and priority != 0:
+            raise ValueError("with on_complete, there are no assessments of Wherry's to order")
+        if not callable(priority):
+            parse_priority(priority)
+        elif iscoroutinefunction(priority):
+            raise ValueError("it must be a number or a function, and no coroutine function")
+    except ValueError as error:
+        raise TypeError(f"chunked_upload_router: priority: {error}") from None
 
 
 def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:

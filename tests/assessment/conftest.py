@@ -200,7 +200,7 @@ class Stand:
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     logs: list[IO[bytes]] = field(default_factory=list)
 
-    async def queue(self, file: Path, number: int = 1) -> str:
+    async def queue(self, file: Path, number: int = 1, priority: int = 0) -> str:
         """A finished upload of this file, queued to be assessed."""
         upload_id, assessment_id, now = upload_id_of(number), f"a{number}", time.time()
         length = file.stat().st_size
@@ -211,7 +211,7 @@ class Stand:
         await self.catalog.update(
             upload_id,
             lambda u: replace(u, state=State.COMPLETE, assessment_id=assessment_id),
-            Assessment(assessment_id, upload_id, "ada", now),
+            Assessment(assessment_id, upload_id, "ada", now, priority=priority),
         )
         return assessment_id
 
@@ -242,6 +242,10 @@ class Stand:
         """How often workers said this in their logs; `by` is the number of one of them."""
         logs = self.data.glob("log-*") if by is None else [self.data / f"log-{by}"]
         return sum(log.read_text().count(what) for log in logs)
+
+    def log(self) -> str:
+        """What the first worker has logged."""
+        return (self.data / "log-0").read_text()
 
     async def ended(self, assessment_id: str = "a1") -> Assessment:
         """The assessment once it is done or failed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -80,6 +81,21 @@ async def test_several_uploads_are_assessed_in_their_order_and_nothing_is_left_o
     with closing(sqlite3.connect(stand.data / "dbos.sqlite")) as database:
         for table in ("workflow_status", "operation_outputs", "queues"):
             assert database.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+
+
+async def test_work_begins_by_priority_and_then_by_age(stand: Stand, tmp_path: Path) -> None:
+    await stand.queue_gate()
+    stand.start(plan=GATED)
+    await stand.in_gate()  # the worker is busy, so those that come now wait
+    (file := tmp_path / "x").write_bytes(b"go")
+    for number, priority in ((2, -1), (3, 0), (4, 5), (5, 0), (6, 5), (7, 0)):
+        await stand.queue(file, number, priority)
+    await stand.catalog.update_assessment("a7", lambda a: a.prioritise(9))
+    stand.open_gate()
+    for number in range(1, 8):
+        await stand.ended(f"a{number}")
+    begun = re.findall(r"step-started assessment_id=(\w+) step=before", stand.log())
+    assert begun == ["a1", "a7", "a4", "a6", "a3", "a5", "a2"]
 
 
 # Killing.

@@ -14,14 +14,16 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, insert
 from sqlalchemy.exc import OperationalError
 
 from wherry.catalog.sql import migrations
 from wherry.catalog.sql.migrations import VERSION_TABLE
-from wherry.catalog.sql.tables import metadata
+from wherry.catalog.sql.rows import upload_row
+from wherry.catalog.sql.tables import assessments, metadata, uploads
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.connections import migrate, open_engine, parse_url, writing
+from wherry.core.assessment import Assessment
 from wherry.core.ranges import Part, Range
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 
@@ -78,8 +80,8 @@ ADDS_NOTES = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -93,7 +95,7 @@ def migrated_further(path: Path, folder: Path, second: str) -> None:
     if not folder.exists():
         location = Path(migrations.__file__).parent
         shutil.copytree(location, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0005_notes.py").write_text(second)
+    (folder / "versions" / "v0006_notes.py").write_text(second)
     engine = open_engine(parse_url(path), 2)
     try:
         with writing(engine) as connection, connection.begin():
@@ -116,8 +118,40 @@ async def test_a_later_version_keeps_the_uploads_and_this_one_refuses_its_tables
     later = schema(path)
     migrated_further(path, tmp_path / "later", ADDS_NOTES)
     assert schema(path) == later
-    with pytest.raises(CommandError, match="0005"):
+    with pytest.raises(CommandError, match="0006"):
         SqliteCatalog(path)
+
+
+async def test_assessments_of_before_have_the_usual_priority(path: Path, tmp_path: Path) -> None:
+    """As version 0004 left them."""
+    before = tmp_path / "before"
+    location = Path(migrations.__file__).parent
+    newer = shutil.ignore_patterns("__pycache__", *(f"v{n:04}_*" for n in range(5, 100)))
+    shutil.copytree(location, before, ignore=newer)
+    engine = open_engine(parse_url(path), 2)
+    with writing(engine) as connection, connection.begin():
+        migrations.migrate(connection, str(before))
+    row = {
+        "id": "a",
+        "upload_id": "u",
+        "owner": "o",
+        "created_at": 1.0,
+        "state": "queued",
+        "attempts": 0,
+        "leased_until": 0.0,
+        "steps": [],
+    }
+    with writing(engine) as connection, connection.begin():
+        connection.execute(insert(uploads).values(upload_row(new_upload("u"))))
+        connection.execute(insert(assessments).values(row))
+    engine.dispose()
+    catalog = SqliteCatalog(path)
+    try:
+        assert await catalog.load_assessment("a") == Assessment("a", "u", "o", 1.0)
+        leased = await catalog.lease_assessment(5.0, lambda a: a.lease("w", 5.0, 6.0))
+        assert leased is not None
+    finally:
+        await catalog.close()
 
 
 def test_a_migration_that_fails_leaves_what_there_was(path: Path, tmp_path: Path) -> None:

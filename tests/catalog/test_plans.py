@@ -50,6 +50,7 @@ ASKED: dict[str, Ask] = {
     "everybody's unfinished": lambda c: c.uploads(UNFINISHED, None, TEN),
     "somebody's who has none": lambda c: c.uploads(None, "nobody", TEN),
     "assessments": lambda c: c.assessments(TEN),
+    "assessments that wait": lambda c: c.assessments(TEN, {AssessmentState.QUEUED}),
     "ids": lambda c: c.ids(UNFINISHED),
     "unfinished and due": lambda c: c.due(UNFINISHED, NOW - 100, NOW, TEN),
     "gone and due": lambda c: c.due(GONE, NOW - 100, NOW, TEN),
@@ -156,9 +157,11 @@ async def test_a_thousand_records_take_no_more_steps_than_ten(tmp_path: Path, wh
     assert many < 3 * few + 200, plan
 
 
-async def test_a_lease_finds_the_oldest_of_a_thousand_at_once(tmp_path: Path) -> None:
+async def test_a_lease_finds_the_first_of_a_thousand_at_once(tmp_path: Path) -> None:
     lease, queued = ASKED["a lease"], AssessmentState.QUEUED
     few, _ = await steps_with(tmp_path / "few.db", 10, lease, queued)
     many, plan = await steps_with(tmp_path / "many.db", 1000, lease, queued)
     assert few > 0
     assert many < 2 * few, plan
+    assert any(step.endswith(" INDEX ix_assessments_waiting") for step in plan)
+    assert not [step for step in plan if "TEMP B-TREE" in step]

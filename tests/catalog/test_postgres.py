@@ -9,6 +9,7 @@ import time
 from asyncio import wrap_future
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -16,11 +17,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy import Column, DateTime, Double, MetaData, Table, Text
+from sqlalchemy.dialects import postgresql
 
 from wherry.catalog.postgres import connections
 from wherry.catalog.postgres.catalog import PostgresCatalog
+from wherry.catalog.postgres.moving import move_records
+from wherry.catalog.sql import queries
 from wherry.catalog.sql.migrations import VERSION_TABLE
 from wherry.catalog.sql.tables import metadata
+from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import NoRoom, StorageFailed, Superseded
@@ -231,6 +236,36 @@ async def test_an_upload_with_many_parts_is_read_again_where_another_process_has
     after = await bring(catalog, 2)
     assert after == await other.load("u")
     assert after.received.count == 601
+
+
+async def test_a_lease_follows_the_index_of_those_that_wait(
+    catalog: PostgresCatalog, database: str
+) -> None:
+    for number in range(20):
+        new = replace(new_upload(f"u{number}"), state=State.COMPLETE)
+        queued = Assessment(f"a{number}", new.id, "o", float(number), priority=number % 3)
+        await wrap_future(catalog.submit_create(new, queued))
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    statement = str(queries.QUEUED.compile(dialect=dialect))
+    with psycopg.connect(database) as connection:
+        connection.execute(f"SET search_path = {connections.SCHEMA}")
+        connection.execute("SET enable_seqscan = off")
+        plan = connection.execute(f"EXPLAIN {statement % {'most': 1}}").fetchall()
+    assert "ix_assessments_waiting" in str(plan)
+    assert "Sort" not in str(plan)
+
+
+async def test_a_priority_moves_with_its_assessment(tmp_path: Path, database: str) -> None:
+    old = SqliteCatalog(tmp_path / "catalog.sqlite")
+    queued = Assessment("a", "u", "o", 1.0, priority=7)
+    await wrap_future(old.submit_create(replace(new_upload("u"), state=State.COMPLETE), queued))
+    await old.close()
+    move_records(tmp_path / "catalog.sqlite", database)
+    moved = PostgresCatalog(database)
+    try:
+        assert await moved.load_assessment("a") == queued
+    finally:
+        await moved.close()
 
 
 async def test_every_assessment_has_one_of_many_workers(

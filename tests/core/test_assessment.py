@@ -5,12 +5,20 @@ lasts one of them; all states are listed, as for uploads.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
 import pytest
 
-from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.assessment import (
+    MAX_ATTEMPTS,
+    Assessment,
+    AssessmentState,
+    LeaseLost,
+    NotQueued,
+    Step,
+)
 
 TOKENS = ("a", "b")
 INSTANTS = (1.0, 2.0, 3.0)
@@ -158,6 +166,27 @@ def test_finished_steps_survive_the_worker_that_did_them() -> None:
 def test_what_an_assessment_is_of_never_changes() -> None:
     for _, _, after in steps():
         assert (after.id, after.upload_id, after.owner, after.created_at) == ("i", "u", "o", 0.0)
+
+
+def test_only_an_assessment_that_waits_changes_its_priority() -> None:
+    for assessment in states():
+        if assessment.state is AssessmentState.QUEUED:
+            assert assessment.prioritise(7) == replace(assessment, priority=7)
+        else:
+            with pytest.raises(NotQueued):
+                assessment.prioritise(7)
+
+
+@pytest.mark.parametrize("given", [-101, 101, True, 1.0, "1", None])
+def test_what_is_no_priority_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="from -100 to 100"):
+        NEW.prioritise(given)
+
+
+def test_higher_priorities_come_first_and_then_older_ones() -> None:
+    old, new = replace(NEW, created_at=1.0), replace(NEW, created_at=2.0)
+    high, low = replace(new, priority=1), replace(old, priority=-1)
+    assert sorted([new, low, old, high], key=lambda a: a.order) == [high, old, new, low]
 
 
 @pytest.mark.parametrize("token", [None, ""])

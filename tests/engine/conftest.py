@@ -18,7 +18,7 @@ from wherry.catalog import Catalog
 from wherry.core.facts import UploadFacts
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import Upload
-from wherry.engine import Context, Engine, Hooks
+from wherry.engine import Context, Engine, Hooks, Priority
 from wherry.locks import Locks
 from wherry.settings import Settings
 from wherry.storage import Storage
@@ -115,6 +115,7 @@ class World:
         storage: Storage | None = None,
         catalog: Catalog | None = None,
         hooks: Hooks | None = None,
+        priority: Priority = 0,
     ) -> Engine:
         """A newly started process."""
         return Engine(
@@ -125,6 +126,7 @@ class World:
                 self.settings,
                 clock=lambda: self.now,
                 new_id=lambda: f"{next(self.ids):032d}",
+                priority=priority,
             ),
             hooks,
         )

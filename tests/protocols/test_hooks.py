@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -12,6 +15,7 @@ from tests.protocols.problems import problem
 
 from wherry.core.errors import ContentRefused
 from wherry.engine import FinishedFile
+from wherry.router import chunked_upload_router
 
 pytestmark = pytest.mark.anyio
 
@@ -167,3 +171,34 @@ async def test_an_upload_whose_hook_failed_can_be_cancelled(serve: Serve, tmp_pa
         problem(await Uploading(client).complete(upload_id), 500, "hook-failed")
         assert (await Uploading(client).cancel(upload_id)).json()["state"] == "cancelled"
         assert list((tmp_path / "files").iterdir()) == []
+
+
+async def test_priority_orders_the_assessments_of_wherry(serve: Serve, tmp_path: Path) -> None:
+    def priority(file: FinishedFile) -> int:
+        return int(file.metadata["course"])
+
+    async with serve(priority=priority, assessment=True, run_worker=False) as client:
+        upload_id = await received(client)
+        assert (await Uploading(client).complete(upload_id)).status_code == 200
+    with closing(sqlite3.connect(tmp_path / "catalog.sqlite")) as database:
+        assert database.execute("SELECT rank FROM assessments").fetchall() == [(-7,)]
+
+
+async def _coroutine(_: FinishedFile) -> int:
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"priority": 101}, "from -100 to 100, not 101"),
+        ({"priority": "high"}, "from -100 to 100, not 'high'"),
+        ({"priority": _coroutine}, "no coroutine function"),
+        ({"priority": 1, "on_complete": lambda _: "theirs"}, "with on_complete"),
+    ],
+)
+async def test_a_priority_that_is_of_no_use_is_refused_at_the_start(
+    tmp_path: Path, options: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(TypeError, match=problem):
+        chunked_upload_router(owner=lambda: "alice", data=tmp_path, assessment=True, **options)

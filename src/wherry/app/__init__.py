@@ -36,7 +36,7 @@ from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
 from wherry.catalog import Catalog
 from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
-from wherry.engine import Context, Engine, Hooks
+from wherry.engine import Context, Engine, Hooks, Priority
 from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event
 from wherry.locks import take_into
@@ -72,16 +72,18 @@ OF_THE_WORKER = (
 class App:
     """The engine and what must run beside it."""
 
-    def __init__(self, settings: Settings, hooks: Hooks | None = None) -> None:
-        """Raises `ModuleNotFoundError` if assessment is wanted but not installed.
+    def __init__(
+        self, settings: Settings, hooks: Hooks | None = None, priority: Priority = 0
+    ) -> None:
+        """`priority`: of new assessments.
 
-        Raises `PolicyError` for a policy that is wrong, and `ValueError` for webhooks without a
-        secret.
+        Raises `ModuleNotFoundError` if assessment is wanted but not installed, `PolicyError` for a
+        policy that is wrong, and `ValueError` for webhooks without a secret.
         """
         for sentence in Settings.unknown_variables(os.environ):
             log.warning(sentence)
         settings.check_webhooks()
-        self._hooks = hooks or Hooks()
+        self._hooks, self._priority = hooks or Hooks(), priority
         assesses = self._hooks.on_complete is None and can_assess(settings.assessment)
         if assesses:
             load_policy(settings.policy)
@@ -131,6 +133,7 @@ class App:
             metrics=self.metrics,
             is_stopping=is_server_stopping,
             worker=self._worker_status.read if self._runs_worker else None,
+            priority=self._priority,
         )
 
     async def _start(self) -> Engine:

@@ -26,7 +26,7 @@ from typing import Protocol
 
 from wherry.catalog.counts import Counts
 from wherry.core.admission import Queue
-from wherry.core.assessment import Assessment
+from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.installation import Installation
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.ranges import Range
@@ -165,13 +165,18 @@ class Catalog(Protocol):
     async def lease_assessment(
         self, now: float, change: Callable[[Assessment], Assessment], most: int | None = None
     ) -> Assessment | None:
-        """Apply `change` to the oldest that can be leased at `now`; None if there is none.
+        """Apply `change` to the first that can be leased at `now`; None if there is none.
 
-        Also None if `most` or more are leased at `now`.
+        The first is the one of the highest priority, and of several the oldest. Also None if
+        `most` or more are leased at `now`.
         """
 
-    async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
-        """A page of all assessments."""
+    async def assessments(
+        self,
+        page: PageRequest = FIRST_PAGE,
+        states: Collection[AssessmentState] | None = None,
+    ) -> Page[Assessment]:
+        """A page of the assessments in these states, by their age; None: in every state."""
 
     # Deliveries of webhooks.
 

@@ -1,4 +1,4 @@
-"""The operator's commands: `sweep`, `storage`, `uploads`, `keys`, `webhooks`.
+"""The operator's commands: `sweep`, `storage`, `uploads`, `keys`, `assessments`, `webhooks`.
 
 They open the data folder themselves, beside a running server or without one.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wherry.cli.assessments import assessments
 from wherry.cli.engines import OPERATOR, Json, with_engine
 from wherry.cli.failing import failing
 from wherry.cli.serving import DATA, Data, register_with_settings
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
     register_with_settings(storage, adopt)
     app.command()(uploads)
     app.add_typer(keys, name="keys")
+    app.add_typer(assessments, name="assessments")
     app.add_typer(webhooks, name="webhooks")
 
 

@@ -6,6 +6,9 @@ cannot change anything any more.
 Rule 2: when a worker dies, its assessment stays `running` with a lease that runs out, and another
 worker takes it over. After `MAX_ATTEMPTS` the assessment is `failed`, because a file that kills
 every worker must not do so for ever.
+
+Rule 3: of those that wait, the one with the highest priority is begun first, and of several with
+the same priority the oldest.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ MAX_ATTEMPTS = 20
 #: The longest lease, in seconds. The steady clock begins anew with the machine, so a lease that
 #: ends later than this was taken before the last start and does not count.
 LONGEST_LEASE = 60.0
+#: The bounds of a priority; 0 is the usual one.
+LOWEST_PRIORITY, HIGHEST_PRIORITY = -100, 100
 
 
 class AssessmentState(Enum):
@@ -48,6 +53,19 @@ class LeaseLost(Exception):
     """The worker has lost its lease: another worker may have this assessment by now."""
 
 
+class NotQueued(Exception):
+    """The assessment does not wait any more: a worker has begun it, or it is over."""
+
+
+def parse_priority(given: object) -> int:
+    """The priority. Raises `ValueError` for what is none."""
+    # Not `isinstance`: True and False are numbers in Python.
+    if type(given) is int and LOWEST_PRIORITY <= given <= HIGHEST_PRIORITY:
+        return given
+    bounds = f"from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}"
+    raise ValueError(f"a priority is a whole number {bounds}, not {given!r:.100}")
+
+
 @dataclass(frozen=True, slots=True)
 class Assessment:
     """The processing of one upload's file.
@@ -55,7 +73,7 @@ class Assessment:
     `token`: of the worker that has the lease; None if no worker has. `leased_until`: by the
     machine's steady clock, which all of its processes share. `created_at` and `finished_at`: by
     the deadline clock. `attempts`: how many workers have begun it. `report`: an `assessment.v1`
-    document. `problem`: why it failed.
+    document. `problem`: why it failed. `priority`: within its bounds; higher ones are begun first.
     """
 
     id: str
@@ -70,6 +88,12 @@ class Assessment:
     finished_at: float | None = None
     report: Mapping[str, Any] | None = None
     problem: str | None = None
+    priority: int = 0
+
+    @property
+    def order(self) -> tuple[int, float, str]:
+        """By this, workers take those that they can lease; the least comes first."""
+        return -self.priority, self.created_at, self.id
 
     @property
     def is_over(self) -> bool:
@@ -81,6 +105,13 @@ class Assessment:
         queued = self.state is AssessmentState.QUEUED
         is_leased = now < self.leased_until <= now + LONGEST_LEASE
         return queued or (self.state is AssessmentState.RUNNING and not is_leased)
+
+    def prioritise(self, priority: int) -> Assessment:
+        """Change its priority while it waits. Raises `NotQueued`, `ValueError`."""
+        given = parse_priority(priority)
+        if self.state is not AssessmentState.QUEUED:
+            raise NotQueued
+        return replace(self, priority=given)
 
     def needs_file(self) -> bool:
         """Whether the upload's file will still be read."""

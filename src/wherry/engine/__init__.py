@@ -13,7 +13,7 @@ from wherry.engine.context import Context
 from wherry.engine.direct_parts import AddressedPart
 from wherry.engine.engine import Engine, StorageFacts
 from wherry.engine.finished import FinishedFile, NoLocalPath
-from wherry.engine.hooks import BeforeComplete, Hooks, OnComplete
+from wherry.engine.hooks import BeforeComplete, Hooks, OnComplete, Priority
 from wherry.engine.sweeping import Swept
 from wherry.storage import Stat, StoredFile
 
@@ -26,6 +26,7 @@ __all__ = [
     "Hooks",
     "NoLocalPath",
     "OnComplete",
+    "Priority",
     "Stat",
     "StorageFacts",
     "StoredFile",

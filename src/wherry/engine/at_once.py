@@ -30,6 +30,7 @@ from wherry.core.errors import DigestMismatch, DiskFull, NoRoom
 from wherry.core.upload import Upload
 from wherry.engine.context import Context
 from wherry.engine.file_types import HEAD, FileTypes
+from wherry.engine.priorities import priority_of
 from wherry.events import Event
 from wherry.locks import take_into
 from wherry.storage import Arrival, CannotPut
@@ -152,7 +153,13 @@ class _Trip:
                 raise NoRoom
 
         if upload.assessment_id is not None:
-            queued = Assessment(upload.assessment_id, upload.id, upload.owner, now)
+            queued = Assessment(
+                upload.assessment_id,
+                upload.id,
+                upload.owner,
+                now,
+                priority=priority_of(context, upload),
+            )
         latest = limits.latest_slot_end(now)
         return context.catalog.submit_create(upload, queued, admit, latest)
 

@@ -53,6 +53,7 @@ from wherry.engine.file_types import HEAD, FileTypes
 from wherry.engine.hook_calls import HookCalls
 from wherry.engine.hooks import Hooks
 from wherry.engine.lease_keeper import LeaseKeeper
+from wherry.engine.priorities import priority_of
 from wherry.events import Event
 from wherry.storage import StoredFile, Vanished
 
@@ -265,7 +266,9 @@ class Completing:
                 hooks.on_complete, upload, token, file
             )
         elif context.settings.assessment:
-            queued = Assessment(context.new_id(), upload.id, upload.owner, context.clock())
+            priority = await context.on_thread(priority_of, context, upload)
+            now = context.clock()
+            queued = Assessment(context.new_id(), upload.id, upload.owner, now, priority=priority)
             assessment_id = queued.id
         # A file that on_complete has moved away takes no space here.
         may_be_moved = hooks.on_complete is not None or upload.is_named

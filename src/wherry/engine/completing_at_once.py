@@ -42,6 +42,7 @@ from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.engine.context import Context
 from wherry.engine.file_types import HEAD, FileTypes
+from wherry.engine.priorities import priority_of
 from wherry.events import Event
 from wherry.locks import take_into
 from wherry.storage import Vanished
@@ -122,7 +123,8 @@ class CompletingAtOnce:
         """The complete upload; None if it has changed since it was read."""
         context, now, queued = self._context, self._context.clock(), None
         if context.settings.assessment:
-            queued = Assessment(context.new_id(), upload.id, upload.owner, now)
+            priority = priority_of(context, upload)
+            queued = Assessment(context.new_id(), upload.id, upload.owner, now, priority=priority)
         assessment_id = None if queued is None else queued.id
 
         def complete(upload: Upload) -> Upload:

@@ -21,6 +21,7 @@ from wherry.core.limits import Limits
 from wherry.core.requests import Caller
 from wherry.core.upload import State, Upload
 from wherry.core.worker import Worker
+from wherry.engine.hooks import Priority
 from wherry.events import Event, Facts, log_event
 from wherry.locks import Locks, take_into
 from wherry.metrics import Metrics
@@ -55,6 +56,7 @@ class Context:
     `new_id`: makes identifiers that cannot be guessed.
     `is_stopping`: whether the server has been asked to stop.
     `worker`: reads the state of the worker, and blocks; None if nothing is assessed.
+    `priority`: of new assessments.
     """
 
     storage: Storage
@@ -67,6 +69,7 @@ class Context:
     is_stopping: Callable[[], bool] = lambda: False
     calendar: Callable[[], float] | None = None
     worker: Callable[[], Worker] | None = None
+    priority: Priority = 0
     #: Those of `settings`. Kept here, because `settings.limits` makes a new object each time.
     limits: Limits = field(init=False)
     _logged: dict[tuple[object, ...], float] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from wherry.body import Body
 from wherry.core.admission import Space
-from wherry.core.assessment import Assessment
+from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.digests import Digest
 from wherry.core.errors import NotThere, Queued, TypeRefused
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
@@ -307,6 +307,27 @@ class Engine:
         if assessment.owner != caller.owner and not caller.operator:
             raise NotThere
         return assessment
+
+    async def assessments(
+        self,
+        caller: Caller,
+        states: Collection[AssessmentState] | None = None,
+        page: PageRequest = FIRST_PAGE,
+    ) -> Page[Assessment]:
+        """Some of everybody's assessments. Raises `NotThere` but for operators."""
+        if not caller.operator:
+            raise NotThere
+        return await self._context.catalog.assessments(page, states)
+
+    async def prioritise(self, caller: Caller, assessment_id: str, priority: int) -> Assessment:
+        """Change the priority of an assessment that waits.
+
+        Raises `NotThere` but for operators, and for an unknown one; `NotQueued`, `ValueError`.
+        """
+        if not caller.operator:
+            raise NotThere
+        change = self._context.catalog.update_assessment
+        return await change(assessment_id, lambda a: a.prioritise(priority))
 
     async def picture(
         self, caller: Caller, assessment_id: str, name: str

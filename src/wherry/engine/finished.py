@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from wherry.core.upload import Upload
 from wherry.storage import StoredFile
 from wherry.storage.localfile import LocalFile
 
@@ -98,6 +99,20 @@ class FinishedFile:
         target = Path(to)
         self.stored.download(target)
         return target
+
+
+def finished_file(upload: Upload, stored: StoredFile) -> FinishedFile:
+    """The file of this upload, all of whose bytes are in `stored`."""
+    return FinishedFile(
+        id=upload.id,
+        path=stored,
+        filename=upload.filename,
+        content_type=upload.content_type,
+        size=upload.received.size,
+        owner=upload.owner,
+        metadata=upload.metadata,
+        digest=str(upload.received_digest),
+    )
 
 
 class NoUrl(Exception):

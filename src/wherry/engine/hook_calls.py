@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 from wherry.core.errors import ContentRefused, HookEndsServer, HookFailed
 from wherry.core.upload import Upload
 from wherry.engine.context import Context
-from wherry.engine.finished import FinishedFile
+from wherry.engine.finished import FinishedFile, finished_file
 from wherry.engine.hooks import BeforeComplete, OnComplete
 from wherry.events import Event
 from wherry.storage import StoredFile
@@ -85,7 +85,7 @@ class HookCalls:
                 context.log_event(Event.HOOK_ENDS_SERVER, upload, hook=name)
                 raise
             # A crash from here on leaves a call whose end is not recorded (rule 1).
-            self._running[upload.id] = call = Call(hook, _finished_file(upload, file))
+            self._running[upload.id] = call = Call(hook, finished_file(upload, file))
             call.when_ended(lambda: self._running.pop(upload.id, None))
             try:
                 outcome = await call.within(context.settings.hook_timeout)
@@ -141,19 +141,6 @@ class HookCalls:
     def _fail(self, name: str, upload: Upload, error: BaseException) -> NoReturn:
         self._context.log_event(Event.HOOK_FAILED, upload, trace=error, hook=name)
         raise HookFailed(name, upload.id) from (error if isinstance(error, Exception) else None)
-
-
-def _finished_file(upload: Upload, file: StoredFile) -> FinishedFile:
-    return FinishedFile(
-        id=upload.id,
-        path=file,
-        filename=upload.filename,
-        content_type=upload.content_type,
-        size=upload.received.size,
-        owner=upload.owner,
-        metadata=upload.metadata,
-        digest=str(upload.received_digest),
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,6 +227,13 @@ class Event(Enum):
         "The process ended three times while your hook ran. The hook is not called for an hour.",
         (*UPLOAD, "hook"),
     )
+    PRIORITY_FAILED = About(
+        Area.TROUBLE,
+        ERROR,
+        "Your function `priority` raised an exception, or returned no number from -100 to 100. "
+        "The assessment has the priority 0. A traceback follows.",
+        UPLOAD,
+    )
     LEASE_NOT_RENEWED = About(
         Area.TROUBLE,
         ERROR,

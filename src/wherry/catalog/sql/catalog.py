@@ -32,7 +32,7 @@ from wherry.catalog.sql.operations import (
 )
 from wherry.catalog.sql.session import Session
 from wherry.core.admission import Queue
-from wherry.core.assessment import Assessment
+from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.installation import Installation
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
@@ -186,8 +186,12 @@ class SqlCatalog(ABC):
             return None
         return await self._change(LeaseAssessment(now, change, most))
 
-    async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
-        return await self._read_list(lambda s: lists.assessments_page(s, page))
+    async def assessments(
+        self,
+        page: PageRequest = FIRST_PAGE,
+        states: Collection[AssessmentState] | None = None,
+    ) -> Page[Assessment]:
+        return await self._read_list(lambda s: lists.assessments_page(s, page, states))
 
     async def take_deliveries(
         self, url: str, now: float, most: int, change: Callable[[Delivery], Delivery]

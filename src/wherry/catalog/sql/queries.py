@@ -17,7 +17,15 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.rows import assessment_of, lease_of, upload_of
 from wherry.catalog.sql.session import Row, Session, one_of
-from wherry.catalog.sql.tables import IS_DISCARDED, IS_QUEUED, assessments, leases, parts, uploads
+from wherry.catalog.sql.tables import (
+    IS_DISCARDED,
+    IS_QUEUED,
+    WAITS_FOR_WORKER,
+    assessments,
+    leases,
+    parts,
+    uploads,
+)
 from wherry.catalog.sql.unreadable import read_apart
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.assessment import Assessment, AssessmentState
@@ -357,14 +365,14 @@ _OF_UPLOAD = select(assessments.c.id).where(assessments.c.upload_id == bindparam
 
 
 def leasable_assessment(session: Session, now: float) -> Assessment | None:
-    """The oldest that no worker has a lease on at `now`, as `Assessment.is_leasable` says.
+    """The first that no worker has a lease on at `now`, as `Assessment.is_leasable` says.
 
-    Two queries, because the index has the assessments of one state in this order. Running
+    Two queries, because the index has only those that wait in this order. Running
     ones are as few as workers, so all of them are read.
     """
     running, _ = assessments_by_id(session, session.column(_RUNNING))
-    found = [a for a in (_oldest_queued(session), *running.values()) if a and a.is_leasable(now)]
-    return min(found, key=lambda a: (a.created_at, a.id), default=None)
+    found = [a for a in (_first_queued(session), *running.values()) if a and a.is_leasable(now)]
+    return min(found, key=lambda a: a.order, default=None)
 
 
 def leased_assessments(session: Session, now: float) -> int:
@@ -373,10 +381,10 @@ def leased_assessments(session: Session, now: float) -> int:
     return sum(not assessment.is_leasable(now) for assessment in running.values())
 
 
-def _oldest_queued(session: Session) -> Assessment | None:
-    """The oldest queued one that can be read; further ones are read only if it cannot."""
+def _first_queued(session: Session) -> Assessment | None:
+    """The first queued one that can be read; further ones are read only if it cannot."""
     for most in (1, _MOST_UNREADABLE):
-        for id_ in session.column(_QUEUED, {"most": most}):
+        for id_ in session.column(QUEUED, {"most": most}):
             found, _ = assessments_by_id(session, [id_])
             if found:
                 return found[id_]
@@ -385,10 +393,10 @@ def _oldest_queued(session: Session) -> Assessment | None:
 
 #: How many queued assessments are tried until one can be read.
 _MOST_UNREADABLE = 100
-_QUEUED = (
+QUEUED = (
     select(assessments.c.id)
-    .where(assessments.c.state == AssessmentState.QUEUED.value)
-    .order_by(assessments.c.created_at, assessments.c.id)
+    .where(WAITS_FOR_WORKER)
+    .order_by(assessments.c.rank, assessments.c.created_at, assessments.c.id)
     .limit(bindparam("most"))
 )
 _RUNNING = (

@@ -159,13 +159,14 @@ def assessment_row(assessment: Assessment) -> Values:
         "finished_at": assessment.finished_at,
         "report": None if assessment.report is None else dict(assessment.report),
         "problem": assessment.problem,
+        "rank": -assessment.priority,
     }
 
 
 def assessment_of(row: Row) -> Assessment:
     """The assessment of this row, which has all columns in their order."""
     id_, upload_id, owner, created_at, state, attempts, token, leased_until, *rest = row
-    steps, finished_at, report, problem = rest
+    steps, finished_at, report, problem, rank = rest
     return Assessment(
         id=id_,
         upload_id=upload_id,
@@ -179,6 +180,7 @@ def assessment_of(row: Row) -> Assessment:
         finished_at=finished_at,
         report=report,
         problem=problem,
+        priority=-rank,
     )
 
 

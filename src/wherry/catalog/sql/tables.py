@@ -69,6 +69,8 @@ IS_QUEUED = text("queued_at IS NOT NULL")
 IS_KEPT = text("state = 'complete' AND discarded_at IS NULL")
 #: The upload is complete, and its file is deleted or moved away.
 IS_DISCARDED = text("discarded_at IS NOT NULL")
+#: The assessment waits for a worker.
+WAITS_FOR_WORKER = text("state = 'queued'")
 #: The delivery will not be tried again.
 HAS_ENDED = text("ended_at IS NOT NULL")
 
@@ -155,8 +157,21 @@ assessments = Table(
     Column("finished_at", Double),
     Column("report", JSON(none_as_null=True)),
     Column("problem", Text),
+    # Less for a higher priority, so that an index has the highest one first.
+    Column("rank", Integer, server_default=text("0"), nullable=False),
     Index(None, "upload_id", unique=True),
     Index(None, "state", "created_at", "id"),
+    # The order in which workers begin those that wait. With the state, which is always the same:
+    # otherwise, SQLite would take the index above, and sort.
+    Index(
+        "ix_assessments_waiting",
+        "state",
+        "rank",
+        "created_at",
+        "id",
+        sqlite_where=WAITS_FOR_WORKER,
+        postgresql_where=WAITS_FOR_WORKER,
+    ),
 )
 
 deliveries = Table(

@@ -83,6 +83,7 @@ CHECKS: tuple[Check, ...] = (
     deliveries.deliveries_are_listed_by_date_and_state,
     deliveries.deliveries_outlive_their_upload_until_they_are_forgotten,
     deliveries.deliveries_are_counted,
+    assessments.the_highest_priority_is_leased_first_and_then_the_oldest,
     assessments.no_more_assessments_are_leased_than_may_run_at_once,
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from wherry.catalog import Catalog
-from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, NotQueued, Step
 from wherry.core.errors import BytesMissing
 from wherry.testing.catalog.fixtures import create_whole_upload, new_upload, raises, together
 
@@ -64,6 +64,26 @@ async def an_assessment_has_one_worker(catalog: Catalog) -> None:
     assert [found.id for found in await catalog.assessments()] == ["of-old", "of-young"]
     assert await lease("last", 99.0) == "of-young"
     assert await lease("last", 99.0) is None
+
+
+async def the_highest_priority_is_leased_first_and_then_the_oldest(catalog: Catalog) -> None:
+    given = {"old": (1.0, 0), "low": (0.0, -3), "high": (4.0, 5), "also-high": (3.0, 5)}
+    for name, (at, priority) in given.items():
+        await create_whole_upload(catalog, name)
+        queued = Assessment(f"of-{name}", name, "o", at, priority=priority)
+        await catalog.update(name, lambda u: u, queued)
+
+    async def lease(now: float) -> str | None:
+        found = await catalog.lease_assessment(now, lambda a: a.lease("w", now, now + 10.0))
+        return None if found is None else found.id
+
+    assert [await lease(5.0) for _ in range(2)] == ["of-also-high", "of-high"]
+    # What a worker left behind has its place among those that wait; a new priority counts at once.
+    await catalog.update_assessment("of-low", lambda a: a.prioritise(6))
+    order = ["of-low", "of-also-high", "of-high", "of-old", None]
+    assert [await lease(15.0) for _ in range(5)] == order
+    await raises(NotQueued, lambda: catalog.update_assessment("of-low", lambda a: a.prioritise(7)))
+    assert (await catalog.load_assessment("of-low")).priority == 6
 
 
 async def no_more_assessments_are_leased_than_may_run_at_once(catalog: Catalog) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from wherry.catalog import Catalog
-from wherry.core.assessment import Assessment
+from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.pages import PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.ranges import Part, PartSet
 from wherry.core.upload import UNFINISHED, State, Upload
@@ -93,6 +93,12 @@ async def assessments_are_listed_in_pages(catalog: Catalog) -> None:
     first = await catalog.assessments(PageRequest(limit=2))
     assert [found.id for found in first] == ["of-c", "of-b"]
     assert [found.id for found in await catalog.assessments(PageRequest(first.next, 2))] == ["of-a"]
+    waiting = {AssessmentState.QUEUED}
+    first = await catalog.assessments(PageRequest(limit=1), waiting)
+    assert [found.id for found in first] == ["of-b"]
+    rest = await catalog.assessments(PageRequest(first.next), waiting)
+    assert [found.id for found in rest] == ["of-a"]
+    assert await catalog.assessments(states=()) == []
 
 
 async def due_uploads_are_old_or_dated_in_the_future(catalog: Catalog) -> None:

@@ -35,7 +35,7 @@ def fill(
     """Write `count` complete uploads with their assessments into the catalog at `path`.
 
     They belong to `owner-0`, `owner-1` and so on in turn, and are one second apart; the last one
-    was created at `ended` (Unix seconds).
+    was created at `ended` (Unix seconds). Assessments that are queued have every priority.
     """
     engine = connections.open_engine(connections.parse_url(path), 2)
     connections.migrate(engine)
@@ -46,7 +46,10 @@ def fill(
             connection.execute(
                 insert(parts), [part_row(u.id, p) for u in some for p in u.received.parts]
             )
-            made = [assessment_row(_assessment(u, assessed)) for u in some]
+            made = [
+                assessment_row(_assessment(u, assessed, number % 201 - 100))
+                for number, u in enumerate(some)
+            ]
             connection.execute(insert(assessments), made)
     engine.dispose()
 
@@ -70,10 +73,10 @@ def _complete(numbers: range, owners: int, begun: float) -> Iterator[Upload]:
         )
 
 
-def _assessment(upload: Upload, state: AssessmentState) -> Assessment:
+def _assessment(upload: Upload, state: AssessmentState, priority: int) -> Assessment:
     new = Assessment(upload.assessment_id or "", upload.id, upload.owner, upload.created_at)
     if state is AssessmentState.QUEUED:
-        return new
+        return replace(new, priority=priority)
     return replace(
         new,
         state=state,

@@ -17,7 +17,7 @@ from typing import TypeVar
 from wherry.catalog import Change, Check, Choice
 from wherry.catalog.counts import Counts, count, used_by
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
-from wherry.core.assessment import Assessment
+from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.installation import Installation
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
@@ -292,12 +292,17 @@ class MemoryCatalog:
             is_full = most is not None and len(unfinished) - len(leasable) >= most
             if is_full or not leasable:
                 return None
-            leased = change(min(leasable, key=_age))
+            leased = change(min(leasable, key=lambda a: a.order))
             self._records = self._records.with_assessment(leased)
             return leased
 
-    async def assessments(self, page: PageRequest = FIRST_PAGE) -> Page[Assessment]:
-        return _page(self._records.assessments.values(), _age, page)
+    async def assessments(
+        self,
+        page: PageRequest = FIRST_PAGE,
+        states: Collection[AssessmentState] | None = None,
+    ) -> Page[Assessment]:
+        found = self._records.assessments.values()
+        return _page([a for a in found if states is None or a.state in states], _age, page)
 
     def announce_to(self, outbox: Outbox) -> None:
         with self._changing:
