@@ -163,5 +163,5 @@ async def test_a_lease_finds_the_first_of_a_thousand_at_once(tmp_path: Path) -> 
     many, plan = await steps_with(tmp_path / "many.db", 1000, lease, queued)
     assert few > 0
     assert many < 2 * few, plan
-    assert any(step.endswith(" INDEX ix_assessments_waiting") for step in plan)
+    assert any(" INDEX ix_assessments_waiting " in step for step in plan)
     assert not [step for step in plan if "TEMP B-TREE" in step]
