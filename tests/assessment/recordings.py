@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -63,7 +65,10 @@ def record(
     decoding order, and returns those that are written.
     """
     times = [n / rate for n in range(round(seconds * rate))] if times is None else times
-    with av.open(str(path), "w", format=container, options=dict(options or {})) as out:
+    with (
+        same_scheduling(),
+        av.open(str(path), "w", format=container, options=dict(options or {})) as out,
+    ):
         picture = out.add_stream(codec, rate=rate, options=dict(codec_options))
         assert isinstance(picture, VideoStream)
         picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, pixels
@@ -77,6 +82,22 @@ def record(
             packets += _tone(stream, seconds, start if sound_start is None else sound_start)
         mux(out, packets)
     return path
+
+
+@contextmanager
+def same_scheduling() -> Iterator[None]:
+    """SVT-AV1 gives the thread that uses it a real-time priority, if it may.
+
+    Every process that the tests start later would inherit it, and leave others no processor time.
+    """
+    if not hasattr(os, "sched_setscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
 
 
 def mux(out: OutputContainer, packets: Packets) -> None:

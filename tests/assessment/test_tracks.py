@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import av
@@ -45,6 +46,12 @@ def test_a_codec_has_its_own_name_and_not_its_decoders(
     probed, counted = look("probe", path, tmp_path), look("integrity", path, tmp_path)
     assert [stream["codec"] for stream in probed["streams"]] == [name, "mp3"]
     assert [stream["codec"] for stream in counted["streams"]] == [name, "mp3"]
+
+
+def test_recording_leaves_the_scheduling_of_the_tests_as_it_was(tmp_path: Path) -> None:
+    record(tmp_path / "a.mkv", seconds=1, codec="libsvtav1", codec_options={"preset": "12"})
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.mark.parametrize("sound", ["ac3", "eac3", "mp2"])

@@ -181,7 +181,12 @@ CALLS: dict[str, tuple[int | None, int | None]] = {
     "add_key": (248, 217),
     "request_key": (249, 218),
     "prlimit64": (302, 261),
+    # An encoder of AV1 raises the thread that uses it above everything on the machine, if it may:
+    # findings/svt_av1_leaves_its_caller_at_real_time_priority.sh
     "setpriority": (141, 140),
+    "sched_setparam": (142, 118),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
 }
 SPECIAL = ("clone", "clone3", "kill", "tgkill", "prlimit64")
 

@@ -24,6 +24,9 @@ def measure(context: Context) -> dict[str, Any]:
         "open a socket": lambda: socket.socket(),
         "start a program": lambda: subprocess.run(["/bin/true"], check=True),
         "fork": _fork,
+        "change its scheduling": lambda: os.sched_setscheduler(
+            0, os.SCHED_BATCH, os.sched_param(0)
+        ),
         "signal the parent": lambda: os.kill(os.getppid(), signal.SIGCONT),
         "read the parent": lambda: Path(f"/proc/{os.getppid()}/environ").read_bytes(),
     }
