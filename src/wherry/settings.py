@@ -255,7 +255,7 @@ class Settings(BaseSettings):
     rate_bytes: RateOfBytes = Field(
         default=None,
         description="How many bytes one owner may send, like `10GiB/day`. A request counts with "
-        "the length that it announces.",
+        "the length that it announces, or else with the most that it may bring.",
     )
     rate_requests: RateOfNumbers = Field(
         default=None,

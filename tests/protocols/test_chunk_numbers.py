@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from wherry.core.errors import RangeOutside
 from wherry.core.upload import Upload
-from wherry.protocols.chunked.models import chunk_range, total_chunks
+from wherry.protocols.chunked.chunks import chunk_range, total_chunks
 
 
 def upload(length: int, chunk_size: int) -> Upload:

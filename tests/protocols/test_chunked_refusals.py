@@ -71,18 +71,6 @@ async def test_a_chunk_above_the_maximum_is_too_large(serve: Serve) -> None:
         assert problem(answer, 413, "too-large")["scope"] == "chunk"
 
 
-async def test_a_chunk_without_a_length_is_refused(upload: Uploading) -> None:
-    upload_id = await upload.begin(SIZE)
-
-    async def pieces() -> Any:
-        yield DATA[:CHUNK]
-
-    answer = await upload.client.post(
-        "/chunked-upload/chunk", params={"upload_id": upload_id, "offset": 0}, content=pieces()
-    )
-    problem(answer, 411, "length-required")
-
-
 async def test_a_compressed_chunk_is_refused(upload: Uploading) -> None:
     upload_id = await upload.begin(SIZE)
     answer = await upload.chunk(upload_id, 0, DATA[:CHUNK], content_encoding="gzip")

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from wherry.core.errors import UploadError
 from wherry.core.limits import LARGEST_SIZE
 from wherry.protocols.bodies.form import parse_boundary
+from wherry.protocols.chunked.chunks import parse_chunk
 from wherry.protocols.chunked.models import (
     CancelRequest,
     CompleteRequest,
     InitRequest,
-    parse_chunk,
     parse_init,
 )
 from wherry.protocols.form.models import parse_disposition

@@ -74,6 +74,7 @@ def test_bodies_come_whole_and_in_order_under_any_server(
     ):
         for content in (CONTENT, b"x", CONTENT[:100_000], CONTENT):
             _is_whole(client.post("/", content=content), content)
+            _is_whole(client.post("/", content=iter([content])), content)  # no Content-Length
             files: dict[str, Any] = {"file": ("a.bin", content)}
             _is_whole(client.post("/", files=files), content)
 
@@ -95,3 +96,20 @@ def test_a_client_that_stalls_is_answered_under_any_server(
                 answer += piece
     assert b'"ended":"stalled"' in answer
     assert hashlib.sha256(b"abc").hexdigest().encode() in answer
+
+
+@pytest.mark.parametrize("app", ["plain", "behind"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_body_of_unknown_length_that_breaks_off_is_not_whole_under_any_server(
+    server: str, app: str, tmp_path: Path
+) -> None:
+    with serving(server, app, tmp_path / "log") as url:
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=TIMEOUT) as connection:
+            head = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            connection.sendall(head + b"3\r\nabc\r\n")
+        deadline = time.monotonic() + TIMEOUT
+        while "ended:" not in (said := (tmp_path / "log").read_text()):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.05)
+    assert "ended: cut" in said

@@ -19,6 +19,7 @@ from typing import Self
 import anyio
 
 from wherry.body import Ended, First, Sink
+from wherry.core.errors import UploadError
 from wherry.lane.reading import Reading
 from wherry.protocols.bodies.source import Form
 from wherry.threads import until_returned
@@ -31,6 +32,7 @@ class LaneBody:
     """A `RequestBody`. Use it by `async with`: leaving it gives the socket back."""
 
     form: Form | None = None
+    is_announced = True
 
     def __init__(
         self,
@@ -55,6 +57,9 @@ class LaneBody:
     @property
     def is_whole(self) -> bool:
         return self._reading.ended is Ended.WHOLE
+
+    async def bound(self, most: int, beyond: UploadError) -> None:
+        """Does nothing, because the length of a body that takes the lane is announced."""
 
     async def gather(self, most: int) -> Sequence[memoryview] | None:
         """None: a body that takes the lane is large."""

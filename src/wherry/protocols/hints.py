@@ -19,7 +19,10 @@ _SEND_THE_REST = "What arrived is kept, unless it came with a digest. Send the r
 
 HINTS: Mapping[type[UploadError], str] = {
     errors.BadRequest: f"{_NOTHING_STORED} Correct the request and send it again.",
-    errors.LengthRequired: f"{_NOTHING_STORED} Send a Content-Length header, or declare the size.",
+    errors.LengthRequired: (
+        f"{_NOTHING_STORED} Send a Content-Length header, or declare the size when the upload "
+        "begins. Without them, only small files are taken, unless the operator sets max_size."
+    ),
     errors.Unauthorized: "No byte is lost. Log in or send a valid API key, and repeat the request.",
     errors.KeysUnreadable: (
         "No byte is lost. Try again after retry_after seconds; the server's log says what is wrong."

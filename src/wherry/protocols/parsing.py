@@ -16,7 +16,6 @@ from wherry.core.errors import (
     BadRequest,
     BodyCut,
     BodyStalled,
-    LengthRequired,
     TooLarge,
     UploadNotFound,
 )
@@ -50,18 +49,15 @@ def parse_id(text: str) -> str:
     return text
 
 
-def parse_content_length(request: Request) -> int:
-    """The length of the body in bytes.
+def parse_content_length(request: Request) -> int | None:
+    """The length of the body in bytes; None if the client does not announce it.
 
-    Raises `LengthRequired`; `BadRequest`, also for a compressed body, of which it is not the
-    length.
+    Raises `BadRequest`, also for a compressed body, of which it is not the length.
     """
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise BadRequest("content-encoding", "the body must not be compressed")
     length = request.headers.get("content-length")
-    if length is None:
-        raise LengthRequired
-    return parse_number(length, "content-length")
+    return None if length is None else parse_number(length, "content-length")
 
 
 def parse_header(name: str, value: str) -> Headers:

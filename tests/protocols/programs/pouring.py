@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from wherry.core.errors import LengthRequired
+from wherry.core.limits import LARGEST_SIZE
 from wherry.protocols.bodies import body_of
 
 
@@ -18,11 +20,14 @@ async def plain(scope: Scope, receive: Receive, send: Send) -> None:
         return
     request = Request(scope, receive, send)
     timeout = float(request.query_params.get("timeout", "60"))
-    got = hashlib.sha256()
+    got = bytearray()
     async with body_of(request, timeout, "file") as body:
-        size = body.remaining
-        ended = await body.pour(got.update, size)
-    answer = {"size": size, "sha256": got.hexdigest(), "ended": ended.value}
+        if not body.is_announced:
+            await body.bound(LARGEST_SIZE, LengthRequired())
+        ended = await body.pour(got.extend, body.remaining)
+    print("ended:", ended.value, len(got), flush=True)  # noqa: T201 - to the log of the test
+    digest = hashlib.sha256(got).hexdigest()
+    answer = {"size": len(got), "sha256": digest, "ended": ended.value}
     await JSONResponse(answer)(scope, receive, send)
 
 

@@ -5,6 +5,6 @@ inside of a form, read from another source). `choose` has `body_of`, which picks
 """
 
 from wherry.protocols.bodies.choose import body_of
-from wherry.protocols.bodies.source import Form, RequestBody
+from wherry.protocols.bodies.source import SHORT, Form, RequestBody
 
-__all__ = ["Form", "RequestBody", "body_of"]
+__all__ = ["SHORT", "Form", "RequestBody", "body_of"]

@@ -16,7 +16,7 @@ from typing import Any, Self
 from starlette.types import Message, Receive
 
 from wherry.body import Ended
-from wherry.core.limits import KiB
+from wherry.core.limits import LARGEST_SIZE, KiB
 from wherry.protocols.bodies.source import Piece
 
 #: The progress a request must make in its timeout, in bytes.
@@ -24,9 +24,12 @@ PROGRESS = 64 * KiB
 
 
 class AsgiSource:
-    """A source of `length` bytes. Use it by `async with`: leaving it stops the timer."""
+    """A source of `length` bytes; None: of as many as come, up to the end of the request.
 
-    def __init__(self, receive: Receive, length: int, timeout: float) -> None:
+    Use it by `async with`: leaving it stops the timer.
+    """
+
+    def __init__(self, receive: Receive, length: int | None, timeout: float) -> None:
         self.timeout = timeout
         self.ended: Ended | None = None
         self._receive = receive
@@ -42,7 +45,9 @@ class AsgiSource:
 
     @property
     def remaining(self) -> int:
-        return max(self._length - self._brought, 0) if self.ended is None else 0
+        if self.ended is not None:
+            return 0
+        return LARGEST_SIZE if self._length is None else max(self._length - self._brought, 0)
 
     async def read(self) -> Sequence[Piece]:
         while self.ended is None:
@@ -100,7 +105,8 @@ class AsgiSource:
         self._brought += len(data)
         self._progress += len(data)
         if not message.get("more_body", False):
-            self.ended = Ended.WHOLE if self._brought >= self._length else Ended.CUT
+            is_cut = self._length is not None and self._brought < self._length
+            self.ended = Ended.CUT if is_cut else Ended.WHOLE
         return data
 
     async def __aenter__(self) -> Self:

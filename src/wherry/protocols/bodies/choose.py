@@ -27,7 +27,10 @@ async def body_of(
     is_distant: bool = False,
     in_memory: int = 0,
 ) -> AsyncIterator[RequestBody]:
-    """The body of a request, which must have a length. Leaving the context stops reading.
+    """The body of a request. Leaving the context stops reading.
+
+    If its length is not announced (`Transfer-Encoding: chunked`), it has to be given a bound before
+    anything else (`RequestBody.bound`).
 
     `stall_timeout`: the seconds within which the client must make progress (`bodies.asgi`).
     `file_field`: the field that has the file, for a verb that takes forms; a form is read as
@@ -35,11 +38,12 @@ async def body_of(
     `is_distant`: whether the bytes go over a network, where threads wait longer than for a disk.
     `in_memory`: a body of at most so many bytes is wanted in memory (`gather`).
 
-    Raises `LengthRequired`, `BadRequest`; for a form `BodyCut` and `BodyStalled`, too.
+    Raises `BadRequest`; for a form `BodyCut` and `BodyStalled`, too.
     """
     length = parse_content_length(request)
     is_form = file_field is not None and media_type(request) == "multipart/form-data"
-    offer = None if is_form or length <= in_memory else offer_of(request.scope)
+    is_large = length is not None and length > in_memory
+    offer = offer_of(request.scope) if is_large and not is_form else None
     if offer is not None and (taken := offer.take(stall_timeout, is_distant)) is not None:
         async with taken:
             yield taken
@@ -50,10 +54,10 @@ async def body_of(
         if is_form and file_field is not None:
             file = FormFile(source, request.headers["content-type"], file_field)
             form = await file.form()
-            body = SourceBody(file, form)
+            body = SourceBody(file, form, is_announced=length is not None)
         else:
             # A client that waits for "100 Continue" is asked for its body once it is wanted.
             waits = request.headers.get("expect", "").lower() == "100-continue"
-            body = SourceBody(source, may_gather=not waits)
+            body = SourceBody(source, may_gather=not waits, is_announced=length is not None)
         with closing(body):
             yield body

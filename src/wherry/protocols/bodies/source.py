@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from wherry.body import Body, Ended, First, Sink
+from wherry.core.errors import UploadError
 from wherry.core.limits import KiB, MiB
 from wherry.threads import Call, started, until_returned
 
@@ -29,6 +30,8 @@ BLOCK, SMALL_BLOCK = 1 * MiB, 64 * KiB
 HELD_BY_ALL = 32 * MiB
 #: How long bytes wait for more to fill their block, in seconds.
 HELD_SECONDS = 0.25
+#: A body of unknown length that ends within so many bytes is read before anything is done with it.
+SHORT = 256 * KiB
 
 # glibc gives free memory at the end of its heap back to the system as soon as there is more than
 # twice the largest block that was ever freed (mallopt(3), M_MMAP_THRESHOLD). Below the size of a
@@ -48,7 +51,9 @@ class Source(Protocol):
     """
 
     timeout: float
-    ended: Ended | None
+
+    @property
+    def ended(self) -> Ended | None: ...
 
     @property
     def remaining(self) -> int:
@@ -74,6 +79,15 @@ class RequestBody(Body, Protocol):
     """A body, and the form around it; `form` is None for raw bytes."""
 
     form: Form | None
+    #: Whether the client has announced the length; if not, `bound` the body before anything else.
+    is_announced: bool
+
+    async def bound(self, most: int, beyond: UploadError) -> None:
+        """Take at most `most` bytes of a body of unknown length.
+
+        From then on, `remaining` is the most that can come. A short body is read here, so its
+        length is known afterwards. If more bytes come, this or `pour` raises `beyond`.
+        """
 
 
 class Held:
@@ -128,13 +142,19 @@ class SourceBody:
     """A `RequestBody` whose bytes are read from a source. `close` it.
 
     `may_gather`: whether the client may be asked for its bytes before it is known that they are
-    wanted.
+    wanted. `is_announced`: whether the length is known.
     """
 
     def __init__(
-        self, source: Source, form: Form | None = None, *, may_gather: bool = True
+        self,
+        source: Source,
+        form: Form | None = None,
+        *,
+        may_gather: bool = True,
+        is_announced: bool = True,
     ) -> None:
         self.form = form
+        self.is_announced = is_announced
         self._source = source
         self._may_gather = may_gather
         self._held = Held()
@@ -145,6 +165,13 @@ class SourceBody:
     @property
     def remaining(self) -> int:
         return self._held.size + self._source.remaining
+
+    async def bound(self, most: int, beyond: UploadError) -> None:
+        self._source = Bounded(self._source, most, beyond)
+        while self._may_gather and self._source.ended is None and not Held.is_much():
+            self._held.add(await self._source.read())
+            if self._held.size > SHORT:
+                break
 
     async def gather(self, most: int) -> Sequence[memoryview] | None:
         if self.remaining > most or not self._may_gather:
@@ -165,6 +192,41 @@ class SourceBody:
         await _Pouring(self._source, self._held, sink, limit).to_the_end()
         ended = self._source.ended
         return ended if ended and not self._held.size else Ended.WHOLE
+
+
+class Bounded:
+    """A source whose length nobody has announced, of which at most `most` bytes are taken.
+
+    Until it has ended, `remaining` is the most that can come. Its end is read before the last of
+    these are handed on, so that they are not recorded if more follow: then `beyond` is raised.
+    """
+
+    def __init__(self, source: Source, most: int, beyond: UploadError) -> None:
+        self.timeout = source.timeout
+        self._source = source
+        self._left = most
+        self._beyond = beyond
+
+    @property
+    def ended(self) -> Ended | None:
+        return self._source.ended
+
+    @property
+    def remaining(self) -> int:
+        return min(self._source.remaining, self._left)
+
+    async def read(self) -> Sequence[Piece]:
+        pieces = list(await self._source.read())
+        self._left -= sum(map(len, pieces))
+        while not self._left and self._source.ended is None:
+            pieces += (more := await self._source.read())
+            self._left -= sum(map(len, more))
+        if self._left < 0:
+            raise self._beyond
+        return pieces
+
+    def excuse(self, seconds: float) -> None:
+        self._source.excuse(seconds)
 
 
 class _Pouring:

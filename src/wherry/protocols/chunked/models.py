@@ -6,8 +6,7 @@ Rule 1: a model renders an answer and describes it in OpenAPI, so the two cannot
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -15,18 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from starlette.datastructures import QueryParams
 
 from wherry.core.admission import poll_after
-from wherry.core.digests import LENGTHS, Digest
-from wherry.core.errors import BadRequest, RangeOutside
+from wherry.core.digests import LENGTHS
+from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST_SIZE
 from wherry.core.names import LONGEST_TEXT, MAX_METADATA
 from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
-from wherry.core.ranges import Range
 from wherry.core.requests import Create
 from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.engine import AddressedPart, Engine, StorageFacts
-from wherry.protocols.digests import parse_digest, parse_file_digest
+from wherry.protocols.chunked.chunks import total_chunks
+from wherry.protocols.digests import parse_file_digest
 from wherry.protocols.openapi import Completion, Id
-from wherry.protocols.parsing import parse_id, parse_number
+from wherry.protocols.parsing import parse_number
 
 Short = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 #: How many parts one request may name.
@@ -106,16 +105,6 @@ class CancelRequest(BaseModel):
     upload_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Where the bytes of one request belong: from `at` on, or in chunk number `at`."""
-
-    upload_id: str
-    at: int
-    is_numbered: bool
-    digest: Digest | None
-
-
 def parse_init(wanted: InitRequest) -> Create:
     return Create(
         filename=wanted.filename,
@@ -125,23 +114,6 @@ def parse_init(wanted: InitRequest) -> Create:
         fingerprint=wanted.fingerprint,
         digest=parse_file_digest(wanted.digest) if wanted.digest else None,
         metadata=wanted.metadata,
-    )
-
-
-def parse_chunk(fields: Mapping[str, str], digest: str | None) -> Chunk:
-    """`upload_id` and either `offset` or `chunk_index`, from the query or a form."""
-    if "upload_id" not in fields:
-        raise BadRequest("upload_id", "is missing; in a form, fields come before the file")
-    if ("offset" in fields) == ("chunk_index" in fields):
-        raise BadRequest("offset", "give either offset or chunk_index")
-    is_numbered = "chunk_index" in fields
-    name = "chunk_index" if is_numbered else "offset"
-    at = parse_number(fields[name], name)
-    return Chunk(
-        upload_id=parse_id(fields["upload_id"]),
-        at=at,
-        is_numbered=is_numbered,
-        digest=parse_digest(digest, "content-digest") if digest else None,
     )
 
 
@@ -158,23 +130,6 @@ def _parse_crc(text: str) -> int:
     if len(value) != LENGTHS["crc64nvme"]:
         raise BadRequest("parts.crc64nvme", "must be the eight bytes of a CRC-64/NVME in base64")
     return int.from_bytes(value, "big")
-
-
-def chunk_range(upload: Upload, index: int) -> Range:
-    """The bytes of the chunk with this number, counted from 0 in the upload's `chunk_size`.
-
-    Raises `RangeOutside` behind the last chunk.
-    """
-    start, size = index * upload.chunk_size, upload.chunk_size
-    length = upload.limit if upload.length is None else upload.length
-    end = min(start + size, length)
-    if start >= end:
-        raise RangeOutside(min(start, LARGEST_SIZE), min(start + size, LARGEST_SIZE), length)
-    return Range(start, end)
-
-
-def total_chunks(upload: Upload) -> int | None:
-    return None if upload.length is None else -(-upload.length // upload.chunk_size)
 
 
 def parse_page_request(query: QueryParams) -> tuple[frozenset[State] | None, PageRequest]:

@@ -20,18 +20,22 @@ from wherry.core.requests import Caller, Write
 from wherry.core.upload import GONE, State, Upload
 from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED, JsonAnswer
-from wherry.protocols.bodies import Form, body_of
+from wherry.protocols.bodies import Form, RequestBody, body_of
 from wherry.protocols.bodylimit import largest_chunk
+from wherry.protocols.chunked.chunks import (
+    Chunk,
+    chunk_from,
+    chunk_range,
+    more_than,
+    parse_chunk,
+)
 from wherry.protocols.chunked.models import (
     Cancelled,
     CancelRequest,
-    Chunk,
     CompleteRequest,
     DirectRequest,
     InitRequest,
     ReportRequest,
-    chunk_range,
-    parse_chunk,
     parse_direct,
     parse_init,
     parse_page_request,
@@ -71,7 +75,7 @@ async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
         request, engine.settings.chunk_timeout, FILE_FIELD, is_distant=engine.is_storage_distant
     ) as body:
         wanted = read_chunk(request, body.form)
-        write = await _resolve(wanted, body.remaining, caller, engine)
+        write = await _resolve(wanted, body, caller, engine)
         upload = await engine.write(caller, write, body)
     return JsonAnswer(render_received(upload))
 
@@ -85,12 +89,19 @@ def read_chunk(request: Request, form: Form | None) -> Chunk:
     return parse_chunk(fields, digest or fields.get("digest"))
 
 
-async def _resolve(chunk: Chunk, size: int, caller: Caller, engine: Engine) -> Write:
-    """The chunk as bytes from an offset on; a number means times the upload's `chunk_size`."""
-    if not chunk.is_numbered:
+async def _resolve(chunk: Chunk, body: RequestBody, caller: Caller, engine: Engine) -> Write:
+    """The chunk as bytes from an offset on; a number means times the upload's `chunk_size`.
+
+    A chunk of unknown length has at most that size. With a higher bound, chunks that are sent at
+    the same time would appear to overlap, and end each other.
+    """
+    if body.is_announced and not chunk.is_numbered:
         return Write(chunk.upload_id, chunk.at, chunk.digest)
-    within = chunk_range(await engine.status(caller, chunk.upload_id), chunk.at)
-    if size > len(within):
+    upload = await engine.status(caller, chunk.upload_id)
+    within = (chunk_range if chunk.is_numbered else chunk_from)(upload, chunk.at)
+    if not body.is_announced:
+        await body.bound(len(within), more_than(within, upload))
+    elif body.remaining > len(within):
         raise BadRequest("chunk_index", "the request brings more bytes than that chunk has")
     return Write(chunk.upload_id, within.start, chunk.digest)
 

@@ -26,7 +26,8 @@ def parse_upload(request: Request, body: RequestBody, max_size: int | None) -> C
     if body.form is None:
         return Create(
             parse_disposition(raw_header(request, "content-disposition")),
-            body.remaining,
+            length=body.remaining if body.is_announced else None,
+            at_most=body.remaining,
             content_type=request.headers.get("content-type") or None,
             fingerprint=fingerprint,
         )

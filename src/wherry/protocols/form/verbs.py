@@ -5,12 +5,13 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wherry.core.errors import BadRequest
+from wherry.core.errors import BadRequest, LengthRequired, TooLarge, UploadError
 from wherry.core.requests import Caller
 from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.protocols.answers import JsonAnswer
-from wherry.protocols.bodies import RequestBody, body_of
+from wherry.protocols.bodies import SHORT, RequestBody, body_of
+from wherry.protocols.bodylimit import largest_chunk
 from wherry.protocols.digests import parse_digest
 from wherry.protocols.form.models import parse_key, parse_upload, render_upload
 
@@ -34,6 +35,8 @@ async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
 async def _receive(
     request: Request, caller: Caller, engine: Engine, body: RequestBody, key: str | None
 ) -> Upload:
+    if not body.is_announced:
+        await body.bound(*_bound(request, engine))
     try:
         create = parse_upload(request, body, engine.settings.max_size)
     except BadRequest:
@@ -48,3 +51,14 @@ async def _receive(
     sent = request.headers.get("content-digest") if body.form is None else None
     digest = parse_digest(sent, "content-digest") if sent else None
     return await engine.receive(caller, create, body, digest=digest, key=key)
+
+
+def _bound(request: Request, engine: Engine) -> tuple[int, UploadError]:
+    """The most that a file of unknown length may have, and why it may not have more.
+
+    That much space is reserved for it while it comes. So where there is no limit, a file may not
+    have more than what is read before anything is reserved.
+    """
+    limits = (engine.settings.max_size, largest_chunk(request.scope))
+    most = min((limit for limit in limits if limit is not None), default=None)
+    return (SHORT, LengthRequired()) if most is None else (most, TooLarge(most, most + 1))
