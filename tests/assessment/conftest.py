@@ -29,6 +29,7 @@ from wherry.assessment.report import render_report
 from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.schema import Report
 from wherry.assessment.steps import GROUP, PLAN, place_of
+from wherry.catalog import Catalog
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.upload import State, Upload
@@ -195,7 +196,7 @@ class Stand:
     """A data folder with its catalog, and the workers that were started over it."""
 
     data: Path
-    catalog: SqliteCatalog
+    catalog: Catalog
     files: dict[int, Path] = field(default_factory=dict)
     started: list[subprocess.Popen[bytes]] = field(default_factory=list)
     logs: list[IO[bytes]] = field(default_factory=list)

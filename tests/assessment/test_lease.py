@@ -16,7 +16,7 @@ from wherry.assessment.picture_sink import PictureSink
 from wherry.assessment.progress import Progress, StepResult, Work
 from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.worker import Assessing, Site, Timing, Worker
-from wherry.core.assessment import MAX_ATTEMPTS, Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.assessment import MAX_TRIES, Assessment, AssessmentState, LeaseLost, Step
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
 from wherry.storage.local import LocalStorage
@@ -140,7 +140,7 @@ async def test_a_catalog_that_fails_for_a_moment_does_not_cost_the_lease(
 
 
 async def test_an_assessment_that_ends_every_worker_is_given_up(catalog: MemoryCatalog) -> None:
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(MAX_TRIES + 1):
         await leased(catalog, seconds=0)
     assert await Lease.take(catalog, 60) is None
     failed = await catalog.load_assessment("a")
@@ -158,9 +158,10 @@ def storage_with_the_file() -> MemoryStorage:
 
 
 class Failing:
-    """Workflows of which the first fails, as when their database is full for a moment."""
+    """Workflows of which the first fail, as when their database is full for a moment."""
 
-    def __init__(self) -> None:
+    def __init__(self, failures: int = 1, error: Exception | None = None) -> None:
+        self.failures, self.error = failures, error
         self.begun: list[str] = []
         self.known = False
         self.seen: list[bytes] = []
@@ -180,7 +181,10 @@ class Failing:
         if not self.known:
             self.known = True
             self.begun.append(assessment_id)
-        if len(self.begun) == 1:
+        if len(self.begun) <= self.failures:
+            if self.error is not None:
+                self.known = False
+                raise self.error
             return Progress((), failure="OperationalError: disk full")
         return Progress((), results=(StepResult("probe", "done", 0.1, {"streams": []}),))
 
@@ -207,6 +211,24 @@ async def test_an_assessment_whose_workflow_failed_is_begun_anew(
     assert workflows.seen == [b"?", b"?"]
     assert list((tmp_path / "assessments").iterdir()) == []
     assert storage.pictures.get("a", "poster.jpg").open().read() == b"picture"
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("a fault of ours"), OSError("disk")])
+async def test_what_fails_in_a_worker_that_lives_is_no_death(
+    catalog: MemoryCatalog, tmp_path: Path, error: Exception | None
+) -> None:
+    failures = MAX_TRIES + 2
+    site = Site(catalog, storage_with_the_file(), tmp_path, MemoryLocks())
+    workflows, stop = Failing(failures, error), asyncio.Event()
+    assessing = Assessing(timing=Timing(lease=0.1, poll_interval=0.01, progress_interval=0.01))
+    worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
+    lane = asyncio.create_task(worker.lane(stop))
+    while not (ended := await catalog.load_assessment("a")).is_over:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await lane
+    assert ended.state is AssessmentState.DONE
+    assert ended.attempts > failures
 
 
 async def test_nothing_that_fails_around_an_assessment_ends_the_lane(

@@ -12,6 +12,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.assessment.conftest import (
@@ -25,7 +26,8 @@ from tests.assessment.conftest import (
 
 from wherry.app import App
 from wherry.assessment.steps import PLAN
-from wherry.core.assessment import Assessment, AssessmentState
+from wherry.catalog.postgres.catalog import PostgresCatalog
+from wherry.core.assessment import MAX_TRIES, Assessment, AssessmentState
 from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
 from wherry.settings import SHORTEST, Settings
@@ -183,6 +185,58 @@ async def test_killed_at_every_step_a_real_video_is_assessed_once(
     await until(lambda: stand.said("assessment-done") == 1)
     for name in ("probe", "visual", "audio"):
         assert stand.said(f"step={name}") == 1
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_a_file_that_kills_three_workers_is_given_up_with_a_report(
+    stand: Stand, kind: str, request: pytest.FixtureRequest
+) -> None:
+    options: dict[str, Any] = {"plan": GATED}
+    if kind == "postgres":
+        options["database"] = request.getfixturevalue("database")
+        stand.catalog = PostgresCatalog(options["database"])
+    await stand.queue_gate()
+    killed = 0
+    # Once each; on a busy machine, one may have lost its lease before it was killed.
+    while (await stand.catalog.load_assessment("a1")).tries < MAX_TRIES:
+        worker = stand.start(**options)
+        await until(lambda n=killed: stand.said("step=gate", by=n) > 0)  # type: ignore[misc]
+        await until(lambda: bool(inhabitants(stand.data)))
+        worker.kill()
+        worker.wait()
+        killed += 1
+        await until(lambda: not inhabitants(stand.data))
+    assert killed >= MAX_TRIES
+    stand.start(**options)
+    ended = await stand.ended()
+    assert ended.state is AssessmentState.DONE
+    assert [step.state for step in ended.steps] == ["done", "failed", "failed"]
+    assert ended.report is not None
+    check_report(ended.report)
+    found = [(each["code"], each["message"]) for each in ended.report["findings"]]
+    assert [code for code, _ in found] == ["STEP-FAILED", "STEP-FAILED"]
+    assert found[0][1].startswith("The step gate failed: 3 workers in a row died")
+    assert "upload it again" in found[0][1]
+    assert found[1][1].startswith("The step after failed: it was not begun, because gate was")
+    assert ended.report["verdict"] == "fail"
+    # Nothing was run in the last worker.
+    assert stand.said("step-started", by=killed) == 0
+    if kind == "postgres":
+        await stand.catalog.close()
+
+
+async def test_workers_that_are_told_to_stop_do_not_count_as_deaths(stand: Stand) -> None:
+    await stand.queue_gate()
+    for number in range(1, MAX_TRIES + 2):
+        worker = stand.start(plan=GATED)
+        await until(lambda n=number: stand.said("assessment_id=a1 step=gate") == n)  # type: ignore[misc]
+        worker.terminate()
+        assert worker.wait(10) == 0
+    stand.open_gate()
+    stand.start(plan=GATED)
+    done = await stand.ended()
+    assert [step.state for step in done.steps] == ["done"] * 3
+    assert stand.said("step-given-up") == 0
 
 
 async def test_a_storage_that_is_away_for_a_while_costs_no_attempt_and_no_step(

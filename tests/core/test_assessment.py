@@ -13,6 +13,7 @@ import pytest
 
 from wherry.core.assessment import (
     MAX_ATTEMPTS,
+    MAX_TRIES,
     Assessment,
     AssessmentState,
     LeaseLost,
@@ -47,6 +48,7 @@ ACTIONS = [
     *(Action("renew", (token, LAST - 1)) for token in TOKENS),
     *(Action("with_steps", (token, (Step("probe", "done", 1.0),))) for token in TOKENS),
     *(Action("release", (token,)) for token in TOKENS),
+    *(Action("survive", (token,)) for token in TOKENS),
     *(Action("finish", (token, 2.0, {"by": token})) for token in TOKENS),
     *(Action("give_up", (token, 2.0, f"of {token}")) for token in TOKENS),
 ]
@@ -100,7 +102,7 @@ def test_only_a_running_assessment_has_a_worker() -> None:
 
 
 def test_a_worker_without_the_lease_changes_nothing() -> None:
-    verbs = ("renew", "with_steps", "finish", "give_up")
+    verbs = ("renew", "with_steps", "finish", "give_up", "survive")
     assert all(before.token == args[0] for before, args, _ in steps(*verbs))
     assert all(before.token != args[0] for before, args in refused(*verbs))
 
@@ -133,7 +135,7 @@ def test_an_ended_assessment_has_its_time_and_its_outcome() -> None:
 
 
 def test_every_lease_is_an_attempt_and_nothing_else_is() -> None:
-    for before, _, after in steps("renew", "with_steps", "finish", "give_up"):
+    for before, _, after in steps("renew", "with_steps", "finish", "give_up", "survive"):
         assert after.attempts == before.attempts
     for before, _, after in steps("lease"):
         running = after.state is AssessmentState.RUNNING
@@ -147,14 +149,41 @@ def test_a_worker_that_is_asked_to_end_leaves_it_as_if_it_had_not_come() -> None
 
 
 def test_a_file_that_kills_every_worker_fails_in_the_end() -> None:
+    """`MAX_TRIES` during a step, and the one that was to report that."""
     assessment, now = NEW, 0.0
-    for _ in range(MAX_ATTEMPTS):
+    for number in range(MAX_TRIES + 1):
         assessment = assessment.lease("a", now, now + 1)
-        assert assessment.state is AssessmentState.RUNNING
+        assert (assessment.state, assessment.deaths) == (AssessmentState.RUNNING, number)
         now += 1
     assessment = assessment.lease("b", now, now + 1)
     assert (assessment.state, assessment.finished_at) == (AssessmentState.FAILED, now)
-    assert str(MAX_ATTEMPTS) in str(assessment.problem)
+    assert f"{MAX_TRIES + 1} workers in a row died" in str(assessment.problem)
+
+
+def test_failures_that_workers_outlive_are_no_deaths_but_not_without_end() -> None:
+    assessment, now = NEW, 0.0
+    for _ in range(MAX_ATTEMPTS):
+        assessment = assessment.lease("a", now, now + 1).survive("a")
+        assert (assessment.state, assessment.tries) == (AssessmentState.RUNNING, 0)
+        now += 1
+    assessment = assessment.lease("b", now, now + 1)
+    assert (assessment.state, assessment.finished_at) == (AssessmentState.FAILED, now)
+    assert f"{MAX_ATTEMPTS} workers began it" in str(assessment.problem)
+
+
+def test_a_finished_step_makes_earlier_deaths_forgotten() -> None:
+    assessment = NEW.lease("a", 0.0, 1.0).lease("b", 1.0, 2.0).lease("c", 2.0, 3.0)
+    running, done = Step("probe", "running"), Step("probe", "done", 1.0)
+    assert assessment.with_steps("c", (running,)).deaths == 2
+    after = assessment.with_steps("c", (done,))
+    assert after.deaths == 0
+    # The same step is no progress once more.
+    assert after.lease("d", 3.0, 4.0).with_steps("d", (done,)).deaths == 1
+
+
+def test_a_worker_that_gives_it_back_is_no_death_and_excuses_none() -> None:
+    assessment = NEW.lease("a", 0.0, 1.0).lease("b", 1.0, 2.0).release("b")
+    assert assessment.lease("c", 2.0, 3.0).deaths == 1
 
 
 def test_finished_steps_survive_the_worker_that_did_them() -> None:

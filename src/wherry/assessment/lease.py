@@ -48,7 +48,7 @@ class Lease:
         clock: Clock = time.monotonic,
         most: int | None = None,
     ) -> Self | None:
-        """Take the oldest assessment that is queued, or whose worker is gone; None if none is.
+        """Take the first assessment that is queued, or whose worker is gone; None if none is.
 
         `most`: none is taken while so many run, with all workers together.
         """
@@ -110,6 +110,10 @@ class Lease:
         await self.catalog.update_assessment(
             self.assessment.id, lambda a: a.with_steps(self.token, steps)
         )
+
+    async def survive(self) -> None:
+        """Record that the worker has failed, and lives: the lease runs out, and is no death."""
+        await self.catalog.update_assessment(self.assessment.id, lambda a: a.survive(self.token))
 
     async def finish(self, report: Mapping[str, Any]) -> None:
         """Record the report; the assessment is done."""

@@ -32,13 +32,15 @@ def allow(length: int, duration: float) -> Bounds:
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a step needs: the file, its `length` in bytes, a folder to draw in, and `keep`,
-    which takes a picture's name and its bytes.
+    which takes a picture's name and its bytes. `deaths`: how many workers in a row have died
+    during the step that is next.
     """
 
     file: Path | PartialCopy
     length: int
     scratch: Path
     keep: Callable[[str, bytes], None]
+    deaths: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,11 @@ ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a step has no result: `timeout`, `crashed`, `killed`, `memory`, `garbage`, `error`."""
+    """Why a step has no result.
+
+    `timeout`, `crashed`, `killed`, `memory`, `garbage`, `error`; `worker-died` and `not-begun` if
+    it is given up (`workflow`).
+    """
 
     kind: str
     message: str

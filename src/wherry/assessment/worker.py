@@ -7,8 +7,9 @@ Rule 2: leases replace recovery at a start. When a worker dies, its lease ends, 
 worker leases the assessment like a queued one.
 
 Rule 3: no file and no database error ends the loop. A failed assessment is tried again when
-its lease has ended, and given up after `MAX_ATTEMPTS` leases. A worker that cannot assess
-anything reports that (`worker_status.py`).
+its lease has ended, and given up after `MAX_ATTEMPTS` leases. The worker records that it lives, so
+that its failure is not taken for a death. If it cannot assess anything, it reports that, too
+(`worker_status.py`).
 """
 
 from __future__ import annotations
@@ -195,11 +196,14 @@ class Worker:
         self._most = assessing.most
         self._failures, self._failed_at = 0, 0.0
         self._is_away = False
+        # Those that were not brought to an end here.
+        self._failed: list[Lease] = []
 
     async def lane(self, stop: asyncio.Event) -> None:
         """Lease and assess until `stop` is set."""
         while not stop.is_set():
             try:
+                await self._show_alive()
                 # Take no lease while the storage is away: each lease counts as an attempt.
                 is_present = await self._is_present()
                 lease = await self._take_lease() if is_present else None
@@ -215,6 +219,17 @@ class Worker:
                 log_event(Event.WORKER_FAILED, trace=True)
                 self._count_failure(cause_of(error))
             await sleep_or_stop(stop, self._timing.poll_interval)
+        with suppress(Exception):
+            await self._show_alive()
+
+    async def _show_alive(self) -> None:
+        """Record that this worker has outlived what failed here, before anything is leased."""
+        while self._failed:
+            lease = self._failed[-1]
+            with suppress(LeaseLost, NotThere):  # another worker has it by now
+                await lease.survive()
+            with suppress(ValueError):  # another lane was faster
+                self._failed.remove(lease)
 
     async def _take_lease(self) -> Lease | None:
         site = self._site
@@ -254,8 +269,12 @@ class Worker:
         try:
             await self._assess_leased(lease, pictures, stop)
         except (LeaseLost, NotThere):
+            self._failed.append(lease)
             if not await self._is_recorded(lease):
                 await asyncio.to_thread(self._remove_all, lease.assessment.id, pictures)
+            raise
+        except Exception:
+            self._failed.append(lease)
             raise
 
     async def _is_recorded(self, lease: Lease) -> bool:
@@ -303,6 +322,7 @@ class Worker:
             await asyncio.to_thread(self._workflows.forget, assessment_id)
             lease.log_event(Event.WORKFLOW_FAILED, problem=progress.failure)
             self._count_failure(f"its workflow failed: {progress.failure}", MAX_FAILURES)
+            await lease.survive()
             await sleep_or_stop(stop, self._timing.lease)
         else:
             dated = replace(upload, created_at=self._site.date_of(upload.created_at))
@@ -346,7 +366,8 @@ class Worker:
             name = f"{upload.id}{upload.suffix}"
             given = await asyncio.to_thread(PartialCopy.make, file, found.size, scratch, name)
         copy = given if isinstance(given, PartialCopy) else None
-        work = Work(given, upload.length or 0, scratch, pictures.store)
+        deaths = lease.assessment.deaths
+        work = Work(given, upload.length or 0, scratch, pictures.store, deaths)
         self._workflows.enter(assessment_id, work)
         try:
             return await lease.during(self._wait_for_steps(lease, copy, stop))

@@ -10,7 +10,10 @@ more once another has resumed the workflow.
 Rule 3: the workflow's body stays this small, and its plan is recorded when it
 begins, so that a new version of Wherry can finish what an old one began.
 
-Rule 4: DBOS is one instance in a process. This module is imported in the
+Rule 4: a step during which `MAX_TRIES` workers in a row have died is not run again, nor are those
+after it: each gets a result that says so, and so there is a report.
+
+Rule 5: DBOS is one instance in a process. This module is imported in the
 worker alone.
 """
 
@@ -32,7 +35,7 @@ from wherry.assessment.partial_copy import Interrupted
 from wherry.assessment.progress import Allowance, Progress, StepResult, Work
 from wherry.assessment.sandbox import Outcome, Problem, Sandbox
 from wherry.assessment.steps import place_of, reads_ranges
-from wherry.core.assessment import Step
+from wherry.core.assessment import MAX_TRIES, Step
 from wherry.events import Event, log_event
 
 #: Bumped by hand when workflows begun by older versions cannot go on. DBOS would
@@ -41,6 +44,8 @@ from wherry.events import Event, log_event
 #: ever in one stays known (`steps`). What would be: other arguments of `assess`, another
 #: `StepResult`, or other calls of DBOS in `_run`.
 APPLICATION_VERSION = "assess-1"
+#: The kind of the problem of a step during which too many workers died.
+WORKER_DIED = "worker-died"
 #: A workflow of this process without a thread is resumed after this time, in seconds.
 LOST_TIMEOUT = 3.0
 #: How often DBOS polls for a workflow to resume, in seconds.
@@ -124,6 +129,9 @@ class Workflows:
         probe = facts.get("probe", {})
         if "unreadable" in probe:
             return asdict(StepResult(name, "skipped", 0.0))
+        if (problem := _reason_to_give_up(work.deaths, before)) is not None:
+            log_event(Event.STEP_GIVEN_UP, assessment_id=assessment_id, step=name)
+            return asdict(_result(name, Outcome(0.0, problem=problem)))
         log_event(Event.STEP_STARTED, assessment_id=assessment_id, step=name)
         bounds = self._allowance(work.length, _duration(probe))
         try:
@@ -208,6 +216,21 @@ def _result(name: str, outcome: Outcome) -> StepResult:
     state = "done" if problem is None else "failed"
     confined = list(outcome.confined)
     return StepResult(name, state, outcome.seconds, outcome.result, problem, confined)
+
+
+def _reason_to_give_up(deaths: int, before: Sequence[Mapping[str, Any]]) -> Problem | None:
+    """Why the next step must not run, after `deaths` workers in a row and these results."""
+    given_up = [r["name"] for r in before if (r["problem"] or {}).get("kind") == WORKER_DIED]
+    if given_up:
+        return Problem("not-begun", f"it was not begun, because {given_up[0]} was given up")
+    if deaths < MAX_TRIES:
+        return None
+    return Problem(
+        WORKER_DIED,
+        f"{deaths} workers in a row died, or lost the database, while it ran, so it is given up. "
+        "The workers' logs and the log of their machine say why they ended, most often for want "
+        "of memory. The file is safe; to have it assessed again, upload it again",
+    )
 
 
 def _parse_result(recorded: Mapping[str, Any]) -> StepResult:

@@ -4,8 +4,9 @@ Rule 1: an assessment belongs to the worker that holds its lease. A worker that 
 cannot change anything any more.
 
 Rule 2: when a worker dies, its assessment stays `running` with a lease that runs out, and another
-worker takes it over. After `MAX_ATTEMPTS` the assessment is `failed`, because a file that kills
-every worker must not do so for ever.
+worker takes it over. A file that kills its workers must not do so for ever: when `MAX_TRIES` in a
+row have died without finishing a step, the next one gives up that step and those after it, and
+makes the report. If that worker dies, too, or after `MAX_ATTEMPTS`, the assessment is `failed`.
 
 Rule 3: of those that wait, the one with the highest priority is begun first, and of several with
 the same priority the oldest.
@@ -18,6 +19,9 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
+#: How many workers in a row may die during one step.
+MAX_TRIES = 3
+#: How many workers may begin it, and fail in any way.
 MAX_ATTEMPTS = 20
 #: The longest lease, in seconds. The steady clock begins anew with the machine, so a lease that
 #: ends later than this was taken before the last start and does not count.
@@ -48,6 +52,11 @@ class Step:
     state: str = "waiting"
     seconds: float | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it will not run any more."""
+        return self.state not in ("waiting", "running")
+
 
 class LeaseLost(Exception):
     """The worker has lost its lease: another worker may have this assessment by now."""
@@ -72,8 +81,10 @@ class Assessment:
 
     `token`: of the worker that has the lease; None if no worker has. `leased_until`: by the
     machine's steady clock, which all of its processes share. `created_at` and `finished_at`: by
-    the deadline clock. `attempts`: how many workers have begun it. `report`: an `assessment.v1`
-    document. `problem`: why it failed. `priority`: within its bounds; higher ones are begun first.
+    the deadline clock. `attempts`: how many workers have begun it. `tries`: how many in a row have
+    not shown since then that they live, the one that has it now included. `report`: an
+    `assessment.v1` document. `problem`: why it failed. `priority`: within its bounds; higher ones
+    are begun first.
     """
 
     id: str
@@ -89,6 +100,7 @@ class Assessment:
     report: Mapping[str, Any] | None = None
     problem: str | None = None
     priority: int = 0
+    tries: int = 0
 
     @property
     def order(self) -> tuple[int, float, str]:
@@ -118,11 +130,10 @@ class Assessment:
         return self.state in NEEDS_FILE
 
     def lease(self, token: str, now: float, until: float) -> Assessment:
-        """Give the lease to `token`; after `MAX_ATTEMPTS`, fail instead. Raises `LeaseLost`."""
+        """Give the lease to `token`; after too many, fail instead. Raises `LeaseLost`."""
         if not self.is_leasable(now):
             raise LeaseLost
-        if self.attempts >= MAX_ATTEMPTS:
-            problem = f"{self.attempts} workers ended without finishing it"
+        if (problem := self._reason_to_fail()) is not None:
             return replace(
                 self, state=AssessmentState.FAILED, token=None, finished_at=now, problem=problem
             )
@@ -130,9 +141,36 @@ class Assessment:
             self,
             state=AssessmentState.RUNNING,
             attempts=self.attempts + 1,
+            tries=self.tries + 1,
             token=token,
             leased_until=until,
         )
+
+    def _reason_to_fail(self) -> str | None:
+        """Why no worker should begin it once more; None if one should."""
+        if self.tries > MAX_TRIES:
+            return (
+                f"{self.tries} workers in a row died, or lost the database, while they assessed "
+                "this file. The file is safe. The workers' logs and the log of their machine say "
+                "why they ended, most often for want of memory; then upload the file again"
+            )
+        if self.attempts >= MAX_ATTEMPTS:
+            return (
+                f"{self.attempts} workers began it and none could finish it. The file is safe. The "
+                "events worker-failed and workflow-failed in their logs say why; then upload the "
+                "file again"
+            )
+        return None
+
+    @property
+    def deaths(self) -> int:
+        """While a worker has it: how many before that one have died in a row."""
+        return self.tries - 1
+
+    def survive(self, token: str) -> Assessment:
+        """Its worker has failed, and lives. The lease runs out, and counts as no death."""
+        self._require(token)
+        return replace(self, tries=max(self.tries - 1, 0))
 
     def renew(self, token: str, until: float) -> Assessment:
         """Extend the lease. Raises `LeaseLost`, as all methods below do."""
@@ -140,20 +178,22 @@ class Assessment:
         return replace(self, leased_until=until)
 
     def release(self, token: str) -> Assessment:
-        """Put it back into the queue, because its worker stops. The attempt does not count."""
+        """Put it back into the queue, because its worker stops. It has been no attempt."""
         self._require(token)
         return replace(
             self,
             state=AssessmentState.QUEUED,
             attempts=self.attempts - 1,
+            tries=max(self.tries - 1, 0),
             token=None,
             leased_until=0.0,
         )
 
     def with_steps(self, token: str, steps: tuple[Step, ...]) -> Assessment:
-        """Record the progress of its steps."""
+        """Record the progress of its steps. When one more is over, earlier deaths are forgotten."""
         self._require(token)
-        return replace(self, steps=steps)
+        before, after = (sum(step.is_over for step in each) for each in (self.steps, steps))
+        return replace(self, steps=steps, tries=1 if after > before else self.tries)
 
     def finish(self, token: str, now: float, report: Mapping[str, Any]) -> Assessment:
         """Record the report: the assessment is done."""

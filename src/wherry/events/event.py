@@ -336,6 +336,13 @@ class Event(Enum):
         ("assessment_id", "upload_id", "attempt"),
     )
     STEP_STARTED = About(Area.ASSESSMENTS, INFO, "A step begins.", ("assessment_id", "step"))
+    STEP_GIVEN_UP = About(
+        Area.ASSESSMENTS,
+        ERROR,
+        "Three workers in a row died during this step, or during one before it. It is not run "
+        "again, and the report says so.",
+        ("assessment_id", "step"),
+    )
     STEP_IGNORED = About(
         Area.ASSESSMENTS,
         WARNING,

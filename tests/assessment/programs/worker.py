@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wherry.app.backends import open_catalog, open_lease_clock
 from wherry.assessment.confine import Bounds
 from wherry.assessment.steps import PLAN, current_plan
 from wherry.assessment.worker import Assessing, Site, Timing, work
-from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.ranges import Range
 from wherry.locks.files import FileLocks
+from wherry.settings import Settings
 from wherry.storage import Stat, StoredFile
 from wherry.storage.local import LocalStorage
 
@@ -26,12 +27,15 @@ from wherry.storage.local import LocalStorage
 def main() -> None:
     data, options = Path(sys.argv[1]), json.loads(sys.argv[2])
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="pid=%(process)d %(message)s")
+    settings = Settings(data=data, database=options.get("database"))
     work(
         Site(
-            SqliteCatalog(data / "catalog.sqlite"),
+            open_catalog(settings),
             Elsewhere(data) if options.get("elsewhere") else LocalStorage(data),
             data,
             FileLocks(data),
+            database_url=settings.database,
+            lease_clock=open_lease_clock(settings),
         ),
         until_stdin_closes=options.get("until_stdin_closes", False),
         assessing=assessing(options),

@@ -160,13 +160,14 @@ def assessment_row(assessment: Assessment) -> Values:
         "report": None if assessment.report is None else dict(assessment.report),
         "problem": assessment.problem,
         "rank": -assessment.priority,
+        "tries": assessment.tries,
     }
 
 
 def assessment_of(row: Row) -> Assessment:
     """The assessment of this row, which has all columns in their order."""
     id_, upload_id, owner, created_at, state, attempts, token, leased_until, *rest = row
-    steps, finished_at, report, problem, rank = rest
+    steps, finished_at, report, problem, rank, tries = rest
     return Assessment(
         id=id_,
         upload_id=upload_id,
@@ -181,6 +182,7 @@ def assessment_of(row: Row) -> Assessment:
         report=report,
         problem=problem,
         priority=-rank,
+        tries=tries,
     )
 
 

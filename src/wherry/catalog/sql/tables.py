@@ -159,6 +159,7 @@ assessments = Table(
     Column("problem", Text),
     # Less for a higher priority, so that an index has the highest one first.
     Column("rank", Integer, server_default=text("0"), nullable=False),
+    Column("tries", Integer, server_default=text("0"), nullable=False),
     Index(None, "upload_id", unique=True),
     Index(None, "state", "created_at", "id"),
     # The order in which workers begin those that wait. With the state, which is always the same:

@@ -93,6 +93,7 @@ async def a_recorded_assessment_is_loaded_unchanged(catalog: Catalog) -> None:
         report={"schema": "assessment.v1", "findings": [{"start": 1.5, "end": None}], "ü": True},
         problem="Ünfinished",
         priority=-7,
+        tries=2,
     )
     check_no_defaults(full)
     assert await catalog.update_assessment("a", lambda _: full) == full
