@@ -52,7 +52,7 @@ class Reading:
     """What is read at a scrape.
 
     `at`: the time, by the deadline clock. `min_free`: bytes. `max_open`: None for no limit.
-    `space`: None where there is no volume to fill.
+    `space`: None where there is no volume to fill. `leased`: how many assessments workers have.
     """
 
     at: float
@@ -61,6 +61,7 @@ class Reading:
     min_free: int
     max_open: int | None
     worker: Worker | None = None
+    leased: int = 0
 
 
 class Metrics:
@@ -218,6 +219,12 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
         "Assessments that are queued, running or failed.",
         {state.value: counts.assessments.get(state, 0) for state in COUNTED},
         "state",
+    )
+    yield _gauge(
+        "assessments_leased",
+        "Running assessments that a worker has now, wherever it runs. Others of the state running "
+        "were left behind by a worker that died.",
+        reading.leased,
     )
     yield _gauge(
         "webhooks",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,10 +16,12 @@ import pytest
 from fastapi import FastAPI, Header
 from tests.watching.conftest import samples, value
 
+from wherry.app.backends import open_catalog
 from wherry.core.errors import every_error
 from wherry.events import Event
 from wherry.metrics import EVENTS, Metrics
 from wherry.router import FinishedFile, chunked_upload_router
+from wherry.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -195,3 +198,25 @@ def test_counting_never_raises_for_facts_that_are_missing_or_odd() -> None:
         metrics.count(event, {"seconds": -5.0, "bytes": "many"})
     for error in every_error():
         metrics.count(Event.REFUSED, {"code": error.code})
+
+
+async def test_a_server_without_a_worker_knows_how_many_assessments_workers_have(
+    tmp_path: Path,
+) -> None:
+    """A worker elsewhere has one; then it is gone, and its lease runs out."""
+    api = router(tmp_path, assessment=True, run_worker=False)
+    catalog = open_catalog(Settings(data=tmp_path))
+    async with hosting(api=api) as client:
+        assert (await upload(client, 10, 10)).status_code == 200
+        found = samples((await scrape(client)).text)
+        assert value(found, "assessments_leased") == 0
+        now = time.monotonic()
+        lease = await catalog.lease_assessment(now, lambda a: a.lease("w", now, now + 50))
+        assert lease is not None
+        found = samples((await scrape(client)).text)
+        assert value(found, "assessments_leased") == 1
+        await catalog.update_assessment(lease.id, lambda a: a.renew("w", now - 1))
+        found = samples((await scrape(client)).text)
+        assert value(found, "assessments_leased") == 0
+        assert value(found, "assessments", state="running") == 1
+    await catalog.close()

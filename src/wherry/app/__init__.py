@@ -149,6 +149,8 @@ class App:
             await asyncio.to_thread(clock.beat)
             running.push_async_callback(_end, asyncio.create_task(_beat(clock)))
             context = self._build(storage, catalog, clock)
+            if self.settings.assessment:
+                context.lease_clock = await asyncio.to_thread(open_lease_clock, self.settings)
             running.callback(context.locks.close)
             engine = Engine(context, self._hooks)
             await running.enter_async_context(engine.running())

@@ -171,6 +171,9 @@ class Catalog(Protocol):
         `most` or more are leased at `now`.
         """
 
+    async def leased_assessments(self, now: float) -> int:
+        """How many assessments workers have leased at `now`."""
+
     async def assessments(
         self,
         page: PageRequest = FIRST_PAGE,

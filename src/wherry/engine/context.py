@@ -57,6 +57,7 @@ class Context:
     `is_stopping`: whether the server has been asked to stop.
     `worker`: reads the state of the worker, and blocks; None if nothing is assessed.
     `priority`: of new assessments.
+    `lease_clock`: of the leases of workers; it may block. None where it is not known.
     """
 
     storage: Storage
@@ -70,6 +71,7 @@ class Context:
     calendar: Callable[[], float] | None = None
     worker: Callable[[], Worker] | None = None
     priority: Priority = 0
+    lease_clock: Callable[[], float] | None = None
     #: Those of `settings`. Kept here, because `settings.limits` makes a new object each time.
     limits: Limits = field(init=False)
     _logged: dict[tuple[object, ...], float] = field(default_factory=dict)

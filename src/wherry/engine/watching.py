@@ -38,8 +38,18 @@ class Watching:
             min_free=context.settings.min_free,
             max_open=context.settings.max_open,
             worker=await self.worker(),
+            leased=await self._leased(),
         )
         return context.metrics.render(reading)
+
+    async def _leased(self) -> int:
+        """How many assessments workers have now, wherever these run."""
+        context = self._context
+        if context.lease_clock is None or not context.settings.assessment:
+            return 0
+        return await context.catalog.leased_assessments(
+            await context.on_thread(context.lease_clock)
+        )
 
     async def unready(self) -> tuple[str, ...]:
         """What keeps uploads from being taken or assessed now, a sentence each."""

@@ -186,6 +186,9 @@ class SqlCatalog(ABC):
             return None
         return await self._change(LeaseAssessment(now, change, most))
 
+    async def leased_assessments(self, now: float) -> int:
+        return await self._read(lambda s: queries.leased_assessments(s, now))
+
     async def assessments(
         self,
         page: PageRequest = FIRST_PAGE,

@@ -100,6 +100,7 @@ async def no_more_assessments_are_leased_than_may_run_at_once(catalog: Catalog) 
 
     await together(*(partial(work, f"w{n}", 5.0) for n in range(6)))
     assert sorted(leased) == ["a0", "a1"]
+    assert [await catalog.leased_assessments(now) for now in (5.0, 14.0, 15.0)] == [2, 2, 0]
     # Those of workers that are gone do not count.
     await together(*(partial(work, f"v{n}", 15.0) for n in range(6)))
     assert sorted(leased) == ["a0", "a0", "a1", "a1"]

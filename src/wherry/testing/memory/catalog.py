@@ -296,6 +296,10 @@ class MemoryCatalog:
             self._records = self._records.with_assessment(leased)
             return leased
 
+    async def leased_assessments(self, now: float) -> int:
+        unfinished = [a for a in self._records.assessments.values() if not a.is_over]
+        return sum(not a.is_leasable(now) for a in unfinished)
+
     async def assessments(
         self,
         page: PageRequest = FIRST_PAGE,
