@@ -57,7 +57,7 @@ def test_pods_share_nothing_but_the_database_and_the_bucket(tmp_path: Path) -> N
     with ExitStack() as stack:
         one, two = (stack.enter_context(serving(tmp_path / name)) for name in ("one", "two"))
         worker = stack.enter_context(working(tmp_path / "worker"))
-        proxy = stack.enter_context(nginx(one.port, more_ports=[two.port]))
+        proxy = stack.enter_context(nginx(one.port, more=[two.port]))
         client = Client(f"{proxy.url}/api")
         uploaded = client.upload(film)
         assert uploaded.refused > 0, "the chunks were to be small, and to go to both"

@@ -183,7 +183,7 @@ def test_fifty_finish_over_two_servers_with_a_database_and_an_object_store(
     with (
         serving(tmp_path / "one", **options) as one,
         serving(tmp_path / "two", **options) as two,
-        nginx(one.port, more_ports=[two.port]) as proxy,
+        nginx(one.port, more=[two.port]) as proxy,
         ThreadPoolExecutor(ALL) as threads,
         Api(proxy.url) as api,
     ):

@@ -79,7 +79,7 @@ def test_a_rolling_restart_under_load_fails_no_upload(tmp_path: Path) -> None:
         # The delay makes sure that requests still arrive.
         serving(data, assessment=False, max_open=100, stop_delay=2) as one,
         serving(data, assessment=False, max_open=100, stop_delay=2) as two,
-        nginx(one.port, more_ports=[two.port]) as proxy,
+        nginx(one.port, more=[two.port]) as proxy,
         ThreadPoolExecutor(CLIENTS + 1) as pool,
     ):
         url = f"{proxy.url}/api"

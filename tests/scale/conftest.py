@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlsplit
 
 import pytest
+from tests.parts import need_versitygw
+from tests.scale.network import HERE, Machine, network
 from tests.scale.wire import Wire
 
+from wherry.auth import Keys, keys_file
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.postgres import Postgres, postgres, require_postgres
-from wherry.testing.s3 import BUCKET, S3Server
+from wherry.testing.s3 import BUCKET, S3Server, serving_s3
 from wherry.testing.server import Server
 
 #: How many servers there are, and how many workers.
@@ -43,16 +48,25 @@ class Worker:
             self.process.wait()
 
 
+class Line(Protocol):
+    """What connects a server with the others: a `Machine`'s link, or a `Wire`."""
+
+    def cut(self) -> None: ...
+
+    def mend(self) -> None: ...
+
+
 @dataclass
 class Cluster:
     """`url` is that of nginx, which gives requests to all servers in turn.
 
-    `wires`: those of each server, to the database, to the store, and from nginx.
+    `lines`: those of each server, to the database, to the store, and from nginx.
     """
 
     url: str
+    key: str
     pods: list[Server]
-    wires: list[list[Wire]]
+    lines: list[list[Line]]
     workers: list[Worker]
     database: Postgres
     database_url: str
@@ -71,42 +85,63 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(
-    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Cluster]:
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """Each server on a machine of its own where the kernel allows that, or else behind wires."""
     require_postgres()
     require_nginx()
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    prefix = tmp_path.name
+    program = need_versitygw()
     with ExitStack() as running:
-        database = running.enter_context(postgres())  # of its own: it is restarted
-        url = database.new_database()
+        machines = list[Machine]()
+        with suppress(OSError):
+            machines = running.enter_context(network(PODS))
+        here = HERE if machines else "127.0.0.1"
+        store = running.enter_context(serving_s3(program, tmp_path / "store", here))
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        database = running.enter_context(postgres(address=here))
+        url, prefix = database.new_database(), tmp_path.name
         options: dict[str, object] = {
             "database": url,
             "storage": f"s3://{BUCKET}/{prefix}",
-            "s3_endpoint": s3_server.endpoint,
+            "s3_endpoint": store.endpoint,
         }
-
-        def wired(address: str) -> tuple[Wire, str]:
-            port = urlsplit(address).port
-            assert port is not None
-            wire = running.enter_context(Wire(port).open())
-            return wire, address.replace(f":{port}", f":{wire.port}")
-
-        pods, wires = list[Server](), list[list[Wire]]()
+        # Beyond a loopback address, a server has to have keys.
+        key = Keys(tmp_path / "keys.json").add("ann", operator=True)
+        pods, lines, upstreams = list[Server](), list[list[Line]](), list[str]()
         for number in range(PODS):
-            to_database, its_database = wired(url)
-            to_store, its_endpoint = wired(s3_server.endpoint)
-            its = options | {"database": its_database, "s3_endpoint": its_endpoint}
-            pod = Server(tmp_path / f"pod-{number}", **its, run_worker="false", completion_lease=3)
+            data = tmp_path / f"pod-{number}"
+            data.mkdir()
+            shutil.copy(tmp_path / "keys.json", keys_file(data))
+            its: dict[str, object] = options | {"run_worker": "false", "completion_lease": 3}
+            if machines:
+                machine = machines[number]
+                pod = Server(data, **its, host=machine.address)
+                pod.before = machine.inside
+                lines.append([machine])
+                upstreams.append(f"{machine.address}:{pod.port}")
+            else:
+                to_database, to_store = (
+                    running.enter_context(Wire(_port(address)).open())
+                    for address in (url, store.endpoint)
+                )
+                its["database"] = url.replace(f":{_port(url)}", f":{to_database.port}")
+                its["s3_endpoint"] = f"http://127.0.0.1:{to_store.port}"
+                pod = Server(data, **its)
+                from_nginx = running.enter_context(Wire(pod.port).open())
+                lines.append([to_database, to_store, from_nginx])
+                upstreams.append(f"127.0.0.1:{from_nginx.port}")
             pods.append(pod)
-            wires.append([to_database, to_store, running.enter_context(Wire(pod.port).open())])
         workers = [Worker(tmp_path / f"worker-{number}", options) for number in range(WORKERS)]
         processes: list[Server | Worker] = [*pods, *workers]
         for process in processes:
             running.callback(process.kill)
             process.start()
-        first, *others = (from_nginx.port for _, _, from_nginx in wires)
-        proxy = running.enter_context(nginx(first, max_body="64m", more_ports=others))
-        yield Cluster(f"{proxy.url}/api", pods, wires, workers, database, url, s3_server, prefix)
+        first, *others = upstreams
+        proxy = running.enter_context(nginx(first, max_body="64m", more=others))
+        yield Cluster(f"{proxy.url}/api", key, pods, lines, workers, database, url, store, prefix)
+
+
+def _port(address: str) -> int:
+    port = urlsplit(address).port
+    assert port is not None
+    return port

@@ -71,14 +71,14 @@ def _stop(cluster: Cluster, rng: random.Random, _: int) -> None:
 
 def _cut_off(cluster: Cluster, rng: random.Random, _: int) -> None:
     """From everything: the database, the store and nginx."""
-    wires = rng.choice(cluster.wires)
-    for wire in wires:
-        wire.cut()
+    lines = rng.choice(cluster.lines)
+    for line in lines:
+        line.cut()
     try:
         time.sleep(AWAY)
     finally:
-        for wire in wires:
-            wire.mend()
+        for line in lines:
+            line.mend()
 
 
 def _restart(cluster: Cluster, rng: random.Random, _: int) -> None:
@@ -129,7 +129,7 @@ def test_no_acknowledged_byte_is_lost_and_each_upload_is_assessed_once(
     def send(number: int) -> str:
         # Chunks of all sizes: parts of the bucket, and small ones that are put together.
         size = (64 * KiB, 512 * KiB, 5 * MiB)[number % 3]
-        with Client(cluster.url, chunk_size=size, idle_timeout=10.0) as client:
+        with Client(cluster.url, key=cluster.key, chunk_size=size, idle_timeout=10.0) as client:
             return client.upload(to_send[number], smart=number % 2 == 0).upload_id
 
     try:
@@ -150,5 +150,5 @@ def test_no_acknowledged_byte_is_lost_and_each_upload_is_assessed_once(
         time.sleep(0.5)
     assert found == Counter(done=UPLOADS)
     # What was sent twice, or in vain, was removed.
-    with Api(cluster.url.removesuffix("/api")) as api:
+    with Api(cluster.url.removesuffix("/api"), cluster.key) as api:
         assert api.http.get("/chunked-upload/storage").json()["reserved"] == 0

@@ -1,6 +1,6 @@
 """A real nginx in front of a server, with a temporary configuration.
 
-    with nginx(upstream_port) as proxy:
+    with nginx(port) as proxy:
         httpx2.post(proxy.url + "/api/upload", ...)
     assert proxy.refused() == 1
 
@@ -88,14 +88,15 @@ def require_nginx() -> str:
 
 @contextmanager
 def nginx(
-    upstream_port: int,
+    upstream: int | str,
     max_body: str | None = None,
     buffers: bool = True,
-    more_ports: Sequence[int] = (),
+    more: Sequence[int | str] = (),
 ) -> Iterator[Nginx]:
-    """Start nginx in front of 127.0.0.1:`upstream_port`, and stop it at the end.
+    """Start nginx in front of `upstream`, and stop it at the end.
 
-    `more_ports`: of further servers; requests go to all of them in turn. `max_body`: its
+    `upstream`: a port of 127.0.0.1, or `address:port`. `more`: further servers; requests go to all
+    of them in turn. `max_body`: its
     `client_max_body_size`, like `10m`; None leaves out the directive, so that nginx's default of
     1 MiB applies. `buffers`: whether it reads the whole body before it passes the request on,
     which is its default. Raises `RuntimeError` if nginx does not start.
@@ -105,8 +106,8 @@ def nginx(
         raise RuntimeError("nginx is not installed")
     with tempfile.TemporaryDirectory(prefix="wherry-nginx-") as name:
         folder = Path(name)
-        upstream_ports = (upstream_port, *more_ports)
-        process, port = _start(program, folder, upstream_ports, max_body, buffers)
+        upstreams = [f"127.0.0.1:{u}" if isinstance(u, int) else u for u in (upstream, *more)]
+        process, port = _start(program, folder, upstreams, max_body, buffers)
         running = Nginx(port, folder)
         try:
             yield running
@@ -121,14 +122,14 @@ def nginx(
 
 
 def _start(
-    program: str, folder: Path, upstream_ports: Sequence[int], max_body: str | None, buffers: bool
+    program: str, folder: Path, upstreams: Sequence[str], max_body: str | None, buffers: bool
 ) -> tuple[subprocess.Popen[bytes], int]:
     # nginx cannot choose a free port itself, and another process may take this one first.
     for _ in range(3):
         port = _free_port()
         configuration = folder / "nginx.conf"
         configuration.write_text(
-            _configuration(program, folder, port, upstream_ports, max_body, buffers)
+            _configuration(program, folder, port, upstreams, max_body, buffers)
         )
         with (folder / "stderr.log").open("wb") as log:
             command = [program, "-p", str(folder), "-c", str(configuration)]
@@ -159,7 +160,7 @@ def _configuration(  # noqa: PLR0917 - it is called once
     program: str,
     folder: Path,
     port: int,
-    upstream_ports: Sequence[int],
+    upstreams: Sequence[str],
     max_body: str | None,
     buffers: bool,
 ) -> str:
@@ -170,7 +171,7 @@ def _configuration(  # noqa: PLR0917 - it is called once
         if f"--without-http_{kind}_module" not in built
     )
     # max_fails=0: a server that refused a connection is tried again with the next request.
-    servers = " ".join(f"server 127.0.0.1:{each} max_fails=0;" for each in upstream_ports)
+    servers = " ".join(f"server {each} max_fails=0;" for each in upstreams)
     limit = "" if max_body is None else f"client_max_body_size {max_body};"
     passing = "" if buffers else "proxy_http_version 1.1;\n      proxy_request_buffering off;"
     return f"""\

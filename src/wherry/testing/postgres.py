@@ -34,7 +34,6 @@ _DEBIAN = Path("/usr/lib/postgresql")
 _USER = "postgres"
 _UNSYNCED = {"fsync": "off", "full_page_writes": "off"}
 _OPTIONS = {
-    "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
     "max_connections": "200",
     "shared_buffers": "64MB",
@@ -45,9 +44,10 @@ _OPTIONS = {
 class Postgres:
     """A running server. `stop` and `start` may be called again and again; the data stays."""
 
-    def __init__(self, programs: Path, folder: Path, durable: bool) -> None:
-        self.port = 0
+    def __init__(self, programs: Path, folder: Path, durable: bool, address: str) -> None:
+        self.address, self.port = address, 0
         self._options = _OPTIONS if durable else _OPTIONS | _UNSYNCED
+        self._options |= {"listen_addresses": address}
         self._programs, self._data = programs, folder / "data"
         self._log = folder / "log"
         self._user = _USER if os.geteuid() == 0 else None
@@ -59,9 +59,11 @@ class Postgres:
             "initdb", "-D", str(self._data), "-U", "wherry", "-A", "trust", "-E", "UTF8", "-N",
             "--locale=C",
         )  # fmt: skip
+        with (self._data / "pg_hba.conf").open("a") as access:
+            access.write("host all all samenet trust\n")
 
     def url(self, database: str = "postgres") -> str:
-        return f"postgresql://wherry@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://wherry@{self.address}:{self.port}/{database}"
 
     def new_database(self) -> str:
         """The URL of a new, empty database."""
@@ -117,7 +119,7 @@ class Postgres:
 
     def _is_up(self, port: int) -> bool:
         deadline = time.monotonic() + _TIMEOUT
-        asks = [self._program("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+        asks = [self._program("pg_isready"), "-q", "-h", self.address, "-p", str(port)]
         while self._process is not None and time.monotonic() < deadline:
             if self._process.poll() is not None:
                 return False
@@ -169,16 +171,19 @@ def require_postgres() -> Path:
 
 
 @contextmanager
-def postgres(folder: Path | None = None, durable: bool = False) -> Iterator[Postgres]:
+def postgres(
+    folder: Path | None = None, durable: bool = False, address: str = "127.0.0.1"
+) -> Iterator[Postgres]:
     """Start a server with new data, and stop it at the end. Raises `RuntimeError`.
 
-    `folder`: where its data are; None: in the system's temporary folder.
+    `folder`: where its data are; None: in the system's temporary folder. `address`: where it
+    listens; everybody who can reach it may do everything.
     """
     programs = find_postgres()
     if programs is None:
         raise RuntimeError("PostgreSQL is not installed")
     with tempfile.TemporaryDirectory(prefix="wherry-postgres-", dir=folder) as name:
-        server = Postgres(programs, Path(name), durable)
+        server = Postgres(programs, Path(name), durable, address)
         server.start()
         try:
             yield server

@@ -53,20 +53,20 @@ class S3Server:
 
 
 @contextmanager
-def serving_s3(program: str, folder: Path) -> Iterator[S3Server]:
-    """Run versitygw on a free port. Raises `RuntimeError` if it does not start."""
+def serving_s3(program: str, folder: Path, address: str = "127.0.0.1") -> Iterator[S3Server]:
+    """Run versitygw on a free port of `address`. Raises `RuntimeError` if it does not start."""
     objects = folder / "objects"
     objects.mkdir(parents=True)
     for attempt in range(PORTS):
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
-        server = S3Server(f"http://127.0.0.1:{port}", objects)
+        server = S3Server(f"http://{address}:{port}", objects)
         environment: dict[str, Any] = {
             **os.environ,
             "ROOT_ACCESS_KEY": server.key,
             "ROOT_SECRET_KEY": server.secret,
         }
-        command = [program, "--port", f"127.0.0.1:{port}", "--quiet", "--keep-alive"]
+        command = [program, "--port", f"{address}:{port}", "--quiet", "--keep-alive"]
         with (folder / f"versitygw-{attempt}.log").open("wb") as log:
             process = subprocess.Popen(
                 [*command, "posix", str(objects)], env=environment, stdout=log, stderr=log

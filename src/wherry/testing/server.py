@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,19 +23,21 @@ START_TIMEOUT = 120.0
 
 
 class Server:
-    """`wherry serve` on a free port of 127.0.0.1, with the data folder `data`.
+    """`wherry serve` on a free port of 127.0.0.1 or `host`, with the data folder `data`.
 
     `options`: options of the command, as in `max_open=2` for `--max-open 2`. Its output is
-    appended to `log`.
+    appended to `log`. `before` is a command that runs it, as `nsenter` does; empty: none.
     """
+
+    before: Sequence[str] = ()
 
     def __init__(self, data: Path, **options: object) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
         self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._command = [sys.executable, "-m", "wherry", "serve", "--port", str(self.port)]
-        self._command += ["--data", str(data)]
+        options = {"host": "127.0.0.1", "port": self.port, "data": data} | options
+        self.url = f"http://{options['host']}:{self.port}"
+        self._command = [sys.executable, "-m", "wherry", "serve"]
         for name, value in options.items():
             self._command += [f"--{name.replace('_', '-')}", str(value)]
         self._process: subprocess.Popen[bytes] | None = None
@@ -50,7 +52,7 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers. Raises `RuntimeError` with the end of its log."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self._process = subprocess.Popen([*self.before, *self._command], stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
