@@ -17,12 +17,12 @@ import psycopg
 
 from wherry.catalog.awaiting import until_done
 from wherry.catalog.postgres import connections
-from wherry.catalog.postgres.session import PostgresSession
+from wherry.catalog.postgres.session import PostgresSession, compiler
 from wherry.catalog.postgres.writers import THREADS, Writers
 from wherry.catalog.sql.catalog import SqlCatalog
 from wherry.catalog.sql.operations import Operation
 from wherry.catalog.sql.readers import Readers, Threads
-from wherry.catalog.sql.session import Compiler, Session
+from wherry.catalog.sql.session import Session
 from wherry.core.webhooks import Outbox
 
 T = TypeVar("T")
@@ -51,11 +51,11 @@ class PostgresCatalog(SqlCatalog):
         except BaseException as error:
             self._engine.dispose()
             raise connections.failure(error) or error from error
-        compiler = Compiler(self._engine.dialect)
+        statements = compiler()
 
         def connect() -> Session:
             try:
-                return PostgresSession(self._engine.raw_connection(), compiler)
+                return PostgresSession(self._engine.raw_connection(), statements)
             except psycopg.Error as error:
                 raise connections.failure(error) or error from error
 

@@ -69,7 +69,6 @@ def open_engine(url: URL, connections: int) -> Engine:
     """An engine that keeps up to so many connections, and opens more when they are in use."""
     engine = create_engine(
         url,
-        paramstyle="format",
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=-1,

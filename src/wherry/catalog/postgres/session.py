@@ -11,12 +11,15 @@ that hangs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 import psycopg
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql import Delete, Executable, Insert
 
@@ -24,6 +27,13 @@ from wherry.catalog.sql.session import Compiler, Given, Row, Session
 
 #: How many rows one statement adds or deletes at most.
 MANY = 64
+_PARAMETER = re.compile(r"\$(\d+)")
+
+
+def compiler() -> Compiler:
+    """The one that all sessions of a catalog share."""
+    dialect = PGDialect_psycopg(dbapi=psycopg, paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+    return Compiler(dialect)
 
 
 class PostgresSession(Session):
@@ -32,7 +42,7 @@ class PostgresSession(Session):
         driver = connection.driver_connection
         assert isinstance(driver, psycopg.Connection)  # noqa: S101
         self._driver = driver
-
+        self._cursor: Any = psycopg.RawCursor(driver)
         self._pipeline: psycopg.Pipeline | None = None
 
     @contextmanager
@@ -48,12 +58,15 @@ class PostgresSession(Session):
     def answers(self, *asked: tuple[Executable, Given]) -> Iterator[list[Row]]:
         compiled = [(self._compiler.compiled(statement), given) for statement, given in asked]
         try:
-            cursors = [self._driver.execute(c.text.encode(), c.values(g)) for c, g in compiled]
+            cursors = [self._execute(c.text, c.values(g)) for c, g in compiled]
             self._sync()
             found = [cursor.fetchall() for cursor in cursors]
         except self._errors as error:
             raise self._as_error(compiled[0][0].text, error) from error
         return (c.rows(list(rows)) for (c, _), rows in zip(compiled, found, strict=True))
+
+    def _execute(self, text: str, values: Sequence[Any]) -> psycopg.RawCursor[Row]:
+        return psycopg.RawCursor(self._driver).execute(text.encode(), values)
 
     def _fetch(self) -> list[Row]:
         try:
@@ -90,7 +103,18 @@ class PostgresSession(Session):
 @lru_cache
 def _of_many(text: str, rows: int) -> str:
     """The statement that does for so many rows what `text`, an INSERT or a DELETE, does for one."""
-    is_insert = text.startswith("INSERT")
-    head, separator, each = text.partition(" VALUES " if is_insert else " WHERE ")
-    joined = (", " if is_insert else " OR ").join([each if is_insert else f"({each})"] * rows)
-    return f"{head}{separator}{joined}"
+    if text.startswith("INSERT"):
+        head, values, rest = text.partition(" VALUES ")
+        each, conflict, action = rest.partition(" ON CONFLICT ")
+        return f"{head}{values}{', '.join(_numbered_on(each, rows))}{conflict}{action}"
+    head, where, each = text.partition(" WHERE ")
+    return f"{head}{where}{' OR '.join(_numbered_on(f'({each})', rows))}"
+
+
+def _numbered_on(each: str, rows: int) -> Iterator[str]:
+    """The same text for each row, with parameters of its own."""
+    pieces = _PARAMETER.split(each)  # every second one is a number
+    numbers = [int(number) for number in pieces[1::2]]
+    for row in range(rows):
+        pieces[1::2] = [f"${number + row * max(numbers)}" for number in numbers]
+        yield "".join(pieces)

@@ -39,8 +39,9 @@ log = logging.getLogger("wherry.catalog")
 
 T = TypeVar("T")
 
-#: How many threads change uploads; one more admits them.
-THREADS = 3
+#: How many threads change uploads; one more admits them. While one waits for its commit, the other
+#: computes. With more, each group is smaller, and a transaction costs several times an operation.
+THREADS = 2
 #: How often a transaction that was rolled back in favour of another is tried again.
 RETRIES = 5
 

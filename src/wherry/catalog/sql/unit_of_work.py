@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite has the same statement
 from sqlalchemy.sql import Executable
 
 from wherry.catalog.sql import deliveries, queries, tables
@@ -62,7 +63,12 @@ def _delete_range(table: Table) -> Delete:
 
 _ADD_UPLOAD = insert(uploads)
 _DELETE_UPLOAD = delete(uploads).where(uploads.c.id == bindparam("this"))
-_ADD_PART, _DELETE_PART = insert(parts), _delete_range(parts)
+_PART = upsert(parts)
+_PUT_PART = _PART.on_conflict_do_update(  # a part that has grown begins where it began before
+    index_elements=[parts.c.upload_id, parts.c.start],
+    set_={name: _PART.excluded[name] for name in ("end", "crc", "at")},
+)
+_DELETE_PART = _delete_range(parts)
 _ADD_LEASE, _DELETE_LEASE = insert(leases), _delete_range(leases)
 _ADD_ASSESSMENT = insert(assessments)
 _ADD_INSTALLATION = insert(installation)
@@ -276,7 +282,7 @@ class UnitOfWork:
         added: list[Values] = []
         updated: dict[tuple[str, ...], list[Values]] = defaultdict(list)
         parts_deleted: list[Values] = []
-        parts_added: list[Values] = []
+        parts_put: list[Values] = []
         leases_deleted: list[Values] = []
         leases_added: list[Values] = []
         for id_, after in self._changed.items():
@@ -289,8 +295,9 @@ class UnitOfWork:
                 updated[names].append(_only(row, names))
             received = before.received if before else PartSet()
             old_parts, new_parts = received.changes_to(after.received)
-            parts_deleted += [{"this": id_, "starts": part.start} for part in old_parts]
-            parts_added += [part_row(id_, part) for part in new_parts]
+            starts = {part.start for part in old_parts} - {part.start for part in new_parts}
+            parts_deleted += [{"this": id_, "starts": start} for start in starts]
+            parts_put += [part_row(id_, part) for part in new_parts]
             old_leases, new_leases = _difference(before.leases if before else (), after.leases)
             leases_deleted += [{"this": id_, "starts": lease.range.start} for lease in old_leases]
             leases_added += [lease_row(id_, lease) for lease in new_leases]
@@ -302,7 +309,7 @@ class UnitOfWork:
         for names, rows in updated.items():
             self._write(_update_row(uploads, names), rows)
         self._write(_DELETE_PART, parts_deleted)
-        self._write(_ADD_PART, parts_added)
+        self._write(_PUT_PART, parts_put)
         self._write(_DELETE_LEASE, leases_deleted)
         self._write(_ADD_LEASE, leases_added)
         self._write(_ADD_ASSESSMENT, [assessment_row(a) for a in self._new_assessments.values()])

@@ -54,6 +54,7 @@ CHECKS: tuple[Check, ...] = (
     changes.a_change_that_raises_does_not_affect_others,
     changes.concurrent_changes_of_one_upload_are_all_kept,
     changes.changes_are_made_in_the_order_of_their_calls,
+    changes.parts_that_grow_or_merge_in_one_change_are_recorded_as_they_are_then,
     changes.a_lost_lease_records_nothing,
     changes.a_cancelled_caller_does_not_affect_others,
     changes.reading_does_not_wait_for_a_change,

@@ -84,6 +84,28 @@ async def changes_are_made_in_the_order_of_their_calls(catalog: Catalog) -> None
         assert await catalog.load("u") == seen
 
 
+async def parts_that_grow_or_merge_in_one_change_are_recorded_as_they_are_then(
+    catalog: Catalog,
+) -> None:
+    """More of them than one statement may write: half grow, and the others are merged away."""
+    count = 150
+    await catalog.create(new_upload("u", length=20 * count))
+
+    def fill(upload: Upload, starts: range, length: int) -> Upload:
+        for start in starts:
+            part = Part(start, start + length, start, 1.0)
+            upload = upload.lease(part.range, "t", 1.0).record("t", (part,))
+        return upload
+
+    await catalog.update("u", lambda u: fill(u, range(0, 20 * count, 10), 5))
+    grown = await catalog.update("u", lambda u: fill(u, range(5, 20 * count, 20), 5))
+    found = (await catalog.load("u")).received
+    assert [(part.start, part.end) for part in found.parts] == [
+        (start, start + 15) for start in range(0, 20 * count, 20)
+    ]
+    assert found == grown.received
+
+
 async def a_lost_lease_records_nothing(catalog: Catalog) -> None:
     await catalog.create(new_upload("u"))
     await catalog.update("u", lambda u: u.lease(Range(0, 50), "old", 1.0))
