@@ -1,12 +1,12 @@
 """Wherry on S3 against the usual recipe and tusd's store, on one versitygw in one run.
 
-    python -m bench.s3 [--rounds 3] [--size-mib 64] [--files 4] [--versitygw PATH] [--tusd PATH]
-                       [--before FOLDER]
+    python -m bench.s3 [--rounds 3] [--size-mib 64] [--files 4] [--at-once 4] [--only TITLE …]
+                       [--versitygw PATH] [--tusd PATH] [--before FOLDER]
 
-Files go in requests of 5 MiB, four files at once. The table has ratios, because a machine that does
-other work at the same time is not as fast as it says. Each server is started anew for each round,
-and the rounds of all servers take turns. `--before` is the folder `src` of another Wherry, which
-runs beside this one.
+Files go in requests of 5 MiB, four files at once unless `--at-once` says otherwise. The table has
+ratios, because a machine that does other work at the same time is not as fast as it says. Each
+server is started anew for each round, and the rounds of all servers take turns. `--before` is the
+folder `src` of another Wherry, which runs beside this one. `--only` takes the titles of the table.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def wherry(folder: Path, s3: S3Server, source: Path = ROOT / "src") -> Iterator[
     command += ["--data", str(folder / "data"), "--assessment", "false"]
     # Files belong to one catalog, and each server has its own.
     command += ["--storage", f"s3://{BUCKET}/{folder.name}", "--s3-endpoint", s3.endpoint]
-    command += ["--direct-uploads", "true"]
+    command += ["--direct-uploads", "true", "--max-open", "1000"]
     environment = s3.environment | {"PYTHONPATH": str(source)}
     with running(
         command, port, folder / "log", lambda _: answers(port, "/healthz") == 200, environment
@@ -185,9 +185,9 @@ def tusd(program: Path, folder: Path, s3: S3Server) -> Iterator[Running]:
         yield server
 
 
-def measure(server: Running, send: Send, size: int, files: int) -> Figures:
+def measure(server: Running, send: Send, size: int, files: int, at_once: int) -> Figures:
     before, begun = server.cpu_seconds(), time.monotonic()
-    with ThreadPoolExecutor(FILES) as threads:
+    with ThreadPoolExecutor(at_once) as threads:
         for done in [threads.submit(send, server.port, size) for _ in range(files)]:
             done.result()
     seconds, cpu = time.monotonic() - begun, server.cpu_seconds() - before
@@ -199,8 +199,10 @@ def measure(server: Running, send: Send, size: int, files: int) -> Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--size-mib", type=int, default=64)
-    parser.add_argument("--files", type=int, default=FILES, help="in all; four at once")
+    parser.add_argument("--size-mib", type=float, default=64.0)
+    parser.add_argument("--files", type=int, default=FILES, help="in all")
+    parser.add_argument("--at-once", type=int, default=FILES, help="files at the same time")
+    parser.add_argument("--only", nargs="+", help="the titles of the servers to start")
     built = ROOT / ".cache" / "versitygw-1.8.0" / "versitygw"
     parser.add_argument("--versitygw", type=Path, default=built)
     parser.add_argument("--tusd", type=Path, default=ROOT / ".bench" / "tusd-2.9.1" / "tusd")
@@ -217,6 +219,8 @@ def main() -> None:
         servers["before"] = (partial(wherry, source=given.before.resolve()), send_wherry)
     if given.tusd.exists():
         servers["tusd s3store"] = (lambda *where: tusd(given.tusd, *where), send_tus)
+    if given.only:
+        servers = {title: servers[title] for title in given.only}
     found: dict[str, list[Figures]] = {name: [] for name in servers}
     with tempfile.TemporaryDirectory(prefix="wherry-bench-s3-") as name:
         folder = Path(name)
@@ -226,8 +230,8 @@ def main() -> None:
                     own = folder / f"{re.sub('[^a-zA-Z0-9]+', '-', title)}-{number}"
                     own.mkdir()
                     with serve(own, s3) as server:  # type: ignore[attr-defined]
-                        size = given.size_mib * MiB
-                        found[title].append(measure(server, send, size, given.files))
+                        size = int(given.size_mib * MiB)
+                        found[title].append(measure(server, send, size, given.files, given.at_once))
     render(found)
 
 

@@ -209,7 +209,9 @@ def run(api: FastAPI, listeners: list[socket.socket], settings: Settings) -> Non
     BoundedConnection.most_connections = allow_files(settings.max_requests)
     server = Server(configuration(api), settings.grace_period, settings.stop_delay or 0)
     # What is loaded by now stays. A full garbage collection, which would come among the first
-    # requests, would look through all of it, and stop every thread for about 100 ms.
+    # requests, would look through all of it, and stop every thread for about 100 ms. What is not
+    # used any more by now is freed first, because frozen garbage stays as well.
+    gc.collect()
     gc.freeze()
     try:
         with suppress(KeyboardInterrupt):

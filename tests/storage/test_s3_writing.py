@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from weakref import ref
 
 import pytest
 from tests.storage.buckets import new_storage
@@ -265,6 +266,34 @@ def test_a_buffer_that_is_used_again_sends_only_what_came_since(
     assert proxy.sent["PutObject"] == 1000
     write(pods[0], PART + 1000, len(DATA))
     assert content(pods[1]) == DATA
+
+
+def test_a_writer_does_not_hold_on_to_memory_that_it_has_given_back(
+    pods: tuple[S3Storage, S3Storage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Buffer(bytearray):
+        """One that a weak reference can be made of."""
+
+    made = list[ref[Buffer]]()
+
+    def buffer(_: Memory, size: int) -> bytearray:
+        new = Buffer(size)
+        made.append(ref(new))
+        return new
+
+    monkeypatch.setattr(Memory, "buffer", buffer)
+    memory = pods[0]._memory
+    memory.take(FOR_PARTS)  # so there is memory for small fragments only, and none of it is kept
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    with pods[0].open(UPLOAD, Range(0, PART)) as writer:
+        writer.write(0, memoryview(DATA)[:1000])
+        writer.write(2000, memoryview(DATA)[2000:3000])  # sends what came before
+        with memory._changed:
+            is_sent = memory._changed.wait_for(lambda: memory._taken == FOR_PARTS + SMALL_RUN, 60)
+        assert is_sent
+        first, second = made
+        assert first() is None, "its writer still has it"
+        assert second() is not None
 
 
 def test_a_failed_writer_gives_its_memory_back(s3_server: S3Server) -> None:

@@ -4,7 +4,7 @@ Rule 1: no thread waits for a client. All of them wait for all sockets together;
 socket that has bytes, reads what is there, and gives the socket back.
 
 Rule 2: a buffer belongs to a thread and not to a body. So memory does not grow with the number of
-bodies.
+bodies. More threads have smaller buffers.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 THREADS = 4
 #: The same where they send to an object store, and mostly wait for it.
 DISTANT_THREADS = 16
-#: The size of a thread's buffer, in bytes.
-BUFFER = 1 * MiB
+#: The buffers of all threads together, in bytes.
+BUFFERS = 4 * MiB
 #: A thread ends when no body is open for so long, in seconds.
 IDLE_SECONDS = 10.0
 
@@ -89,7 +89,7 @@ class Readers:
         os.eventfd_write(self._queued, 1)
 
     def _run(self) -> None:
-        buffer = memoryview(bytearray(BUFFER))
+        buffer = memoryview(bytearray(BUFFERS // self.most))
         while True:
             found = self._epoll.poll(QUIET if self.memory.has_marks() else IDLE_SECONDS, 1)
             if self.memory.has_marks():

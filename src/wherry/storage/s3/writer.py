@@ -69,7 +69,7 @@ class Memory:
         return granted
 
     def give_back(self, size: int, buffer: bytearray | None = None) -> None:
-        """`buffer`: may be used again."""
+        """`buffer`: may be used again. The caller does not keep it."""
         with self._changed:
             self._taken -= size
             if buffer is not None and len(buffer) >= LARGE_RUN:
@@ -102,7 +102,7 @@ class Memory:
         finally:
             with self._changed:
                 self._sending -= 1
-            self.give_back(run.capacity, run.buffer)
+            self.give_back(run.capacity, run.let_go())
 
 
 class _Run:
@@ -111,11 +111,8 @@ class _Run:
     def __init__(self, start: int, buffer: bytearray) -> None:
         self.start = start
         self.size = 0
-        self.buffer = buffer
-
-    @property
-    def capacity(self) -> int:
-        return len(self.buffer)
+        self.capacity = len(buffer)
+        self._buffer = buffer
 
     @property
     def end(self) -> int:
@@ -128,12 +125,21 @@ class _Run:
     @property
     def data(self) -> memoryview:
         """What was gathered."""
-        return memoryview(self.buffer)[: self.size]
+        return memoryview(self._buffer)[: self.size]
 
     def add(self, data: memoryview) -> None:
-        with memoryview(self.buffer) as view:  # without it, the data is copied twice
+        with memoryview(self._buffer) as view:  # without it, the data is copied twice
             view[self.size : self.size + len(data)] = data
         self.size += len(data)
+
+    def let_go(self) -> bytearray:
+        """The memory, for `Memory.give_back`.
+
+        The run itself lives until its writer waits for it, which may be much later.
+        """
+        buffer = self._buffer
+        del self._buffer
+        return buffer
 
 
 class S3Writer:
@@ -189,7 +195,7 @@ class S3Writer:
         try:
             self._wait()
         except BaseException:
-            self._memory.give_back(run.capacity, run.buffer)
+            self._memory.give_back(run.capacity, run.let_go())
             raise
         self._sending.append(_Sending(lambda: self._send(run)))
 
@@ -255,7 +261,7 @@ class S3Writer:
     ) -> None:
         run, self._run = self._run, None
         if run is not None:
-            self._memory.give_back(run.capacity, run.buffer)
+            self._memory.give_back(run.capacity, run.let_go())
         # Nothing is sent any more when this returns: a newer request may write these bytes then.
         while self._sending:
             with suppress(Exception):
