@@ -309,3 +309,18 @@ async def test_prometheus_gets_the_numbers_of_an_application_and_others_do_not(
                 sent = {name.encode(): value.encode() for name, value in headers.items()}
                 answer = await http.get("/api/chunked-upload/metrics", headers=sent)
                 assert (answer.status_code, headers) == (status, headers)
+
+
+def test_the_priorities_of_the_example_are_priorities(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHERRY_DATA", str(tmp_path / "data"))
+    [shown] = blocks("howto/assess-some-files-first.md", "python")
+    example: dict[str, Any] = {"current_user_id": lambda: "17"}
+    exec(shown, example)
+    given = {
+        example["priority"](FinishedFile("u", tmp_path, "a.mp4", None, size, owner, {}, ""))
+        for owner in ("17", "18")
+        for size in (1, 6 * 1024**3)
+    }
+    assert given == {50, 0, -10}
