@@ -17,6 +17,7 @@ from wherry.assessment.progress import Progress, StepResult, Work
 from wherry.assessment.sandbox import Sandbox
 from wherry.assessment.worker import Assessing, Site, Timing, Worker
 from wherry.core.assessment import MAX_TRIES, Assessment, AssessmentState, LeaseLost, Step
+from wherry.core.errors import StorageFailed
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
 from wherry.storage.local import LocalStorage
@@ -229,6 +230,60 @@ async def test_what_fails_in_a_worker_that_lives_is_no_death(
     await lane
     assert ended.state is AssessmentState.DONE
     assert ended.attempts > failures
+
+
+class Lasting(Failing):
+    """Workflows whose only step runs until it is let go."""
+
+    is_let_go = False
+
+    def advance(self, assessment_id: str) -> Progress:
+        if not self.is_let_go:
+            return Progress((Step("probe", "running"),))
+        return super().advance(assessment_id)
+
+
+async def test_a_database_that_is_away_for_longer_than_a_lease_is_no_death(
+    catalog: MemoryCatalog,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_away = False
+
+    def going_away(name: str) -> None:
+        real = getattr(catalog, name)
+
+        async def act(*args: object) -> object:
+            if is_away:
+                raise StorageFailed("the database does not answer")
+            return await real(*args)
+
+        monkeypatch.setattr(catalog, name, act)
+
+    for name in ("load", "load_assessment", "lease_assessment", "update_assessment"):
+        going_away(name)
+    site = Site(catalog, storage_with_the_file(), tmp_path, MemoryLocks())
+    workflows, stop = Lasting(failures=0), asyncio.Event()
+    assessing = Assessing(timing=Timing(lease=0.2, poll_interval=0.01, progress_interval=0.01))
+    worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
+    lane = asyncio.create_task(worker.lane(stop))
+    for outage in range(1, MAX_TRIES + 1):
+        while not (await catalog.load_assessment("a")).steps:
+            await asyncio.sleep(0.01)
+        is_away, before = True, caplog.text.count("worker-failed")
+        while caplog.text.count("worker-failed") < before + 5:  # the lease is lost by then
+            await asyncio.sleep(0.01)
+        is_away = False
+        while (await catalog.load_assessment("a")).attempts <= outage:
+            await asyncio.sleep(0.01)
+    assert (await catalog.load_assessment("a")).tries <= 1
+    workflows.is_let_go = True
+    while not (ended := await catalog.load_assessment("a")).is_over:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await lane
+    assert (ended.state, ended.tries) == (AssessmentState.DONE, 1)
 
 
 async def test_nothing_that_fails_around_an_assessment_ends_the_lane(
