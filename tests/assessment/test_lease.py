@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from wherry.assessment.lease import Lease
-from wherry.assessment.partial_copy import Interrupted, PartialCopy
+from wherry.assessment.partial_copy import SCRATCH, Interrupted, PartialCopy
 from wherry.assessment.picture_sink import PictureSink
 from wherry.assessment.progress import Progress, StepResult, Work
 from wherry.assessment.sandbox import Sandbox
@@ -143,10 +143,32 @@ async def test_a_catalog_that_fails_for_a_moment_does_not_cost_the_lease(
 async def test_an_assessment_that_ends_every_worker_is_given_up(catalog: MemoryCatalog) -> None:
     for _ in range(MAX_TRIES + 1):
         await leased(catalog, seconds=0)
-    assert await Lease.take(catalog, 60) is None
+    assert (await leased(catalog)).assessment.is_over
     failed = await catalog.load_assessment("a")
     assert failed.state is AssessmentState.FAILED
     assert failed.problem
+    assert await Lease.take(catalog, 60) is None
+
+
+async def test_of_an_assessment_that_ended_every_worker_nothing_is_left(
+    catalog: MemoryCatalog, tmp_path: Path
+) -> None:
+    for _ in range(MAX_TRIES + 1):
+        await leased(catalog, seconds=0)
+    site = Site(catalog, storage_with_the_file(), tmp_path, MemoryLocks())
+    (left := site.scratch_of("a") / f"{SCRATCH}x").mkdir(parents=True)
+    (left / "copy.mp4").write_bytes(b"?")
+    workflows, stop = Failing(), asyncio.Event()
+    workflows.known = True
+    assessing = Assessing(timing=Timing(poll_interval=0.01))
+    worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
+    lane = asyncio.create_task(worker.lane(stop))
+    while workflows.known:
+        await asyncio.sleep(0.01)
+    stop.set()
+    await lane
+    assert not left.parent.exists()
+    assert workflows.begun == []
 
 
 def storage_with_the_file() -> MemoryStorage:

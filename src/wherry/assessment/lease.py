@@ -50,6 +50,7 @@ class Lease:
     ) -> Self | None:
         """Take the first assessment that is queued, or whose worker is gone; None if none is.
 
+        If too many workers have died at it, its assessment `is_over`, and no worker has it.
         `most`: none is taken while so many run, with all workers together.
         """
         token, now = uuid.uuid4().hex, clock()
@@ -65,8 +66,8 @@ class Lease:
         lease = cls(catalog, leased, token, seconds, clock)
         if leased.state is AssessmentState.FAILED:
             lease.log_event(Event.ASSESSMENT_FAILED, problem=leased.problem)
-            return None
-        lease.log_event(Event.ASSESSMENT_CLAIMED, attempt=leased.attempts)
+        else:
+            lease.log_event(Event.ASSESSMENT_CLAIMED, attempt=leased.attempts)
         return lease
 
     def log_event(self, event: Event, trace: bool = False, **facts: Unpack[Facts]) -> None:

@@ -208,7 +208,10 @@ class Worker:
                 is_present = await self._is_present()
                 lease = await self._take_lease() if is_present else None
                 if lease is not None:
-                    await self._assess(lease, stop)
+                    if lease.assessment.is_over:
+                        await self._forget(lease)
+                    else:
+                        await self._assess(lease, stop)
                     continue
                 self._clear_failures(
                     time.monotonic() - self._failed_at > QUIET_LEASES * self._timing.lease
@@ -378,6 +381,10 @@ class Worker:
 
     async def _give_up(self, lease: Lease, problem: str) -> None:
         await lease.give_up(problem)
+        await self._forget(lease)
+
+    async def _forget(self, lease: Lease) -> None:
+        """Remove what the steps of an assessment without a report have left."""
         scratch = self._site.scratch_of(lease.assessment.id)
         await asyncio.to_thread(remove_scratch, scratch)
         await asyncio.to_thread(self._workflows.forget, lease.assessment.id)
