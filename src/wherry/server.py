@@ -72,9 +72,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
         log.info("finished files are not assessed: pip install 'wherry[assessment]' adds that")
     keys = Keys(keys_file(settings.data))
     access = Access(keys, is_loopback(host), app.metrics)
-    if access.is_anonymous():
-        log.warning(LOOPBACK_WARNING)
-    else:
+    if not access.is_anonymous():
         check_keys(keys, settings)
 
     # Coroutines, because FastAPI calls other functions on a thread.
@@ -154,6 +152,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
         log_event(Event.SERVING, data=settings.data.absolute())
         for listener in listeners:
             log_event(Event.LISTENING, url=url_of(listener))
+        if not Keys(keys_file(settings.data)).has_file():  # otherwise, there are keys
+            log.warning(LOOPBACK_WARNING)
         run(api, listeners, settings)
 
 

@@ -86,7 +86,7 @@ def test_another_kind_of_database_is_refused(url: str) -> None:
 
 
 def test_a_database_that_does_not_answer_is_said_so_without_its_password() -> None:
-    with pytest.raises(StorageFailed, match="the database does not answer") as refused:
+    with pytest.raises(StorageFailed, match="the database cannot be used") as refused:
         PostgresCatalog("postgresql://somebody:secret@127.0.0.1:1/wherry")
     assert "secret" not in str(refused.value)
 
@@ -317,7 +317,7 @@ async def test_while_the_server_is_away_every_call_says_so_and_nothing_is_lost(
             catalog.update("u", lambda u: u.lease(Range(0, 1), "t", 1.0)),
             catalog.create(new_upload("v")),
         ):
-            with pytest.raises(StorageFailed, match="the database does not answer"):
+            with pytest.raises(StorageFailed, match="the database cannot be used"):
                 await call
     finally:
         postgres_server.start()

@@ -116,5 +116,5 @@ def test_it_goes_on_while_the_database_is_away(
 
 
 def test_without_the_database_there_is_no_clock(database: str) -> None:
-    with pytest.raises(OSError, match="the database does not answer"):
+    with pytest.raises(OSError, match="the database cannot be used"):
         PostgresBeats(f"{database}_missing")

@@ -30,7 +30,7 @@ from wherry.app.backends import (
     open_storage,
     unchecked_storage,
 )
-from wherry.app.checking import check_start
+from wherry.app.checking import check_start, saying_what_to_do
 from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
@@ -110,7 +110,8 @@ class App:
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[Engine]:
         """An engine for a command: without background tasks, beside a server or without one."""
-        await check_start(self.settings)
+        with saying_what_to_do(self.settings):
+            await check_start(self.settings)
         async with AsyncExitStack() as opened:
             catalog = open_catalog(self.settings)
             opened.push_async_callback(catalog.close)
@@ -258,6 +259,8 @@ def log_to_stderr() -> None:
     # At lower levels it logs signatures.
     logging.getLogger("botocore").setLevel(logging.WARNING)
     logging.getLogger("httpx2").setLevel(logging.WARNING)
+    # It warns of each connection that has broken, and so do the events of ours.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def _date_of(settings: Settings, moment: float) -> float:
@@ -281,8 +284,9 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
         lower_priority()
         log_to_stderr()
         os.umask(0o077)
+        with saying_what_to_do(settings):
+            asyncio.run(check_start(settings))
         settings.data.mkdir(parents=True, exist_ok=True)
-        asyncio.run(check_start(settings))
         site = worker.Site(
             catalog=open_catalog(settings),
             storage=unchecked_storage(settings),

@@ -50,6 +50,7 @@ def open_storage(settings: Settings) -> Storage:
         storage.record_folders()
     else:
         wait_on_more_threads()
+        settings.data.mkdir(parents=True, exist_ok=True)  # for all that is not a file of a client
     return storage
 
 
@@ -62,7 +63,6 @@ def unchecked_storage(settings: Settings) -> LocalStorage | S3Storage:
         raise ModuleNotFoundError(sentence, name="botocore")
     from wherry.storage.s3.storage import S3Storage  # noqa: PLC0415
 
-    settings.data.mkdir(parents=True, exist_ok=True)  # for all that is not a file of a client
     endpoint, profile = settings.s3_endpoint, settings.s3_profile
     return S3Storage(
         _client(endpoint, profile),
@@ -162,6 +162,8 @@ def _open_catalog(settings: Settings) -> Catalog:
         return PostgresCatalog(settings.database)
     check_catalog(settings)
     path = catalog_file(settings)
+    if settings.storage is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)  # SQLite gives its log the same mode
     from wherry.catalog.sqlite.catalog import SqliteCatalog  # noqa: PLC0415
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Collection, Iterator
+from contextlib import aclosing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,8 +28,9 @@ from wherry.app.backends import (
 )
 from wherry.catalog import Catalog
 from wherry.catalog.pages import every_page
+from wherry.core.errors import StorageFailed
 from wherry.core.installation import NAME, Installation
-from wherry.core.upload import HOLDS_SPACE, State
+from wherry.core.upload import HOLDS_SPACE, State, Upload
 from wherry.settings import Settings
 from wherry.storage import Storage
 from wherry.storage.folders import RECORD, FolderAway
@@ -59,12 +61,29 @@ _UNREADABLE = (
     "are right, run: wherry storage adopt"
 )
 
+_DATABASE_AWAY = (
+    "{problem}. All records and files are as they were. Start the database, or correct the setting "
+    "`database`; then try again"
+)
+
 
 def check_storage(settings: Settings) -> None:
     """Check the storage before anything starts. Raises `OSError` if it cannot be used."""
     check_catalog(settings)
-    asyncio.run(check_start(settings))
+    with saying_what_to_do(settings):
+        asyncio.run(check_start(settings))
     unchecked_storage(settings).check()
+
+
+@contextmanager
+def saying_what_to_do(settings: Settings) -> Iterator[None]:
+    """Raises `ConnectionError` where the database of the settings fails at a start."""
+    try:
+        yield
+    except StorageFailed as failed:
+        if settings.database is None:
+            raise
+        raise ConnectionError(_DATABASE_AWAY.format(problem=failed.problem)) from failed
 
 
 async def check_start(settings: Settings) -> None:
@@ -140,21 +159,26 @@ async def _join(
 
 async def _has_lost_all(storage: Storage, catalog: Catalog) -> bool:
     """Whether the catalog knows uploads with bytes, and the storage has none of the first ones."""
-    states, is_one_known = {State.COMPLETING, State.COMPLETE, *HOLDS_SPACE}, False
-    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+    states = {State.COMPLETING, State.COMPLETE, *HOLDS_SPACE}
+    async with aclosing(_with_bytes(catalog, states)) as pages:
         async for page in pages:
             for upload in page:
-                if upload.discarded_at is not None or not upload.received.count:
-                    continue
                 file = storage.finished_file(upload.id, upload.suffix)
                 if await asyncio.to_thread(file.stat) is not None:
                     return False
                 if not await asyncio.to_thread(storage.vanished, [upload.id]):
                     return False
-                is_one_known = True
-            if is_one_known:
-                return True
+            return True
     return False
+
+
+async def _with_bytes(catalog: Catalog, states: Collection[State]) -> AsyncGenerator[list[Upload]]:
+    """Pages of the uploads that should have bytes in the storage."""
+    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+        async for page in pages:
+            known = [u for u in page if u.discarded_at is None and u.received.count]
+            if known:
+                yield known
 
 
 async def _check_folders(settings: Settings) -> None:
@@ -177,16 +201,14 @@ async def _is_emptied(storage: LocalStorage, catalog: Catalog, name: str) -> boo
     is_files = name == "files"
     states = {State.COMPLETING, State.COMPLETE} if is_files else HOLDS_SPACE
     is_one_known = False
-    async with aclosing(every_page(partial(catalog.uploads, states, None))) as pages:
+    async with aclosing(_with_bytes(catalog, states)) as pages:
         async for page in pages:
             paths = [
                 storage.finished_file(upload.id, upload.suffix).local_path
                 if is_files
                 else storage.unfinished_path(upload.id)
                 for upload in page
-                if upload.discarded_at is None
-                and upload.received.count
-                and (upload.is_named or upload.is_complete()) is is_files
+                if (upload.is_named or upload.is_complete()) is is_files
             ]
             if await asyncio.to_thread(_is_any_there, paths):
                 return False

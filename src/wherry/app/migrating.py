@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 from wherry.app.backends import MOVED, catalog_file, open_catalog, open_clock
+from wherry.app.checking import saying_what_to_do
 from wherry.deadline_clock import FileBeats
 from wherry.locks.files import FileLocks
 from wherry.settings import Settings
@@ -12,7 +13,9 @@ from wherry.settings import Settings
 
 async def prepare(settings: Settings) -> None:
     """Bring the tables up to date. Raises as `open_catalog` does."""
-    await open_catalog(settings).close()
+    with saying_what_to_do(settings):
+        catalog = open_catalog(settings)
+    await catalog.close()
 
 
 def move(settings: Settings, leader: str) -> dict[str, int]:
@@ -37,7 +40,8 @@ def move(settings: Settings, leader: str) -> dict[str, int]:
     with alone:
         from wherry.catalog.postgres.moving import move_records  # noqa: PLC0415
 
-        moved = move_records(path, settings.database)
+        with saying_what_to_do(settings):
+            moved = move_records(path, settings.database)
         _move_clock(settings)
         # A server that starts without the setting `database` refuses to do without a catalog. It
         # would otherwise go on with records that the others do not see.

@@ -19,7 +19,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment, AssessmentState, LeaseLost, Step
-from wherry.core.errors import NotThere
+from wherry.core.errors import NotThere, UploadError
 from wherry.events import Event, Facts, log_event
 
 T = TypeVar("T")
@@ -97,8 +97,9 @@ class Lease:
                 until = await self._renew(self.clock() + self.seconds)
             except (LeaseLost, NotThere):
                 return
-            except Exception:  # the database may be back before the time is up
-                self.log_event(Event.ASSESSMENT_NOT_RENEWED, trace=True)
+            except Exception as error:  # the database may be back before the time is up
+                is_known = isinstance(error, UploadError)
+                self.log_event(Event.ASSESSMENT_NOT_RENEWED, problem=str(error), trace=not is_known)
 
     async def _renew(self, until: float) -> float:
         await self.catalog.update_assessment(

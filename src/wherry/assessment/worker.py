@@ -46,7 +46,7 @@ from wherry.assessment.steps import current_plan
 from wherry.assessment.worker_status import ManualWorkerStatus, OnProblem, cause_of, send_problem
 from wherry.catalog import Catalog
 from wherry.core.assessment import LeaseLost
-from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.errors import NotThere, UploadError, UploadNotFound
 from wherry.core.upload import Upload
 from wherry.events import Event, log_event
 from wherry.locks import Locks
@@ -219,7 +219,8 @@ class Worker:
             except (LeaseLost, NotThere):
                 log_event(Event.LEASE_LOST)
             except Exception as error:  # Rule 3
-                log_event(Event.WORKER_FAILED, trace=True)
+                is_known = isinstance(error, UploadError)
+                log_event(Event.WORKER_FAILED, problem=str(error), trace=not is_known)
                 self._count_failure(cause_of(error))
             await sleep_or_stop(stop, self._timing.poll_interval)
         with suppress(Exception):

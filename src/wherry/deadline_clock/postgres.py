@@ -64,5 +64,5 @@ class PostgresBeats:
             found = self._session.execute(statement.encode(), values).fetchone()
         except psycopg.Error as error:
             self.close()
-            raise OSError(f"the database does not answer: {error}") from error
+            raise OSError(f"the database cannot be used: {error}") from error
         return None if found is None else Beat(float(found[0]), steady)

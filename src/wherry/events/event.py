@@ -383,8 +383,8 @@ class Event(Enum):
         Area.ASSESSMENTS,
         ERROR,
         "An assessment could not renew its lease. Another worker may resume the assessment. "
-        "A traceback follows.",
-        ("assessment_id", "upload_id"),
+        "A traceback follows, unless the disk or the database has failed.",
+        ("assessment_id", "upload_id", "problem"),
         label="lease-not-renewed",
     )
     LEASE_LOST = About(Area.ASSESSMENTS, WARNING, "Another worker has the assessment by now.")
@@ -399,7 +399,8 @@ class Event(Enum):
         Area.ASSESSMENTS,
         ERROR,
         "An assessment failed in the worker. It is tried again when its lease has run out. "
-        "A traceback follows.",
+        "A traceback follows, unless the disk, the database or the store has failed.",
+        ("problem",),
     )
     WORKER_ENDED_LATE = About(
         Area.ASSESSMENTS,

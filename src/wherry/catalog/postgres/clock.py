@@ -47,6 +47,6 @@ class DatabaseClock:
                 asked_at = elapsed()
                 found = session.execute(_ASK.encode()).fetchone()
         except psycopg.Error as error:
-            raise StorageFailed(f"the database does not answer: {error}") from error
+            raise StorageFailed(f"the database cannot be used: {error}") from error
         assert found is not None  # noqa: S101
         return asked_at, float(found[0]) - asked_at

@@ -155,7 +155,7 @@ def failure(error: BaseException) -> UploadError | None:
     if isinstance(cause, errors.ReadOnlySqlTransaction):
         return StorageFailed("the database is read-only; it may be a standby")
     if isinstance(cause, (psycopg.OperationalError, psycopg.InterfaceError)) or is_broken(error):
-        return StorageFailed(f"the database does not answer: {_sentence(cause)}")
+        return StorageFailed(f"the database cannot be used: {_sentence(cause)}")
     return None
 
 
