@@ -3,13 +3,15 @@
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from tests.parts import need_package, need_versitygw
 
 from wherry.testing.postgres import Postgres, postgres, require_postgres
-from wherry.testing.s3 import S3Server, serving_s3
+from wherry.testing.s3 import BUCKET, S3Server, serving_s3
 
 # How long something takes on a busy machine is no claim of any test.
 settings.register_profile("wherry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -39,6 +41,19 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     program = need_versitygw()
     with serving_s3(program, tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture
+def s3_options(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> dict[str, Any]:
+    """The settings of a server in a prefix of its own, and the credentials in the environment."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return {
+        "storage": f"s3://{BUCKET}/{tmp_path.name}",
+        "s3_endpoint": s3_server.endpoint,
+    }
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.command import wherry
-from tests.engine.conftest import ALICE, created, settings_in, written
+from tests.engine.conftest import ALICE, created, settings_in, started, written
 
 from wherry.app import App
 from wherry.app.backends import open_catalog, unchecked_storage
@@ -68,15 +68,6 @@ async def catalog_of(settings: Settings) -> AsyncIterator[Catalog]:
         yield catalog
     finally:
         await catalog.close()
-
-
-@asynccontextmanager
-async def started(settings: Settings) -> AsyncIterator[Engine]:
-    app = App(settings)
-    try:
-        yield await app.engine()
-    finally:
-        await app.stop()
 
 
 def options_of(settings: Settings) -> list[object]:
@@ -166,10 +157,26 @@ async def test_files_are_adopted_by_a_command(make: Make, tmp_path: Path) -> Non
     settings = make(catalog="new")
     printed = await asyncio.to_thread(wherry, "storage", "adopt", *options_of(settings))
     assert "belong to this catalog now" in printed.stdout
+    assert "knows 0 uploads with files, of which 0 are missing" in printed.stdout
     async with started(settings) as engine:
         assert await engine.uploads(ALICE) == []
     with pytest.raises(OSError, match=OTHER_CATALOG):
         await App(make()).engine()
+
+
+async def test_adopting_says_how_many_files_are_missing(make: Make) -> None:
+    async with started(make()) as engine:
+        await half_of(engine)
+        whole = await created(engine, 5)
+        await written(engine, whole, 0, b"whole")
+        await engine.complete(ALICE, whole.id)
+        await created(engine, 5)  # without bytes, so none can be missing
+    settings = make(files="new")
+    printed = await asyncio.to_thread(wherry, "storage", "adopt", *options_of(settings))
+    assert "knows 2 uploads with files, of which 2 are missing" in printed.stdout
+    settings = make()
+    printed = await asyncio.to_thread(wherry, "storage", "adopt", *options_of(settings))
+    assert "knows 2 uploads with files, of which 0 are missing" in printed.stdout
 
 
 @pytest.mark.parametrize("make", ["folder"], indirect=True)

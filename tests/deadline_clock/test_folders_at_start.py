@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.engine.conftest import ALICE, Bytes, created, settings_in, written
+from tests.engine.conftest import ALICE, Bytes, created, settings_in, started, written
 
 from wherry.app import App
 from wherry.app.checking import check_start, check_storage
 from wherry.core.requests import Write
 from wherry.core.upload import State, Upload
-from wherry.engine import Engine
 from wherry.settings import Settings
 from wherry.storage.folders import RECORD, FolderAway
 from wherry.storage.local import LocalStorage
@@ -26,15 +25,6 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return settings_in(tmp_path / "data", assessment=False)
-
-
-@asynccontextmanager
-async def started(settings: Settings) -> AsyncIterator[Engine]:
-    app = App(settings)
-    try:
-        yield await app.engine()
-    finally:
-        await app.stop()
 
 
 @pytest.fixture

@@ -22,15 +22,8 @@ PART = 5 * MiB
 
 
 @pytest.fixture
-def options(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    return {
-        "storage": f"s3://{BUCKET}/{tmp_path.name}",
-        "s3_endpoint": s3_server.endpoint,
-        "direct_uploads": True,
-        "assessment": False,
-    }
+def options(s3_options: dict[str, Any]) -> dict[str, Any]:
+    return {**s3_options, "direct_uploads": True, "assessment": False}
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import httpx2
 import pytest
@@ -157,16 +158,13 @@ def test_fifty_finish_on_a_volume_with_room_for_twelve(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_fifty_finish_over_two_servers_with_a_database_and_an_object_store(
-    tmp_path: Path, database: str, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, database: str, s3_server: S3Server, s3_options: dict[str, Any]
 ) -> None:
     require_nginx()
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
     options = {
+        **s3_options,
         "assessment": False,
         "database": database,
-        "storage": f"s3://{BUCKET}/{tmp_path.name}",
-        "s3_endpoint": s3_server.endpoint,
         "max_open": OPEN,
         "max_reserved": ROOM * SIZE,
     }

@@ -7,9 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import httpx2
 import pytest
+from tests.cli.command import wherry
 from tests.e2e.conftest import Api, make_file, sha256
 from tests.storage.store_proxy import Fault, store_proxy
 
@@ -25,16 +27,8 @@ PART = 5 * MiB
 
 
 @pytest.fixture
-def options(
-    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> dict[str, object]:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    return {
-        "storage": f"s3://{BUCKET}/{tmp_path.name}",
-        "s3_endpoint": s3_server.endpoint,
-        "assessment": False,
-    }
+def options(s3_options: dict[str, Any]) -> dict[str, object]:
+    return {**s3_options, "assessment": False}
 
 
 @pytest.fixture
@@ -175,13 +169,26 @@ def test_a_new_catalog_is_refused_where_it_would_delete_the_uploads_of_another(
         pass
 
 
+def test_reconcile_prints_each_rule_of_the_bucket_once(
+    tmp_path: Path, s3_options: dict[str, Any]
+) -> None:
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in s3_options.items()]
+    options += [f"--data={tmp_path}", "--direct-uploads=true", "--dry-run"]
+    done = wherry("storage", "reconcile", *options)
+    for rule in ("AbortIncompleteMultipartUpload", "AllowedMethods"):
+        assert (done.stdout + done.stderr).count(rule) == 1
+
+
 def test_wrong_settings_of_the_store_are_told_before_the_start(
     tmp_path: Path, options: dict[str, object]
 ) -> None:
     for wrong, sentence in (
         ({"storage": "s3:/bucket"}, "is not s3://BUCKET"),
         ({"s3_endpoint": "ftp://x"}, "must be an address"),
-        ({"storage": "s3://no-such-bucket-at-all"}, "bucket does not exist"),
+        (
+            {"storage": "s3://no-such-bucket-at-all/a"},
+            "no-such-bucket-at-all: the bucket does",
+        ),
     ):
         with (
             pytest.raises(RuntimeError, match=sentence),

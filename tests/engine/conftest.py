@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import pytest
 
+from wherry.app import App
 from wherry.app.backends import open_catalog, open_locks, open_storage
 from wherry.body import Ended, First, Sink
 from wherry.catalog import Catalog
@@ -143,6 +145,16 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     catalog = open_catalog(settings)
     yield World(storage, catalog, settings)
     await catalog.close()
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Engine]:
+    """The engine of an application with everything that runs beside it."""
+    app = App(settings)
+    try:
+        yield await app.engine()
+    finally:
+        await app.stop()
 
 
 async def created(engine: Engine, length: int, **more: Any) -> Upload:

@@ -6,7 +6,6 @@ import base64
 import random
 from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -15,7 +14,6 @@ from tests.protocols.conftest import Serve, Uploading
 from tests.protocols.problems import problem
 
 from wherry.core.digests import crc64
-from wherry.testing.s3 import BUCKET, S3Server
 
 pytestmark = pytest.mark.anyio
 PART = 5 * 1024 * 1024
@@ -28,14 +26,8 @@ def crc_of(number: int) -> str:
 
 
 @pytest.fixture
-def options(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
-    for name, value in s3_server.environment.items():
-        monkeypatch.setenv(name, value)
-    return {
-        "storage": f"s3://{BUCKET}/{tmp_path.name}",
-        "s3_endpoint": s3_server.endpoint,
-        "direct_uploads": True,
-    }
+def options(s3_options: dict[str, Any]) -> dict[str, Any]:
+    return {**s3_options, "direct_uploads": True}
 
 
 @pytest.fixture

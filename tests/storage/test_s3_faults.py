@@ -291,8 +291,9 @@ def test_a_bucket_that_is_gone_loses_no_upload(
         lambda: list(away.unfinished()),
         lambda: away.pictures.get("a1", "poster.jpg").stat(),
     ):
-        with pytest.raises(OSError, match="bucket does not exist"):
+        with pytest.raises(OSError, match="bucket does not exist") as raised:
             call()
+        assert raised.value.filename == "s3://no-such-bucket", "that names what is in it"
 
 
 def test_an_error_names_the_place_and_no_credential(
@@ -352,6 +353,7 @@ def test_what_the_store_can_do_is_found_out_by_doing_it(
     assert storage.bucket.features.verifies
     assert storage.bucket.features.is_conditional
     assert any("lifecycle rule" in warning for warning in warnings)
+    assert not any("{" in warning for warning in warnings), "`reconcile` prints each rule, once"
     assert list(storage.bucket.list("")) == []
     proxy.reset()
     assert storage.check() == warnings

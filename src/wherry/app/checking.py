@@ -66,6 +66,9 @@ _DATABASE_AWAY = (
     "`database`; then try again"
 )
 
+#: Where the files of so many uploads are missing, all of them count as missing.
+ENOUGH = 100
+
 
 def check_storage(settings: Settings) -> None:
     """Check the storage before anything starts. Raises `OSError` if it cannot be used."""
@@ -97,9 +100,10 @@ async def check_start(settings: Settings) -> None:
         await _check_installation(settings)
 
 
-async def adopt(settings: Settings, leader: str) -> None:
+async def adopt(settings: Settings, leader: str) -> tuple[int, int]:
     """Record that the catalog and the storage of the settings belong together from now on.
 
+    Returns how many uploads of the catalog have bytes, and of how many of them none is there.
     `leader`: the lock of the server that leads. Raises `RuntimeError` while a server runs that
     keeps its locks in the same folder or, with files in a bucket, in the same database.
     """
@@ -112,10 +116,12 @@ async def adopt(settings: Settings, leader: str) -> None:
         if alone is None:
             raise RuntimeError("a server is running; stop all servers first")
         with alone:
+            there = [is_there async for is_there in _present(storage, catalog)]
             # A new identifier: another storage may still have a record of the old one.
             mine = (await catalog.identify(new_id())).join(new_id(), replace=True)
             await asyncio.to_thread(storage.installation.write, mine, replace=True)
             await catalog.identify(mine.catalog, mine.storage, replace=True)
+        return len(there), there.count(False)
     finally:
         locks.close()
         await catalog.close()
@@ -159,17 +165,29 @@ async def _join(
 
 async def _has_lost_all(storage: Storage, catalog: Catalog) -> bool:
     """Whether the catalog knows uploads with bytes, and the storage has none of the first ones."""
+    known = 0
+    async with aclosing(_present(storage, catalog)) as present:
+        async for is_there in present:
+            known += 1
+            if is_there:
+                return False
+            if known == ENOUGH:
+                break
+    return known > 0
+
+
+async def _present(storage: Storage, catalog: Catalog) -> AsyncGenerator[bool]:
+    """For each upload of the catalog that has bytes, whether its file is there."""
+
+    def is_there(upload: Upload) -> bool:
+        file = storage.finished_file(upload.id, upload.suffix)
+        return file.stat() is not None or not storage.vanished([upload.id])
+
     states = {State.COMPLETING, State.COMPLETE, *HOLDS_SPACE}
     async with aclosing(_with_bytes(catalog, states)) as pages:
         async for page in pages:
             for upload in page:
-                file = storage.finished_file(upload.id, upload.suffix)
-                if await asyncio.to_thread(file.stat) is not None:
-                    return False
-                if not await asyncio.to_thread(storage.vanished, [upload.id]):
-                    return False
-            return True
-    return False
+                yield await asyncio.to_thread(is_there, upload)
 
 
 async def _with_bytes(catalog: Catalog, states: Collection[State]) -> AsyncGenerator[list[Upload]]:

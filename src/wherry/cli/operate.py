@@ -127,8 +127,9 @@ def adopt(settings: "Settings") -> None:
         from wherry.app import LEADER  # noqa: PLC0415
         from wherry.app.checking import adopt as adopt_storage  # noqa: PLC0415
 
-        asyncio.run(adopt_storage(settings, LEADER))
+        known, missing = asyncio.run(adopt_storage(settings, LEADER))
     typer.echo(f"The files in {settings.storage or settings.data} belong to this catalog now.")
+    typer.echo(f"The catalog knows {known} uploads with files, of which {missing} are missing.")
 
 
 def uploads(

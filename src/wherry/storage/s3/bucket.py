@@ -26,7 +26,7 @@ from botocore.config import Config
 from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import Stat
-from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, translated
+from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, no_bucket, translated
 from wherry.storage.s3.remembered import SentParts, UploadedPart
 from wherry.storage.s3.signed import SignedRequests
 
@@ -156,9 +156,7 @@ class Bucket:
         try:
             self.call("head_bucket")
         except FileNotFoundError as error:
-            raise S3Error(
-                19, "the bucket does not exist", self.where(""), "NoSuchBucket"
-            ) from error
+            raise no_bucket(self.where("")) from error
         self._present_at = time.monotonic()
 
     # Objects.

@@ -6,7 +6,6 @@ it is asked. In between, only whether the bucket is there: requests that write c
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from threading import Lock
@@ -137,8 +136,8 @@ class Checking:
             found.append(
                 f"The bucket of {name} has no lifecycle rule that ends incomplete multipart "
                 "uploads, or does not say so. A crash can leave one, and it is paid for until it "
-                "ends. Add this rule, or run `wherry storage reconcile` from time to time: "
-                f"{json.dumps(self._bucket.place.lifecycle_rule())}."
+                "ends. Run `wherry storage reconcile` from time to time, or add the rule that it "
+                "prints."
             )
         if self._is_direct and not features.verifies_parts:
             found.append(
@@ -149,7 +148,7 @@ class Checking:
             found.append(
                 f"The bucket of {name} has no CORS rule that lets browsers send parts, or does not "
                 "say so. Without it, they send every byte through Wherry, in spite of "
-                f"direct_uploads. Add this rule: {json.dumps(self._bucket.place.cors_rule())}."
+                "direct_uploads. Add the rule that `wherry storage reconcile --dry-run` prints."
             )
         if self._is_versioned():
             found.append(

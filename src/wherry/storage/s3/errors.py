@@ -67,7 +67,7 @@ def _of_answer(error: ClientError, what: str, where: str) -> OSError:
     if code in _FULL or status == 507:
         return S3Error(errno.ENOSPC, f"the object store is full ({said})", where, code)
     if code == NO_BUCKET:
-        return S3Error(errno.ENODEV, "the bucket does not exist", where, code)
+        return no_bucket(where)
     if code in _REFUSED:
         sentence = f"the credentials do not allow {what} ({said}); docs/howto/s3.md has the policy"
         return S3Error(errno.EACCES, sentence, where, code)
@@ -75,6 +75,15 @@ def _of_answer(error: ClientError, what: str, where: str) -> OSError:
         sentence = f"the object store does not accept the credentials ({code})"
         return S3Error(errno.EACCES, sentence, where, code)
     return S3Error(errno.EIO, f"the object store refused {what} ({said})", where, code)
+
+
+def no_bucket(where: str) -> S3Error:
+    """`where`: the bucket, or any object in it, which is not named."""
+    sentence = (
+        "the bucket does not exist. Nothing was changed. Create it, or correct the settings "
+        "`storage` and `s3_endpoint`"
+    )
+    return S3Error(errno.ENODEV, sentence, "/".join(where.split("/")[:3]), NO_BUCKET)
 
 
 def _of_way(error: Exception, what: str, where: str) -> OSError:
