@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from threading import Lock
+from typing import Literal
 
 from wherry.core.limits import MiB
 
@@ -71,9 +72,9 @@ class Bytes:
             self.channel.ensure(at, count)
         return os.pread(self.descriptor, count, at)
 
-    def number(self, count: int, at: int, order: str = "big") -> int:
+    def number(self, count: int, at: int, order: Literal["big", "little"] = "big") -> int:
         """The number that these bytes are."""
-        return int.from_bytes(self.read(count, at), "little" if order == "little" else "big")
+        return int.from_bytes(self.read(count, at), order)
 
 
 class Reader(io.RawIOBase):
