@@ -116,11 +116,14 @@ class _Sound:
     def _alike(self, frame: AudioFrame) -> list[AudioFrame]:
         if self._same is None:
             self._same = AudioResampler(*self._shape)
-        try:
-            return self._same.resample(frame)
-        except ValueError:  # it has changed again
-            self._same = AudioResampler(*self._shape)
-            return self._same.resample(frame)
+        for _ in range(2):
+            try:
+                return self._same.resample(frame)
+            except ValueError:  # it has changed again
+                self._same = AudioResampler(*self._shape)
+        # Damage can make a frame of any number of channels, of which FFmpeg does not know how to
+        # mix some. They are as good as lost; `integrity` judges the damage.
+        return []
 
     def _chain(self, frame: AudioFrame) -> Graph:
         # Some containers do not say which channel is which.
