@@ -94,11 +94,10 @@ async def test_the_return_of_storage_is_logged_once_and_its_absence_is_named_onc
 
 async def test_a_catalog_that_does_not_answer_takes_no_uploads(tmp_path: Path) -> None:
     async with server(tmp_path) as client:
-        catalog = tmp_path / "catalog.sqlite"
-        assert catalog.exists()
-        for file in tmp_path.glob("catalog.sqlite*"):
-            file.write_bytes(b"no database at all" * 1000)
+        catalog, aside = tmp_path / "catalog.sqlite", tmp_path / "aside"
+        catalog.rename(aside)
         check_unready(await client.get("/readyz"), "catalog does not answer")
+        aside.rename(catalog)
 
 
 async def test_a_server_that_is_stopping_takes_no_uploads(
