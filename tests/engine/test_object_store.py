@@ -219,17 +219,51 @@ async def test_what_no_record_knows_is_found_and_ended(distant: World) -> None:
 
 
 async def test_a_client_that_sends_other_bytes_never_gets_a_wrong_file(distant: World) -> None:
-    engine, late = distant.engine(), open_again(distant)
-    upload = await created(engine, 100_000)
-    with late.open(upload.id, Range(0, 100_000)) as paused:  # a process that was stopped
-        paused.write(0, memoryview(bytes(100_000)))
-        await written(engine, upload, 0, DATA[:100_000])
+    engine, late, length = distant.engine(), open_again(distant), PART + 100_000
+    upload = await created(engine, length)
+    with late.open(upload.id, Range(PART, length)) as paused:  # a process that was stopped
+        paused.write(PART, memoryview(bytes(100_000)))
+        await written(engine, upload, 0, DATA[:length])
         paused.sync()
     with pytest.raises(UploadError) as raised:
         await engine.complete(ALICE, upload.id)
     assert raised.value.code == "storage-failed"
     assert "not those that were received" in str(raised.value)
     assert not any(key.startswith("files/") for key in keys(distant))
+
+
+async def test_of_a_small_file_the_recorded_bytes_are_the_file_whoever_else_sent_some(
+    distant: World,
+) -> None:
+    for is_late_first in (True, False):
+        engine, late = distant.engine(), open_again(distant)
+        upload = await created(engine, 100_000)
+        with late.open(upload.id, Range(0, 100_000)) as paused:  # a process that was stopped
+            paused.write(0, memoryview(bytes(100_000)))
+            if is_late_first:
+                paused.sync()
+            await written(engine, upload, 0, DATA[:100_000])
+            if not is_late_first:
+                paused.sync()
+        done = await engine.complete(ALICE, upload.id)
+        assert await content(engine, done.id) == DATA[:100_000]
+
+
+async def test_a_small_file_that_is_cancelled_on_its_way_to_the_store_leaves_nothing(
+    distant: World, proxy: StoreProxy
+) -> None:
+    engine, other = distant.engine(), distant.engine(storage=open_again(distant))
+    upload, loop = await created(engine, 100_000), asyncio.get_running_loop()
+
+    def cancel() -> None:  # by another process, which finds no object yet
+        asyncio.run_coroutine_threadsafe(other.cancel(ALICE, upload.id), loop).result(60)
+
+    proxy.faults = [Fault("PutObject", 1, 503, "SlowDown", passes=False, then=cancel)]
+    with pytest.raises(UploadError) as raised:
+        await written(engine, upload, 0, DATA[:100_000])
+    assert raised.value.code == "upload-gone"
+    assert proxy.requests["PutObject"] == 3, "the object was not made after it was cancelled"
+    assert keys(distant) == []
 
 
 async def test_a_body_that_ends_early_keeps_what_came(distant: World) -> None:
@@ -267,7 +301,7 @@ async def test_parts_that_the_store_is_slow_to_take_hold_up_nobody_else(
         is_over.wait(60)
 
     # More than there are threads for a disk. Their answers are lost in the end, and asked again.
-    proxy.faults = [Fault("UploadPart", len(slow), then=wait)]
+    proxy.faults = [Fault("PutObject", len(slow), then=wait)]
     tasks = [asyncio.ensure_future(written(engine, upload, 0, DATA[:100_000])) for upload in slow]
     try:
         async with asyncio.timeout(60):

@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from wherry.core.place import Place
-from wherry.storage.s3.bucket import connect
+from wherry.storage.s3.connecting import connect
 from wherry.storage.s3.storage import S3Storage
 from wherry.testing.s3 import BUCKET, S3Server
 

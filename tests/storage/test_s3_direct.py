@@ -16,7 +16,8 @@ from wherry.core.limits import MiB
 from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import PartAddress, StoredPart, Vanished
-from wherry.storage.s3.bucket import Bucket, connect
+from wherry.storage.s3.bucket import Bucket
+from wherry.storage.s3.connecting import connect
 from wherry.storage.s3.storage import S3Storage
 from wherry.testing.s3 import BUCKET, S3Server
 

@@ -19,7 +19,7 @@ from wherry.core.limits import MiB
 from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Vanished
-from wherry.storage.s3.bucket import connect
+from wherry.storage.s3.connecting import connect
 from wherry.storage.s3.storage import S3Storage
 from wherry.testing.s3 import S3Server
 

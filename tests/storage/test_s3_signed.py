@@ -19,7 +19,8 @@ from wherry.core.limits import MiB
 from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage.s3 import signed
-from wherry.storage.s3.bucket import as_text, connect
+from wherry.storage.s3.bucket import as_text
+from wherry.storage.s3.connecting import connect
 from wherry.storage.s3.signed import MOST_FAILURES, SignedRequests
 from wherry.storage.s3.storage import S3Storage
 from wherry.testing.s3 import BUCKET, S3Server
@@ -73,7 +74,8 @@ def test_a_head_says_what_the_clients_says(s3_server: S3Server, key: str) -> Non
     found = done(client, "head_object", Key=key, ChecksumMode="ENABLED")
     assert found["LastModified"].tzinfo == datetime.UTC
     assert found == {name: wanted[name] for name in found}
-    assert {"ContentLength", "LastModified", "Metadata", "ChecksumCRC64NVME"} == found.keys()
+    names = {"ContentLength", "LastModified", "ETag", "Metadata", "ChecksumCRC64NVME"}
+    assert names == found.keys()
     with done(client, "get_object", Key=key, Range="bytes=3-8")["Body"] as body:
         assert body.read() == DATA[3:9]
     done(client, "delete_object", Key=key)

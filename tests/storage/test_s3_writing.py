@@ -165,7 +165,7 @@ def test_the_head_can_be_read_whatever_the_parts_are(
 def test_an_upload_that_was_deleted_by_another_process_has_vanished(
     pods: tuple[S3Storage, S3Storage],
 ) -> None:
-    length = 100_000
+    length = PART + 100_000
     pods[0].reserve(UPLOAD, length, ".mp4")
     write(pods[0], 0, 100)
     with (
@@ -190,14 +190,14 @@ def test_an_upload_that_was_deleted_by_another_process_has_vanished(
 def test_an_upload_that_began_anew_is_not_taken_for_the_old_one(
     pods: tuple[S3Storage, S3Storage],
 ) -> None:
-    length = 100_000
-    for end in (length, 1000):  # a part, a fragment
+    length = PART + 100_000
+    for end in (length, PART + 1000):  # a part, a fragment
         pods[0].reserve(UPLOAD, length, ".mp4")
-        write(pods[0], 0, end)  # so it remembers the marker
+        write(pods[0], PART, end)  # so it remembers the marker
         pods[1].delete(UPLOAD)
         pods[1].reserve(UPLOAD, length, ".mp4")
-        with pods[0].open(UPLOAD, Range(0, end)) as writer:
-            writer.write(0, memoryview(DATA)[:end])
+        with pods[0].open(UPLOAD, Range(PART, end)) as writer:
+            writer.write(PART, memoryview(DATA)[PART:end])
             with pytest.raises(OSError, match="anew") as raised:
                 writer.sync()
         assert not isinstance(raised.value, FileNotFoundError), "that would end the new upload"

@@ -84,7 +84,7 @@ def store_origin(settings: Settings) -> str | None:
 @cache
 def _client(endpoint: str | None, profile: str | None) -> Any:
     """One for each process and endpoint: a client takes 14 MB of memory."""
-    from wherry.storage.s3.bucket import connect  # noqa: PLC0415
+    from wherry.storage.s3.connecting import connect  # noqa: PLC0415
 
     return connect(endpoint, profile)
 

@@ -15,11 +15,13 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import ParamSpec, TypeVar, Unpack
 
+import anyio
+
 from wherry.catalog import Catalog
 from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
 from wherry.core.limits import Limits
 from wherry.core.requests import Caller
-from wherry.core.upload import State, Upload
+from wherry.core.upload import GONE, State, Upload
 from wherry.core.worker import Worker
 from wherry.engine.hooks import Priority
 from wherry.events import Event, Facts, log_event
@@ -170,6 +172,20 @@ class Context:
             self.storage.delete(upload.id)
 
         await self.on_thread(remove)
+
+    async def remove_late(self, upload_id: str) -> None:
+        """Remove what a request has written while another process removed the upload.
+
+        A storage with parts may have given it the final name. A crash before this leaves it to
+        `Sweeping._forget_gone`. It raises nothing.
+        """
+        if self.storage.parts is None:
+            return
+        with anyio.CancelScope(shield=True), suppress(UploadError):
+            async with self.alone(upload_id):
+                upload = await self.catalog.load(upload_id)
+                if upload.state in GONE:
+                    await self.remove(upload)
 
     def as_upload_error(self, error: OSError) -> UploadError:
         """The error that a client gets for an error of the disk. The log has the details."""

@@ -14,7 +14,7 @@ from wherry.body import Body
 from wherry.core.admission import Space
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.digests import Digest
-from wherry.core.errors import NotThere, Queued, TypeRefused
+from wherry.core.errors import NotThere, Queued, TypeRefused, UploadGone
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
@@ -137,6 +137,9 @@ class Engine:
             return await self._writing.write(caller, write, body, is_limited=is_limited)
         except Queued:
             raise await self._admitting.refusal(write.upload_id) from None
+        except UploadGone:
+            await self._context.remove_late(write.upload_id)
+            raise
         except TypeRefused as error:
             upload = await self._context.catalog.load(write.upload_id)
             await self._file_types.refuse(upload, error)

@@ -200,7 +200,8 @@ class Parts(Protocol):
     """How a storage divides files that it keeps in parts.
 
     Parts can be read only when the finished file is made. Requests that begin and end where parts
-    do cost the storage least. Parts are numbered from 1 on.
+    do cost the storage least. Parts are numbered from 1 on. A file of one part may have its final
+    name as soon as a request has brought all of it: the record alone says whether it counts.
     """
 
     @property
@@ -329,7 +330,11 @@ class Storage(Protocol):
         """
 
     def delete(self, upload_id: str) -> None:
-        """Remove the unfinished bytes, but not what `put` made; the space is free on return."""
+        """Remove the unfinished bytes, but not what `put` made; the space is free on return.
+
+        What has the final name stays, also of a file of one part that was not linked: `discard`
+        removes it.
+        """
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished file; the space is free on return.

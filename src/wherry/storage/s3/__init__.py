@@ -7,12 +7,14 @@
     PREFIX/wherry.json                       which catalog the files belong to (installation.py)
 
     parts       which parts a file has: arithmetic
+    connecting  a client of botocore
     bucket      one call for each request to the store, with errors of ours
     signed      the requests that every upload makes, without botocore's client
     remembered  what this process has done itself: it saves requests
     markers     what every process has to know of an unfinished upload
     fragments   their names, and how they are put together to parts
     multipart   one unfinished upload: parts, fragments, completion
+    one_part    one that needs no multipart upload
     writer      an open range: gathers bytes in memory until they are a part
     file        a finished object, to be read
     arrival     a file that one request brings

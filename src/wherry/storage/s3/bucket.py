@@ -12,16 +12,12 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import IO, Any
 from urllib.parse import urlsplit
-
-import botocore.session
-from botocore.config import Config
 
 from wherry.core.place import Place
 from wherry.core.ranges import Range
@@ -32,12 +28,6 @@ from wherry.storage.s3.signed import SignedRequests
 
 Body = bytes | bytearray | memoryview | io.BufferedIOBase
 
-#: More connections than threads that wait for the store.
-CONNECTIONS = 128
-#: Seconds. A store may take long to put many parts together.
-CONNECT_TIMEOUT, READ_TIMEOUT = 5, 90
-#: How often a request is tried, with pauses that grow up to 20 s.
-ATTEMPTS = 5
 #: For how long the bucket is taken to be there after it was, in seconds.
 PRESENT_FOR = 2.0
 #: How many parts one answer lists at most.
@@ -54,12 +44,19 @@ class Features:
 
     `verifies`: the CRC-64/NVME of a whole object. `verifies_parts`: that of each part as well, and
     it tells the CRC of a part that is there. `is_conditional`: it makes an object only if there is
-    none of the name.
+    none of the name. `is_exact`: it replaces an object only if that is still the one that it was
+    asked to replace, and tells the CRC of an object.
     """
 
     verifies: bool = True
     verifies_parts: bool = True
     is_conditional: bool = True
+    is_exact: bool = True
+
+    @property
+    def makes_at_once(self) -> bool:
+        """Whether a file of one part needs no multipart upload (one_part.py)."""
+        return self.verifies and self.is_conditional and self.is_exact
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,7 @@ class Found:
 
     size: int
     modified_at: float
+    etag: str
     token: str | None
     crc: str | None
 
@@ -86,32 +84,9 @@ def as_number(crc: str) -> int:
     return int.from_bytes(base64.b64decode(crc), "big")
 
 
-def connect(endpoint: str | None, profile: str | None) -> Any:
-    """A client of botocore, with the credentials of its usual chain. Raises `OSError`."""
-    with translated("connecting", endpoint or "s3"):
-        session = botocore.session.Session(profile=profile)
-        config = Config(
-            signature_version="s3v4",
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
-            max_pool_connections=CONNECTIONS,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            s3={
-                # The store verifies a checksum of the bytes; TLS protects them on their way.
-                "payload_signing_enabled": False,
-                # With "auto", addresses would name the global endpoint, which redirects: browsers
-                # do not follow that.
-                "addressing_style": "path" if endpoint else "virtual",
-            },
-            user_agent_extra="wherry",
-        )
-        # botocore itself reads AWS_DEFAULT_REGION only.
-        region = os.environ.get("AWS_REGION") or session.get_config_variable("region")
-        return session.create_client(
-            "s3", region_name=region or "us-east-1", endpoint_url=endpoint or None, config=config
-        )
+def _is_same(found: Found, token: str, crc: int) -> bool:
+    """Whether the object was made with this token, of the same bytes if the store tells that."""
+    return found.token == token and found.crc in (None, as_text(crc))
 
 
 class Bucket:
@@ -165,18 +140,35 @@ class Bucket:
         """Make an object, in place of one with the same key. Raises `OSError`."""
         self.call("put_object", key, Body=data, **self.checksum(crc), **headers)
 
-    def put_new(self, key: str, data: bytes, crc: int, token: str) -> bool:
-        """Make an object unless there is one. False: there is one, made with another token."""
-        conditions = {"IfNoneMatch": "*"} if self.features.is_conditional else {}
-        if not conditions and (found := self.head(key)) is not None:
-            return found.token == token
+    def put_new(
+        self,
+        key: str,
+        data: Body,
+        crc: int,
+        token: str,
+        replaced: Found | None = None,
+        **headers: Any,
+    ) -> bool:
+        """Make an object unless there is one. False: there is one, with another token or CRC.
+
+        `replaced`: an object in whose place this one is made, unless it is another one by now.
+        """
+        if replaced is not None:
+            headers["IfMatch"] = replaced.etag
+        elif self.features.is_conditional:
+            headers["IfNoneMatch"] = "*"
+        elif (found := self.head(key)) is not None:
+            return _is_same(found, token, crc)
         try:
-            self.put(key, data, crc, Metadata={TOKEN: token}, **conditions)
+            self.put(key, data, crc, Metadata={TOKEN: token}, **headers)
+        except FileNotFoundError:  # what was to be replaced is gone
+            self.verify()
+            return False
         except S3Error as error:
             if error.code not in EXISTS:
                 raise
             # It may be ours: the first answer was lost, and botocore has asked again.
-            return (found := self.head(key)) is not None and found.token == token
+            return (found := self.head(key)) is not None and _is_same(found, token, crc)
         return True
 
     def checksum(self, crc: int) -> dict[str, str]:
@@ -194,6 +186,7 @@ class Bucket:
         return Found(
             found["ContentLength"],
             found["LastModified"].timestamp(),
+            found["ETag"],
             found.get("Metadata", {}).get(TOKEN),
             found.get("ChecksumCRC64NVME"),
         )
@@ -208,6 +201,18 @@ class Bucket:
         """The bytes of a small object, or of a small range. Raises `FileNotFoundError`."""
         with translated("reading", self.where(key)), self.get(key, within) as body:
             return body.read()
+
+    def read_ours(self, key: str, token: str, within: Range) -> bytes | None:
+        """As `read`, of an object with this token; None if there is none."""
+        wanted = f"bytes={within.start}-{within.end - 1}"
+        try:
+            answer = self.call("get_object", key, Range=wanted)
+        except FileNotFoundError:
+            self.verify()
+            return None
+        with translated("reading", self.where(key)), answer["Body"] as body:
+            data: bytes = body.read()
+        return data if answer.get("Metadata", {}).get(TOKEN) == token else None
 
     def delete(self, keys: Sequence[str]) -> None:
         """Delete objects; without effect on those that are not there. Raises `OSError`."""

@@ -21,6 +21,8 @@ FOLDER = "probes/"
 #: How often the bucket is tried out, in seconds.
 EVERY = 60.0
 
+#: That of no object.
+_NO_ETAG = f'"{"0" * 32}"'
 _UNSUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "MalformedXML"})
 
 
@@ -58,7 +60,7 @@ class Checking:
         self._bucket.features = Features()
         verifies, verifies_parts = self._does_verify()
         self._bucket.features = Features(verifies, verifies_parts, is_conditional=False)
-        return Features(verifies, verifies_parts, self._is_conditional())
+        return Features(verifies, verifies_parts, *self._find_conditions())
 
     def _does_verify(self) -> tuple[bool, bool]:
         """Whether the store compares the CRC-64/NVME of a whole object that is made of parts.
@@ -104,20 +106,35 @@ class Checking:
                 raise
         return False  # it has accepted a wrong one, or does not know it
 
-    def _is_conditional(self) -> bool:
-        """Whether the store refuses to replace an object when asked to."""
-        bucket, key = self._bucket, f"{FOLDER}{new_token()}"
-        bucket.put(key, b"wherry", crc64(b"wherry"))
+    def _find_conditions(self) -> tuple[bool, bool]:
+        """`is_conditional` and `is_exact`."""
+        bucket, key, crc = self._bucket, f"{FOLDER}{new_token()}", crc64(b"wherry")
+
+        def is_put(**condition: str) -> bool | None:
+            """None: the store does not know the condition."""
+            try:
+                bucket.put(key, b"wherry", crc, **condition)
+            except S3Error as error:
+                if error.code in EXISTS:
+                    return False
+                if error.code not in _UNSUPPORTED:
+                    raise
+                return None
+            return True
+
+        is_put()
         try:
-            bucket.put(key, b"wherry", crc64(b"wherry"), IfNoneMatch="*")
-        except S3Error as error:
-            if error.code in EXISTS:
-                return True
-            if error.code not in _UNSUPPORTED:
-                raise
+            is_conditional, found = is_put(IfNoneMatch="*") is False, bucket.head(key)
+            is_exact = (
+                is_conditional
+                and found is not None
+                and found.crc == as_text(crc)
+                and is_put(IfMatch=_NO_ETAG) is False
+                and is_put(IfMatch=found.etag) is True
+            )
+            return is_conditional, is_exact
         finally:
             bucket.delete([key])
-        return False
 
     def _find_weaknesses(self) -> list[str]:
         features, name, found = self._bucket.features, str(self._bucket.place), []

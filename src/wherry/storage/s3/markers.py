@@ -34,7 +34,7 @@ def new_token() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """`multipart`: the id of the multipart upload; empty for a file of no bytes.
+    """`multipart`: the id of the multipart upload; empty for a file that needs none.
 
     `part_size`, `length`: as reserved, in bytes. `is_arrival`: the file came in one request
     (arrival.py).
@@ -46,6 +46,11 @@ class Marker:
     multipart: str = ""
     is_arrival: bool = False
     token: str = field(default_factory=new_token)
+
+    @property
+    def is_one_part(self) -> bool:
+        """Whether the object is made at once, without a multipart upload (one_part.py)."""
+        return bool(self.length) and not self.multipart and not self.is_arrival
 
     def file(self, upload_id: str) -> str:
         """The key of the finished file."""

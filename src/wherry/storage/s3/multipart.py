@@ -27,7 +27,7 @@ from wherry.storage.s3.parts import Fragment
 from wherry.storage.s3.remembered import UploadedPart
 
 #: A part may be replaced by the same bytes while its object is being made; then it is tried again.
-_TRIES = 3
+TRIES = 3
 
 
 class Multipart:
@@ -37,6 +37,8 @@ class Multipart:
         self.fragments = Fragments(bucket, upload_id, marker.token)
         self._bucket = bucket
         self._key = marker.file(upload_id)
+        #: By which `Bucket.sent` knows the upload.
+        self._sent_as = marker.multipart or marker.token
 
     # Bytes.
 
@@ -63,7 +65,7 @@ class Multipart:
 
     def put_fragment(self, fragment: Fragment, data: memoryview) -> None:
         """Keep some bytes of a part. Raises `OSError`."""
-        self._bucket.sent.add_fragment(self.marker.multipart)
+        self._bucket.sent.add_fragment(self._sent_as)
         self.fragments.put(self.number_of(fragment.start), fragment, data)
 
     def assemble(self, within: Range, *, is_last_chance: bool) -> bool:
@@ -79,7 +81,7 @@ class Multipart:
             return False
         if not is_last_chance and not self.fragments.claim(number):
             return False
-        self._bucket.sent.add_fragment(self.marker.multipart)
+        self._bucket.sent.add_fragment(self._sent_as)
         # A crash from here on leaves the fragments: completion puts them together.
         if within.start == 0:
             self.fragments.put_head(self.fragments.head_of(row, HEAD_SIZE))
@@ -96,11 +98,14 @@ class Multipart:
 
     def head(self, size: int) -> bytes:
         """The first bytes that can be read, at most `size`."""
-        kept = self.fragments.head(min(size, HEAD_SIZE))
+        kept = self._kept_head(min(size, HEAD_SIZE))
         if kept is not None or not self.marker.length:
             return kept or b""
         row = rows_from(self.fragments.of(1)[0], Range(0, min(size, self.part_of(0).end)))
         return self.fragments.head_of(row, size)
+
+    def _kept_head(self, size: int) -> bytes | None:
+        return self.fragments.head(size)
 
     def address(self, within: Range, crc: int, lifetime: int) -> PartAddress:
         """Where a client may send this part itself. Raises `ValueError` for what is no part."""
@@ -147,19 +152,19 @@ class Multipart:
         size = self.marker.part_size
         count = parts.count(length, size)
         ranges = {n: parts.part_at(n, size, length) for n in range(1, count + 1)}
-        sent, had_fragments = self._bucket.sent.of(self.marker.multipart)
+        sent, had_fragments = self._bucket.sent.of(self._sent_as)
         is_sent = not _lacking(ranges, sent)
         try:
             if is_sent:
                 with suppress(_Replaced):
                     is_made = self._make([sent[number] for number in ranges], length, crc)
                     return is_made and not had_fragments
-            for _ in range(_TRIES):
+            for _ in range(TRIES):
                 with suppress(_Replaced):
                     self._try_to_complete(ranges, length, crc)
                     return False
         finally:
-            self._bucket.sent.forget(self.marker.multipart)
+            self._bucket.sent.forget(self._sent_as)
         raise OSError(errno.EAGAIN, "the parts of the upload change while it is completed")
 
     @property
@@ -229,11 +234,11 @@ class Multipart:
                 is_there = True
             missing += 0 if is_there else len(within)
         if missing:
-            raise OSError(
-                errno.EIO,
-                f"up to {missing} bytes are missing in the object store",
-                self._bucket.where(self._key),
-            )
+            raise self._lacking_bytes(missing)
+
+    def _lacking_bytes(self, most: int) -> BytesLacking:
+        sentence = f"up to {most} bytes are missing in the object store"
+        return BytesLacking(errno.EIO, sentence, self._bucket.where(self._key))
 
     def _check_completed(self, length: int) -> None:
         """The multipart upload is gone. Raises `Vanished`, `OSError` unless our object is there."""
@@ -243,11 +248,11 @@ class Multipart:
         if not self.is_ours(found):
             raise self.taken()
         if found.size != length:
-            raise OSError(
-                errno.EIO,
-                f"the object has {found.size} bytes, and not {length}",
-                self._bucket.where(self._key),
-            )
+            raise self._of_another_size(found, length)
+
+    def _of_another_size(self, found: Found, length: int) -> OSError:
+        sentence = f"the object has {found.size} bytes, and not {length}"
+        return OSError(errno.EIO, sentence, self._bucket.where(self._key))
 
     def found(self) -> Found | None:
         """The object of the final name, whoever made it."""
@@ -280,6 +285,10 @@ class Multipart:
 def _lacking(ranges: Mapping[int, Range], there: Mapping[int, UploadedPart]) -> list[Range]:
     """Those that are not there with their size."""
     return [r for n, r in ranges.items() if n not in there or there[n].size != len(r)]
+
+
+class BytesLacking(OSError):
+    """Bytes of the upload are not in the store, as far as this process knows."""
 
 
 class _Replaced(Exception):

@@ -1,7 +1,8 @@
 """What this process knows of uploads because it has done it itself. It saves requests.
 
 Rule 1: the store has the last word. A part that another process has replaced makes the store refuse
-the completion; the parts are then listed.
+the completion; the parts are then listed. An object that was made at once is taken to be there for
+`FRESH_FOR` seconds, and then asked for.
 
 Rule 2: nothing here is needed. Whatever is forgotten is asked for.
 """
@@ -18,6 +19,8 @@ from threading import Lock
 MOST_PARTS, MOST_UPLOADS = 20_000, 10_000
 #: For how long it is remembered what a completion has left, in seconds; and of how many uploads.
 LEFT_FOR, MOST_LEFT = 5.0, 1000
+#: For how long an object that was made is taken to be there, in seconds.
+FRESH_FOR = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,12 @@ class UploadedPart:
     size: int
     etag: str
     crc: str | None
+    at: float = field(default_factory=time.monotonic, compare=False, kw_only=True)
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the store has just told of it."""
+        return time.monotonic() - self.at <= FRESH_FOR
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ _HEADERS = {
     "ChecksumMode": "x-amz-checksum-mode",
     "ChecksumType": "x-amz-checksum-type",
     "ContentType": "Content-Type",
+    "IfMatch": "If-Match",
     "IfNoneMatch": "If-None-Match",
     "MpuObjectSize": "x-amz-mp-object-size",
     "Range": "Range",
@@ -218,16 +219,21 @@ def _read_head(answer: AWSResponse) -> dict[str, Any]:
         found: dict[str, Any] = {
             "ContentLength": int(headers["Content-Length"]),
             "LastModified": parsedate_to_datetime(headers["Last-Modified"]),
-            "Metadata": {
-                name.lower().removeprefix(_METADATA): value
-                for name, value in headers.items()
-                if name.lower().startswith(_METADATA)
-            },
+            "ETag": headers["ETag"],
+            "Metadata": _metadata(answer),
         }
     except (KeyError, ValueError) as error:
         raise _NotUnderstood from error
     crc = headers.get(_HEADERS["ChecksumCRC64NVME"])
     return found if crc is None else {**found, "ChecksumCRC64NVME": crc}
+
+
+def _metadata(answer: AWSResponse) -> dict[str, str]:
+    return {
+        name.lower().removeprefix(_METADATA): value
+        for name, value in answer.headers.items()
+        if name.lower().startswith(_METADATA)
+    }
 
 
 def _read_part(answer: AWSResponse) -> dict[str, Any]:
@@ -256,7 +262,8 @@ def _read_deleted(answer: AWSResponse) -> dict[str, Any]:
 
 
 def _read_stream(answer: AWSResponse) -> dict[str, Any]:
-    return {"Body": StreamingBody(answer.raw, answer.headers.get("Content-Length"))}
+    body = StreamingBody(answer.raw, answer.headers.get("Content-Length"))
+    return {"Body": body, "Metadata": _metadata(answer)}
 
 
 _OPERATIONS = {

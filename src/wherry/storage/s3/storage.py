@@ -25,7 +25,8 @@ from wherry.storage.s3.checking import Checking
 from wherry.storage.s3.file import S3File
 from wherry.storage.s3.installation import S3Installation
 from wherry.storage.s3.markers import Marker, Markers
-from wherry.storage.s3.multipart import Multipart
+from wherry.storage.s3.multipart import BytesLacking, Multipart
+from wherry.storage.s3.one_part import OnePart
 from wherry.storage.s3.pictures import S3Pictures
 from wherry.storage.s3.reconcile import end_stray, strays
 from wherry.storage.s3.remembered import Left
@@ -37,7 +38,8 @@ def find(bucket: Bucket, markers: Markers, upload_id: str, *, fresh: bool = Fals
     marker = markers.get(check_upload_id(upload_id), fresh=fresh)
     if marker is None or marker.is_arrival:
         raise Vanished(upload_id)
-    return Multipart(bucket, upload_id, marker)
+    kind = OnePart if marker.is_one_part else Multipart
+    return kind(bucket, upload_id, marker)
 
 
 class S3Parts:
@@ -92,7 +94,7 @@ class S3Parts:
 
 
 class S3Storage:
-    """Storage below `place`, by a client of `bucket.connect`."""
+    """Storage below `place`, by a client of `connecting.connect`."""
 
     #: A request takes a lease of its range, and records only while it has it.
     capabilities = Capabilities(reserves=False, locks_ranges=False, durable=True)
@@ -144,7 +146,7 @@ class S3Storage:
         size = parts.part_size(length)
         try:
             marker = Marker(suffix, length, size)
-            if length:
+            if length > size or (length and not self.bucket.features.makes_at_once):
                 multipart = self.bucket.begin(marker.file(upload_id), marker.token)
                 marker = Marker(suffix, length, size, multipart, token=marker.token)
             # A crash here leaves a multipart upload that nothing names.
@@ -287,7 +289,7 @@ class S3Storage:
         try:
             try:
                 self._make(self._find_for(upload_id, suffix), length, crc)
-            except (Vanished, FileExistsError, ValueError):
+            except (Vanished, BytesLacking, FileExistsError, ValueError):
                 # What this process remembers may be out of date.
                 self._make(self._find_for(upload_id, suffix, fresh=True), length, crc)
         except Vanished:
@@ -306,9 +308,9 @@ class S3Storage:
                 raise
             return file
         found = multipart.found()
-        # An object that has the name keeps it: this upload was reserved late.
-        if found is None:
+        if found is None or multipart.is_ours(found):
             self._make(multipart, length, crc)
+        # Any other object that has the name keeps it: this upload was reserved late.
         elif found.size != length:
             raise multipart.taken()
         # What is left by a crash here, or an error, is the sweep's: the file is finished.
