@@ -259,8 +259,8 @@ class Settings(BaseSettings):
     )
     rate_requests: RateOfNumbers = Field(
         default=None,
-        description="How many requests one owner may make, like `600/minute`. Each process of the "
-        "server counts rates on its own.",
+        description="How many requests one owner may make, like `600/minute`. Rates hold for all "
+        "processes together.",
     )
 
     expires_after: Seconds = Field(

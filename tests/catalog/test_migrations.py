@@ -80,8 +80,8 @@ ADDS_NOTES = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:
@@ -95,7 +95,7 @@ def migrated_further(path: Path, folder: Path, second: str) -> None:
     if not folder.exists():
         location = Path(migrations.__file__).parent
         shutil.copytree(location, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0007_notes.py").write_text(second)
+    (folder / "versions" / "v0008_notes.py").write_text(second)
     engine = open_engine(parse_url(path), 2)
     try:
         with writing(engine) as connection, connection.begin():
@@ -118,7 +118,7 @@ async def test_a_later_version_keeps_the_uploads_and_this_one_refuses_its_tables
     later = schema(path)
     migrated_further(path, tmp_path / "later", ADDS_NOTES)
     assert schema(path) == later
-    with pytest.raises(CommandError, match="0007"):
+    with pytest.raises(CommandError, match="0008"):
         SqliteCatalog(path)
 
 

@@ -14,13 +14,15 @@ from typing import Any
 
 import pytest
 from anyio import to_thread
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, create_engine, event
 
+from wherry.catalog.sql import rates
+from wherry.catalog.sql.queries import MANY
 from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.tables import metadata
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.assessment import AssessmentState
-from wherry.core.limits import Limits
+from wherry.core.limits import Limits, Used
 from wherry.core.pages import Cursor, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import GONE, UNFINISHED, State
@@ -32,6 +34,7 @@ pytestmark = pytest.mark.anyio
 
 NOW = 5000.0
 TEN = PageRequest(limit=10)
+USED = Used(60, int(NOW // 60), 10)
 NEXT = PageRequest(Cursor(NOW - 5, "0"), 10, newest=True)
 
 Ask = Callable[[SqliteCatalog], Awaitable[object]]
@@ -72,6 +75,8 @@ ASKED: dict[str, Ask] = {
     "deliveries that are due": lambda c: c.take_deliveries("https://a.example", NOW, 9, _same),
     "endpoints that are gone": lambda c: c.gone_endpoints(),
     "deliveries to forget": lambda c: c.forget_deliveries(NOW - 100, NOW),
+    "what is used of a rate": lambda c: c.update_rate("owner-1", USED, lambda u: u.give_back(1)),
+    "counts to forget": lambda c: c.forget_rates(NOW),
 }
 
 
@@ -109,6 +114,7 @@ async def steps_with(
 ) -> tuple[int, list[str]]:
     """How many steps it took, and how SQLite went about it."""
     fill(path, count, owners=2, ended=NOW, assessed=assessed)
+    fill_rates(path, count)
     asked: list[tuple[str, Any]] = []
     with watched(asked) as steps:
         catalog = SqliteCatalog(path)
@@ -123,6 +129,15 @@ async def steps_with(
     return taken, plan
 
 
+def fill_rates(path: Path, count: int, used: Used = USED) -> None:
+    """So many owners have used something."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        rows = [{"key": f"owner-{n}", **rates.row(used)} for n in range(count)]
+        connection.execute(rates.ADD, rows)
+    engine.dispose()
+
+
 async def make_few(catalog: SqliteCatalog) -> None:
     """Unfinished uploads, and one of each kind that has ended without a file."""
     await catalog.create(replace(new_upload("waits"), state=State.WAITING, queued_at=1.0))
@@ -130,6 +145,7 @@ async def make_few(catalog: SqliteCatalog) -> None:
     await catalog.create(new_upload("over"))
     await catalog.update("over", lambda u: u.cancel(NOW))
     await catalog.create(replace(new_upload("gone"), state=State.COMPLETE, discarded_at=1.0))
+    await catalog.update_rate("old", Used(60, 1), lambda used: used)
 
 
 def plans(path: Path, asked: list[tuple[str, Any]]) -> list[str]:
@@ -165,3 +181,17 @@ async def test_a_lease_finds_the_first_of_a_thousand_at_once(tmp_path: Path) -> 
     assert many < 2 * few, plan
     assert any(" INDEX ix_assessments_waiting " in step for step in plan)
     assert not [step for step in plan if "TEMP B-TREE" in step]
+
+
+async def test_counts_are_forgotten_a_few_at_a_time(tmp_path: Path, statements: list[str]) -> None:
+    path = tmp_path / "catalog.db"
+    catalog = SqliteCatalog(path)
+    fill_rates(path, 2 * MANY + 1)
+    statements.clear()
+    await catalog.forget_rates(USED.expires_at)
+    # Each is one statement, for many keys, in a transaction of its own.
+    assert len([each for each in statements if each.startswith("DELETE")]) == 3
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("SELECT count(*) FROM rates").fetchall() == [(0,)]
+    connection.close()
+    await catalog.close()

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.errors import ChunkTooSmall, TooLarge
-from wherry.core.limits import LARGEST_SIZE, GiB, KiB, Limits, MiB, Rate, parse_rate, parse_size
+from wherry.core.limits import (
+    LARGEST_SIZE,
+    GiB,
+    KiB,
+    Limits,
+    MiB,
+    Rate,
+    Used,
+    parse_rate,
+    parse_size,
+)
 from wherry.core.ranges import Range
 
 LIMITS = Limits(max_size=1000, chunk_size=200, min_chunk=100, max_chunk=300)
@@ -105,3 +115,49 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 def test_waiting_for_a_rate_takes_at_least_a_second_and_at_most_its_period() -> None:
     rate = Rate(60, "hour")
     assert [rate.wait_for(n) for n in (0, 1, 2, 59, 600)] == [1, 60, 120, 59 * 60, 3600]
+
+
+def test_what_a_period_has_used_counts_less_and_less_in_the_next_one() -> None:
+    used = Used(60, 10).take(30, 30, 30, 610.0)
+    assert used.take(1, 1, 30, 659.9).taken == 0
+    assert used.take(1, 30, 30, 660.0).taken == 0
+    assert used.take(1, 30, 30, 675.0).taken == 8  # a quarter of the period is over
+    assert used.take(1, 30, 30, 720.0).taken == 30
+
+
+def test_of_what_is_wanted_as_much_is_taken_as_there_is() -> None:
+    used = Used(60, 10).take(1, 25, 30, 610.0)
+    assert used.taken == 25
+    assert used.take(6, 10, 30, 610.0).taken == 0
+    assert used.take(5, 10, 30, 610.0) == Used(60, 10, 30, 0, 5)
+
+
+def test_a_clock_that_is_a_little_behind_ends_no_period() -> None:
+    used = Used(60, 11, amount=10, before=15)
+    assert used.take(1, 30, 30, 659.0) == Used(60, 11, 15, 15, 5)
+
+
+def test_a_clock_that_was_set_back_refuses_nobody_for_long() -> None:
+    assert Used(60, 1000, amount=30).take(30, 30, 30, 610.0) == Used(60, 10, 30, 0, 30)
+
+
+def test_what_is_given_back_is_free_again_also_in_the_next_period() -> None:
+    used = Used(60, 10, amount=3, before=4)
+    assert used.give_back(2) == Used(60, 10, 1, 4)
+    assert used.give_back(5) == Used(60, 10, 0, 2)
+    assert used.give_back(9) == Used(60, 10, 0, 0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 300), st.integers(1, 20), st.integers(0, 20))),
+    st.sampled_from([1, 60]),
+)
+def test_no_period_uses_more_than_the_rate(
+    asked: list[tuple[float, int, int]], seconds: int
+) -> None:
+    used, by_period = Used(seconds, 0), dict[int, int]()
+    for now, least, more in sorted(asked):
+        used = used.take(least, least + more, 20, now)
+        assert used.taken == 0 or least <= used.taken <= least + more
+        by_period[used.period] = by_period.get(used.period, 0) + used.taken
+    assert max(by_period.values(), default=0) <= 20

@@ -28,6 +28,7 @@ from wherry.catalog.counts import Counts
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.installation import Installation
+from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
@@ -215,6 +216,17 @@ class Catalog(Protocol):
 
         Also those that seem to have ended after `now`, because the clock was set back.
         """
+
+    # Rates.
+
+    async def update_rate(self, key: str, new: Used, change: Callable[[Used], Used]) -> Used:
+        """Apply `change` to what is used under this key, record its result, and return it.
+
+        `new`: where nothing is recorded, `change` gets this.
+        """
+
+    async def forget_rates(self, now: float) -> None:
+        """Delete what does not count any more at `now`, a few in each transaction."""
 
     # The installation.
 

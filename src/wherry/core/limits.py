@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import floor
 
 from wherry.core.errors import ChunkTooSmall, TooLarge
 from wherry.core.ranges import Range
@@ -72,6 +73,55 @@ def parse_rate(text: str, *, is_size: bool = False) -> Rate:
         example = "10GiB/day" if is_size else "60/hour"
         raise ValueError(f"{text!r} is not a rate: write it like {example}")
     return Rate(number, period)
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How much of a rate one owner has used: in a period, and in the one before it.
+
+    Together, they are a window that slides: the more of the period has passed, the less counts of
+    the one before. Periods have `seconds`, and numbers by the deadline clock.
+    """
+
+    seconds: int
+    period: int
+    amount: int = 0
+    before: int = 0
+    #: What the last change has taken. It is not recorded.
+    taken: int = 0
+
+    @property
+    def expires_at(self) -> float:
+        """From then on, nothing of it counts."""
+        return float((self.period + 2) * self.seconds)
+
+    def at(self, now: float) -> Used:
+        """The same, seen at `now`."""
+        period = int(now // self.seconds)
+        # The clock of another process may be a little ahead, and its period has begun already.
+        if period in (self.period, self.period - 1):
+            return replace(self, taken=0)
+        before = self.amount if period == self.period + 1 else 0
+        return Used(self.seconds, period, before=before)
+
+    def left(self, now: float) -> float:
+        """How many seconds of the period are left."""
+        return min((self.period + 1) * self.seconds - now, float(self.seconds))
+
+    def take(self, least: int, most: int, limit: int, now: float) -> Used:
+        """Take `most`, or what the limit leaves of it; nothing if that is less than `least`."""
+        used = self.at(now)
+        room = limit - used.amount - floor(used.before * used.left(now) / self.seconds)
+        if room < least:
+            return replace(self, taken=0)
+        taken = min(most, room)
+        return replace(used, amount=used.amount + taken, taken=taken)
+
+    def give_back(self, amount: int) -> Used:
+        """Without the last `amount`, which was taken in this period or in the one before."""
+        now = min(amount, self.amount)
+        before = max(self.before - (amount - now), 0)
+        return replace(self, amount=self.amount - now, before=before, taken=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,7 +59,7 @@ class Engine:
         self._context = context
         self.settings = context.settings
         self._file_types = FileTypes(context)
-        self._rates = Rates(context.settings)
+        self._rates = Rates(context)
         self._admitting = Admitting(context)
         self._writing = Writing(context, self._file_types, self._admitting)
         self._direct = DirectParts(context, self._admitting, self._rates)
@@ -113,10 +113,10 @@ class Engine:
         async def is_resumed() -> bool:
             return await self._creating.is_known(caller, create)
 
-        async with self._rates.beginning(caller, is_resumed) as count:
+        async with self._rates.beginning(caller, is_resumed) as keep:
             found = await self._creating.create(upload_id, caller, create, may_wait=True)
             if found[1]:
-                await count()
+                keep()
         return found
 
     async def write(self, caller: Caller, write: Write, body: Body) -> Upload:
@@ -248,10 +248,10 @@ class Engine:
         async def is_resumed() -> bool:
             return key is not None and await self._receiving.is_known(caller, key)
 
-        async with self._rates.beginning(caller, is_resumed) as count:
+        async with self._rates.beginning(caller, is_resumed) as keep:
             await self._rates.take(BYTES, caller, body.remaining)
             upload = await self._receiving.receive(caller, create, body, digest, key)
-            await count()
+            keep()
         return upload
 
     async def repeated(self, caller: Caller, key: str) -> Upload | None:

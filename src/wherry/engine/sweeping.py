@@ -85,6 +85,8 @@ class Sweeping:
                 now = self._context.clock()
                 before = now - self._context.settings.keep_records
                 await self._context.catalog.forget_deliveries(before, now)
+            with self._apart():
+                await self._context.catalog.forget_rates(self._context.clock())
 
     def _apart(self, upload_id: str = "-") -> AbstractContextManager[None]:
         return self._context.isolated(Event.SWEEP_FAILED, upload_id=upload_id)

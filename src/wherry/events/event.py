@@ -241,6 +241,14 @@ class Event(Enum):
         ("upload_id",),
         repeats=True,
     )
+    RATES_NOT_SHARED = About(
+        Area.TROUBLE,
+        WARNING,
+        "The catalog failed, or took longer than two seconds, and could not count what an owner "
+        "uses. For five seconds, this process counts rates by itself.",
+        ("problem",),
+        repeats=True,
+    )
     SWEEP_FAILED = About(
         Area.TROUBLE,
         ERROR,

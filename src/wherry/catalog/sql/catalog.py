@@ -15,13 +15,14 @@ from typing import TypeVar
 from wherry.catalog import Change, Check, Choice
 from wherry.catalog.awaiting import until_done
 from wherry.catalog.counts import Counts
-from wherry.catalog.sql import counts, deliveries, lists, queries
+from wherry.catalog.sql import counts, deliveries, lists, queries, rates
 from wherry.catalog.sql.operations import (
     Advance,
     Arrive,
     Create,
     Forget,
     ForgetDeliveries,
+    ForgetRates,
     Identify,
     LeaseAssessment,
     Operation,
@@ -29,12 +30,14 @@ from wherry.catalog.sql.operations import (
     Update,
     UpdateAssessment,
     UpdateDelivery,
+    UpdateRate,
 )
 from wherry.catalog.sql.session import Session
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.installation import Installation
+from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
@@ -220,6 +223,13 @@ class SqlCatalog(ABC):
     async def forget_deliveries(self, before: float, now: float) -> None:
         if await self._read(lambda s: deliveries.is_any_old(s, before, now)):
             await self._change(ForgetDeliveries(before, now))
+
+    async def update_rate(self, key: str, new: Used, change: Callable[[Used], Used]) -> Used:
+        return await self._change(UpdateRate(key, new, change))
+
+    async def forget_rates(self, now: float) -> None:
+        while keys := await self._read(lambda s: rates.expired(s, now)):
+            await self._change(ForgetRates(keys, now))
 
     async def identify(
         self, new: str, storage: str | None = None, *, replace: bool = False

@@ -22,6 +22,7 @@ from wherry.catalog import Change, Check, Choice
 from wherry.catalog.sql.unit_of_work import UnitOfWork
 from wherry.core.assessment import Assessment
 from wherry.core.installation import Installation
+from wherry.core.limits import Used
 from wherry.core.upload import ACCEPTS, GONE, State, Upload
 from wherry.core.webhooks import Delivery
 
@@ -281,6 +282,47 @@ class ForgetDeliveries:
 
     def apply(self, work: UnitOfWork) -> None:
         work.forget_deliveries(self.before, self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRate:
+    key: str
+    new: Used
+    change: Callable[[Used], Used]
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        """False: the lock of its row is enough."""
+        return False
+
+    def apply(self, work: UnitOfWork) -> Used:
+        work.check_takes_more()
+        before = work.rate(self.key, self.new)
+        after = self.change(before)
+        if after != before:
+            work.put_rate(self.key, after)
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRates:
+    keys: Collection[str]
+    now: float
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
+
+    def apply(self, work: UnitOfWork) -> None:
+        work.forget_rates(self.keys, self.now)
 
 
 @dataclass(frozen=True, slots=True)

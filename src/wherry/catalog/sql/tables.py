@@ -11,6 +11,7 @@ differ from one database to the next and are in the migrations alone.
        │    1 ──── n leases        [start, end) and the request that writes it
        └──  1 ── 0..1 assessments  the order to the worker, and its report
     deliveries                     webhooks to send; they outlive their upload
+    rates                          how much each owner has used of each rate, by a key of both
     installation                   which storage belongs to this catalog; at most one row
     totals                         the bytes of files that are kept; triggers keep their sum,
                                    which is in one row or in several
@@ -192,6 +193,18 @@ deliveries = Table(
     Index(None, "state", "url", "due_at", "date", "id"),
     Index(None, "state", "date", "id"),
     Index(None, "ended_at", sqlite_where=HAS_ENDED, postgresql_where=HAS_ENDED),
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("seconds", BigInteger, nullable=False),
+    Column("period", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("before", BigInteger, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Index(None, "expires_at"),
 )
 
 installation = Table(

@@ -25,7 +25,7 @@ from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, select,
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite has the same statement
 from sqlalchemy.sql import Executable
 
-from wherry.catalog.sql import deliveries, queries, tables
+from wherry.catalog.sql import deliveries, queries, rates, tables
 from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.refresh import refreshed
 from wherry.catalog.sql.rows import (
@@ -43,6 +43,7 @@ from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
 from wherry.core.installation import Installation
+from wherry.core.limits import Used
 from wherry.core.ranges import PartSet
 from wherry.core.upload import Upload
 from wherry.core.webhooks import Delivery, Outbox
@@ -262,6 +263,18 @@ class UnitOfWork:
 
     def forget_deliveries(self, before: float, now: float) -> None:
         self._write(deliveries.FORGET, [{"before": before, "now": now}])
+
+    def rate(self, key: str, new: Used) -> Used:
+        """What is used under this key; `new` is recorded where there is nothing."""
+        while (found := rates.used(self._session, key)) is None:
+            self._write(rates.ADD, [{"key": key, **rates.row(new)}])
+        return found
+
+    def put_rate(self, key: str, after: Used) -> None:
+        self._write(rates.UPDATE, [{"this": key, **rates.row(after)}])
+
+    def forget_rates(self, keys: Collection[str], now: float) -> None:
+        self._write(rates.FORGET, [{"this": key, "now": now} for key in keys])
 
     def installation(self) -> Installation | None:
         """None in a catalog that has no identifier yet."""

@@ -26,6 +26,7 @@ from wherry.testing.catalog import (
     changes,
     deliveries,
     lists,
+    rates,
     records,
     threads,
 )
@@ -86,6 +87,10 @@ CHECKS: tuple[Check, ...] = (
     deliveries.deliveries_are_counted,
     assessments.the_highest_priority_is_leased_first_and_then_the_oldest,
     assessments.no_more_assessments_are_leased_than_may_run_at_once,
+    rates.what_is_used_is_counted_for_each_key,
+    rates.what_is_used_at_the_same_time_stays_within_the_rate,
+    rates.a_count_that_cannot_be_changed_stays,
+    rates.counts_are_forgotten_when_they_have_expired,
 )
 
 

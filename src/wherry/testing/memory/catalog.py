@@ -6,9 +6,9 @@ either before a change or after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import accumulate
 from math import inf
 from threading import Lock
@@ -16,79 +16,18 @@ from typing import TypeVar
 
 from wherry.catalog import Change, Check, Choice
 from wherry.catalog.counts import Counts, count, used_by
-from wherry.core.admission import Entry, OpenUpload, Queue, Taken
+from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment, AssessmentState
-from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.errors import NotThere
 from wherry.core.installation import Installation
+from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.ranges import PartSet, Range
-from wherry.core.upload import ACCEPTS, HOLDS_SPACE, UNFINISHED, State, Upload
+from wherry.core.upload import ACCEPTS, UNFINISHED, State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState, Outbox
+from wherry.testing.memory.records import Records, age
 
 R = TypeVar("R", bound=Upload | Assessment | Delivery)
-
-
-@dataclass(frozen=True, slots=True)
-class _Records:
-    uploads: Mapping[str, Upload] = field(default_factory=dict)
-    assessments: Mapping[str, Assessment] = field(default_factory=dict)
-    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
-    outbox: Outbox | None = None
-
-    def upload(self, upload_id: str) -> Upload:
-        if upload_id not in self.uploads:
-            raise UploadNotFound(upload_id)
-        return self.uploads[upload_id]
-
-    def assessment(self, assessment_id: str) -> Assessment:
-        if assessment_id not in self.assessments:
-            raise NotThere
-        return self.assessments[assessment_id]
-
-    def with_upload(self, upload: Upload) -> _Records:
-        new = self.outbox.of_upload(self.uploads.get(upload.id), upload) if self.outbox else []
-        return replace(self, uploads={**self.uploads, upload.id: upload}).with_deliveries(new)
-
-    def with_assessment(self, assessment: Assessment) -> _Records:
-        before, upload = self.assessments.get(assessment.id), self.uploads.get(assessment.upload_id)
-        new = []
-        if self.outbox is not None and before is not None:
-            new = self.outbox.of_assessment(before, assessment, lambda: upload)
-        records = replace(self, assessments={**self.assessments, assessment.id: assessment})
-        return records.with_deliveries(new)
-
-    def with_deliveries(self, new: Iterable[Delivery]) -> _Records:
-        return replace(self, deliveries={**self.deliveries, **{each.id: each for each in new}})
-
-    def queue(self, now: float, latest: float) -> Queue:
-        entries = tuple(_entry_of(u) for u in self.uploads.values() if u.queued_at is not None)
-        unused = tuple(u.id for u in self.uploads.values() if u.forfeit(now) is not u)
-        opened = tuple(
-            OpenUpload(u.owner, u.limit, u.began_at)
-            for u in self.uploads.values()
-            if u.is_open(now, latest)
-        )
-        taken = self._taken(now, latest)
-        return Queue(entries, taken, unused, opened) if entries else Queue((), taken)
-
-    def _taken(self, now: float, latest: float) -> dict[str, Taken]:
-        taken: dict[str, Taken] = {}
-        for upload in self.uploads.values():
-            if upload.state in HOLDS_SPACE:
-                before = taken.get(upload.owner, Taken())
-                is_open = upload.is_open(now, latest)
-                taken[upload.owner] = Taken(before.open + is_open, before.reserved + upload.limit)
-        return taken
-
-    def same_upload(self, new: Upload) -> Upload | None:
-        def key(upload: Upload) -> tuple[object, ...]:
-            return upload.owner, upload.fingerprint, upload.limit, upload.length
-
-        if new.fingerprint is None:
-            return None
-        unfinished = (u for u in self.uploads.values() if u.state in ACCEPTS)
-        same = [upload for upload in unfinished if key(upload) == key(new)]
-        return min(same, key=_age, default=None)
 
 
 def _resolved(call: Callable[[], Upload]) -> Future[Upload]:
@@ -104,9 +43,10 @@ class MemoryCatalog:
     """A `Catalog` in one process."""
 
     def __init__(self) -> None:
-        self._records = _Records()
+        self._records = Records()
         self._changing = Lock()
         self._installation: Installation | None = None
+        self._rates: dict[str, Used] = {}
 
     async def create(self, upload: Upload) -> Upload:
         with self._changing:
@@ -207,7 +147,7 @@ class MemoryCatalog:
             for upload in self._records.uploads.values()
             if (states is None or upload.state in states) and owner in (None, upload.owner)
         ]
-        return _page(found, _age, page)
+        return _page(found, age, page)
 
     async def alike(self, owner: str, fingerprint: str) -> list[Upload]:
         found = [
@@ -215,7 +155,7 @@ class MemoryCatalog:
             for upload in self._records.uploads.values()
             if (upload.owner, upload.fingerprint) == (owner, fingerprint)
         ]
-        return sorted(found, key=_age, reverse=True)[:PAGE]
+        return sorted(found, key=age, reverse=True)[:PAGE]
 
     async def ids(self, states: Collection[State]) -> frozenset[str]:
         return frozenset(u.id for u in self._records.uploads.values() if u.state in states)
@@ -225,7 +165,7 @@ class MemoryCatalog:
     ) -> Page[Upload]:
         found = [u for u in self._records.uploads.values() if u.state in states]
         found = [u for u in found if u.created_at <= before or u.created_at > now]
-        return _page(found, _age, page)
+        return _page(found, age, page)
 
     async def due_files(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         records = self._records
@@ -238,7 +178,7 @@ class MemoryCatalog:
             and upload.created_at <= before
             and upload.id not in needed
         ]
-        return _page(found, _age, page)
+        return _page(found, age, page)
 
     async def due_records(self, before: float, page: PageRequest = FIRST_PAGE) -> Page[Upload]:
         gone = [u for u in self._records.uploads.values() if u.discarded_at is not None]
@@ -306,7 +246,7 @@ class MemoryCatalog:
         states: Collection[AssessmentState] | None = None,
     ) -> Page[Assessment]:
         found = self._records.assessments.values()
-        return _page([a for a in found if states is None or a.state in states], _age, page)
+        return _page([a for a in found if states is None or a.state in states], age, page)
 
     def announce_to(self, outbox: Outbox) -> None:
         with self._changing:
@@ -351,6 +291,15 @@ class MemoryCatalog:
             kept = {id_: d for id_, d in self._records.deliveries.items() if is_kept(d)}
             self._records = replace(self._records, deliveries=kept)
 
+    async def update_rate(self, key: str, new: Used, change: Callable[[Used], Used]) -> Used:
+        with self._changing:
+            self._rates[key] = change(self._rates.get(key, new))
+            return self._rates[key]
+
+    async def forget_rates(self, now: float) -> None:
+        with self._changing:
+            self._rates = {key: u for key, u in self._rates.items() if u.expires_at > now}
+
     async def identify(
         self, new: str, storage: str | None = None, *, replace: bool = False
     ) -> Installation:
@@ -361,15 +310,6 @@ class MemoryCatalog:
 
     async def close(self) -> None:
         """Nothing to close."""
-
-
-def _entry_of(upload: Upload) -> Entry:
-    has_space, since = upload.state is not State.WAITING, upload.queued_at or 0.0
-    return Entry(upload.id, upload.owner, since, 0 if has_space else upload.limit, has_space)
-
-
-def _age(record: Upload | Assessment) -> Cursor:
-    return Cursor(record.created_at, record.id)
 
 
 def _date(delivery: Delivery) -> Cursor:
