@@ -13,6 +13,7 @@ from wherry.app import App
 from wherry.core.errors import RateLimited
 from wherry.core.limits import Rate
 from wherry.core.requests import Caller
+from wherry.engine import shared_counts
 from wherry.settings import Settings
 
 
@@ -22,6 +23,7 @@ async def main() -> None:
     settings = Settings(
         data=Path(folder), database=database, assessment=False, min_free=0, rate_requests=rate
     )
+    shared_counts.PATIENCE = 60.0  # on a busy machine, it would count by itself
     app, free = App(settings), 0
     engine = await app.engine()
 
