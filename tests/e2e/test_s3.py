@@ -77,6 +77,30 @@ def test_files_of_every_kind_go_through_nginx_into_the_store(
         assert (got.status_code, got.content) == (206, large.read_bytes()[5:10])
 
 
+def test_a_small_file_survives_kills_between_its_chunk_and_its_completion(
+    tmp_path: Path, options: dict[str, object], files: Path
+) -> None:
+    data = random.Random(5).randbytes(300_000)
+    server = Server(tmp_path / "data", **options)
+    try:
+        server.start()
+        with Api(server.url) as api:
+            kept, cancelled = (api.init(len(data))["upload_id"] for _ in range(2))
+            for upload_id in (kept, cancelled):
+                assert api.chunk(upload_id, 0, data).is_success
+        server.kill()
+        server.start()
+        with Api(server.url) as api:
+            assert api.status(kept)["received_bytes"] == len(data)
+            assert api.complete(kept).is_success
+            assert api.http.delete(f"/chunked-upload/{cancelled}").is_success
+        assert [path.name for path in files.iterdir()] == [f"{kept}.mp4"]
+        assert (files / f"{kept}.mp4").read_bytes() == data
+        assert keys_beside(files) == ["wherry.json"]
+    finally:
+        server.stop()
+
+
 def test_chunks_in_any_order_survive_kills_and_complete_once(
     tmp_path: Path, options: dict[str, object], files: Path
 ) -> None:

@@ -291,6 +291,37 @@ def test_a_process_that_is_late_to_replace_an_object_finds_the_right_one(
     assert content(pods[0]) == DATA
 
 
+def test_only_the_object_that_was_seen_is_replaced(pods: tuple[S3Storage, S3Storage]) -> None:
+    bucket, key, crc = pods[0].bucket, "files/a", crc64(DATA)
+    bucket.put_new(key, OTHER, crc64(OTHER), "token")
+    seen = bucket.head(key)
+    assert bucket.put_new(key, DATA, crc, "token", seen)
+    assert not bucket.put_new(key, OTHER, crc64(OTHER), "token", seen), "it is another one by now"
+    assert bucket.read(key) == DATA
+    bucket.delete([key])
+    assert not bucket.put_new(key, DATA, crc, "token", seen)
+    assert bucket.head(key) is None
+
+
+def test_an_upload_that_was_begun_anew_elsewhere_is_the_one_that_is_completed(
+    pods: tuple[S3Storage, S3Storage],
+) -> None:
+    for is_whole in (True, False):
+        reserve(pods[0])
+        write(pods[0], OTHER)
+        pods[1].discard(UPLOAD, ".mp4")
+        pods[1].delete(UPLOAD)
+        reserve(pods[1])
+        for start, end in ((0, len(DATA)),) if is_whole else ((0, 1000), (1000, len(DATA))):
+            write(pods[1], DATA, start, end)
+        link(pods[0])
+        assert content(pods[0]) == DATA
+        for storage in pods:
+            storage.delete(UPLOAD)
+        assert left(pods[1]) == []
+        pods[0].discard(UPLOAD, ".mp4")
+
+
 def test_two_processes_complete_the_same_upload(pods: tuple[S3Storage, S3Storage]) -> None:
     reserve(pods[0])
     write(pods[1], OTHER)
