@@ -12,7 +12,7 @@ import pytest
 from tests.cli.command import wherry
 from tests.engine.conftest import ALICE, created, settings_in, started, written
 
-from wherry.app import App
+from wherry.app import App, checking
 from wherry.app.backends import open_catalog, unchecked_storage
 from wherry.app.checking import check_start
 from wherry.catalog import Catalog
@@ -127,6 +127,21 @@ async def test_of_servers_that_start_at_once_with_different_files_all_but_one_ar
     assert [type(result) for result in results].count(type(None)) == 1
     again = await asyncio.gather(*map(check_start, settings), return_exceptions=True)
     assert [str(result) for result in again] == [str(result) for result in results]
+
+
+async def test_of_servers_that_start_at_once_with_the_same_files_none_is_refused(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make()
+
+    def open_late(settings: Settings) -> Catalog:
+        """Between two questions of one server, another one starts."""
+        monkeypatch.setattr(checking, "open_catalog", open_catalog)
+        asyncio.run(check_start(settings))
+        return open_catalog(settings)
+
+    monkeypatch.setattr(checking, "open_catalog", open_late)
+    await check_start(settings)
 
 
 async def test_a_crash_after_only_the_files_had_their_record_is_made_good(make: Make) -> None:

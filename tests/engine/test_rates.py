@@ -302,10 +302,11 @@ async def test_what_is_used_is_forgotten_when_it_does_not_count_any_more(world: 
 
 def spending(program: Spending, owner: str, processes: int) -> list[int]:
     """How many requests were free in each of so many servers that spent a rate together."""
-    running = [program(owner) for _ in range(processes)]
-    for each in running:
+    running: list[subprocess.Popen[str]] = []
+    for _ in range(processes):
+        running.append(each := program(owner))
         assert each.stdout is not None
-        assert each.stdout.readline() == "ready\n"
+        assert each.stdout.readline() == "ready\n", each.communicate()
     for each in running:
         assert each.stdin is not None
         each.stdin.write("go\n")

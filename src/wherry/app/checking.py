@@ -139,6 +139,9 @@ async def _check_installation(settings: Settings) -> None:
     catalog = await asyncio.to_thread(open_catalog, settings)
     try:
         mine = await catalog.identify(new_id())
+        if there is None and mine.storage is not None:
+            # Another server has started meanwhile; the storage got its record first.
+            there = await asyncio.to_thread(storage.installation.read)
         if there is None:
             there = await _join(storage, catalog, mine, where)
         if there.catalog != mine.catalog:
