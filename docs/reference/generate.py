@@ -1,4 +1,4 @@
-"""Writes the pages that the code itself holds: settings, errors, log, metrics, cli.
+"""Writes the pages that the code itself holds: settings, errors, log, metrics, cli, ingresses.
 
     python docs/reference/generate.py
 
@@ -23,6 +23,7 @@ from wherry.cli import app
 from wherry.cli.options import default_of, metavar_of
 from wherry.core.admission import Space
 from wherry.core.errors import UploadError, every_error
+from wherry.doctor.pages import SECTIONS, TABLES, filled
 from wherry.events import UPLOAD, Area, Event
 from wherry.events.event import COUNTED
 from wherry.metrics import Metrics, Reading
@@ -31,6 +32,8 @@ from wherry.protocols.problem import STATUS
 from wherry.settings import GROUPS, Settings
 
 HERE = Path(__file__).parent
+#: Pages of which only what is between marks is made here, from src/wherry/doctor/remedies.toml.
+FIX, LETTER = "../howto/fix-the-ingress.md", "../../examples/assessment_app/INGRESS_FIX_REQUIRED.md"
 
 SETTINGS = """\
 # Settings
@@ -313,12 +316,18 @@ def _option(option: Any) -> tuple[str, str]:
     return f"`{names}{value}`", said + more
 
 
+def _page(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
 PAGES = {
     "settings.md": render_settings,
     "errors.md": render_errors,
     "log.md": render_log,
     "metrics.md": render_metrics,
     "cli.md": render_cli,
+    FIX: lambda: filled(_page(FIX), {name: render() for name, render in TABLES.items()}),
+    LETTER: lambda: filled(_page(LETTER), {name: render() for name, render in SECTIONS.items()}),
 }
 
 

@@ -28,7 +28,7 @@ from wherry.core.assessment import parse_priority
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete, Priority
-from wherry.protocols import chunked, files, form, watching
+from wherry.protocols import chunked, files, form, probe, watching
 from wherry.protocols.direct import Address
 from wherry.protocols.notfound import NotFound
 from wherry.protocols.operation import Operation
@@ -129,7 +129,7 @@ def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRoute
 
 def operations(app: App) -> tuple[Operation, ...]:
     """Everything below `/chunked-upload`."""
-    return (*chunked.ROUTES, *whole_files(app), *watching.ROUTES)
+    return (*chunked.ROUTES, *whole_files(app), *watching.ROUTES, *probe.ROUTES)
 
 
 def whole_files(app: App) -> tuple[Operation, ...]:

@@ -1,4 +1,4 @@
-"""The command line: `upload`, `report`, `serve`, `migrate`, the operator's commands, `js`, `demo`.
+"""The command line: clients, `doctor`, `serve`, `migrate`, the operator's commands, `js`, `demo`.
 
 Rule 1: modules that need the server's extras are imported inside the command that needs them, so
 that `wherry upload` works with the client alone. So is the client, so that `wherry serve` does not
@@ -10,7 +10,7 @@ from __future__ import annotations
 import typer
 
 from wherry import __version__
-from wherry.cli import demo, javascript, migrate, operate, serving, upload
+from wherry.cli import demo, doctor, javascript, migrate, operate, serving, upload
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +18,7 @@ app = typer.Typer(
     help="Uploads large files through ingresses that limit the size of a request.",
 )
 upload.register(app)
+doctor.register(app)
 serving.register(app)
 operate.register(app)
 migrate.register(app)

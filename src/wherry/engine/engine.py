@@ -97,6 +97,10 @@ class Engine:
         """Count one request of the caller. Raises `RateLimited`."""
         await self._rates.take(REQUESTS, caller)
 
+    async def count_bytes(self, caller: Caller, amount: int) -> None:
+        """Count bytes that the caller is about to send. Raises `RateLimited`."""
+        await self._rates.take(BYTES, caller, amount)
+
     # Verbs.
 
     async def create(self, caller: Caller, create: Create) -> tuple[Upload, bool]:
@@ -129,7 +133,7 @@ class Engine:
         with the upload deleted; `UploadGone` as soon as it is cancelled, expired or removed;
         `RateLimited` and `Stopping`.
         """
-        await self._rates.take(BYTES, caller, body.remaining)
+        await self.count_bytes(caller, body.remaining)
         return await self._write(caller, write, body, is_limited=True)
 
     async def _write(self, caller: Caller, write: Write, body: Body, *, is_limited: bool) -> Upload:

@@ -35,9 +35,9 @@ _REFUSAL = "client intended to send too large"
 class Nginx:
     """A running nginx: its address, and counts of its answers, which stay after it has ended."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, scheme: str = "http") -> None:
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self._folder: Path | None = folder
         self._last = (Counter[int](), 0)
 
@@ -92,6 +92,7 @@ def nginx(
     max_body: str | None = None,
     buffers: bool = True,
     more: Sequence[int | str] = (),
+    tls: tuple[Path, Path] | None = None,
 ) -> Iterator[Nginx]:
     """Start nginx in front of `upstream`, and stop it at the end.
 
@@ -99,7 +100,8 @@ def nginx(
     of them in turn. `max_body`: its
     `client_max_body_size`, like `10m`; None leaves out the directive, so that nginx's default of
     1 MiB applies. `buffers`: whether it reads the whole body before it passes the request on,
-    which is its default. Raises `RuntimeError` if nginx does not start.
+    which is its default. `tls`: files with a certificate and its key; with them, it speaks HTTP/2
+    and HTTP/1.1 over TLS. Raises `RuntimeError` if nginx does not start.
     """
     program = find_nginx()
     if program is None:
@@ -107,8 +109,8 @@ def nginx(
     with tempfile.TemporaryDirectory(prefix="wherry-nginx-") as name:
         folder = Path(name)
         upstreams = [f"127.0.0.1:{u}" if isinstance(u, int) else u for u in (upstream, *more)]
-        process, port = _start(program, folder, upstreams, max_body, buffers)
-        running = Nginx(port, folder)
+        process, port = _start(program, folder, upstreams, max_body, buffers, tls)
+        running = Nginx(port, folder, "http" if tls is None else "https")
         try:
             yield running
         finally:
@@ -121,15 +123,20 @@ def nginx(
             running.ended()
 
 
-def _start(
-    program: str, folder: Path, upstreams: Sequence[str], max_body: str | None, buffers: bool
+def _start(  # noqa: PLR0917 - it is called once
+    program: str,
+    folder: Path,
+    upstreams: Sequence[str],
+    max_body: str | None,
+    buffers: bool,
+    tls: tuple[Path, Path] | None,
 ) -> tuple[subprocess.Popen[bytes], int]:
     # nginx cannot choose a free port itself, and another process may take this one first.
     for _ in range(3):
         port = _free_port()
         configuration = folder / "nginx.conf"
         configuration.write_text(
-            _configuration(program, folder, port, upstreams, max_body, buffers)
+            _configuration(program, folder, port, upstreams, max_body, buffers, tls)
         )
         with (folder / "stderr.log").open("wb") as log:
             command = [program, "-p", str(folder), "-c", str(configuration)]
@@ -163,6 +170,7 @@ def _configuration(  # noqa: PLR0917 - it is called once
     upstreams: Sequence[str],
     max_body: str | None,
     buffers: bool,
+    tls: tuple[Path, Path] | None,
 ) -> str:
     built = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
     folders = "\n  ".join(
@@ -174,6 +182,10 @@ def _configuration(  # noqa: PLR0917 - it is called once
     servers = " ".join(f"server {each} max_fails=0;" for each in upstreams)
     limit = "" if max_body is None else f"client_max_body_size {max_body};"
     passing = "" if buffers else "proxy_http_version 1.1;\n      proxy_request_buffering off;"
+    speaking = f"listen 127.0.0.1:{port};"
+    if tls is not None:
+        speaking = f"listen 127.0.0.1:{port} ssl http2;\n    ssl_certificate {tls[0]};"
+        speaking += f"\n    ssl_certificate_key {tls[1]};"
     return f"""\
 daemon off;
 master_process off;
@@ -186,7 +198,7 @@ http {{
   {folders}
   upstream wherry {{ {servers} }}
   server {{
-    listen 127.0.0.1:{port};
+    {speaking}
     {limit}
     location / {{
       proxy_pass http://wherry;

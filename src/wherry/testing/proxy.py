@@ -51,6 +51,10 @@ class Fault:
     #: Answer with this status, and with `Retry-After` in seconds, instead of the upstream.
     status: int | None = None
     retry_after: int | None = None
+    #: Read the whole body before that.
+    is_late: bool = False
+    #: Close both connections so many seconds after the head of the request.
+    ends_after: float | None = None
     #: Send the request to the upstream twice, and pass on the second answer.
     is_duplicated: bool = False
     #: Let the upstream handle the request, then close without passing on its answer.
@@ -147,9 +151,11 @@ class LimitingProxy:
         elif self._max_body is not None and (length or 0) > self._max_body:
             await self._refuse(client)
         elif fault.status is not None:
+            while fault.is_late and await client.data():
+                pass
             await client.answer(fault.status, fault.retry_after)
         else:
-            await self._pass(client, request, fault)
+            await self._pass_in_time(client, request, fault)
         return await client.is_ready_for_more()
 
     def _fault_for(self, target: str, length: int | None) -> Fault:
@@ -165,6 +171,15 @@ class LimitingProxy:
     async def _refuse(self, client: Peer) -> None:
         self.refused += 1
         await client.answer(413, closes=True)
+
+    async def _pass_in_time(self, client: Peer, request: h11.Request, fault: Fault) -> None:
+        try:
+            async with asyncio.timeout(fault.ends_after) as late:
+                await self._pass(client, request, fault)
+        except TimeoutError:
+            if not late.expired():
+                raise
+            raise Gone(client) from None
 
     async def _pass(self, client: Peer, request: h11.Request, fault: Fault) -> None:
         """Let the upstream answer. Raises `Gone` if the client's connection has to end."""

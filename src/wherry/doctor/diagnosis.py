@@ -1,0 +1,270 @@
+"""From what was measured to what it means: pure functions, and plain words.
+
+Rule 1: a finding says what is so, what that does to uploads, and what to do. What was not measured
+makes no finding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from wherry.core.limits import MiB
+from wherry.doctor.measured import Measured
+from wherry.doctor.remedies import PROXIES, Remedy, remedies_for
+from wherry.doctor.words import size
+
+PROBLEM, NOTE, GOOD = "problem", "note", "good"
+
+#: The largest chunk that a server can be set to offer. Limits above it cost an upload nothing.
+LARGEST_CHUNK = 64 * MiB
+#: The longest that a chunk may take (both clients). Timers below it end chunks of slow clients.
+LONGEST_CHUNK = 25.0
+#: The largest difference of clocks that does no harm, in seconds.
+SKEW = 60.0
+#: A certificate that ends within so many days is worth a word.
+DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    code: str
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """`verdict`: `wide`, `narrow`, `trouble` or `unreachable`."""
+
+    verdict: str
+    findings: tuple[Finding, ...]
+    remedies: tuple[Remedy, ...]
+
+
+def diagnose(measured: Measured) -> Diagnosis:
+    findings = tuple(_findings(measured))
+    return Diagnosis(_verdict(measured, findings), findings, _remedies(measured, findings))
+
+
+def is_narrow(measured: Measured) -> bool:
+    refuses = measured.limit.refuses
+    return refuses is not None and refuses <= LARGEST_CHUNK
+
+
+def _verdict(measured: Measured, findings: tuple[Finding, ...]) -> str:
+    if measured.problem is not None:
+        return "unreachable"
+    if is_narrow(measured):
+        return "narrow"
+    return "trouble" if any(each.level == PROBLEM for each in findings) else "wide"
+
+
+def _remedies(measured: Measured, findings: tuple[Finding, ...]) -> tuple[Remedy, ...]:
+    codes = {each.code for each in findings}
+    if not codes & {"narrow", "limit", "timer-idle", "timer-whole", "timer-answer", "buffered"}:
+        return ()
+    refusal = measured.limit.refusal
+    if refusal is not None and refusal.by is not None:
+        return remedies_for([refusal.by])
+    return remedies_for([proxy.name for proxy in measured.proxies])
+
+
+def _findings(measured: Measured) -> Iterator[Finding]:
+    if measured.problem is not None:
+        yield Finding(
+            "unreachable", PROBLEM, f"{measured.url} cannot be reached: {measured.problem}."
+        )
+        return
+    yield from _about_wherry(measured)
+    yield from _about_size(measured)
+    yield from _about_time(measured)
+    yield from _about_content(measured)
+    yield from _about_http(measured)
+
+
+def _about_wherry(measured: Measured) -> Iterator[Finding]:
+    if not measured.is_wherry and not measured.is_authorised:
+        if measured.status in (401, 403):
+            yield Finding(
+                "no-login",
+                NOTE,
+                f"The address answers {measured.status}: it wants a login. Give a key with --key "
+                "to find out more than the limit.",
+            )
+        else:
+            yield Finding(
+                "not-wherry",
+                NOTE,
+                f"No Wherry answered ({measured.status}), so only what a proxy refuses could be "
+                "measured. The address ends where /chunked-upload begins, most often in /api.",
+            )
+    elif measured.is_authorised is False:
+        yield Finding(
+            "no-login", NOTE, "Wherry wants a login. Give a key with --key to find out more."
+        )
+
+
+def _about_size(measured: Measured) -> Iterator[Finding]:
+    limit, who = measured.limit, name_of(measured)
+    if limit.refuses is None:
+        if limit.passes is not None:
+            yield Finding(
+                "no-limit",
+                GOOD,
+                f"A body of {size(limit.sent)} passed, and no announced size was refused: nothing "
+                "on the path limits uploads.",
+            )
+        else:
+            yield Finding("limit-unknown", NOTE, "The largest body that passes was not found.")
+        return
+    at = (
+        f"above {size(limit.passes)}"
+        if limit.exact and limit.passes
+        else f"of {size(limit.refuses)}"
+    )
+    how = _how_refused(measured)
+    if is_narrow(measured):
+        yield Finding(
+            "narrow",
+            PROBLEM,
+            f"{who} refuses bodies {at}{how}. Ordinary uploads above it fail. Wherry's clients get "
+            "through in smaller chunks; raising the limit makes them faster.",
+        )
+    else:
+        yield Finding(
+            "limit",
+            NOTE,
+            f"{who} refuses bodies {at}{how}. Chunks are smaller: Wherry's uploads do not notice; "
+            "ordinary uploads do.",
+        )
+
+
+def _how_refused(measured: Measured) -> str:
+    refusal = measured.limit.refusal
+    if refusal is None:
+        return ""
+    if refusal.kind == "reset":
+        return " by ending the connection, without an answer"
+    if refusal.kind == "timeout":
+        return " by not answering"
+    status = f" with {refusal.status}"
+    return status + ("" if refusal.early else ", only after the body was sent")
+
+
+def name_of(measured: Measured) -> str:
+    """The proxy that refuses, at the beginning of a sentence."""
+    refusal = measured.limit.refusal
+    by = None if refusal is None else refusal.by
+    if by == "wherry":
+        return "The application itself"
+    if by is not None:
+        return PROXIES[by].title if by in PROXIES else by
+    return "Something in front"
+
+
+def _about_time(measured: Measured) -> Iterator[Finding]:
+    if measured.buffers_request:
+        yield Finding(
+            "buffered",
+            NOTE,
+            "Bodies are collected before they are passed on. An upload takes the proxy's disk or "
+            "memory as well, and its last bytes arrive late.",
+        )
+    if measured.buffers_answer:
+        yield Finding(
+            "answers-buffered",
+            NOTE,
+            "Answers are collected before they are passed on: news of an assessment come late.",
+        )
+    timers = measured.timers
+    texts = (
+        ("timer-idle", timers.idle, "a request of which no byte comes"),
+        ("timer-whole", timers.whole, "a request whose body comes slowly"),
+        ("timer-answer", timers.answer, "a request whose answer takes long"),
+    )
+    for code, seconds, what in texts:
+        if seconds is not None:
+            level = PROBLEM if seconds < LONGEST_CHUNK else NOTE
+            yield Finding(
+                code,
+                level,
+                f"After {seconds:.0f} s, something on the path ends {what}. Uploads over slow "
+                "lines break off there.",
+            )
+    if timers.watched and not any(seconds is not None for _, seconds, _ in texts):
+        yield Finding("no-timer", GOOD, f"No timer was found up to {timers.watched:.0f} s.")
+
+
+def _about_content(measured: Measured) -> Iterator[Finding]:
+    refused = [name for name, passes in measured.methods.items() if passes is False]
+    if refused:
+        yield Finding(
+            "methods",
+            NOTE,
+            f"These methods do not get through: {', '.join(refused)}. Wherry's clients use POST.",
+        )
+    types = [name for name, passes in measured.content_types.items() if passes is False]
+    if types:
+        level = PROBLEM if "application/octet-stream" in types else NOTE
+        yield Finding(
+            "content-types", level, f"Bodies of these types do not get through: {', '.join(types)}."
+        )
+    lost = [name for name, what in measured.headers.items() if what in ("missing", "changed")]
+    if lost:
+        level = PROBLEM if "content-digest" in lost else NOTE
+        yield Finding(
+            "headers",
+            level,
+            f"These headers of requests are removed or changed: {', '.join(lost)}.",
+        )
+    if measured.chunked is False:
+        yield Finding(
+            "no-chunked",
+            NOTE,
+            "Bodies without a Content-Length do not get through. Wherry's clients announce it.",
+        )
+    if measured.host_arrived and measured.host_arrived != measured.host_sent:
+        yield Finding(
+            "host-changed",
+            NOTE,
+            f"Requests for {measured.host_sent} arrive for {measured.host_arrived}: the proxy does "
+            "not pass the Host on.",
+        )
+    final = [status for status, what in measured.interim.items() if what == "final"]
+    if final:
+        yield Finding(
+            "interim-final",
+            NOTE,
+            f"The interim answer {', '.join(final)} is taken for the final one, so resumable "
+            "uploads of the IETF draft do not work through this proxy.",
+        )
+
+
+def _about_http(measured: Measured) -> Iterator[Finding]:
+    cors = measured.cors
+    if cors.on_answer is False:
+        yield Finding(
+            "cors",
+            PROBLEM,
+            f"A page of {cors.origin} may not read Wherry's answers: the application needs CORS.",
+        )
+    if cors.on_refusal is False:
+        yield Finding(
+            "cors-on-refusal",
+            NOTE,
+            f"A page of {cors.origin} cannot read the proxy's refusal, because it has no CORS "
+            "headers: to the browser, the connection has failed. Wherry's client takes that into "
+            "account.",
+        )
+    if measured.limit_over_2 is None and measured.http2 and measured.limit.refuses is not None:
+        yield Finding("http2-differs", NOTE, "Over HTTP/2, the same body was not refused at once.")
+    tls = measured.tls
+    if tls.days_left is not None and tls.days_left < DAYS:
+        yield Finding("certificate", PROBLEM, f"The certificate ends in {tls.days_left} days.")
+    if measured.skew is not None and abs(measured.skew) > SKEW:
+        yield Finding(
+            "clock",
+            PROBLEM,
+            f"The clocks of the server and of this machine differ by {abs(measured.skew):.0f} s.",
+        )

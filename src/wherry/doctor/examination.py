@@ -1,0 +1,133 @@
+"""The examination of an address: which requests are made, in which order.
+
+Rule 1: at most four requests at once: one after the other for everything but the timers, which are
+waited for meanwhile.
+
+Rule 2: what matters most comes first. A step for which no time is left is left out, and what it
+would have found stays None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from wherry import __version__
+from wherry.core.limits import MiB
+from wherry.doctor import probing, tls
+from wherry.doctor.address import Address
+from wherry.doctor.exchange import End, Line, Reply
+from wherry.doctor.measured import Measured, Spent
+from wherry.doctor.probing import Probing
+from wherry.doctor.reading import is_wherrys, read_code, read_probe
+from wherry.doctor.recognition import Proxy, find_refusing, merge, recognise
+from wherry.doctor.spending import Spending
+from wherry.doctor.timers import watch_timers
+
+#: What an examination may cost.
+MOST_BYTES, MOST_SECONDS = 32 * MiB, 30.0
+#: What is left of the time for the end: answers on their way, and the report.
+RESERVE = 2.0
+
+Say = Callable[[str], None]
+
+
+def examine(
+    address: Address,
+    seconds: float = MOST_SECONDS,
+    origin: str | None = None,
+    say: Say = lambda _: None,
+    watches: bool = True,
+) -> Measured:
+    """`origin`: of a page that uploads, to ask about CORS. `say` is called with each step.
+
+    `watches`: whether to wait for timers, which takes all of the time.
+    """
+    spending = Spending(MOST_BYTES, max(seconds - RESERVE, 1.0))
+    at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    measured = Measured(address.url, at, __version__, host_sent=address.authority)
+    with Line(address, spending) as line:
+        say(f"asking {address.url}")
+        probe = Probing(address, line, spending)
+        usual = probe.small()
+        measured = replace(
+            measured,
+            tls=tls.measure(address, spending),
+            is_wherry=is_wherrys(usual),
+            is_authorised=_is_authorised(usual),
+            status=usual.status,
+        )
+        if usual.end is not End.ANSWER:
+            measured = replace(measured, problem=usual.problem or probing.describe(usual))
+        else:
+            measured = _measure(measured, probe, usual, spending, origin, say, watches)
+    spent = Spent(spending.bytes, spending.requests, round(spending.seconds(), 2))
+    return replace(measured, spent=spent)
+
+
+def _is_authorised(usual: Reply) -> bool | None:
+    if read_probe(usual) is not None:
+        return True
+    return False if read_code(usual) == "unauthorized" or usual.status in (401, 403) else None
+
+
+def _measure(  # noqa: PLR0917 - it is called once
+    measured: Measured,
+    probe: Probing,
+    usual: Reply,
+    spending: Spending,
+    origin: str | None,
+    say: Say,
+    watches: bool,
+) -> Measured:
+    with ThreadPoolExecutor(3, thread_name_prefix="wherry-doctor") as pool:
+        watching = None
+        if watches and measured.is_authorised:
+            watching = watch_timers(pool, probe.address, spending)
+        say("looking for the largest body that passes")
+        limit, refusal = probe.limit()
+        proxies = _proxies(usual, refusal)
+        if refusal is not None and limit.refusal is not None:
+            by = _refusing(refusal, proxies)
+            limit = replace(limit, refusal=replace(limit.refusal, by=by))
+        skew = probing.skew(usual)
+        measured = replace(measured, limit=limit, proxies=proxies, skew=skew)
+        steps: list[tuple[str, Callable[[], dict[str, Any]]]] = []
+        if measured.is_authorised:
+            steps += [
+                ("whether bodies are collected before they are passed on", probe.buffering),
+                ("methods, types and headers", probe.variety),
+                ("interim answers", probe.interim),
+                ("bodies of unknown length", probe.chunked),
+            ]
+        steps += [
+            ("HTTP/2", lambda: probe.http2(limit)),
+            ("CORS", lambda: probe.cors(origin, limit)),
+        ]
+        for what, step in steps:
+            if spending.left() > 1.0:
+                say(f"trying {what}")
+                measured = replace(measured, **step())
+        if watching is not None:
+            say("waiting for timers")
+            measured = replace(measured, timers=watching())
+    return measured
+
+
+def _proxies(usual: Reply, refusal: Reply | None) -> tuple[Proxy, ...]:
+    """All that show themselves, from the outside inwards."""
+    arrived = tuple((read_probe(usual) or {}).get("headers", {}))
+    page = b"" if is_wherrys(usual) else usual.body
+    found = recognise(usual.headers, page, arrived)
+    if refusal is None:
+        return found
+    return merge(found, recognise(refusal.headers, refusal.body, arrived))
+
+
+def _refusing(refusal: Reply, proxies: tuple[Proxy, ...]) -> str | None:
+    if read_code(refusal) is not None:
+        return "wherry"
+    return find_refusing(refusal.headers, refusal.body, proxies)

@@ -1,0 +1,160 @@
+"""How an examination is shown: as JSON with stable keys, as text, as a letter to the operator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from wherry.doctor.diagnosis import GOOD, PROBLEM, Diagnosis, is_narrow, name_of
+from wherry.doctor.measured import Measured
+from wherry.doctor.pages import render_remedy
+from wherry.doctor.words import size
+
+#: Grows when a key changes its meaning or goes. New keys may come.
+SCHEMA = 1
+
+_MARKS = {PROBLEM: "✗", GOOD: "✓"}
+
+
+def render_json(measured: Measured, diagnosis: Diagnosis) -> str:
+    return json.dumps(as_object(measured, diagnosis), indent=2)
+
+
+def as_object(measured: Measured, diagnosis: Diagnosis) -> dict[str, Any]:
+    front = _front(measured)
+    return {
+        "schema": SCHEMA,
+        "url": measured.url,
+        "at": measured.at,
+        "version": measured.version,
+        "verdict": diagnosis.verdict,
+        "wherry": {"found": measured.is_wherry, "authorised": measured.is_authorised},
+        "limit": asdict(measured.limit),
+        "front": front,
+        "proxies": [
+            {"proxy": each.name, "version": each.version, "evidence": list(each.evidence)}
+            for each in measured.proxies
+        ],
+        "buffers": {"request": measured.buffers_request, "answer": measured.buffers_answer},
+        "timers": asdict(measured.timers),
+        "methods": dict(measured.methods),
+        "content_types": dict(measured.content_types),
+        "headers": dict(measured.headers),
+        "chunked": measured.chunked,
+        "trailers": None,
+        "interim": dict(measured.interim),
+        "cors": asdict(measured.cors),
+        "http": {
+            "1.1": measured.problem is None,
+            "2": measured.http2,
+            "limit_over_2": measured.limit_over_2,
+        },
+        "tls": asdict(measured.tls),
+        "clock": {"skew": measured.skew},
+        "findings": [asdict(each) for each in diagnosis.findings],
+        "remedies": [asdict(each) for each in diagnosis.remedies],
+        "spent": asdict(measured.spent),
+    }
+
+
+def _front(measured: Measured) -> dict[str, Any]:
+    """The proxy that refuses, or else the outermost one."""
+    refusal = measured.limit.refusal
+    by = None if refusal is None else refusal.by
+    for proxy in measured.proxies:
+        if by is None or proxy.name == by:
+            return {
+                "proxy": proxy.name,
+                "version": proxy.version,
+                "evidence": list(proxy.evidence),
+            }
+    return {"proxy": by, "version": None, "evidence": []}
+
+
+def render_text(measured: Measured, diagnosis: Diagnosis) -> str:
+    """For a terminal."""
+    return "\n".join(_lines(measured, diagnosis)) + "\n"
+
+
+def _lines(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
+    yield f"{measured.url}: {diagnosis.verdict}"
+    yield ""
+    for finding in diagnosis.findings:
+        yield f"{_MARKS.get(finding.level, '·')} {finding.text}"
+    if measured.proxies:
+        yield ""
+        yield "On the path:"
+        for proxy in measured.proxies:
+            name = " ".join(filter(None, (proxy.name, proxy.version)))
+            yield f"  {name} ({'; '.join(proxy.evidence)})"
+    if diagnosis.remedies:
+        yield ""
+        yield "What to change:"
+        for remedy in diagnosis.remedies:
+            yield ""
+            yield from render_remedy(remedy, "##").splitlines()
+    yield ""
+    spent = measured.spent
+    yield (
+        f"Sent {size(spent.bytes)} in {spent.requests} requests, in {spent.seconds:.0f} s. "
+        "Nothing was stored."
+    )
+
+
+def render_letter(measured: Measured, diagnosis: Diagnosis) -> str:
+    """INGRESS_FIX_REQUIRED.md: to the people who run the ingress, from what was measured."""
+    return "\n".join(_letter(measured, diagnosis)) + "\n"
+
+
+def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
+    limit = measured.limit
+    title = "request bodies are refused" if is_narrow(measured) else "what was measured"
+    if is_narrow(measured) and limit.refuses is not None:
+        above = limit.passes if limit.exact and limit.passes else limit.refuses
+        title = f"request bodies above {size(above)} are refused"
+    yield f"# Ingress fix required: {title}"
+    yield ""
+    yield f"To: the people who run the ingress of `{measured.url}`."
+    yield f"Measured at {measured.at} by `wherry doctor` {measured.version}."
+    yield ""
+    yield "## What was measured"
+    yield ""
+    for finding in diagnosis.findings:
+        yield f"- {finding.text}"
+    for proxy in measured.proxies:
+        marks = ", ".join(f"`{mark}`" for mark in proxy.evidence)
+        yield f"- On the path: {' '.join(filter(None, (proxy.name, proxy.version)))} ({marks})."
+    if limit.refuses is not None:
+        yield ""
+        yield f"{name_of(measured)} refuses this request, and should let it pass:"
+        yield ""
+        yield "```sh"
+        yield f"truncate -s {limit.refuses} test.bin"
+        yield f"curl -s -i -X POST -T test.bin {measured.url}/chunked-upload/probe | head -12"
+        yield "```"
+    if diagnosis.remedies:
+        yield ""
+        yield "## What to change"
+        yield ""
+        yield (
+            "Lines marked ¹ are about time and buffering. The numbers let a file of 600 MB pass in "
+            "one request; for Wherry's clients alone, 64 MB are enough."
+        )
+        for remedy in diagnosis.remedies:
+            yield ""
+            yield render_remedy(remedy, "###").rstrip("\n")
+    yield ""
+    yield "## If that cannot be"
+    yield ""
+    yield (
+        "Any limit above 64 KiB will do: Wherry sends files in many small requests. Tell us the "
+        "number, so that no request is refused."
+    )
+    yield ""
+    yield "## Check the change"
+    yield ""
+    yield "```sh"
+    yield f"wherry doctor {measured.url}"
+    yield "```"

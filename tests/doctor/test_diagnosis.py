@@ -1,0 +1,129 @@
+"""From recorded measurements to findings, a verdict, and what to change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from wherry.doctor.diagnosis import Diagnosis, diagnose
+from wherry.doctor.measured import Cors, Limit, Measured, Refusal, Timers, Tls
+from wherry.doctor.recognition import Proxy
+
+MiB = 1 << 20
+WIDE = Measured(
+    "https://example.org/api",
+    "2026-11-28T09:00:00Z",
+    "1",
+    is_wherry=True,
+    is_authorised=True,
+    status=200,
+    limit=Limit(8 * MiB, None, False, "sent", 8 * MiB),
+    timers=Timers(watched=24.0),
+    host_sent="example.org",
+    host_arrived="example.org",
+)
+NGINX = replace(
+    WIDE,
+    limit=Limit(MiB, MiB + 1, True, "sent", MiB, Refusal(413, "page", True, "nginx")),
+    proxies=(Proxy("nginx", "1.22.1", ("Server: nginx/1.22.1",)),),
+)
+
+
+def codes(diagnosis: Diagnosis) -> set[str]:
+    return {finding.code for finding in diagnosis.findings}
+
+
+def text_of(diagnosis: Diagnosis, code: str) -> str:
+    [text] = [finding.text for finding in diagnosis.findings if finding.code == code]
+    return text
+
+
+def test_a_wide_path_needs_no_change() -> None:
+    found = diagnose(WIDE)
+    assert (found.verdict, codes(found), found.remedies) == ("wide", {"no-limit", "no-timer"}, ())
+
+
+def test_a_narrow_path_is_named_with_its_limit_and_what_to_change() -> None:
+    found = diagnose(NGINX)
+    assert found.verdict == "narrow"
+    assert text_of(found, "narrow").startswith("nginx refuses bodies above 1 MiB with 413.")
+    assert "client_max_body_size 600m;" in found.remedies[0].snippets[0].code
+    assert [remedy.proxy for remedy in found.remedies] == [
+        "ingress-nginx", "f5-nginx-ingress", "nginx-gateway-fabric", "nginx",
+    ] or {remedy.proxy for remedy in found.remedies} == {
+        "nginx", "ingress-nginx", "f5-nginx-ingress", "nginx-gateway-fabric",
+    }  # fmt: skip
+
+
+def test_ingress_nginx_is_said_to_be_archived_and_its_successors_are_shown() -> None:
+    refusal = Refusal(413, "page", True, "ingress-nginx")
+    found = diagnose(replace(NGINX, limit=replace(NGINX.limit, refusal=refusal)))
+    assert "archived in March 2026" in found.remedies[0].text
+    shown = [remedy.proxy for remedy in found.remedies]
+    assert shown == ["ingress-nginx", "nginx-gateway-fabric", "envoy-gateway", "traefik"]
+
+
+def test_a_limit_above_any_chunk_is_no_problem() -> None:
+    limit = Limit(100 * 10**6, 100 * 10**6 + 1, True, "announced", 8 * MiB)
+    refusal = Refusal(413, "page", True, "cloudflare")
+    found = diagnose(replace(WIDE, limit=replace(limit, refusal=refusal)))
+    assert found.verdict == "wide"
+    assert text_of(found, "limit").startswith("Cloudflare refuses bodies above 100 MB")
+    assert "plan" in found.remedies[0].text
+
+
+def test_a_proxy_that_does_not_say_what_it_is_stays_unknown() -> None:
+    limit = Limit(MiB, 2 * MiB, False, "sent", MiB, Refusal(None, "reset", True, None))
+    found = diagnose(replace(WIDE, limit=limit))
+    assert text_of(found, "narrow").startswith(
+        "Something in front refuses bodies of 2 MiB by ending the connection, without an answer."
+    )
+    assert [remedy.proxy for remedy in found.remedies] == ["unknown"]
+
+
+def test_a_refusal_by_the_application_itself_is_not_put_on_a_proxy() -> None:
+    refusal = Refusal(413, "page", True, "wherry")
+    found = diagnose(replace(NGINX, limit=replace(NGINX.limit, refusal=refusal)))
+    assert text_of(found, "narrow").startswith("The application itself refuses")
+    assert [remedy.proxy for remedy in found.remedies] == ["wherry"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "verdict"),
+    [
+        ({"timers": Timers(whole=20.0, watched=24.0)}, "timer-whole", "trouble"),
+        ({"timers": Timers(idle=5.0, watched=24.0)}, "timer-idle", "trouble"),
+        ({"timers": Timers(answer=10.0, watched=24.0)}, "timer-answer", "trouble"),
+        ({"buffers_request": True}, "buffered", "wide"),
+        ({"buffers_answer": True}, "answers-buffered", "wide"),
+        ({"methods": {"POST": True, "PATCH": False}}, "methods", "wide"),
+        ({"content_types": {"application/octet-stream": False}}, "content-types", "trouble"),
+        ({"content_types": {"video/mp4": False}}, "content-types", "wide"),
+        ({"headers": {"content-digest": "missing"}}, "headers", "trouble"),
+        ({"headers": {"upload-offset": "changed"}}, "headers", "wide"),
+        ({"chunked": False}, "no-chunked", "wide"),
+        ({"host_arrived": "127.0.0.1:8000"}, "host-changed", "wide"),
+        ({"interim": {"104": "final"}}, "interim-final", "wide"),
+        ({"cors": Cors("https://a.example", False, None)}, "cors", "trouble"),
+        ({"cors": Cors("https://a.example", True, False)}, "cors-on-refusal", "wide"),
+        ({"tls": Tls(True, "TLSv1.3", 3)}, "certificate", "trouble"),
+        ({"skew": -300.0}, "clock", "trouble"),
+        ({"is_authorised": False}, "no-login", "wide"),
+        ({"is_wherry": False, "is_authorised": None, "status": 404}, "not-wherry", "wide"),
+        ({"problem": "refused"}, "unreachable", "unreachable"),
+    ],
+)
+def test_each_measurement_has_its_finding(
+    changes: dict[str, object], code: str, verdict: str
+) -> None:
+    found = diagnose(replace(WIDE, **changes))  # type: ignore[arg-type]
+    assert code in codes(found)
+    assert code not in codes(diagnose(WIDE))
+    assert found.verdict == verdict
+    assert text_of(found, code).endswith(".")
+
+
+def test_what_was_not_measured_makes_no_finding() -> None:
+    nothing = Measured("https://example.org/api", "2026-11-28T09:00:00Z", "1", is_wherry=True)
+    assert codes(diagnose(nothing)) == {"limit-unknown"}
