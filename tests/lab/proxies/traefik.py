@@ -10,7 +10,7 @@ from typing import Any
 from tests.lab.proxies import Front, KiB, MiB, Proxy, Setup
 from tests.lab.proxies.installing import build_go
 
-VERSION = "3.7.13"
+VERSION = "3.7.9"
 MODULE = f"github.com/traefik/traefik/v3@v{VERSION}"
 
 
