@@ -199,13 +199,24 @@ class Probing:
             reply = self._line.exchange(ask)
             probe = read_probe(reply)
             if probe is not None and status in probe["interim"]:
-                found[str(status)] = "passed" if status in reply.interim else "missing"
+                found[str(status)] = self._passed_on(reply, status)
             elif probe is not None:
                 found[str(status)] = None  # the server cannot send it
             else:
                 is_taken = status in reply.interim and reply.status is None
                 found[str(status)] = "final" if is_taken else None
         return {"interim": found}
+
+    def _passed_on(self, reply: Reply, status: int) -> str:
+        """Whether an interim answer that was sent came, and was taken for what it is.
+
+        nginx takes a 104 for the final answer, and passes the final one on as its body. A client
+        sees both all the same, the second one without the header that nginx puts on answers.
+        """
+        if status not in reply.interim:
+            return "missing"
+        is_untouched = "server" in self._usual.headers and "server" not in reply.headers
+        return "final" if is_untouched else "passed"
 
     def http2(self, limit: Limit) -> dict[str, Any]:
         """Whether HTTP/2 is offered, and whether the limit is the same there."""
