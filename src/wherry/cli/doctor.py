@@ -36,7 +36,7 @@ def doctor(
     seconds: Annotated[
         float,
         typer.Option(
-            min=3, max=30, metavar="SECONDS", help="The most time to take. Less finds no timers."
+            min=5, max=30, metavar="SECONDS", help="The most time to take. Less finds no timers."
         ),
     ] = 30.0,
     origin: Annotated[

@@ -66,8 +66,13 @@ def _remedies(measured: Measured, findings: tuple[Finding, ...]) -> tuple[Remedy
         return ()
     refusal = measured.limit.refusal
     if refusal is not None and refusal.by is not None:
-        return remedies_for([refusal.by])
-    return remedies_for([proxy.name for proxy in measured.proxies])
+        found = remedies_for([refusal.by])
+    else:
+        found = remedies_for([proxy.name for proxy in measured.proxies])
+    if measured.is_authorised and not any(p.name == "ingress-nginx" for p in measured.proxies):
+        # Requests would have arrived with its headers.
+        found = tuple(remedy for remedy in found if remedy.proxy != "ingress-nginx")
+    return found
 
 
 def _findings(measured: Measured) -> Iterator[Finding]:

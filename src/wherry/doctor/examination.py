@@ -29,8 +29,8 @@ from wherry.doctor.timers import watch_timers
 
 #: What an examination may cost.
 MOST_BYTES, MOST_SECONDS = 32 * MiB, 30.0
-#: What is left of the time for the end: answers on their way, and the report.
-RESERVE = 2.0
+#: What is left of the time for the start of the program, answers on their way, and the report.
+RESERVE = 3.5
 
 Say = Callable[[str], None]
 
@@ -46,7 +46,7 @@ def examine(
 
     `watches`: whether to wait for timers, which takes all of the time.
     """
-    spending = Spending(MOST_BYTES, max(seconds - RESERVE, 1.0))
+    spending = Spending(MOST_BYTES, seconds - min(RESERVE, seconds / 4))
     at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     measured = Measured(address.url, at, __version__, host_sent=address.authority)
     with Line(address, spending) as line:

@@ -124,8 +124,8 @@ def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
     for finding in diagnosis.findings:
         yield f"- {finding.text}"
     for proxy in measured.proxies:
-        marks = ", ".join(f"`{mark}`" for mark in proxy.evidence)
-        yield f"- On the path: {' '.join(filter(None, (proxy.name, proxy.version)))} ({marks})."
+        name = " ".join(filter(None, (proxy.name, proxy.version)))
+        yield f"- On the path: {name} ({'; '.join(proxy.evidence)})."
     if limit.refuses is not None:
         yield ""
         yield f"{name_of(measured)} refuses this request, and should let it pass:"
