@@ -23,6 +23,7 @@ from wherry.cli import app
 from wherry.cli.options import default_of, metavar_of
 from wherry.core.admission import Space
 from wherry.core.errors import UploadError, every_error
+from wherry.core.paths import PathSummary
 from wherry.doctor.pages import SECTIONS, TABLES, filled
 from wherry.events import UPLOAD, Area, Event
 from wherry.events.event import COUNTED
@@ -71,7 +72,10 @@ Every refusal is `application/problem+json` (RFC 9457):
 - `retryable`: the same request may succeed later.
 - The facts of the third column stand beside these fields. Where `retry_after` is among them,
   it is the header `Retry-After` too, in seconds.
-- Only `too-large` has the status 413. A 413 that is not problem+json comes from a proxy:
+- Every refusal has its `code` in the header `Wherry-Error`, too. An answer with a status of 400 or
+  more and without this header is not Wherry's, but comes from something in front of it.
+- Only `too-large` has the status 413, with the `limit` in bytes and its `scope`: `file` for the
+  whole file, `request` for the body of one request. A 413 without the header comes from a proxy:
   [send smaller chunks](../howto/fix-the-ingress.md).
 
 | code | status | facts | retryable | what happened, and what to do |
@@ -207,7 +211,8 @@ def render_metrics() -> str:
 
 
 def _families() -> Iterator[Metric]:
-    reading = Reading(0.0, Counts(), Space(0, 0), min_free=0, max_open=None)
+    path = PathSummary("host", 1, 0.0, 1, 0.0, None, 1, is_confirmed=False)
+    reading = Reading(0.0, Counts(), Space(0, 0), min_free=0, max_open=None, paths=(path,))
     return Metrics().collect(reading)
 
 
@@ -220,7 +225,7 @@ def _metric(family: Metric) -> str:
     for sample in family.samples:
         for label, value in sample.labels.items():
             known = labels.setdefault(label, [])
-            if label not in ("le", "process", "version") and value not in known:
+            if label not in ("le", "process", "version", "host") and value not in known:
                 known.append(value)
     told = ", ".join(f"`{label}`{_values(values)}" for label, values in labels.items())
     return f"| `{_public_name(family)}` | {family.type} | {told} | {family.documentation} |\n"

@@ -27,6 +27,7 @@ from wherry.catalog.counts import COUNTED, COUNTED_DELIVERIES, Counts
 from wherry.core.admission import Space
 from wherry.core.errors import every_error
 from wherry.core.limits import KiB, MiB
+from wherry.core.paths import QUORUM, PathSummary
 from wherry.core.upload import UNFINISHED, State
 from wherry.core.worker import Worker, WorkerState
 from wherry.events import Event, Facts, Feed
@@ -52,7 +53,8 @@ class Reading:
     """What is read at a scrape.
 
     `at`: the time, by the deadline clock. `min_free`: bytes. `max_open`: None for no limit.
-    `space`: None where there is no volume to fill. `leased`: how many assessments workers have.
+    `space`: None where there is no volume to fill. `leased`: how many assessments workers have. `paths`: to
+    each public host.
     """
 
     at: float
@@ -62,6 +64,7 @@ class Reading:
     max_open: int | None
     worker: Worker | None = None
     leased: int = 0
+    paths: tuple[PathSummary, ...] = ()
 
 
 class Metrics:
@@ -242,6 +245,26 @@ def _gauges(reading: Reading) -> Iterator[Metric]:
             for state in WorkerState
         },
         "state",
+    )
+    yield _gauge(
+        "path_passes_bytes",
+        "The largest body of a request that has arrived by way of a public host in the last week.",
+        {each.host: each.passes for each in reading.paths if each.passes is not None},
+        "host",
+    )
+    yield _gauge(
+        "path_refuses_bytes",
+        "The smallest body that a proxy in front of this host refuses, as clients report. Without "
+        "a value for hosts of which no refusal is known.",
+        {each.host: each.refuses for each in reading.paths if each.refuses is not None},
+        "host",
+    )
+    yield _gauge(
+        "path_owners_refused",
+        "How many owners have reported a refusal in the last day. All clients are told of it when "
+        f"{QUORUM} have.",
+        {each.host: each.owners for each in reading.paths},
+        "host",
     )
     yield _gauge(
         "assessments_oldest_queued_seconds",

@@ -49,7 +49,7 @@ def test_a_chunk_is_between_its_bounds_or_ends_the_file(
     if size > 300:
         with pytest.raises(TooLarge) as large:
             LIMITS.check_chunk(chunk, length)
-        assert large.value == TooLarge(limit=300, provided=size, scope="chunk")
+        assert large.value == TooLarge(limit=300, provided=size, scope="request")
     elif size < 100 and chunk.end != length:
         with pytest.raises(ChunkTooSmall) as small:
             LIMITS.check_chunk(chunk, length)

@@ -68,7 +68,7 @@ async def test_a_chunk_above_the_maximum_is_too_large(serve: Serve) -> None:
         upload = Uploading(client)
         upload_id = await upload.begin(SIZE)
         answer = await upload.chunk(upload_id, 0, DATA[: 2 * CHUNK])
-        assert problem(answer, 413, "too-large")["scope"] == "chunk"
+        assert problem(answer, 413, "too-large")["scope"] == "request"
 
 
 async def test_a_compressed_chunk_is_refused(upload: Uploading) -> None:

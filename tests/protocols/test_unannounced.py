@@ -112,7 +112,7 @@ async def test_more_than_a_chunk_may_have_is_refused(serve: Serve) -> None:
         upload = Uploading(client)
         upload_id = await upload.begin(SIZE)
         answer = await send(upload, DATA, upload_id=upload_id, offset=0)
-        assert problem(answer, 413, "too-large")["scope"] == "chunk"
+        assert problem(answer, 413, "too-large")["scope"] == "request"
         answer = await send(upload, DATA[: CHUNK // 2], upload_id=upload_id, offset=0)
         problem(answer, 400, "chunk-below-minimum")
 

@@ -31,6 +31,7 @@ from wherry.app.backends import (
     unchecked_storage,
 )
 from wherry.app.checking import check_start, saying_what_to_do
+from wherry.app.host import log_host_limits
 from wherry.assessment.policy import load_policy
 from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
@@ -201,8 +202,10 @@ class App:
             await self._running.aclose()
 
     @asynccontextmanager
-    async def lifespan(self, _: object = None) -> AsyncIterator[None]:
+    async def lifespan(self, application: object = None) -> AsyncIterator[None]:
+        """`application`: the one that the router is part of."""
         await self.engine()
+        log_host_limits(self.settings, application)
         try:
             yield
         finally:

@@ -1,4 +1,5 @@
-"""The catalog keeps the records: uploads with their parts, assessments, and webhooks to send.
+"""The catalog keeps the records: uploads with their parts, assessments, webhooks to send, and
+what passes on the way to each public host.
 
 This is the port. `wherry.catalog.sqlite` implements it, and `wherry.testing.memory` does for
 tests; `wherry.testing.catalog` checks an implementation.
@@ -30,6 +31,7 @@ from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.installation import Installation
 from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
+from wherry.core.paths import Paths
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState, Outbox
@@ -227,6 +229,14 @@ class Catalog(Protocol):
 
     async def forget_rates(self, now: float) -> None:
         """Delete what does not count any more at `now`, a few in each transaction."""
+
+    # Paths: what passes on the way to a public host.
+
+    async def paths(self) -> Paths:
+        """All of them, by their hosts. There are at most `core.paths.MOST_HOSTS`."""
+
+    async def update_paths(self, change: Callable[[Paths], Paths]) -> Paths:
+        """Apply `change` to all of them, record its result, and return it."""
 
     # The installation.
 

@@ -1,4 +1,5 @@
-"""The operator's commands: `sweep`, `storage`, `uploads`, `keys`, `assessments`, `webhooks`.
+"""The operator's commands: `sweep`, `storage`, `uploads`, `paths`, `keys`, `assessments`,
+`webhooks`.
 
 They open the data folder themselves, beside a running server or without one.
 """
@@ -16,6 +17,7 @@ import typer
 from wherry.cli.assessments import assessments
 from wherry.cli.engines import OPERATOR, Json, with_engine
 from wherry.cli.failing import failing
+from wherry.cli.paths import paths
 from wherry.cli.serving import DATA, Data, register_with_settings
 from wherry.cli.sizes import size
 from wherry.cli.webhooks import webhooks
@@ -38,6 +40,7 @@ def register(app: typer.Typer) -> None:
     register_with_settings(storage, reconcile)
     register_with_settings(storage, adopt)
     app.command()(uploads)
+    app.command()(paths)
     app.add_typer(keys, name="keys")
     app.add_typer(assessments, name="assessments")
     app.add_typer(webhooks, name="webhooks")

@@ -164,7 +164,7 @@ class TooFragmented(UploadError):
 
 @dataclass
 class TooLarge(UploadError):
-    """More bytes than the server takes. `scope` says of what: `file`, `chunk`, `request`."""
+    """More bytes than the server takes. `scope` says of what: `file`, or one `request`."""
 
     code: ClassVar[str] = "too-large"
     limit: int

@@ -163,7 +163,7 @@ class Limits:
     def check_chunk(self, chunk: Range, length: int | None) -> None:
         """Raises `ChunkTooSmall` or `TooLarge`. The last chunk of a file may be smaller."""
         if len(chunk) > self.max_chunk:
-            raise TooLarge(self.max_chunk, len(chunk), scope="chunk")
+            raise TooLarge(self.max_chunk, len(chunk), scope="request")
         if len(chunk) < self.min_chunk and chunk.end != length:
             raise ChunkTooSmall(self.min_chunk, len(chunk))
 

@@ -14,6 +14,7 @@ import anyio
 from wherry.engine.admitting import Admitting
 from wherry.engine.completing import Completing
 from wherry.engine.context import Context
+from wherry.engine.paths import KnownPaths
 from wherry.engine.stopping import time_for_requests
 from wherry.engine.sweeping import Sweeping
 from wherry.engine.writing import Writing
@@ -33,12 +34,14 @@ class Background:
         writing: Writing,
         completing: Completing,
         sweeping: Sweeping,
+        paths: KnownPaths,
     ) -> None:
         self._context = context
         self._admitting = admitting
         self._writing = writing
         self._completing = completing
         self._sweeping = sweeping
+        self._paths = paths
         self._stopping_since: float | None = None
 
     @asynccontextmanager
@@ -53,6 +56,7 @@ class Background:
         finally:
             # Only now: the loop above would resume at once what is given back here.
             await self._completing.stop()
+            await self._keep_paths()
 
     @asynccontextmanager
     async def sweeping(self) -> AsyncIterator[None]:
@@ -66,12 +70,17 @@ class Background:
             await self._writing.end_superseded()
         with isolated(Event.BACKGROUND_FAILED, task="keep what is active"):
             await self._writing.keep_active()
+        await self._keep_paths()
         if self._context.is_stopping():
             return  # begin nothing new
         with isolated(Event.BACKGROUND_FAILED, task="resume completions"):
             await self._completing.resume()
         with isolated(Event.BACKGROUND_FAILED, task="advance the queue"):
             await self._admitting.advance()
+
+    async def _keep_paths(self) -> None:
+        with self._context.isolated(Event.BACKGROUND_FAILED, task="keep what passes at each host"):
+            await self._paths.keep()
 
     async def _end_requests(self) -> None:
         """When the server has been stopping for some time, end the requests that last.

@@ -29,6 +29,7 @@ from wherry.engine.creating import Creating
 from wherry.engine.direct_parts import AddressedPart, DirectParts
 from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
+from wherry.engine.paths import KnownPaths
 from wherry.engine.rates import BYTES, REQUESTS, Rates
 from wherry.engine.receiving import Receiving
 from wherry.engine.reconciling import reconcile
@@ -66,6 +67,8 @@ class Engine:
         self._completing = Completing(context, self._file_types, hooks or Hooks())
         self._sweeping = Sweeping(context, self._writing.end)
         self._watching = Watching(context, self._admitting)
+        #: What passes on the way to each public host.
+        self.paths = KnownPaths(context)
         self._cancelling = Cancelling(context, self._admitting, self._writing)
         self._creating = Creating(context, self._admitting, self._cancelling)
         self._receiving = Receiving(
@@ -78,7 +81,12 @@ class Engine:
             has_hooks=hooks is not None and hooks != Hooks(),
         )
         self._background = Background(
-            context, self._admitting, self._writing, self._completing, self._sweeping
+            context,
+            self._admitting,
+            self._writing,
+            self._completing,
+            self._sweeping,
+            self.paths,
         )
 
     @asynccontextmanager

@@ -20,7 +20,7 @@ CANCEL_BEFORE = 0.5
 
 def is_server_stopping() -> bool:
     """Whether uvicorn, if it runs this process, is shutting down. False under other servers."""
-    return getattr(_server(), "should_exit", None) is True
+    return getattr(running_server(), "should_exit", None) is True
 
 
 def time_for_requests(grace_period: float) -> float:
@@ -29,12 +29,12 @@ def time_for_requests(grace_period: float) -> float:
     Uvicorn cancels requests when its `timeout_graceful_shutdown` is over, and nothing of them is
     recorded then. So they end before that, if it is shorter than `grace_period`.
     """
-    timeout = getattr(getattr(_server(), "config", None), "timeout_graceful_shutdown", None)
+    timeout = getattr(getattr(running_server(), "config", None), "timeout_graceful_shutdown", None)
     if isinstance(timeout, int | float):
         grace_period = min(grace_period, timeout + CANCEL_BEFORE)
     return max(grace_period - RESERVE, grace_period / 2)
 
 
-def _server() -> Any:
-    """The server whose method handles SIGTERM; None if no method of an object does."""
+def running_server() -> Any:
+    """The server whose method handles SIGTERM, as uvicorn's does; None if there is no such."""
     return getattr(signal.getsignal(signal.SIGTERM), "__self__", None)

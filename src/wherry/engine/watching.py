@@ -39,6 +39,7 @@ class Watching:
             max_open=context.settings.max_open,
             worker=await self.worker(),
             leased=await self._leased(),
+            paths=tuple(p.summary(now) for p in (await context.catalog.paths()).values()),
         )
         return context.metrics.render(reading)
 

@@ -278,6 +278,23 @@ class Event(Enum):
         repeats=True,
     )
 
+    # Paths.
+    PATH_NARROW = About(
+        Area.TROUBLE,
+        WARNING,
+        "Clients report that a proxy in front refuses requests with a body of `refuses` bytes; "
+        "`passes` is the largest that has arrived. Uploads work all the same. `command` finds out "
+        "more, and what to change. Logged when the limit becomes known or changes, by the process "
+        "that learns of it, at most once a minute for each host.",
+        ("host", "passes", "refuses", "refused_by", "owners", "command"),
+    )
+    PATH_WIDER = About(
+        Area.TROUBLE,
+        INFO,
+        "A body has arrived that was refused before: no limit of this host is known any more.",
+        ("host", "passes"),
+    )
+
     # Webhooks.
     WEBHOOK_DELIVERED = About(
         Area.WEBHOOKS,
@@ -328,9 +345,18 @@ class Event(Enum):
         Area.WORKER, ERROR, "The worker did not end in time with its server.", ("pid",)
     )
 
-    # `wherry serve`.
+    # The server, and what is around it.
     SERVING = About(Area.SERVER, INFO, "`wherry serve` begins.", ("data",))
     LISTENING = About(Area.SERVER, INFO, "An address that it listens on.", ("url",))
+
+    HOST_LIMIT = About(
+        Area.SERVER,
+        WARNING,
+        "`place`, an option of the ASGI server or a middleware around the router, limits requests, "
+        "or reads whole bodies into memory. Logged at the start. The level is info for timers that "
+        "concern only clients that have stalled.",
+        ("place", "problem"),
+    )
 
     # Assessments, in the worker.
     WORKER_STARTED = About(

@@ -17,17 +17,23 @@ class Facts(TypedDict, total=False):
     attempt: int
     bytes: int | str
     code: str | int
+    command: str
     data: Path
     delivery_id: str
     digest: Digest | None
     executor: str
     hook: str
+    host: str
     method: str
     owner: str
+    owners: int
+    passes: int | None
     pid: int
     place: str
     problem: str | None
     received: int
+    refused_by: str | None
+    refuses: int | None
     seconds: float
     state: str
     status: int

@@ -91,3 +91,12 @@ FINGERPRINT = query(
     {"type": "string", "minLength": 1},
     "A text that is the same for the same file. A list finds the file's uploads by it.",
 )
+#: A refusal on the way, which a later request reports.
+REPORT = (
+    query("refused", BYTES, "The bytes of a body that a proxy on the way refused for its size."),
+    query(
+        "refused_by",
+        {"type": "string", "pattern": "^[a-z0-9._/-]{1,40}$"},
+        "Which proxy that was, as far as the client can tell.",
+    ),
+)

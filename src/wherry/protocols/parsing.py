@@ -129,7 +129,7 @@ async def read_model(request: Request, model: type[M], stall_timeout: float) -> 
             async for piece in request.stream():
                 body += piece
                 if len(body) > JSON_LIMIT:
-                    raise TooLarge(JSON_LIMIT, len(body), scope="JSON body")
+                    raise TooLarge(JSON_LIMIT, len(body), scope="request")
     except ClientDisconnect:
         raise BodyCut(0, len(body)) from None
     except TimeoutError:

@@ -56,6 +56,8 @@ STATUS: Mapping[type[UploadError], int] = {
 }
 
 TYPE = "urn:wherry:problem:{code}"
+#: The header that every refusal of ours has, with its code. Proxies answer without it.
+MARKER = "Wherry-Error"
 
 
 class Problem(BaseModel):
@@ -74,6 +76,11 @@ class Problem(BaseModel):
 
 class ProblemResponse(JsonAnswer):
     media_type = "application/problem+json"
+
+    def __init__(
+        self, problem: Problem, status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(problem, status, {**(headers or {}), MARKER: problem.code})
 
 
 def render_problem(error: UploadError) -> ProblemResponse:

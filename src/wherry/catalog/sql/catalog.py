@@ -15,7 +15,7 @@ from typing import TypeVar
 from wherry.catalog import Change, Check, Choice
 from wherry.catalog.awaiting import until_done
 from wherry.catalog.counts import Counts
-from wherry.catalog.sql import counts, deliveries, lists, queries, rates
+from wherry.catalog.sql import counts, deliveries, lists, paths, queries, rates
 from wherry.catalog.sql.operations import (
     Advance,
     Arrive,
@@ -30,6 +30,7 @@ from wherry.catalog.sql.operations import (
     Update,
     UpdateAssessment,
     UpdateDelivery,
+    UpdatePaths,
     UpdateRate,
 )
 from wherry.catalog.sql.session import Session
@@ -39,6 +40,7 @@ from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.installation import Installation
 from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
+from wherry.core.paths import Paths
 from wherry.core.ranges import Range
 from wherry.core.upload import State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState, Outbox
@@ -230,6 +232,12 @@ class SqlCatalog(ABC):
     async def forget_rates(self, now: float) -> None:
         while keys := await self._read(lambda s: rates.expired(s, now)):
             await self._change(ForgetRates(keys, now))
+
+    async def paths(self) -> Paths:
+        return await self._read(paths.all_paths)
+
+    async def update_paths(self, change: Callable[[Paths], Paths]) -> Paths:
+        return await self._change(UpdatePaths(change))
 
     async def identify(
         self, new: str, storage: str | None = None, *, replace: bool = False

@@ -23,6 +23,7 @@ from wherry.catalog.sql.unit_of_work import UnitOfWork
 from wherry.core.assessment import Assessment
 from wherry.core.installation import Installation
 from wherry.core.limits import Used
+from wherry.core.paths import Paths
 from wherry.core.upload import ACCEPTS, GONE, State, Upload
 from wherry.core.webhooks import Delivery
 
@@ -346,6 +347,27 @@ class Identify:
         after = known.join(self.storage, replace=self.replace)
         if after != before:
             work.put_installation(after, is_new=before is None)
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class UpdatePaths:
+    change: Callable[[Paths], Paths]
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        """True: it reads all of them, and may add one."""
+        return True
+
+    def apply(self, work: UnitOfWork) -> Paths:
+        work.check_takes_more()
+        before = work.paths()
+        after = self.change(before)
+        work.put_paths(before, after)
         return after
 
 

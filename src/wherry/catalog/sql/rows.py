@@ -12,6 +12,7 @@ from typing import Any
 from wherry.catalog.sql.session import Row
 from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
+from wherry.core.paths import Path, Report
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState
@@ -194,3 +195,13 @@ def delivery_of(row: Row) -> Delivery:
     """The delivery of this row, which has all columns in their order."""
     id_, url, type_, payload, date, state, *rest = row
     return Delivery(id_, url, type_, payload, date, DeliveryState(state), *rest)
+
+
+def path_row(path: Path) -> Values:
+    return {**asdict(path), "reports": [asdict(report) for report in path.reports]}
+
+
+def path_of(row: Row) -> Path:
+    """The path of this row, which has all columns in their order."""
+    host, seen_at, passes, passed_at, reports = row
+    return Path(host, seen_at, passes, passed_at, tuple(Report(**report) for report in reports))

@@ -12,6 +12,7 @@ differ from one database to the next and are in the migrations alone.
        └──  1 ── 0..1 assessments  the order to the worker, and its report
     deliveries                     webhooks to send; they outlive their upload
     rates                          how much each owner has used of each rate, by a key of both
+    paths                          what passes on the way to each public host
     installation                   which storage belongs to this catalog; at most one row
     totals                         the bytes of files that are kept; triggers keep their sum,
                                    which is in one row or in several
@@ -205,6 +206,16 @@ rates = Table(
     Column("before", BigInteger, nullable=False),
     Column("expires_at", Double, nullable=False),
     Index(None, "expires_at"),
+)
+
+paths = Table(
+    "paths",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("seen_at", Double, nullable=False),
+    Column("passes", BigInteger, nullable=False),
+    Column("passed_at", Double, nullable=False),
+    Column("reports", JSON, nullable=False),
 )
 
 installation = Table(

@@ -25,7 +25,7 @@ from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, select,
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite has the same statement
 from sqlalchemy.sql import Executable
 
-from wherry.catalog.sql import deliveries, queries, rates, tables
+from wherry.catalog.sql import deliveries, paths, queries, rates, tables
 from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.refresh import refreshed
 from wherry.catalog.sql.rows import (
@@ -35,6 +35,7 @@ from wherry.catalog.sql.rows import (
     delivery_row,
     lease_row,
     part_row,
+    path_row,
     upload_row,
 )
 from wherry.catalog.sql.session import Session
@@ -44,6 +45,7 @@ from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
 from wherry.core.installation import Installation
 from wherry.core.limits import Used
+from wherry.core.paths import Paths
 from wherry.core.ranges import PartSet
 from wherry.core.upload import Upload
 from wherry.core.webhooks import Delivery, Outbox
@@ -284,6 +286,14 @@ class UnitOfWork:
     def put_installation(self, after: Installation, *, is_new: bool) -> None:
         statement = _ADD_INSTALLATION if is_new else _UPDATE_INSTALLATION
         self._write(statement, [{"catalog": after.catalog, "storage": after.storage}])
+
+    def paths(self) -> Paths:
+        return paths.all_paths(self._session)
+
+    def put_paths(self, before: Paths, after: Paths) -> None:
+        self._write(paths.DELETE, [{"this": host} for host in before.keys() - after.keys()])
+        changed = (path for host, path in after.items() if before.get(host) != path)
+        self._write(paths.PUT, [path_row(path) for path in changed])
 
     def flush(self) -> None:
         """Write what has changed so far, so that the next query finds it."""

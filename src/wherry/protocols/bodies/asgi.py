@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Self
 
 from starlette.types import Message, Receive
 
 from wherry.body import Ended
-from wherry.core.limits import LARGEST_SIZE, KiB
+from wherry.core.limits import LARGEST_SIZE, KiB, MiB
+from wherry.events import Event, log_event
 from wherry.protocols.bodies.source import Piece
 
 #: The progress a request must make in its timeout, in bytes.
 PROGRESS = 64 * KiB
+#: No ASGI server brings so many bytes in one message: a middleware has read them before.
+BUFFERED = 1 * MiB
 
 
 class AsgiSource:
@@ -102,6 +106,8 @@ class AsgiSource:
             self.ended = Ended.CUT
             return b""
         data: bytes = message.get("body", b"")
+        if len(data) >= BUFFERED:
+            _log_buffering()
         self._brought += len(data)
         self._progress += len(data)
         if not message.get("more_body", False):
@@ -115,3 +121,14 @@ class AsgiSource:
     async def __aexit__(self, *_: object) -> None:
         if self._timer is not None:
             self._timer.cancel()
+
+
+@cache
+def _log_buffering() -> None:
+    log_event(
+        Event.HOST_LIMIT,
+        place="a middleware",
+        problem="a body came in one piece: a middleware around the router reads whole bodies into "
+        "memory before Wherry sees their first byte. Let it pass on requests whose path has "
+        "/chunked-upload/ in it",
+    )

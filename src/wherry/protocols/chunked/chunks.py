@@ -64,7 +64,7 @@ def more_than(within: Range, upload: Upload) -> UploadError:
     """Why a chunk may not bring more than these bytes."""
     if within.end == (length := _length(upload)):
         return RangeOutside(within.start, length + 1, length)
-    return TooLarge(len(within), len(within) + 1, scope="chunk")
+    return TooLarge(len(within), len(within) + 1, scope="request")
 
 
 def _length(upload: Upload) -> int:

@@ -19,6 +19,7 @@ from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST_SIZE
 from wherry.core.names import LONGEST_TEXT, MAX_METADATA
 from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
+from wherry.core.paths import PathLimits
 from wherry.core.requests import Create
 from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.engine import AddressedPart, Engine, StorageFacts
@@ -60,6 +61,15 @@ class InitRequest(BaseModel):
     metadata: dict[Short, Short] = Field(default_factory=dict, max_length=MAX_METADATA)
     direct: bool = Field(
         False, description="Whether the client can send parts to an object store itself."
+    )
+    refused: int | None = Field(
+        None,
+        ge=0,
+        le=LARGEST_SIZE,
+        description="The bytes of a body that a proxy on the way has refused for its size.",
+    )
+    refused_by: Short | None = Field(
+        None, description="Which proxy that was, as far as the client can tell."
     )
 
 
@@ -166,6 +176,13 @@ class Received(BaseModel):
     missing: list[ByteRange] = Field(description="The first 100 gaps, as byte ranges [start, end).")
 
 
+class PathFacts(BaseModel):
+    """Bytes: what is known of bodies that come by way of the host of this request."""
+
+    passes: int | None = Field(description="The largest body that has arrived.")
+    refuses: int | None = Field(description="The smallest body that was refused on the way.")
+
+
 class UploadStatus(Received):
     """An upload as it is now."""
 
@@ -188,6 +205,9 @@ class UploadStatus(Received):
     )
     deleted_at: datetime | None = Field(
         description="When the finished file was deleted, or moved away by on_complete."
+    )
+    path: PathFacts | None = Field(
+        description="What proxies on the way let pass; null where nothing is known, and in lists."
     )
 
 
@@ -282,12 +302,16 @@ def _received(upload: Upload) -> dict[str, Any]:
     }
 
 
-def render_status(upload: Upload, position: int | None, engine: Engine) -> UploadStatus:
-    """`position`: in the queue; None for an upload that does not wait."""
-    return UploadStatus(**_status(upload, position, engine))
+def render_status(
+    upload: Upload, position: int | None, engine: Engine, path: PathLimits | None = None
+) -> UploadStatus:
+    """`position`: in the queue; None for an upload that does not wait. `path`: of the request."""
+    return UploadStatus(**_status(upload, position, engine, path))
 
 
-def _status(upload: Upload, position: int | None, engine: Engine) -> dict[str, Any]:
+def _status(
+    upload: Upload, position: int | None, engine: Engine, path: PathLimits | None
+) -> dict[str, Any]:
     settings, deleted_at = engine.settings, upload.discarded_at
     expires_at = engine.date_of(upload.expires_at(settings.expires_after))
     return {
@@ -305,6 +329,7 @@ def _status(upload: Upload, position: int | None, engine: Engine) -> dict[str, A
         "retry_after": None if upload.queued_at is None else poll_after(position, settings.turn),
         "expires_at": render_time(expires_at) if upload.state in UNFINISHED else None,
         "deleted_at": render_time(engine.date_of(deleted_at)) if deleted_at else None,
+        "path": None if path is None else PathFacts(passes=path.passes, refuses=path.refuses),
         **_received(upload),
     }
 
@@ -328,16 +353,23 @@ def render_addresses(expires_at: float, parts: Iterable[AddressedPart]) -> Addre
 
 
 def render_init(
-    upload: Upload, position: int | None, engine: Engine, create: Create, *, is_direct: bool
+    upload: Upload,
+    position: int | None,
+    engine: Engine,
+    create: Create,
+    path: PathLimits | None,
+    *,
+    is_direct: bool,
 ) -> Begun:
     """`create`: with the largest chunk that has room in one request, where that is limited too.
 
-    `is_direct`: whether the client can send parts to an object store itself.
+    `path`: of the request. `is_direct`: whether the client can send parts to an object store
+    itself.
     """
     settings, largest_chunk = engine.settings, create.largest_chunk
     part_size = engine.direct_part_size(upload) if is_direct else None
     return Begun(
-        **_status(upload, position, engine),
+        **_status(upload, position, engine, path),
         total_chunks=total_chunks(upload),
         limits=InitLimits(
             max_size=settings.max_size,

@@ -48,6 +48,7 @@ from wherry.protocols.chunked.models import (
 )
 from wherry.protocols.digests import parse_file_digest
 from wherry.protocols.parsing import parse_id, read_model
+from wherry.protocols.paths import note_arrival, note_refused, path_limits
 
 #: The field of a form that has a chunk's bytes.
 FILE_FIELD = "chunk"
@@ -64,7 +65,10 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     create = replace(parse_init(wanted), largest_chunk=largest_chunk(request.scope))
     upload, is_new = await engine.create(caller, create)
     upload, position = await engine.with_position(upload)
-    begun = render_init(upload, position, engine, create, is_direct=wanted.direct)
+    if wanted.refused is not None:
+        note_refused(request, caller, engine, wanted.refused, wanted.refused_by)
+    path = path_limits(request, caller, engine)
+    begun = render_init(upload, position, engine, create, path, is_direct=wanted.direct)
     if upload.state is State.WAITING:
         return JsonAnswer(begun, 202, {"Retry-After": str(begun.retry_after)})
     return JsonAnswer(begun, 201 if is_new else 200)
@@ -77,6 +81,7 @@ async def chunk(request: Request, caller: Caller, engine: Engine) -> Response:
         wanted = read_chunk(request, body.form)
         write = await _resolve(wanted, body, caller, engine)
         upload = await engine.write(caller, write, body)
+    note_arrival(request, caller, engine)
     return JsonAnswer(render_received(upload))
 
 
@@ -139,7 +144,8 @@ async def delete(request: Request, caller: Caller, engine: Engine) -> Response:
 
 async def status(request: Request, caller: Caller, engine: Engine) -> Response:
     upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
-    found = render_status(*await engine.with_position(upload), engine)
+    upload, position = await engine.with_position(upload)
+    found = render_status(upload, position, engine, path_limits(request, caller, engine))
     return JsonAnswer(found, headers=NOT_STORED)
 
 

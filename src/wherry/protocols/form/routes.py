@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wherry.core import errors
 from wherry.protocols.form import models, verbs
-from wherry.protocols.openapi import FINGERPRINT, file_body, header
+from wherry.protocols.openapi import FINGERPRINT, REPORT, file_body, header
 from wherry.protocols.operation import Operation
 
 ROUTES = (
@@ -44,6 +44,7 @@ ROUTES = (
                 "A random text in quotes. A repeated request with it gets the answer of the first.",
             ),
             FINGERPRINT,
+            *REPORT,
         ),
         body=file_body(verbs.FILE_FIELD, {}),
         begins=True,

@@ -14,6 +14,7 @@ from wherry.protocols.bodies import SHORT, RequestBody, body_of
 from wherry.protocols.bodylimit import largest_chunk
 from wherry.protocols.digests import parse_digest
 from wherry.protocols.form.models import parse_key, parse_upload, render_upload
+from wherry.protocols.paths import note_arrival
 
 #: The field of a form that has the file.
 FILE_FIELD = "file"
@@ -29,6 +30,9 @@ async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
         in_memory=engine.receives_in_memory,
     ) as body:
         done = await _receive(request, caller, engine, body, key)
+        has_arrived = not body.remaining  # not that of a repeated request
+    if has_arrived:
+        note_arrival(request, caller, engine)
     return JsonAnswer(render_upload(done), 200 if done.is_complete() else 202)
 
 

@@ -10,6 +10,7 @@ import anyio
 
 from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment
+from wherry.core.paths import Path, Report
 from wherry.core.ranges import Part, Range
 from wherry.core.upload import Upload
 from wherry.core.webhooks import Delivery
@@ -22,7 +23,7 @@ def new_upload(name: str, owner: str = "o", length: int = 100) -> Upload:
     return Upload(name, owner, "film.mp4", limit=length, length=length, chunk_size=10)
 
 
-def check_no_defaults(record: Upload | Assessment | Delivery) -> None:
+def check_no_defaults(record: Upload | Assessment | Delivery | Path | Report) -> None:
     """Raises `AssertionError` if a field has its default, so that new fields are tested, too."""
     for each in fields(record):
         assert getattr(record, each.name) not in (each.default, {}), f"{each.name} is not tested"

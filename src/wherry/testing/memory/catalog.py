@@ -22,6 +22,7 @@ from wherry.core.errors import NotThere
 from wherry.core.installation import Installation
 from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
+from wherry.core.paths import Paths
 from wherry.core.ranges import PartSet, Range
 from wherry.core.upload import ACCEPTS, UNFINISHED, State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState, Outbox
@@ -47,6 +48,7 @@ class MemoryCatalog:
         self._changing = Lock()
         self._installation: Installation | None = None
         self._rates: dict[str, Used] = {}
+        self._paths: Paths = {}
 
     async def create(self, upload: Upload) -> Upload:
         with self._changing:
@@ -299,6 +301,14 @@ class MemoryCatalog:
     async def forget_rates(self, now: float) -> None:
         with self._changing:
             self._rates = {key: u for key, u in self._rates.items() if u.expires_at > now}
+
+    async def paths(self) -> Paths:
+        return self._paths
+
+    async def update_paths(self, change: Callable[[Paths], Paths]) -> Paths:
+        with self._changing:
+            self._paths = dict(change(self._paths))
+            return self._paths
 
     async def identify(
         self, new: str, storage: str | None = None, *, replace: bool = False

@@ -1,0 +1,82 @@
+"""What a request says about the path that it came by: its host, its length, a refusal before it.
+
+Rule 1: what a client says here is a hint. A value that cannot be one is ignored, and its request is
+answered as without it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from starlette.requests import Request
+
+from wherry.core.limits import LARGEST_SIZE
+from wherry.core.paths import PathLimits, parse_host, parse_refused_by
+from wherry.core.requests import Caller
+from wherry.engine import Engine
+
+#: The parameters of a query that report a refusal; in JSON, fields have the same names.
+REFUSED, REFUSED_BY = "refused", "refused_by"
+
+_parsed = lru_cache(maxsize=256)(parse_host)
+
+
+def note_arrival(request: Request, caller: Caller, engine: Engine) -> None:
+    """The body of this request has arrived. Its query may report that a larger one was refused.
+
+    A body of unknown length shows nothing.
+    """
+    if (host := _host_of(request)) is None:
+        return
+    length = _parse_size(request.headers.get("content-length", ""))
+    if REFUSED in request.query_params:
+        size = _parse_size(request.query_params[REFUSED])
+        _note_refused(request, caller, engine, size, request.query_params.get(REFUSED_BY), length)
+    engine.paths.passed(host, length)
+
+
+def note_refused(
+    request: Request, caller: Caller, engine: Engine, size: int, refused_by: str | None
+) -> None:
+    """The client says, in a small request, that a body of `size` bytes was refused on the way."""
+    _note_refused(request, caller, engine, size, refused_by, 0)
+
+
+def path_limits(request: Request, caller: Caller, engine: Engine) -> PathLimits | None:
+    """What is known of the path that this request came by; None: nothing."""
+    host = _host_of(request)
+    return None if host is None else engine.paths.limits(caller, host)
+
+
+def _note_refused(
+    request: Request,
+    caller: Caller,
+    engine: Engine,
+    size: int,
+    refused_by: str | None,
+    passed: int,
+) -> None:
+    if (host := _host_of(request)) is not None:
+        by = parse_refused_by(refused_by or "") or ""
+        address = _address_of(request, host)
+        engine.paths.refused(caller, host, size, by=by, passed=passed, address=address)
+
+
+def _host_of(request: Request) -> str | None:
+    return _parsed(request.headers.get("host", ""))
+
+
+def _parse_size(text: str) -> int:
+    """0 for a text that is no number of bytes."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 19
+    return int(text) if is_number and int(text) <= LARGEST_SIZE else 0
+
+
+def _address_of(request: Request, host: str) -> str:
+    """The address of the API, as a client reaches it.
+
+    Only a proxy knows whether that is by TLS. Usually it is.
+    """
+    scheme = request.headers.get("x-forwarded-proto", "https")
+    prefix = request.url.path.partition("/chunked-upload")[0]
+    return f"{'http' if scheme == 'http' else 'https'}://{host}{prefix}"
