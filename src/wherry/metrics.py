@@ -53,8 +53,8 @@ class Reading:
     """What is read at a scrape.
 
     `at`: the time, by the deadline clock. `min_free`: bytes. `max_open`: None for no limit.
-    `space`: None where there is no volume to fill. `leased`: how many assessments workers have. `paths`: to
-    each public host.
+    `space`: None where there is no volume to fill. `leased`: how many assessments workers have.
+    `paths`: to each public host.
     """
 
     at: float

@@ -127,8 +127,7 @@ def _function_of(middleware: Any) -> Callable[..., object] | None:
     kwargs = getattr(middleware, "kwargs", {})
     cls = getattr(middleware, "cls", None)
     found = kwargs.get("dispatch") or getattr(cls, "dispatch", None)
-    if found is None:
-        found = getattr(cls, "__call__", None)
+    found = found or getattr(cls, "__call__", None)  # noqa: B004 - the function itself is wanted
     found = inspect.unwrap(found) if callable(found) else None
     return found if inspect.isfunction(found) or inspect.ismethod(found) else None
 

@@ -34,6 +34,7 @@ class Background:
         writing: Writing,
         completing: Completing,
         sweeping: Sweeping,
+        *,
         paths: KnownPaths,
     ) -> None:
         self._context = context

@@ -86,7 +86,7 @@ class Engine:
             self._writing,
             self._completing,
             self._sweeping,
-            self.paths,
+            paths=self.paths,
         )
 
     @asynccontextmanager

@@ -29,37 +29,36 @@ def note_arrival(request: Request, caller: Caller, engine: Engine) -> None:
     if (host := _host_of(request)) is None:
         return
     length = _parse_size(request.headers.get("content-length", ""))
-    if REFUSED in request.query_params:
-        size = _parse_size(request.query_params[REFUSED])
-        _note_refused(request, caller, engine, size, request.query_params.get(REFUSED_BY), length)
+    query = request.query_params
+    if REFUSED in query:
+        refused, by = _parse_size(query[REFUSED]), query.get(REFUSED_BY)
+        note_refused(request, caller, engine, refused, by, passed=length)
     engine.paths.passed(host, length)
 
 
 def note_refused(
-    request: Request, caller: Caller, engine: Engine, size: int, refused_by: str | None
+    request: Request,
+    caller: Caller,
+    engine: Engine,
+    size: int,
+    refused_by: str | None,
+    *,
+    passed: int = 0,
 ) -> None:
-    """The client says, in a small request, that a body of `size` bytes was refused on the way."""
-    _note_refused(request, caller, engine, size, refused_by, 0)
+    """The client says that a body of `size` bytes was refused on the way.
+
+    `passed`: the length of the body of this request; 0 if that is always small.
+    """
+    if (host := _host_of(request)) is not None:
+        by = parse_refused_by(refused_by or "") or ""
+        address = _address_of(request, host)
+        engine.paths.refused(caller, host, size, by=by, passed=passed, address=address)
 
 
 def path_limits(request: Request, caller: Caller, engine: Engine) -> PathLimits | None:
     """What is known of the path that this request came by; None: nothing."""
     host = _host_of(request)
     return None if host is None else engine.paths.limits(caller, host)
-
-
-def _note_refused(
-    request: Request,
-    caller: Caller,
-    engine: Engine,
-    size: int,
-    refused_by: str | None,
-    passed: int,
-) -> None:
-    if (host := _host_of(request)) is not None:
-        by = parse_refused_by(refused_by or "") or ""
-        address = _address_of(request, host)
-        engine.paths.refused(caller, host, size, by=by, passed=passed, address=address)
 
 
 def _host_of(request: Request) -> str | None:

@@ -82,6 +82,10 @@ class RequestBody(Body, Protocol):
     #: Whether the client has announced the length; if not, `bound` the body before anything else.
     is_announced: bool
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its bytes have come."""
+
     async def bound(self, most: int, beyond: UploadError) -> None:
         """Take at most `most` bytes of a body of unknown length.
 
@@ -165,6 +169,10 @@ class SourceBody:
     @property
     def remaining(self) -> int:
         return self._held.size + self._source.remaining
+
+    @property
+    def is_whole(self) -> bool:
+        return self._source.ended is Ended.WHOLE
 
     async def bound(self, most: int, beyond: UploadError) -> None:
         self._source = Bounded(self._source, most, beyond)

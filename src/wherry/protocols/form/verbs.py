@@ -30,7 +30,7 @@ async def upload(request: Request, caller: Caller, engine: Engine) -> Response:
         in_memory=engine.receives_in_memory,
     ) as body:
         done = await _receive(request, caller, engine, body, key)
-        has_arrived = not body.remaining  # not that of a repeated request
+        has_arrived = body.is_whole  # not that of a repeated request
     if has_arrived:
         note_arrival(request, caller, engine)
     return JsonAnswer(render_upload(done), 200 if done.is_complete() else 202)
