@@ -172,6 +172,8 @@ class SourceBody:
 
     @property
     def is_whole(self) -> bool:
+        if self._source.ended is None:  # the message that says so may still be to come
+            return self._source.remaining == 0
         return self._source.ended is Ended.WHOLE
 
     async def bound(self, most: int, beyond: UploadError) -> None:
