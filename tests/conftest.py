@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _unknown_paths() -> None:
+    """A port may have belonged to another test's proxy."""
+    if paths := sys.modules.get("wherry.client.paths"):
+        paths.forget_paths()
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,8 @@ import pytest
 from tests.client.fake import BASE, Broken, FakeServer
 
 from wherry.client import AsyncClient
+from wherry.client.chunk_size import NetworkPath
+from wherry.core.limits import MiB
 
 File = Callable[[int], Path]
 
@@ -42,6 +44,12 @@ def transport(server: FakeServer) -> Broken:
 
 
 @pytest.fixture
-async def client(transport: Broken) -> AsyncIterator[AsyncClient]:
-    async with AsyncClient(BASE, transport=transport) as client:
+def path() -> NetworkPath:
+    """A known, wide path. With `passed = 0`, it is unknown."""
+    return NetworkPath(passed=64 * MiB)
+
+
+@pytest.fixture
+async def client(transport: Broken, path: NetworkPath) -> AsyncIterator[AsyncClient]:
+    async with AsyncClient(BASE, transport=transport, path=path) as client:
         yield client

@@ -13,7 +13,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from email.policy import HTTP
 from typing import Any
@@ -100,6 +100,7 @@ class FakeServer:
         self.chunk_size = chunk_size
         self.min_chunk = 64 * KiB
         self.max_body = max_body  # as of a proxy in front
+        self.path: dict[str, int | None] | None = None  # what it knows of the path
         self.uploads: dict[str, FakeUpload] = {}
         self.keys: dict[str, FakeUpload] = {}  # of whole files, by Idempotency-Key
         self.asked: list[Asked] = []
@@ -203,6 +204,7 @@ class FakeServer:
             "chunk_size": self.chunk_size,
             "limits": {"max_size": None, "min_chunk": self.min_chunk, "max_chunk": 64 * MiB},
             "concurrency": 4,
+            "path": self.path,
             "received_bytes": upload.received_bytes,
             "received": [[r.start, r.end] for r in upload.received],
             "expires_at": "2030-01-01T00:00:00Z",
@@ -210,6 +212,9 @@ class FakeServer:
 
     def _chunk(self, asked: Asked) -> Reply:
         upload = self.uploads[asked.query["upload_id"]]
+        kind = asked.headers["content-type"]
+        if kind.startswith("multipart/form-data"):
+            asked = replace(asked, body=_parse_form(kind, asked.body)[2])
         start, end = int(asked.query["offset"]), int(asked.query["offset"]) + len(asked.body)
         if upload.state != "receiving":
             return problem(410, "upload-gone", state=upload.state)
@@ -277,7 +282,7 @@ def _parse_form(kind: str, body: bytes) -> tuple[dict[str, str], str, bytes]:
         assert isinstance(data, bytes)
         parts.append((str(part.get_param("name", header="content-disposition")), data))
     *fields, (last, content) = parts
-    assert last == "file"
+    assert last in ("file", "chunk")
     return {name: text.decode() for name, text in fields}, part.get_filename() or "", content
 
 

@@ -130,7 +130,7 @@ def test_behind_a_narrow_ingress_the_parts_do_not_meet_it(
             result = Client(f"{ingress.url}/api").upload(path)
         assert site.content(result) == path.read_bytes()
         assert result.direct_bytes == DIRECT
-        assert result.refused == 3
+        assert result.refused <= 1
 
 
 def test_a_store_that_cannot_be_reached_costs_one_try_and_no_error(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from wherry.client.answers import Answer
 from wherry.client.backoff import Backoff
-from wherry.client.chunk_size import FLOOR, ChunkSize
+from wherry.client.chunk_size import FLOOR, ChunkSize, NetworkPath
 from wherry.client.direct import DirectWay, parse_addresses
 from wherry.client.errors import ClientError, UnexpectedAnswer
 from wherry.client.gathering import Gathering
@@ -34,7 +34,14 @@ def test_whatever_the_store_says_every_byte_arrives_once(
     length: int, had: list[tuple[int, int]], outcomes: list[str], order: object
 ) -> None:
     known = [Range(a * FLOOR, min((a + n) * FLOOR, length)) for a, n in had if a * FLOOR < length]
-    plan = Plan(length, gaps(known, length), ChunkSize(PART, FLOOR), 4, Backoff(1e9), PART)
+    plan = Plan(
+        length,
+        gaps(known, length),
+        ChunkSize(NetworkPath(passed=PART), PART, FLOOR),
+        4,
+        Backoff(1e9),
+        PART,
+    )
     arrived, now, flying = merge(known), 0.0, list[Chunk]()
     while not plan.is_done:
         while (chunk := plan.next(now)) is not None:

@@ -13,8 +13,9 @@ from tests.client.conftest import File
 from tests.client.fake import BASE, Asked, Broken, FakeServer, Reply, nth, page, problem, reply
 
 from wherry.client import AsyncClient, ClientError, Progress, Unauthorized, UploadGone
+from wherry.client.chunk_size import NetworkPath
 from wherry.client.errors import NotFound
-from wherry.core.limits import MiB
+from wherry.core.limits import KiB, MiB
 
 pytestmark = pytest.mark.anyio
 
@@ -85,20 +86,20 @@ async def test_when_only_the_last_answer_was_lost_nothing_is_left_to_wait_for(
 
 
 async def test_an_upload_that_another_client_has_brought_meanwhile_is_completed(
-    client: AsyncClient, server: FakeServer, file: File
+    client: AsyncClient, server: FakeServer, file: File, path: NetworkPath
 ) -> None:
-    path = file(11 * MiB)
+    path.passed, film = 0, file(11 * MiB)
 
     def trouble(asked: Asked) -> Reply | None:
         if asked.verb != "chunk":
             return None
-        server.only.data[:] = path.read_bytes()
+        server.only.data[:] = film.read_bytes()
         server.only.state = "complete"
         return page(502)
 
     server.trouble = trouble
     server._complete = lambda asked: reply(200, server._done(server.only))  # type: ignore[method-assign]
-    done = await client.upload(path)
+    done = await client.upload(film)
     assert done.assessment_id == "of-upload-0"
     assert len(server.verbs("chunk")) == 1
 
@@ -156,9 +157,13 @@ async def test_a_full_disk_is_waited_for_whatever_the_patience(
 
 
 async def test_a_connection_that_is_lost_right_after_a_refusal_says_nothing_of_the_way(
-    client: AsyncClient, server: FakeServer, transport: Broken, file: File
+    client: AsyncClient,
+    server: FakeServer,
+    transport: Broken,
+    file: File,
+    path: NetworkPath,
 ) -> None:
-    server.max_body = 3 * MiB
+    path.passed, server.max_body = 0, 300 * KiB
     lost = iter([True])
 
     def lose(request: httpx2.Request) -> Exception | None:
@@ -166,7 +171,7 @@ async def test_a_connection_that_is_lost_right_after_a_refusal_says_nothing_of_t
         return httpx2.ReadError("gone") if refused and next(lost, False) else None
 
     transport.before = lose
-    path = file(11 * MiB)
-    done = await client.upload(path)
-    assert bytes(server.only.data) == path.read_bytes()
+    film = file(11 * MiB)
+    done = await client.upload(film)
+    assert bytes(server.only.data) == film.read_bytes()
     assert (done.refused, server.verbs(server.only.id)) == (1, [])

@@ -21,6 +21,7 @@ from wherry.client import (
     Unauthorized,
     UploadGone,
 )
+from wherry.client.chunk_size import NetworkPath
 from wherry.client.source import Source
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
@@ -55,8 +56,8 @@ async def test_a_small_file_refused_for_its_size_goes_on_in_chunks(
     done = await client.upload(path)
     assert bytes(server.only.data) == path.read_bytes()
     assert server.statuses("upload") == [413]
-    assert done.refused == 3
-    assert server.statuses("chunk").count(413) == 2
+    assert done.refused == 1
+    assert 413 not in server.statuses("chunk")
 
 
 async def test_after_a_refusal_what_is_larger_is_not_tried_in_one_request(
@@ -71,6 +72,16 @@ async def test_after_a_refusal_what_is_larger_is_not_tried_in_one_request(
     assert len(server.verbs("upload")) == 1
 
 
+async def test_a_login_that_is_refused_is_refused_for_init_too(
+    client: AsyncClient, server: FakeServer, file: File, path: NetworkPath
+) -> None:
+    server.trouble = lambda asked: page(403)
+    with pytest.raises(Unauthorized):
+        await client.upload(file(3 * MiB))
+    assert [asked.verb for asked in server.asked] == ["upload", "init"]
+    assert (path.refused, path.as_form) == (None, False)
+
+
 async def test_a_file_that_the_server_never_takes_is_not_tried_in_chunks(
     client: AsyncClient, server: FakeServer, file: File
 ) -> None:
@@ -83,7 +94,7 @@ async def test_a_file_that_the_server_never_takes_is_not_tried_in_chunks(
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (page(403), Unauthorized),
+        (page(401), Unauthorized),
         (problem(415, "type-refused"), Refused),
         (problem(410, "upload-gone", state="cancelled"), UploadGone),
     ],
@@ -147,18 +158,22 @@ async def test_what_has_ended_without_the_file_is_sent_again_with_a_new_key(
 
 
 async def test_a_size_that_never_passed_is_found_out_by_asking_where_the_path_resets(
-    client: AsyncClient, server: FakeServer, transport: Broken, file: File
+    client: AsyncClient,
+    server: FakeServer,
+    transport: Broken,
+    file: File,
+    path: NetworkPath,
 ) -> None:
     def narrow(request: httpx2.Request) -> Exception | None:
         length = int(request.headers.get("content-length", 0))
-        return httpx2.WriteError("reset") if length > MiB else None
+        return httpx2.WriteError("reset") if length > 256 * KiB else None
 
-    transport.before = narrow
-    path = file(3 * MiB)
-    done = await client.upload(path)
-    assert bytes(server.only.data) == path.read_bytes()
+    transport.before, path.passed = narrow, 0
+    photo = file(512 * KiB)
+    done = await client.upload(photo)
+    assert bytes(server.only.data) == photo.read_bytes()
     assert [asked.verb for asked in server.asked[:2]] == ["upload", "init"]
-    assert (done.refused, done.chunk_size) == (2, 768 * KiB)
+    assert (done.refused, done.chunk_size) == (1, 256 * KiB)
 
 
 async def test_no_size_is_blamed_while_the_server_is_away(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.client.network import FAILED, Network, a_plan, play
+from tests.client.network import FAILED, Network, a_plan, known, play
 
 from wherry.client.backoff import Backoff
 from wherry.client.chunk_size import FLOOR, ChunkSize
@@ -82,9 +82,7 @@ def test_patience_is_not_spent_while_the_computer_is_asleep() -> None:
 
 
 def test_after_a_failure_one_request_alone_tries_the_way() -> None:
-    size = ChunkSize()
-    size.note_passed(5 * MiB, 1.0)
-    plan = a_plan(100 * MiB, size)
+    plan = a_plan(100 * MiB, known())
     first, second, third = (plan.next(0.0) for _ in range(3))
     assert first is not None
     assert second is not None
@@ -101,7 +99,7 @@ def test_after_a_failure_one_request_alone_tries_the_way() -> None:
 
 
 def test_whether_the_server_is_back_is_found_out_with_the_smallest_chunk() -> None:
-    plan = a_plan(4 * MiB, ChunkSize(1 * MiB))
+    plan = a_plan(4 * MiB, ChunkSize(preferred=MiB))
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, FAILED, 1.0, jitter=0.0)
@@ -117,7 +115,7 @@ def test_whether_the_server_is_back_is_found_out_with_the_smallest_chunk() -> No
     plan.passed(probe, 4.0)
     chunk = plan.next(4.0)
     assert chunk is not None
-    assert chunk.range == Range(FLOOR, FLOOR + 512 * KiB)
+    assert chunk.range == Range(FLOOR, FLOOR + 128 * KiB)
 
 
 def test_no_room_is_waited_for_however_long_it_takes() -> None:
@@ -130,7 +128,7 @@ def test_an_error_that_trying_again_cannot_mend_is_raised_at_once() -> None:
     plan = a_plan(20 * MiB)
     chunk = plan.next(0.0)
     assert chunk is not None
-    error = Refused("no", status=415)
+    error = Refused("no", status=422)
     with pytest.raises(Refused) as refused:
         plan.failed(chunk, error, 1.0, 1.0)
     assert refused.value is error

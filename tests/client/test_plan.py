@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 from itertools import cycle
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.client.network import FAILED, REFUSED, RESET, TROUBLES, Network, a_plan, play
+from tests.client.network import FAILED, REFUSED, RESET, TROUBLES, Network, a_plan, known, play
 
 from wherry.client.backoff import Backoff
-from wherry.client.chunk_size import FLOOR, ChunkSize
+from wherry.client.chunk_size import FAST, FIRST, FLOOR, PIECE, ChunkSize
 from wherry.client.errors import (
     ClientError,
     GaveUp,
@@ -47,9 +46,9 @@ def test_whatever_goes_wrong_on_the_way_every_byte_arrives(  # noqa: PLR0917
     had: list[tuple[int, int]],
     seconds: list[float],
 ) -> None:
-    known = [Range(a, min(a + n, length)) for a, n in had if a < length]
-    plan = a_plan(length, ChunkSize(preferred), gaps(known, length), patience=3000.0)
-    network = Network(limit, troubles, resets, arrived=merge(known))
+    there = [Range(a, min(a + n, length)) for a, n in had if a < length]
+    plan = a_plan(length, ChunkSize(preferred=preferred), gaps(there, length), patience=3000.0)
+    network = Network(limit, troubles, resets, arrived=merge(there))
     play(plan, network, partial(next, cycle(seconds)))
     assert network.arrived == [Range(0, length)]
     for sent in network.tried:
@@ -58,20 +57,42 @@ def test_whatever_goes_wrong_on_the_way_every_byte_arrives(  # noqa: PLR0917
 
 @settings(deadline=None)
 @given(limit=st.integers(FLOOR, 8 * MiB), length=st.integers(1, 50 * MiB), resets=st.booleans())
-def test_a_limit_costs_no_more_refusals_than_halvings(
-    limit: int, length: int, resets: bool
-) -> None:
+def test_no_limit_costs_more_than_two_refusals(limit: int, length: int, resets: bool) -> None:
     network = Network(limit, resets=resets)
     play(a_plan(length), network)
-    halvings = math.ceil(math.log2(max(5 * MiB / limit, 1)))
-    assert len(network.refused) <= halvings
+    assert len(network.refused) <= 2
+    assert len(network.refused) * PIECE <= 128 * KiB, "as a client throws away that notices them"
 
 
-def test_one_mebibyte_is_found_from_five_with_three_refusals() -> None:
+@settings(deadline=None)
+@given(limit=st.integers(MiB, 8 * MiB), length=st.integers(1, 300 * MiB), early=st.booleans())
+def test_above_one_mebibyte_a_refusal_costs_at_most_one_percent(
+    limit: int, length: int, early: bool
+) -> None:
+    network, size = Network(limit), ChunkSize()
+    size.path.is_early = early
+    play(a_plan(length, size), network)
+    thrown_away = sum(PIECE if early else refused for refused in network.refused)
+    assert thrown_away <= length / 100
+
+
+@settings(deadline=None)
+@given(limit=st.integers(FLOOR, 8 * MiB), length=st.integers(1, 50 * MiB), early=st.booleans())
+def test_a_known_path_refuses_nothing(limit: int, length: int, early: bool) -> None:
+    size = ChunkSize()
+    size.path.is_early = early
+    play(a_plan(50 * MiB, size), Network(limit))
+    network = Network(limit)
+    play(a_plan(length, size), network)
+    assert not network.refused
+
+
+def test_one_mebibyte_is_found_with_one_refusal() -> None:
     network = Network(limit=MiB)
     play(a_plan(100 * MiB), network)
-    assert network.refused == [5 * MiB, 2560 * KiB, 1280 * KiB]
-    assert max(map(len, network.tried[3:])) == 640 * KiB
+    assert network.refused == [2 * MiB]
+    assert [len(sent) for sent in network.tried[:2]] == [FIRST, MiB]
+    assert max(map(len, network.tried[10:])) == MiB
 
 
 def test_without_a_limit_nothing_is_refused_and_nothing_sent_twice() -> None:
@@ -79,7 +100,24 @@ def test_without_a_limit_nothing_is_refused_and_nothing_sent_twice() -> None:
     play(a_plan(53 * MiB), network)
     assert not network.refused
     assert sum(map(len, network.tried)) == 53 * MiB
-    assert len(network.tried) == 11
+    assert len(network.tried) == 21
+
+
+@settings(deadline=None)
+@given(rate=st.floats(24 * KiB, 100 * MiB), length=st.integers(1, 100 * MiB))
+def test_no_chunk_takes_longer_than_25_seconds_on_a_line_of_any_speed(
+    rate: float, length: int
+) -> None:
+    """Four chunks at once share the line, so each takes as long as all that fly."""
+    plan, now = a_plan(length), 0.0
+    while not plan.is_done:
+        flying = []
+        while (chunk := plan.next(now)) is not None:
+            flying.append(chunk)
+        now += sum(len(chunk.range) for chunk in flying) / rate
+        for chunk in flying:
+            assert now - chunk.began <= 5 * FAST + 0.01
+            plan.passed(chunk, now)
 
 
 # Order.
@@ -95,9 +133,7 @@ def test_the_first_chunk_flies_alone_and_then_four() -> None:
 
 
 def test_a_size_known_to_pass_needs_no_first_chunk_alone() -> None:
-    size = ChunkSize()
-    play(a_plan(10 * MiB, size), Network(64 * MiB))
-    plan = a_plan(100 * MiB, size)
+    plan = a_plan(100 * MiB, known())
     assert [plan.next(0.0) is not None for _ in range(5)] == [True] * 4 + [False]
 
 
@@ -109,18 +145,16 @@ def test_a_size_learned_with_one_file_serves_the_next() -> None:
     assert not network.refused
 
 
-def test_what_flies_in_a_refused_size_is_cut_again_and_halved_only_once() -> None:
-    size = ChunkSize()
-    size.note_passed(5 * MiB, 1.0)
+def test_what_flies_in_a_refused_size_is_cut_again_once() -> None:
+    size = known()
     plan = a_plan(20 * MiB, size)
     flying = [plan.next(0.0) for _ in range(4)]
     for chunk in flying:
         assert chunk is not None
         assert plan.failed(chunk, REFUSED, 1.0, 1.0)
-    assert size.now == 2560 * KiB
     again = plan.next(1.0)
     assert again is not None
-    assert len(again.range) == 2560 * KiB
+    assert len(again.range) == FIRST
     assert plan.next(1.0) is None, "the way has changed, so the new size flies alone"
 
 
@@ -128,43 +162,41 @@ def test_what_flies_in_a_refused_size_is_cut_again_and_halved_only_once() -> Non
 
 
 def test_a_reset_of_a_size_that_never_passed_is_a_refusal() -> None:
-    plan = a_plan(20 * MiB, size := ChunkSize())
+    plan = a_plan(20 * MiB)
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, RESET, 1.0, 1.0)
-    assert plan.looked([]) == 5 * MiB
-    assert size.now == 2560 * KiB
+    assert plan.looked([]) == FIRST
+    assert plan.chunk_size == FIRST / 4
 
 
 @pytest.mark.parametrize("error", [RESET, FAILED])
 def test_while_the_server_is_away_sizes_are_not_blamed(error: ClientError) -> None:
-    plan = a_plan(20 * MiB, size := ChunkSize())
+    plan = a_plan(20 * MiB)
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, error, 1.0, 1.0)
     plan.backoff.failed(FAILED, 2.0, 3.0, 1.0)  # the status did not get through at first
     assert plan.looked([]) is None
-    assert size.now == 5 * MiB
+    assert plan.chunk_size == FIRST
 
 
 def test_a_reset_of_a_size_that_has_passed_is_tried_again_at_that_size() -> None:
-    size = ChunkSize()
-    size.note_passed(5 * MiB, 1.0)
-    plan = a_plan(20 * MiB, size)
+    plan = a_plan(20 * MiB, known())
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, RESET, 1.0, 1.0)
     assert plan.looked([]) is None
-    assert size.now == 5 * MiB
+    assert plan.chunk_size == 5 * MiB
 
 
 def test_no_connection_says_nothing_about_sizes() -> None:
-    plan = a_plan(20 * MiB, size := ChunkSize())
+    plan = a_plan(20 * MiB)
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, NotConnected("no", retryable=True), 1.0, 1.0)
     assert plan.looked([]) is None
-    assert size.now == 5 * MiB
+    assert plan.chunk_size == FIRST
 
 
 def test_a_refusal_of_the_smallest_chunk_is_final() -> None:
@@ -178,20 +210,20 @@ def test_resets_down_to_the_smallest_chunk_end_in_giving_up() -> None:
 
 
 def test_a_file_that_the_server_never_takes_is_not_cut_smaller() -> None:
-    plan = a_plan(20 * MiB, size := ChunkSize())
+    plan = a_plan(20 * MiB)
     chunk = plan.next(0.0)
     assert chunk is not None
     with pytest.raises(TooLarge):
         plan.failed(chunk, TooLarge("no", facts={"scope": "file"}), 1.0, 1.0)
-    assert size.now == 5 * MiB
+    assert plan.chunk_size == FIRST
 
 
-def test_our_servers_own_refusal_of_a_chunk_halves_it_too() -> None:
-    plan = a_plan(20 * MiB, size := ChunkSize())
+def test_our_servers_own_refusal_of_a_chunk_counts_too() -> None:
+    plan = a_plan(20 * MiB)
     chunk = plan.next(0.0)
     assert chunk is not None
     assert plan.failed(chunk, TooLarge("no", facts={"scope": "chunk"}), 1.0, 1.0)
-    assert size.now == 2560 * KiB
+    assert plan.chunk_size == FIRST / 4
 
 
 def test_a_servers_larger_minimum_is_the_grid() -> None:
@@ -214,7 +246,7 @@ def test_gaps_below_the_minimum_are_widened_over_what_is_there() -> None:
 
 
 def test_a_slow_way_gets_smaller_chunks_before_a_proxys_timer_strikes() -> None:
-    size = ChunkSize()
+    size = known()
     seen: list[int] = []
 
     class Slow(Network):
@@ -222,31 +254,31 @@ def test_a_slow_way_gets_smaller_chunks_before_a_proxys_timer_strikes() -> None:
             seen.append(len(sent))
             return super().carry(sent)
 
-    play(a_plan(100 * MiB, size), Slow(64 * MiB), lambda: 12.0 if size.now > MiB else 7.0)
-    assert seen[:3] == [5 * MiB, 2560 * KiB, 2560 * KiB]
-    assert seen[-2] == 640 * KiB
+    play(a_plan(100 * MiB, size), Slow(64 * MiB), lambda: 12.0 if size.now(0) > MiB else 5.0)
+    assert seen[:5] == [5 * MiB] * 4 + [2112 * KiB]
+    assert max(seen[4:]) == 2112 * KiB
+    assert min(seen[4:-1]) < MiB
 
 
 def test_a_fast_way_gets_larger_chunks_again_but_no_larger_than_wanted() -> None:
     size = ChunkSize()
-    size.note_passed(5 * MiB, 12.0)
-    assert size.now == 2560 * KiB
+    size.note_passed(5 * MiB, 10.0)
+    assert size.now(0) == 2560 * KiB
     for _ in range(5):
-        size.note_passed(size.now, 1.0)
-    assert size.now == 5 * MiB
+        size.note_passed(size.now(0), 1.0)
+    assert size.now(0) == 5 * MiB
 
 
 @pytest.mark.parametrize("error", [RESET, FAILED, TimedOut("no", retryable=True)])
 def test_requests_that_run_into_a_timer_are_made_smaller_though_they_passed_before(
     error: ClientError,
 ) -> None:
-    size = ChunkSize()
-    size.note_passed(5 * MiB, 9.0)
+    size = known()
     plan = a_plan(20 * MiB, size)
     chunk = plan.next(0.0)
     assert chunk is not None
     assert not plan.failed(chunk, error, 60.0, 1.0)
-    assert size.now == 2560 * KiB
+    assert size.now(0) == 2560 * KiB
 
 
 def test_a_chunk_that_was_taken_back_is_sent_later_and_teaches_nothing() -> None:

@@ -18,7 +18,8 @@ from wherry.client import (
     ServerFailed,
     UploadGone,
 )
-from wherry.core.limits import KiB, MiB
+from wherry.client.chunk_size import NetworkPath
+from wherry.core.limits import MiB
 from wherry.core.ranges import Range
 
 pytestmark = pytest.mark.anyio
@@ -48,8 +49,9 @@ async def test_completion_carries_the_digest_of_the_whole_file(
 
 
 async def test_no_more_than_four_chunks_fly_and_the_first_one_alone(
-    client: AsyncClient, server: FakeServer, file: File
+    client: AsyncClient, server: FakeServer, file: File, path: NetworkPath
 ) -> None:
+    path.passed = 0
     server.chunk_size = MiB
     flying: list[int] = []
 
@@ -64,15 +66,15 @@ async def test_no_more_than_four_chunks_fly_and_the_first_one_alone(
     assert max(flying) == 4
 
 
-async def test_a_limit_on_the_way_is_found_with_three_refusals(
-    client: AsyncClient, server: FakeServer, file: File
+async def test_a_limit_on_the_way_is_found_with_one_refusal(
+    client: AsyncClient, server: FakeServer, file: File, path: NetworkPath
 ) -> None:
-    server.max_body = MiB
-    path = file(20 * MiB)
-    done = await client.upload(path)
-    assert bytes(server.only.data) == path.read_bytes()
-    assert (done.refused, done.chunk_size) == (3, 640 * KiB)
-    assert server.statuses("chunk").count(413) == 3
+    path.passed, server.max_body = 0, MiB
+    film = file(20 * MiB)
+    done = await client.upload(film)
+    assert bytes(server.only.data) == film.read_bytes()
+    assert (done.refused, done.chunk_size) == (1, MiB)
+    assert server.statuses("chunk").count(413) == 1
     again = await client.upload(file(21 * MiB))
     assert again.refused == 0
 
@@ -220,20 +222,20 @@ async def test_a_file_object_in_memory_is_sent_as_well(
 
 
 async def test_progress_never_goes_back_and_ends_with_all_bytes_safe(
-    client: AsyncClient, server: FakeServer, file: File
+    client: AsyncClient, server: FakeServer, file: File, path: NetworkPath
 ) -> None:
-    server.max_body = MiB
+    path.passed, server.max_body = 0, MiB
     told: list[Progress] = []
     await client.upload(file(12 * MiB), on_progress=told.append)
     safe = [progress.bytes_safe for progress in told]
     assert safe == sorted(safe)
     assert all(p.bytes_safe <= p.bytes_sent <= p.bytes_total == 12 * MiB for p in told)
-    flying = [p.bytes_sent - p.bytes_safe for p in told if p.chunk_size == 640 * KiB]
-    assert max(flying) <= 4 * 640 * KiB
+    flying = [p.bytes_sent - p.bytes_safe for p in told if p.refused_size]
+    assert max(flying) <= 4 * MiB
     states = [progress.state for progress in told]
     assert states[0] == "starting"
     assert states[-2:] == ["completing", "done"]
     assert told[-1].bytes_safe == told[-1].bytes_sent == 12 * MiB
-    assert told[-1].chunk_size == 640 * KiB
+    assert told[-1].chunk_size == MiB
     refused = list(dict.fromkeys(p.refused_size for p in told))
-    assert refused == [None, 5 * MiB, 2560 * KiB, 1280 * KiB]
+    assert refused == [None, 2 * MiB]

@@ -11,9 +11,16 @@ from typing import Any
 import pytest
 
 from wherry.client import errors
-from wherry.client.answers import Answer, UploadStatus, parse_error, parse_missing, parse_upload
+from wherry.client.answers import (
+    Answer,
+    UploadStatus,
+    parse_error,
+    parse_missing,
+    parse_upload,
+    refused_by,
+)
 from wherry.client.backoff import Backoff
-from wherry.client.chunk_size import ChunkSize
+from wherry.client.chunk_size import ChunkSize, NetworkPath
 from wherry.client.decisions import Next, Verb, wants_fresh_headers, what_next
 from wherry.client.direct import DirectWay
 from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
@@ -40,8 +47,8 @@ def named(vectors: list[dict[str, Any]]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", vectors, ids=[vector["name"] for vector in vectors])
 
 
-FILES = ("answers", "values", "plans", "resume", "one-request")
-ANSWERS, VALUES, PLANS, RESUME, ONE_REQUEST = map(load, FILES)
+FILES = ("answers", "values", "plans", "resume", "one-request", "paths")
+ANSWERS, VALUES, PLANS, RESUME, ONE_REQUEST, PATHS = map(load, FILES)
 DIRECT: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "direct.json").read_text())
 BY_NAME = {vector["name"]: vector["answer"] for vector in ANSWERS}
 
@@ -63,6 +70,9 @@ def test_an_answer_is_the_error_that_the_vectors_say(vector: dict[str, Any]) -> 
     verbs: tuple[Verb, ...] = ("init", "status", "chunk", "complete", "upload")
     assert {verb: what_next(error, verb).value for verb in verbs} == vector["next"]
     assert wants_fresh_headers(error) is vector.get("fresh_headers", False)
+    if "by" in vector:
+        assert refused_by(answer(vector["answer"])) == vector["by"]
+        assert (vector["by"] or "a proxy") in str(error)
 
 
 @named(VALUES)
@@ -101,10 +111,7 @@ class Played:
     """A plan to which the steps of a vector happen."""
 
     def __init__(self, vector: dict[str, Any]) -> None:
-        size = ChunkSize()
-        size.offered(vector["preferred"], vector["floor"])
-        way = vector["way"]
-        size.limit, size.pace, size.passed = way["limit"], way["pace"], way["passed"]
+        size = ChunkSize(NetworkPath(**vector["way"]), vector["preferred"], vector["floor"])
         patience = Backoff(vector["patience"])
         missing, parts = ranges(vector["missing"]), vector.get("part_size")
         self.plan = Plan(vector["length"], missing, size, vector["concurrency"], patience, parts)
@@ -121,13 +128,18 @@ class Played:
                 return found | {"ends": type(error).__name__}
         if "looked" in step:
             received = step["looked"]["received"]
-            refused = plan.looked(ranges(received))
-            found["looked"] = {"received": received, "refused": refused}
+            found["looked"] = {"received": received, "refused": None}
+            try:
+                found["looked"]["refused"] = plan.looked(ranges(received))
+            except ClientError as error:
+                return found | {"ends": type(error).__name__}
         found["sends"] = []
         while (chunk := plan.next(at)) is not None:
             number = [] if chunk.part is None else [chunk.part]
             found["sends"].append([chunk.range.start, chunk.range.end, *number])
             self._flying[chunk.range.start, chunk.range.end] = chunk
+        if plan.size.path.as_form:
+            found["as_form"] = True
         if plan.must_look:
             found["must_look"] = True
         if plan.is_done:
@@ -184,10 +196,6 @@ def test_a_plan_goes_as_the_vectors_say(vector: dict[str, Any]) -> None:
     assert [played.step(step) for step in vector["steps"]] == vector["steps"]
 
 
-def way_of(size: ChunkSize) -> dict[str, int | None]:
-    return {name: getattr(size, name) for name in ("limit", "pace", "passed")}
-
-
 def after_one_request(one: OneRequest, size: ChunkSize, step: dict[str, Any]) -> dict[str, Any]:
     """The step as it comes out; with those of its facts that the vector names."""
     found: dict[str, Any] = step | {"next": one.next}
@@ -202,19 +210,27 @@ def after_one_request(one: OneRequest, size: ChunkSize, step: dict[str, Any]) ->
         if one.next == "send":
             one.failed(error, step.get("seconds", 1))
         else:
-            one.is_suspected = False
+            one.suspected = None
         found["then"] = what_next(error, "upload").value
-    facts = {"way": way_of(size), "has_whole": size.has_whole}
-    return found | {name: facts[name] for name in facts if name in step}
+    if "way" in step:
+        found["way"] = {name: getattr(size.path, name) for name in step["way"]}
+    return found
 
 
 @named(ONE_REQUEST)
 def test_a_file_in_one_request_goes_as_the_vectors_say(vector: dict[str, Any]) -> None:
-    size = ChunkSize(vector["preferred"], vector["floor"])
-    way = vector["way"]
-    size.limit, size.pace, size.passed = way["limit"], way["pace"], way["passed"]
-    one = OneRequest(vector["length"], size)
+    size = ChunkSize(NetworkPath(**vector["way"]), vector["preferred"], vector["floor"])
+    one = OneRequest(vector["length"], size, vector.get("margin", 0))
     assert [after_one_request(one, size, step) for step in vector["steps"]] == vector["steps"]
+
+
+@named(PATHS)
+def test_what_the_server_knows_of_a_path_is_taken_as_the_vectors_say(
+    vector: dict[str, Any],
+) -> None:
+    size = ChunkSize(NetworkPath(**vector["way"]))
+    size.told(**vector["told"])
+    assert {"passed": size.path.passed, "refused": size.path.refused} == vector["then"]
 
 
 @named(RESUME)

@@ -35,6 +35,18 @@ def script() -> Script:
     return run
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate that nobody trusts, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    files = folder / "certificate.pem", folder / "key.pem"
+    command = [need_program("openssl"), "req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]
+    command += ["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"]
+    command += ["-out", str(files[0]), "-keyout", str(files[1])]
+    subprocess.run(command, capture_output=True, timeout=TIMEOUT, check=True)
+    return files
+
+
 @pytest.fixture(scope="module")
 def page() -> Iterator[Any]:
     """An empty page of headless Chromium."""
@@ -44,5 +56,5 @@ def page() -> Iterator[Any]:
 
     with sync_playwright() as started:
         browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser.new_page()
+        yield browser.new_page(ignore_https_errors=True)
         browser.close()

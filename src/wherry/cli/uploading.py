@@ -29,7 +29,6 @@ from wherry.client import (
     Unauthorized,
 )
 from wherry.client.asynchronous import AT_ONCE, parse_base_url
-from wherry.client.chunk_size import ChunkSize
 from wherry.core.limits import MiB
 
 INTERRUPTED = "stopped; no received byte is lost. Run the same command again, and it goes on."
@@ -63,11 +62,10 @@ def upload(
             raise ValueError(what_is_missing(url))
         parse_base_url(url)
     with failing():
-        size = ChunkSize(chunk_size or 5 * MiB)
-        client = AsyncClient(url, key=key, concurrency=parallel, chunk_size=chunk_size, size=size)
+        client = AsyncClient(url, key=key, concurrency=parallel, chunk_size=chunk_size)
     send = partial(client.upload, filename=name, metadata=metadata, smart=smart, again=again)
-    is_small = size.takes_whole if smart else _never
-    uploads = Uploads(client, send, is_small, key, wait, as_json)
+    small = (chunk_size or 5 * MiB) if smart else -1
+    uploads = Uploads(client, send, small, key, wait, as_json)
     try:
         arrived = anyio.run(uploads.upload_all, files)
     except KeyboardInterrupt:
@@ -91,7 +89,7 @@ class Uploads:
 
     client: AsyncClient
     send: Callable[..., Awaitable[Result]]
-    is_small: Callable[[int], bool]
+    small: int  # the size in bytes up to which files are sent at once
     key: str | None
     wait: bool
     as_json: bool
@@ -103,7 +101,7 @@ class Uploads:
         console = new_console()
         async with self.client, anyio.create_task_group() as tasks:
             for file in files:
-                is_small = len(files) > 1 and file.is_file() and self.is_small(file.stat().st_size)
+                is_small = len(files) > 1 and file.is_file() and file.stat().st_size <= self.small
                 # A small file has no bar, so its name is in each line about it.
                 screen = Screen(console, f"{file}: " if is_small else "")
                 needed = 1 if is_small else AT_ONCE

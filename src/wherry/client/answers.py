@@ -48,7 +48,8 @@ class UploadStatus:
 
     `position`: where it stands in the queue, if it waits; 1 is next. `min_chunk`, `concurrency`
     and `part_size` come from `init` alone. `part_size`: of parts that may go to the object store
-    directly; None where all bytes go in chunks.
+    directly; None where all bytes go in chunks. `passes`, `refuses`: the largest request that
+    passes here, and the smallest that is refused, as far as the server knows.
     """
 
     upload_id: str
@@ -65,6 +66,8 @@ class UploadStatus:
     min_chunk: int | None = None
     concurrency: int | None = None
     part_size: int | None = None
+    passes: int | None = None
+    refuses: int | None = None
     fingerprint: str | None = None
     digest: str | None = None
     deleted_at: str | None = None
@@ -128,6 +131,7 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
     try:
         limits = {} if data.get("limits") is None else data["limits"]
         direct = {} if data.get("direct") is None else data["direct"]
+        path = {} if data.get("path") is None else data["path"]
         return UploadStatus(
             upload_id=_text(data, "upload_id"),
             state=_text(data, "state"),
@@ -143,6 +147,8 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
             min_chunk=_number(limits, "min_chunk"),
             concurrency=_number(data, "concurrency"),
             part_size=_number(direct, "part_size") or None,
+            passes=_number(path, "passes"),
+            refuses=_number(path, "refuses"),
             fingerprint=data.get("fingerprint"),
             digest=data.get("digest"),
             deleted_at=data.get("deleted_at"),
@@ -257,10 +263,13 @@ def _foreign_error(answer: Answer) -> ClientError:
         )
     # IIS refuses a body for its size with 404 and this number in its page.
     if status == 413 or (status == 404 and re.search(rb"\b404\.13\b", answer.body)):
+        by = refused_by(answer)
         return TooLarge(
-            "The request is too large for a proxy in front of the server.",
-            "Upload in smaller chunks, or have the proxy's body limit raised.",
+            f"The request is too large for {by or 'a proxy'} in front of the server.",
+            "Upload in smaller chunks, or have this limit raised: `wherry doctor` finds out where "
+            "it is, and what to change.",
             status=413,
+            facts={"refused_by": by} if by else {},
         )
     retryable, retry_after = status in _RETRYABLE, _retry_after(answer, {})
     kind = _type_of(status, "", retryable, retry_after)
@@ -273,7 +282,7 @@ def _foreign_error(answer: Answer) -> ClientError:
         hint = "Use a login that is allowed to upload."
     elif status in (404, 405):
         hint = "Check the address: it ends where /chunked-upload begins, most often in /api."
-    said = _detail_of_host(answer)
+    said, by = _detail_of_host(answer), refused_by(answer)
     if said and _may_be_quoted(said):
         detail = f"{detail} It says: {said}" + ("" if said[-1] in ".!?" else ".")
     return kind(
@@ -282,8 +291,14 @@ def _foreign_error(answer: Answer) -> ClientError:
         status=status,
         retryable=retryable,
         retry_after=retry_after,
-        facts={"detail": said} if said else {},
+        facts=({"detail": said} if said else {}) | ({"refused_by": by} if by else {}),
     )
+
+
+def refused_by(answer: Answer) -> str:
+    """Who answered, as its Server header says; empty if it does not."""
+    name = re.match(r"[a-z0-9._/-]{1,40}", answer.headers.get("server", "").lower())
+    return name[0] if name else ""
 
 
 def _detail_of_host(answer: Answer) -> str | None:

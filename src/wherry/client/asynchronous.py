@@ -13,9 +13,11 @@ from anyio import to_thread
 
 from wherry import __version__
 from wherry.client.answers import Assessment, UploadStatus
-from wherry.client.chunk_size import ChunkSize
+from wherry.client.chunk_size import ChunkSize, NetworkPath
 from wherry.client.direct import DirectWay
+from wherry.client.early import Transport
 from wherry.client.errors import WorkerFails
+from wherry.client.paths import path_to
 from wherry.client.progress import OnProgress, ProgressReporter, Result
 from wherry.client.proxies import EnvironmentProxy, proxy_for
 from wherry.client.retrying import Retrying
@@ -43,9 +45,10 @@ class AsyncClient:
     is called again after a 401 or 403. `key` is sent as `Authorization: Bearer`. `chunk_size`
     (bytes) and `concurrency`: at most this; None: what the server offers. `idle_timeout`: a
     request is given up after this many seconds without a byte or an answer; `patience`: an upload
-    is given up after this many seconds without progress. One client keeps what it learns of the
-    largest request that gets through, and whether it reaches the server's object store, for all of
-    its uploads; `size` and `way` pass it on to another one.
+    is given up after this many seconds without progress. All clients of a process share what they
+    learn of the largest request that gets through to an origin; with a `transport` of its own, a
+    client has a `path` of its own. One client keeps whether it reaches the server's object store;
+    `way` passes that on to another one.
 
     Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), except for
     addresses of this machine.
@@ -65,7 +68,7 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
         idle_timeout: float = 60.0,
         patience: float = 300.0,
-        size: ChunkSize | None = None,
+        path: NetworkPath | None = None,
         way: DirectWay | None = None,
     ) -> None:
         self._base = parse_base_url(base_url)
@@ -78,7 +81,7 @@ class AsyncClient:
         self._via = None if transport else proxy_for(address)
         self._login = Login(headers, key)
         self._options = Options(chunk_size, concurrency, patience)
-        self._size = size or ChunkSize(chunk_size or 5 * MiB)
+        self._path = path or (NetworkPath() if transport else None)
         self._at_once = anyio.Semaphore(AT_ONCE)
         self._direct_way = way or DirectWay()
         self._transport = transport
@@ -90,7 +93,7 @@ class AsyncClient:
         limits, timeout = httpx2.Limits(keepalive_expiry=KEEP_ALIVE), self._idle_timeout
         proxy = via.proxy if via else None
         return httpx2.AsyncClient(
-            transport=self._transport or httpx2.AsyncHTTPTransport(limits=limits, proxy=proxy),
+            transport=self._transport or Transport(limits=limits, proxy=proxy),
             timeout=httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
             headers={"user-agent": f"wherry/{__version__}", "accept": "application/json"},
         )
@@ -139,17 +142,19 @@ class AsyncClient:
         Raises `ClientError`; `OSError` for a file that cannot be read, `TypeError` or
         `ValueError` for a file object that is not binary or cannot seek.
         """
-        is_small = self._size.takes_whole if smart else _never
+        path = self._path or path_to(httpx2.URL(self._base))
+        size = ChunkSize(path, self._options.chunk_size or 5 * MiB)
+        is_small = size.takes_whole if smart else _never
         source = None
         try:
             async with self._at_once:
                 source = await to_thread.run_sync(Source, file, filename, is_small)
                 reporter = ProgressReporter(source.size, on_progress)
-                wire, options = self._wire(), self._options
+                wire, options = self._wire(path), self._options
                 run = Run(
                     wire,
                     source,
-                    self._size,
+                    size,
                     reporter,
                     options=options,
                     way=self._direct_way,
@@ -208,9 +213,9 @@ class AsyncClient:
             before = assessment
             await anyio.sleep(POLL_INTERVAL)
 
-    def _wire(self) -> Wire:
+    def _wire(self, path: NetworkPath | None = None) -> Wire:
         via = str(self._via) if self._via else None
-        return Wire(self._http, self._base, self._login, via, self._store_at)
+        return Wire(self._http, self._base, self._login, via, self._store_at, path)
 
 
 def _never(size: int) -> bool:

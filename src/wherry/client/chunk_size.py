@@ -1,83 +1,150 @@
-"""How large the next chunk may be: what the way to one origin lets through, and how fast.
+"""How large the next request may be: what the path to one origin lets through, and how fast.
 
-Rule 1: no clock and no I/O, as in `plan`.
+Rule 1: no clock and no I/O, as in `plan`. The twin of chunkSize.ts.
+
+Rule 2: a trial (a request larger than any that has passed) is at most twice what has passed, and
+smaller than anything that was refused. Above `COMMON`, a refusal of it may cost at most one percent
+of the bytes that this path carries.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from wherry.client.decisions import is_filtered
+from wherry.client.errors import ClientError
 from wherry.core.limits import KiB, MiB
 
 #: No chunk is cut smaller (bytes).
 FLOOR = 64 * KiB
-#: A request that took longer than this many seconds is close to a proxy's timeout: send less.
-SLOW = 10.0
-#: A request that failed after this many seconds may have run into such a timeout.
+#: The first request of an unknown path.
+FIRST = 512 * KiB
+#: The smallest limit in wide use: nginx's default.
+COMMON = MiB
+#: What a refusal throws away, where the client notices the answer before the body is sent.
+PIECE = 64 * KiB
+#: The trial is made if the path carries this many times what its refusal throws away.
+SHARE = 100
+#: A request should take no longer (seconds). The first one is sent alone, and at most four at once
+#: share the line after it: so none takes longer than five times this.
+FAST = 5.0
+#: A request that failed after this many seconds may have run into a proxy's timeout.
 TIMER = 20.0
 
 
-class ChunkSize:
-    """How large a chunk may be on the way to one origin, in bytes; learned while sending.
+@dataclass(slots=True)
+class NetworkPath:
+    """What is known of the path to one origin. Sizes in bytes.
 
-    `limit` only falls: twice that size was refused. `pace` follows the speed. `passed` is the
-    largest size that ever got through. `has_whole`: whether the server takes a whole file in one
-    request; older ones have only chunks.
+    `passed`: the largest request that ever got through. `refused`: the smallest that was refused
+    for its size. `pace`: the size that suits the speed. `carried`: how much has passed in all.
+    `is_early`: an answer is noticed before the body is sent. `has_whole`: the server takes a whole
+    file in one request; older ones have only chunks. `as_form`: a filter refuses raw bodies, so all
+    of them are sent as forms. `report`: a refusal that the server does not know of yet.
     """
 
-    def __init__(self, preferred: int = 5 * MiB, floor: int = FLOOR) -> None:
+    passed: int = 0
+    refused: int | None = None
+    pace: int | None = None
+    carried: int = 0
+    is_early: bool = True
+    has_whole: bool = True
+    as_form: bool = False
+    report: dict[str, int | str] | None = None
+
+
+class ChunkSize:
+    """How large a request may be, in bytes; learned while sending."""
+
+    def __init__(
+        self, path: NetworkPath | None = None, preferred: int = 5 * MiB, floor: int = FLOOR
+    ) -> None:
+        self.path = path or NetworkPath()
         self.preferred = preferred
         self.floor = floor
-        self.limit: int | None = None
-        self.pace: int | None = None
-        self.passed = 0
-        self.has_whole = True
 
     def offered(self, preferred: int, floor: int) -> None:
         """Take the server's sizes; what was learned on the way stays."""
         self.preferred, self.floor = preferred, floor
 
-    @property
-    def now(self) -> int:
-        bounds = (self.preferred, self.limit, self.pace)
-        return self._on_grid(min(b for b in bounds if b is not None))
+    def told(self, passes: int | None, refuses: int | None) -> None:
+        """Take what the server knows of the path, where this client has not seen otherwise."""
+        path = self.path
+        if passes is not None and (path.refused is None or passes < path.refused):
+            path.passed = max(path.passed, passes)
+        if refuses is not None and path.refused is None and refuses > path.passed:
+            path.refused = refuses
+
+    def now(self, left: int) -> int:
+        """How large the next request may be, if `left` bytes are to be sent."""
+        path = self.path
+        most = min(self.preferred, self.preferred if path.pace is None else path.pace)
+        step = FIRST if path.refused is None else min(FIRST, self._on_grid(path.refused // 4))
+        size = min(max(step, self._on_grid(2 * path.passed)), most)
+        if path.refused is not None and size >= path.refused:
+            size = path.passed
+        elif size > max(path.passed, COMMON) and not self._pays(size, left):
+            size = max(path.passed, COMMON)
+        return self._on_grid(min(size, most))
 
     def takes_whole(self, size: int) -> bool:
         """Whether to send a file of this size in one request."""
-        return self.has_whole and size <= self.now
+        return self.path.has_whole and size <= self.now(size)
 
     def is_proven(self, size: int) -> bool:
-        return size <= self.passed
+        return size <= self.path.passed
+
+    @property
+    def proven(self) -> int:
+        """The largest size of a chunk that is sure to pass; 0 if there is none."""
+        return self.path.passed // self.floor * self.floor
 
     def note_passed(self, size: int, seconds: float) -> None:
-        self.passed = max(self.passed, size)
-        if seconds > SLOW:
-            self.pace = self._on_grid(size // 2)
-        elif self.pace is not None and size >= self.pace and seconds < SLOW / 2:
-            self.pace *= 2
+        path = self.path
+        path.passed = max(path.passed, size)
+        path.carried += size
+        if seconds > FAST:
+            path.pace = self._on_grid(int(size * FAST / seconds))
+        elif path.pace is not None and size >= path.pace:
+            path.pace *= 2
 
-    def note_refused(self, size: int) -> bool:
-        """A 413. False if `size` cannot be halved any more."""
+    def note_refused(self, size: int, error: ClientError) -> bool:
+        """The size was refused. False if no smaller one can be tried."""
+        path = self.path
+        if "code" not in error.facts:  # not Wherry's own refusal: Wherry cannot know of it
+            named = {name: error.facts[name] for name in ("refused_by",) if name in error.facts}
+            path.report = {"refused": size, **named}
         if self.is_proven(size):
-            self.passed = 0  # The way has changed, so what was learned does not hold.
-        self._halve(size)
+            # The way has changed, so what was learned does not hold.
+            path.passed, path.refused = 0, size
+        path.refused = min(size, path.refused or size)
         return size > self.floor
 
     def note_failed(self, size: int, seconds: float) -> None:
         if seconds > TIMER:
-            self.pace = self._on_grid(size // 2)
+            self.path.pace = self._on_grid(size // 2)
 
-    def note_suspected(self, size: int) -> bool:
-        """A chunk failed although the server is there. True if that counts as a refusal for size.
+    def note_suspected(self, size: int, error: ClientError) -> bool:
+        """A request failed although the server is there. True if that counts as a refusal for size.
 
-        It does if no chunk of this size ever got through.
+        It does if no request of this size ever got through. A filter's page refuses the kind of the
+        body first: from then on, bodies are forms. Raises its error if that does not help either.
         """
-        refused = not self.is_proven(size) and size > self.floor
+        if is_filter := is_filtered(error):
+            if not self.path.as_form:
+                self.path.as_form = True
+                return False
+            if size <= self.floor:
+                raise error
+        refused = size > self.floor and (is_filter or not self.is_proven(size))
         if refused:
-            self._halve(size)
+            self.note_refused(size, error)
         return refused
 
-    def _halve(self, size: int) -> None:
-        half = self._on_grid(size // 2)
-        self.limit = half if self.limit is None else min(self.limit, half)
+    def _pays(self, size: int, left: int) -> bool:
+        """Whether to risk that a request of this size is refused."""
+        thrown_away = PIECE if self.path.is_early else size
+        return thrown_away * SHARE <= left + self.path.carried
 
     def _on_grid(self, size: int) -> int:
         return max(size // self.floor, 1) * self.floor

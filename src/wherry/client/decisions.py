@@ -51,6 +51,10 @@ class Next(Enum):
 LATER = ("busy", "overloaded", "rate-limited", "stopping")
 
 
+#: With these, filters refuse a body, most often without a word about its size.
+FILTERED = (400, 403, 406, 415, 501)
+
+
 def wants_fresh_headers(error: ClientError) -> bool:
     """Whether the request is sent again, once, with headers that its caller makes again.
 
@@ -74,6 +78,8 @@ def what_next(error: ClientError, verb: Verb) -> Next:
     is_expired = isinstance(error, UploadGone) and error.facts.get("state") == "expired"
     if is_expired and verb != "upload":
         return Next.ANEW
+    if verb == "chunk" and is_filtered(error):
+        return Next.LOOK
     if not error.retryable:
         return Next.STOP
     if verb == "chunk" and error.code == "waiting":
@@ -88,9 +94,20 @@ def may_hide_refusal(error: ClientError, after: Next) -> bool:
 
     It was, if the server was there all the time. `after`: what `what_next` says.
     """
-    return isinstance(error, ConnectionLost) or (
-        after is Next.LOOK and isinstance(error, ServerFailed)
+    return (
+        isinstance(error, ConnectionLost)
+        or is_filtered(error)
+        or (after is Next.LOOK and isinstance(error, ServerFailed))
     )
+
+
+def is_filtered(error: ClientError) -> bool:
+    """Whether this may be the page of a filter that refuses the body: for its kind, or its size.
+
+    It is, if the filter lets a request without such a body through. Otherwise, the login is
+    refused.
+    """
+    return not error.code and error.status in FILTERED
 
 
 def _after_one_request(error: ClientError) -> Next | None:
@@ -99,6 +116,8 @@ def _after_one_request(error: ClientError) -> Next | None:
         return Next.SMALLER  # Nothing was kept. Sending in chunks can wait.
     if isinstance(error, Refused) and error.status in (404, 405):
         return Next.SMALLER  # The server has only the chunked routes.
+    if is_filtered(error):
+        return Next.SMALLER  # If it is the login that is refused, so is `init`.
     # Every byte is kept, so only the handover is asked for again.
     is_kept = error.code == "hook-failed" and isinstance(error.facts.get("upload_id"), str)
     return Next.COMPLETE if is_kept else None

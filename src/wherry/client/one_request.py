@@ -11,27 +11,31 @@ from __future__ import annotations
 from typing import Literal
 
 from wherry.client.chunk_size import ChunkSize
-from wherry.client.decisions import Next, may_hide_refusal, what_next
+from wherry.client.decisions import Next, is_filtered, may_hide_refusal, what_next
 from wherry.client.errors import ClientError, NoRoom, TooLarge
 
 
 class OneRequest:
-    """One file of `length` bytes that is sent in one request, if that gets through."""
+    """One file of `length` bytes that is sent in one request, if that gets through.
 
-    def __init__(self, length: int, size: ChunkSize) -> None:
+    `margin`: what the form around it adds, at most.
+    """
+
+    def __init__(self, length: int, size: ChunkSize, margin: int = 0) -> None:
         self.length = length
+        self._margin = margin
         self._size = size
         self.key: str | None = None  #: Identifies the request, however often it is sent.
         self.is_unclear = False  #: It was sent, and its outcome is unknown.
-        #: The failure may be a proxy's refusal for size. False once the server was away.
-        self.is_suspected = False
+        #: This failure may be a proxy's refusal for size. None once the server was away.
+        self.suspected: ClientError | None = None
 
     @property
     def next(self) -> Literal["ask", "send", "chunks"]:
         """What to do now: ask the server what it has, send the file, or send chunks instead."""
         if self.is_unclear:
             return "ask"
-        return "send" if self._size.takes_whole(self.length) else "chunks"
+        return "send" if self._size.takes_whole(self.length + self._margin) else "chunks"
 
     def failed(self, error: ClientError, seconds: float) -> None:
         """The request that sends the file failed after so many seconds."""
@@ -40,12 +44,13 @@ class OneRequest:
         if after is not Next.SMALLER:
             self._size.note_failed(self.length, seconds)
         elif isinstance(error, TooLarge):
-            self._size.note_refused(self.length)
-        elif not isinstance(error, NoRoom):
-            self._size.has_whole = False
-        self.is_suspected = may_hide_refusal(error, after)
+            self._size.note_refused(self.length, error)
+        elif not isinstance(error, NoRoom) and (self._size.path.as_form or not is_filtered(error)):
+            self._size.path.has_whole = False
+        self.suspected = error if may_hide_refusal(error, after) else None
 
     def absent(self) -> bool:
         """The server has nothing. True if the file was refused for its size, in disguise."""
         self.is_unclear = False
-        return self.is_suspected and self._size.note_suspected(self.length)
+        error = self.suspected
+        return error is not None and self._size.note_suspected(self.length, error)

@@ -3,9 +3,9 @@
 Rule 1: no clock, no randomness, no I/O. Times come in as seconds on any steady
 clock, jitter as a number from 0 to 1.
 
-Rule 2: a chunk of a size that never got through at this origin is sent alone. A limit on the way
-then costs one refusal for each halving, not one for each request in flight. After a failure, chunks
-are sent alone too, until one gets through.
+Rule 2: of the chunks in flight, at most one is larger than what has passed at this origin. So a
+limit costs one refusal, not one for each request in flight. After a failure, chunks are sent alone,
+until one gets through.
 
 Rule 3: chunks begin and end on multiples of `floor` (or at the file's end). Cutting one again
 then never leaves a remainder below the server's minimum.
@@ -71,8 +71,8 @@ class Plan:
         self._from_end = False
         self._turned_at = 0.0
         self._lasted = 0.0  # seconds that the last chunk took
-        # A chunk whose failure may hide a refusal for size, and the number of failures until then.
-        self._suspected: tuple[Range, int] | None = None
+        # A chunk whose failure may hide a refusal, its error, and the failures until then.
+        self._suspected: tuple[Range, ClientError, int] | None = None
 
     @property
     def is_done(self) -> bool:
@@ -92,6 +92,11 @@ class Plan:
         """The ranges that are not in flight."""
         return tuple(self._to_send)
 
+    @property
+    def chunk_size(self) -> int:
+        """How large the next chunk may be."""
+        return self.size.now(self.left)
+
     def next(self, now: float) -> Chunk | None:
         """The chunk to send now. None while a request or a pause must end first."""
         if not self._to_send or self.must_look or now < self.backoff.until:
@@ -110,12 +115,11 @@ class Plan:
         if not for_chunks:
             return None
         # The smallest chunk is enough to find out whether the server is back.
-        size = self.size.floor if self.backoff.in_trouble else self.size.now
-        cut = self._cut(for_chunks, size)
+        size = self.size.floor if self.backoff.in_trouble else self.chunk_size
         flying = [len(chunk.range) for chunk in self._flying if chunk.part is None]
-        if flying and not all(map(self.size.is_proven, [len(cut), *flying])):
-            return None
-        return Chunk(cut, now)
+        if not all(map(self.size.is_proven, flying)):
+            size = min(size, self.size.proven)
+        return Chunk(self._cut(for_chunks, size), now) if size else None
 
     def _next_part(self, now: float) -> Chunk | None:
         if (size := self._part_size) is None:
@@ -180,15 +184,18 @@ class Plan:
         """The status names the ranges that are `received`.
 
         Returns the size that counts as refused, if a chunk failed while the server was there.
+        Raises the error of a filter that refuses the smallest chunk in every form.
         """
         missing = gaps(received, self._length)
         suspected, self._suspected, self.must_look = self._suspected, None, False
         self._to_send = overlap(self._to_send, self._on_grid(missing))
-        if suspected is None or suspected[1] != self.backoff.failures:
+        if suspected is None or suspected[2] != self.backoff.failures:
             return None
-        lost = suspected[0]
-        is_refused = bool(overlap([lost], missing)) and self.size.note_suspected(len(lost))
-        return len(lost) if is_refused else None
+        lost, error, _ = suspected
+        if not overlap([lost], missing):
+            return None
+        size = len(lost)
+        return size if self.size.note_suspected(size, error) else None
 
     def took_back(self, chunk: Chunk) -> None:
         """The chunk was not sent. Its range is cut again, and nothing is concluded."""
@@ -203,10 +210,10 @@ class Plan:
         self.took_back(chunk)
         size, after = len(chunk.range), what_next(error, "chunk")
         if after is Next.SMALLER:
-            if not self.size.note_refused(size):
+            if not self.size.note_refused(size, error):
                 raise error
             return True
-        if not error.retryable:
+        if not error.retryable and after is not Next.LOOK:
             raise error
         if after in (Next.LOOK, Next.LINE):
             self.must_look = True
@@ -223,7 +230,7 @@ class Plan:
         self.size.note_failed(size, now - chunk.began)
         self.backoff.failed(error, chunk.began, now, jitter)
         if may_hide_refusal(error, after):
-            self._suspected = (chunk.range, self.backoff.failures)
+            self._suspected = (chunk.range, error, self.backoff.failures)
         return False
 
     def _cut(self, ranges: Sequence[Range], size: int) -> Range:

@@ -45,11 +45,13 @@ from wherry.client.retrying import Retrying, jitter
 from wherry.client.source import Source, Whole
 from wherry.client.wire import WholeFile, Wire
 from wherry.core.digests import Digest
-from wherry.core.limits import MiB
+from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import PartSet, Range
 
 #: Chunks in parallel where the server does not say.
 CONCURRENCY = 4
+#: What a form adds to the size of a file, at most (bytes).
+LARGEST_FORM = 4 * KiB
 #: So often may the server miss what it has acknowledged.
 ROUNDS = 3
 #: What an earlier run has sent is read again in steps of this many bytes.
@@ -123,7 +125,8 @@ class Run:
     async def in_one_request(self, whole: Whole) -> Result | None:
         """Send the whole file in one request; None if it is to be sent in chunks."""
         self._report("starting")
-        one = OneRequest(self._source.size, self._size)
+        is_form = self._metadata or self._size.path.as_form
+        one = OneRequest(self._source.size, self._size, LARGEST_FORM if is_form else 0)
         began = time.monotonic()
         try:
             done = await self._retrying.ask("upload", self._ask_or_send, one, whole)
@@ -149,7 +152,7 @@ class Run:
                 one.key = None  # it has ended without the whole file, so its key is used up
             except ClientError as error:
                 if error.code != "bad-request":
-                    one.is_suspected = False  # the server may have been away all the time
+                    one.suspected = None  # the server may have been away all the time
                     raise
             if one.absent():
                 self._note_refused(len(whole.data))
@@ -232,6 +235,7 @@ class Run:
             opened = await self._retrying.ask("init", self._wire.init, wanted)
         preferred = opened.chunk_size or self._size.preferred
         self._size.offered(preferred, max(FLOOR, opened.min_chunk or 0))
+        self._size.told(opened.passes, opened.refuses)
         return opened
 
     async def _status(self, upload_id: str, *, is_progress: bool = True) -> UploadStatus:
@@ -262,7 +266,7 @@ class Run:
         parts = PartSending(self._wire, self._retrying, self._way, opened.upload_id)
         self._resumed = min(self._resumed, length - plan.left)
         self._reporter.note_answered(0, length - plan.left)
-        self._reporter.note_size(self._size.now)
+        self._reporter.note_size(plan.chunk_size)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._digest, gaps(plan.to_send, length))
@@ -299,6 +303,7 @@ class Run:
         seen = await self._wait_in_queue(await self._status(upload_id, is_progress=False))
         if refused := plan.looked(seen.received):
             self._note_refused(refused)
+            self._reporter.note_size(plan.chunk_size)
         self._reporter.note_answered(0, self._source.size - plan.left)
         return seen
 
@@ -329,7 +334,7 @@ class Run:
                 self._parts = self._parts.add(part)
         finally:
             self._reporter.note_answered(flown, self._source.size - plan.left)
-            self._reporter.note_size(self._size.now)
+            self._reporter.note_size(plan.chunk_size)
             self._changed.set()
 
     async def _send_part(self, plan: Plan, parts: PartSending, chunk: Chunk, number: int) -> None:
@@ -403,7 +408,7 @@ class Run:
             refused=reporter.refused,
             resumed_bytes=self._resumed,
             direct_bytes=self._direct,
-            chunk_size=self._size.now,
+            chunk_size=self._size.now(0),
             complete_seconds=now - began,
             seconds=now - self._began,
         )
@@ -423,7 +428,7 @@ class Run:
 
     def _note_refused(self, size: int) -> None:
         self._reporter.note_refused(size)
-        self._reporter.note_size(self._size.now)
+        self._reporter.note_size(self._size.now(self._source.size))
 
 
 def _digest_of(whole: Whole) -> Digest:

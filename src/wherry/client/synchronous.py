@@ -27,11 +27,10 @@ from anyio.from_thread import BlockingPortal
 
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.asynchronous import AsyncClient, File, parse_base_url
-from wherry.client.chunk_size import ChunkSize
+from wherry.client.chunk_size import NetworkPath
 from wherry.client.direct import DirectWay
 from wherry.client.progress import OnProgress, Result
 from wherry.client.wire import Headers
-from wherry.core.limits import MiB
 
 T = TypeVar("T")
 
@@ -67,7 +66,7 @@ class Client:
             transport=transport,
             idle_timeout=idle_timeout,
             patience=patience,
-            size=ChunkSize(chunk_size or 5 * MiB),
+            path=NetworkPath() if transport else None,
             way=DirectWay(),
         )
         self._lock = threading.Lock()

@@ -31,8 +31,10 @@ from wherry.client.answers import (
     parse_upload,
     parse_uploads,
 )
+from wherry.client.chunk_size import PIECE, NetworkPath
 from wherry.client.decisions import wants_fresh_headers
 from wherry.client.direct import PartAddress, parse_addresses
+from wherry.client.early import unwatch, watched
 from wherry.client.errors import (
     ConnectionLost,
     NotAssessed,
@@ -47,8 +49,8 @@ from wherry.core.ranges import Range
 #: Header fields, or a function that returns them: plain (called on a thread) or async.
 Headers = Mapping[str, str] | Callable[[], Mapping[str, str] | Awaitable[Mapping[str, str]]]
 
-#: A body is sent in pieces of this many bytes; the idle timeout applies to each of them.
-PIECE = 64 * 1024
+#: A trial waits for an early answer after its first piece: two round trips, within these (seconds).
+LEAST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 #: Where a whole file is sent to.
 WHOLE = "/chunked-upload/upload"
@@ -108,17 +110,20 @@ class Wire:
     """The requests of one upload. `base` is the address before `/chunked-upload`.
 
     `via`: the proxy in between, for messages. `store`: the connections to the object store at this
-    address; without it, no part goes there.
+    address; without it, no part goes there. `path`: what is known of the path to the server.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what a request needs
         self,
         http: httpx2.AsyncClient,
         base: str,
         login: Login,
         via: str | None = None,
         store: Callable[[str], httpx2.AsyncClient] | None = None,
+        path: NetworkPath | None = None,
     ) -> None:
+        self.path = path or NetworkPath()
+        self._round_trip = LONGEST_PAUSE / 2  # seconds, of the fastest small request
         self._http = http
         self._via = via
         self._store = store
@@ -129,19 +134,40 @@ class Wire:
 
     async def init(self, facts: Mapping[str, Any]) -> UploadStatus:
         given = {name: value for name, value in facts.items() if value is not None}
-        return parse_upload(await self._json("POST", "/chunked-upload/init", given))
+        report = self.path.report
+        asked = given | (report or {})
+        opened = parse_upload(await self._json("POST", "/chunked-upload/init", asked))
+        self._note_reported(report)
+        return opened
 
     async def chunk(
         self, upload_id: str, offset: int, data: bytes, digest: Digest, sent: Sent
     ) -> tuple[Range, ...]:
         """Returns the ranges that the server still misses."""
-        query = httpx2.QueryParams(upload_id=upload_id, offset=offset)
-        headers = {
-            "content-type": "application/octet-stream",
-            "content-digest": str(digest),
-        }
+        report = self.path.report
+        query = httpx2.QueryParams({"upload_id": upload_id, "offset": offset, **(report or {})})
+        kind, body = "application/octet-stream", data
+        if self.path.as_form:
+            kind, body = self._form({}, "chunk", ("chunk", data, kind))
+        headers = {"content-type": kind, "content-digest": str(digest)}
         path = f"/chunked-upload/chunk?{query}"
-        return parse_missing(await self._request("POST", path, headers, data, sent))
+        missing = parse_missing(await self._request("POST", path, headers, body, sent))
+        self._note_reported(report)
+        return missing
+
+    def _note_reported(self, report: Mapping[str, int | str] | None) -> None:
+        if self.path.report is report:  # and no newer one
+            self.path.report = None
+
+    def _form(
+        self, fields: Mapping[str, str], name: str, file: tuple[str, bytes, str]
+    ) -> tuple[str, bytes]:
+        """The content type and the body of a form with one file.
+
+        The fields come before the file: the server streams everything after them.
+        """
+        form = httpx2.Request("POST", self._base, data=dict(fields), files={name: file})
+        return form.headers["content-type"], form.read()
 
     async def addresses(self, upload_id: str, crcs: Mapping[int, int]) -> dict[int, PartAddress]:
         """Where these parts may be sent to; without those that the server has."""
@@ -176,22 +202,15 @@ class Wire:
         return [upload for upload in found if upload.fingerprint == fingerprint]
 
     async def whole(self, key: str, file: WholeFile, sent: Sent) -> UploadStatus:
-        """The whole file in one request, which is a form if the file has metadata.
+        """The whole file in one request: a form, if the file has metadata or a filter wants it.
 
         A request that repeats the key of another gets its answer.
         """
         kind = file.content_type or "application/octet-stream"
         path = f"{WHOLE}?{httpx2.QueryParams(fingerprint=file.fingerprint)}"
-        if file.metadata:
-            # The fields come before the file: the server streams everything after them.
-            form = httpx2.Request(
-                "POST",
-                self._base,
-                data=dict(file.metadata),
-                files={"file": (file.name, file.data, kind)},
-            )
-            headers = {"content-type": form.headers["content-type"]}
-            body = form.read()
+        if file.metadata or self.path.as_form:
+            kind, body = self._form(file.metadata, "file", (file.name, file.data, kind))
+            headers = {"content-type": kind}
         else:
             name = quote(file.name, safe="", errors="replace")
             headers = {
@@ -287,9 +306,16 @@ class Wire:
         sent: Sent | None,
     ) -> Answer:
         self.requests += 1
-        return await _exchange(
-            self._http, method, self._base + path, headers, body, sent, self._via
+        size = len(body or b"")
+        is_trial = size > max(PIECE, self.path.passed)
+        pause = min(max(2 * self._round_trip, LEAST_PAUSE), LONGEST_PAUSE) if is_trial else 0.0
+        began = time.monotonic()
+        answer = await _exchange(
+            self._http, method, self._base + path, headers, body, sent, self._via, pause
         )
+        if size <= PIECE:
+            self._round_trip = min(self._round_trip, time.monotonic() - began)
+        return answer
 
 
 async def _exchange(  # noqa: PLR0917 - what a request is
@@ -300,11 +326,13 @@ async def _exchange(  # noqa: PLR0917 - what a request is
     body: bytes | None,
     sent: Sent | None,
     via: str | None = None,
+    pause: float = 0.0,
 ) -> Answer:
+    """`pause`: seconds to wait for an early answer, after the first piece of the body."""
     content: AsyncIterator[bytes] | None = None
     if body is not None:
         headers = {**headers, "content-length": str(len(body))}
-        content = _pieces(body, sent)
+        content = watched(body, pause, sent)
     try:
         answer = await http.request(method, url, headers=headers, content=content)
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
@@ -322,21 +350,14 @@ async def _exchange(  # noqa: PLR0917 - what a request is
         raise ConnectionLost(detail, retryable=True) from error
     except httpx2.HTTPError as error:
         raise UnexpectedAnswer(f"The request failed: {error}.") from error
+    finally:
+        unwatch()
     fields = {name.lower(): value for name, value in answer.headers.items()}
     return Answer(answer.status_code, fields, answer.content, time.time())
 
 
 def _base64(crc: int) -> str:
     return base64.b64encode(crc.to_bytes(8, "big")).decode()
-
-
-async def _pieces(body: bytes, sent: Sent | None) -> AsyncIterator[bytes]:
-    for start in range(0, len(body), PIECE):
-        piece = body[start : start + PIECE]
-        yield piece
-        # Control comes back here when the transport asks for the next piece: this one is sent.
-        if sent is not None:
-            sent(len(piece))
 
 
 def _not_assessed(error: NotFound) -> NotAssessed:

@@ -368,6 +368,17 @@ var Backoff = class {
  * 403 counts as well as 401: frameworks answer it to a token that is missing or has expired.
  */
 var wantsFreshHeaders = (error) => error instanceof Unauthorized;
+/**
+ * Whether this may be the page of a filter that refuses the body: for its kind, or its size. It is,
+ * if the filter lets a request without such a body through. Otherwise, the login is refused.
+ */
+var isFiltered = (error) => !error.code && [
+	400,
+	403,
+	406,
+	415,
+	501
+].includes(error.status);
 /** What to do after `error` in answer to `verb`. */
 function whatNext(error, verb) {
 	const { code, facts } = error;
@@ -377,11 +388,13 @@ function whatNext(error, verb) {
 	if (isWhole) {
 		if (error instanceof NoRoom) return "smaller";
 		if (error instanceof Refused && [404, 405].includes(error.status)) return "smaller";
+		if (isFiltered(error)) return "smaller";
 		if (code === "hook-failed" && typeof facts["upload_id"] === "string") return "complete";
 	}
 	if (code === "upload-closed" && isChunk) return "complete";
 	if (code === "bytes-missing" && verb === "complete") return "missing";
 	if (error instanceof UploadGone && facts["state"] === "expired" && !isWhole) return "anew";
+	if (isChunk && isFiltered(error)) return "look";
 	if (!error.retryable) return "stop";
 	if (isChunk || isWhole) {
 		if (code === "waiting") return "line";
@@ -394,7 +407,7 @@ function whatNext(error, verb) {
  * was, if the server was there all the time.
  */
 function mayHideRefusal(error, next) {
-	return error.code === "connection-lost" || next === "look" && error instanceof ServerFailed;
+	return error.code === "connection-lost" || isFiltered(error) || next === "look" && error instanceof ServerFailed;
 }
 /** `whatNext`; null for an error that is not an `UploadFailure`. */
 function nextAfter(error, verb) {
@@ -479,10 +492,15 @@ var Context = class {
 			problem: error.message
 		});
 	}
-	/** A request of `size` bytes was refused. Later pages of this tab begin with what was learned. */
+	/** A request of `size` bytes was refused. */
 	noteRefused(size) {
 		this.reporter.refusedSize = size;
-		this.environment.limits.set(this.wire.endpoint, this.size.now);
+		this.remember();
+	}
+	/** Later pages of this tab begin with what was learned. */
+	remember() {
+		const { passed, refused } = this.size.path;
+		this.environment.limits.set(this.wire.origin, passed, refused);
 	}
 };
 // src/core/control.ts
@@ -603,28 +621,47 @@ var Control = class {
 };
 // src/core/chunkSize.ts
 /**
- * How large the next chunk may be: what the network path to a server lets through, and how fast.
+ * How large the next request may be: what the network path to one origin lets through, and how fast.
  *
  * Rule 1: no clock and no I/O, as in `plan.ts`.
+ *
+ * Rule 2: a trial (a request larger than any that has passed) is at most twice what has passed, and
+ * smaller than anything that was refused. Above `COMMON`, a refusal of it may cost at most one percent
+ * of the bytes that this path carries.
  */
 var KiB = 1024;
 var MiB = 1024 * KiB;
 /** No chunk is cut smaller (bytes). */
 var FLOOR = 64 * KiB;
-/** A request that takes longer than this (seconds) may soon meet a proxy's timeout: send less. */
-var SLOW = 10;
-/** A request that fails after this many seconds may have met such a timeout. */
+/** The first request of an unknown path. */
+var FIRST = 512 * KiB;
+/** The smallest limit in wide use: nginx's default. */
+var COMMON = MiB;
+/** What a refusal throws away, where its answer ends the request. */
+var PIECE = 64 * KiB;
+/** A trial is made if the path carries this many times what its refusal throws away. */
+var SHARE = 100;
+/**
+ * A request should take no longer (seconds). The first one is sent alone, and at most four at once
+ * share the line after it: so none takes longer than five times this.
+ */
+var FAST = 5;
+/** A request that fails after this many seconds may have met a proxy's timeout. */
 var TIMER = 20;
-/** `limit`: the limit that an earlier page has found, if any. */
-function unknownPath(limit = null) {
+/** With what an earlier page has found, if anything. */
+function unknownPath(passed = 0, refused = Infinity) {
 	return {
-		limit: limit ?? Infinity,
+		passed,
+		refused,
 		pace: Infinity,
-		passed: 0,
-		takesWhole: true
+		carried: 0,
+		isEarly: false,
+		takesWhole: true,
+		asForm: false,
+		report: null
 	};
 }
-/** How large a chunk may be (bytes); learned while sending. */
+/** How large a request may be (bytes); learned while sending. */
 var ChunkSize = class {
 	constructor(path = unknownPath()) {
 		this.path = path;
@@ -636,30 +673,54 @@ var ChunkSize = class {
 		this.preferred = preferred;
 		this.floor = floor;
 	}
-	get now() {
-		return this.onGrid(Math.min(this.preferred, this.path.limit, this.path.pace));
+	/** Take what the server knows of the path, where this client has not seen otherwise. */
+	told(passes, refuses) {
+		const { path } = this;
+		if (passes && passes < path.refused) path.passed = Math.max(path.passed, passes);
+		if (refuses && path.refused === Infinity && refuses > path.passed) path.refused = refuses;
+	}
+	/** How large the next request may be, if `left` bytes are to be sent. */
+	now(left) {
+		const { carried, isEarly, pace, passed, refused } = this.path;
+		const most = Math.min(this.preferred, pace);
+		const step = Math.min(FIRST, this.onGrid(refused / 4));
+		let size = Math.min(Math.max(step, this.onGrid(2 * passed)), most);
+		const thrownAway = isEarly ? PIECE : size;
+		if (size >= refused) size = passed;
+		else if (size > Math.max(passed, COMMON) && thrownAway * SHARE > left + carried) size = Math.max(passed, COMMON);
+		return this.onGrid(Math.min(size, most));
 	}
 	/** Whether to send a file of this size in one request. */
 	takesWhole(size) {
-		return this.path.takesWhole && size <= this.now;
-	}
-	/** The server has no route for whole files. */
-	noteNoWhole() {
-		this.path.takesWhole = false;
+		return this.path.takesWhole && size <= this.now(size);
 	}
 	isProven(size) {
 		return size <= this.path.passed;
 	}
+	/** The largest size of a chunk that is sure to pass; 0 if there is none. */
+	get proven() {
+		return Math.floor(this.path.passed / this.floor) * this.floor;
+	}
 	notePassed(size, seconds) {
 		const { path } = this;
 		path.passed = Math.max(path.passed, size);
-		if (seconds > SLOW) path.pace = this.onGrid(size / 2);
-		else if (size >= path.pace && seconds < SLOW / 2) path.pace *= 2;
+		path.carried += size;
+		if (seconds > FAST) path.pace = this.onGrid(size * FAST / seconds);
+		else if (size >= path.pace) path.pace *= 2;
 	}
-	/** A 413. Returns false if `size` cannot be halved any more. */
-	noteRefused(size) {
-		if (this.isProven(size)) this.path.passed = 0;
-		this.halve(size);
+	/** The size was refused. Returns false if no smaller one can be tried. */
+	noteRefused(size, { facts }) {
+		const { path } = this;
+		const { code, refused_by } = facts;
+		if (!code) path.report = {
+			refused: size,
+			...refused_by ? { refused_by } : null
+		};
+		if (this.isProven(size)) {
+			path.passed = 0;
+			path.refused = size;
+		}
+		path.refused = Math.min(path.refused, size);
 		return size > this.floor;
 	}
 	noteFailed(size, seconds) {
@@ -667,15 +728,20 @@ var ChunkSize = class {
 	}
 	/**
 	 * A request failed although the server is up. If this size has never passed, it counts as
-	 * refused, and the result is true.
+	 * refused, and the result is true. A filter's page refuses the kind of the body first: from then
+	 * on, bodies are forms. Throws its error if that does not help either.
 	 */
-	noteSuspected(size) {
-		const isRefused = !this.isProven(size) && size > this.floor;
-		if (isRefused) this.halve(size);
+	noteSuspected(size, error) {
+		const { path } = this;
+		const isPage = isFiltered(error);
+		if (isPage && !path.asForm) {
+			path.asForm = true;
+			return false;
+		}
+		if (isPage && size <= this.floor) throw error;
+		const isRefused = size > this.floor && (isPage || !this.isProven(size));
+		if (isRefused) this.noteRefused(size, error);
 		return isRefused;
-	}
-	halve(size) {
-		this.path.limit = Math.min(this.path.limit, this.onGrid(size / 2));
 	}
 	onGrid(size) {
 		return Math.max(Math.floor(size / this.floor), 1) * this.floor;
@@ -683,17 +749,18 @@ var ChunkSize = class {
 };
 // src/core/oneRequest.ts
 var OneRequest = class {
-	constructor(length, size) {
+	constructor(length, size, margin = 0) {
 		this.length = length;
 		this.size = size;
+		this.margin = margin;
 		this.key = null;
 		this.isUnclear = false;
-		this.isSuspected = false;
+		this.suspected = null;
 	}
 	/** What to do now: ask the server what it has, send the file, or send chunks instead. */
 	get next() {
 		if (this.isUnclear) return "ask";
-		return this.size.takesWhole(this.length) ? "send" : "chunks";
+		return this.size.takesWhole(this.length + this.margin) ? "send" : "chunks";
 	}
 	/** Apply a failure to send. */
 	failed(error, seconds) {
@@ -701,14 +768,14 @@ var OneRequest = class {
 		const next = whatNext(error, "upload");
 		this.isUnclear = next !== "smaller";
 		if (this.isUnclear) size.noteFailed(length, seconds);
-		else if (error instanceof TooLarge) size.noteRefused(length);
-		else if (!(error instanceof NoRoom)) size.noteNoWhole();
-		this.isSuspected = mayHideRefusal(error, next);
+		else if (error instanceof TooLarge) size.noteRefused(length, error);
+		else if (!(error instanceof NoRoom) && (size.path.asForm || !isFiltered(error))) size.path.takesWhole = false;
+		this.suspected = mayHideRefusal(error, next) ? error : null;
 	}
 	/** The server has nothing. True if the file was refused for its size, in disguise. */
 	absent() {
 		this.isUnclear = false;
-		return this.isSuspected && this.size.noteSuspected(this.length);
+		return !!this.suspected && this.size.noteSuspected(this.length, this.suspected);
 	}
 };
 // src/core/answers.ts
@@ -726,7 +793,8 @@ function parseUpload(answer) {
 	const { upload_id: uploadId, state } = data;
 	const limits = data["limits"] ?? {};
 	const direct = data["direct"] ?? {};
-	if (!(typeof uploadId === "string" && typeof state === "string") || !isObject(limits) || !isObject(direct)) throw unexpected(answer);
+	const path = data["path"] ?? {};
+	if (!(typeof uploadId === "string" && typeof state === "string") || !isObject(limits) || !isObject(direct) || !isObject(path)) throw unexpected(answer);
 	const count = (value) => {
 		if (value == null || isCount(value)) return value ?? null;
 		throw unexpected(answer);
@@ -743,6 +811,8 @@ function parseUpload(answer) {
 		minChunk: count(limits["min_chunk"]),
 		concurrency: count(data["concurrency"]),
 		partSize: count(direct["part_size"]) || null,
+		passes: count(path["passes"]),
+		refuses: count(path["refuses"]),
 		result: {
 			assessment_id: null,
 			...data
@@ -771,7 +841,8 @@ function isRetryable(status) {
 function parseError(answer) {
 	const { status } = answer;
 	const data = parseProblem(answer);
-	const facts = data ?? {};
+	const by = data ? "" : refusedBy(answer);
+	const facts = data ?? (by ? { refused_by: by } : {});
 	const code = text(facts["code"]);
 	const wait = retryAfter(answer, facts);
 	const more = {
@@ -782,10 +853,10 @@ function parseError(answer) {
 		retryAfter: wait,
 		facts
 	};
-	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : "The request is too large for the server or a proxy.", {
+	if (status === 413 || status === 404 && !data && /\b404\.13\b/.test(answer.text)) return new TooLarge(facts["scope"] === "file" ? "The file is too large for the server." : `The request is too large for ${by || "the server or a proxy"}.`, {
 		...more,
 		status: 413,
-		hint: more.hint || "Upload in chunks, or raise the limit of the proxy."
+		hint: more.hint || "Upload in chunks, or raise the limit: `wherry doctor` finds it."
 	});
 	if (status < 400) return unexpected(answer, false);
 	const said = text(facts["detail"]) || text(facts["title"]);
@@ -821,6 +892,10 @@ function checkNotGone({ state, result }) {
 		code: "upload-gone",
 		facts: result
 	});
+}
+/** Who answered, as its Server header says; empty if it does not, or the browser hides it. */
+function refusedBy({ headers }) {
+	return /^[a-z0-9._/-]{1,40}/.exec(headers["server"]?.toLowerCase() ?? "")?.[0] ?? "";
 }
 function parseProblem(answer) {
 	if (!/^application\/problem\+json\s*(;|$)/i.test(answer.headers["content-type"] ?? "")) return null;
@@ -1094,6 +1169,10 @@ var Plan = class {
 	get bytesSafe() {
 		return this.length - bytesIn(this.toSend) - bytesIn(this.sending);
 	}
+	/** How large the next chunk may be. */
+	get chunkSize() {
+		return this.size.now(this.length - this.bytesSafe);
+	}
 	/** The chunk to send now; null if a chunk in flight or a pause has to end first. */
 	next(now) {
 		if (this.mustLook || now < this.backoff.until) return null;
@@ -1113,11 +1192,9 @@ var Plan = class {
 	nextChunk(forChunks) {
 		const gap = this.fromEnd ? forChunks.at(-1) : forChunks[0];
 		if (!gap) return null;
-		const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now);
-		const flying = [...this.flying].flatMap((chunk) => chunk.part ? [] : [chunk.range]);
-		const isAlone = !flying.length;
-		const isProven = [range, ...flying].every(([start, end]) => this.size.isProven(end - start));
-		return isAlone || isProven ? range : null;
+		let size = this.backoff.inTrouble ? this.size.floor : this.chunkSize;
+		for (const { part, range } of this.flying) if (!part && !this.size.isProven(range[1] - range[0])) size = Math.min(size, this.size.proven);
+		return size ? this.cut(gap, size) : null;
 	}
 	nextPart(forStore, now) {
 		const stretch = this.fromEnd ? forStore.at(-1) : forStore[0];
@@ -1164,7 +1241,8 @@ var Plan = class {
 	}
 	/**
 	 * Apply the status of the upload. Returns the size that was refused although the error did not
-	 * say so, if there is one: the server was up all the time, and the range did not arrive.
+	 * say so, if there is one: the server was up all the time, and the range did not arrive. Throws the
+	 * error of a filter that refuses the smallest chunk in every form.
 	 */
 	looked(received) {
 		const { suspected } = this;
@@ -1173,8 +1251,9 @@ var Plan = class {
 		this.suspected = null;
 		this.toSend = overlap(this.toSend, this.onGrid(missing));
 		if (suspected?.failures !== this.backoff.failures) return null;
-		const [start, end] = suspected.range;
-		return overlap([suspected.range], missing).length > 0 && this.size.noteSuspected(end - start) ? end - start : null;
+		const { error, range } = suspected;
+		const size = range[1] - range[0];
+		return overlap([range], missing).length && this.size.noteSuspected(size, error) ? size : null;
 	}
 	/**
 	 * Take the range of a failed chunk back, to be cut anew. True if it was refused for its size.
@@ -1187,10 +1266,10 @@ var Plan = class {
 		const size = chunk.range[1] - chunk.range[0];
 		const next = whatNext(error, "chunk");
 		if (next === "smaller") {
-			if (!this.size.noteRefused(size)) throw error;
+			if (!this.size.noteRefused(size, error)) throw error;
 			return true;
 		}
-		if (!error.retryable) throw error;
+		if (!error.retryable && next !== "look") throw error;
 		if (next === "look" || next === "line") this.mustLook = true;
 		if (error instanceof NoRoom || next === "wait") {
 			backoff.waits(error, now);
@@ -1205,6 +1284,7 @@ var Plan = class {
 		backoff.failed(error, chunk.began, now, jitter);
 		if (mayHideRefusal(error, next)) this.suspected = {
 			range: chunk.range,
+			error,
 			failures: backoff.failures
 		};
 		return false;
@@ -1241,7 +1321,7 @@ var Sending = class {
 		const direct = way.isOpen && (partSize ?? 0) <= LARGEST_PART ? partSize : null;
 		this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff, direct);
 		reporter.where = this.plan;
-		reporter.chunkSize = size.now;
+		reporter.chunkSize = this.plan.chunkSize;
 	}
 	/** The digest of the whole file; null if another client has sent the rest of it. */
 	async send() {
@@ -1310,6 +1390,7 @@ var Sending = class {
 			chunk.began = environment.now();
 			const missing = chunk.part ? await this.parts.send(chunk.part, part, signal, onSent) : await wire.chunk(this.opened.uploadId, source.slice(chunk.range), part, signal, onSent);
 			plan.passed(chunk, environment.now());
+			if (!chunk.part) this.context.remember();
 			if (missing) plan.learned(missing);
 			parts.add(part);
 			if (!backoff.inTrouble) this.context.report("sending");
@@ -1319,7 +1400,7 @@ var Sending = class {
 		} finally {
 			if (!this.way.isOpen) plan.endDirect();
 			reporter.noteAnswered(flown);
-			reporter.chunkSize = plan.size.now;
+			reporter.chunkSize = plan.chunkSize;
 		}
 	}
 	async chunkFailed(chunk, error) {
@@ -1455,7 +1536,7 @@ var Run = class {
 			} catch (error) {
 				if (error instanceof UploadGone) one.key = null;
 				else if (error.code !== "bad-request") {
-					one.isSuspected = false;
+					one.suspected = null;
 					throw error;
 				}
 			}
@@ -1486,6 +1567,7 @@ var Run = class {
 				flown = bytes;
 			});
 			context.size.notePassed(source.size, environment.now() - began);
+			context.remember();
 			return done;
 		} catch (error) {
 			control.check();
@@ -1579,7 +1661,7 @@ var Run = class {
 		return retrying.ask("status", () => wire.status(uploadId, control.end), isProgress);
 	}
 	async open(fingerprint) {
-		const { size } = this.context;
+		const { environment, size, wire } = this.context;
 		const known = await this.known();
 		if (known && isBrought(known)) return known;
 		let opened = await this.init(fingerprint);
@@ -1589,6 +1671,8 @@ var Run = class {
 			opened = await this.init(fingerprint);
 		}
 		size.offered(opened.chunkSize ?? size.preferred, Math.max(FLOOR, opened.minChunk ?? 0));
+		size.told(opened.passes, opened.refuses);
+		wire.path.isEarly = environment.isEarly(wire.origin);
 		return opened;
 	}
 	/** Waits until the upload has left the queue. Returns its status then. */
@@ -1964,9 +2048,19 @@ var Wire = class {
 		this.wasRefused = false;
 		this.endpoint = resolved((options.endpoint ?? "/api").replace(/\/+$/, ""));
 		this.isSameOrigin = isSameOrigin(this.endpoint);
+		this.origin = this.endpoint.split("/", 3).join("/");
+		const { limits, paths } = environment;
+		this.path = paths.get(this.origin) ?? unknownPath(...limits.get(this.origin));
+		paths.set(this.origin, this.path);
 	}
 	async init(facts, signal) {
-		return parseUpload(await this.post("init", facts, signal));
+		const { report } = this.path;
+		const opened = parseUpload(await this.post("init", {
+			...facts,
+			...report
+		}, signal));
+		this.noteReported(report);
+		return opened;
 	}
 	async status(uploadId, signal) {
 		const path = `/chunked-upload/${encodeURIComponent(uploadId)}`;
@@ -1974,15 +2068,25 @@ var Wire = class {
 	}
 	/** Returns the ranges that the server still lacks. */
 	async chunk(uploadId, body, { range, crc }, signal, onSent) {
-		const headers = {
-			"content-type": "application/octet-stream",
-			...this.isSameOrigin ? { "content-digest": renderDigest(crc) } : null
-		};
-		const query = new URLSearchParams({
+		const digest = this.isSameOrigin ? { "content-digest": renderDigest(crc) } : null;
+		const { asForm, report } = this.path;
+		const kind = asForm ? null : { "content-type": "application/octet-stream" };
+		const about = {
 			upload_id: uploadId,
-			offset: String(range[0])
-		});
-		return parseMissing(await this.request("POST", `/chunked-upload/chunk?${query}`, headers, body, signal, onSent));
+			offset: range[0],
+			...report
+		};
+		const path = `/chunked-upload/chunk?${new URLSearchParams(about)}`;
+		const content = asForm ? formOf("chunk", body) : body;
+		const answer = await this.request("POST", path, {
+			...kind,
+			...digest
+		}, content, signal, onSent);
+		this.noteReported(report);
+		return parseMissing(answer);
+	}
+	noteReported(report) {
+		if (this.path.report === report) this.path.report = null;
 	}
 	/** Where these parts may be sent to; without those that the server has. */
 	async addresses(uploadId, crcs, signal) {
@@ -2023,19 +2127,15 @@ var Wire = class {
 		await this.post("cancel", { upload_id: uploadId }, signal);
 	}
 	/**
-	 * The whole file in one request, which is a form if the file has metadata, or without a `key`.
+	 * The whole file in one request, which is a form if the file has metadata, without a `key`, and where
+	 * a filter wants it.
 	 *
 	 * A request that repeats the key of another gets its answer.
 	 */
 	async whole({ file, name, size, type }, key, crc, signal, onSent) {
 		const fields = Object.entries(this.options.metadata ?? {});
 		const typed = file.slice(0, size, type ?? "application/octet-stream");
-		if (!key || fields.length) {
-			const form = new FormData();
-			for (const [field, value] of fields) form.append(field, value);
-			form.append("file", typed, name);
-			return this.keyed(key, form, signal, {}, onSent);
-		}
+		if (!key || fields.length || this.path.asForm) return this.keyed(key, formOf("file", typed, name, fields), signal, {}, onSent);
 		const headers = {
 			"content-disposition": `attachment; filename*=UTF-8''${String(new URLSearchParams({ name })).slice(5).replaceAll("+", "%20")}`,
 			"content-digest": renderDigest(crc)
@@ -2114,6 +2214,13 @@ var Wire = class {
 		}
 	}
 };
+/** The fields come before the file: the server streams everything after them. */
+function formOf(field, file, name, fields = []) {
+	const form = new FormData();
+	for (const [key, value] of fields) form.append(key, value);
+	form.append(field, file, name);
+	return form;
+}
 /** The endpoint as an absolute address. Throws `UploadFailure` if the page has no such address. */
 function resolved(endpoint) {
 	if (typeof location === "undefined") return endpoint;
@@ -2156,25 +2263,29 @@ var browser = {
 	paths: /* @__PURE__ */ new Map(),
 	ways: /* @__PURE__ */ new Map(),
 	limits: {
-		get(endpoint) {
+		get(origin) {
 			try {
-				return Number(sessionStorage.getItem(KEPT + endpoint)) || null;
+				const [passed, refused] = sessionStorage.getItem(KEPT + origin).split(" ").map(Number);
+				return [passed || 0, refused || Infinity];
 			} catch {
-				return null;
+				return [];
 			}
 		},
-		set(endpoint, limit) {
+		set(origin, passed, refused) {
 			try {
-				sessionStorage.setItem(KEPT + endpoint, String(limit));
+				sessionStorage.setItem(KEPT + origin, `${passed} ${refused}`);
 			} catch {}
 		}
-	}
+	},
+	isEarly: (origin) => performance.getEntries().some((entry) => entry.name.startsWith(`${origin}/`) && /^h[23]/.test(entry.nextHopProtocol))
 };
 // src/core/upload.ts
 /** The ways to upload a file: in as many requests as it needs, in exactly one, and by hand. */
 /** A cancel waits this long (seconds) for requests in flight, and as long for its own answer. */
 var CANCEL_WITHIN = 5;
 var CANCEL_AGAIN = .5;
+/** What a form adds to the size of its file, at most (bytes). */
+var LARGEST_FORM = 4096;
 /** Options for all uploads. The options of one upload take precedence. */
 var defaults = {};
 /** An upload with `start`, `pause`, `resume` and `cancel`. */
@@ -2280,7 +2391,7 @@ var OneUpload = class {
 		const { signal } = options;
 		const control = this.control = new Control(environment);
 		const wire = new Wire(environment, options);
-		const one = this.one ??= new OneRequest(this.source.size, this.chunkSize(wire));
+		const one = this.one ??= new OneRequest(this.source.size, this.chunkSize(wire), options.metadata || wire.path.asForm ? LARGEST_FORM : 0);
 		const run = new Run(new Context(environment, wire, this.source, one.size, options, reporter, control), one);
 		run.uploadId = this.uploadId;
 		this.run = run;
@@ -2339,10 +2450,7 @@ var OneUpload = class {
 		}
 	}
 	chunkSize(wire) {
-		const { paths, limits } = this.environment;
-		const path = paths.get(wire.endpoint) ?? unknownPath(limits.get(wire.endpoint));
-		paths.set(wire.endpoint, path);
-		const size = new ChunkSize(path);
+		const size = new ChunkSize(wire.path);
 		if (this.options.chunkSize) size.preferred = this.options.chunkSize;
 		return size;
 	}

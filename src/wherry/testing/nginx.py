@@ -39,7 +39,7 @@ class Nginx:
         self.port = port
         self.url = f"{scheme}://127.0.0.1:{port}"
         self._folder: Path | None = folder
-        self._last = (Counter[int](), 0)
+        self._last = (Counter[int](), Counter[int](), 0)
 
     def answers(self) -> Counter[int]:
         """How often it gave each status.
@@ -49,17 +49,26 @@ class Nginx:
         """
         return self._count()[0]
 
+    def received(self, status: int) -> int:
+        """How many bytes came of the requests that it answered so, with their heads."""
+        return self._count()[1][status]
+
     def refused(self) -> int:
         """How many requests it has refused for their size so far."""
-        return self._count()[1]
+        return self._count()[2]
 
-    def _count(self) -> tuple[Counter[int], int]:
+    def _count(self) -> tuple[Counter[int], Counter[int], int]:
         if self._folder is not None:
-            statuses = (self._folder / "access.log").read_text().split()
+            lines = (self._folder / "access.log").read_text().splitlines()
+            ended = [tuple(map(int, line.split())) for line in lines]
+            received = Counter[int]()
+            for status, size in ended:
+                received[status] += size
             # nginx writes this line before it sends the 413. A client that has the answer
             # finds it counted.
             problems = (self._folder / "error.log").read_text(errors="replace")
-            self._last = Counter(map(int, statuses)), problems.count(_REFUSAL)
+            statuses = Counter(status for status, _ in ended)
+            self._last = statuses, received, problems.count(_REFUSAL)
         return self._last
 
     def ended(self) -> None:
@@ -193,7 +202,7 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
-  log_format status $status;
+  log_format status '$status $request_length';
   access_log {folder}/access.log status;
   {folders}
   upstream wherry {{ {servers} }}

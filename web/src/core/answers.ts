@@ -35,6 +35,9 @@ export interface Status {
   concurrency: number | null
   /** Of the parts that may go to the object store; null: all bytes go in chunks. */
   partSize: number | null
+  /** The largest request that passes here, and the smallest that is refused, if the server knows. */
+  passes: number | null
+  refuses: number | null
   /** The JSON itself. */
   result: UploadResult
 }
@@ -45,8 +48,9 @@ export function parseUpload(answer: Answer): Status {
   const { upload_id: uploadId, state } = data
   const limits = data['limits'] ?? {}
   const direct = data['direct'] ?? {}
+  const path = data['path'] ?? {}
   const areStrings = typeof uploadId === 'string' && typeof state === 'string'
-  if (!areStrings || !isObject(limits) || !isObject(direct)) {
+  if (!areStrings || !isObject(limits) || !isObject(direct) || !isObject(path)) {
     throw unexpected(answer)
   }
   const count = (value: unknown): number | null => {
@@ -65,6 +69,8 @@ export function parseUpload(answer: Answer): Status {
     minChunk: count(limits['min_chunk']),
     concurrency: count(data['concurrency']),
     partSize: count(direct['part_size']) || null,
+    passes: count(path['passes']),
+    refuses: count(path['refuses']),
     result: { assessment_id: null, ...data } as UploadResult,
   }
 }
@@ -85,7 +91,8 @@ function isRetryable(status: number): boolean {
 export function parseError(answer: Answer): UploadFailure {
   const { status } = answer
   const data = parseProblem(answer)
-  const facts = data ?? {}
+  const by = data ? '' : refusedBy(answer)
+  const facts = data ?? (by ? { refused_by: by } : {})
   const code = text(facts['code'])
   const wait = retryAfter(answer, facts)
   const more = {
@@ -101,11 +108,11 @@ export function parseError(answer: Answer): UploadFailure {
     return new TooLarge(
       facts['scope'] === 'file'
         ? 'The file is too large for the server.'
-        : 'The request is too large for the server or a proxy.',
+        : `The request is too large for ${by || 'the server or a proxy'}.`,
       {
         ...more,
         status: 413,
-        hint: more.hint || 'Upload in chunks, or raise the limit of the proxy.',
+        hint: more.hint || 'Upload in chunks, or raise the limit: `wherry doctor` finds it.',
       },
     )
   }
@@ -144,6 +151,11 @@ export function checkNotGone({ state, result }: Status): void {
   if (['cancelled', 'expired', 'failed'].includes(state)) {
     throw new UploadGone(`The upload is ${state}.`, { code: 'upload-gone', facts: result })
   }
+}
+
+/** Who answered, as its Server header says; empty if it does not, or the browser hides it. */
+export function refusedBy({ headers }: Answer): string {
+  return /^[a-z0-9._/-]{1,40}/.exec(headers['server']?.toLowerCase() ?? '')?.[0] ?? ''
 }
 
 function parseProblem(answer: Answer): Record<string, unknown> | null {

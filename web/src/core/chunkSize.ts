@@ -1,42 +1,77 @@
 /**
- * How large the next chunk may be: what the network path to a server lets through, and how fast.
+ * How large the next request may be: what the network path to one origin lets through, and how fast.
  *
  * Rule 1: no clock and no I/O, as in `plan.ts`.
+ *
+ * Rule 2: a trial (a request larger than any that has passed) is at most twice what has passed, and
+ * smaller than anything that was refused. Above `COMMON`, a refusal of it may cost at most one percent
+ * of the bytes that this path carries.
  */
+
+import { isFiltered } from './decisions'
+import type { UploadFailure } from './errors'
 
 const KiB = 1024
 export const MiB = 1024 * KiB
 
 /** No chunk is cut smaller (bytes). */
 export const FLOOR = 64 * KiB
-/** A request that takes longer than this (seconds) may soon meet a proxy's timeout: send less. */
-const SLOW = 10
-/** A request that fails after this many seconds may have met such a timeout. */
+/** The first request of an unknown path. */
+const FIRST = 512 * KiB
+/** The smallest limit in wide use: nginx's default. */
+const COMMON = MiB
+/** What a refusal throws away, where its answer ends the request. */
+const PIECE = 64 * KiB
+/** A trial is made if the path carries this many times what its refusal throws away. */
+const SHARE = 100
+/**
+ * A request should take no longer (seconds). The first one is sent alone, and at most four at once
+ * share the line after it: so none takes longer than five times this.
+ */
+const FAST = 5
+/** A request that fails after this many seconds may have met a proxy's timeout. */
 const TIMER = 20
 
-/** What is known of the network path to one server. Later uploads use it too. */
+/** What is known of the network path to one origin. Later uploads use it too. Sizes in bytes. */
 export interface NetworkPath {
-  /** Only falls: a request of twice this size was refused (bytes). */
-  limit: number
-  /** The size that suits the speed (bytes). */
-  pace: number
-  /** The largest that ever got through. */
+  /** The largest request that ever got through. */
   passed: number
+  /** The smallest that was refused for its size. */
+  refused: number
+  /** The size that suits the speed. */
+  pace: number
+  /** How much has passed in all. */
+  carried: number
+  /** A refusal ends the request before its body is sent. */
+  isEarly: boolean
   /** Whether the server takes a whole file in one request. Older ones have only chunks. */
   takesWhole: boolean
+  /** A filter refuses raw bodies, so all of them are sent as forms. */
+  asForm: boolean
+  /** A refusal that the server does not know of yet. */
+  report: Record<string, unknown> | null
 }
 
-/** `limit`: the limit that an earlier page has found, if any. */
-export function unknownPath(limit: number | null = null): NetworkPath {
-  return { limit: limit ?? Infinity, pace: Infinity, passed: 0, takesWhole: true }
+/** With what an earlier page has found, if anything. */
+export function unknownPath(passed = 0, refused = Infinity): NetworkPath {
+  return {
+    passed,
+    refused,
+    pace: Infinity,
+    carried: 0,
+    isEarly: false,
+    takesWhole: true,
+    asForm: false,
+    report: null,
+  }
 }
 
-/** How large a chunk may be (bytes); learned while sending. */
+/** How large a request may be (bytes); learned while sending. */
 export class ChunkSize {
   preferred = 5 * MiB
   floor = FLOOR
 
-  constructor(private readonly path: NetworkPath = unknownPath()) {}
+  constructor(readonly path: NetworkPath = unknownPath()) {}
 
   /** Set what the server offers. What was learned of the path stays. */
   offered(preferred: number, floor: number): void {
@@ -44,36 +79,61 @@ export class ChunkSize {
     this.floor = floor
   }
 
-  get now(): number {
-    return this.onGrid(Math.min(this.preferred, this.path.limit, this.path.pace))
+  /** Take what the server knows of the path, where this client has not seen otherwise. */
+  told(passes: number | null, refuses: number | null): void {
+    const { path } = this
+    if (passes && passes < path.refused) path.passed = Math.max(path.passed, passes)
+    if (refuses && path.refused === Infinity && refuses > path.passed) path.refused = refuses
+  }
+
+  /** How large the next request may be, if `left` bytes are to be sent. */
+  now(left: number): number {
+    const { carried, isEarly, pace, passed, refused } = this.path
+    const most = Math.min(this.preferred, pace)
+    const step = Math.min(FIRST, this.onGrid(refused / 4))
+    let size = Math.min(Math.max(step, this.onGrid(2 * passed)), most)
+    const thrownAway = isEarly ? PIECE : size
+    if (size >= refused) size = passed
+    else if (size > Math.max(passed, COMMON) && thrownAway * SHARE > left + carried) {
+      size = Math.max(passed, COMMON)
+    }
+    return this.onGrid(Math.min(size, most))
   }
 
   /** Whether to send a file of this size in one request. */
   takesWhole(size: number): boolean {
-    return this.path.takesWhole && size <= this.now
-  }
-
-  /** The server has no route for whole files. */
-  noteNoWhole(): void {
-    this.path.takesWhole = false
+    return this.path.takesWhole && size <= this.now(size)
   }
 
   isProven(size: number): boolean {
     return size <= this.path.passed
   }
 
+  /** The largest size of a chunk that is sure to pass; 0 if there is none. */
+  get proven(): number {
+    return Math.floor(this.path.passed / this.floor) * this.floor
+  }
+
   notePassed(size: number, seconds: number): void {
     const { path } = this
     path.passed = Math.max(path.passed, size)
-    if (seconds > SLOW) path.pace = this.onGrid(size / 2)
-    else if (size >= path.pace && seconds < SLOW / 2) path.pace *= 2
+    path.carried += size
+    if (seconds > FAST) path.pace = this.onGrid((size * FAST) / seconds)
+    else if (size >= path.pace) path.pace *= 2
   }
 
-  /** A 413. Returns false if `size` cannot be halved any more. */
-  noteRefused(size: number): boolean {
+  /** The size was refused. Returns false if no smaller one can be tried. */
+  noteRefused(size: number, { facts }: UploadFailure): boolean {
+    const { path } = this
+    const { code, refused_by } = facts
+    // Of its own refusals, the server knows.
+    if (!code) path.report = { refused: size, ...(refused_by ? { refused_by } : null) }
     // This size has passed before, so the path has changed: forget what was known of it.
-    if (this.isProven(size)) this.path.passed = 0
-    this.halve(size)
+    if (this.isProven(size)) {
+      path.passed = 0
+      path.refused = size
+    }
+    path.refused = Math.min(path.refused, size)
     return size > this.floor
   }
 
@@ -83,16 +143,20 @@ export class ChunkSize {
 
   /**
    * A request failed although the server is up. If this size has never passed, it counts as
-   * refused, and the result is true.
+   * refused, and the result is true. A filter's page refuses the kind of the body first: from then
+   * on, bodies are forms. Throws its error if that does not help either.
    */
-  noteSuspected(size: number): boolean {
-    const isRefused = !this.isProven(size) && size > this.floor
-    if (isRefused) this.halve(size)
+  noteSuspected(size: number, error: UploadFailure): boolean {
+    const { path } = this
+    const isPage = isFiltered(error)
+    if (isPage && !path.asForm) {
+      path.asForm = true
+      return false
+    }
+    if (isPage && size <= this.floor) throw error
+    const isRefused = size > this.floor && (isPage || !this.isProven(size))
+    if (isRefused) this.noteRefused(size, error)
     return isRefused
-  }
-
-  private halve(size: number): void {
-    this.path.limit = Math.min(this.path.limit, this.onGrid(size / 2))
   }
 
   private onGrid(size: number): number {

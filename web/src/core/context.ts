@@ -48,9 +48,15 @@ export class Context {
     })
   }
 
-  /** A request of `size` bytes was refused. Later pages of this tab begin with what was learned. */
+  /** A request of `size` bytes was refused. */
   noteRefused(size: number): void {
     this.reporter.refusedSize = size
-    this.environment.limits.set(this.wire.endpoint, this.size.now)
+    this.remember()
+  }
+
+  /** Later pages of this tab begin with what was learned. */
+  remember(): void {
+    const { passed, refused } = this.size.path
+    this.environment.limits.set(this.wire.origin, passed, refused)
   }
 }

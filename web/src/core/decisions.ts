@@ -46,6 +46,13 @@ export type Verb = 'init' | 'status' | 'chunk' | 'complete' | 'upload'
  */
 export const wantsFreshHeaders = (error: UploadFailure): boolean => error instanceof Unauthorized
 
+/**
+ * Whether this may be the page of a filter that refuses the body: for its kind, or its size. It is,
+ * if the filter lets a request without such a body through. Otherwise, the login is refused.
+ */
+export const isFiltered = (error: UploadFailure): boolean =>
+  !error.code && [400, 403, 406, 415, 501].includes(error.status!)
+
 /** What to do after `error` in answer to `verb`. */
 export function whatNext(error: UploadFailure, verb: Verb): Next {
   const { code, facts } = error
@@ -59,6 +66,8 @@ export function whatNext(error: UploadFailure, verb: Verb): Next {
     if (error instanceof NoRoom) return 'smaller'
     // The server has only the chunked routes.
     if (error instanceof Refused && [404, 405].includes(error.status!)) return 'smaller'
+    // If it is the login that is refused, so is `init`.
+    if (isFiltered(error)) return 'smaller'
     // The server has every byte. Only the handover has failed, so ask for that again.
     if (code === 'hook-failed' && typeof facts['upload_id'] === 'string') return 'complete'
   }
@@ -66,6 +75,7 @@ export function whatNext(error: UploadFailure, verb: Verb): Next {
   if (code === 'bytes-missing' && verb === 'complete') return 'missing'
   // An upload that expired may begin anew. One that was cancelled or refused may not.
   if (error instanceof UploadGone && facts['state'] === 'expired' && !isWhole) return 'anew'
+  if (isChunk && isFiltered(error)) return 'look'
   if (!error.retryable) return 'stop'
   if (isChunk || isWhole) {
     if (code === 'waiting') return 'line'
@@ -83,7 +93,11 @@ export function whatNext(error: UploadFailure, verb: Verb): Next {
  * was, if the server was there all the time.
  */
 export function mayHideRefusal(error: UploadFailure, next: Next): boolean {
-  return error.code === 'connection-lost' || (next === 'look' && error instanceof ServerFailed)
+  return (
+    error.code === 'connection-lost' ||
+    isFiltered(error) ||
+    (next === 'look' && error instanceof ServerFailed)
+  )
 }
 
 /** `whatNext`; null for an error that is not an `UploadFailure`. */

@@ -22,12 +22,20 @@ export interface Environment {
   locks(): LockManager | null
   /** The uploads that send a whole file, and those that wait for their turn, in their order. */
   turns: Control[]
-  /** What is known of the network path to each endpoint. */
+  /** What is known of the network path to each origin. */
   paths: Map<string, NetworkPath>
   /** Whether the object store of each endpoint can be reached from here. */
   ways: Map<string, DirectWay>
-  /** The limits found on these paths (bytes). They survive a reload, until the tab is closed. */
-  limits: { get(endpoint: string): number | null; set(endpoint: string, limit: number): void }
+  /**
+   * The largest request that passed on each path, and the smallest that was refused (bytes). They survive
+   * a reload, until the tab is closed.
+   */
+  limits: {
+    get(origin: string): [passed?: number, refused?: number]
+    set(origin: string, passed: number, refused: number): void
+  }
+  /** Whether a request to this origin ends with its answer: with HTTP/1.1, it ends with its body. */
+  isEarly(origin: string): boolean
 }
 
 const KEPT = 'wherry-limit:'
@@ -56,19 +64,28 @@ export const browser: Environment = {
   paths: new Map(),
   ways: new Map(),
   limits: {
-    get(endpoint) {
+    get(origin) {
       try {
-        return Number(sessionStorage.getItem(KEPT + endpoint)) || null
+        const [passed, refused] = sessionStorage.getItem(KEPT + origin)!.split(' ').map(Number)
+        return [passed || 0, refused || Infinity]
       } catch {
-        return null // Some windows, and all workers, have no storage.
+        return [] // Nothing is known. Some windows, and all workers, have no storage.
       }
     },
-    set(endpoint, limit) {
+    set(origin, passed, refused) {
       try {
-        sessionStorage.setItem(KEPT + endpoint, String(limit))
+        sessionStorage.setItem(KEPT + origin, `${passed} ${refused}`)
       } catch {
         // Then the next page has to find the limit again.
       }
     },
   },
+  isEarly: (origin) =>
+    performance
+      .getEntries()
+      .some(
+        (entry) =>
+          entry.name.startsWith(`${origin}/`) &&
+          /^h[23]/.test((entry as PerformanceResourceTiming).nextHopProtocol),
+      ),
 }

@@ -8,7 +8,7 @@
  */
 
 import type { ChunkSize } from './chunkSize'
-import { mayHideRefusal, whatNext } from './decisions'
+import { isFiltered, mayHideRefusal, whatNext } from './decisions'
 import { NoRoom, TooLarge, type UploadFailure } from './errors'
 
 export class OneRequest {
@@ -16,18 +16,20 @@ export class OneRequest {
   key: string | null = null
   /** It was sent, and its outcome is unknown. */
   isUnclear = false
-  /** It was perhaps refused for its size, in disguise. Set to false if the server was away. */
-  isSuspected = false
+  /** It was perhaps refused for its size, in disguise. Null if the server was away. */
+  suspected: UploadFailure | null = null
 
   constructor(
     private readonly length: number,
     readonly size: ChunkSize,
+    /** What the form around the file adds, at most. */
+    private readonly margin = 0,
   ) {}
 
   /** What to do now: ask the server what it has, send the file, or send chunks instead. */
   get next(): 'ask' | 'send' | 'chunks' {
     if (this.isUnclear) return 'ask'
-    return this.size.takesWhole(this.length) ? 'send' : 'chunks'
+    return this.size.takesWhole(this.length + this.margin) ? 'send' : 'chunks'
   }
 
   /** Apply a failure to send. */
@@ -36,14 +38,15 @@ export class OneRequest {
     const next = whatNext(error, 'upload')
     this.isUnclear = next !== 'smaller'
     if (this.isUnclear) size.noteFailed(length, seconds)
-    else if (error instanceof TooLarge) size.noteRefused(length)
-    else if (!(error instanceof NoRoom)) size.noteNoWhole()
-    this.isSuspected = mayHideRefusal(error, next)
+    else if (error instanceof TooLarge) size.noteRefused(length, error)
+    else if (!(error instanceof NoRoom) && (size.path.asForm || !isFiltered(error)))
+      size.path.takesWhole = false
+    this.suspected = mayHideRefusal(error, next) ? error : null
   }
 
   /** The server has nothing. True if the file was refused for its size, in disguise. */
   absent(): boolean {
     this.isUnclear = false
-    return this.isSuspected && this.size.noteSuspected(this.length)
+    return !!this.suspected && this.size.noteSuspected(this.length, this.suspected)
   }
 }

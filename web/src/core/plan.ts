@@ -4,9 +4,9 @@
  * Rule 1: no clock, no randomness, no I/O. Times come in as seconds on any steady
  * clock, jitter as a number from 0 to 1.
  *
- * Rule 2: a chunk larger than any that has passed on this network path is sent alone. So a
- * limit costs one refusal for each halving, not one for each request in flight. After a failure,
- * chunks are sent alone as well, until one gets through.
+ * Rule 2: of the chunks in flight, at most one is larger than what has passed on this network path.
+ * So a limit costs one refusal, not one for each request in flight. After a failure, chunks are sent
+ * alone, until one gets through.
  *
  * Rule 3: chunks begin and end on multiples of `floor`, or at the end of the file. So cutting a
  * chunk again never leaves a piece below the server's minimum.
@@ -46,7 +46,7 @@ export class Plan {
   /** The status must be read before anything more is sent. */
   mustLook = false
   /** A range that was perhaps refused, although the error did not say so; and the failures so far. */
-  private suspected: { range: Range; failures: number } | null = null
+  private suspected: { range: Range; error: UploadFailure; failures: number } | null = null
   /** Parts that go in chunks. */
   private readonly inChunks: Range[] = []
 
@@ -87,6 +87,11 @@ export class Plan {
     return this.length - bytesIn(this.toSend) - bytesIn(this.sending)
   }
 
+  /** How large the next chunk may be. */
+  get chunkSize(): number {
+    return this.size.now(this.length - this.bytesSafe)
+  }
+
   /** The chunk to send now; null if a chunk in flight or a pause has to end first. */
   next(now: number): Chunk | null {
     if (this.mustLook || now < this.backoff.until) return null
@@ -104,11 +109,11 @@ export class Plan {
     const gap = this.fromEnd ? forChunks.at(-1) : forChunks[0]
     if (!gap) return null
     // The smallest chunk is enough to find out whether the server is back.
-    const range = this.cut(gap, this.backoff.inTrouble ? this.size.floor : this.size.now)
-    const flying = [...this.flying].flatMap((chunk) => (chunk.part ? [] : [chunk.range]))
-    const isAlone = !flying.length
-    const isProven = [range, ...flying].every(([start, end]) => this.size.isProven(end - start))
-    return isAlone || isProven ? range : null
+    let size = this.backoff.inTrouble ? this.size.floor : this.chunkSize
+    for (const { part, range } of this.flying) {
+      if (!part && !this.size.isProven(range[1] - range[0])) size = Math.min(size, this.size.proven)
+    }
+    return size ? this.cut(gap, size) : null
   }
 
   private nextPart(forStore: Range[], now: number): Chunk | null {
@@ -163,7 +168,8 @@ export class Plan {
 
   /**
    * Apply the status of the upload. Returns the size that was refused although the error did not
-   * say so, if there is one: the server was up all the time, and the range did not arrive.
+   * say so, if there is one: the server was up all the time, and the range did not arrive. Throws the
+   * error of a filter that refuses the smallest chunk in every form.
    */
   looked(received: Range[]): number | null {
     const { suspected } = this
@@ -172,9 +178,9 @@ export class Plan {
     this.suspected = null
     this.toSend = overlap(this.toSend, this.onGrid(missing))
     if (suspected?.failures !== this.backoff.failures) return null
-    const [start, end] = suspected.range
-    const isLost = overlap([suspected.range], missing).length > 0
-    return isLost && this.size.noteSuspected(end - start) ? end - start : null
+    const { error, range } = suspected
+    const size = range[1] - range[0]
+    return overlap([range], missing).length && this.size.noteSuspected(size, error) ? size : null
   }
 
   /**
@@ -188,10 +194,10 @@ export class Plan {
     const size = chunk.range[1] - chunk.range[0]
     const next = whatNext(error, 'chunk')
     if (next === 'smaller') {
-      if (!this.size.noteRefused(size)) throw error
+      if (!this.size.noteRefused(size, error)) throw error
       return true
     }
-    if (!error.retryable) throw error
+    if (!error.retryable && next !== 'look') throw error
     if (next === 'look' || next === 'line') this.mustLook = true
     if (error instanceof NoRoom || next === 'wait') {
       backoff.waits(error, now)
@@ -207,7 +213,7 @@ export class Plan {
     this.size.noteFailed(size, now - chunk.began)
     backoff.failed(error, chunk.began, now, jitter)
     if (mayHideRefusal(error, next)) {
-      this.suspected = { range: chunk.range, failures: backoff.failures }
+      this.suspected = { range: chunk.range, error, failures: backoff.failures }
     }
     return false
   }

@@ -85,7 +85,7 @@ export class Run {
         // It has ended without the whole file, and its key cannot be used again.
         if (error instanceof UploadGone) one.key = null
         else if ((error as UploadFailure).code !== 'bad-request') {
-          one.isSuspected = false // The server may have been away all the time.
+          one.suspected = null // The server may have been away all the time.
           throw error
         }
       }
@@ -117,6 +117,7 @@ export class Run {
         flown = bytes
       })
       context.size.notePassed(source.size, environment.now() - began)
+      context.remember()
       return done
     } catch (error) {
       control.check()
@@ -228,7 +229,7 @@ export class Run {
   }
 
   private async open(fingerprint: string): Promise<Status> {
-    const { size } = this.context
+    const { environment, size, wire } = this.context
     const known = await this.known()
     if (known && isBrought(known)) return known
     let opened = await this.init(fingerprint)
@@ -239,6 +240,8 @@ export class Run {
       opened = await this.init(fingerprint)
     }
     size.offered(opened.chunkSize ?? size.preferred, Math.max(FLOOR, opened.minChunk ?? 0))
+    size.told(opened.passes, opened.refuses)
+    wire.path.isEarly = environment.isEarly(wire.origin)
     return opened
   }
 

@@ -35,7 +35,7 @@ export class Sending {
     const direct = isDirect ? partSize : null
     this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff, direct)
     reporter.where = this.plan
-    reporter.chunkSize = size.now
+    reporter.chunkSize = this.plan.chunkSize
   }
 
   /** The digest of the whole file; null if another client has sent the rest of it. */
@@ -110,6 +110,7 @@ export class Sending {
         ? await this.parts.send(chunk.part, part, signal, onSent)
         : await wire.chunk(this.opened.uploadId, source.slice(chunk.range), part, signal, onSent)
       plan.passed(chunk, environment.now())
+      if (!chunk.part) this.context.remember()
       if (missing) plan.learned(missing)
       parts.add(part)
       // A chunk that was sent before the trouble began does not end it.
@@ -120,7 +121,7 @@ export class Sending {
     } finally {
       if (!this.way.isOpen) plan.endDirect()
       reporter.noteAnswered(flown)
-      reporter.chunkSize = plan.size.now
+      reporter.chunkSize = plan.chunkSize
     }
   }
 

@@ -3,7 +3,7 @@
 import { Context } from './context'
 import { Control, Paused } from './control'
 import { FileChanged, UploadFailure } from './errors'
-import { ChunkSize, unknownPath } from './chunkSize'
+import { ChunkSize } from './chunkSize'
 import { OneRequest } from './oneRequest'
 import { Run } from './run'
 import { Source } from './source'
@@ -16,6 +16,9 @@ import { browser, type Environment } from './environment'
 /** A cancel waits this long (seconds) for requests in flight, and as long for its own answer. */
 const CANCEL_WITHIN = 5
 const CANCEL_AGAIN = 0.5
+
+/** What a form adds to the size of its file, at most (bytes). */
+const LARGEST_FORM = 4096
 
 /** Options for all uploads. The options of one upload take precedence. */
 export const defaults: UploadOptions = {}
@@ -149,7 +152,11 @@ export class OneUpload implements Upload {
     const { signal } = options
     const control = (this.control = new Control(environment))
     const wire = new Wire(environment, options)
-    const one = (this.one ??= new OneRequest(this.source.size, this.chunkSize(wire)))
+    const one = (this.one ??= new OneRequest(
+      this.source.size,
+      this.chunkSize(wire),
+      options.metadata || wire.path.asForm ? LARGEST_FORM : 0,
+    ))
     const run = new Run(
       new Context(environment, wire, this.source, one.size, options, reporter, control),
       one,
@@ -215,10 +222,7 @@ export class OneUpload implements Upload {
   }
 
   private chunkSize(wire: Wire): ChunkSize {
-    const { paths, limits } = this.environment
-    const path = paths.get(wire.endpoint) ?? unknownPath(limits.get(wire.endpoint))
-    paths.set(wire.endpoint, path)
-    const size = new ChunkSize(path)
+    const size = new ChunkSize(wire.path)
     if (this.options.chunkSize) size.preferred = this.options.chunkSize
     return size
   }

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { checkNotGone, isBrought, parseError, parseMissing, parseUpload } from './answers'
+import { checkNotGone, isBrought, parseError, parseMissing, parseUpload, refusedBy } from './answers'
 import { wantsFreshHeaders, whatNext, type Next, type Verb } from './decisions'
 import { DirectWay, type StoreFailure } from './direct'
 import { ConnectionLost, UploadFailure } from './errors'
@@ -30,6 +30,7 @@ interface AnswerVector {
   retryable: boolean
   retry_after: number | null
   fresh_headers?: true
+  by?: string
   next: Record<Verb, Next>
 }
 
@@ -47,6 +48,7 @@ interface Step {
   looked?: { received: Range[]; refused: number | null }
   /** With the number of the part as a third value, where it goes to the object store. */
   sends?: number[][]
+  as_form?: true
   must_look?: true
   until?: unknown
   done?: true
@@ -65,7 +67,17 @@ interface PlanVector {
   steps: Step[]
 }
 
-type Way = { [name in 'limit' | 'pace' | 'passed']: number | null }
+/** What a vector names of a path. */
+interface Way {
+  passed?: number
+  refused?: number | null
+  pace?: number | null
+  carried?: number
+  is_early?: boolean
+  has_whole?: boolean
+  as_form?: boolean
+  report?: object | null
+}
 
 interface OneStep {
   next: string
@@ -74,7 +86,6 @@ interface OneStep {
   then?: string
   refused?: boolean
   way?: Way
-  has_whole?: boolean
 }
 
 interface OneVector {
@@ -83,7 +94,13 @@ interface OneVector {
   preferred: number
   floor: number
   way: Way
+  margin?: number
   steps: OneStep[]
+}
+
+interface Told {
+  passes: number | null
+  refuses: number | null
 }
 
 interface ResumeVector {
@@ -134,6 +151,10 @@ describe('an answer is the error that the vectors say', () => {
       vector.next,
     )
     expect(wantsFreshHeaders(error)).toBe(vector.fresh_headers ?? false)
+    if (vector.by !== undefined) {
+      expect(refusedBy(answer(vector.answer))).toBe(vector.by)
+      expect(error.message).toContain(vector.by || 'a proxy')
+    }
     expect(verbs).toEqual(['init', 'status', 'chunk', 'complete', 'upload'])
   })
 })
@@ -144,7 +165,7 @@ describe('an answer is the value that the vectors say', () => {
     const parse = (): unknown => {
       if (vector.kind === 'chunk') return parseMissing(answer(vector.answer))
       const seen = parseUpload(answer(vector.answer))
-      return {
+      const value = {
         upload_id: seen.uploadId,
         state: seen.state,
         is_waiting: seen.isWaiting,
@@ -154,7 +175,11 @@ describe('an answer is the value that the vectors say', () => {
         chunk_size: seen.chunkSize,
         min_chunk: seen.minChunk,
         concurrency: seen.concurrency,
+        passes: seen.passes,
+        refuses: seen.refuses,
       }
+      const named = Object.entries(value).filter(([name]) => name in vector.value!)
+      return Object.fromEntries(named)
     }
     if (vector.value) return expect(parse()).toEqual(vector.value)
     expect(parse).toThrow(expect.objectContaining({ name: 'UnexpectedAnswer' }) as Error)
@@ -174,8 +199,31 @@ function errorOf(outcome: string): UploadFailure {
   return parseError(answer(byName.get(outcome)!))
 }
 
-function pathOf({ limit, pace, passed }: Way): NetworkPath {
-  return { ...unknownPath(limit), pace: pace ?? Infinity, passed: passed ?? 0 }
+function pathOf(way: Way): NetworkPath {
+  return {
+    ...unknownPath(way.passed, way.refused ?? Infinity),
+    pace: way.pace ?? Infinity,
+    carried: way.carried ?? 0,
+    isEarly: way.is_early ?? true,
+    takesWhole: way.has_whole ?? true,
+    asForm: way.as_form ?? false,
+  }
+}
+
+/** Of a path, what the vector names. */
+function wayOf(path: NetworkPath, named: Way): Way {
+  const number = (value: number): number | null => (value === Infinity ? null : value)
+  const way: Required<Way> = {
+    passed: path.passed,
+    refused: number(path.refused),
+    pace: number(path.pace),
+    carried: path.carried,
+    is_early: path.isEarly,
+    has_whole: path.takesWhole,
+    as_form: path.asForm,
+    report: path.report,
+  }
+  return Object.fromEntries(Object.entries(way).filter(([name]) => name in named)) as Way
 }
 
 /** A plan to which the steps of a vector happen. */
@@ -203,13 +251,19 @@ class Played {
     }
     if (step.looked) {
       const { received } = step.looked
-      found.looked = { received, refused: plan.looked(received) }
+      found.looked = { received, refused: null }
+      try {
+        found.looked.refused = plan.looked(received)
+      } catch (error) {
+        return { ...found, ends: (error as Error).name }
+      }
     }
     found.sends = []
     for (let chunk = plan.next(step.at); chunk; chunk = plan.next(step.at)) {
       found.sends.push(chunk.part ? [...chunk.range, chunk.part] : chunk.range)
       this.flying.set(String(chunk.range), chunk)
     }
+    if (plan.size.path.asForm) found.as_form = true
     if (plan.mustLook) found.must_look = true
     if (plan.isDone) found.done = true
     else if (!plan.sending.length) found.until = expect.closeTo(plan.backoff.until, 5)
@@ -264,7 +318,7 @@ describe('a file in one request goes as the vectors say', () => {
     const path = pathOf(vector.way)
     const size = new ChunkSize(path)
     size.offered(vector.preferred, vector.floor)
-    const one = new OneRequest(vector.length, size)
+    const one = new OneRequest(vector.length, size, vector.margin)
     /** The step as it comes out; with those of its facts that the vector names. */
     const after = (step: OneStep): OneStep => {
       const found: OneStep = { ...step, next: one.next }
@@ -277,16 +331,22 @@ describe('a file in one request goes as the vectors say', () => {
         const error = errorOf(outcome)
         if (one.next === 'send') {
           one.failed(error, step.seconds ?? 1)
-        } else one.isSuspected = false
+        } else one.suspected = null
         found.then = whatNext(error, 'upload')
       }
-      const number = (value: number): number | null => (value === Infinity ? null : value)
-      const { limit, pace, passed, takesWhole } = path
-      if (step.way) found.way = { limit: number(limit), pace: number(pace), passed }
-      if ('has_whole' in step) found.has_whole = takesWhole
+      if (step.way) found.way = wayOf(path, step.way)
       return found
     }
     for (const step of vector.steps) expect(after(step)).toEqual(step)
+  })
+})
+
+describe('what the server knows of a path is taken as the vectors say', () => {
+  const vectors = load<{ name: string; way: Way; told: Told; then: Way }>('paths')
+  test.each(vectors.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    const path = pathOf(vector.way)
+    new ChunkSize(path).told(vector.told.passes, vector.told.refuses)
+    expect(wayOf(path, vector.then)).toEqual(vector.then)
   })
 })
 

@@ -6,6 +6,7 @@
  */
 
 import { parseError, parseMissing, parseUpload, type Status } from './answers'
+import { unknownPath, type NetworkPath } from './chunkSize'
 import { wantsFreshHeaders } from './decisions'
 import { ConnectionLost, Unauthorized, UploadFailure } from './errors'
 import { renderCrc, renderDigest, type Part } from './digest'
@@ -21,6 +22,8 @@ export type Sent = (loaded: number, total: number) => void
 export class Wire {
   readonly endpoint: string
   readonly isSameOrigin: boolean
+  readonly origin: string
+  readonly path: NetworkPath
   /** The headers of every request: asked for once, and again after a 401 or 403. */
   private login: Promise<Record<string, string>> | null = null
   /** The last request was refused. */
@@ -32,10 +35,17 @@ export class Wire {
   ) {
     this.endpoint = resolved((options.endpoint ?? '/api').replace(/\/+$/, ''))
     this.isSameOrigin = isSameOrigin(this.endpoint)
+    this.origin = this.endpoint.split('/', 3).join('/')
+    const { limits, paths } = environment
+    this.path = paths.get(this.origin) ?? unknownPath(...limits.get(this.origin))
+    paths.set(this.origin, this.path)
   }
 
   async init(facts: Record<string, unknown>, signal: AbortSignal): Promise<Status> {
-    return parseUpload(await this.post('init', facts, signal))
+    const { report } = this.path
+    const opened = parseUpload(await this.post('init', { ...facts, ...report }, signal))
+    this.noteReported(report)
+    return opened
   }
 
   async status(uploadId: string, signal: AbortSignal): Promise<Status> {
@@ -54,11 +64,19 @@ export class Wire {
     // Across origins, the server must allow each header. The digest of the whole file is sent in a
     // body, so the file is checked there too.
     const digest = this.isSameOrigin ? { 'content-digest': renderDigest(crc) } : null
-    const headers = { 'content-type': 'application/octet-stream', ...digest }
-    const query = new URLSearchParams({ upload_id: uploadId, offset: String(range[0]) })
-    return parseMissing(
-      await this.request('POST', `/chunked-upload/chunk?${query}`, headers, body, signal, onSent),
-    )
+    const { asForm, report } = this.path
+    const kind = asForm ? null : { 'content-type': 'application/octet-stream' }
+    const about = { upload_id: uploadId, offset: range[0], ...report }
+    const query = new URLSearchParams(about as unknown as Record<string, string>)
+    const path = `/chunked-upload/chunk?${query}`
+    const content = asForm ? formOf('chunk', body) : body
+    const answer = await this.request('POST', path, { ...kind, ...digest }, content, signal, onSent)
+    this.noteReported(report)
+    return parseMissing(answer)
+  }
+
+  private noteReported(report: NetworkPath['report']): void {
+    if (this.path.report === report) this.path.report = null // Otherwise, there is a newer one.
   }
 
   /** Where these parts may be sent to; without those that the server has. */
@@ -91,7 +109,8 @@ export class Wire {
   }
 
   /**
-   * The whole file in one request, which is a form if the file has metadata, or without a `key`.
+   * The whole file in one request, which is a form if the file has metadata, without a `key`, and where
+   * a filter wants it.
    *
    * A request that repeats the key of another gets its answer.
    */
@@ -104,12 +123,8 @@ export class Wire {
   ): Promise<Status> {
     const fields = Object.entries(this.options.metadata ?? {})
     const typed = file.slice(0, size, type ?? 'application/octet-stream')
-    if (!key || fields.length) {
-      const form = new FormData()
-      // The fields come before the file: the server streams everything after them.
-      for (const [field, value] of fields) form.append(field, value)
-      form.append('file', typed, name)
-      return this.keyed(key, form, signal, {}, onSent)
+    if (!key || fields.length || this.path.asForm) {
+      return this.keyed(key, formOf('file', typed, name, fields), signal, {}, onSent)
     }
     const encoded = String(new URLSearchParams({ name })).slice(5).replaceAll('+', '%20')
     const headers = {
@@ -212,6 +227,14 @@ export class Wire {
       })
     }
   }
+}
+
+/** The fields come before the file: the server streams everything after them. */
+function formOf(field: string, file: Blob, name?: string, fields: string[][] = []): FormData {
+  const form = new FormData()
+  for (const [key, value] of fields) form.append(key!, value!)
+  form.append(field, file, name)
+  return form
 }
 
 /** The endpoint as an absolute address. Throws `UploadFailure` if the page has no such address. */

@@ -64,11 +64,12 @@ export class FakeEnvironment implements Environment {
   ways: Environment['ways'] = new Map()
   turns: Control[] = []
   /** Outlives a page: `paths` does not. */
-  private readonly met = new Map<string, number>()
+  private readonly met = new Map<string, [number, number]>()
   readonly limits: Environment['limits'] = {
-    get: (endpoint) => this.met.get(endpoint) ?? null,
-    set: (endpoint, limit) => void this.met.set(endpoint, limit),
+    get: (origin) => this.met.get(origin) ?? [],
+    set: (origin, passed, refused) => void this.met.set(origin, [passed, refused]),
   }
+  isEarly = (): boolean => false
   online = true
   lockManager: LockManager | null = null
   private listeners = new Set<() => void>()
@@ -176,6 +177,8 @@ export class FakeServer {
   maxBody = Infinity
   /** The same limit, showing itself as a broken connection. */
   resets = false
+  /** What it knows of the path to it. */
+  path: object | null = null
   uploads = new Map<string, FakeUpload>()
   asked: Request[] = []
   atOnce = 0
@@ -293,6 +296,7 @@ export class FakeServer {
       chunk_size: json['chunk_size'] ?? this.chunkSize,
       limits: { min_chunk: this.minChunk },
       concurrency: this.concurrency,
+      path: this.path,
     })
   }
 
@@ -365,7 +369,7 @@ export class FakeServer {
 async function bytesOf(body: Asked['body']): Promise<Uint8Array> {
   if (body === null) return new Uint8Array()
   if (typeof body === 'string') return new TextEncoder().encode(body)
-  const blob = body instanceof FormData ? (body.get('file') as Blob) : body
+  const blob = body instanceof FormData ? ((body.get('file') ?? body.get('chunk')) as Blob) : body
   return new Uint8Array(await blob.arrayBuffer())
 }
 
