@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import h11
 import httpx2
@@ -76,10 +76,11 @@ def parse_address(url: str, headers: Sequence[tuple[str, str]] = ()) -> Address:
         raise ValueError(f"{url} is not an address: write it like https://example.org/api")
     if parts.username is not None or parts.query or parts.fragment:
         raise ValueError(f"{url}: leave out user, query and fragment; give a key by --key")
-    path = parts.path.partition("/chunked-upload")[0].rstrip("/")
+    path = quote(parts.path.partition("/chunked-upload")[0].rstrip("/"), safe="/%:@!$&'()*+,;=~")
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    host = parts.hostname if ":" in parts.hostname else parts.hostname.encode("idna").decode()
     common = [("user-agent", USER_AGENT), ("accept", "application/json"), *headers]
-    return Address(parts.scheme, parts.hostname, port, path, common)
+    return Address(parts.scheme, host, port, path, common)
 
 
 def connect(address: Address, seconds: float) -> socket.socket:

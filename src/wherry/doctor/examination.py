@@ -30,7 +30,7 @@ from wherry.doctor.timers import watch_timers
 #: What an examination may cost.
 MOST_BYTES, MOST_SECONDS = 32 * MiB, 30.0
 #: What is left of the time for the start of the program, answers on their way, and the report.
-RESERVE = 3.5
+RESERVE = 5.0
 
 Say = Callable[[str], None]
 

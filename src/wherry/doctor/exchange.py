@@ -122,8 +122,8 @@ class Line:
         except Unreachable as error:
             return Reply(End.UNREACHABLE, problem=str(error))
         try:
-            self._send_head(ask)
-            self._send_body(ask, reply)
+            if self._send_head(ask):
+                self._send_body(ask, reply)
             self._read_answer(ask, reply, begun)
         except _Ended as ended:
             reply.end = ended.end if reply.status is None else End.ANSWER
@@ -148,7 +148,7 @@ class Line:
         else:
             self.close()
 
-    def _send_head(self, ask: Ask) -> None:
+    def _send_head(self, ask: Ask) -> bool:
         headers = [("host", self._address.authority), *self._address.headers, *ask.headers]
         if ask.length is None:
             headers.append(("transfer-encoding", "chunked"))
@@ -157,7 +157,7 @@ class Line:
         if ask.expects:
             headers.append(("expect", "100-continue"))
         target = self._address.path + ask.path
-        self._write(h11.Request(method=ask.method, target=target, headers=headers))
+        return self._write(h11.Request(method=ask.method, target=target, headers=headers))
 
     def _send_body(self, ask: Ask, reply: Reply) -> None:
         """As far as there is no answer yet."""
@@ -171,7 +171,8 @@ class Line:
                 raise _Ended(End.TIMEOUT)
             if self._is_readable(pause) and not self._take_interim(reply):
                 return
-            self._write(h11.Data(data=BYTES[:size]))
+            if not self._write(h11.Data(data=BYTES[:size])):
+                return
             reply.sent += size
         if ask.sends is None or ask.length is None:
             self._write(h11.EndOfMessage())
@@ -246,26 +247,27 @@ class Line:
             is_over = self._http.trailing_data[1]
             raise _Ended(End.CLOSED if is_over else End.GARBLED) from None
 
-    def _write(self, event: h11.Event) -> None:
+    def _write(self, event: h11.Event) -> bool:
+        """Whether the connection took it; if not, an answer has come, which is to be read.
+
+        Raises `_Ended` if none has.
+        """
         assert self._socket is not None  # noqa: S101 - it was opened
         data = self._http.send(event)
         if not data:
-            return
+            return True
         self._socket.settimeout(max(min(self._spending.left(), 30.0), 0.01))
         try:
             self._socket.sendall(data)
         except TimeoutError:
             raise _Ended(End.TIMEOUT) from None
         except OSError:
-            # The answer may have come before the connection was reset.
-            self._after_reset()
-
-    def _after_reset(self) -> None:
-        """Leave an answer that came to be read. Raises `_Ended` if there is none."""
-        if (data := self._receive(0.2, broken=True)) is None:
-            raise _Ended(End.RESET)
-        self._http.receive_data(data)
-        self._http.send_failed()
+            if not (answer := self._receive(0.2, broken=True)):
+                raise _Ended(End.RESET) from None
+            self._http.receive_data(answer)
+            self._http.send_failed()
+            return False
+        return True
 
     def _is_readable(self, seconds: float) -> bool:
         """Whether something comes within `seconds`, which is not spent if it does."""

@@ -57,11 +57,10 @@ class Found:
     sent: int
     open: int
     refuses: int | None
-    is_by_bytes: bool = False  #: Whether `refuses` was found by sending, not by announcing.
 
     @property
     def passes(self) -> int:
-        return self.sent if self.is_by_bytes else max(self.sent, self.open)
+        return max(self.sent, self.open)
 
     @property
     def is_exact(self) -> bool:
@@ -99,7 +98,7 @@ def _sending(opened: int, refused: int | None, send: Try, affordable: Callable[[
                 return send(size) if size <= affordable() else Outcome.UNKNOWN
 
             sent, refused = narrow(sent, size, tries)
-            return Found(sent, sent, refused, is_by_bytes=True)
+            return Found(sent, sent, refused)
         else:
             break
     return Found(sent, opened, refused)
