@@ -343,7 +343,7 @@ def test_what_one_upload_learns_the_next_one_of_the_same_client_knows(
 ) -> None:
     server.chunk_size = 5 * MiB
     with through(server, limit=MiB) as url:
-        client = Client(url)
+        client = Client(url, concurrency=1)
         assert client.upload(file(12 * MiB)).refused == 1
         assert client.upload(file(13 * MiB)).refused == 0
 

@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.conftest import make_file, sha256
 
 from wherry.client import Client, wire
+from wherry.client.paths import forget_paths
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.server import serving
 
@@ -56,6 +57,17 @@ def test_all_clients_of_a_process_know_the_path_to_an_origin(tmp_path: Path) -> 
         assert Client(f"{proxy.url}/api", concurrency=1).upload(file).refused == 1
         other = Client(f"{proxy.url}/api/").upload(file)
         assert (other.refused, other.bytes_sent) == (0, 20 * MiB)
+
+
+def test_what_one_client_reports_the_next_one_is_told(tmp_path: Path) -> None:
+    one, other = [make_file(tmp_path / f"{n}.mp4", 20 * MiB, seed=n) for n in range(2)]
+    with serving(tmp_path / "data", assessment=False) as server, nginx(server.port) as proxy:
+        assert Client(f"{proxy.url}/api", concurrency=1).upload(one).refused == 1
+        forget_paths()
+        found = Client(f"{proxy.url}/api").upload(other)
+        assert (found.refused, found.bytes_sent_twice) == (0, 0)
+        assert found.requests == 22, "init, 20 chunks of 1 MiB, complete"
+        assert proxy.refused() == 1
 
 
 def test_a_small_file_throws_nothing_away_and_goes_in_one_request_where_it_is_known_to_pass(

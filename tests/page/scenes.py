@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MiB = 1 << 20
 #: What the server offers, and what passes in the end, in bytes.
 OFFERED, PASSES = 5 * MiB, 640 << 10
+#: What the server knows of the path. One larger request is tried, and refused.
+KNOWN = {"path": {"passes": PASSES, "refuses": None}}
 NOW = "2026-11-23T15:00:00Z"
 #: Milliseconds between two chunks.
 STEP = 250
@@ -60,10 +62,10 @@ class Stage:
         #: What the server has from before.
         self.uploads: list[Facts] = []
         #: What `init` says beside what is usual.
-        self.init: tuple[int, Facts] = (201, {})
+        self.init: tuple[int, Facts] = (201, KNOWN)
         #: What every chunk is answered with; None: those that `pass_chunks` lets through pass.
         self.chunk: tuple[int, Facts] | None = None
-        #: How many chunks are refused for their size, each making the next half as large.
+        #: How many chunks are refused for their size.
         self.refusals = 0
         self.assessment: Facts = _assessment("queued", [])
         self._sizes: dict[str, tuple[str, int]] = {}
@@ -274,7 +276,7 @@ def play_key(stage: Stage) -> None:
 @scene
 def play_sending(stage: Stage) -> None:
     """What the way refuses is learned; some chunks are safe, two are on the way."""
-    stage.refusals = 3
+    stage.refusals = 1
     stage.open()
     stage.choose(TALK)
     stage.pass_chunks(14)
@@ -282,7 +284,7 @@ def play_sending(stage: Stage) -> None:
 
 @scene
 def play_several(stage: Stage) -> None:
-    stage.init = (201, {"chunk_size": PASSES})
+    stage.init = (201, {"chunk_size": PASSES, **KNOWN})
     stage.open()
     stage.choose(TALK, ("interview.mov", 12 * MiB), ("closing-words.mp4", 31 * MiB))
     stage.pass_chunks(9, files=2)
@@ -298,7 +300,7 @@ def play_waiting(stage: Stage) -> None:
 
 @scene
 def play_retrying(stage: Stage) -> None:
-    stage.refusals = 3
+    stage.refusals = 1
     stage.open()
     stage.choose(TALK)
     stage.pass_chunks(9)
@@ -310,7 +312,7 @@ def play_retrying(stage: Stage) -> None:
 
 @scene
 def play_paused(stage: Stage) -> None:
-    stage.refusals = 3
+    stage.refusals = 1
     stage.open()
     stage.choose(TALK)
     stage.pass_chunks(20)
