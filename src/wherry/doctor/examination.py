@@ -86,7 +86,7 @@ def _measure(  # noqa: PLR0917 - it is called once
     with ThreadPoolExecutor(3, thread_name_prefix="wherry-doctor") as pool:
         watching = None
         if watches and measured.is_authorised:
-            watching = watch_timers(pool, probe.address, spending)
+            watching = watch_timers(pool, probe.address, spending, probe.kind)
         say("looking for the largest body that passes")
         limit, refusal = probe.limit()
         proxies = _proxies(usual, refusal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -12,13 +13,21 @@ from wherry.doctor import exchange2
 from wherry.doctor.address import Address
 from wherry.doctor.exchange import PIECE, Ask, End, Line, Reply
 from wherry.doctor.measured import Cors, Limit, Refusal
-from wherry.doctor.reading import is_refusal_of_size, outcome, read_code, read_probe
+from wherry.doctor.reading import (
+    FILTERS,
+    is_refusal_of_size,
+    is_wherrys,
+    outcome,
+    read_code,
+    read_probe,
+)
 from wherry.doctor.searching import Outcome, search
 from wherry.doctor.spending import Spending
 
 PATH = "/chunked-upload/probe"
-#: The type of the bodies, as clients send chunks.
+#: The type of the bodies, as clients send chunks; and the one that is tried where that is refused.
 TYPE = ("content-type", "application/octet-stream")
+FORM = ("content-type", "multipart/form-data; boundary=wherry-doctor")
 #: The small body that shows what is usual.
 SMALL = 1 * KiB
 #: Of the bytes that may be spent, what other questions than the limit need.
@@ -54,6 +63,7 @@ class Probing:
         self.address = address
         self._line = line
         self._spending = spending
+        self.kind = TYPE
         self._usual = Reply()
         self._trip = 0.5  # seconds of a small request
         self._refusal: Reply | None = None
@@ -61,9 +71,17 @@ class Probing:
         self._speed = 0.0  # bytes a second, 0: not known
 
     def small(self) -> Reply:
-        """A small request, and again over the same connection: its time is a round trip."""
-        ask = Ask(length=SMALL, headers=[TYPE], waits=8.0)
+        """A small request, and again over the same connection: its time is a round trip.
+
+        Where a filter refuses it, and Wherry answers to the same bytes as a form, all others are
+        sent as forms.
+        """
+        ask = Ask(length=SMALL, headers=[self.kind], waits=8.0)
         self._usual = self._line.exchange(ask)
+        if self._usual.status in FILTERS and not is_wherrys(self._usual):
+            form = replace(ask, headers=[FORM])
+            if is_wherrys(reply := self._line.exchange(form)):
+                self.kind, ask, self._usual = FORM, form, reply
         if self._usual.end is End.ANSWER:
             self._usual = self._line.exchange(ask)
             self._trip = min(max(self._usual.over_at, 0.001), 3.0)
@@ -89,7 +107,7 @@ class Probing:
         if self._spending.left() < 2.0:
             return Outcome.UNKNOWN
         waits = min(max(4 * self._trip + 0.25, 0.4), 2.0)
-        ask = Ask(length=size, sends=1, headers=[TYPE], waits=waits)
+        ask = Ask(length=size, sends=1, headers=[self.kind], waits=waits)
         self._line.close()
         reply = self._line.exchange(ask)
         found = outcome(reply, size, self._usual)
@@ -113,7 +131,7 @@ class Probing:
         trial = min(2 * self._trip, 0.5)
         waits = min(self._spending.left(), 10.0)
         self._line.close()
-        reply = self._line.exchange(Ask(length=size, headers=[TYPE], waits=waits, trial=trial))
+        reply = self._line.exchange(Ask(length=size, headers=[self.kind], waits=waits, trial=trial))
         return outcome(reply, size, self._usual), reply
 
     def _affordable(self) -> int:
@@ -132,12 +150,12 @@ class Probing:
     def buffering(self) -> dict[str, Any]:
         """A body with a pause in the middle, and an answer that comes slowly."""
         size = 2 * PIECE if self._passes(2 * PIECE) else 32 * KiB
-        ask = Ask(length=size, headers=[TYPE], pauses=(size // 2, 1.0))
+        ask = Ask(length=size, headers=[self.kind], pauses=(size // 2, 1.0))
         probe = read_probe(self._line.exchange(ask))
         request = None
         if probe is not None and probe["first_byte"] is not None:
             request = probe["last_byte"] - probe["first_byte"] < 0.4
-        reply = self._line.exchange(Ask(path=f"{PATH}?drip=1", headers=[TYPE], length=1))
+        reply = self._line.exchange(Ask(path=f"{PATH}?drip=1", headers=[self.kind], length=1))
         slow = read_probe(reply)
         answer = None if slow is None else reply.over_at - reply.at < 0.4
         return {"buffers_request": request, "buffers_answer": answer}
@@ -150,7 +168,7 @@ class Probing:
         methods: dict[str, bool | None] = {"POST": True}
         for method in METHODS:
             length = 0 if method in ("GET", "DELETE") else 64
-            reply = self._line.exchange(Ask(method=method, length=length, headers=[TYPE]))
+            reply = self._line.exchange(Ask(method=method, length=length, headers=[self.kind]))
             probe = read_probe(reply)
             methods[method] = _survives(reply) if probe is None else probe["method"] == method
         types: dict[str, bool | None] = {}
@@ -161,7 +179,7 @@ class Probing:
                 types[name] = _survives(reply)
             else:
                 types[name] = probe["headers"].get("content-type") == kind
-        reply = self._line.exchange(Ask(length=64, headers=[TYPE, *HEADERS]))
+        reply = self._line.exchange(Ask(length=64, headers=[self.kind, *HEADERS]))
         probe = read_probe(reply)
         arrived: Mapping[str, str | None] = {} if probe is None else probe["headers"]
         headers: dict[str, str | None] = {}
@@ -182,20 +200,20 @@ class Probing:
 
     def chunked(self) -> dict[str, Any]:
         """A body without a length."""
-        reply = self._line.exchange(Ask(length=None, sends=SMALL, headers=[TYPE]))
+        reply = self._line.exchange(Ask(length=None, sends=SMALL, headers=[self.kind]))
         probe = read_probe(reply)
         return {"chunked": _survives(reply) if probe is None else probe["bytes"] == SMALL}
 
     def interim(self) -> dict[str, Any]:
         """100 when it is waited for, 103 and 104 where the server can send them."""
         found: dict[str, str | None] = {}
-        reply = self._line.exchange(Ask(length=SMALL, headers=[TYPE], expects=True))
+        reply = self._line.exchange(Ask(length=SMALL, headers=[self.kind], expects=True))
         if read_probe(reply) is not None:
             found["100"] = "passed" if 100 in reply.interim else "missing"
         else:
             found["100"] = None
         for status in (103, 104):
-            ask = Ask(path=f"{PATH}?interim={status}", length=SMALL, headers=[TYPE], waits=3.0)
+            ask = Ask(path=f"{PATH}?interim={status}", length=SMALL, headers=[self.kind], waits=3.0)
             reply = self._line.exchange(ask)
             probe = read_probe(reply)
             if probe is not None and status in probe["interim"]:
@@ -225,7 +243,7 @@ class Probing:
             return {"http2": False if is_known else None}
         if limit.refuses is None:
             return {"http2": True}
-        ask = Ask(length=limit.refuses, sends=1, headers=[TYPE], waits=2.0)
+        ask = Ask(length=limit.refuses, sends=1, headers=[self.kind], waits=2.0)
         reply = exchange2.exchange(self.address, ask, self._spending)
         if is_refusal_of_size(reply):
             return {"http2": True, "limit_over_2": limit.refuses}
@@ -235,7 +253,7 @@ class Probing:
         """Whether a page of another origin may read answers, and refusals by the proxy."""
         if origin is None:
             return {}
-        headers = [TYPE, ("origin", origin)]
+        headers = [self.kind, ("origin", origin)]
         on_answer = _allows(self._line.exchange(Ask(length=SMALL, headers=headers)), origin)
         on_refusal = None
         if limit.refuses is not None:

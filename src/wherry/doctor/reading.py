@@ -14,7 +14,7 @@ from wherry.doctor.exchange import End, Reply
 from wherry.doctor.searching import Outcome
 
 #: Statuses by which filters refuse a body, besides 413.
-_FILTERS = frozenset((400, 403, 406, 501))
+FILTERS = frozenset((400, 403, 406, 415, 501))
 #: The largest body that the probe takes.
 PROBE_LIMIT = 32 << 20
 
@@ -61,7 +61,7 @@ def outcome(reply: Reply, size: int, usual: Reply) -> Outcome:
         return Outcome.OPEN if reply.end is End.TIMEOUT and reply.is_early else Outcome.UNKNOWN
     if reply.status == usual.status:
         return Outcome.OPEN if reply.is_early else Outcome.PASSED
-    return Outcome.REFUSED if reply.status in _FILTERS else Outcome.UNKNOWN
+    return Outcome.REFUSED if reply.status in FILTERS else Outcome.UNKNOWN
 
 
 def _outcome_of_refusal(code: str, reply: Reply, size: int) -> Outcome:

@@ -13,7 +13,7 @@ from wherry.core.limits import KiB
 from wherry.doctor.address import Address
 from wherry.doctor.exchange import Ask, End, Line, Reply
 from wherry.doctor.measured import Timers
-from wherry.doctor.probing import PATH, TYPE
+from wherry.doctor.probing import PATH
 from wherry.doctor.reading import is_wherrys
 from wherry.doctor.spending import Spending
 
@@ -25,16 +25,21 @@ _GAP = 0.5
 _LEAST = 1.0
 
 
-def watch_timers(pool: Executor, address: Address, spending: Spending) -> Callable[[], Timers]:
-    """Begin to watch. The function that is returned waits for what was found."""
+def watch_timers(
+    pool: Executor, address: Address, spending: Spending, kind: tuple[str, str]
+) -> Callable[[], Timers]:
+    """Begin to watch, with bodies whose header is `kind`.
+
+    The function that is returned waits for what was found.
+    """
     watched = min(max(spending.left() - 2.0, 0.0), 29.0)
     if watched < 2 * _LEAST:
         return Timers
     wait = f"{PATH}?wait={watched:.1f}"
     asks = (
-        Ask(length=_BODY, sends=_SENT, headers=[TYPE], waits=watched),
-        Ask(length=_BODY, sends=int(watched / _GAP), gap=_GAP, headers=[TYPE], waits=0.1),
-        Ask(path=wait, length=1, headers=[TYPE], waits=watched + 2.0),
+        Ask(length=_BODY, sends=_SENT, headers=[kind], waits=watched),
+        Ask(length=_BODY, sends=int(watched / _GAP), gap=_GAP, headers=[kind], waits=0.1),
+        Ask(path=wait, length=1, headers=[kind], waits=watched + 2.0),
     )
     tasks = [pool.submit(_hold, address, ask, spending) for ask in asks]
 
