@@ -69,6 +69,10 @@ def test_an_interim_answer_is_final_if_the_proxy_did_not_touch_what_followed() -
     found = probe.interim()["interim"]
     assert (found["103"], found["104"]) == ("final", "final")
 
+    probe, _ = probing(lambda ask: Reply(End.TIMEOUT) if "=104" in ask.path else probed(ask))
+    probe.small()
+    assert probe.interim()["interim"] == {"100": "missing", "103": None, "104": "final"}
+
     def passes(ask: Ask) -> Reply:
         reply = probed(ask, interim=[103])
         reply.interim = (103,)

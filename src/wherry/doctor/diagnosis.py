@@ -241,8 +241,8 @@ def _about_content(measured: Measured) -> Iterator[Finding]:
         yield Finding(
             "interim-final",
             NOTE,
-            f"The interim answer {', '.join(final)} is taken for the final one, so resumable "
-            "uploads of the IETF draft do not work through this proxy.",
+            f"Interim answers ({', '.join(final)}) are taken for the final one, or nothing follows "
+            "them. A server must not send them through this proxy.",
         )
 
 
@@ -262,7 +262,8 @@ def _about_http(measured: Measured) -> Iterator[Finding]:
             "headers: to the browser, the connection has failed. Wherry's client takes that into "
             "account.",
         )
-    if measured.limit_over_2 is None and measured.http2 and measured.limit.refuses is not None:
+    refusal = measured.limit.refusal
+    if measured.http2 and measured.limit_over_2 is None and refusal is not None and refusal.early:
         yield Finding("http2-differs", NOTE, "Over HTTP/2, the same body was not refused at once.")
     tls = measured.tls
     if tls.days_left is not None and tls.days_left < DAYS:

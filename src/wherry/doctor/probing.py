@@ -221,8 +221,9 @@ class Probing:
             elif probe is not None:
                 found[str(status)] = None  # the server cannot send it
             else:
-                is_taken = status in reply.interim and reply.status is None
-                found[str(status)] = "final" if is_taken else None
+                # The request is one that was answered before. nginx 1.31 never answers this one.
+                is_lost = reply.end in (End.TIMEOUT, End.CLOSED, End.RESET, End.GARBLED)
+                found[str(status)] = "final" if is_lost else None
         return {"interim": found}
 
     def _passed_on(self, reply: Reply, status: int) -> str:
@@ -241,9 +242,11 @@ class Probing:
         if not exchange2.is_offered(self.address, self._spending):
             is_known = self.address.scheme == "https" and self._spending.left() > 0
             return {"http2": False if is_known else None}
-        if limit.refuses is None:
+        is_early = limit.refusal is not None and limit.refusal.early
+        if limit.refuses is None or not (is_early or limit.refuses <= self._affordable()):
             return {"http2": True}
-        ask = Ask(length=limit.refuses, sends=1, headers=[self.kind], waits=2.0)
+        sends = 1 if is_early else None
+        ask = Ask(length=limit.refuses, sends=sends, headers=[self.kind], waits=4.0)
         reply = exchange2.exchange(self.address, ask, self._spending)
         if is_refusal_of_size(reply):
             return {"http2": True, "limit_over_2": limit.refuses}
