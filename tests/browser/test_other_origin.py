@@ -32,7 +32,7 @@ ABROAD = "client.uploadVideoChunked(file, onProgress, { endpoint: 'URL', credent
 def example() -> Iterator[Example]:
     added = f"app.include_router(api_router){CORS}"
     changes = replaced(SERVER, "app.include_router(api_router)", added)
-    with application(changes=changes) as example:
+    with application(limit="256k", changes=changes) as example:
         yield example
 
 
