@@ -9,7 +9,10 @@ Rule 1: results are kept in the cache and added to. `--publish` writes all of th
 from __future__ import annotations
 
 import argparse
+import signal
+import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,37 +23,54 @@ from tests.lab.clients import Client
 from tests.lab.clients.browser import Chromium
 from tests.lab.clients.curl import Curl
 from tests.lab.clients.python import Python
-from tests.lab.measuring import Cell, measure
+from tests.lab.doctor import Examined, examine
+from tests.lab.measuring import Cell, in_front, measure
 from tests.lab.proxies import Proxy, Setup
 from tests.lab.proxies.registry import find_proxies
 from tests.lab.results import Results, read_results
 from tests.lab.table import DIRECT, baseline_of, publish, render
+from tests.lab.upstream import Upstream, upstream
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "lab"
 RESULTS = CACHE / "results.json"
 CLIENTS: tuple[Client, ...] = (Python(), Chromium(), Curl())
+#: What the column with the doctor's verdict is called, and how many doctors work at once.
+DOCTOR, AT_ONCE = "doctor", 5
 
 
 def main() -> None:
     options = _parse()
-    if options.only_install:
-        for key in _pick(options.only_install, list(find_proxies())):
-            _install(find_proxies()[key])
-        return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that all programs are stopped
     results = read_results(RESULTS)
-    proxies = find_proxies()
-    wanted = _pick(options.proxies, list(proxies))
+    known = find_proxies()
+    if options.only_install:
+        for key in _pick(options.only_install, list(known)):
+            _install(known[key])
+        return
+    columns = _pick(options.clients, [*(each.key for each in CLIENTS), DOCTOR])
+    proxies = [known[key] for key in _pick(options.proxies, list(known))]
+    rows = [
+        (proxy, setup)
+        for proxy in proxies
+        if _is_installed(results, proxy)
+        for setup in proxy.setups
+        if options.setups is None or options.setups in setup.name
+    ]
     with ExitStack() as stack:
         files = Path(stack.enter_context(TemporaryDirectory(prefix="wherry-lab-files-")))
-        clients = []
-        for client in CLIENTS:
-            if client.key in _pick(options.clients, [each.key for each in CLIENTS]):
-                stack.enter_context(client.start())
-                clients.append(client)
-        for key in wanted:
-            _measure_proxy(results, proxies[key], options.setups, clients, files)
-    text = render(results, list(proxies.values()), CLIENTS)
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="wherry-lab-server-")))
+        server = stack.enter_context(upstream(folder / "upstream"))
+        clients = [client for client in CLIENTS if client.key in columns]
+        for client in clients:
+            stack.enter_context(client.start())
+        bench = Bench(results, server, clients, files)
+        for proxy, setup in rows if clients else ():
+            bench.measure_baseline(proxy, setup)
+            bench.measure(proxy, setup)
+        if DOCTOR in columns:
+            bench.examine_all([row for row in rows if row[1].rate is None])
+    text = render(results, list(known.values()), CLIENTS)
     if options.publish:
         publish(text)
     print(text)
@@ -63,43 +83,68 @@ def _install(proxy: Proxy) -> None:
         print(f"{proxy.title} could not be installed: {error}; tests that need it are skipped")
 
 
-def _measure_proxy(
-    results: Results, proxy: Proxy, setups: str | None, clients: list[Client], files: Path
-) -> None:
+def _is_installed(results: Results, proxy: Proxy) -> bool:
+    """Install it; if that fails, name it with the reason."""
     results.left_out.pop(proxy.key, None)
     try:
         results.versions[proxy.key] = proxy.install(CACHE)
     except NotInstalled as error:
         results.left_out[proxy.key] = str(error)
         print(f"{proxy.key}: left out: {error}")
-        return
-    for setup in proxy.setups:
-        if setups is None or setups in setup.name:
-            _measure_baseline(results, setup, clients, files)
-            _measure_setup(results, proxy, setup, clients, files)
+        return False
+    return True
 
 
-def _measure_baseline(results: Results, setup: Setup, clients: list[Client], files: Path) -> None:
-    """The same files without a proxy, unless that was measured."""
-    plain = Setup(baseline_of(setup), rate=setup.rate, size=setup.size)
-    missing = [each for each in clients if not results.find(DIRECT, plain.name, each.key)]
-    if missing:
-        _measure_setup(results, None, plain, missing, files)
+class Bench:
+    """One server for all measurements: it knows paths by the relay's port, which is always new."""
 
+    def __init__(
+        self, results: Results, server: Upstream, clients: list[Client], files: Path
+    ) -> None:
+        self._results = results
+        self._server = server
+        self._clients = clients
+        self._files = files
+        self._baselines: set[tuple[str, str]] = set()
 
-def _measure_setup(
-    results: Results, proxy: Proxy | None, setup: Setup, clients: list[Client], files: Path
-) -> None:
-    title = proxy.key if proxy else DIRECT
-    begun = time.monotonic()
-    try:
-        for cell in measure(proxy, setup, clients, files, CACHE):
-            results.put(cell)
-            results.write(RESULTS)
-            print(f"{title}, {setup.name}, {_render_short(cell)}", flush=True)
-    except NotStarted as error:
-        print(f"{title}, {setup.name}: {error}", flush=True)
-    print(f"  {time.monotonic() - begun:.0f} s", flush=True)
+    def measure_baseline(self, proxy: Proxy, setup: Setup) -> None:
+        """The same files without a proxy, again for each proxy: the machine's load varies."""
+        plain = Setup(baseline_of(proxy, setup), rate=setup.rate, size=setup.size)
+        if (proxy.key, plain.name) not in self._baselines:
+            self._baselines.add((proxy.key, plain.name))
+            self.measure(None, plain)
+
+    def measure(self, proxy: Proxy | None, setup: Setup) -> None:
+        title = f"{proxy.key if proxy else DIRECT}, {setup.name}"
+        begun = time.monotonic()
+        with TemporaryDirectory(prefix="wherry-lab-") as name:
+            try:
+                with in_front(self._server, proxy, setup, Path(name), CACHE) as laboratory:
+                    for client in self._clients:
+                        if cell := measure(proxy, laboratory, client, self._files):
+                            self._results.put(cell)
+                            print(f"{title}, {_render_short(cell)}", flush=True)
+            except NotStarted as error:
+                print(f"{title}: {error}", flush=True)
+        self._results.write(RESULTS)
+        print(f"  {time.monotonic() - begun:.0f} s", flush=True)
+
+    def examine_all(self, rows: list[tuple[Proxy, Setup]]) -> None:
+        """Several at once, because a doctor waits for timers most of the time."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for found in pool.map(self._examine, rows):
+                self._results.put_examined(found)
+                self._results.write(RESULTS)
+                print(f"{found.proxy}, {found.setup}: {found}", flush=True)
+
+    def _examine(self, row: tuple[Proxy, Setup]) -> Examined:
+        proxy, setup = row
+        with TemporaryDirectory(prefix="wherry-lab-") as name:
+            try:
+                with in_front(self._server, proxy, setup, Path(name), CACHE) as laboratory:
+                    return examine(proxy, laboratory)
+            except NotStarted as error:
+                return Examined(proxy.key, setup.name, str(error), "", 0, 0)
 
 
 def _render_short(cell: Cell) -> str:

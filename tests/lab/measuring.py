@@ -1,4 +1,4 @@
-"""What one client does through one proxy in one configuration: twice, in front of a fresh server.
+"""What one client does through one proxy in one configuration, twice.
 
 The client knows nothing of the path when it sends the first file; when it sends the second one, it
 knows what it has learned.
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from tests.lab.clients import Client, Uploaded, Way
 from tests.lab.proxies import Front, Proxy, Setup
 from tests.lab.relay import Counts, Relay
-from tests.lab.upstream import Upstream, upstream
+from tests.lab.upstream import Upstream
 
 #: What TLS and HTTP/2 add to the bytes of a body at most, and to a request, in bytes.
 OVERHEAD, PER_REQUEST = 0.005, 2048
@@ -56,21 +56,13 @@ def make_files(folder: Path, size: int, count: int = 2) -> list[Path]:
 
 
 @contextmanager
-def in_front(proxy: Proxy | None, setup: Setup, folder: Path, cache: Path) -> Iterator[Laboratory]:
-    """A fresh server, and the proxy in front of it; None: no proxy."""
-    with upstream(folder / "upstream") as server:
-        if proxy is None:
-            yield Laboratory(server, Front(folder, server.port, server.port, setup))
-        else:
-            with before(server, proxy, setup, folder, cache) as laboratory:
-                yield laboratory
-
-
-@contextmanager
-def before(
-    server: Upstream, proxy: Proxy, setup: Setup, folder: Path, cache: Path
+def in_front(
+    server: Upstream, proxy: Proxy | None, setup: Setup, folder: Path, cache: Path
 ) -> Iterator[Laboratory]:
-    """The proxy in front of a server that runs."""
+    """A proxy in front of a server that runs; None: no proxy."""
+    if proxy is None:
+        yield Laboratory(server, Front(folder, server.port, server.port, setup))
+        return
     place = folder / "proxy"
     place.mkdir()
     # A proxy that root starts may run as another user.
@@ -93,7 +85,7 @@ class Laboratory:
         found: list[Sent] = []
         with Relay(self.front.port, setup.rate, setup.is_tls).run_in_thread() as relay:
             before = relay.counts()
-            with closing(client.upload(self._way(relay), files, folder)) as uploads:
+            with closing(client.upload(self.way(relay), files, folder)) as uploads:
                 for file, uploaded in zip(files, uploads, strict=False):
                     after = relay.counts()
                     found.append(self._judge(file, uploaded, after - before))
@@ -102,7 +94,8 @@ class Laboratory:
                         break
         return found
 
-    def _way(self, relay: Relay) -> Way:
+    def way(self, relay: Relay) -> Way:
+        """Through a relay, whose port is unknown to the server: it has learned nothing of it."""
         scheme = "https" if self.front.setup.is_tls else "http"
         origin = f"{scheme}://127.0.0.1:{relay.port}"
         page = f"http://127.0.0.1:{self.server.port}"
@@ -123,7 +116,9 @@ class Laboratory:
         stored = self.server.find(upload_id)
         if stored is None:
             return "the server has no such file"
-        return "" if digest(stored) == digest(file) else "other bytes arrived"
+        is_same = digest(stored) == digest(file)
+        stored.unlink()  # All files of a run together are many gigabytes.
+        return "" if is_same else "other bytes arrived"
 
 
 def digest(path: Path) -> str:
@@ -132,16 +127,13 @@ def digest(path: Path) -> str:
 
 
 def measure(
-    proxy: Proxy | None, setup: Setup, clients: Sequence[Client], files: Path, cache: Path
-) -> Iterator[Cell]:
-    """One row of the table. Raises `NotStarted`."""
-    for client in clients:
-        if setup.is_cross_origin and client.key != "browser":
-            continue  # Only browsers know origins.
-        with TemporaryDirectory(prefix="wherry-lab-") as name:
-            folder = Path(name)
-            with in_front(proxy, setup, folder, cache) as laboratory:
-                sent = laboratory.send(client, make_files(files, setup.size), folder)
-            key = proxy.key if proxy else "direct"
-            again = sent[1] if len(sent) > 1 else None
-            yield Cell(key, setup.name, client.key, sent[0], again)
+    proxy: Proxy | None, laboratory: Laboratory, client: Client, files: Path
+) -> Cell | None:
+    """One cell of the table, with a client that knows nothing of the proxy. None: not for it."""
+    setup = laboratory.front.setup
+    if setup.is_cross_origin and client.key != "browser":
+        return None  # Only browsers know origins.
+    with TemporaryDirectory(prefix="wherry-lab-") as name:
+        sent = laboratory.send(client, make_files(files, setup.size), Path(name))
+    again = sent[1] if len(sent) > 1 else None
+    return Cell(proxy.key if proxy else "direct", setup.name, client.key, sent[0], again)

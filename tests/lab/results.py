@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tests.lab.doctor import Examined
 from tests.lab.measuring import Cell, Sent
 
 
@@ -14,6 +15,7 @@ class Results:
     """`versions`: of each proxy that was measured; `left_out`: why one was not."""
 
     cells: list[Cell] = field(default_factory=list)
+    examined: list[Examined] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -27,6 +29,18 @@ class Results:
         for cell in self.cells:
             if (cell.proxy, cell.setup, cell.client) == (proxy, setup, client):
                 return cell
+        return None
+
+    def put_examined(self, found: Examined) -> None:
+        """Add a verdict in place of an earlier one."""
+        key = (found.proxy, found.setup)
+        self.examined = [each for each in self.examined if (each.proxy, each.setup) != key]
+        self.examined.append(found)
+
+    def find_examined(self, proxy: str, setup: str) -> Examined | None:
+        for each in self.examined:
+            if (each.proxy, each.setup) == (proxy, setup):
+                return each
         return None
 
     def write(self, file: Path) -> None:
@@ -49,4 +63,5 @@ def read_results(file: Path) -> Results:
         )
         for cell in found["cells"]
     ]
-    return Results(cells, found["versions"], found["left_out"])
+    examined = [Examined(**each) for each in found.get("examined", ())]
+    return Results(cells, examined, found["versions"], found["left_out"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab.clients import Client
+from tests.lab.doctor import Examined
 from tests.lab.measuring import Cell, Sent
 from tests.lab.proxies import KiB, MiB, Proxy, Setup
 from tests.lab.results import Results
@@ -37,6 +38,7 @@ def render(results: Results, proxies: Sequence[Proxy], clients: Sequence[Client]
         ]
         if rows:
             head = ["configuration", "largest body", *(client.title for client in clients)]
+            head.append("doctor")
             lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows]
             parts += [f"### {proxy.title} {results.versions[proxy.key]}", "\n".join(lines)]
     for key, reason in results.left_out.items():
@@ -48,15 +50,17 @@ def _render_row(results: Results, proxy: Proxy, setup: Setup, clients: Sequence[
     cells = [setup.name, _render_limit(setup.limit)]
     for client in clients:
         cell = results.find(proxy.key, setup.name, client.key)
-        direct = results.find(DIRECT, baseline_of(setup), client.key)
+        direct = results.find(DIRECT, baseline_of(proxy, setup), client.key)
         cells.append(_render_cell(cell, direct) if cell else "–")
+    examined = results.find_examined(proxy.key, setup.name)
+    cells.append(_render_examined(examined) if examined else "–")
     return f"| {' | '.join(cells)} |"
 
 
-def baseline_of(setup: Setup) -> str:
+def baseline_of(proxy: Proxy, setup: Setup) -> str:
     """The name of the configuration without a proxy that a setup is compared with."""
     line = "no limit" if setup.rate is None else f"{setup.rate / MiB:g} MiB/s"
-    return f"{setup.size} bytes, {line}"
+    return f"beside {proxy.key}: {setup.size} bytes, {line}"
 
 
 def _render_cell(cell: Cell, direct: Cell | None) -> str:
@@ -71,6 +75,12 @@ def _render_cell(cell: Cell, direct: Cell | None) -> str:
         elif cell.known.thrown_away:
             parts.append(f"then {_render_waste(cell.known)}")
     return "; ".join(parts)
+
+
+def _render_examined(examined: Examined) -> str:
+    verdict = f"**wrong**: {examined.problem}" if examined.problem else "right"
+    spent = f"{examined.seconds:.0f} s, {_render_size(examined.size)}"
+    return f"{verdict}{f', {examined.who}' if examined.who else ''}; {spent}"
 
 
 def _render_waste(sent: Sent) -> str:

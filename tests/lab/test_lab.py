@@ -15,7 +15,7 @@ import httpx2
 import pytest
 from bench.peers import NotInstalled
 from tests.lab.clients.python import Python
-from tests.lab.measuring import before, make_files
+from tests.lab.measuring import in_front, make_files
 from tests.lab.proxies.registry import find_proxies
 from tests.lab.relay import Relay
 from tests.lab.upstream import Upstream, upstream
@@ -123,7 +123,7 @@ def test_a_file_arrives_through_a_real_proxy_and_so_does_the_next_one(
     except NotInstalled as reason:
         need(False, f"{proxy.title} ({reason})")
     setup = replace(proxy.find(name), size=6 * MiB)
-    with before(server, proxy, setup, tmp_path, CACHE) as laboratory:
+    with in_front(server, proxy, setup, tmp_path, CACHE) as laboratory:
         sent = laboratory.send(Python(), make_files(files, 6 * MiB), tmp_path)
     assert [each.problem for each in sent] == ["", ""]
     assert sent[1].thrown_away == 0

@@ -65,7 +65,8 @@ class Python(Client):
 def main(api: str, files: Sequence[str]) -> None:
     with WherryClient(api, patience=PATIENCE) as client:
         for file in files:
-            sys.stdin.readline()
+            if not sys.stdin.readline():
+                return
             begun = time.perf_counter()
             upload_id, problem = "", ""
             try:

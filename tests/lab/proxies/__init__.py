@@ -29,7 +29,8 @@ class Setup:
     `text`: the lines that make it, for the places that the proxy's `configure` has. `limit`: the
     largest body that passes, in bytes; None: no limit. `rate`: bytes a second of the line to the
     proxy; `size`: of the file that is sent. `is_cross_origin`: the browser's page comes from
-    elsewhere. `is_tls`: the proxy speaks HTTP/2 and TLS.
+    elsewhere. `is_tls`: the proxy speaks HTTP/2 and TLS. `who`:
+    what the doctor may call it, if not what it calls the proxy.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Setup:
     size: int = 50_000_000
     is_cross_origin: bool = False
     is_tls: bool = False
+    who: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Proxy(ABC):
     #: What tables call it.
     title: str
     setups: Sequence[Setup]
+    #: What the doctor calls it; empty: it does not know it.
+    who: str = ""
 
     @abstractmethod
     def install(self, cache: Path) -> str:

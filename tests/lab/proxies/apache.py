@@ -50,6 +50,7 @@ SETUPS: Sequence[Setup] = (
 class Apache(Proxy):
     key = "apache"
     title = "Apache httpd"
+    who = "apache"
     setups: Sequence[Setup] = SETUPS
     modules: Sequence[str] = MODULES
 

