@@ -28,7 +28,7 @@ MODULES = (
     "unixd",
 )
 #: mod_proxy passes on what LimitRequestBody would refuse, so a limit is a rule on the header.
-ABOVE_1_MIB = "RewriteEngine On\nRewriteCond %{HTTP:Content-Length} -gt 1048576\nRewriteRule ^ - "
+ABOVE_1_MIB = "RewriteEngine On\nRewriteCond %{HTTP:Content-Length} -gt1048576\nRewriteRule ^ - "
 SETUPS: Sequence[Setup] = (
     Setup("default"),
     Setup("LimitRequestBody 1048576", "LimitRequestBody 1048576"),

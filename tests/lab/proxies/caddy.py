@@ -25,13 +25,15 @@ SETUPS: Sequence[Setup] = (
     ),
     Setup(
         "403 above 1 MiB",
-        "@large expression `int({header.Content-Length}) > 1048576` \n respond @large "
+        "@large expression `{header.Content-Length} != "
+        " && int({header.Content-Length}) > 1048576` \n respond @large "
         '"Request blocked." 403',
         limit=MiB,
     ),
     Setup(
         "closed above 1 MiB",
-        "@large expression `int({header.Content-Length}) > 1048576` \n abort @large",
+        "@large expression `{header.Content-Length} != "
+        " && int({header.Content-Length}) > 1048576` \n abort @large",
         limit=MiB,
     ),
     Setup("headers removed", more=STRIPPED),
