@@ -13,6 +13,8 @@ STRIPPED = " ".join(
     f"header_up -{name}\n"
     for name in ("Content-Digest", "Repr-Digest", "Content-Disposition", "Idempotency-Key")
 )
+LENGTH = "{header.Content-Length}"
+ABOVE_1_MIB = f"@large expression `{LENGTH} != '' && int({LENGTH}) > {MiB}`\n "
 SETUPS: Sequence[Setup] = (
     Setup("default"),
     Setup("max_size 1 MiB", "request_body { \n max_size 1MiB \n }", limit=MiB),
@@ -25,15 +27,12 @@ SETUPS: Sequence[Setup] = (
     ),
     Setup(
         "403 above 1 MiB",
-        "@large expression `{header.Content-Length} != "
-        " && int({header.Content-Length}) > 1048576` \n respond @large "
-        '"Request blocked." 403',
+        ABOVE_1_MIB + 'respond @large "Request blocked." 403',
         limit=MiB,
     ),
     Setup(
         "closed above 1 MiB",
-        "@large expression `{header.Content-Length} != "
-        " && int({header.Content-Length}) > 1048576` \n abort @large",
+        ABOVE_1_MIB + "abort @large",
         limit=MiB,
     ),
     Setup("headers removed", more=STRIPPED),
