@@ -33,7 +33,7 @@ from tests.lab.upstream import Upstream, upstream
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "lab"
-RESULTS = CACHE / "results.json"
+RESULTS = CACHE / "results"
 CLIENTS: tuple[Client, ...] = (Python(), Chromium(), Curl())
 #: What the column with the doctor's verdict is called, and how many doctors work at once.
 DOCTOR, AT_ONCE = "doctor", 5
@@ -68,9 +68,10 @@ def main() -> None:
         for proxy, setup in rows if clients else ():
             bench.measure_baseline(proxy, setup)
             bench.measure(proxy, setup)
+            results.write(RESULTS, proxy.key)
         if DOCTOR in columns:
             bench.examine_all([row for row in rows if row[1].rate is None])
-    text = render(results, list(known.values()), CLIENTS)
+    text = render(results, list(known.values()), CLIENTS, not options.no_times)
     if options.publish:
         publish(text)
     print(text)
@@ -126,7 +127,6 @@ class Bench:
                             print(f"{title}, {_render_short(cell)}", flush=True)
             except NotStarted as error:
                 print(f"{title}: {error}", flush=True)
-        self._results.write(RESULTS)
         print(f"  {time.monotonic() - begun:.0f} s", flush=True)
 
     def examine_all(self, rows: list[tuple[Proxy, Setup]]) -> None:
@@ -134,7 +134,7 @@ class Bench:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for found in pool.map(self._examine, rows):
                 self._results.put_examined(found)
-                self._results.write(RESULTS)
+                self._results.write(RESULTS, found.proxy)
                 print(f"{found.proxy}, {found.setup}: {found}", flush=True)
 
     def _examine(self, row: tuple[Proxy, Setup]) -> Examined:
@@ -173,6 +173,7 @@ def _parse() -> argparse.Namespace:
         parser.add_argument(f"--{name}", help="names with commas between them; all by default")
     parser.add_argument("--setups", help="only configurations with this text in their name")
     parser.add_argument("--only-install", help="install these proxies, and measure nothing")
+    parser.add_argument("--no-times", action="store_true", help="leave times out of the table")
     parser.add_argument("--publish", action="store_true", help="write the page")
     return parser.parse_args()
 

@@ -43,25 +43,35 @@ class Results:
                 return each
         return None
 
-    def write(self, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(asdict(self), indent=1))
+    def write(self, folder: Path, proxy: str) -> None:
+        """Write what belongs to a proxy into a file of its own: several runs may go on at once."""
+        folder.mkdir(parents=True, exist_ok=True)
+        of_proxy = {
+            "cells": [asdict(each) for each in self.cells if _belongs(each, proxy)],
+            "examined": [asdict(each) for each in self.examined if each.proxy == proxy],
+            "versions": {proxy: self.versions[proxy]},
+        }
+        (folder / f"{proxy}.json").write_text(json.dumps(of_proxy, indent=1))
+
+    def add(self, text: str) -> None:
+        """Add what a file has."""
+        found = json.loads(text)
+        for cell in found["cells"]:
+            known = Sent(**cell["known"]) if cell["known"] else None
+            self.put(Cell(**{**cell, "unknown": Sent(**cell["unknown"]), "known": known}))
+        for each in found["examined"]:
+            self.put_examined(Examined(**each))
+        self.versions |= found["versions"]
 
 
-def read_results(file: Path) -> Results:
-    """Those of earlier runs; none if there are none."""
-    if not file.exists():
-        return Results()
-    found = json.loads(file.read_text())
-    cells = [
-        Cell(
-            **{
-                **cell,
-                "unknown": Sent(**cell["unknown"]),
-                "known": Sent(**cell["known"]) if cell["known"] else None,
-            }
-        )
-        for cell in found["cells"]
-    ]
-    examined = [Examined(**each) for each in found.get("examined", ())]
-    return Results(cells, examined, found["versions"], found["left_out"])
+def _belongs(cell: Cell, proxy: str) -> bool:
+    """Whether it was measured for this proxy, or beside it without a proxy."""
+    return cell.proxy == proxy or cell.setup.startswith(f"beside {proxy}:")
+
+
+def read_results(folder: Path) -> Results:
+    """Those of all runs so far."""
+    results = Results()
+    for file in sorted(folder.glob("*.json")):
+        results.add(file.read_text())
+    return results

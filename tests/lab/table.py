@@ -27,12 +27,14 @@ def publish(text: str) -> None:
     PAGE.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
 
 
-def render(results: Results, proxies: Sequence[Proxy], clients: Sequence[Client]) -> str:
-    """One table for each proxy that was measured."""
+def render(
+    results: Results, proxies: Sequence[Proxy], clients: Sequence[Client], times: bool = True
+) -> str:
+    """One table for each proxy that was measured; `times`: with multiples of times."""
     parts = []
     for proxy in proxies:
         rows = [
-            _render_row(results, proxy, setup, clients)
+            _render_row(results, proxy, setup, clients, times)
             for setup in proxy.setups
             if any(results.find(proxy.key, setup.name, client.key) for client in clients)
         ]
@@ -46,14 +48,16 @@ def render(results: Results, proxies: Sequence[Proxy], clients: Sequence[Client]
     return "\n\n".join(parts)
 
 
-def _render_row(results: Results, proxy: Proxy, setup: Setup, clients: Sequence[Client]) -> str:
+def _render_row(
+    results: Results, proxy: Proxy, setup: Setup, clients: Sequence[Client], times: bool
+) -> str:
     cells = [setup.name, _render_limit(setup.limit)]
     for client in clients:
         cell = results.find(proxy.key, setup.name, client.key)
         direct = results.find(DIRECT, baseline_of(proxy, setup), client.key)
-        cells.append(_render_cell(cell, direct) if cell else "–")
+        cells.append(_render_cell(cell, direct if times else None) if cell else "–")
     examined = results.find_examined(proxy.key, setup.name)
-    cells.append(_render_examined(examined) if examined else "–")
+    cells.append(_render_examined(examined, times) if examined else "–")
     return f"| {' | '.join(cells)} |"
 
 
@@ -77,9 +81,11 @@ def _render_cell(cell: Cell, direct: Cell | None) -> str:
     return "; ".join(parts)
 
 
-def _render_examined(examined: Examined) -> str:
+def _render_examined(examined: Examined, times: bool) -> str:
     verdict = f"**wrong**: {examined.problem}" if examined.problem else "right"
-    spent = f"{examined.seconds:.0f} s, {_render_size(examined.size)}"
+    spent = _render_size(examined.size)
+    if times:
+        spent = f"{examined.seconds:.0f} s, {spent}"
     return f"{verdict}{f', {examined.who}' if examined.who else ''}; {spent}"
 
 
