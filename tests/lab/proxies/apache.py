@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.peers import NotInstalled
-from tests.lab.proxies import Front, KiB, MiB, Proxy, Setup
+from tests.lab.proxies import Front, MiB, Proxy, Setup
 from tests.lab.proxies.installing import install_package, install_packages
 
 from wherry.testing.apache import find_apache
@@ -128,8 +128,8 @@ class ModSecurity(Apache):
     title = "Apache with ModSecurity"
     modules: Sequence[str] = (*MODULES, "unique_id", "security2")
     setups: Sequence[Setup] = (
-        Setup("recommended limits", RECOMMENDED, limit=128 * KiB),
-        Setup("recommended limits, OWASP rules", RECOMMENDED + CORE_RULES, limit=128 * KiB),
+        Setup("recommended limits", RECOMMENDED, limit=13107200),
+        Setup("recommended limits, OWASP rules", RECOMMENDED + CORE_RULES, limit=13107200),
     )
 
     def install(self, cache: Path) -> str:
