@@ -43,8 +43,8 @@ def test_an_nginx_without_limit_and_buffer_is_wide(server: Server) -> None:
     assert (diagnosis.verdict, measured.buffers_request) == ("wide", False)
     assert all(measured.methods.values())
     assert set(measured.headers.values()) == {"passed"}
-    # It takes any interim answer but 100 for the final one.
-    assert measured.interim == {"100": "passed", "103": "final", "104": "final"}
+    # nginx 1.22 takes 103 and 104 for the final answer; newer ones swallow 103.
+    assert (measured.interim["100"], measured.interim["104"]) == ("passed", "final")
     assert {finding.code for finding in diagnosis.findings} >= {"no-limit", "interim-final"}
 
 
