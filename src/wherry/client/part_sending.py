@@ -14,9 +14,10 @@ from functools import partial
 
 from wherry.client.direct import MOST_PARTS, DirectWay, Failure, PartAddress, failure_of
 from wherry.client.errors import ClientError, ConnectionLost, NotConnected, Refused, TimedOut
+from wherry.client.exchange import Sent
 from wherry.client.gathering import Gathering
 from wherry.client.retrying import Retrying
-from wherry.client.wire import Sent, Wire
+from wherry.client.wire import Wire
 from wherry.core.ranges import Range
 
 #: What the server does not take: it has another opinion of this part, or no such route.

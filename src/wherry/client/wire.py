@@ -1,6 +1,6 @@
 """The requests of the chunked API, over httpx2: no retries, no decisions.
 
-Rule 1: every failure is a `ClientError`; httpx2's own errors do not leave this module.
+Rule 1: every failure is a `ClientError` (`exchange` sees to that).
 
 Rule 2: after a 401 or 403 the function `headers` is called again and the request is sent
 again, once. What was acknowledged before stays valid.
@@ -11,9 +11,8 @@ from __future__ import annotations
 import base64
 import inspect
 import json
-import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -34,15 +33,14 @@ from wherry.client.answers import (
 from wherry.client.chunk_size import PIECE, NetworkPath
 from wherry.client.decisions import wants_fresh_headers
 from wherry.client.direct import PartAddress, parse_addresses
-from wherry.client.early import unwatch, watched
 from wherry.client.errors import (
     ConnectionLost,
     NotAssessed,
     NotConnected,
     NotFound,
-    TimedOut,
     UnexpectedAnswer,
 )
+from wherry.client.exchange import Sent, exchange
 from wherry.core.digests import Digest
 from wherry.core.ranges import Range
 
@@ -54,8 +52,6 @@ LEAST_PAUSE, LONGEST_PAUSE = 0.02, 0.5
 
 #: Where a whole file is sent to.
 WHOLE = "/chunked-upload/upload"
-
-Sent = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +180,7 @@ class Wire:
             http = self._store(address.url)
         except ValueError as error:  # a proxy that cannot be used
             raise NotConnected(str(error)) from error
-        return await _exchange(http, address.method, address.url, address.headers, data, sent)
+        return await exchange(http, address.method, address.url, address.headers, data, sent)
 
     async def report(self, upload_id: str, numbers: Sequence[int]) -> tuple[Range, ...]:
         """Tell the server which parts were sent. Returns the ranges that it still misses."""
@@ -310,50 +306,12 @@ class Wire:
         is_trial = size > max(PIECE, self.path.passed)
         pause = min(max(2 * self._round_trip, LEAST_PAUSE), LONGEST_PAUSE) if is_trial else 0.0
         began = time.monotonic()
-        answer = await _exchange(
+        answer = await exchange(
             self._http, method, self._base + path, headers, body, sent, self._via, pause
         )
         if size <= PIECE:
             self._round_trip = min(self._round_trip, time.monotonic() - began)
         return answer
-
-
-async def _exchange(  # noqa: PLR0917 - what a request is
-    http: httpx2.AsyncClient,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    sent: Sent | None,
-    via: str | None = None,
-    pause: float = 0.0,
-) -> Answer:
-    """`pause`: seconds to wait for an early answer, after the first piece of the body."""
-    content: AsyncIterator[bytes] | None = None
-    if body is not None:
-        headers = {**headers, "content-length": str(len(body))}
-        content = watched(body, pause, sent)
-    try:
-        answer = await http.request(method, url, headers=headers, content=content)
-    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-        raise _not_connected(error, via) from error
-    except httpx2.ProxyError as error:
-        raise NotConnected(
-            f"The proxy {via or 'in between'} refuses the connection ({_words(error)}).",
-            "Nothing was sent. Correct the proxy, or name the server in NO_PROXY.",
-        ) from error
-    except httpx2.TimeoutException as error:
-        detail = "No byte moved and no answer came for the whole idle timeout."
-        raise TimedOut(detail, retryable=True) from error
-    except (httpx2.NetworkError, httpx2.RemoteProtocolError) as error:
-        detail = f"The connection broke ({_words(error)})."
-        raise ConnectionLost(detail, retryable=True) from error
-    except httpx2.HTTPError as error:
-        raise UnexpectedAnswer(f"The request failed: {error}.") from error
-    finally:
-        unwatch()
-    fields = {name.lower(): value for name, value in answer.headers.items()}
-    return Answer(answer.status_code, fields, answer.content, time.time())
 
 
 def _base64(crc: int) -> str:
@@ -370,37 +328,8 @@ def _not_assessed(error: NotFound) -> NotAssessed:
     )
 
 
-def _not_connected(error: httpx2.HTTPError, via: str | None) -> NotConnected:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError):
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return NotConnected(
-            f"The server's certificate is not trusted ({cause.verify_message}).",
-            "Nothing was sent. Name the authority that signed it in SSL_CERT_FILE, or use the "
-            "name that the certificate is for.",
-        )
-    if cause is not None:
-        return NotConnected(
-            f"The server does not speak TLS as this client does ({cause.reason or cause}).",
-            "Nothing was sent. Check whether the address begins with http:// or https://, and "
-            "its port.",
-        )
-    through = f" through the proxy {via}" if via else ""
-    return NotConnected(
-        f"There is no connection to the server{through} ({_words(error)}).",
-        "Nothing was sent. Check the address and that the server runs"
-        + (", or name the server in NO_PROXY." if via else "."),
-        retryable=True,
-    )
-
-
 def _keyed(key: str) -> dict[str, str]:
     return {"idempotency-key": f'"{key}"'}
-
-
-def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
 
 
 def _segment(identifier: str) -> str:
