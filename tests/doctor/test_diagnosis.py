@@ -137,3 +137,9 @@ def test_each_measurement_has_its_finding(
 def test_what_was_not_measured_makes_no_finding() -> None:
     nothing = Measured("https://example.org/api", "2026-11-28T09:00:00Z", "1", is_wherry=True)
     assert codes(diagnose(nothing)) == {"limit-unknown"}
+
+
+def test_a_path_of_which_too_little_is_known_is_not_called_wide() -> None:
+    found = diagnose(replace(WIDE, limit=Limit(16384, None, False, "sent", 16384)))
+    assert found.verdict == "unknown"
+    assert text_of(found, "limit-unknown").endswith("A body of 16 KiB passed.")

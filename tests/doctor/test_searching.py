@@ -83,3 +83,8 @@ def test_what_is_found_is_never_wrong(limit: int, is_early: bool, budget: int) -
 def test_when_nothing_can_be_told_nothing_is_claimed() -> None:
     found = search(lambda _: Outcome.UNKNOWN, lambda _: Outcome.UNKNOWN, lambda: BUDGET)
     assert (found.sent, found.open, found.refuses) == (0, 0, None)
+
+
+def test_what_was_only_announced_is_not_claimed_when_the_time_ran_out_before_the_bytes() -> None:
+    found = search(lambda size: Outcome.OPEN, lambda size: Outcome.UNKNOWN, lambda: BUDGET)
+    assert (found.passes, found.refuses) == (0, None)

@@ -35,7 +35,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """`verdict`: `wide`, `narrow`, `trouble` or `unreachable`."""
+    """`verdict`: `wide`, `narrow`, `trouble`, `unknown` or `unreachable`."""
 
     verdict: str
     findings: tuple[Finding, ...]
@@ -52,12 +52,19 @@ def is_narrow(measured: Measured) -> bool:
     return refuses is not None and refuses <= LARGEST_CHUNK
 
 
+def is_shown(measured: Measured) -> bool:
+    """Whether a body passed that is larger than the smallest limit in wide use."""
+    return (measured.limit.passes or 0) > MiB
+
+
 def _verdict(measured: Measured, findings: tuple[Finding, ...]) -> str:
     if measured.problem is not None:
         return "unreachable"
     if is_narrow(measured):
         return "narrow"
-    return "trouble" if any(each.level == PROBLEM for each in findings) else "wide"
+    if any(each.level == PROBLEM for each in findings):
+        return "trouble"
+    return "wide" if is_shown(measured) else "unknown"
 
 
 def _remedies(measured: Measured, findings: tuple[Finding, ...]) -> tuple[Remedy, ...]:
@@ -113,7 +120,7 @@ def _about_wherry(measured: Measured) -> Iterator[Finding]:
 def _about_size(measured: Measured) -> Iterator[Finding]:
     limit, who = measured.limit, name_of(measured)
     if limit.refuses is None:
-        if limit.passes is not None:
+        if is_shown(measured):
             yield Finding(
                 "no-limit",
                 GOOD,
@@ -121,7 +128,9 @@ def _about_size(measured: Measured) -> Iterator[Finding]:
                 "on the path limits uploads.",
             )
         else:
-            yield Finding("limit-unknown", NOTE, "The largest body that passes was not found.")
+            passed = f" A body of {size(limit.passes)} passed." if limit.passes else ""
+            text = f"The largest body that passes was not found in this time.{passed}"
+            yield Finding("limit-unknown", NOTE, text)
         return
     at = (
         f"above {size(limit.passes)}"

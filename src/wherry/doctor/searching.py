@@ -99,6 +99,8 @@ def _sending(opened: int, refused: int | None, send: Try, affordable: Callable[[
 
             sent, refused = narrow(sent, size, tries)
             return Found(sent, sent, refused)
+        elif outcome is Outcome.UNKNOWN:
+            return Found(sent, sent, refused)  # what was announced is not borne out by anything
         else:
             break
     return Found(sent, opened, refused)
