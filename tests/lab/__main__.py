@@ -27,7 +27,7 @@ from tests.lab.doctor import Examined, examine
 from tests.lab.measuring import Cell, in_front, measure
 from tests.lab.proxies import Proxy, Setup
 from tests.lab.proxies.registry import find_proxies
-from tests.lab.results import Results, read_results
+from tests.lab.results import DOCTOR, Results, read_results
 from tests.lab.table import DIRECT, baseline_of, publish, render
 from tests.lab.upstream import Upstream, upstream
 
@@ -35,8 +35,8 @@ ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".cache" / "lab"
 RESULTS = CACHE / "results"
 CLIENTS: tuple[Client, ...] = (Python(), Chromium(), Curl())
-#: What the column with the doctor's verdict is called, and how many doctors work at once.
-DOCTOR, AT_ONCE = "doctor", 5
+#: How many doctors work at once.
+AT_ONCE = 5
 
 
 def main() -> None:
@@ -68,7 +68,8 @@ def main() -> None:
         for proxy, setup in rows if clients else ():
             bench.measure_baseline(proxy, setup)
             bench.measure(proxy, setup)
-            results.write(RESULTS, proxy.key)
+            for client in clients:
+                results.write(RESULTS, proxy.key, client.key)
         if DOCTOR in columns:
             bench.examine_all([row for row in rows if row[1].rate is None])
     text = render(results, list(known.values()), CLIENTS, not options.no_times)
@@ -134,7 +135,7 @@ class Bench:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for found in pool.map(self._examine, rows):
                 self._results.put_examined(found)
-                self._results.write(RESULTS, found.proxy)
+                self._results.write(RESULTS, found.proxy, DOCTOR)
                 print(f"{found.proxy}, {found.setup}: {found}", flush=True)
 
     def _examine(self, row: tuple[Proxy, Setup]) -> Examined:

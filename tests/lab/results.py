@@ -9,6 +9,9 @@ from pathlib import Path
 from tests.lab.doctor import Examined
 from tests.lab.measuring import Cell, Sent
 
+#: What the column with the doctor's verdict is called.
+DOCTOR = "doctor"
+
 
 @dataclass
 class Results:
@@ -43,15 +46,17 @@ class Results:
                 return each
         return None
 
-    def write(self, folder: Path, proxy: str) -> None:
-        """Write what belongs to a proxy into a file of its own: several runs may go on at once."""
+    def write(self, folder: Path, proxy: str, column: str) -> None:
+        """Write one column of a proxy into a file of its own: several runs may go on at once."""
         folder.mkdir(parents=True, exist_ok=True)
-        of_proxy = {
-            "cells": [asdict(each) for each in self.cells if _belongs(each, proxy)],
-            "examined": [asdict(each) for each in self.examined if each.proxy == proxy],
+        found = {
+            "cells": [asdict(each) for each in self.cells if _belongs(each, proxy, column)],
+            "examined": [
+                asdict(each) for each in self.examined if (each.proxy, DOCTOR) == (proxy, column)
+            ],
             "versions": {proxy: self.versions[proxy]},
         }
-        (folder / f"{proxy}.json").write_text(json.dumps(of_proxy, indent=1))
+        (folder / f"{proxy}-{column}.json").write_text(json.dumps(found, indent=1))
 
     def add(self, text: str) -> None:
         """Add what a file has."""
@@ -64,9 +69,10 @@ class Results:
         self.versions |= found["versions"]
 
 
-def _belongs(cell: Cell, proxy: str) -> bool:
+def _belongs(cell: Cell, proxy: str, client: str) -> bool:
     """Whether it was measured for this proxy, or beside it without a proxy."""
-    return cell.proxy == proxy or cell.setup.startswith(f"beside {proxy}:")
+    is_beside = cell.setup.startswith(f"beside {proxy}:")
+    return cell.client == client and (cell.proxy == proxy or is_beside)
 
 
 def read_results(folder: Path) -> Results:
