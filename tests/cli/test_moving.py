@@ -15,6 +15,11 @@ from wherry.testing.server import Server, serving
 CHUNK = 1 << 16
 
 
+def status(api: Api, upload_id: object) -> dict[str, object]:
+    """Without what passes at the host: the server has another port, and so another host."""
+    return {name: value for name, value in api.status(upload_id).items() if name != "path"}
+
+
 def test_an_installation_moves_with_its_uploads_and_goes_on(tmp_path: Path, database: str) -> None:
     data, content = tmp_path / "data", os.urandom(2 * CHUNK)
     move = ("migrate", "--from", "sqlite", "--data", data, "--database", database)
@@ -25,7 +30,7 @@ def test_an_installation_moves_with_its_uploads_and_goes_on(tmp_path: Path, data
             for upload_id, at in ((whole, 0), (whole, CHUNK), (half, 0)):
                 assert api.chunk(upload_id, at, content[at : at + CHUNK]).status_code == 200
             assert api.complete(whole).status_code == 200
-            before = [api.status(upload_id) for upload_id in (whole, half)]
+            before = [status(api, upload_id) for upload_id in (whole, half)]
         refused = wherry(*move, code=1)
         assert "a server is running" in refused.stderr
     not_moved = Server(data, database=database)
@@ -37,7 +42,7 @@ def test_an_installation_moves_with_its_uploads_and_goes_on(tmp_path: Path, data
     with pytest.raises(RuntimeError, match="moved to a database"):
         Server(data).start()
     with serving(data, database=database, assessment=False) as server, Api(server.url) as api:
-        after = [api.status(upload_id) for upload_id in (whole, half)]
+        after = [status(api, upload_id) for upload_id in (whole, half)]
         for old, new in zip(before, after, strict=True):
             times = {"expires_at", "created_at"}
             assert {k: v for k, v in new.items() if k not in times} == {
