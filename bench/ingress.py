@@ -4,7 +4,8 @@
 
 A slow line: 6 MiB at 1 MiB/s, with 40 ms for a round trip. A fast one: 500 MB, through nginx with
 its default limit, and through the same nginx without one, in turn. Each upload is made by a client
-that knows nothing of the path, and each round begins with the other of the two.
+that knows nothing of the path; from the second round on, the server tells it what it has learned.
+Each round begins with the other of the two.
 """
 
 from __future__ import annotations
