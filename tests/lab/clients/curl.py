@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -74,4 +75,6 @@ def _ended(said: str) -> tuple[str, str]:
         answer, _ = json.JSONDecoder().raw_decode(said[at:])
         if answer.get("state") == "complete":
             return str(answer["upload_id"]), ""
+    if refused := re.search(r"returned error: (\d+)", said):
+        return "", f"a chunk of 1 MiB is answered {refused[1]}"
     return "", " ".join(said.split())[-200:]

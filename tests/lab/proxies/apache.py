@@ -129,7 +129,7 @@ class ModSecurity(Apache):
     modules: Sequence[str] = (*MODULES, "unique_id", "security2")
     setups: Sequence[Setup] = (
         Setup("recommended limits", RECOMMENDED, limit=13107200),
-        Setup("recommended limits, OWASP rules", RECOMMENDED + CORE_RULES, limit=13107200),
+        Setup("recommended limits, OWASP rules", RECOMMENDED + CORE_RULES, limit=131071),
     )
 
     def install(self, cache: Path) -> str:
