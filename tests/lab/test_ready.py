@@ -26,7 +26,7 @@ CACHE = Path(__file__).parents[2] / ".cache" / "lab"
 MiB = 1 << 20
 #: Seconds that anything may take on a busy machine.
 TIMEOUT = 60.0
-#: Traefik takes many minutes to build: `make lab` does, and tests it.
+#: Traefik takes many minutes to build. Its file has not been run yet.
 QUICK = [proxy for proxy in find_ready() if proxy.key != "traefik"]
 
 

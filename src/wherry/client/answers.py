@@ -213,8 +213,9 @@ _CODES: Mapping[str, type[ClientError]] = {
     "bytes-missing": BytesMissing,
 }
 
-#: Statuses that may succeed later, without a problem document; 52x are Cloudflare's.
-_RETRYABLE = {408, 425, 429, 500, 502, 503, 504, *range(520, 530)}
+#: Statuses that may succeed later, without a problem document. Caddy answers 499 to a body that
+#: takes too long; 52x are Cloudflare's.
+_RETRYABLE = {408, 425, 429, 499, 500, 502, 503, 504, *range(520, 530)}
 
 #: From a proxy, with a Retry-After, these mean that there will be room later.
 _FULL = (429, 503)

@@ -10,6 +10,7 @@ of the bytes that this path carries.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 from wherry.client.decisions import is_filtered
 from wherry.client.errors import ClientError
@@ -30,6 +31,10 @@ SHARE = 100
 FAST = 5.0
 #: A request that failed after this many seconds may have run into a proxy's timeout.
 TIMER = 20.0
+#: No proxy ends a request earlier (seconds). Two that failed one after the other, after about the
+#: same time that is longer, have run into a timeout: then none should take a fifth of it.
+SOON = 2.0
+SHARERS = 5
 
 
 @dataclass(slots=True)
@@ -38,14 +43,18 @@ class NetworkPath:
 
     `passed`: the largest request that ever got through. `refused`: the smallest that was refused
     for its size. `pace`: the size that suits the speed. `carried`: how much has passed in all.
-    `is_early`: an answer is noticed before the body is sent. `has_whole`: the server takes a whole
-    file in one request; older ones have only chunks. `as_form`: a filter refuses raw bodies, so all
-    of them are sent as forms. `report`: a refusal that the server does not know of yet.
+    `broke`: the seconds after which the last failed request failed. `timer`: those after which a
+    proxy ends a request. `is_early`: an answer is noticed before the body is sent. `has_whole`: the
+    server takes a whole file in one request; older ones have only chunks. `as_form`: a filter
+    refuses raw bodies, so all of them are sent as forms. `report`: a refusal that the server does
+    not know of yet.
     """
 
     passed: int = 0
     refused: int | None = None
     pace: int | None = None
+    broke: float = 0.0
+    timer: float = inf
     carried: int = 0
     is_early: bool = True
     has_whole: bool = True
@@ -103,8 +112,11 @@ class ChunkSize:
         path = self.path
         path.passed = max(path.passed, size)
         path.carried += size
-        if seconds > FAST:
-            path.pace = self._on_grid(int(size * FAST / seconds))
+        if seconds > path.timer:
+            path.timer = inf
+        fast = min(FAST, path.timer / SHARERS)
+        if seconds > fast:
+            path.pace = self._on_grid(int(size * fast / seconds))
         elif path.pace is not None and size >= path.pace:
             path.pace *= 2
 
@@ -121,8 +133,14 @@ class ChunkSize:
         return size > self.floor
 
     def note_failed(self, size: int, seconds: float) -> None:
+        """A request that began after the last failure failed after so many seconds."""
+        path = self.path
+        before, path.broke = path.broke, seconds
         if seconds > TIMER:
-            self.path.pace = self._on_grid(size // 2)
+            path.pace = self._on_grid(size // 2)
+        elif seconds > SOON and abs(seconds - before) < before / SHARERS:
+            path.timer = seconds
+            path.pace = self._on_grid(size // SHARERS)
 
     def note_suspected(self, size: int, error: ClientError) -> bool:
         """A request failed although the server is there. True if that counts as a refusal for size.

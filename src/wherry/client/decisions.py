@@ -51,8 +51,8 @@ class Next(Enum):
 LATER = ("busy", "overloaded", "rate-limited", "stopping")
 
 
-#: With these, filters refuse a body, most often without a word about its size.
-FILTERED = (400, 403, 406, 415, 501)
+#: With these, filters refuse a body, most often without a word about its size. (IIS: 404.)
+FILTERED = (400, 403, 404, 406, 415, 501)
 
 
 def wants_fresh_headers(error: ClientError) -> bool:

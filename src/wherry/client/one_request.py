@@ -45,8 +45,9 @@ class OneRequest:
             self._size.note_failed(self.length, seconds)
         elif isinstance(error, TooLarge):
             self._size.note_refused(self.length, error)
-        elif not isinstance(error, NoRoom) and (self._size.path.as_form or not is_filtered(error)):
-            self._size.path.has_whole = False
+        elif not isinstance(error, NoRoom):
+            is_page = is_filtered(error) and error.status != 404 and not self._size.path.as_form
+            self._size.path.has_whole &= is_page
         self.suspected = error if may_hide_refusal(error, after) else None
 
     def absent(self) -> bool:

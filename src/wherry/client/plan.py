@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from wherry.client.backoff import Backoff
 from wherry.client.chunk_size import ChunkSize
@@ -71,6 +72,7 @@ class Plan:
         self._from_end = False
         self._turned_at = 0.0
         self._lasted = 0.0  # seconds that the last chunk took
+        self._failed_at = -inf
         # A chunk whose failure may hide a refusal, its error, and the failures until then.
         self._suspected: tuple[Range, ClientError, int] | None = None
 
@@ -227,7 +229,9 @@ class Plan:
             # Where both meet, give it the time to finish the chunk that it has begun.
             pause = (1 + jitter) * self._lasted
             self.backoff.until = max(self.backoff.until, now + pause)
-        self.size.note_failed(size, now - chunk.began)
+        if chunk.began >= self._failed_at:  # others were under way: they say nothing more
+            self.size.note_failed(size, now - chunk.began)
+            self._failed_at = now
         self.backoff.failed(error, chunk.began, now, jitter)
         if may_hide_refusal(error, after):
             self._suspected = (chunk.range, error, self.backoff.failures)

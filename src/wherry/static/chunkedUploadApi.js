@@ -375,6 +375,7 @@ var wantsFreshHeaders = (error) => error instanceof Unauthorized;
 var isFiltered = (error) => !error.code && [
 	400,
 	403,
+	404,
 	406,
 	415,
 	501
@@ -648,12 +649,20 @@ var SHARE = 100;
 var FAST = 5;
 /** A request that fails after this many seconds may have met a proxy's timeout. */
 var TIMER = 20;
+/**
+ * No proxy ends a request earlier (seconds). Two that fail one after the other, after about the same
+ * time that is longer, have met a timeout: then none should take a fifth of it.
+ */
+var SOON = 2;
+var SHARERS = 5;
 /** With what an earlier page has found, if anything. */
 function unknownPath(passed = 0, refused = Infinity) {
 	return {
 		passed,
 		refused,
 		pace: Infinity,
+		broke: 0,
+		timer: Infinity,
 		carried: 0,
 		isEarly: false,
 		takesWhole: true,
@@ -705,7 +714,9 @@ var ChunkSize = class {
 		const { path } = this;
 		path.passed = Math.max(path.passed, size);
 		path.carried += size;
-		if (seconds > FAST) path.pace = this.onGrid(size * FAST / seconds);
+		if (seconds > path.timer) path.timer = Infinity;
+		const fast = Math.min(FAST, path.timer / SHARERS);
+		if (seconds > fast) path.pace = this.onGrid(size * fast / seconds);
 		else if (size >= path.pace) path.pace *= 2;
 	}
 	/** The size was refused. Returns false if no smaller one can be tried. */
@@ -723,8 +734,16 @@ var ChunkSize = class {
 		path.refused = Math.min(path.refused, size);
 		return size > this.floor;
 	}
+	/** A request that began after the last failure failed after so many seconds. */
 	noteFailed(size, seconds) {
-		if (seconds > TIMER) this.path.pace = this.onGrid(size / 2);
+		const { path } = this;
+		const before = path.broke;
+		path.broke = seconds;
+		if (seconds > TIMER) path.pace = this.onGrid(size / 2);
+		else if (seconds > SOON && Math.abs(seconds - before) < before / SHARERS) {
+			path.timer = seconds;
+			path.pace = this.onGrid(size / SHARERS);
+		}
 	}
 	/**
 	 * A request failed although the server is up. If this size has never passed, it counts as
@@ -769,7 +788,7 @@ var OneRequest = class {
 		this.isUnclear = next !== "smaller";
 		if (this.isUnclear) size.noteFailed(length, seconds);
 		else if (error instanceof TooLarge) size.noteRefused(length, error);
-		else if (!(error instanceof NoRoom) && (size.path.asForm || !isFiltered(error))) size.path.takesWhole = false;
+		else if (!(error instanceof NoRoom)) size.path.takesWhole &&= isFiltered(error) && error.status !== 404 && !size.path.asForm;
 		this.suspected = mayHideRefusal(error, next) ? error : null;
 	}
 	/** The server has nothing. True if the file was refused for its size, in disguise. */
@@ -825,12 +844,16 @@ function parseMissing(answer) {
 	if (!isCount(data["received_bytes"])) throw unexpected(answer);
 	return ranges(answer, data["missing"]);
 }
-/** Whether a request may succeed later, if no problem document says so. 52x is Cloudflare's. */
+/**
+ * Whether a request may succeed later, if no problem document says so. 499 is Caddy's for a body that
+ * takes too long; 52x is Cloudflare's.
+ */
 function isRetryable(status) {
 	return [
 		408,
 		425,
 		429,
+		499,
 		500,
 		502,
 		503,
@@ -1146,6 +1169,7 @@ var Plan = class {
 		this.flying = /* @__PURE__ */ new Set();
 		this.fromEnd = false;
 		this.turnedAt = 0;
+		this.failedAt = -Infinity;
 		this.lasted = 0;
 		this.mustLook = false;
 		this.suspected = null;
@@ -1280,7 +1304,10 @@ var Plan = class {
 			this.turnedAt = now;
 			backoff.until = Math.max(backoff.until, now + (1 + jitter) * this.lasted);
 		}
-		this.size.noteFailed(size, now - chunk.began);
+		if (chunk.began >= this.failedAt) {
+			this.size.noteFailed(size, now - chunk.began);
+			this.failedAt = now;
+		}
 		backoff.failed(error, chunk.began, now, jitter);
 		if (mayHideRefusal(error, next)) this.suspected = {
 			range: chunk.range,

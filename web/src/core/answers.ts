@@ -82,9 +82,14 @@ export function parseMissing(answer: Answer): Range[] {
   return ranges(answer, data['missing'])
 }
 
-/** Whether a request may succeed later, if no problem document says so. 52x is Cloudflare's. */
+/**
+ * Whether a request may succeed later, if no problem document says so. 499 is Caddy's for a body that
+ * takes too long; 52x is Cloudflare's.
+ */
 function isRetryable(status: number): boolean {
-  return [408, 425, 429, 500, 502, 503, 504].includes(status) || (status >= 520 && status < 530)
+  return (
+    [408, 425, 429, 499, 500, 502, 503, 504].includes(status) || (status >= 520 && status < 530)
+  )
 }
 
 /** The error that an answer with a status of 300 or more stands for. */

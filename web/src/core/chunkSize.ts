@@ -31,6 +31,12 @@ const SHARE = 100
 const FAST = 5
 /** A request that fails after this many seconds may have met a proxy's timeout. */
 const TIMER = 20
+/**
+ * No proxy ends a request earlier (seconds). Two that fail one after the other, after about the same
+ * time that is longer, have met a timeout: then none should take a fifth of it.
+ */
+const SOON = 2
+const SHARERS = 5
 
 /** What is known of the network path to one origin. Later uploads use it too. Sizes in bytes. */
 export interface NetworkPath {
@@ -40,6 +46,10 @@ export interface NetworkPath {
   refused: number
   /** The size that suits the speed. */
   pace: number
+  /** The seconds after which the last failed request failed. */
+  broke: number
+  /** The seconds after which a proxy ends a request. */
+  timer: number
   /** How much has passed in all. */
   carried: number
   /** A refusal ends the request before its body is sent. */
@@ -58,6 +68,8 @@ export function unknownPath(passed = 0, refused = Infinity): NetworkPath {
     passed,
     refused,
     pace: Infinity,
+    broke: 0,
+    timer: Infinity,
     carried: 0,
     isEarly: false,
     takesWhole: true,
@@ -118,7 +130,9 @@ export class ChunkSize {
     const { path } = this
     path.passed = Math.max(path.passed, size)
     path.carried += size
-    if (seconds > FAST) path.pace = this.onGrid((size * FAST) / seconds)
+    if (seconds > path.timer) path.timer = Infinity
+    const fast = Math.min(FAST, path.timer / SHARERS)
+    if (seconds > fast) path.pace = this.onGrid((size * fast) / seconds)
     else if (size >= path.pace) path.pace *= 2
   }
 
@@ -137,8 +151,16 @@ export class ChunkSize {
     return size > this.floor
   }
 
+  /** A request that began after the last failure failed after so many seconds. */
   noteFailed(size: number, seconds: number): void {
-    if (seconds > TIMER) this.path.pace = this.onGrid(size / 2)
+    const { path } = this
+    const before = path.broke
+    path.broke = seconds
+    if (seconds > TIMER) path.pace = this.onGrid(size / 2)
+    else if (seconds > SOON && Math.abs(seconds - before) < before / SHARERS) {
+      path.timer = seconds
+      path.pace = this.onGrid(size / SHARERS)
+    }
   }
 
   /**

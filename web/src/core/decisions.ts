@@ -51,7 +51,7 @@ export const wantsFreshHeaders = (error: UploadFailure): boolean => error instan
  * if the filter lets a request without such a body through. Otherwise, the login is refused.
  */
 export const isFiltered = (error: UploadFailure): boolean =>
-  !error.code && [400, 403, 406, 415, 501].includes(error.status!)
+  !error.code && [400, 403, 404, 406, 415, 501].includes(error.status!)
 
 /** What to do after `error` in answer to `verb`. */
 export function whatNext(error: UploadFailure, verb: Verb): Next {

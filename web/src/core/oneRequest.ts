@@ -39,8 +39,8 @@ export class OneRequest {
     this.isUnclear = next !== 'smaller'
     if (this.isUnclear) size.noteFailed(length, seconds)
     else if (error instanceof TooLarge) size.noteRefused(length, error)
-    else if (!(error instanceof NoRoom) && (size.path.asForm || !isFiltered(error)))
-      size.path.takesWhole = false
+    else if (!(error instanceof NoRoom))
+      size.path.takesWhole &&= isFiltered(error) && error.status !== 404 && !size.path.asForm
     this.suspected = mayHideRefusal(error, next) ? error : null
   }
 

@@ -41,6 +41,7 @@ export class Plan {
   private readonly flying = new Set<Chunk>()
   private fromEnd = false
   private turnedAt = 0
+  private failedAt = -Infinity
   /** How long the last chunk took (seconds). */
   private lasted = 0
   /** The status must be read before anything more is sent. */
@@ -210,7 +211,11 @@ export class Plan {
       // Where the two meet, the other tab gets time to finish its chunk.
       backoff.until = Math.max(backoff.until, now + (1 + jitter) * this.lasted)
     }
-    this.size.noteFailed(size, now - chunk.began)
+    // Others were in flight at the last failure: they say nothing more.
+    if (chunk.began >= this.failedAt) {
+      this.size.noteFailed(size, now - chunk.began)
+      this.failedAt = now
+    }
     backoff.failed(error, chunk.began, now, jitter)
     if (mayHideRefusal(error, next)) {
       this.suspected = { range: chunk.range, error, failures: backoff.failures }
