@@ -253,13 +253,13 @@ def test_large_bodies_that_the_store_is_slow_to_take_hold_up_no_small_request(
     with store_proxy(s3_server.endpoint) as proxy:
         own = options | {"s3_endpoint": proxy.endpoint, "max_open": 100}
         with serving(tmp_path / "data", **own) as server, Api(server.url) as api:
-            large = [api.init(300_000)["upload_id"] for _ in range(20)]
+            large = [api.init(PART + 300_000)["upload_id"] for _ in range(20)]
             other = api.init(100_000)["upload_id"]
             # Their answers are lost in the end, and botocore asks again.
             fault = Fault("UploadPart", len(large), then=wait)
             proxy.faults = [fault]
             with ThreadPoolExecutor(len(large)) as threads:
-                sent = [threads.submit(api.chunk, one, 0, bytes(300_000)) for one in large]
+                sent = [threads.submit(api.chunk, one, PART, bytes(300_000)) for one in large]
                 try:
                     deadline = time.monotonic() + 60
                     while fault.times > len(large) - DISTANT_THREADS:
