@@ -44,15 +44,16 @@ def target(tmp_path: Path) -> int:
 
 
 def test_a_refused_body_is_counted_as_far_as_it_crossed(target: int) -> None:
+    fault = Fault(status=413, is_late=True)
     with (
-        LimitingProxy("127.0.0.1", target).run_in_thread() as proxy,
+        LimitingProxy("127.0.0.1", target, None, [fault]).run_in_thread() as proxy,
         Relay(proxy.port).run_in_thread() as relay,
         httpx2.Client(base_url=f"http://127.0.0.1:{relay.port}") as http,
     ):
         assert http.post("/chunk", content=bytes(3 * MiB)).status_code == 413
         counts = relay.counts()
         assert (counts.requests, counts.wasted) == (1, 1)
-        assert 0 < counts.thrown_away <= 3 * MiB
+        assert counts.thrown_away == 3 * MiB
         assert not relay.exchanges[0].is_ours
 
 

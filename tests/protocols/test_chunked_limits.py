@@ -105,11 +105,11 @@ async def test_events_tell_the_place_and_then_the_turn(serve: Serve) -> None:
 
 
 async def test_an_idle_upload_gives_its_slot_away_and_keeps_its_bytes(serve: Serve) -> None:
-    async with serve(max_open=1, slot_idle=0.2, turn=0.2) as client:
+    async with serve(max_open=1, slot_idle=2, turn=0.2) as client:
         upload = Uploading(client)
         idle = await upload.begin(SIZE)
         assert (await upload.chunk(idle, 0, DATA[:CHUNK])).status_code == 200
-        await anyio.sleep(0.25)
+        await anyio.sleep(2.1)
         active = await upload.begin(SIZE)
         assert (await upload.chunk(active, 0, DATA[:CHUNK])).status_code == 200
         answer = await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK])

@@ -146,10 +146,11 @@ class ChunkSize:
         """A request failed although the server is there. True if that counts as a refusal for size.
 
         It does if no request of this size ever got through. A filter's page refuses the kind of the
-        body first: from then on, bodies are forms. Raises its error if that does not help either.
+        body, unless a smaller one has passed: from then on, bodies are forms. Raises its error if
+        that does not help either.
         """
         if is_filter := is_filtered(error):
-            if not self.path.as_form:
+            if not self.path.as_form and (self.is_proven(size) or not self.path.passed):
                 self.path.as_form = True
                 return False
             if size <= self.floor:

@@ -165,13 +165,13 @@ export class ChunkSize {
 
   /**
    * A request failed although the server is up. If this size has never passed, it counts as
-   * refused, and the result is true. A filter's page refuses the kind of the body first: from then
-   * on, bodies are forms. Throws its error if that does not help either.
+   * refused, and the result is true. A filter's page refuses the kind of the body, unless a smaller
+   * one has passed: from then on, bodies are forms. Throws its error if that does not help either.
    */
   noteSuspected(size: number, error: UploadFailure): boolean {
     const { path } = this
     const isPage = isFiltered(error)
-    if (isPage && !path.asForm) {
+    if (isPage && !path.asForm && (this.isProven(size) || !path.passed)) {
       path.asForm = true
       return false
     }
