@@ -16,6 +16,7 @@ from wherry.core.digests import crc64
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.storage import Storage, Vanished
+from wherry.storage.s3.errors import S3Error
 from wherry.storage.s3.storage import S3Storage
 from wherry.storage.s3.writer import BUDGET, FOR_PARTS, KEPT, SMALL_RUN, SMALLEST_RUN, Memory
 from wherry.testing.s3 import S3Server
@@ -175,9 +176,12 @@ def test_an_upload_that_was_deleted_by_another_process_has_vanished(
         whole.write(0, memoryview(DATA)[:length])
         some.write(0, memoryview(DATA)[:1000])
         pods[1].delete(UPLOAD)
-        for writer in (whole, some):
-            with pytest.raises(FileNotFoundError):
-                writer.sync()
+        # versitygw closes the connection of a large part that it refuses, perhaps before its answer
+        # is read.
+        with pytest.raises((FileNotFoundError, S3Error)):
+            whole.sync()
+        with pytest.raises(FileNotFoundError):
+            some.sync()
     # A request on its way has put a fragment after the deletion.
     assert [found for found, _ in pods[1].unfinished()] == [UPLOAD]
     pods[1].delete(UPLOAD)
