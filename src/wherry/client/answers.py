@@ -297,7 +297,7 @@ def _foreign_error(answer: Answer) -> ClientError:
 
 
 def refused_by(answer: Answer) -> str:
-    """Who answered, as its Server header says; empty if it does not."""
+    """Who answered, by the Server header; empty if there is none."""
     name = re.match(r"[a-z0-9._/-]{1,40}", answer.headers.get("server", "").lower())
     return name[0] if name else ""
 

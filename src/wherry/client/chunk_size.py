@@ -31,9 +31,11 @@ SHARE = 100
 FAST = 5.0
 #: A request that failed after this many seconds may have run into a proxy's timeout.
 TIMER = 20.0
-#: No proxy ends a request earlier (seconds). Two that failed one after the other, after about the
-#: same time that is longer, have run into a timeout: then none should take a fifth of it.
+#: No proxy's timeout is shorter (seconds).
 SOON = 2.0
+#: The times of two failures are the same if they differ by less than this part.
+ALIKE = 0.2
+#: At most so many requests share the line (see `FAST`), so one should take this part of a timeout.
 SHARERS = 5
 
 
@@ -138,7 +140,7 @@ class ChunkSize:
         before, path.broke = path.broke, seconds
         if seconds > TIMER:
             path.pace = self._on_grid(size // 2)
-        elif seconds > SOON and abs(seconds - before) < before / SHARERS:
+        elif seconds > SOON and abs(seconds - before) < before * ALIKE:
             path.timer = seconds
             path.pace = self._on_grid(size // SHARERS)
 

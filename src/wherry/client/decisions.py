@@ -51,7 +51,7 @@ class Next(Enum):
 LATER = ("busy", "overloaded", "rate-limited", "stopping")
 
 
-#: With these, filters refuse a body, most often without a word about its size. (IIS: 404.)
+#: With these, filters refuse a body, most often without a word about its size. 404 is IIS's.
 FILTERED = (400, 403, 404, 406, 415, 501)
 
 

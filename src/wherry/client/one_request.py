@@ -45,10 +45,13 @@ class OneRequest:
             self._size.note_failed(self.length, seconds)
         elif isinstance(error, TooLarge):
             self._size.note_refused(self.length, error)
-        elif not isinstance(error, NoRoom):
-            is_page = is_filtered(error) and error.status != 404 and not self._size.path.as_form
-            self._size.path.has_whole &= is_page
+        elif not isinstance(error, NoRoom) and not self._may_pass_as_form(error):
+            self._size.path.has_whole = False
         self.suspected = error if may_hide_refusal(error, after) else None
+
+    def _may_pass_as_form(self, error: ClientError) -> bool:
+        # A 404 in answer to a whole file comes from a server that has only the chunked routes.
+        return is_filtered(error) and error.status != 404 and not self._size.path.as_form
 
     def absent(self) -> bool:
         """The server has nothing. True if the file was refused for its size, in disguise."""

@@ -72,7 +72,7 @@ class Plan:
         self._from_end = False
         self._turned_at = 0.0
         self._lasted = 0.0  # seconds that the last chunk took
-        self._failed_at = -inf
+        self._failed_at = -inf  # when a chunk failed that had begun after the failure before it
         # A chunk whose failure may hide a refusal, its error, and the failures until then.
         self._suspected: tuple[Range, ClientError, int] | None = None
 

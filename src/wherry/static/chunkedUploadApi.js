@@ -649,11 +649,11 @@ var SHARE = 100;
 var FAST = 5;
 /** A request that fails after this many seconds may have met a proxy's timeout. */
 var TIMER = 20;
-/**
- * No proxy ends a request earlier (seconds). Two that fail one after the other, after about the same
- * time that is longer, have met a timeout: then none should take a fifth of it.
- */
+/** No proxy's timeout is shorter (seconds). */
 var SOON = 2;
+/** The times of two failures are the same if they differ by less than this part. */
+var ALIKE = .2;
+/** At most so many requests share the line (see `FAST`), so one should take this part of a timeout. */
 var SHARERS = 5;
 /** With what an earlier page has found, if anything. */
 function unknownPath(passed = 0, refused = Infinity) {
@@ -740,7 +740,7 @@ var ChunkSize = class {
 		const before = path.broke;
 		path.broke = seconds;
 		if (seconds > TIMER) path.pace = this.onGrid(size / 2);
-		else if (seconds > SOON && Math.abs(seconds - before) < before / SHARERS) {
+		else if (seconds > SOON && Math.abs(seconds - before) < before * ALIKE) {
 			path.timer = seconds;
 			path.pace = this.onGrid(size / SHARERS);
 		}
@@ -788,7 +788,7 @@ var OneRequest = class {
 		this.isUnclear = next !== "smaller";
 		if (this.isUnclear) size.noteFailed(length, seconds);
 		else if (error instanceof TooLarge) size.noteRefused(length, error);
-		else if (!(error instanceof NoRoom)) size.path.takesWhole &&= isFiltered(error) && error.status !== 404 && !size.path.asForm;
+		else if (!(error instanceof NoRoom) && (size.path.asForm || error.status === 404 || !isFiltered(error))) size.path.takesWhole = false;
 		this.suspected = mayHideRefusal(error, next) ? error : null;
 	}
 	/** The server has nothing. True if the file was refused for its size, in disguise. */

@@ -31,11 +31,11 @@ const SHARE = 100
 const FAST = 5
 /** A request that fails after this many seconds may have met a proxy's timeout. */
 const TIMER = 20
-/**
- * No proxy ends a request earlier (seconds). Two that fail one after the other, after about the same
- * time that is longer, have met a timeout: then none should take a fifth of it.
- */
+/** No proxy's timeout is shorter (seconds). */
 const SOON = 2
+/** The times of two failures are the same if they differ by less than this part. */
+const ALIKE = 0.2
+/** At most so many requests share the line (see `FAST`), so one should take this part of a timeout. */
 const SHARERS = 5
 
 /** What is known of the network path to one origin. Later uploads use it too. Sizes in bytes. */
@@ -157,7 +157,7 @@ export class ChunkSize {
     const before = path.broke
     path.broke = seconds
     if (seconds > TIMER) path.pace = this.onGrid(size / 2)
-    else if (seconds > SOON && Math.abs(seconds - before) < before / SHARERS) {
+    else if (seconds > SOON && Math.abs(seconds - before) < before * ALIKE) {
       path.timer = seconds
       path.pace = this.onGrid(size / SHARERS)
     }

@@ -39,8 +39,12 @@ export class OneRequest {
     this.isUnclear = next !== 'smaller'
     if (this.isUnclear) size.noteFailed(length, seconds)
     else if (error instanceof TooLarge) size.noteRefused(length, error)
-    else if (!(error instanceof NoRoom))
-      size.path.takesWhole &&= isFiltered(error) && error.status !== 404 && !size.path.asForm
+    // A 404 in answer to a whole file comes from a server that has only the chunked routes.
+    else if (
+      !(error instanceof NoRoom) &&
+      (size.path.asForm || error.status === 404 || !isFiltered(error))
+    )
+      size.path.takesWhole = false
     this.suspected = mayHideRefusal(error, next) ? error : null
   }
 

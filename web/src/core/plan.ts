@@ -41,6 +41,7 @@ export class Plan {
   private readonly flying = new Set<Chunk>()
   private fromEnd = false
   private turnedAt = 0
+  /** When a chunk failed that had begun after the failure before it. */
   private failedAt = -Infinity
   /** How long the last chunk took (seconds). */
   private lasted = 0
