@@ -6,7 +6,7 @@ Rule 1: certificates are verified. Over a connection that is not trusted, nothin
 from __future__ import annotations
 
 import base64
-import select
+import selectors
 import socket
 import ssl
 import time
@@ -66,7 +66,10 @@ class Address:
         """Whether something comes within `seconds`."""
         if isinstance(connection, ssl.SSLSocket) and connection.pending():
             return True
-        return bool(select.select([connection], [], [], max(seconds, 0.0))[0])
+        # `select.select` takes no file above number 1023.
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            return bool(selector.select(max(seconds, 0.0)))
 
 
 def parse_address(url: str, headers: Sequence[tuple[str, str]] = ()) -> Address:
