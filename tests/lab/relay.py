@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import httptools
-from anyio.from_thread import start_blocking_portal
+
+from wherry.testing.acceptor import Acceptor
 
 READ = 1 << 18
 #: On a slow line, pieces and buffers are small, so that what is counted has crossed the line.
@@ -64,73 +63,35 @@ class Counts:
         )
 
 
-@dataclass
-class Relay:
+class Relay(Acceptor):
     """`rate`: bytes a second from all clients together; None: as fast as it goes."""
 
-    upstream: int
-    rate: int | None = None
-    is_tls: bool = False
-    exchanges: list[Exchange] = field(default_factory=list)
-    port: int = 0
+    def __init__(self, upstream: int, rate: int | None = None, is_tls: bool = False) -> None:
+        super().__init__()
+        self.exchanges: list[Exchange] = []
+        self._upstream = upstream
+        self._rate = rate
+        self._is_tls = is_tls
+        self._received = 0
+        self._free_at = 0.0
+        if rate is not None:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
 
     def counts(self) -> Counts:
         wasted = [each for each in self.exchanges if each.is_wasted]
         thrown = sum(each.sent for each in wasted)
         return Counts(len(self.exchanges), len(wasted), thrown, self._received)
 
-    def __post_init__(self) -> None:
-        self._received = 0
-        self._free_at = 0.0
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        if self.rate is not None:
-            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER)
-        self._listener.setblocking(False)
-        self.port = int(self._listener.getsockname()[1])
-
-    async def __aenter__(self) -> Self:
-        self._start(self._listen())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._listener.close()
-
-    @contextmanager
-    def run_in_thread(self) -> Iterator[Self]:
-        """Run it on an event loop in another thread until the block ends."""
-        with start_blocking_portal() as portal, portal.wrap_async_context_manager(self):
-            yield self
-
-    def _start(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _listen(self) -> None:
-        while True:
-            client, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-            self._start(self._carry(client))
-
-    async def _carry(self, client: socket.socket) -> None:
-        """One connection, from its beginning to its end."""
+    async def serve(self, connection: socket.socket) -> None:
+        """Carry one connection, from its beginning to its end."""
         loop = asyncio.get_running_loop()
-        with client, socket.socket() as proxy:
+        with connection as client, socket.socket() as proxy:
             for side in (client, proxy):
                 side.setblocking(False)
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            reader = Reader([] if self.is_tls else self.exchanges, is_on=not self.is_tls)
+            reader = Reader([] if self._is_tls else self.exchanges, is_on=not self._is_tls)
             try:
-                await loop.sock_connect(proxy, ("127.0.0.1", self.upstream))
+                await loop.sock_connect(proxy, ("127.0.0.1", self._upstream))
                 async with asyncio.TaskGroup() as both:
                     both.create_task(self._send(client, proxy, reader))
                     both.create_task(_answer(proxy, client, reader))
@@ -140,7 +101,7 @@ class Relay:
 
     async def _send(self, client: socket.socket, proxy: socket.socket, reader: Reader) -> None:
         loop = asyncio.get_running_loop()
-        size = READ if self.rate is None else SLOW_READ
+        size = READ if self._rate is None else SLOW_READ
         while data := await loop.sock_recv(client, size):
             self._received += len(data)
             reader.sent(data)
@@ -154,9 +115,9 @@ class Relay:
 
     async def _cross(self, size: int) -> None:
         """Wait as long as the line needs for so many bytes."""
-        if self.rate is not None:
+        if self._rate is not None:
             now = asyncio.get_running_loop().time()
-            self._free_at = max(now, self._free_at) + size / self.rate
+            self._free_at = max(now, self._free_at) + size / self._rate
             await asyncio.sleep(self._free_at - now)
 
 

@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import NoReturn
 
 import h11
-from anyio.from_thread import start_blocking_portal
 
 from wherry.core.limits import MiB
+from wherry.testing.acceptor import Acceptor
 from wherry.testing.peer import READ, Gone, Peer, body_length, forwarded
 
 
@@ -65,7 +64,7 @@ class Fault:
         return self.path in target and (self.over < 0 or (length or 0) > self.over)
 
 
-class LimitingProxy:
+class LimitingProxy(Acceptor):
     """Passes HTTP/1.1 on to an upstream, and refuses bodies above `max_body` bytes.
 
     `max_body` None: no limit. `port` 0: a free port of 127.0.0.1.
@@ -79,54 +78,19 @@ class LimitingProxy:
         faults: Sequence[Fault] = (),
         port: int = 0,
     ) -> None:
+        super().__init__(port)
         self.requests = 0  #: How many requests came.
         self.refused = 0  #: How many of them were answered with 413.
         self.bytes_in = 0  #: How many bytes of bodies were passed to the upstream.
         self._upstream = (upstream_host, upstream_port)
         self._max_body = max_body
         self._faults = [(fault, _Occurrences()) for fault in faults]
-        self._listener = socket.create_server(("127.0.0.1", port))
-        self._listener.setblocking(False)
-        #: The port on 127.0.0.1, bound when the proxy is created.
-        self.port = int(self._listener.getsockname()[1])
         #: Where clients send their requests, without a slash at the end.
         self.url = f"http://127.0.0.1:{self.port}"
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Self:
-        self._start(self._listen())
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        self._listener.close()
-
-    @contextmanager
-    def run_in_thread(self) -> Iterator[Self]:
-        """Run the proxy on an event loop in another thread until the block ends."""
-        with start_blocking_portal() as portal, portal.wrap_async_context_manager(self):
-            yield self
-
-    def _start(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _listen(self) -> None:
-        while True:
-            connection, _ = await asyncio.get_running_loop().sock_accept(self._listener)
-            self._start(self._serve(Peer(connection, h11.SERVER)))
-
-    async def _serve(self, client: Peer) -> None:
+    async def serve(self, connection: socket.socket) -> None:
         """Serve one connection of a client, from its first request to its end."""
+        client = Peer(connection, h11.SERVER)
         try:
             while await self._exchange(client):
                 client.http.start_next_cycle()
