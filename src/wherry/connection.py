@@ -138,8 +138,7 @@ class BoundedConnection(LaneProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._lines += 1
-        # A line of the trailer is no header of the request.
-        if self._in_head and self._lines <= HEAD_LINES:
+        if (self._in_head or self._in_body) and self._lines <= HEAD_LINES:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:

@@ -75,4 +75,4 @@ def test_every_key_of_the_json_is_documented() -> None:
     shown = {name.partition(".")[0] for row in rows for name in re.findall(r"`([\w.]+)`", row)}
     known = set(as_object(nothing, diagnose(nothing)))
     assert shown <= known
-    assert known - shown == {"schema", "url", "at", "version", "wherry", "trailers"}
+    assert known - shown == {"schema", "url", "at", "version", "wherry"}

@@ -43,6 +43,7 @@ def test_an_nginx_without_limit_and_buffer_is_wide(server: Server) -> None:
     assert (diagnosis.verdict, measured.buffers_request) == ("wide", False)
     assert all(measured.methods.values())
     assert set(measured.headers.values()) == {"passed"}
+    assert (measured.chunked, measured.trailers) == (True, False)
     # nginx 1.22 takes 103 and 104 for the final answer; newer ones swallow 103.
     assert (measured.interim["100"], measured.interim["104"]) == ("passed", "final")
     assert {finding.code for finding in diagnosis.findings} >= {"no-limit", "interim-final"}
@@ -80,6 +81,7 @@ def test_a_haproxy_is_wide_and_passes_interim_answers_on(server: Server, tmp_pat
         measured, diagnosis = examined(url)
     assert (measured.limit.refuses, diagnosis.verdict) == (None, "wide")
     assert (measured.buffers_request, measured.interim["103"]) == (False, "passed")
+    assert (measured.chunked, measured.trailers) == (True, True)
 
 
 def test_a_rule_of_haproxy_is_found_and_recognised(server: Server, tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from tests.lane.conftest import (
 from tests.server.conftest import TIMEOUT, answer, rest
 
 from wherry.body import Ended
+from wherry.connection import BoundedConnection
 from wherry.core.limits import MiB
 from wherry.lane import LaneProtocol, readers, socket_memory
 from wherry.lane.body import LaneBody
@@ -380,6 +381,34 @@ def test_a_small_request_behind_a_fast_body_is_seen_at_once(
         assert told(connection) == whole(DATA)
         connection.sendall(GET)
         assert told(connection) == {"hello": "/next"}
+
+
+# Trailers.
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize("protocol", [LaneProtocol, BoundedConnection])
+def test_the_lines_after_a_chunked_body_are_offered_and_are_no_headers(
+    loop: str, protocol: type[LaneProtocol]
+) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        offer = offer_of(scope)
+        assert offer is not None
+        while (await receive())["more_body"]:
+            assert not offer.trailers
+        names = [name.decode() for name, _ in scope["headers"]]
+        trailers = {name.decode(): value.decode() for name, value in offer.trailers}
+        await JSONResponse({"headers": names, "trailers": trailers})(scope, receive, send)
+
+    with running(app, protocol, loop, lifespan="off") as server:
+        for trailer in (b"", b"X-Sum: 7\r\nX-Login: me\r\n"):
+            connection = server.connect()
+            connection.sendall(CHUNKED + b"X-One: 1\r\n\r\n2\r\nab\r\n")
+            connection.sendall(b"0\r\n" + trailer + b"\r\n")
+            found = told(connection)
+            assert found["headers"] == ["host", "transfer-encoding", "x-one"]
+            assert found["trailers"] == ({"x-sum": "7", "x-login": "me"} if trailer else {})
 
 
 # Interim answers.

@@ -35,6 +35,12 @@ async def test_a_body_without_a_length_is_counted_as_well(client: httpx2.AsyncCl
     assert [found["bytes"], found["content_length"], found["is_chunked"]] == [1024, None, True]
 
 
+async def test_trailers_are_unknown_where_the_server_does_not_pass_them_on(
+    client: httpx2.AsyncClient,
+) -> None:
+    assert (await client.post(PROBE, content=pieces(10))).json()["trailers"] is None
+
+
 async def test_it_wants_a_login(client: httpx2.AsyncClient) -> None:
     answer = await client.post(PROBE, headers={"Authorization": ""}, content=b"x")
     assert answer.status_code == 401

@@ -238,6 +238,12 @@ def _about_content(measured: Measured) -> Iterator[Finding]:
             NOTE,
             "Bodies without a Content-Length do not get through. Wherry's clients announce it.",
         )
+    if measured.trailers is False:
+        yield Finding(
+            "no-trailers",
+            NOTE,
+            "Header lines after a body (trailers) do not get through. Wherry's clients send none.",
+        )
     if measured.host_arrived and measured.host_arrived != measured.host_sent:
         yield Finding(
             "host-changed",

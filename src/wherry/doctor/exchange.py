@@ -48,7 +48,8 @@ class Ask:
 
     `pauses`: after how many bytes the sending pauses, and for how many seconds. `gap`: with it,
     one byte is sent in each `gap` seconds. `waits`: seconds for the answer once all is sent.
-    `trial`: after the first piece, seconds that an early answer is waited for.
+    `trial`: after the first piece, seconds that an early answer is waited for. `trailers`: header
+    lines after a chunked body.
     """
 
     method: str = "POST"
@@ -61,6 +62,7 @@ class Ask:
     waits: float = 5.0
     trial: float = 0.0
     expects: bool = False
+    trailers: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(slots=True)
@@ -175,7 +177,7 @@ class Line:
                 return
             reply.sent += size
         if ask.sends is None or ask.length is None:
-            self._write(h11.EndOfMessage())
+            self._write(h11.EndOfMessage(headers=list(ask.trailers)))
 
     @staticmethod
     def _pause_before(ask: Ask, sent: int) -> float:

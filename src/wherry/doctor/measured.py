@@ -83,6 +83,7 @@ class Measured:
     host_sent: str | None = None
     host_arrived: str | None = None
     chunked: bool | None = None
+    trailers: bool | None = None
     interim: Mapping[str, str | None] = field(default_factory=dict)
     cors: Cors = field(default_factory=Cors)
     http2: bool | None = None

@@ -54,6 +54,8 @@ HEADERS = (
     ("tus-resumable", "1.0.0"),
     ("x-http-method-override", "PATCH"),
 )
+#: What a client sends that knows a checksum only when it has sent the body.
+TRAILERS = (("upload-checksum", "sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk="),)
 
 
 class Probing:
@@ -199,10 +201,22 @@ class Probing:
         }
 
     def chunked(self) -> dict[str, Any]:
-        """A body without a length."""
-        reply = self._line.exchange(Ask(length=None, sends=SMALL, headers=[self.kind]))
+        """A body without a length, and a header line after such a body."""
+        ask = Ask(length=None, sends=SMALL, headers=[self.kind])
+        reply = self._line.exchange(ask)
         probe = read_probe(reply)
-        return {"chunked": _survives(reply) if probe is None else probe["bytes"] == SMALL}
+        if probe is None or probe["bytes"] != SMALL:
+            return {"chunked": False if probe is not None else _survives(reply)}
+        names = ("trailer", ", ".join(name for name, _ in TRAILERS))
+        reply = self._line.exchange(
+            replace(ask, headers=[self.kind, names, ("te", "trailers")], trailers=TRAILERS)
+        )
+        probe = read_probe(reply)
+        if probe is None:
+            return {"chunked": True, "trailers": _survives(reply)}
+        arrived = probe.get("trailers")  # None, or not there: this server cannot tell
+        passes = None if arrived is None else dict(TRAILERS).items() <= arrived.items()
+        return {"chunked": True, "trailers": passes}
 
     def interim(self) -> dict[str, Any]:
         """100 when it is waited for, 103 and 104 where the server can send them."""

@@ -43,7 +43,7 @@ def as_object(measured: Measured, diagnosis: Diagnosis) -> dict[str, Any]:
         "content_types": dict(measured.content_types),
         "headers": dict(measured.headers),
         "chunked": measured.chunked,
-        "trailers": None,
+        "trailers": measured.trailers,
         "interim": dict(measured.interim),
         "cors": asdict(measured.cors),
         "http": {

@@ -48,6 +48,8 @@ class LaneProtocol(HttpToolsProtocol):
     _taken: LaneBody | None = None
     _seen = 0  # bytes of the body that the parser has reported
     _rest = 0  # bytes of a body that was given back, which are not parsed
+    #: Of the request whose body is being parsed; None before that.
+    _trailers: list[tuple[bytes, bytes]] | None = None
 
     # Called by the transport.
 
@@ -80,10 +82,21 @@ class LaneProtocol(HttpToolsProtocol):
 
     # Called by the parser.
 
+    def on_message_begin(self) -> None:
+        self._trailers = None
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # uvicorn takes a line of the trailer for a header of the request.
+        if self._trailers is None:
+            super().on_header(name, value)
+        else:
+            self._trailers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
-        self._seen = 0
+        self._seen, self._trailers = 0, []
         length = self._length_on_offer()
-        offer = LaneOffer(self, self.scope, length)
+        offer = LaneOffer(self, self.scope, length, self._trailers)
         self.scope["extensions"] = {OFFER: {"offer": offer}}
         if length:
             self.flow.pause_reading()
@@ -205,8 +218,15 @@ class _Flow(FlowControl):
 class LaneOffer:
     """What is offered with one request: `protocols.bodies.offer.Offer`."""
 
-    def __init__(self, protocol: LaneProtocol, scope: Any, length: int) -> None:
+    def __init__(
+        self,
+        protocol: LaneProtocol,
+        scope: Any,
+        length: int,
+        trailers: Sequence[tuple[bytes, bytes]],
+    ) -> None:
         self.is_taken = False
+        self.trailers = trailers
         self._protocol = protocol
         self._scope = scope
         self._length = length

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -98,6 +98,9 @@ class Probed(BaseModel):
     host: str
     headers: dict[str, str | None] = Field(
         description="By name, in lower case; null for values that are not told."
+    )
+    trailers: dict[str, str | None] | None = Field(
+        description="The lines after the body, as in `headers`; null: this server cannot tell."
     )
     interim: list[int] = Field(description="Informational responses that were sent before.")
     version: str
@@ -191,7 +194,7 @@ async def _read(request: Request, length: int | None, most: int, patience: float
         raise BodyCut(0, LARGEST_SIZE if length is None else length)
     if ended is Ended.STALLED:
         raise BodyStalled(0, patience)
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    offer = offer_of(request.scope)
     return Probed(
         bytes=brought,
         content_length=length,
@@ -201,10 +204,17 @@ async def _read(request: Request, length: int | None, most: int, patience: float
         http_version=str(request.scope.get("http_version", "")),
         method=request.method,
         host=request.headers.get("host", ""),
-        headers={name: value if name in TOLD else None for name, value in headers.items()},
+        headers=_told(request.headers.raw),
+        trailers=None if offer is None else _told(offer.trailers),
         interim=[],
         version=__version__,
     )
+
+
+def _told(lines: Sequence[tuple[bytes, bytes]]) -> dict[str, str | None]:
+    """By name, in lower case; a value only for the names in `TOLD`."""
+    texts = ((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in lines)
+    return {name: value if name in TOLD else None for name, value in texts}
 
 
 async def _pause(seconds: float, engine: Engine) -> None:

@@ -40,6 +40,9 @@ class Offer(Protocol):
     """The offer of one request."""
 
     is_taken: bool  #: Whether `take` has returned the body.
+    #: The lines after a chunked body, names in lower case. Complete once `receive` has brought the
+    #: end of the body.
+    trailers: Sequence[tuple[bytes, bytes]]
 
     @property
     def is_asked_for(self) -> bool:
