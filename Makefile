@@ -40,7 +40,7 @@ serve: setup ## Run a server on http://127.0.0.1:8000
 
 .PHONY: test
 test: test-parts lint ## Run lint and all tests
-	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 	$(MAKE) test-lowest
 	$(MAKE) test-pythons
 

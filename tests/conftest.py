@@ -14,9 +14,21 @@ from tests.parts import need_package, need_versitygw
 from wherry.testing.postgres import Postgres, postgres, require_postgres
 from wherry.testing.s3 import BUCKET, S3Server, serving_s3
 
+ROOT = Path(__file__).parent
+
 # How long something takes on a busy machine is no claim of any test.
 settings.register_profile("wherry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("wherry")
+
+#: Folders of the files that take longest. They come first, so that none is left to one process at
+#: the end. pytest-xdist would begin with the files that have most tests, which are short ones.
+LONGEST = ("scale", "assessment", "e2e", "faults", "web", "app", "cli", "page", "browser", "client")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    rank = {ROOT / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.parent, len(LONGEST)))
+
 
 # A job in the background of a shell is deaf to Ctrl-C, and so would be all that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
