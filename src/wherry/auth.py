@@ -113,6 +113,10 @@ class Keys:
                 found = Caller(known.owner, known.operator)
         return found
 
+    def knows(self, owner: str) -> bool:
+        """Whether this owner has a key, among those that `all` read last."""
+        return any(key.owner == owner for key in self._keys)
+
     def _write(self, keys: list[Key]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         new = self._path.with_suffix(".new")
@@ -165,6 +169,20 @@ class Access:
         if found is None:
             raise Unauthorized
         return found
+
+    def check_owner(self, owner: str) -> None:
+        """Whether a ticket of this owner may be used: it ends with the owner's own access.
+
+        Raises `Unauthorized`, `KeysUnreadable`.
+        """
+        if self.is_anonymous():
+            has_access = owner == ANONYMOUS.owner
+        else:
+            if self.problem() is not None:
+                raise KeysUnreadable
+            has_access = self._keys.knows(owner)
+        if not has_access:
+            raise Unauthorized
 
     def problem(self) -> str | None:
         """Why every request is refused, as a sentence; None while the keys can be read."""

@@ -21,15 +21,17 @@ from fastapi import APIRouter, Depends
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from wherry.app import App
 from wherry.core.assessment import parse_priority
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete, Priority
-from wherry.protocols import chunked, files, form, probe, watching
+from wherry.protocols import chunked, files, form, guests, probe, watching
 from wherry.protocols.direct import Address
+from wherry.protocols.guests import has_ticket, presented_by
 from wherry.protocols.notfound import NotFound
 from wherry.protocols.operation import Operation
 from wherry.protocols.page import page_router
@@ -93,7 +95,10 @@ def chunked_upload_router(
             raise NotThere
         return Caller(caller.owner, operator=True)
 
-    return build_router(app, as_caller, as_operator)
+    async def as_guest(request: Request) -> Caller:
+        return await guest(app, request)
+
+    return build_router(app, as_caller, as_operator, as_guest)
 
 
 def parse_settings(given: dict[str, Any]) -> Settings:
@@ -118,18 +123,34 @@ def check_priority(priority: Priority, on_complete: OnComplete | None) -> None:
         raise TypeError(f"chunked_upload_router: priority: {error}") from None
 
 
-def build_router(app: App, caller: Dependency, operator: Dependency) -> APIRouter:
-    """Everything below `/chunked-upload`: the tables of all protocols, side by side."""
+async def guest(app: App, request: Request) -> Caller:
+    """The guest whose ticket the request has. Raises `Unauthorized`, `TicketRevoked`."""
+    if not app.settings.guests:
+        raise Unauthorized
+    return await (await app.engine()).tickets.let_in(presented_by(request.headers))
+
+
+def build_router(
+    app: App, caller: Dependency, operator: Dependency, guest: Dependency | None = None
+) -> APIRouter:
+    """Everything below `/chunked-upload`: the tables of all protocols, side by side.
+
+    `guest`: who a request with a ticket is of, for an application whose own login does not know
+    tickets. None: `caller` tells.
+    """
     router = APIRouter(prefix=PREFIX, route_class=routes_of(app), lifespan=app.lifespan)
     # The first route that matches takes a request, and /{upload_id} would match /metrics, too.
     for operation in sorted(operations(app), key=lambda each: "{" in each.path):
+        if guest is not None and app.settings.guests and operation.takes_guests:
+            _add(router, app, operation, guest, for_guests=True)
         _add(router, app, operation, operator if operation.is_operators else caller)
     return router
 
 
 def operations(app: App) -> tuple[Operation, ...]:
     """Everything below `/chunked-upload`."""
-    return (*chunked.ROUTES, *whole_files(app), *watching.ROUTES, *probe.ROUTES)
+    tickets = guests.ROUTES if app.settings.guests else ()
+    return (*chunked.ROUTES, *whole_files(app), *tickets, *watching.ROUTES, *probe.ROUTES)
 
 
 def whole_files(app: App) -> tuple[Operation, ...]:
@@ -140,6 +161,16 @@ def whole_files(app: App) -> tuple[Operation, ...]:
 
 def around(app: App, *, begins: bool = False) -> Around:
     return Around(app.metrics, app.load, app.settings.max_body, begins=begins)
+
+
+class GuestRoute(UploadRoute):
+    """A route only for requests with a ticket; the one behind it at the same address takes others.
+
+    So the login of the application is never asked about a ticket, which it does not know.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        return super().matches(scope) if has_ticket(scope) else (Match.NONE, {})
 
 
 def routes_of(app: App) -> type[UploadRoute]:
@@ -164,6 +195,7 @@ def _address(prefix: str, app: App, operation: Operation, who: Who) -> Address:
 
 
 async def _perform(operation: Operation, request: Request, caller: Caller, app: App) -> Response:
+    operation.check_caller(caller)
     engine = await app.engine()
     if not operation.is_operators:
         await engine.check_rate(caller)
@@ -199,7 +231,14 @@ def short_router(app: App, caller: Dependency) -> APIRouter:
     return router
 
 
-def _add(router: APIRouter, app: App, operation: Operation, who: Dependency) -> None:
+def _add(
+    router: APIRouter,
+    app: App,
+    operation: Operation,
+    who: Dependency,
+    *,
+    for_guests: bool = False,
+) -> None:
     async def endpoint(request: Request, caller: Annotated[Caller, Depends(who)]) -> Response:
         return await _perform(operation, request, caller, app)
 
@@ -208,9 +247,13 @@ def _add(router: APIRouter, app: App, operation: Operation, who: Dependency) -> 
         operation.path,
         endpoint,
         response_class=Response,
-        route_class_override=route_class(around(app, begins=operation.begins)),
+        route_class_override=route_class(
+            around(app, begins=operation.begins), GuestRoute if for_guests else UploadRoute
+        ),
     )
-    name = f"wherry_{operation.name}"
-    add(methods=[operation.method], name=name, **operation.described())
+    name, described = f"wherry_{operation.name}", operation.described()
+    if for_guests:
+        name, described = f"{name}_guest", described | {"include_in_schema": False}
+    add(methods=[operation.method], name=name, **described)
     if operation.method == "GET":  # RFC 9110, section 9.3.2: HEAD is GET without the content
         add(methods=["HEAD"], name=f"{name}_head", include_in_schema=False)

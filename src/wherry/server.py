@@ -32,6 +32,7 @@ from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
 from wherry.protocols.direct import Direct
 from wherry.protocols.draining import Drained
+from wherry.protocols.guests import has_ticket
 from wherry.protocols.load import Load
 from wherry.protocols.route import Around, route_class
 from wherry.router import (
@@ -39,6 +40,7 @@ from wherry.router import (
     add_not_found,
     addresses,
     build_router,
+    guest,
     page_router,
     routes_of,
     short_router,
@@ -78,10 +80,14 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     # Coroutines, because FastAPI calls other functions on a thread.
 
     async def caller(request: Request) -> Caller:
-        return access.caller(request)
+        if not has_ticket(request.scope):
+            return access.caller(request)
+        found = await guest(app, request)
+        access.check_owner(found.owner)
+        return found
 
     async def operator(request: Request) -> Caller:
-        found = access.caller(request)
+        found = await caller(request)
         if not found.operator:
             raise NotThere
         return found

@@ -57,6 +57,7 @@ GROUPS = {
     "Stopping": ("grace_period", "stop_delay"),
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy", "run_worker", "worker_concurrency", "max_assessments"),
+    "Guests": ("guests",),
     "Webhooks": ("webhook_url", "webhook_secret", "webhook_allow_private"),
 }
 #: What a default without a value means, where it is not "no limit".
@@ -325,6 +326,12 @@ class Settings(BaseSettings):
         ge=1,
         le=MANY,
         description="How many files are assessed at once, by all workers together.",
+    )
+
+    guests: bool = Field(
+        default=False,
+        description="Whether owners may make tickets, by which guests without a login upload into "
+        "their space.",
     )
 
     webhook_url: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -52,6 +52,20 @@ def test_uploading_with_curl(server: Server, tmp_path: Path) -> None:
     assert '"code":"upload-closed"' in said
 
 
+def test_guests_upload_with_curl(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    with serving(tmp_path / "wherry-data", guests="true") as server:
+        said = type_all("howto/guest-links.md", server, tmp_path)
+        talk = (tmp_path / "talk.mp4").read_bytes()
+        stored = [file.read_bytes() for file in (server.data / "files").iterdir()]
+    assert stored == [talk] * 3
+    assert '"note":"by the API"' in said
+    assert "used-up" in said
+    assert said.endswith("revoked 2\n")
+    # The server's log has no ticket.
+    assert "wherry_guest_" not in server.log.read_text()
+
+
 def test_uploading_from_the_command_line(server: Server, tmp_path: Path) -> None:
     make_files(tmp_path)
     said = type_all("howto/upload-from-the-command-line.md", server, tmp_path)

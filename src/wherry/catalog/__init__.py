@@ -33,6 +33,7 @@ from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.paths import Paths
 from wherry.core.ranges import Range
+from wherry.core.tickets import Ticket
 from wherry.core.upload import State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState, Outbox
 
@@ -43,10 +44,12 @@ Check = Callable[[Queue], None]
 
 class Catalog(Protocol):
     async def create(self, upload: Upload) -> Upload:
-        """Record a new upload.
+        """Record a new upload, and use its ticket, if it has one, in the same transaction.
 
         If the owner already has an upload in state `waiting` or `receiving` with the same
-        fingerprint (not None), limit and length, that one is returned instead.
+        fingerprint (not None), limit, length and ticket, that one is returned instead, and nothing
+        is used. Raises as `Ticket.use` does at `created_at`, `TicketExpired` also for a ticket that
+        was forgotten. A change by which an upload ends without a file gives the use back.
         """
 
     async def queue(self, now: float, latest: float = inf) -> Queue:
@@ -144,8 +147,9 @@ class Catalog(Protocol):
     async def newest(self) -> float | None:
         """The latest moment in any record, by the deadline clock; None: there is no record.
 
-        For all uploads: their creation, and the discarding of their files. For unfinished
-        ones also: when they were admitted or queued, and the times of parts and leases.
+        For all uploads: their creation, and the discarding of their files. For unfinished ones
+        also: when they were admitted or queued, and the times of parts and leases. For tickets:
+        their creation.
         """
 
     async def used(self) -> int:
@@ -229,6 +233,28 @@ class Catalog(Protocol):
 
     async def forget_rates(self, now: float) -> None:
         """Delete what does not count any more at `now`, a few in each transaction."""
+
+    # Tickets of guests.
+
+    async def add_ticket(self, ticket: Ticket) -> None:
+        """Record a new one."""
+
+    async def ticket(self, ticket_id: str) -> Ticket:
+        """The ticket with this identifier. Raises `NotThere`."""
+
+    async def update_ticket(self, ticket_id: str, change: Callable[[Ticket], Ticket]) -> Ticket:
+        """Apply `change`, record its result, and return it.
+
+        Raises `NotThere`, and what `change` raises.
+        """
+
+    async def tickets(
+        self, owner: str | None = None, page: PageRequest = FIRST_PAGE
+    ) -> Page[Ticket]:
+        """A page of the tickets of this owner, by their age; None: of every owner."""
+
+    async def forget_tickets(self, before: float) -> None:
+        """Delete those that expired at `before` or earlier, a few in each transaction."""
 
     # Paths: what passes on the way to a public host.
 

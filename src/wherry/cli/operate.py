@@ -1,4 +1,4 @@
-"""The operator's commands: `sweep`, `storage`, `uploads`, `paths`, `keys`, `assessments`,
+"""The operator's commands: `sweep`, `storage`, `uploads`, `paths`, `keys`, `guests`, `assessments`,
 `webhooks`.
 
 They open the data folder themselves, beside a running server or without one.
@@ -17,6 +17,7 @@ import typer
 from wherry.cli.assessments import assessments
 from wherry.cli.engines import OPERATOR, Json, with_engine
 from wherry.cli.failing import failing
+from wherry.cli.guests import guests
 from wherry.cli.paths import paths
 from wherry.cli.serving import DATA, Data, register_with_settings
 from wherry.cli.sizes import size
@@ -42,6 +43,7 @@ def register(app: typer.Typer) -> None:
     app.command()(uploads)
     app.command()(paths)
     app.add_typer(keys, name="keys")
+    app.add_typer(guests, name="guests")
     app.add_typer(assessments, name="assessments")
     app.add_typer(webhooks, name="webhooks")
 
@@ -252,5 +254,6 @@ def _as_dict(upload: "Upload") -> dict[str, str | int | None]:
         "size": upload.length,
         "received_bytes": upload.received.size,
         "assessment_id": upload.assessment_id,
+        "ticket_id": upload.ticket_id,
         "failure": upload.failure,
     }

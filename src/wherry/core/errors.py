@@ -78,6 +78,45 @@ class ForeignOrigin(UploadError):
 
 
 @dataclass
+class TicketExpired(UploadError):
+    """A guest's ticket begins no upload any more, because its time is over."""
+
+    code: ClassVar[str] = "ticket-expired"
+
+    def __str__(self) -> str:
+        return "This guest ticket has expired."
+
+
+@dataclass
+class TicketRevoked(UploadError):
+    code: ClassVar[str] = "ticket-revoked"
+
+    def __str__(self) -> str:
+        return "This guest ticket was revoked."
+
+
+@dataclass
+class TicketUsedUp(UploadError):
+    """As many files as the ticket allows have come, or are on their way."""
+
+    code: ClassVar[str] = "ticket-used-up"
+    uploads: int
+
+    def __str__(self) -> str:
+        return "This guest ticket allows no more uploads."
+
+
+@dataclass
+class NotForGuests(UploadError):
+    """A guest's ticket is for uploading, and this request is something else."""
+
+    code: ClassVar[str] = "not-for-guests"
+
+    def __str__(self) -> str:
+        return "A guest ticket does not allow this request."
+
+
+@dataclass
 class UploadNotFound(UploadError):
     """Unknown, or of another owner: the answer is the same."""
 

@@ -52,6 +52,7 @@ class UploadFacts:
     `slot_until`: until when it counts as open.
     `failure`: why it expired or failed.
     `discarded_at`: when its finished file was deleted or moved away.
+    `ticket_id`: of the guest's ticket that it was made with; None: its owner has made it.
     """
 
     id: str
@@ -77,6 +78,7 @@ class UploadFacts:
     assessment_id: str | None = None
     failure: str | None = None
     discarded_at: float | None = None
+    ticket_id: str | None = None
 
     # Values that follow from the fields.
 
@@ -127,6 +129,15 @@ class UploadFacts:
         """Whether the file was handed over."""
         return self.state is State.COMPLETE
 
+    def uses_ticket(self) -> bool:
+        """Whether it counts as a use of its ticket."""
+        return self.ticket_id is not None and self.state not in GONE
+
+    def is_of(self, caller: Caller) -> bool:
+        """Whether the caller may see it. An owner sees the uploads of guests, too."""
+        is_guests_own = caller.ticket is None or caller.ticket.id == self.ticket_id
+        return caller.owner == self.owner and is_guests_own
+
     def has_foreign_lease(self, within: Range, token: str) -> bool:
         """Whether a request other than `token` has a lease of any byte of `within`."""
         return any(le.token != token and le.range.overlaps(within) for le in self.leases)
@@ -146,8 +157,8 @@ class UploadFacts:
     # Checks.
 
     def check_owner(self, caller: Caller) -> None:
-        """Raises `UploadNotFound` for every caller but the owner, so that ids cannot be probed."""
-        if caller.owner != self.owner:
+        """Raises `UploadNotFound` for every other caller, so that ids cannot be probed."""
+        if not self.is_of(caller):
             raise UploadNotFound(self.id)
 
     def check_exists(self) -> None:

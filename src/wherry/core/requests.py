@@ -8,14 +8,32 @@ from dataclasses import dataclass, field, replace
 
 from wherry.core.digests import Digest
 from wherry.core.names import check_filename, check_metadata, check_text
+from wherry.core.tickets import Ticket
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The client that sent a request. It sees its own uploads; an operator sees all of them."""
+    """The client that sent a request. It sees its own uploads; an operator sees all of them.
+
+    `ticket`: of a guest, who acts for the owner of that ticket, and sees only the uploads that were
+    made with it.
+    """
 
     owner: str
     operator: bool = False
+    ticket: Ticket | None = None
+
+    @property
+    def ticket_id(self) -> str | None:
+        return None if self.ticket is None else self.ticket.id
+
+    def max_size(self, limit: int | None) -> int | None:
+        """The largest file that this caller may send, in bytes. `limit`: the server's; None: none.
+
+        None: there is no limit.
+        """
+        own = None if self.ticket is None else self.ticket.max_size
+        return min((most for most in (limit, own) if most is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +82,11 @@ class Write:
     digest: Digest | None = None
 
 
-def id_of_key(owner: str, key: str) -> str:
+def id_of_key(owner: str, key: str, ticket_id: str | None = None) -> str:
     """The identifier of the upload that a request with this idempotency key brings.
 
-    The key has no control characters, so no other owner and key make the same text.
+    `ticket_id`: of a guest. The key has no control characters, so no other owner and key make the
+    same text. No text in UTF-8 has the byte FF, so no owner has the keys of a guest.
     """
-    return hashlib.sha256(f"{owner}\0{key}".encode()).hexdigest()[:32]
+    whose = owner.encode() if ticket_id is None else b"\xff" + ticket_id.encode()
+    return hashlib.sha256(whose + b"\0" + key.encode()).hexdigest()[:32]

@@ -176,4 +176,5 @@ def _facts(upload: Upload) -> dict[str, object]:
         "content_type": upload.content_type,
         "digest": str(upload.received_digest),
         "assessment_id": upload.assessment_id,
+        "ticket_id": upload.ticket_id,
     }

@@ -26,7 +26,14 @@ from logging import DEBUG
 from wherry.core.admission import Entry, Queue, check_fits_ever, free_for_uploads
 from wherry.core.assessment import Assessment
 from wherry.core.digests import EMPTY_CRC, Digest, crc64, running
-from wherry.core.errors import DigestMismatch, DiskFull, NoRoom
+from wherry.core.errors import (
+    DigestMismatch,
+    DiskFull,
+    NoRoom,
+    TicketExpired,
+    TicketRevoked,
+    TicketUsedUp,
+)
 from wherry.core.upload import Upload
 from wherry.engine.context import Context
 from wherry.engine.file_types import HEAD, FileTypes
@@ -41,6 +48,8 @@ Pieces = Sequence[memoryview]
 #: How long after a file was put it may be recorded where nothing locks it, in seconds. The sweep
 #: leaves it alone for an hour.
 UNRECORDED = 600.0
+#: The refusals of a record after which there is none.
+NOT_RECORDED = (NoRoom, DiskFull, TicketExpired, TicketRevoked, TicketUsedUp)
 
 
 class AtOnce:
@@ -170,7 +179,7 @@ class _Trip:
             # Any other error leaves it open whether the record is there. So the file stays,
             # as after a crash, and whoever finds it looks at the record.
             is_ours = recorded.result() == upload
-        except (NoRoom, DiskFull):  # then nothing is recorded
+        except NOT_RECORDED:
             is_ours = False
         if is_ours:
             self.complete = upload

@@ -67,14 +67,16 @@ class Creating:
         if create.fingerprint is None:
             return False
         alike = await self._context.catalog.alike(caller.owner, create.fingerprint)
-        return any(upload.state in UNFINISHED for upload in alike)
+        return any(u.is_of(caller) and u.state in UNFINISHED for u in alike)
 
     def new_upload(self, upload_id: str, caller: Caller, create: Create) -> Upload:
-        """What is to be recorded of a new upload; `create` is checked."""
+        """What is to be recorded of a new upload; `create` is checked. Raises `TooLarge`."""
         limits, now = self._context.limits, self._context.clock()
         limit = create.length if create.length is not None else create.at_most
         if limit is None:
             raise ValueError("either length or at_most is needed")
+        if caller.ticket is not None:
+            caller.ticket.check_size(limit)
         parts = self._context.storage.parts
         part = 1 if parts is None else parts.size(limit)
         return Upload(
@@ -92,6 +94,7 @@ class Creating:
             state=State.WAITING,
             queued_at=now,
             began_at=now,
+            ticket_id=caller.ticket_id,
         )
 
     async def _check_entered(self, upload: Upload, is_new: bool, may_wait: bool) -> None:

@@ -34,6 +34,7 @@ from wherry.engine.rates import BYTES, REQUESTS, Rates
 from wherry.engine.receiving import Receiving
 from wherry.engine.reconciling import reconcile
 from wherry.engine.sweeping import Sweeping, Swept
+from wherry.engine.tickets import Tickets
 from wherry.engine.watching import Watching
 from wherry.engine.writing import Writing
 from wherry.storage import Stat, StoredFile, Stray
@@ -69,6 +70,8 @@ class Engine:
         self._watching = Watching(context, self._admitting)
         #: What passes on the way to each public host.
         self.paths = KnownPaths(context)
+        #: What guests are let in by.
+        self.tickets = Tickets(context)
         self._cancelling = Cancelling(context, self._admitting, self._writing)
         self._creating = Creating(context, self._admitting, self._cancelling)
         self._receiving = Receiving(
@@ -301,7 +304,8 @@ class Engine:
 
     async def alike(self, caller: Caller, fingerprint: str) -> list[Upload]:
         """The caller's newest uploads of the file with this fingerprint; newest first."""
-        return await self._context.catalog.alike(caller.owner, fingerprint)
+        found = await self._context.catalog.alike(caller.owner, fingerprint)
+        return [upload for upload in found if upload.is_of(caller)]
 
     async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, StoredFile, Stat]:
         """A complete upload and its file. Raises `NotThere`, also when it is deleted."""

@@ -22,6 +22,8 @@ URL_LIFETIME = 3600
 class FinishedFile:
     """A file that is all there. `size` in bytes; `digest` as in RFC 9530, crc64nvme.
 
+    `ticket_id`: of the guest who has sent it, for `owner`; None: that was the owner.
+
     `open` and `download` work with every storage, `path` with local storage only, `url` with an
     object store only. `open` and `download` block: a coroutine function calls them on a thread.
 
@@ -39,6 +41,7 @@ class FinishedFile:
     owner: str
     metadata: Mapping[str, str]
     digest: str
+    ticket_id: str | None
 
     def __init__(  # noqa: PLR0917 - one for each field
         self,
@@ -50,6 +53,7 @@ class FinishedFile:
         owner: str,
         metadata: Mapping[str, str],
         digest: str,
+        ticket_id: str | None = None,
     ) -> None:
         given = {
             "id": id,
@@ -60,6 +64,7 @@ class FinishedFile:
             "owner": owner,
             "metadata": metadata,
             "digest": digest,
+            "ticket_id": ticket_id,
         }
         for name, value in given.items():
             object.__setattr__(self, name, value)  # the dataclass is frozen
@@ -112,6 +117,7 @@ def finished_file(upload: Upload, stored: StoredFile) -> FinishedFile:
         owner=upload.owner,
         metadata=upload.metadata,
         digest=str(upload.received_digest),
+        ticket_id=upload.ticket_id,
     )
 
 

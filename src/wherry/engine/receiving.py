@@ -71,7 +71,7 @@ class Receiving:
     ) -> Upload:
         """The complete upload, as `Engine.receive` says."""
         context, create = self._context, create.checked()
-        upload_id = context.new_id() if key is None else id_of_key(caller.owner, key)
+        upload_id = context.new_id() if key is None else _id_of(caller, key)
         new = self._creating.new_upload(upload_id, caller, create)
         context.limits.check_length(new.limit)
         pieces = await body.gather(self.in_memory) if self.in_memory else None
@@ -130,11 +130,11 @@ class Receiving:
 
     async def is_known(self, caller: Caller, key: str) -> bool:
         """Whether a request of this owner with this key has begun before."""
-        return await self._find(id_of_key(caller.owner, key)) is not None
+        return await self._find(_id_of(caller, key)) is not None
 
     async def repeated(self, caller: Caller, key: str) -> Upload | None:
         """What the request with this key has led to; None: nothing."""
-        upload_id = id_of_key(caller.owner, key)
+        upload_id = _id_of(caller, key)
         if await self._find(upload_id) is None:
             return None
         async with self._context.alone(upload_id):
@@ -170,6 +170,10 @@ class Receiving:
             upload = await self._find(upload_id)
             if upload is not None and upload.state is State.CANCELLED:
                 await self._context.catalog.forget([upload_id])
+
+
+def _id_of(caller: Caller, key: str) -> str:
+    return id_of_key(caller.owner, key, caller.ticket_id)
 
 
 def _check_same(

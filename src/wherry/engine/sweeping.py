@@ -81,10 +81,12 @@ class Sweeping:
                         yield swept
 
         if not dry_run:
+            now = self._context.clock()
+            before = now - self._context.settings.keep_records
             with self._apart():
-                now = self._context.clock()
-                before = now - self._context.settings.keep_records
                 await self._context.catalog.forget_deliveries(before, now)
+            with self._apart():
+                await self._context.catalog.forget_tickets(before)
             with self._apart():
                 await self._context.catalog.forget_rates(self._context.clock())
 

@@ -169,6 +169,18 @@ class Event(Enum):
     ORPHAN_DELETED = About(
         Area.UPLOADS, INFO, "A folder without a record was deleted.", ("upload_id",)
     )
+    TICKET_MADE = About(
+        Area.UPLOADS,
+        INFO,
+        "The owner has made a ticket for guests, for this many `uploads`.",
+        ("ticket_id", "owner", "uploads"),
+    )
+    TICKET_REVOKED = About(
+        Area.UPLOADS,
+        INFO,
+        "The owner, or an operator, has revoked a ticket for guests.",
+        ("ticket_id", "owner"),
+    )
     NOT_RELEASED = About(
         Area.UPLOADS,
         INFO,

@@ -39,8 +39,10 @@ class Facts(TypedDict, total=False):
     status: int
     step: str
     task: str
+    ticket_id: str
     type: str
     upload_id: str
+    uploads: int
     url: str
     verdict: str
     waited: float

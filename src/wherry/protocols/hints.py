@@ -30,6 +30,22 @@ HINTS: Mapping[type[UploadError], str] = {
     errors.ForeignOrigin: (
         f"{_NOTHING_STORED} Open the page at this server's own address, or use an API key."
     ),
+    errors.TicketExpired: (
+        f"{_NOTHING_STORED} An upload that was begun before may be finished. For another one, ask "
+        "the owner for a new ticket."
+    ),
+    errors.TicketRevoked: (
+        "Nothing of this request was stored. What was complete is safe. Ask the owner for a new "
+        "ticket."
+    ),
+    errors.TicketUsedUp: (
+        f"{_NOTHING_STORED} An upload that was begun before may be finished. To send another file, "
+        "ask the owner for a new ticket."
+    ),
+    errors.NotForGuests: (
+        "Guests may begin uploads, and send, watch, complete or cancel those of their own ticket. "
+        "For anything else, log in."
+    ),
     errors.UploadNotFound: "Check the identifier and the credentials, or start a new upload.",
     errors.NotThere: "Check the address and the credentials.",
     WrongMethod: "Use one of the allowed methods.",

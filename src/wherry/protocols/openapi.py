@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from wherry.core.pages import LARGEST_PAGE, PAGE
+
 #: An identifier of ours, in an answer.
 Id = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{32}$"})]
 #: The state in the answer of a verb that completes. Answers describe such texts and do not check
@@ -84,6 +86,23 @@ def query(name: str, schema: dict[str, Any], text: str) -> dict[str, Any]:
 
 def header(name: str, text: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "schema": {"type": "string"}, "description": text}
+
+
+def page_parameters(of: str) -> tuple[dict[str, Any], ...]:
+    """Which page of a list is wanted. `of`: what it lists, in the plural."""
+    return (
+        query(
+            "limit",
+            {"type": "integer", "minimum": 1, "default": PAGE},
+            f"The most {of} to answer; never more than {LARGEST_PAGE:,}.",
+        ),
+        query("after", {"type": "string"}, "The `next` of the page before."),
+        query(
+            "order",
+            {"type": "string", "enum": ["oldest", "newest"], "default": "oldest"},
+            f"Which {of} come first.",
+        ),
+    )
 
 
 FINGERPRINT = query(

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from wherry.core import errors
-from wherry.core.errors import UploadError
+from wherry.core.errors import NotForGuests, UploadError
 from wherry.core.requests import Caller
 from wherry.engine import Engine
 from wherry.protocols.openapi import json_content, schema_of
@@ -30,6 +30,8 @@ Answers = Mapping[int, tuple[str, type[BaseModel] | None]]
 #: What any operation may be refused for.
 ALWAYS: tuple[type[UploadError], ...] = (
     errors.Unauthorized,
+    errors.NotForGuests,
+    errors.TicketRevoked,
     errors.StorageFailed,
     errors.RateLimited,
     errors.Overloaded,
@@ -43,7 +45,8 @@ class Operation:
 
     `name` is public: operation ids are made from it. `is_operators`: all callers but operators
     are answered as if the address did not exist. `is_shown`: whether OpenAPI has it. `begins`:
-    whether it begins an upload.
+    whether it begins an upload. `takes_guests`: whether those who have a ticket and no login may
+    ask; for any other operation, they are refused.
     """
 
     method: str
@@ -58,6 +61,12 @@ class Operation:
     is_operators: bool = False
     is_shown: bool = True
     begins: bool = False
+    takes_guests: bool = False
+
+    def check_caller(self, caller: Caller) -> None:
+        """Raises `NotForGuests`."""
+        if caller.ticket is not None and not self.takes_guests:
+            raise NotForGuests
 
     def described(self) -> dict[str, Any]:
         """The arguments of `add_api_route` that describe it."""

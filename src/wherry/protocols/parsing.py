@@ -10,6 +10,7 @@ from email.message import Message as Headers
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 
 from wherry.core.errors import (
@@ -21,6 +22,7 @@ from wherry.core.errors import (
 )
 from wherry.core.limits import LARGEST_SIZE, KiB
 from wherry.core.names import as_unicode
+from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
 
 #: The longest header that is parsed, in bytes.
 HEADER_LIMIT = 4 * KiB
@@ -47,6 +49,24 @@ def parse_id(text: str) -> str:
         raise UploadNotFound(text[:64])
     named.set(text)
     return text
+
+
+def parse_page(query: QueryParams) -> PageRequest:
+    """Which page of a list is wanted. Raises `BadRequest`."""
+    limit = parse_number(query.get("limit", str(PAGE)), "limit")
+    if limit == 0:
+        raise BadRequest("limit", "must be at least 1")
+    if (order := query.get("order", "oldest")) not in ("oldest", "newest"):
+        raise BadRequest("order", "must be oldest or newest")
+    after = None if "after" not in query else _parse_cursor(query["after"])
+    return PageRequest(after, min(limit, LARGEST_PAGE), newest=order == "newest")
+
+
+def _parse_cursor(text: str) -> Cursor:
+    try:
+        return Cursor.parse(text)
+    except ValueError:
+        raise BadRequest("after", "must be the `next` of the page before") from None
 
 
 def parse_content_length(request: Request) -> int | None:

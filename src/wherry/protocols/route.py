@@ -156,6 +156,6 @@ class UploadRoute(APIRoute):
         return handle_and_explain
 
 
-def route_class(around: Around) -> type[UploadRoute]:
+def route_class(around: Around, base: type[UploadRoute] = UploadRoute) -> type[UploadRoute]:
     """A class of routes with `around`: FastAPI makes the routes from the class alone."""
-    return type("UploadRoute", (UploadRoute,), {"around": around})
+    return type("UploadRoute", (base,), {"around": around})

@@ -15,14 +15,16 @@ from typing import TypeVar
 from wherry.catalog import Change, Check, Choice
 from wherry.catalog.awaiting import until_done
 from wherry.catalog.counts import Counts
-from wherry.catalog.sql import counts, deliveries, lists, paths, queries, rates
+from wherry.catalog.sql import counts, deliveries, lists, paths, queries, rates, tickets
 from wherry.catalog.sql.operations import (
+    AddTicket,
     Advance,
     Arrive,
     Create,
     Forget,
     ForgetDeliveries,
     ForgetRates,
+    ForgetTickets,
     Identify,
     LeaseAssessment,
     Operation,
@@ -32,6 +34,7 @@ from wherry.catalog.sql.operations import (
     UpdateDelivery,
     UpdatePaths,
     UpdateRate,
+    UpdateTicket,
 )
 from wherry.catalog.sql.session import Session
 from wherry.core.admission import Queue
@@ -42,6 +45,7 @@ from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.paths import Paths
 from wherry.core.ranges import Range
+from wherry.core.tickets import Ticket
 from wherry.core.upload import State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState, Outbox
 
@@ -232,6 +236,27 @@ class SqlCatalog(ABC):
     async def forget_rates(self, now: float) -> None:
         while keys := await self._read(lambda s: rates.expired(s, now)):
             await self._change(ForgetRates(keys, now))
+
+    async def add_ticket(self, ticket: Ticket) -> None:
+        await self._change(AddTicket(ticket))
+
+    async def ticket(self, ticket_id: str) -> Ticket:
+        found = await self._read(lambda s: tickets.ticket_by_id(s, ticket_id))
+        if found is None:
+            raise NotThere
+        return found
+
+    async def update_ticket(self, ticket_id: str, change: Callable[[Ticket], Ticket]) -> Ticket:
+        return await self._change(UpdateTicket(ticket_id, change))
+
+    async def tickets(
+        self, owner: str | None = None, page: PageRequest = FIRST_PAGE
+    ) -> Page[Ticket]:
+        return await self._read_list(lambda s: lists.tickets_page(s, owner, page))
+
+    async def forget_tickets(self, before: float) -> None:
+        while ids := await self._read(lambda s: tickets.expired(s, before)):
+            await self._change(ForgetTickets(ids, before))
 
     async def paths(self) -> Paths:
         return await self._read(paths.all_paths)

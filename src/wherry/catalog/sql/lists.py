@@ -41,10 +41,13 @@ from wherry.catalog.sql.tables import (
     assessments,
     deliveries,
     parts,
+    tickets,
     uploads,
 )
+from wherry.catalog.sql.tickets import tickets_by_id
 from wherry.core.assessment import NEEDS_FILE, Assessment, AssessmentState
 from wherry.core.pages import PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
+from wherry.core.tickets import Ticket
 from wherry.core.upload import State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState
 
@@ -123,6 +126,12 @@ def _assessments(walk: _Walk, states: int) -> Statement:
     key = (assessments.c.created_at, assessments.c.id)
     by_state = [assessments.c.state == bindparam(f"state{n}") for n in range(states)]
     return walk.merge([walk.along(key, state) for state in by_state])
+
+
+@lru_cache
+def _tickets(walk: _Walk, owned: bool) -> Statement:
+    whose = [tickets.c.owner == bindparam("owner")] if owned else []
+    return walk.along((tickets.c.created_at, tickets.c.id), *whose)
 
 
 @lru_cache
@@ -210,6 +219,18 @@ def deliveries_page(
     cursors = _cursors(session, _deliveries(_Walk.of(page), len(wanted)), wanted, page)
     shown = [cursor.id for cursor in cursors[: page.limit]]
     found, _ = deliveries_by_id(session, shown)
+    next_ = cursors[page.limit - 1] if len(cursors) > page.limit else None
+    return Page([found[id_] for id_ in shown if id_ in found], next_)
+
+
+def tickets_page(session: Session, owner: str | None, page: PageRequest) -> Page[Ticket]:
+    """A page of the tickets of this owner; None: of every owner."""
+    statement = _tickets(_Walk.of(page), owner is not None)
+    cursors = _cursors(session, statement, {"owner": owner}, page)
+    shown = [cursor.id for cursor in cursors[: page.limit]]
+    found: dict[str, Ticket] = {}
+    for first in range(0, len(shown), MANY):
+        found |= tickets_by_id(session, shown[first : first + MANY])[0]
     next_ = cursors[page.limit - 1] if len(cursors) > page.limit else None
     return Page([found[id_] for id_ in shown if id_ in found], next_)
 

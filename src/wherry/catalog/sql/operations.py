@@ -24,6 +24,7 @@ from wherry.core.assessment import Assessment
 from wherry.core.installation import Installation
 from wherry.core.limits import Used
 from wherry.core.paths import Paths
+from wherry.core.tickets import Ticket
 from wherry.core.upload import ACCEPTS, GONE, State, Upload
 from wherry.core.webhooks import Delivery
 
@@ -90,7 +91,8 @@ class Arrive:
 
     @property
     def admits(self) -> bool:
-        return self.check is not None or self.upload.fingerprint is not None
+        new = self.upload
+        return any(each is not None for each in (self.check, new.fingerprint, new.ticket_id))
 
     def apply(self, work: UnitOfWork) -> Upload:
         new = self.upload
@@ -327,6 +329,61 @@ class ForgetRates:
 
 
 @dataclass(frozen=True, slots=True)
+class AddTicket:
+    ticket: Ticket
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
+
+    def apply(self, work: UnitOfWork) -> None:
+        work.check_takes_more()
+        work.add_ticket(self.ticket)
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateTicket:
+    ticket_id: str
+    change: Callable[[Ticket], Ticket]
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        """False: the lock of its row is enough."""
+        return False
+
+    def apply(self, work: UnitOfWork) -> Ticket:
+        before = work.ticket(self.ticket_id)
+        after = self.change(before)
+        work.update_ticket(before, after)
+        return after
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTickets:
+    ids: Collection[str]
+    before: float
+
+    @property
+    def concerns(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def admits(self) -> bool:
+        return False
+
+    def apply(self, work: UnitOfWork) -> None:
+        work.forget_tickets(self.ids, self.before)
+
+
+@dataclass(frozen=True, slots=True)
 class Identify:
     new: str
     storage: str | None
@@ -389,4 +446,5 @@ def apply_all(
         except Exception as problem:
             outcomes.append((None, problem))
     work.flush()
+    work.write_uses()
     return outcomes

@@ -24,6 +24,7 @@ from wherry.catalog.sql.tables import (
     assessments,
     leases,
     parts,
+    tickets,
     uploads,
 )
 from wherry.catalog.sql.unreadable import read_apart
@@ -245,6 +246,7 @@ def same_upload(session: Session, new: Upload) -> str | None:
         "fingerprint": new.fingerprint,
         "limit": new.limit,
         "length": new.length,
+        "ticket_id": new.ticket_id,
     }
     found = session.column(_SAME, given)
     return found[0] if found else None
@@ -257,6 +259,7 @@ _SAME = (
         uploads.c.fingerprint == bindparam("fingerprint"),
         uploads.c.limit == bindparam("limit"),
         uploads.c.length.is_not_distinct_from(bindparam("length")),
+        uploads.c.ticket_id.is_not_distinct_from(bindparam("ticket_id")),
         one_of(uploads.c.state, [state.value for state in ACCEPTS]),
     )
     .order_by(uploads.c.created_at, uploads.c.id)
@@ -420,6 +423,7 @@ _NEWEST = (
         for state in State
     ),
     select(func.max(uploads.c.discarded_at)).where(IS_DISCARDED),
+    select(func.max(tickets.c.created_at)),
     select(func.max(uploads.c.began_at)).where(_UNFINISHED),
     select(func.max(uploads.c.queued_at)).where(_UNFINISHED),
     select(func.max(parts.c.at)).join_from(parts, uploads).where(_UNFINISHED),

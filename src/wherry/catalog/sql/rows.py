@@ -14,6 +14,7 @@ from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
 from wherry.core.paths import Path, Report
 from wherry.core.ranges import Part, PartSet, Range
+from wherry.core.tickets import Ticket
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState
 
@@ -53,6 +54,7 @@ def upload_row(upload: Upload) -> Values:
         "discarded_at": upload.discarded_at,
         "queued_at": upload.queued_at,
         "version": 0,
+        "ticket_id": upload.ticket_id,
     }
 
 
@@ -89,6 +91,7 @@ def upload_of(
         is_named,
         began_at,
         _,  # its version
+        ticket_id,
     ) = row
     has_completion = completion_token is not None
     return Upload(
@@ -115,6 +118,7 @@ def upload_of(
         failure=failure,
         discarded_at=discarded_at,
         queued_at=queued_at,
+        ticket_id=ticket_id,
     )
 
 
@@ -195,6 +199,15 @@ def delivery_of(row: Row) -> Delivery:
     """The delivery of this row, which has all columns in their order."""
     id_, url, type_, payload, date, state, *rest = row
     return Delivery(id_, url, type_, payload, date, DeliveryState(state), *rest)
+
+
+def ticket_row(ticket: Ticket) -> Values:
+    return asdict(ticket)
+
+
+def ticket_of(row: Row) -> Ticket:
+    """The ticket of this row, which has all columns in their order."""
+    return Ticket(*row)
 
 
 def path_row(path: Path) -> Values:

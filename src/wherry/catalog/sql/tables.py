@@ -13,6 +13,7 @@ differ from one database to the next and are in the migrations alone.
     deliveries                     webhooks to send; they outlive their upload
     rates                          how much each owner has used of each rate, by a key of both
     paths                          what passes on the way to each public host
+    tickets                        the rights of guests; uploads name theirs, and outlive it
     installation                   which storage belongs to this catalog; at most one row
     totals                         the bytes of files that are kept; triggers keep their sum,
                                    which is in one row or in several
@@ -104,6 +105,7 @@ uploads = Table(
     Column("is_named", Boolean, nullable=False),
     Column("began_at", Double, nullable=False),
     Column("version", BigInteger, server_default=text("0"), nullable=False),
+    Column("ticket_id", Text),
     # Only the queue: with an index of all rows, SQLite would not know how few are not NULL.
     Index(None, "queued_at", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
     Index(None, "owner", "fingerprint"),
@@ -216,6 +218,25 @@ paths = Table(
     Column("passes", BigInteger, nullable=False),
     Column("passed_at", Double, nullable=False),
     Column("reports", JSON, nullable=False),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double, nullable=False),
+    Column("uploads", BigInteger, nullable=False),
+    Column("max_size", BigInteger),
+    Column("note", Text, nullable=False),
+    Column("used", BigInteger, nullable=False),
+    Column("revoked_at", Double),
+    # Pages of lists, of all owners and of one.
+    Index(None, "created_at", "id"),
+    Index(None, "owner", "created_at", "id"),
+    Index(None, "expires_at"),
 )
 
 installation = Table(

@@ -25,7 +25,7 @@ from sqlalchemy import Delete, Table, Update, bindparam, delete, insert, select,
 from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite has the same statement
 from sqlalchemy.sql import Executable
 
-from wherry.catalog.sql import deliveries, paths, queries, rates, tables
+from wherry.catalog.sql import deliveries, paths, queries, rates, tables, tickets
 from wherry.catalog.sql.occupancy import Occupancy
 from wherry.catalog.sql.refresh import refreshed
 from wherry.catalog.sql.rows import (
@@ -36,10 +36,12 @@ from wherry.catalog.sql.rows import (
     lease_row,
     part_row,
     path_row,
+    ticket_row,
     upload_row,
 )
 from wherry.catalog.sql.session import Session
 from wherry.catalog.sql.tables import assessments, installation, leases, parts, uploads
+from wherry.catalog.sql.tickets import TicketUses
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NotThere, StorageFailed, UploadNotFound
@@ -47,6 +49,7 @@ from wherry.core.installation import Installation
 from wherry.core.limits import Used
 from wherry.core.paths import Paths
 from wherry.core.ranges import PartSet
+from wherry.core.tickets import Ticket
 from wherry.core.upload import Upload
 from wherry.core.webhooks import Delivery, Outbox
 
@@ -115,6 +118,7 @@ class UnitOfWork:
         #: What uploads take after the changes of this transaction; None: it was not asked for.
         self.occupancy = occupancy
         self.rows_written = 0
+        self._uses = TicketUses(session)
 
     def check_takes_more(self) -> None:
         """Raises `DiskFull` while only changes that free space may be recorded."""
@@ -166,10 +170,14 @@ class UnitOfWork:
         return found
 
     def put(self, upload: Upload) -> None:
-        """Record `upload`, a new one or a changed one."""
+        """Record `upload`, a new one or a changed one, and what that uses of its ticket.
+
+        Raises as `Ticket.use` does for a new one, and then records nothing.
+        """
         before = self.find(upload.id)
         if before is upload:
             return
+        self._uses.note(before, upload)
         if self.occupancy is not None and not self.occupancy.change(before, upload):
             self.occupancy = None
         if self._outbox is not None:
@@ -266,6 +274,25 @@ class UnitOfWork:
     def forget_deliveries(self, before: float, now: float) -> None:
         self._write(deliveries.FORGET, [{"before": before, "now": now}])
 
+    def add_ticket(self, ticket: Ticket) -> None:
+        self._write(tickets.ADD, [ticket_row(ticket)])
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        """Raises `NotThere`."""
+        self.write_uses()
+        found = tickets.ticket_by_id(self._session, ticket_id, locked=True)
+        if found is None:
+            raise NotThere
+        return found
+
+    def update_ticket(self, before: Ticket, after: Ticket) -> None:
+        old, new = ticket_row(before), ticket_row(after)
+        if names := _changed(old, new):
+            self._write(_update_row(tables.tickets, names), [_only(new, names)])
+
+    def forget_tickets(self, ids: Collection[str], before: float) -> None:
+        self._write(tickets.FORGET, [{"this": id_, "before": before} for id_ in ids])
+
     def rate(self, key: str, new: Used) -> Used:
         """What is used under this key; `new` is recorded where there is nothing."""
         while (found := rates.used(self._session, key)) is None:
@@ -339,6 +366,10 @@ class UnitOfWork:
         self._recorded.update(self._changed)
         self._changed.clear()
         self._new_assessments.clear()
+
+    def write_uses(self) -> None:
+        """Write what was used of tickets so far. The last thing that a transaction does."""
+        self.rows_written += self._uses.write()
 
     def recorded(self) -> dict[str, Upload | None]:
         """The uploads that were read or written, as they are recorded after the commit."""

@@ -18,7 +18,7 @@ from wherry.core.digests import LENGTHS
 from wherry.core.errors import BadRequest
 from wherry.core.limits import LARGEST_SIZE
 from wherry.core.names import LONGEST_TEXT, MAX_METADATA
-from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
+from wherry.core.pages import PageRequest
 from wherry.core.paths import PathLimits
 from wherry.core.requests import Create
 from wherry.core.upload import UNFINISHED, State, Upload
@@ -26,7 +26,7 @@ from wherry.engine import AddressedPart, Engine, StorageFacts
 from wherry.protocols.chunked.chunks import total_chunks
 from wherry.protocols.digests import parse_file_digest
 from wherry.protocols.openapi import Completion, Id
-from wherry.protocols.parsing import parse_number
+from wherry.protocols.parsing import parse_page
 
 Short = Annotated[str, StringConstraints(max_length=LONGEST_TEXT)]
 #: How many parts one request may name.
@@ -147,21 +147,7 @@ def parse_page_request(query: QueryParams) -> tuple[frozenset[State] | None, Pag
     states = {name for text in query.getlist("state") for name in text.split(",")}
     if unknown := states - {state.value for state in State}:
         raise BadRequest("state", f"is not a state of an upload: {min(unknown)[:20]!r}")
-    limit = parse_number(query.get("limit", str(PAGE)), "limit")
-    if limit == 0:
-        raise BadRequest("limit", "must be at least 1")
-    if (order := query.get("order", "oldest")) not in ("oldest", "newest"):
-        raise BadRequest("order", "must be oldest or newest")
-    after = None if "after" not in query else parse_cursor(query["after"])
-    wanted = frozenset(map(State, states)) or None
-    return wanted, PageRequest(after, min(limit, LARGEST_PAGE), newest=order == "newest")
-
-
-def parse_cursor(text: str) -> Cursor:
-    try:
-        return Cursor.parse(text)
-    except ValueError:
-        raise BadRequest("after", "must be the `next` of the page before") from None
+    return frozenset(map(State, states)) or None, parse_page(query)
 
 
 # What is answered.
@@ -202,6 +188,9 @@ class UploadStatus(Received):
     )
     expires_at: datetime | None = Field(
         description="When it is deleted if no byte comes; null when it is complete or gone."
+    )
+    ticket_id: str | None = Field(
+        description="Of the guest's ticket that it was made with; null: its owner made it."
     )
     deleted_at: datetime | None = Field(
         description="When the finished file was deleted, or moved away by on_complete."
@@ -325,6 +314,7 @@ def _status(
         "digest": str(upload.received_digest) if upload.is_complete() else None,
         "assessment_id": upload.assessment_id,
         "failure": upload.failure,
+        "ticket_id": upload.ticket_id,
         "position": position,
         "retry_after": None if upload.queued_at is None else poll_after(position, settings.turn),
         "expires_at": render_time(expires_at) if upload.state in UNFINISHED else None,
@@ -359,12 +349,13 @@ def render_init(
     create: Create,
     path: PathLimits | None,
     *,
+    max_size: int | None,
     is_direct: bool,
 ) -> Begun:
     """`create`: with the largest chunk that has room in one request, where that is limited too.
 
-    `path`: of the request. `is_direct`: whether the client can send parts to an object store
-    itself.
+    `path`: of the request. `max_size`: of the caller, in bytes. `is_direct`: whether the client
+    can send parts to an object store itself.
     """
     settings, largest_chunk = engine.settings, create.largest_chunk
     part_size = engine.direct_part_size(upload) if is_direct else None
@@ -372,7 +363,7 @@ def render_init(
         **_status(upload, position, engine, path),
         total_chunks=total_chunks(upload),
         limits=InitLimits(
-            max_size=settings.max_size,
+            max_size=max_size,
             min_chunk=settings.min_chunk,
             max_chunk=min(settings.max_chunk, largest_chunk or settings.max_chunk),
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from wherry.core import errors
-from wherry.core.pages import LARGEST_PAGE, PAGE
 from wherry.core.upload import State
 from wherry.protocols.chunked import models, verbs
 from wherry.protocols.openapi import (
@@ -14,6 +13,7 @@ from wherry.protocols.openapi import (
     file_body,
     header,
     json_body,
+    page_parameters,
     query,
 )
 from wherry.protocols.operation import Operation
@@ -31,9 +31,18 @@ _INIT = Operation(
         200: ("The open upload of the same file.", models.Begun),
         202: ("There is no room yet: the upload waits in the queue.", models.Begun),
     },
-    (errors.BadRequest, errors.TooLarge, errors.NeverFits, errors.NoRoom, errors.DiskFull),
+    (
+        errors.BadRequest,
+        errors.TooLarge,
+        errors.NeverFits,
+        errors.NoRoom,
+        errors.DiskFull,
+        errors.TicketExpired,
+        errors.TicketUsedUp,
+    ),
     body=json_body(models.InitRequest),
     begins=True,
+    takes_guests=True,
 )
 _CHUNK = Operation(
     "POST",
@@ -62,6 +71,7 @@ _CHUNK = Operation(
         header("Content-Digest", "Of the body (RFC 9530): sha-512, sha-256, crc64nvme, crc32c."),
     ),
     body=file_body(verbs.FILE_FIELD, {"upload_id": ID, "offset": BYTES, "chunk_index": BYTES}),
+    takes_guests=True,
 )
 _DIRECT = Operation(
     "POST",
@@ -72,6 +82,7 @@ _DIRECT = Operation(
     {200: ("Addresses.", models.Addresses)},
     (errors.BadRequest, *_GONE, errors.UploadClosed, errors.Queued),
     body=json_body(models.DirectRequest),
+    takes_guests=True,
 )
 _DIRECT_RECEIVED = Operation(
     "POST",
@@ -89,6 +100,7 @@ _DIRECT_RECEIVED = Operation(
         errors.Queued,
     ),
     body=json_body(models.ReportRequest),
+    takes_guests=True,
 )
 _COMPLETE = Operation(
     "POST",
@@ -113,6 +125,7 @@ _COMPLETE = Operation(
         errors.Queued,
     ),
     body=json_body(models.CompleteRequest),
+    takes_guests=True,
 )
 _CANCEL = Operation(
     "POST",
@@ -123,6 +136,7 @@ _CANCEL = Operation(
     {200: ("Cancelled.", models.Cancelled)},
     (errors.BadRequest, errors.UploadNotFound, errors.UploadClosed, errors.Busy),
     body=json_body(models.CancelRequest),
+    takes_guests=True,
 )
 _DELETE = Operation(
     "DELETE",
@@ -132,6 +146,7 @@ _DELETE = Operation(
     "Cancel the upload",
     {204: ("Cancelled.", None)},
     (errors.UploadNotFound, errors.UploadClosed, errors.Busy),
+    takes_guests=True,
 )
 _STATUS = Operation(
     "GET",
@@ -141,6 +156,7 @@ _STATUS = Operation(
     "The status: what has been received",
     {200: ("The upload.", models.UploadStatus)},
     (errors.UploadNotFound,),
+    takes_guests=True,
 )
 _EVENTS = Operation(
     "GET",
@@ -150,24 +166,15 @@ _EVENTS = Operation(
     "The status as a stream of events, for at most 25 seconds",
     {200: ("text/event-stream", None)},
     (errors.UploadNotFound,),
+    takes_guests=True,
 )
 
 _PAGE = (
-    query(
-        "limit",
-        {"type": "integer", "minimum": 1, "default": PAGE},
-        f"The most uploads to answer; never more than {LARGEST_PAGE:,}.",
-    ),
-    query("after", {"type": "string"}, "The `next` of the page before."),
+    *page_parameters("uploads"),
     query(
         "state",
         {"type": "array", "items": {"type": "string", "enum": [each.value for each in State]}},
         "Only uploads in these states: repeated, or separated by commas.",
-    ),
-    query(
-        "order",
-        {"type": "string", "enum": ["oldest", "newest"], "default": "oldest"},
-        "Which uploads come first.",
     ),
 )
 
@@ -183,6 +190,7 @@ def _list_own(path: str, is_shown: bool) -> Operation:
         (errors.BadRequest,),
         parameters=(*_PAGE, FINGERPRINT),
         is_shown=is_shown,
+        takes_guests=True,  # only with a fingerprint
     )
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from wherry.core.errors import BadRequest
+from wherry.core.errors import BadRequest, NotForGuests
 from wherry.core.pages import Page
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import GONE, State, Upload
@@ -68,7 +68,8 @@ async def init(request: Request, caller: Caller, engine: Engine) -> Response:
     if wanted.refused is not None:
         note_refused(request, caller, engine, wanted.refused, wanted.refused_by)
     path = path_limits(request, caller, engine)
-    begun = render_init(upload, position, engine, create, path, is_direct=wanted.direct)
+    most, is_direct = caller.max_size(engine.settings.max_size), wanted.direct
+    begun = render_init(upload, position, engine, create, path, max_size=most, is_direct=is_direct)
     if upload.state is State.WAITING:
         return JsonAnswer(begun, 202, {"Retry-After": str(begun.retry_after)})
     return JsonAnswer(begun, 201 if is_new else 200)
@@ -175,6 +176,10 @@ async def _changes(upload: Upload, caller: Caller, engine: Engine) -> AsyncItera
 async def list_own(request: Request, caller: Caller, engine: Engine) -> Response:
     if (fingerprint := request.query_params.get("fingerprint")) is not None:
         return await _list(Page(await engine.alike(caller, fingerprint)), engine)
+    # Several people may have the same ticket. One of them may go on with a file, but not see what
+    # the others send.
+    if caller.ticket is not None:
+        raise NotForGuests
     states, wanted = parse_page_request(request.query_params)
     return await _list(await engine.uploads(caller, states, wanted), engine)
 

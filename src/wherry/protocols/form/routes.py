@@ -33,6 +33,8 @@ ROUTES = (
             errors.UploadGone,
             errors.LengthMismatch,
             errors.DigestDiffers,
+            errors.TicketExpired,
+            errors.TicketUsedUp,
         ),
         parameters=(
             header("Content-Disposition", "With a raw body: the file's name (RFC 6266)."),
@@ -48,5 +50,6 @@ ROUTES = (
         ),
         body=file_body(verbs.FILE_FIELD, {}),
         begins=True,
+        takes_guests=True,
     ),
 )

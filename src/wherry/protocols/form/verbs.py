@@ -40,9 +40,9 @@ async def _receive(
     request: Request, caller: Caller, engine: Engine, body: RequestBody, key: str | None
 ) -> Upload:
     if not body.is_announced:
-        await body.bound(*_bound(request, engine))
+        await body.bound(*_bound(request, caller, engine))
     try:
-        create = parse_upload(request, body, engine.settings.max_size)
+        create = parse_upload(request, body, caller.max_size(engine.settings.max_size))
     except BadRequest:
         # A client that only asks what its key has led to sends no file, and names none.
         if key is None or body.form is not None or body.remaining:
@@ -57,12 +57,12 @@ async def _receive(
     return await engine.receive(caller, create, body, digest=digest, key=key)
 
 
-def _bound(request: Request, engine: Engine) -> tuple[int, UploadError]:
+def _bound(request: Request, caller: Caller, engine: Engine) -> tuple[int, UploadError]:
     """The most that a file of unknown length may have, and why it may not have more.
 
     That much space is reserved for it while it comes. So where there is no limit, a file may not
     have more than what is read before anything is reserved.
     """
-    limits = (engine.settings.max_size, largest_chunk(request.scope))
+    limits = (caller.max_size(engine.settings.max_size), largest_chunk(request.scope))
     most = min((limit for limit in limits if limit is not None), default=None)
     return (SHORT, LengthRequired()) if most is None else (most, TooLarge(most, most + 1))

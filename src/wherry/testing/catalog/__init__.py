@@ -30,6 +30,7 @@ from wherry.testing.catalog import (
     rates,
     records,
     threads,
+    tickets,
 )
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT
 
@@ -96,6 +97,16 @@ CHECKS: tuple[Check, ...] = (
     rates.what_is_used_at_the_same_time_stays_within_the_rate,
     rates.a_count_that_cannot_be_changed_stays,
     rates.counts_are_forgotten_when_they_have_expired,
+    tickets.a_recorded_ticket_is_loaded_unchanged,
+    tickets.an_upload_uses_its_ticket_when_it_begins,
+    tickets.a_file_that_arrives_at_once_uses_its_ticket,
+    tickets.the_last_use_of_a_ticket_is_taken_once,
+    tickets.an_upload_that_ends_without_a_file_gives_its_use_back,
+    tickets.a_ticket_that_is_of_no_use_begins_nothing,
+    tickets.a_change_of_a_ticket_keeps_what_is_used_of_it,
+    tickets.the_same_file_is_another_upload_for_another_ticket,
+    tickets.tickets_are_listed_by_their_age,
+    tickets.tickets_are_forgotten_when_they_have_expired,
 )
 
 

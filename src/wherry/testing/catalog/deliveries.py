@@ -59,6 +59,7 @@ async def a_completion_records_one_delivery_for_each_endpoint(catalog: Catalog) 
                 "content_type": None,
                 "digest": str(upload.received_digest),
                 "assessment_id": "a",
+                "ticket_id": None,
             },
         }
 

@@ -12,6 +12,7 @@ from wherry.catalog import Catalog
 from wherry.core.assessment import Assessment
 from wherry.core.paths import Path, Report
 from wherry.core.ranges import Part, Range
+from wherry.core.tickets import Ticket
 from wherry.core.upload import Upload
 from wherry.core.webhooks import Delivery
 
@@ -23,7 +24,12 @@ def new_upload(name: str, owner: str = "o", length: int = 100) -> Upload:
     return Upload(name, owner, "film.mp4", limit=length, length=length, chunk_size=10)
 
 
-def check_no_defaults(record: Upload | Assessment | Delivery | Path | Report) -> None:
+def new_ticket(name: str, uploads: int = 1, owner: str = "o") -> Ticket:
+    """A ticket that is valid until 100."""
+    return Ticket(name, owner, "5" * 64, created_at=1.0, expires_at=100.0, uploads=uploads)
+
+
+def check_no_defaults(record: Upload | Assessment | Delivery | Path | Report | Ticket) -> None:
     """Raises `AssertionError` if a field has its default, so that new fields are tested, too."""
     for each in fields(record):
         assert getattr(record, each.name) not in (each.default, {}), f"{each.name} is not tested"

@@ -16,6 +16,7 @@ from wherry.core.upload import Calls, Completion, Lease, State, Upload
 from wherry.testing.catalog.fixtures import (
     check_no_defaults,
     create_whole_upload,
+    new_ticket,
     new_upload,
     raises,
 )
@@ -39,6 +40,8 @@ async def the_newest_time_is_known(catalog: Catalog) -> None:
     assert await catalog.newest() == 6.0  # a final state has no more deadlines
     await catalog.update("complete", lambda u: u.discard(12.0))
     assert await catalog.newest() == 12.0  # or its deletion would be in the future
+    await catalog.add_ticket(replace(new_ticket("t"), created_at=13.0))
+    assert await catalog.newest() == 13.0
 
 
 async def a_recorded_upload_is_loaded_unchanged(catalog: Catalog) -> None:
@@ -65,8 +68,10 @@ async def a_recorded_upload_is_loaded_unchanged(catalog: Catalog) -> None:
         failure="type-refused",
         queued_at=4.25,
         discarded_at=13.125,
+        ticket_id="ticket",
     )
     check_no_defaults(full)
+    await catalog.add_ticket(new_ticket("ticket"))
     assert await catalog.create(full) == full
     assert await catalog.load("full") == full
     bare = replace(full, length=None, digest=None, completion=None, leases=(), metadata={})

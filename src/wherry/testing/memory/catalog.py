@@ -24,11 +24,12 @@ from wherry.core.limits import Used
 from wherry.core.pages import FIRST_PAGE, PAGE, PARTS_ON_PAGE, Cursor, Page, PageRequest
 from wherry.core.paths import Paths
 from wherry.core.ranges import PartSet, Range
+from wherry.core.tickets import Ticket
 from wherry.core.upload import ACCEPTS, UNFINISHED, State, Upload
 from wherry.core.webhooks import Delivery, DeliveryState, Outbox
 from wherry.testing.memory.records import Records, age
 
-R = TypeVar("R", bound=Upload | Assessment | Delivery)
+R = TypeVar("R", bound=Upload | Assessment | Delivery | Ticket)
 
 
 def _resolved(call: Callable[[], Upload]) -> Future[Upload]:
@@ -195,6 +196,7 @@ class MemoryCatalog:
         uploads = self._records.uploads.values()
         unfinished = [u for u in uploads if u.state in UNFINISHED]
         times = [u.created_at for u in uploads]
+        times += [ticket.created_at for ticket in self._records.tickets.values()]
         times += [u.discarded_at for u in uploads if u.discarded_at is not None]
         times += [max(u.began_at, u.queued_at or u.began_at) for u in unfinished]
         times += [part.at for u in unfinished for part in u.received.parts]
@@ -302,6 +304,30 @@ class MemoryCatalog:
         with self._changing:
             self._rates = {key: u for key, u in self._rates.items() if u.expires_at > now}
 
+    async def add_ticket(self, ticket: Ticket) -> None:
+        with self._changing:
+            self._records = self._records.with_ticket(ticket)
+
+    async def ticket(self, ticket_id: str) -> Ticket:
+        return self._records.ticket(ticket_id)
+
+    async def update_ticket(self, ticket_id: str, change: Callable[[Ticket], Ticket]) -> Ticket:
+        with self._changing:
+            changed = change(self._records.ticket(ticket_id))
+            self._records = self._records.with_ticket(changed)
+            return changed
+
+    async def tickets(
+        self, owner: str | None = None, page: PageRequest = FIRST_PAGE
+    ) -> Page[Ticket]:
+        found = self._records.tickets.values()
+        return _page([each for each in found if owner in (None, each.owner)], age, page)
+
+    async def forget_tickets(self, before: float) -> None:
+        with self._changing:
+            kept = {id_: t for id_, t in self._records.tickets.items() if t.expires_at > before}
+            self._records = replace(self._records, tickets=kept)
+
     async def paths(self) -> Paths:
         return self._paths
 
@@ -341,7 +367,7 @@ def _page(found: Iterable[R], cursor: Callable[[R], Cursor], page: PageRequest) 
     return Page(following[:most], next_)
 
 
-def _with_few_parts(records: Sequence[Upload | Assessment | Delivery]) -> int:
+def _with_few_parts(records: Sequence[Upload | Assessment | Delivery | Ticket]) -> int:
     """How many of them fit on a page together with all their parts; one at least."""
     counted = (len(r.received.parts) if isinstance(r, Upload) else 0 for r in records)
     return max(sum(count <= PARTS_ON_PAGE for count in accumulate(counted)), 1)

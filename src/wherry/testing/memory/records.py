@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from wherry.core.admission import Entry, OpenUpload, Queue, Taken
 from wherry.core.assessment import Assessment
-from wherry.core.errors import NotThere, UploadNotFound
+from wherry.core.errors import NotThere, TicketExpired, UploadNotFound
 from wherry.core.pages import Cursor
+from wherry.core.tickets import Ticket
 from wherry.core.upload import ACCEPTS, HOLDS_SPACE, State, Upload
 from wherry.core.webhooks import Delivery, Outbox
 
@@ -18,6 +19,7 @@ class Records:
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     assessments: Mapping[str, Assessment] = field(default_factory=dict)
     deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+    tickets: Mapping[str, Ticket] = field(default_factory=dict)
     outbox: Outbox | None = None
 
     def upload(self, upload_id: str) -> Upload:
@@ -31,8 +33,29 @@ class Records:
         return self.assessments[assessment_id]
 
     def with_upload(self, upload: Upload) -> Records:
-        new = self.outbox.of_upload(self.uploads.get(upload.id), upload) if self.outbox else []
-        return replace(self, uploads={**self.uploads, upload.id: upload}).with_deliveries(new)
+        before = self.uploads.get(upload.id)
+        new = self.outbox.of_upload(before, upload) if self.outbox else []
+        records = replace(self, uploads={**self.uploads, upload.id: upload})
+        return records.with_deliveries(new)._with_use(before, upload)
+
+    def ticket(self, ticket_id: str) -> Ticket:
+        if ticket_id not in self.tickets:
+            raise NotThere
+        return self.tickets[ticket_id]
+
+    def with_ticket(self, ticket: Ticket) -> Records:
+        return replace(self, tickets={**self.tickets, ticket.id: ticket})
+
+    def _with_use(self, before: Upload | None, after: Upload) -> Records:
+        used = after.uses_ticket() - (before is not None and before.uses_ticket())
+        if used == 0 or after.ticket_id is None:
+            return self
+        ticket = self.tickets.get(after.ticket_id)
+        if ticket is None:
+            if used > 0:
+                raise TicketExpired
+            return self
+        return self.with_ticket(ticket.use(after.created_at) if used > 0 else ticket.give_back())
 
     def with_assessment(self, assessment: Assessment) -> Records:
         before, upload = self.assessments.get(assessment.id), self.uploads.get(assessment.upload_id)
@@ -67,7 +90,8 @@ class Records:
 
     def same_upload(self, new: Upload) -> Upload | None:
         def key(upload: Upload) -> tuple[object, ...]:
-            return upload.owner, upload.fingerprint, upload.limit, upload.length
+            length = upload.limit, upload.length
+            return upload.owner, upload.fingerprint, length, upload.ticket_id
 
         if new.fingerprint is None:
             return None
@@ -81,5 +105,5 @@ def _entry_of(upload: Upload) -> Entry:
     return Entry(upload.id, upload.owner, since, 0 if has_space else upload.limit, has_space)
 
 
-def age(record: Upload | Assessment) -> Cursor:
+def age(record: Upload | Assessment | Ticket) -> Cursor:
     return Cursor(record.created_at, record.id)
