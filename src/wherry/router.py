@@ -29,7 +29,7 @@ from wherry.core.assessment import parse_priority
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete, Priority
-from wherry.protocols import chunked, files, form, guests, probe, watching
+from wherry.protocols import chunked, files, form, guests, probe, receipts, watching
 from wherry.protocols.direct import Address
 from wherry.protocols.guests import has_ticket, presented_by
 from wherry.protocols.notfound import NotFound
@@ -139,6 +139,8 @@ def build_router(
     tickets. None: `caller` tells.
     """
     router = APIRouter(prefix=PREFIX, route_class=routes_of(app), lifespan=app.lifespan)
+    if app.settings.receipt_key:
+        _add_keys(router, app)
     # The first route that matches takes a request, and /{upload_id} would match /metrics, too.
     for operation in sorted(operations(app), key=lambda each: "{" in each.path):
         if guest is not None and app.settings.guests and operation.takes_guests:
@@ -150,7 +152,9 @@ def build_router(
 def operations(app: App) -> tuple[Operation, ...]:
     """Everything below `/chunked-upload`."""
     tickets = guests.ROUTES if app.settings.guests else ()
-    return (*chunked.ROUTES, *whole_files(app), *tickets, *watching.ROUTES, *probe.ROUTES)
+    signed = receipts.ROUTES if app.settings.receipt_key else ()
+    own = (*chunked.ROUTES, *whole_files(app), *tickets, *signed)
+    return (*own, *watching.ROUTES, *probe.ROUTES)
 
 
 def whole_files(app: App) -> tuple[Operation, ...]:
@@ -161,6 +165,17 @@ def whole_files(app: App) -> tuple[Operation, ...]:
 
 def around(app: App, *, begins: bool = False) -> Around:
     return Around(app.metrics, app.load, app.settings.max_body, begins=begins)
+
+
+def _add_keys(router: APIRouter, app: App) -> None:
+    """Add the public keys of receipts, for which nobody has to log in."""
+
+    async def endpoint() -> Response:
+        return await receipts.keys(await app.engine())
+
+    add = partial(router.add_api_route, receipts.KEYS, endpoint, response_class=Response)
+    add(methods=["GET"], name="wherry_receipt_keys", **receipts.described_keys())
+    add(methods=["HEAD"], name="wherry_receipt_keys_head", include_in_schema=False)
 
 
 class GuestRoute(UploadRoute):
@@ -179,6 +194,13 @@ def routes_of(app: App) -> type[UploadRoute]:
 
 def addresses(app: App, caller: Who, operator: Who, prefix: str) -> Iterator[Address]:
     """What `build_router` and `short_router` have, behind `prefix`, for `direct.Direct`."""
+    if app.settings.receipt_key:
+
+        async def keys(_: Request) -> Response:
+            return await receipts.keys(await app.engine())
+
+        whole = around(app).application(keys)
+        yield Address("GET", f"{prefix}{PREFIX}{receipts.KEYS}", whole)
     for operation in operations(app):
         who = operator if operation.is_operators else caller
         yield _address(f"{prefix}{PREFIX}", app, operation, who)

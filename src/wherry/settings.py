@@ -58,6 +58,7 @@ GROUPS = {
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy", "run_worker", "worker_concurrency", "max_assessments"),
     "Guests": ("guests",),
+    "Receipts": ("receipt_key",),
     "Webhooks": ("webhook_url", "webhook_secret", "webhook_allow_private"),
 }
 #: What a default without a value means, where it is not "no limit".
@@ -72,6 +73,7 @@ WITHOUT_VALUE = {
     "keep_complete_records": "for ever",
     "max_body": "as large as a chunk or a file",
     "stop_delay": "as long as requests are in flight",
+    "receipt_key": "none",
     "webhook_url": "none",
     "webhook_secret": "none",
     "assessment": "if the extra `assessment` is installed",
@@ -334,6 +336,12 @@ class Settings(BaseSettings):
         "their space.",
     )
 
+    receipt_key: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="The file with the private key that signs receipts, in PEM. Several, separated "
+        "by commas: the first one signs, and all are published, to replace one by another.",
+    )
+
     webhook_url: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         repr=False,  # a path may be a secret
@@ -381,7 +389,7 @@ class Settings(BaseSettings):
             [t.strip() for t in value.split(",") if t.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("webhook_url", "webhook_secret", mode="before")
+    @field_validator("receipt_key", "webhook_url", "webhook_secret", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         """In text, they are separated by commas; `none` is an empty list."""

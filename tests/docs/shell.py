@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from tests.docs.pages import blocks
@@ -18,11 +19,15 @@ EXAMPLE = "http://127.0.0.1:8000"
 FOLDER = "/var/lib/wherry"
 
 
-def type_all(page: str, server: Server, folder: Path) -> str:
-    """Run every block of shell commands of a page, one after the other; all they print."""
+def type_all(page: str, server: Server, folder: Path, skipped: Collection[str] = ()) -> str:
+    """Run every block of shell commands of a page, one after the other; all they print.
+
+    `skipped`: blocks that were run before the server was started.
+    """
     for tool in ("bash", "curl", "openssl", "split"):
         need_program(tool)
     typed = [block for block in blocks(page, "sh") if not block.startswith(LEFT_OUT)]
+    typed = [block for block in typed if block not in skipped]
     script = "".join(typed).replace(EXAMPLE, server.url).replace(FOLDER, str(server.data))
     assert script
     programs = Path(sys.executable).parent

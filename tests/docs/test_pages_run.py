@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -64,6 +67,36 @@ def test_guests_upload_with_curl(tmp_path: Path) -> None:
     assert said.endswith("revoked 2\n")
     # The server's log has no ticket.
     assert "wherry_guest_" not in server.log.read_text()
+
+
+def test_receipts(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    key = tmp_path / "receipts.pem"
+    [made, *_] = blocks("howto/receipts.md", "sh")
+    subprocess.run(["bash", "-euc", made], cwd=tmp_path, check=True, capture_output=True)
+    with serving(tmp_path / "wherry-data", receipt_key=key) as server:
+        said = type_all("howto/receipts.md", server, tmp_path, skipped=[made])
+    digest = hashlib.sha256((tmp_path / "talk.mp4").read_bytes()).hexdigest()
+    assert f"sha256        {digest}\n" in said
+    assert json.loads(said.splitlines()[-1])["sha256"] == digest
+    # With what OpenSSL says of it, too: no code of ours.
+    signed, _, signature = (tmp_path / "talk.receipt").read_text().strip().rpartition(".")
+    raw = base64.urlsafe_b64decode(signature + "==")
+    (tmp_path / "signature").write_bytes(der(raw[:32], raw[32:]))
+    (tmp_path / "signed").write_text(signed)
+    command = "openssl dgst -sha256 -verify receipts.pub.pem -signature signature signed"
+    done = subprocess.run(command.split(), cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert done.stdout == "Verified OK\n"
+
+
+def der(*numbers: bytes) -> bytes:
+    """The sequence of these numbers, as OpenSSL reads a signature."""
+    found = b""
+    for number in numbers:
+        plain = number.lstrip(b"\0")
+        plain = b"\0" + plain if plain[0] & 0x80 else plain
+        found += b"\x02" + bytes([len(plain)]) + plain
+    return b"\x30" + bytes([len(found)]) + found
 
 
 def test_uploading_from_the_command_line(server: Server, tmp_path: Path) -> None:

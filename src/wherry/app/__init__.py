@@ -20,6 +20,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from importlib.util import find_spec
+from pathlib import Path
 
 from wherry.app.backends import (
     new_id,
@@ -37,7 +38,7 @@ from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
 from wherry.catalog import Catalog
 from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
-from wherry.engine import Context, Engine, Hooks, Priority
+from wherry.engine import Context, Engine, Hooks, Priority, SigningKey
 from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event
 from wherry.locks import take_into
@@ -79,7 +80,8 @@ class App:
         """`priority`: of new assessments.
 
         Raises `ModuleNotFoundError` if assessment is wanted but not installed, `PolicyError` for a
-        policy that is wrong, and `ValueError` for webhooks without a secret.
+        policy that is wrong, `ValueError` for webhooks without a secret and for a file that has no
+        key for receipts, and `OSError` for one that cannot be read.
         """
         for sentence in Settings.unknown_variables(os.environ):
             log.warning(sentence)
@@ -89,6 +91,7 @@ class App:
         if assesses:
             load_policy(settings.policy)
         self.settings = settings.model_copy(update={"assessment": assesses})
+        self._receipt_keys = read_receipt_keys(settings)
         self._runs_worker = assesses and settings.run_worker
         self.metrics = Metrics()
         self.load = Load(settings.max_requests)
@@ -154,7 +157,7 @@ class App:
             if self.settings.assessment:
                 context.lease_clock = await asyncio.to_thread(open_lease_clock, self.settings)
             running.callback(context.locks.close)
-            engine = Engine(context, self._hooks)
+            engine = Engine(context, self._hooks, self._receipt_keys)
             await running.enter_async_context(engine.running())
             running.push_async_callback(_end, asyncio.create_task(self._lead(engine, context)))
             self._running = running.pop_all()
@@ -210,6 +213,18 @@ class App:
             yield
         finally:
             await self.stop()
+
+
+def read_receipt_keys(settings: Settings) -> tuple[SigningKey, ...]:
+    """The keys that sign receipts. Raises `OSError`, and `ValueError` with the name of the file."""
+
+    def read(path: Path) -> SigningKey:
+        try:
+            return SigningKey(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"receipt_key: {path}: {error}") from error
+
+    return tuple(map(read, settings.receipt_key))
 
 
 async def _beat(clock: DeadlineClock) -> None:

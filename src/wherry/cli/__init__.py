@@ -1,4 +1,5 @@
-"""The command line: clients, `doctor`, `serve`, `migrate`, the operator's commands, `js`, `demo`.
+"""The command line: clients, `doctor`, `serve`, `migrate`, the operator's commands, `js`,
+`receipt`, `demo`.
 
 Rule 1: modules that need the server's extras are imported inside the command that needs them, so
 that `wherry upload` works with the client alone. So is the client, so that `wherry serve` does not
@@ -10,7 +11,7 @@ from __future__ import annotations
 import typer
 
 from wherry import __version__
-from wherry.cli import demo, doctor, javascript, migrate, operate, serving, upload
+from wherry.cli import demo, doctor, javascript, migrate, operate, receipts, serving, upload
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +24,7 @@ serving.register(app)
 operate.register(app)
 migrate.register(app)
 javascript.register(app)
+receipts.register(app)
 demo.register(app)
 
 

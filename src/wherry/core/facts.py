@@ -53,6 +53,8 @@ class UploadFacts:
     `failure`: why it expired or failed.
     `discarded_at`: when its finished file was deleted or moved away.
     `ticket_id`: of the guest's ticket that it was made with; None: its owner has made it.
+    `completed_at`: when it became complete, in Unix seconds; None: before Wherry recorded that.
+    `sha256`: of the complete file, in hexadecimal digits, once somebody has asked for it.
     """
 
     id: str
@@ -79,6 +81,8 @@ class UploadFacts:
     failure: str | None = None
     discarded_at: float | None = None
     ticket_id: str | None = None
+    completed_at: float | None = None
+    sha256: str | None = None
 
     # Values that follow from the fields.
 

@@ -155,11 +155,19 @@ class Upload(UploadFacts):
         is_open = self.is_open(now, limits.latest_slot_end(now))
         return after.keep_slot(now, limits) if is_open else after
 
-    def arrive(self, length: int, crc: int, now: float, assessment_id: str | None) -> Upload:
+    def arrive(
+        self,
+        length: int,
+        crc: int,
+        now: float,
+        assessment_id: str | None,
+        date: float | None = None,
+    ) -> Upload:
         """From the queue to complete in one step: one request has brought the whole file.
 
-        `crc`: of all its bytes. The same as admitting it, recording the bytes as one part, and
-        completing it. Raises `TooLarge`, and `UploadClosed` if it has left the queue.
+        `crc`: of all its bytes. `date`: Unix seconds. The same as admitting it, recording the bytes
+        as one part, and completing it. Raises `TooLarge`, and `UploadClosed` if it has left the
+        queue.
         """
         if self.state is not State.WAITING:
             raise UploadClosed(self.state.value)
@@ -174,6 +182,7 @@ class Upload(UploadFacts):
             queued_at=None,
             began_at=now,
             assessment_id=assessment_id,
+            completed_at=date,
         )
 
     def enter_queue(self, now: float) -> Upload:
@@ -320,8 +329,11 @@ class Upload(UploadFacts):
         calls = self.calls if self.calls.is_orphaned else Calls()
         return replace(self, completion=None, calls=calls)
 
-    def complete(self, token: str, assessment_id: str | None) -> Upload:
-        """The file is handed over. Raises `Superseded` if another process completes it by now."""
+    def complete(self, token: str, assessment_id: str | None, date: float | None = None) -> Upload:
+        """The file is handed over. `date`: Unix seconds.
+
+        Raises `Superseded` if another process completes it by now.
+        """
         self._require_completer(token)
         return replace(
             self._move(State.COMPLETE),
@@ -329,16 +341,19 @@ class Upload(UploadFacts):
             calls=Calls(),
             slot_until=0.0,
             assessment_id=assessment_id,
+            completed_at=date,
         )
 
-    def complete_at_once(self, now: float, assessment_id: str | None) -> Upload:
+    def complete_at_once(
+        self, now: float, assessment_id: str | None, date: float | None = None
+    ) -> Upload:
         """Both ends of a completion in one change, where no hook is called between them.
 
         Raises as `begin_completion` does, and `UploadClosed` if another completion has begun.
         """
         self.check_receiving()
         # The right to complete begins and ends in this change, so no process ever has it.
-        return self.begin_completion(self.id, now, now).complete(self.id, assessment_id)
+        return self.begin_completion(self.id, now, now).complete(self.id, assessment_id, date)
 
     def announce_digest(self, digest: Digest | None) -> Upload:
         """Record a digest of the whole file that came after the upload was created.
@@ -388,6 +403,12 @@ class Upload(UploadFacts):
         """Its content was refused; `reason` is the code of the error. Raises as `vanish` does."""
         self._require_in_charge(token)
         return self._end(State.FAILED, reason)
+
+    def note_sha256(self, sha256: str) -> Upload:
+        """Record the SHA-256 of the complete file. Raises `UploadClosed` for any other one."""
+        if self.state is not State.COMPLETE:
+            raise UploadClosed(self.state.value)
+        return self if self.sha256 == sha256 else replace(self, sha256=sha256)
 
     def discard(self, now: float) -> Upload:
         """Its finished file was deleted or moved away. The upload stays recorded as complete."""

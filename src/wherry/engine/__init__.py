@@ -14,6 +14,7 @@ from wherry.engine.direct_parts import AddressedPart
 from wherry.engine.engine import Engine, StorageFacts
 from wherry.engine.finished import FinishedFile, NoLocalPath
 from wherry.engine.hooks import BeforeComplete, Hooks, OnComplete, Priority
+from wherry.engine.receipts import SigningKey
 from wherry.engine.sweeping import Swept
 from wherry.storage import Stat, StoredFile
 
@@ -27,6 +28,7 @@ __all__ = [
     "NoLocalPath",
     "OnComplete",
     "Priority",
+    "SigningKey",
     "Stat",
     "StorageFacts",
     "StoredFile",

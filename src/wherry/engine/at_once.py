@@ -110,7 +110,7 @@ class _Trip:
         check_fits_ever(self.new.limit, context.limits, space)
         crc, size = crc_of(self.pieces)
         assessment_id = context.new_id() if context.settings.assessment else None
-        upload = self.new.arrive(size, crc, context.clock(), assessment_id)
+        upload = self.new.arrive(size, crc, context.clock(), assessment_id, context.date())
         if self.digest is not None:
             check_digest(self.pieces, self.digest)
         if self.file_types.is_checked:

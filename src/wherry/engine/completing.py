@@ -273,10 +273,10 @@ class Completing:
         # A file that on_complete has moved away takes no space here.
         may_be_moved = hooks.on_complete is not None or upload.is_named
         is_there = not may_be_moved or await context.on_thread(file.stat) is not None
-        now = context.clock()
+        now, date = context.clock(), context.date()
 
         def complete(upload: Upload) -> Upload:
-            after = upload.complete(token, assessment_id)
+            after = upload.complete(token, assessment_id, date)
             return after if is_there else after.discard(now)
 
         # Raises `Superseded` if our lease ran out and another process has taken over.

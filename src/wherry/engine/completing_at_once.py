@@ -121,14 +121,15 @@ class CompletingAtOnce:
 
     def _record(self, upload: Upload, digest: Digest | None) -> Upload | None:
         """The complete upload; None if it has changed since it was read."""
-        context, now, queued = self._context, self._context.clock(), None
+        context, queued = self._context, None
+        now, date = context.clock(), context.date()
         if context.settings.assessment:
             priority = priority_of(context, upload)
             queued = Assessment(context.new_id(), upload.id, upload.owner, now, priority=priority)
         assessment_id = None if queued is None else queued.id
 
         def complete(upload: Upload) -> Upload:
-            return upload.announce_digest(digest).complete_at_once(now, assessment_id)
+            return upload.announce_digest(digest).complete_at_once(now, assessment_id, date)
 
         try:
             return context.catalog.submit_update(upload.id, complete, queued).result()

@@ -6,7 +6,7 @@ what only has to be looked up.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -31,6 +31,7 @@ from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
 from wherry.engine.paths import KnownPaths
 from wherry.engine.rates import BYTES, REQUESTS, Rates
+from wherry.engine.receipts import Receipts, SigningKey
 from wherry.engine.receiving import Receiving
 from wherry.engine.reconciling import reconcile
 from wherry.engine.sweeping import Sweeping, Swept
@@ -57,7 +58,13 @@ class StorageFacts:
 
 
 class Engine:
-    def __init__(self, context: Context, hooks: Hooks | None = None) -> None:
+    def __init__(
+        self,
+        context: Context,
+        hooks: Hooks | None = None,
+        receipt_keys: Sequence[SigningKey] = (),
+    ) -> None:
+        """`receipt_keys`: the first one signs receipts; none: there are no receipts."""
         self._context = context
         self.settings = context.settings
         self._file_types = FileTypes(context)
@@ -72,6 +79,7 @@ class Engine:
         self.paths = KnownPaths(context)
         #: What guests are let in by.
         self.tickets = Tickets(context)
+        self.receipts = Receipts(context, receipt_keys)
         self._cancelling = Cancelling(context, self._admitting, self._writing)
         self._creating = Creating(context, self._admitting, self._cancelling)
         self._receiving = Receiving(

@@ -55,6 +55,8 @@ def upload_row(upload: Upload) -> Values:
         "queued_at": upload.queued_at,
         "version": 0,
         "ticket_id": upload.ticket_id,
+        "completed_at": upload.completed_at,
+        "sha256": upload.sha256,
     }
 
 
@@ -92,6 +94,8 @@ def upload_of(
         began_at,
         _,  # its version
         ticket_id,
+        completed_at,
+        sha256,
     ) = row
     has_completion = completion_token is not None
     return Upload(
@@ -119,6 +123,8 @@ def upload_of(
         discarded_at=discarded_at,
         queued_at=queued_at,
         ticket_id=ticket_id,
+        completed_at=completed_at,
+        sha256=sha256,
     )
 
 

@@ -106,6 +106,8 @@ uploads = Table(
     Column("began_at", Double, nullable=False),
     Column("version", BigInteger, server_default=text("0"), nullable=False),
     Column("ticket_id", Text),
+    Column("completed_at", Double),
+    Column("sha256", Text),
     # Only the queue: with an index of all rows, SQLite would not know how few are not NULL.
     Index(None, "queued_at", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
     Index(None, "owner", "fingerprint"),

@@ -69,6 +69,8 @@ async def a_recorded_upload_is_loaded_unchanged(catalog: Catalog) -> None:
         queued_at=4.25,
         discarded_at=13.125,
         ticket_id="ticket",
+        completed_at=1.8e9,
+        sha256="5" * 64,
     )
     check_no_defaults(full)
     await catalog.add_ticket(new_ticket("ticket"))
