@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -49,6 +50,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+@cache  # several commands have the same options
 def _option(name: str, group: str) -> inspect.Parameter:
     # No default, so that `Settings` finds out whether the environment has a value.
     words = f"{Settings.model_fields[name].description} (default: {default_of(name)})"
@@ -59,7 +61,7 @@ def _option(name: str, group: str) -> inspect.Parameter:
 
 def metavar_of(name: str) -> str:
     """What stands for a setting's value: `SIZE`, `SECONDS`, `power-loss|process-crash`."""
-    return "|".join(dict.fromkeys(_words_of(_type_of(name))))
+    return "|".join(dict.fromkeys(_words_of(_types()[name])))
 
 
 def default_of(name: str) -> str:
@@ -83,8 +85,9 @@ def _as_time(seconds: float) -> str:
     return f" = {seconds / HOUR:.0f} h" if seconds < 2 * DAY else f" = {seconds / DAY:.0f} days"
 
 
-def _type_of(name: str) -> Any:
-    return get_type_hints(Settings, include_extras=True)[name]
+@cache  # every start of `wherry` asks for each setting's type, and one call takes 2 ms
+def _types() -> dict[str, Any]:
+    return get_type_hints(Settings, include_extras=True)
 
 
 def _words_of(kind: Any) -> list[str]:
