@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from configparser import RawConfigParser
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -90,9 +91,11 @@ def take_along(root: Path) -> None:
     """Give the base the certificates that this machine trusts, and its configuration of pip."""
     trusted = "etc/ssl/certs/ca-certificates.crt"
     shutil.copy(f"/{trusted}", root / trusted)
-    configuration = Path("/etc/pip.conf")
-    given = configuration.read_text() if configuration.exists() else ""
-    (root / "etc/pip.conf").write_text(f"{given}\n[global]\ncert = /{trusted}\n")
+    configuration = RawConfigParser()
+    configuration.read("/etc/pip.conf")
+    configuration.read_dict({"global": {"cert": f"/{trusted}"}})
+    with (root / "etc/pip.conf").open("w") as file:
+        configuration.write(file)
 
 
 def build() -> dict[str, Any]:
