@@ -70,6 +70,8 @@ class Stage:
         #: Whether chunks above `PASSES` are refused for their size.
         self.is_narrow = False
         self.assessment: Facts = _assessment("queued", [])
+        #: What the server accepts.
+        self.accepted: Facts = {"max_size": None, "allowed_types": []}
         self._sizes: dict[str, tuple[str, int]] = {}
         self._safe: dict[str, list[tuple[int, int]]] = {}
         self.held: list[Route] = []
@@ -119,6 +121,24 @@ class Stage:
         self._wait_for_all(files)
         self.settle()
 
+    def pass_files(self, count: int) -> None:
+        """Let so many files of one chunk each arrive, one after the other."""
+        for _ in range(count):
+            self._wait_for_held(4)
+            route = self.held.pop(0)
+            self.page.clock.run_for(STEP)
+            _, size = self._sizes[_place(route)[0]]
+            _say(route, 200, _received([(0, size)], size))
+        self._wait_for_held(4)
+        self.settle()
+
+    def _wait_for_held(self, count: int) -> None:
+        for _ in range(1000):
+            if len(self.held) == count:
+                return
+            self.page.wait_for_timeout(10)
+        raise AssertionError(f"{len(self.held)} chunks were sent, not {count}")
+
     def _wait_for_all(self, files: int) -> None:
         """Until every file has sent all it sends at once: two chunks."""
         for _ in range(1000):
@@ -147,6 +167,8 @@ class Stage:
             _say(
                 route, 200, {"upload_id": "0" * 32, "assessment_id": "a" * 32, "state": "complete"}
             )
+        elif path == "/chunked-upload/accepted":
+            _say(route, 200, self.accepted)
         elif path == "/chunked-upload/":
             states = parse_qs(urlsplit(route.request.url).query)["state"][0].split(",")
             listed = [found for found in self.uploads if found["state"] in states]
@@ -282,6 +304,44 @@ def play_several(stage: Stage) -> None:
     stage.open()
     stage.choose(TALK, ("interview.mov", 12 * MiB), ("closing-words.mp4", 31 * MiB))
     stage.pass_chunks(9, files=2)
+
+
+@scene
+def play_many(stage: Stage) -> None:
+    """Some have arrived, four are on their way, one was refused, and one row is open."""
+    stage.init = (201, {"path": {"passes": OFFERED, "refuses": None}})
+    stage.accepted = {"max_size": 2 << 30, "allowed_types": []}
+    stage.open()
+    stage.has("At most 2 GiB for each file.")
+    photos = [(f"IMG_{number:04}.jpg", 3 * MiB) for number in range(2140, 2200)]
+    stage.choose(("rehearsal.mov", 3 << 30), *photos)
+    stage.pass_files(12)
+    stage.page.get_by_role("button", name="IMG_2153.jpg").first.click()
+    for _ in range(1000 // STEP):  # until the client tells its numbers again
+        stage.settle()
+
+
+@scene
+def play_refused(stage: Stage) -> None:
+    stage.accepted = {"max_size": None, "allowed_types": ["video/*", "audio/*"]}
+    stage.open()
+    stage.has("Accepted: videos, audio files.")
+    stage.choose(("slides.pdf", 3 * MiB), ("photo\u202e4pm.exe", 3 * MiB))
+    stage.has("it contains an invisible control character")
+
+
+@scene
+def play_offline(stage: Stage) -> None:
+    stage.is_narrow = True
+    stage.open()
+    stage.choose(TALK)
+    stage.pass_chunks(9)
+    stage.chunk = (0, {})
+    stage.page.context.set_offline(True)
+    stage.abort()
+    stage.has("You are offline.")
+    stage.has("The upload continues automatically")
+    stage.settle()
 
 
 @scene

@@ -19,8 +19,13 @@ from wherry.testing.server import serving
 MORE: list[tuple[str, Literal["light", "dark"], int]] = [
     ("sending", "dark", 1280),
     ("sending", "light", 320),
+    ("many", "dark", 1280),
+    ("many", "light", 320),
     ("done", "light", 320),
 ]
+
+#: How high the window is where that shows, in pixels; pictures are of the whole page.
+TALL = {"many": 760}
 
 
 def take(folder: Path) -> None:
@@ -39,7 +44,7 @@ def take(folder: Path) -> None:
             suffix = f"-{scheme}" * (scheme == "dark") + f"-{width}" * (width != 1280)
             path = folder / f"{scene}{suffix}.png"
             context = browser.new_context(
-                viewport={"width": width, "height": 360},
+                viewport={"width": width, "height": TALL.get(scene, 360)},
                 color_scheme=scheme,  # type: ignore[arg-type]
                 reduced_motion="reduce",
                 timezone_id="UTC",

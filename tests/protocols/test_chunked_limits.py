@@ -22,6 +22,17 @@ async def test_a_file_above_max_size_is_refused_at_once(serve: Serve) -> None:
         assert (found["scope"], found["limit"]) == ("file", 1000)
 
 
+async def test_the_limits_of_files_are_told_before_a_file_is_sent(serve: Serve) -> None:
+    async with serve(max_size=1000, allowed_types="video/*,audio/flac") as client:
+        told = await client.get("/chunked-upload/accepted")
+        assert told.json() == {"max_size": 1000, "allowed_types": ["video/*", "audio/flac"]}
+        nobody = {"Authorization": ""}
+        assert (await client.get("/chunked-upload/accepted", headers=nobody)).status_code == 401
+    async with serve() as client:
+        told = await client.get("/chunked-upload/accepted")
+        assert told.json() == {"max_size": None, "allowed_types": []}
+
+
 async def test_what_can_never_fit_is_refused_at_once(serve: Serve) -> None:
     async with serve(max_reserved=1000) as client:
         problem(await Uploading(client).init(1001), 507, "never-fits")

@@ -35,6 +35,7 @@ REQUESTS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("GET", f"/api/chunked-upload/{ID}/events", {}),
     ("GET", "/api/chunked-upload/", {}),
     ("GET", "/api/chunked-upload", {}),
+    ("GET", "/api/chunked-upload/accepted", {}),
     ("GET", "/api/chunked-upload/all", {}),
     ("GET", "/api/chunked-upload/storage", {}),
     ("GET", "/api/chunked-upload/metrics", {}),

@@ -1734,7 +1734,7 @@ var Run = class {
 			const seen = await this.known() ?? await this.init(fingerprint);
 			if (seen.state === "complete") return this.finish(seen);
 			const bytesSafe = bytesIn(seen.received);
-			reporter.noteSpeed(Math.max(bytesSafe - reporter.where.bytesSafe, 0));
+			reporter.noteSpeed(bytesSafe - reporter.where.bytesSafe);
 			reporter.where = {
 				safe: seen.received,
 				sending: [],
@@ -1841,12 +1841,47 @@ function unreadable(cause) {
 		cause
 	});
 }
-// src/core/progress.ts
+// src/core/speed.ts
+/**
+ * How fast bytes move. Times are seconds on a steady clock, speeds bytes a second.
+ *
+ * Rule 1: where nothing moves there is no speed, so nobody reads a time from it.
+ */
 /** Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`. */
 var WINDOW = 10;
 var SHORTEST = .2;
 /** A standstill longer than this (seconds) lowers the speed. */
 var STILL = 2;
+/** After a standstill of this many seconds there is no speed any more. */
+var SILENT = 5;
+/** Bytes are noted at most this often (seconds). */
+var INTERVAL = .05;
+var Speed = class {
+	constructor() {
+		this.moved = 0;
+		this.noted = [];
+	}
+	/** So many more bytes have moved by now. */
+	note(bytes, now) {
+		if (bytes <= 0) return;
+		this.moved += bytes;
+		if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= INTERVAL) this.noted.push([now, this.moved]);
+		while (this.noted[0] && this.noted[0][0] < now - WINDOW) this.noted.shift();
+	}
+	/** Null if there is too little to measure, or if nothing moves. */
+	at(now) {
+		const [from, before] = this.noted.find(([at]) => at >= now - WINDOW) ?? [now, 0];
+		const [last, after] = this.noted.at(-1) ?? [now, 0];
+		if (last - from <= SHORTEST || now - last > SILENT) return null;
+		return (after - before) / ((now - last > STILL ? now : last) - from);
+	}
+};
+// src/core/progress.ts
+/**
+ * Reports the progress of an upload to its caller.
+ *
+ * Rule 1: percent never goes down, and is 100 when all bytes are sent.
+ */
 /** Without a change of state, progress is reported at most this often (seconds). */
 var REPORT_INTERVAL = .05;
 var ProgressReporter = class {
@@ -1865,22 +1900,18 @@ var ProgressReporter = class {
 		this.stateDetails = {};
 		this.dueAt = null;
 		this.flying = 0;
-		this.sent = 0;
-		this.noted = [];
+		this.speed = new Speed();
 		this.reportedAt = -Infinity;
 		this.percent = 0;
 	}
 	noteSent(bytes) {
 		this.flying += bytes;
-		this.noteSpeed(Math.max(bytes, 0));
+		this.noteSpeed(bytes);
 		this.tick();
 	}
 	/** Count bytes for the speed, whichever tab sends them. */
 	noteSpeed(bytes) {
-		const now = this.now();
-		this.sent += bytes;
-		if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= REPORT_INTERVAL) this.noted.push([now, this.sent]);
-		while (this.noted[0] && this.noted[0][0] < now - WINDOW) this.noted.shift();
+		this.speed.note(bytes, this.now());
 	}
 	/** Once a second: countdowns and a standstill become visible. */
 	tick() {
@@ -1912,7 +1943,7 @@ var ProgressReporter = class {
 	get details() {
 		const { safe, sending, bytesSafe } = this.where;
 		const bytesSent = Math.min(bytesSafe + this.flying, this.total);
-		const speed = this.isMoving ? this.speed() : null;
+		const speed = this.isMoving ? this.speed.at(this.now()) : null;
 		const size = this.chunkSize;
 		return {
 			state: this.state,
@@ -1939,14 +1970,6 @@ var ProgressReporter = class {
 			"completing",
 			"done"
 		].includes(this.state);
-	}
-	speed() {
-		const now = this.now();
-		const first = this.noted.find(([at]) => at >= now - WINDOW);
-		const last = this.noted.at(-1);
-		if (!first || !last || last[0] - first[0] <= SHORTEST) return null;
-		const until = now - last[0] > STILL ? now : last[0];
-		return (last[1] - first[1]) / (until - first[0]);
 	}
 };
 // src/core/transport.ts

@@ -10,8 +10,7 @@
  *
  * Rule 2: a new state is rendered at once, new numbers at most ten times a second.
  */
-import { UploadFailure } from './chunkedUploadApi.js';
-import type { UploadDetails, UploadOptions, UploadResult } from './chunkedUploadApi.js';
+import type { UploadDetails, UploadFailure, UploadOptions, UploadResult } from './chunkedUploadApi.js';
 export interface UseUpload {
     /** The file of the last `start`. */
     file: File | null;

@@ -10,8 +10,119 @@
  *
  * It is made from TypeScript; change it there (web/ in the repository), not here.
  */
-import { useCallback, useEffect, useRef, useState } from "react";
+import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { UploadFailure, createUpload, leave } from "./chunkedUploadApi.js";
+// src/react/observed.ts
+/**
+ * One upload as something that is shown: a value that changes, and whoever wants to know of it.
+ *
+ * Rule 1: a new state is told at once, new numbers at most ten times a second.
+ *
+ * Rule 2: nothing here needs React, so an upload may go on while no component shows it.
+ */
+/** How often new numbers are told, in milliseconds. */
+var INTERVAL = 100;
+var NOTHING = {
+	file: null,
+	percent: 0,
+	details: null,
+	uploadId: null,
+	result: null,
+	failure: null
+};
+var Observed = class {
+	/** `options`: asked for at each `start`; its `onProgress` at each progress. */
+	constructor(options) {
+		this.options = options;
+		this.shown = NOTHING;
+		this.current = null;
+		this.listeners = /* @__PURE__ */ new Set();
+		this.subscribe = (listener) => {
+			this.listeners.add(listener);
+			return () => this.listeners.delete(listener);
+		};
+		this.now = () => this.shown;
+		this.start = (file) => {
+			this.leave();
+			const { onProgress, ...rest } = this.options();
+			let state = "";
+			let percent = 0;
+			const upload = createUpload(file, {
+				...rest,
+				onProgress: (now, details) => {
+					this.options().onProgress?.(now, details);
+					if (this.current !== upload) return;
+					percent = now;
+					if (details.state !== state) {
+						state = details.state;
+						this.change(upload, { percent });
+					} else this.timer ??= setTimeout(() => this.change(upload, { percent }), INTERVAL);
+				}
+			});
+			this.current = upload;
+			this.shown = {
+				...NOTHING,
+				file
+			};
+			this.run(upload);
+		};
+		this.again = () => {
+			if (this.current) this.run(this.current);
+		};
+		this.pause = () => this.current?.pause();
+		this.resume = () => this.current?.resume();
+		this.cancel = async () => {
+			const upload = this.current;
+			if (!upload) return;
+			try {
+				await upload.cancel();
+			} catch {}
+			this.change(upload, {
+				details: {
+					...upload.details,
+					state: "cancelled"
+				},
+				failure: null
+			});
+		};
+	}
+	/** Send nothing more. The server keeps what has arrived. */
+	leave() {
+		clearTimeout(this.timer);
+		this.timer = void 0;
+		const { current } = this;
+		this.current = null;
+		if (current) leave(current);
+	}
+	run(upload) {
+		this.change(upload, { failure: null });
+		upload.start().then((result) => this.change(upload, {
+			result,
+			percent: 100
+		}), (error) => {
+			const cancelled = upload.details.state === "cancelled";
+			this.change(upload, { failure: cancelled ? null : asFailure(error) });
+		});
+	}
+	change(upload, more) {
+		if (this.current !== upload) return;
+		clearTimeout(this.timer);
+		this.timer = void 0;
+		const { details, uploadId } = upload;
+		this.shown = {
+			...this.shown,
+			details,
+			uploadId,
+			...more
+		};
+		for (const listener of [...this.listeners]) listener();
+	}
+};
+function asFailure(error) {
+	if (error instanceof UploadFailure) return error;
+	const message = error instanceof Error ? error.message : String(error);
+	return new UploadFailure(message, { cause: error });
+}
 // src/react/useUpload.ts
 /**
  * One upload as a React component sees it.
@@ -25,113 +136,14 @@ import { UploadFailure, createUpload, leave } from "./chunkedUploadApi.js";
  *
  * Rule 2: a new state is rendered at once, new numbers at most ten times a second.
  */
-/** How often new numbers are rendered, in milliseconds. */
-var RENDER_INTERVAL = 100;
-var NOTHING = {
-	file: null,
-	percent: 0,
-	details: null,
-	uploadId: null,
-	result: null,
-	failure: null
-};
 /** Takes the options of `createUpload`. `start` uses those of the last render. */
 function useUpload(options = {}) {
-	const [shown, show] = useState(NOTHING);
 	const latest = useRef(options);
 	latest.current = options;
-	const current = useRef(null);
-	const timer = useRef(void 0);
-	useEffect(() => () => {
-		clearTimeout(timer.current);
-		if (current.current) leave(current.current);
-		current.current = null;
-	}, []);
-	const run = useCallback((upload) => {
-		const change = (more) => {
-			if (current.current !== upload) return;
-			clearTimeout(timer.current);
-			timer.current = void 0;
-			const facts = {
-				details: upload.details,
-				uploadId: upload.uploadId
-			};
-			show((before) => ({
-				...before,
-				...facts,
-				...more
-			}));
-		};
-		change({ failure: null });
-		upload.start().then((result) => change({
-			result,
-			percent: 100
-		}), (error) => {
-			const cancelled = upload.details.state === "cancelled";
-			change({ failure: cancelled ? null : asFailure(error) });
-		});
-	}, []);
-	const start = useCallback((file) => {
-		if (current.current) leave(current.current);
-		clearTimeout(timer.current);
-		timer.current = void 0;
-		const { onProgress, ...rest } = latest.current;
-		let state = "";
-		let percent = 0;
-		const upload = createUpload(file, {
-			...rest,
-			onProgress: (now, details) => {
-				latest.current.onProgress?.(now, details);
-				if (current.current !== upload) return;
-				percent = now;
-				const paint = () => {
-					timer.current = void 0;
-					const facts = {
-						details: upload.details,
-						uploadId: upload.uploadId
-					};
-					show((before) => ({
-						...before,
-						...facts,
-						percent
-					}));
-				};
-				if (details.state !== state) {
-					state = details.state;
-					clearTimeout(timer.current);
-					paint();
-				} else timer.current ??= setTimeout(paint, RENDER_INTERVAL);
-			}
-		});
-		current.current = upload;
-		show({
-			...NOTHING,
-			file,
-			details: upload.details
-		});
-		run(upload);
-	}, [run]);
-	const again = useCallback(() => {
-		if (current.current) run(current.current);
-	}, [run]);
-	const pause = useCallback(() => current.current?.pause(), []);
-	const resume = useCallback(() => current.current?.resume(), []);
-	const cancel = useCallback(async () => {
-		const upload = current.current;
-		if (!upload) return;
-		try {
-			await upload.cancel();
-		} catch {}
-		if (current.current !== upload) return;
-		show((before) => ({
-			...before,
-			details: {
-				...upload.details,
-				state: "cancelled"
-			},
-			failure: null
-		}));
-	}, []);
+	const [observed] = useState(() => new Observed(() => latest.current));
+	const shown = useSyncExternalStore(observed.subscribe, observed.now, observed.now);
+	useEffect(() => () => observed.leave(), [observed]);
+	const { start, again, pause, resume, cancel } = observed;
 	return {
 		...shown,
 		start,
@@ -140,10 +152,5 @@ function useUpload(options = {}) {
 		resume,
 		cancel
 	};
-}
-function asFailure(error) {
-	if (error instanceof UploadFailure) return error;
-	const message = error instanceof Error ? error.message : String(error);
-	return new UploadFailure(message, { cause: error });
 }
 export { useUpload };

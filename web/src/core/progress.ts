@@ -4,13 +4,9 @@
  * Rule 1: percent never goes down, and is 100 when all bytes are sent.
  */
 
+import { Speed } from './speed'
 import type { OnProgress, Range, UploadDetails, UploadState } from './types'
 
-/** Speed is measured over the last `WINDOW` seconds, once there are `SHORTEST`. */
-const WINDOW = 10
-const SHORTEST = 0.2
-/** A standstill longer than this (seconds) lowers the speed. */
-const STILL = 2
 /** Without a change of state, progress is reported at most this often (seconds). */
 const REPORT_INTERVAL = 0.05
 
@@ -31,10 +27,10 @@ export class ProgressReporter {
   stateDetails: StateDetails = {}
   /** When the next try is due. */
   private dueAt: number | null = null
-  /** Bytes sent without an answer so far, and all bytes sent, also those sent twice. */
+  /** Bytes sent without an answer so far. */
   private flying = 0
-  private sent = 0
-  private noted: [at: number, sent: number][] = []
+  /** Of all bytes sent, also those sent twice. */
+  private readonly speed = new Speed()
   private reportedAt = -Infinity
   private percent = 0
 
@@ -46,16 +42,13 @@ export class ProgressReporter {
 
   noteSent(bytes: number): void {
     this.flying += bytes // Less, when the same request is sent again after a 401 or 403.
-    this.noteSpeed(Math.max(bytes, 0))
+    this.noteSpeed(bytes)
     this.tick()
   }
 
   /** Count bytes for the speed, whichever tab sends them. */
   noteSpeed(bytes: number): void {
-    const now = this.now()
-    this.sent += bytes
-    if (now - (this.noted.at(-1)?.[0] ?? -Infinity) >= REPORT_INTERVAL) this.noted.push([now, this.sent])
-    while (this.noted[0] && this.noted[0][0] < now - WINDOW) this.noted.shift()
+    this.speed.note(bytes, this.now())
   }
 
   /** Once a second: countdowns and a standstill become visible. */
@@ -93,7 +86,7 @@ export class ProgressReporter {
   get details(): UploadDetails {
     const { safe, sending, bytesSafe } = this.where
     const bytesSent = Math.min(bytesSafe + this.flying, this.total)
-    const speed = this.isMoving ? this.speed() : null
+    const speed = this.isMoving ? this.speed.at(this.now()) : null
     const size = this.chunkSize
     return {
       state: this.state,
@@ -117,15 +110,5 @@ export class ProgressReporter {
   /** While an upload waits, it has no speed and no remaining time. */
   private get isMoving(): boolean {
     return ['sending', 'completing', 'done'].includes(this.state)
-  }
-
-  private speed(): number | null {
-    const now = this.now()
-    const first = this.noted.find(([at]) => at >= now - WINDOW)
-    const last = this.noted.at(-1)
-    if (!first || !last || last[0] - first[0] <= SHORTEST) return null
-    // A long standstill counts as time.
-    const until = now - last[0] > STILL ? now : last[0]
-    return (last[1] - first[1]) / (until - first[0])
   }
 }

@@ -279,7 +279,7 @@ export class Run {
       const seen = (await this.known()) ?? (await this.init(fingerprint))
       if (seen.state === 'complete') return this.finish(seen)
       const bytesSafe = bytesIn(seen.received)
-      reporter.noteSpeed(Math.max(bytesSafe - reporter.where.bytesSafe, 0))
+      reporter.noteSpeed(bytesSafe - reporter.where.bytesSafe)
       reporter.where = { safe: seen.received, sending: [], bytesSafe }
       const problem = 'Another tab is sending this file.'
       if (seen.isWaiting) context.report('waiting', { position: seen.position, problem })

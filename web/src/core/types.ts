@@ -62,7 +62,7 @@ export interface UploadDetails {
   chunkSize: number | null
   safe: Range[]
   sending: Range[]
-  /** Bytes a second over the last ten seconds. */
+  /** Bytes a second over the last ten seconds; null if nothing has moved for five. */
   speed: number | null
   secondsLeft: number | null
   /** The position in the server's queue: 1 is next. */

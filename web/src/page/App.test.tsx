@@ -1,7 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { ConnectionLost, Refused } from '../core'
-import { admit } from './App'
-import { asked, cards, choose, open } from './scene'
+import { answers, asked, cards, choose, open } from './scene'
 import type { FakeUpload } from './testing'
 import { after, button, fileOf, made, MiB } from './testing'
 
@@ -15,12 +14,19 @@ test('a chosen file goes up at once, to where the page says', async () => {
   await choose(page, [fileOf('talk.mp4')])
   expect(made[0]!.options.endpoint).toBe('http://here/api')
   await after(() =>
-    made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB, speed: 2 * MiB, secondsLeft: 7.4 }, 41.7),
+    made[0]!.report({
+      state: 'sending',
+      bytesSafe: 5 * MiB,
+      bytesSent: 8.34 * MiB,
+      sending: [[5 * MiB, 10 * MiB]],
+      speed: 2 * MiB,
+      secondsLeft: 7.4,
+    }),
   )
   const [card] = cards(page)
   expect(card!.textContent).toContain('41 %')
   expect(card!.textContent).toContain('5 MiB of 20 MiB safe · 2 MiB a second · 7 seconds left')
-  expect(card!.querySelector('progress')!.value).toBe(41)
+  expect(card!.querySelector('[role=progressbar]')!.getAttribute('aria-valuenow')).toBe('41')
 })
 
 test('two files go up at a time, the next when one has arrived', async () => {
@@ -38,19 +44,6 @@ test('four small files go up at a time', async () => {
   expect(made.map((one) => one.file.name)).toEqual(['a', 'b', 'c', 'd'])
 })
 
-test('a paused file gives its slot to the next', () => {
-  const large = [20 * MiB, 20 * MiB, 20 * MiB, 20 * MiB]
-  expect(admit(['sending', 'paused', 'queued', 'queued'], large)).toEqual([true, true, true, false])
-  expect(admit(['waiting', 'retrying', 'queued'], large)).toEqual([true, true, false])
-  expect(admit(['done', 'failed', 'cancelled', 'queued'], large)).toEqual([true, true, true, true])
-})
-
-test('no small file overtakes a large one', () => {
-  const sizes = [1000, 1000, 1000, 20 * MiB, 1000]
-  const states = ['sending', 'sending', 'sending', 'queued', 'queued'] as const
-  expect(admit(states, sizes)).toEqual([true, true, true, false, false])
-})
-
 test('two hundred files need no request for the list after each of them', async () => {
   const page = await open()
   await choose(
@@ -63,27 +56,43 @@ test('two hundred files need no request for the list after each of them', async 
   expect(asked.length - before).toBeLessThanOrEqual(2)
 })
 
-test('the map draws what is safe and what is on the way, and says it', async () => {
+test('the map draws what is safe and what is on the way, and its number is how much is drawn', async () => {
   const page = await open()
   await choose(page, [fileOf('talk.mp4')])
-  await after(() =>
-    made[0]!.report({
-      state: 'sending',
-      chunksDone: 1,
-      safe: [[0, 5 * MiB]],
-      sending: [[5 * MiB, 10 * MiB]],
-    }),
-  )
-  const map = page.querySelector('svg.map')!
-  expect(map.getAttribute('aria-label')).toBe('4 chunks of 5 MiB: 1 safe, 1 on the way, 2 to come')
   const places = (kind: string) =>
-    [...map.querySelectorAll(`rect.${kind}`)].map((one) => [
+    [...page.querySelectorAll(`svg.map rect.${kind}`)].map((one) => [
       one.getAttribute('x'),
       one.getAttribute('width'),
     ])
+  const number = () => page.querySelector('svg.map')!.getAttribute('aria-valuenow')
+  const sending = { state: 'sending', chunksDone: 1, bytesSafe: 5 * MiB } as const
+  await after(() =>
+    made[0]!.report({
+      ...sending,
+      bytesSent: 10 * MiB,
+      safe: [[0, 5 * MiB]],
+      sending: [
+        [5 * MiB, 10 * MiB],
+        [10 * MiB, 15 * MiB],
+      ],
+    }),
+  )
+  const map = page.querySelector('svg.map')!
+  expect(map.getAttribute('aria-valuetext')).toBe(
+    '50 percent. 4 chunks of 5 MiB: 1 safe, 2 on the way, 1 to come',
+  )
   expect(places('safe')).toEqual([['0%', '25%']])
-  expect(places('sending')).toEqual([['25%', '25%']])
+  expect(places('sending')).toEqual([
+    ['25%', '12.5%'],
+    ['50%', '12.5%'],
+  ])
+  expect(number()).toBe('50')
   expect(map.querySelectorAll('line')).toHaveLength(3)
+  // Both chunks are lost.
+  await after(() => made[0]!.report({ state: 'retrying', sending: [] }))
+  expect(places('sending')).toEqual([])
+  expect(number()).toBe('25')
+  expect(page.querySelectorAll('progress, [role=progressbar]')).toHaveLength(1)
 })
 
 test('an upload in the queue shows its position, and can leave the queue', async () => {
@@ -169,29 +178,111 @@ test('a size that was refused is told in a quiet line', async () => {
   )
 })
 
-async function drop(items: object[]): Promise<void> {
-  const event = new Event('drop', { cancelable: true })
-  Object.assign(event, { dataTransfer: { types: ['Files'], items } })
+async function drop(items: object[], type = 'drop', transfer = 'dataTransfer'): Promise<void> {
+  const event = new Event(type, { cancelable: true })
+  Object.assign(event, { [transfer]: { types: ['Files'], items } })
   await after(() => window.dispatchEvent(event))
 }
 
-const dropped = (name: string, isDirectory: boolean) => ({
-  kind: 'file',
-  getAsFile: () => fileOf(name),
-  webkitGetAsEntry: () => ({ name, isDirectory }),
-})
+const dropped = (file: File) => ({ kind: 'file', getAsFile: () => file })
 
-test('a folder that is dropped is left out with a sentence, and the file beside it is taken', async () => {
+test('what was not taken is told, until the next files are chosen', async () => {
   const page = await open()
-  await drop([dropped('holiday', true), dropped('talk.mp4', false)])
-  expect(page.textContent).toContain('The folder “holiday” was skipped. Choose the files in it instead.')
-  expect(cards(page).map((card) => card.getAttribute('aria-label'))).toEqual(['talk.mp4'])
-  await drop([dropped('a', true), dropped('b', true)])
-  expect(page.textContent).toContain('2 folders were skipped. Choose the files in them instead.')
-  await drop([dropped('cat.mp4', false)])
-  expect(page.textContent).not.toContain('skipped')
   await drop([])
   expect(page.textContent).toContain('Nothing that you dropped is a file.')
+  await drop([dropped(fileOf('cat.mp4'))])
+  expect(page.textContent).not.toContain('Nothing that you dropped')
+})
+
+test('a file that is pasted goes up', async () => {
+  await open()
+  await drop([dropped(fileOf('pasted.png'))], 'paste', 'clipboardData')
+  expect(made.map((one) => one.file.name)).toEqual(['pasted.png'])
+})
+
+test('the same file chosen twice is sent once, and that is told', async () => {
+  const page = await open()
+  await choose(page, [fileOf('talk.mp4')])
+  await choose(page, [fileOf('talk.mp4'), fileOf('cat.mp4')])
+  expect(made.map((one) => one.file.name)).toEqual(['talk.mp4', 'cat.mp4'])
+  expect(page.querySelector('.notice')!.textContent).toBe('“talk.mp4” is already in the list.')
+})
+
+test('a file that is too large or of another type is refused without a request', async () => {
+  answers.set('GET /chunked-upload/accepted', {
+    json: { max_size: 100 * MiB, allowed_types: ['video/*', 'audio/flac'] },
+  })
+  const page = await open()
+  expect(page.textContent).toContain('Accepted: videos, audio/flac. At most 100 MiB for each file.')
+  const input = page.querySelector<HTMLInputElement>('input[aria-label=Files]')!
+  expect(input.accept).toBe('video/*,audio/flac')
+  const before = asked.length
+  const slides = new File(['x'], 'slides.zip', { type: 'application/zip' })
+  await choose(page, [fileOf('film.mp4', 200 * MiB), slides])
+  expect(made).toEqual([])
+  expect(asked.length).toBe(before)
+  expect(cards(page)[0]!.textContent).toContain(
+    'This file is too large for the server: the limit is 100 MiB.Nothing was sent.',
+  )
+  expect(cards(page)[1]!.textContent).toContain('does not accept (application/zip)')
+  expect(() => button(cards(page)[0]!, 'Upload anyway')).toThrow()
+  await after(() => button(cards(page)[1]!, 'Upload anyway').click())
+  expect(made.map((one) => one.file.name)).toEqual(['slides.zip'])
+})
+
+test('that the browser is offline is told at once, and so is its end', async () => {
+  const page = await open()
+  const online = vi.spyOn(navigator, 'onLine', 'get').mockReturnValue(false)
+  await after(() => window.dispatchEvent(new Event('offline')))
+  expect(page.querySelector('[role=alert]')!.textContent).toContain('You are offline.')
+  online.mockRestore()
+  await after(() => window.dispatchEvent(new Event('online')))
+  expect(page.textContent).not.toContain('You are offline.')
+})
+
+test('a name that steers the direction of text is shown as what it is', async () => {
+  const page = await open()
+  await choose(page, [fileOf('photo\u202egpj.exe')])
+  expect(page.querySelector('h3 bdi')!.textContent).toBe('photo‹U+202E›gpj.exe')
+  expect(page.textContent).toContain('it contains an invisible control character')
+  expect(made).toEqual([])
+})
+
+const focused = () => document.activeElement!.textContent
+
+test('a button that takes the place of another takes its focus', async () => {
+  const page = await open()
+  await choose(page, [fileOf('talk.mp4')])
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB }))
+  button(page, 'Pause').focus()
+  await after(() => button(page, 'Pause').click())
+  expect(focused()).toMatch(/^Resume/)
+  await after(() => button(page, 'Resume').click())
+  expect(focused()).toMatch(/^Pause/)
+  await after(() => made[0]!.fail(new ConnectionLost('lost')))
+  expect(focused()).toMatch(/^Try again/)
+  await after(() => button(page, 'Try again').click())
+  await after(() => made[0]!.report({ state: 'sending' }))
+  expect(focused()).toMatch(/^Pause/)
+  await after(() => made[0]!.report({ state: 'completing' }))
+  expect(document.activeElement).toBe(cards(page)[0])
+  await after(() => made[0]!.succeed())
+  expect(focused()).toMatch(/^Remove from list/)
+})
+
+test('after an answer to the question, the focus is on what is there then', async () => {
+  const page = await open()
+  await choose(page, [fileOf('talk.mp4')])
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: 5 * MiB }))
+  button(page, 'Cancel').focus()
+  await after(() => button(page, 'Cancel').click())
+  expect(focused()).toMatch(/^Keep uploading/)
+  await after(() => button(page, 'Keep uploading').click())
+  expect(focused()).toMatch(/^Cancel/)
+  await after(() => button(page, 'Cancel').click())
+  button(page, 'Yes, delete').focus()
+  await after(() => button(page, 'Yes, delete').click())
+  expect(focused()).toMatch(/^Remove from list/)
 })
 
 test('what is dropped anywhere on the page goes up', async () => {

@@ -1,77 +1,68 @@
 /**
  * The page: choose files, watch their upload, and read their assessment.
  *
- * Rule 1: the state of an upload is kept by its card and by the server. This module knows only
- * which files were chosen, and which may start.
+ * Rule 1: the state of an upload is kept by `Uploads` and by the server, and by nothing here.
  */
 
-import { useCallback, useEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { useAccepted } from './accepted'
 import { Chooser } from './Chooser'
+import { fromDialog, leftOut } from './folders'
+import type { Chosen, Gathered } from './folders'
 import { KeyPanel } from './KeyPanel'
 import { Finished, Unfinished } from './Known'
+import { shownName } from './names'
 import { isThere, isUnfinished, paths } from './server'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
-import { SMALL, UploadCard } from './UploadCard'
-import type { CardState, Item } from './UploadCard'
+import { isMoving, Uploads } from './uploads'
+import type { Item } from './uploads'
 import { useAccess } from './useAccess'
 import { useElsewhere } from './useElsewhere'
 import { useKnownUploads } from './useKnownUploads'
-import { plural } from './words'
-
-/** How many small files are uploaded at once; the others wait in this browser. */
-const AT_ONCE = 4
-/** A larger file counts as so many, because it has two chunks in flight. */
-const LARGE = 2
-
-const MOVING: readonly CardState[] = ['starting', 'sending', 'waiting', 'retrying', 'completing']
-
-interface Seen {
-  state: CardState
-  uploadId: string | null
-}
+import { useOnline } from './useOnline'
+import { named, plural, size } from './words'
+import { YourFiles } from './YourFiles'
 
 export function App({ session }: { session: Session }) {
   const { key } = useAccess(session)
-  const { uploads, problem, refresh } = useKnownUploads(session)
-  const [items, setItems] = useState<Item[]>([])
-  const [seen, setSeen] = useState<ReadonlyMap<number, Seen>>(new Map())
+  const { uploads: onServer, problem, refresh } = useKnownUploads(session)
+  const [uploads] = useState(() => new Uploads(session))
+  const items = useSyncExternalStore(uploads.subscribe, uploads.now)
+  const accepted = useAccepted(session)
+  const isOnline = useOnline()
   const [said, announce] = useState('')
   const [meant, setMeant] = useState<KnownUpload | null>(null)
   const [notice, setNotice] = useState<string | null>(null)
-  const nextId = useRef(1)
   const again = useRef<HTMLInputElement>(null)
   const heading = useRef<HTMLHeadingElement>(null)
+  // Where the focus goes when the button that was pressed is gone.
+  const toHeading = useCallback(() => heading.current?.focus(), [])
 
-  const latest = useRef(uploads)
-  latest.current = uploads
-  const add = useCallback((files: File[], meant: KnownUpload | null = null) => {
-    const known = latest.current
-    const more = files.map((file) => ({ id: nextId.current++, file, meant, known }))
-    setItems((before) => [...before, ...more])
-  }, [])
-  const onFiles = useCallback(
-    (files: File[], folders: string[]) => {
-      add(files)
-      setNotice(leftOut(files, folders))
+  useEffect(() => uploads.open(), [uploads])
+  useEffect(() => uploads.accept(accepted), [uploads, accepted])
+
+  const latest = useRef(onServer)
+  latest.current = onServer
+  const add = useCallback(
+    (chosen: Chosen[], meant: KnownUpload | null, more: string | null) => {
+      const twice = uploads.add(chosen, latest.current, meant).map(({ path }) => path)
+      const said = named(twice, 'is already in the list', 'are already in the list')
+      setNotice([said, more].filter((sentence) => sentence !== null).join(' ') || null)
     },
-    [add],
+    [uploads],
   )
-
-  const onChange = useCallback(
-    (item: Item, state: CardState, uploadId: string | null) => {
-      setSeen((before) => new Map(before).set(item.id, { state, uploadId }))
-    },
-    [],
+  const onFiles = useCallback(
+    (gathered: Gathered) => add(gathered.chosen, null, leftOut(gathered)),
+    [add],
   )
   const onClose = useCallback(
     (item: Item) => {
-      setItems((before) => before.filter((other) => other.id !== item.id))
-      setSeen((before) => new Map([...before].filter(([id]) => id !== item.id)))
-      heading.current?.focus() // the button that was pressed is gone
+      uploads.remove(item)
+      toHeading()
       refresh()
     },
-    [refresh],
+    [uploads, toHeading, refresh],
   )
 
   const onCancel = async (upload: KnownUpload) => {
@@ -81,23 +72,21 @@ export function App({ session }: { session: Session }) {
     } catch {
       announce(`${upload.filename} could not be deleted.`)
     }
-    heading.current?.focus()
+    toHeading()
     refresh()
   }
 
-  const states = items.map((item) => seen.get(item.id)?.state ?? 'queued')
-  const mayStart = admit(states, items.map(({ file }) => file.size))
-  const mine = new Set([...seen.values()].map((one) => one.uploadId))
-  const others = uploads.filter((upload) => !mine.has(upload.upload_id))
+  const mine = new Set(items.map((item) => item.uploadId))
+  const others = onServer.filter((upload) => !mine.has(upload.upload_id))
   const unfinished = others.filter(isUnfinished)
-  const elsewhere = useElsewhere(session.place.api, uploads, unfinished, refresh)
-  const moving = states.filter((state) => MOVING.includes(state)).length
+  const elsewhere = useElsewhere(session.place.api, onServer, unfinished, refresh)
+  const moving = items.filter((item) => isMoving(item.state)).length
   // Not after each of a thousand files: what happens to them is in their cards.
   useEffect(() => {
-    if (moving === 0 && seen.size > 0) refresh()
+    if (moving === 0 && items.length > 0) refresh()
   }, [moving === 0, refresh])
-  useLeavingWarning(moving > 0)
-  useTitle(states, moving)
+  useLeavingWarning(items.some(({ state }) => isMoving(state) || state === 'queued'))
+  useTitle(items, moving)
 
   return (
     <>
@@ -114,7 +103,7 @@ export function App({ session }: { session: Session }) {
       </header>
       <main>
         <KeyPanel session={session} />
-        {problem && (
+        {problem && isOnline && (
           <div className="card trouble" role="alert">
             <p>
               <strong>{problem.what}</strong>
@@ -122,30 +111,18 @@ export function App({ session }: { session: Session }) {
             <p>{problem.next}</p>
           </div>
         )}
-        <Chooser onFiles={onFiles} isFirst={items.length === 0} />
+        {!isOnline && (
+          <p className="notice offline" role="alert">
+            You are offline. Uploads continue automatically when the connection is back.
+          </p>
+        )}
+        <Chooser {...{ onFiles, accepted }} isFirst={items.length === 0} />
         {notice !== null && (
           <p className="notice" role="alert">
             {notice}
           </p>
         )}
-        {items.length > 0 && (
-          <section aria-labelledby="files-title">
-            <h2 id="files-title" className="unseen">
-              Your files
-            </h2>
-            {items.map((item, index) => (
-              <UploadCard
-                key={item.id}
-                item={item}
-                session={session}
-                mayStart={mayStart[index] ?? false}
-                onChange={onChange}
-                onClose={onClose}
-                announce={announce}
-              />
-            ))}
-          </section>
-        )}
+        <YourFiles {...{ items, uploads, session, isOnline, onClose, announce }} onGone={toHeading} />
         <Unfinished
           uploads={unfinished}
           elsewhere={elsewhere}
@@ -163,8 +140,11 @@ export function App({ session }: { session: Session }) {
         hidden
         aria-label="The same file again"
         onChange={(event) => {
-          add([...(event.target.files ?? [])], meant)
+          const chosen = fromDialog(event.target.files ?? [])
           event.target.value = ''
+          const other = chosen.find(({ file }) => meant?.size != null && file.size !== meant.size)
+          if (other) setNotice(isOther(other.file, meant!))
+          else if (chosen.length > 0) add(chosen, meant, null)
         }}
       />
       <p className="unseen" role="status" aria-live="polite">
@@ -174,27 +154,11 @@ export function App({ session }: { session: Session }) {
   )
 }
 
-/** The notice after a drop that is not only files; null if everything was accepted. */
-export function leftOut(files: readonly File[], folders: readonly string[]): string | null {
-  if (folders.length === 1) {
-    return `The folder “${folders[0]}” was skipped. Choose the files in it instead.`
-  }
-  if (folders.length > 1) return `${folders.length} folders were skipped. Choose the files in them instead.`
-  return files.length === 0 ? 'Nothing that you dropped is a file.' : null
-}
-
-/** Which files may start: in the order of the list, while `AT_ONCE` are not yet moving. */
-export function admit(states: readonly CardState[], sizes: readonly number[]): boolean[] {
-  const weights = sizes.map((size) => (size <= SMALL ? 1 : LARGE))
-  let moving = 0
-  states.forEach((state, index) => {
-    if (MOVING.includes(state)) moving += weights[index]!
-  })
-  return states.map((state, index) => {
-    if (state !== 'queued') return true
-    moving += weights[index]!
-    return moving <= AT_ONCE
-  })
+function isOther(file: File, meant: KnownUpload): string {
+  return (
+    `“${shownName(file.name)}” is not the file of the unfinished upload “${meant.filename}”, which has ` +
+    `${size(meant.size!)}: this one has ${size(file.size)}. Nothing was sent.`
+  )
 }
 
 /** Leaving the page interrupts uploads; to continue, the user must choose the file again. */
@@ -207,11 +171,11 @@ function useLeavingWarning(isNeeded: boolean): void {
   }, [isNeeded])
 }
 
-function useTitle(states: readonly CardState[], moving: number): void {
+function useTitle(items: readonly Item[], moving: number): void {
   const title =
     moving > 0
       ? `Uploading ${plural(moving, 'file')} · Wherry`
-      : states.includes('done')
+      : items.some(({ state }) => state === 'done')
         ? 'Uploaded · Wherry'
         : 'Wherry: upload files'
   useEffect(() => {

@@ -1,25 +1,48 @@
-/** The ways a file comes in: a button, and dropping it anywhere on the page. */
+/** The ways a file comes in: a button for files, one for a folder, dropping, and pasting. */
 
 import { useEffect, useRef, useState } from 'react'
+import type { ChangeEvent } from 'react'
+import { acceptedSentence, acceptOf } from './accepted'
+import type { Accepted } from './accepted'
+import { fromDialog, gather } from './folders'
+import type { Gathered } from './folders'
 
 interface Props {
-  /** `folders`: the names of those that were dropped among them. */
-  onFiles(files: File[], folders: string[]): void
+  onFiles(gathered: Gathered): void
+  accepted: Accepted
   /** Nothing was chosen yet: say what this is. */
   isFirst: boolean
 }
 
-export function Chooser({ onFiles, isFirst }: Props) {
-  const input = useRef<HTMLInputElement>(null)
+/** Phones have no folders. */
+const HAS_FOLDERS = 'webkitdirectory' in HTMLInputElement.prototype
+
+export function Chooser({ onFiles, accepted, isFirst }: Props) {
+  const files = useRef<HTMLInputElement>(null)
+  const folder = useRef<HTMLInputElement>(null)
   const isOver = useDrop(onFiles)
+  const limits = acceptedSentence(accepted)
+  const onChange = (event: ChangeEvent<HTMLInputElement>) => {
+    const chosen = fromDialog(event.target.files ?? [])
+    event.target.value = '' // the same file may be chosen again
+    if (chosen.length > 0) onFiles({ chosen, empty: [], unreadable: [] })
+  }
   return (
     <section
       className={`chooser ${isFirst ? 'first' : ''} ${isOver ? 'over' : ''}`}
       aria-label="Choose files">
-      <button type="button" className="primary large" onClick={() => input.current?.click()}>
-        Choose files
-      </button>
-      <p className="drop">{isOver ? 'Drop the files to upload them' : 'or drop them anywhere on this page'}</p>
+      <div className="buttons">
+        <button type="button" className="primary large" onClick={() => files.current?.click()}>
+          Choose files
+        </button>
+        {HAS_FOLDERS && (
+          <button type="button" className="large" onClick={() => folder.current?.click()}>
+            Choose a folder
+          </button>
+        )}
+      </div>
+      <p className="drop">{isOver ? 'Drop the files to upload them' : 'or drop or paste them anywhere on this page'}</p>
+      {limits !== '' && <p className="limits">{limits}</p>}
       {isFirst && (
         <p className="hint">
           Files of any size are uploaded in small requests. After a broken connection, the upload
@@ -27,75 +50,73 @@ export function Chooser({ onFiles, isFirst }: Props) {
         </p>
       )}
       <input
-        ref={input}
+        ref={files}
         type="file"
         multiple
         hidden
+        accept={acceptOf(accepted)}
         aria-label="Files"
-        onChange={(event) => {
-          onFiles([...(event.target.files ?? [])], [])
-          event.target.value = '' // the same file may be chosen again
+        onChange={onChange}
+      />
+      <input
+        ref={(input) => {
+          folder.current = input
+          input?.setAttribute('webkitdirectory', '')
         }}
+        type="file"
+        hidden
+        aria-label="Folder"
+        onChange={onChange}
       />
     </section>
   )
 }
 
-/** Files dropped anywhere on the page; whether some are being held over it. */
+/** Files dropped or pasted anywhere on the page; whether some are being held over it. */
 function useDrop(onFiles: Props['onFiles']): boolean {
   const [isOver, setOver] = useState(false)
   useEffect(() => {
+    const listening = new AbortController()
+    const listen = <K extends keyof WindowEventMap>(
+      name: K,
+      act: (event: WindowEventMap[K]) => void,
+    ) => window.addEventListener(name, act, { signal: listening.signal })
     let depth = 0
-    const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false
-    const enter = (event: DragEvent) => {
-      if (!hasFiles(event)) return
-      event.preventDefault()
-      depth += 1
-      setOver(true)
-    }
-    const leave = (event: DragEvent) => {
-      if (!hasFiles(event)) return
-      depth -= 1
-      if (depth <= 0) end()
-    }
-    const over = (event: DragEvent) => {
-      if (hasFiles(event)) event.preventDefault()
-    }
-    const drop = (event: DragEvent) => {
-      if (!hasFiles(event)) return
-      event.preventDefault()
-      end()
-      const { files, folders } = partsOf(event.dataTransfer)
-      onFiles(files, folders)
-    }
     const end = () => {
       depth = 0
       setOver(false)
     }
-    window.addEventListener('dragenter', enter)
-    window.addEventListener('dragleave', leave)
-    window.addEventListener('dragover', over)
-    window.addEventListener('drop', drop)
-    return () => {
-      window.removeEventListener('dragenter', enter)
-      window.removeEventListener('dragleave', leave)
-      window.removeEventListener('dragover', over)
-      window.removeEventListener('drop', drop)
-    }
+    const take = (transfer: DataTransfer) => void gather(transfer).then(onFiles)
+    listen('dragenter', (event) => {
+      if (!hasFiles(event.dataTransfer)) return
+      event.preventDefault()
+      depth += 1
+      setOver(true)
+    })
+    listen('dragleave', (event) => {
+      if (!hasFiles(event.dataTransfer)) return
+      depth -= 1
+      if (depth <= 0) end()
+    })
+    listen('dragover', (event) => {
+      if (hasFiles(event.dataTransfer)) event.preventDefault()
+    })
+    listen('drop', (event) => {
+      if (!hasFiles(event.dataTransfer)) return
+      event.preventDefault()
+      end()
+      take(event.dataTransfer)
+    })
+    listen('paste', (event) => {
+      if (!hasFiles(event.clipboardData)) return // Text, for example into the field of the key.
+      event.preventDefault()
+      take(event.clipboardData)
+    })
+    return () => listening.abort()
   }, [onFiles])
   return isOver
 }
 
-/** A folder looks like a file that cannot be read. */
-function partsOf(transfer: DataTransfer | null): { files: File[]; folders: string[] } {
-  const files: File[] = []
-  const folders: string[] = []
-  for (const item of transfer?.items ?? []) {
-    if (item.kind !== 'file') continue
-    const entry = item.webkitGetAsEntry?.()
-    const file = item.getAsFile()
-    if (entry?.isDirectory) folders.push(entry.name)
-    else if (file) files.push(file)
-  }
-  return { files, folders }
+function hasFiles(transfer: DataTransfer | null): transfer is DataTransfer {
+  return transfer?.types.includes('Files') ?? false
 }

@@ -18,9 +18,12 @@ interface Props {
   chunkSize: number | null
   /** What the picture shows, in words. */
   label: string
+  /** Of a file on its way: then it is a progress bar, and `text` is what it says. */
+  percent?: number
+  text?: string
 }
 
-export function ChunkMap({ total, safe, sending = [], chunkSize, label }: Props) {
+export function ChunkMap({ total, safe, sending = [], chunkSize, label, percent, text }: Props) {
   const hatch = useId()
   const share = (bytes: number) => `${total > 0 ? (100 * bytes) / total : 0}%`
   const bars = (ranges: readonly Range[], fill: string, kind: string) =>
@@ -34,8 +37,10 @@ export function ChunkMap({ total, safe, sending = [], chunkSize, label }: Props)
         fill={fill}
       />
     ))
+  const progress = { role: 'progressbar', 'aria-valuenow': percent, 'aria-valuetext': text } as const
+  const role = percent === undefined ? ({ role: 'img' } as const) : progress
   return (
-    <svg className="map" role="img" aria-label={label}>
+    <svg className="map" {...role} aria-label={label}>
       <defs>
         <pattern id={hatch} width="6" height="6" patternUnits="userSpaceOnUse">
           <path className="hatch" d="M-1 1 L1 -1 M0 6 L6 0 M5 7 L7 5" />

@@ -58,7 +58,9 @@ function UnfinishedOne({ upload, children }: { upload: KnownUpload; children?: R
   return (
     <article className="card upload" aria-label={upload.filename}>
       <header>
-        <h3>{upload.filename}</h3>
+        <h3>
+          <bdi>{upload.filename}</bdi>
+        </h3>
         <p className="size">{upload.size === null ? '' : size(upload.size)}</p>
       </header>
       <ChunkMap
@@ -154,7 +156,7 @@ function FinishedOne({ session, upload }: { session: Session; upload: KnownUploa
   return (
     <details className="card" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>
-        <span className="name">{upload.filename}</span>
+        <bdi className="name">{upload.filename}</bdi>
         <span className="size">{upload.size === null ? '' : size(upload.size)}</span>
       </summary>
       {isOpen && (

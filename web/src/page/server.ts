@@ -4,6 +4,7 @@ import type { Range } from '../core'
 
 /** Below the address of the API; they are the same in every application. */
 export const paths = {
+  accepted: '/chunked-upload/accepted',
   unfinished: '/chunked-upload/?state=waiting,receiving,completing&limit=1000',
   newestFinished: '/chunked-upload/?state=complete&order=newest&limit=50',
   upload: (id: string) => `/chunked-upload/${encodeURIComponent(id)}`,

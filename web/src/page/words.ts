@@ -8,6 +8,7 @@
  */
 
 import type { UploadDetails, UploadFailure } from '../core'
+import { shownName } from './names'
 
 const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
@@ -54,6 +55,15 @@ export function ordinal(number: number): string {
 
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`
+}
+
+/** `“a.mp4” is empty.`, `“a.mp4”, “b.mp4” and 3 more are empty.`; null for no names. */
+export function named(names: readonly string[], one: string, many: string): string | null {
+  if (names.length === 0) return null
+  const quoted = names.map((name) => `“${shownName(name)}”`)
+  const [said, rest] = [quoted.slice(0, 2), quoted.length - 2]
+  const list = rest > 0 ? `${said.join(', ')} and ${rest} more` : said.join(' and ')
+  return `${list} ${names.length === 1 ? one : many}.`
 }
 
 /** The state of an upload in one or two words. `details` is null before it begins. */
@@ -114,15 +124,33 @@ export function refusedSentence(details: UploadDetails): string | null {
   return `Requests of ${size(refusedSize)} are refused${next}.`
 }
 
+/** Without the bytes that were on the way and are so no more, because nothing is sent at the moment. */
+export function settled(details: UploadDetails): UploadDetails {
+  const { bytesSafe, chunkSize, sending, state } = details
+  const isStill = sending.length === 0 && (chunkSize !== null || state === 'retrying')
+  if (state !== 'paused' && state !== 'failed' && !isStill) return details
+  return { ...details, sending: [], bytesSent: bytesSafe }
+}
+
+/**
+ * How much has been sent, 0 to 100, as the map draws it. Unlike the client's percent, it falls when
+ * bytes on the way are lost, and is 100 only when all are safe.
+ */
+export function percentOf({ state, bytesSent, bytesTotal }: UploadDetails): number {
+  if (state === 'completing' || state === 'done') return 100
+  return bytesTotal > 0 ? Math.min(Math.floor((100 * bytesSent) / bytesTotal), 99) : 0
+}
+
 /** The number of chunks in each state. */
 export function chunks({ chunksTotal, chunksDone: done, sending }: UploadDetails) {
   const onTheWay = Math.min(sending.length, chunksTotal - done)
   return { done, onTheWay, toCome: chunksTotal - done - onTheWay }
 }
 
-/** The text alternative of the map of chunks. */
+/** The text alternative of the map of chunks; of a file without chunks, its bytes. */
 export function mapSentence(details: UploadDetails): string {
-  const { chunksTotal, chunkSize } = details
+  const { bytesSent, bytesTotal, chunksTotal, chunkSize } = details
+  if (chunksTotal === 0) return `${size(bytesSent)} of ${size(bytesTotal)} sent`
   const { done, onTheWay, toCome } = chunks(details)
   const each = chunkSize === null ? '' : ` of ${size(chunkSize)}`
   return `${plural(chunksTotal, 'chunk')}${each}: ${done} safe, ${onTheWay} on the way, ${toCome} to come`
@@ -146,16 +174,18 @@ const number = (failure: UploadFailure, name: string): number | null => {
   return typeof value === 'number' ? value : null
 }
 
+/** `limit`: in bytes, if it is known. */
+export function tooLarge(limit: number | null): Trouble {
+  return {
+    what: `This file is too large for the server${limit === null ? '' : `: the limit is ${size(limit)}`}.`,
+    safe: 'Nothing was stored.',
+    next: 'Choose a smaller file, or ask the operator for a higher limit.',
+    isFinal: true,
+  }
+}
+
 const TROUBLES: Record<string, Words> = {
-  'too-large': (failure) => {
-    const limit = number(failure, 'limit')
-    return {
-      what: `This file is too large for the server${limit === null ? '' : `: the limit is ${size(limit)}`}.`,
-      safe: 'Nothing was stored.',
-      next: 'Choose a smaller file, or ask the operator for a higher limit.',
-      isFinal: true,
-    }
-  },
+  'too-large': (failure) => tooLarge(number(failure, 'limit')),
   'never-fits': () => ({
     what: 'This file is larger than the space that the server has for uploads.',
     safe: 'Nothing was stored.',

@@ -5,6 +5,7 @@ from __future__ import annotations
 from wherry.core import errors
 from wherry.core.upload import State
 from wherry.protocols.chunked import models, verbs
+from wherry.protocols.chunked.accepted import AcceptedFiles, accepted
 from wherry.protocols.openapi import (
     BYTES,
     FINGERPRINT,
@@ -215,6 +216,14 @@ _STORAGE = Operation(
     (errors.NotThere,),
     is_operators=True,
 )
+_ACCEPTED = Operation(
+    "GET",
+    "/accepted",
+    "accepted",
+    accepted,
+    "Which files the server accepts: sizes and types",
+    {200: ("Bytes and media types.", AcceptedFiles)},
+)
 
 ROUTES = (
     _INIT,
@@ -223,6 +232,7 @@ ROUTES = (
     _DIRECT_RECEIVED,
     _COMPLETE,
     _CANCEL,
+    _ACCEPTED,
     _STORAGE,
     _LIST_ALL,
     _list_own("/", is_shown=True),

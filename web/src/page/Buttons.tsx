@@ -1,0 +1,150 @@
+/**
+ * The buttons of one upload.
+ *
+ * Rule 1: when a button takes the place of another, it takes its focus, too.
+ */
+
+import { Component, createRef, useState } from 'react'
+import type { ReactNode } from 'react'
+import { ConfirmDelete } from './ConfirmDelete'
+import type { Asking } from './ConfirmDelete'
+import { isOver } from './uploads'
+import type { Item, ItemState, Uploads } from './uploads'
+import { size } from './words'
+
+interface ButtonsProps {
+  item: Item
+  state: ItemState
+  uploads: Uploads
+  /** Whether a new key or login is waited for: then it goes on by itself. */
+  isLockedOut: boolean
+  onClose(item: Item): void
+}
+
+export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsProps) {
+  const [asking, setAsking] = useState<Asking>('not yet')
+  const { name, upload } = item
+  const isRunning = state === 'starting' || state === 'sending' || state === 'retrying'
+  const isOpen = isRunning || state === 'waiting' || state === 'paused'
+  const isFinal = item.trouble?.isFinal ?? false
+  const mayTryAgain = !isLockedOut && !isFinal
+  const bytesKept = isFinal ? 0 : (upload.now().details?.bytesSafe ?? 0)
+  const end = async () => {
+    await upload.cancel()
+    if (state === 'failed') onClose(item)
+  }
+  if (asking === 'now' && (isOpen || state === 'failed')) {
+    return (
+      <KeepFocus>
+        <ConfirmDelete
+          question={`Cancel the upload and delete the ${size(bytesKept)} that arrived?`}
+          keep={isRunning || state === 'waiting' ? 'Keep uploading' : 'Keep it'}
+          filename={name}
+          onKeep={() => setAsking('kept')}
+          onDelete={() => {
+            setAsking('not yet')
+            void end()
+          }}
+        />
+      </KeepFocus>
+    )
+  }
+  const close = { on: () => onClose(item), words: 'Remove from list', name }
+  const endOrAsk = {
+    on: () => (bytesKept > 0 ? setAsking('now') : void end()),
+    autoFocus: asking === 'kept',
+    name,
+  }
+  return (
+    <KeepFocus>
+      <div className="buttons">
+        <MainAct {...{ item, state, uploads }} mayTryAgain={mayTryAgain} />
+        {isOpen && <Act {...endOrAsk} words={state === 'waiting' ? 'Leave the queue' : 'Cancel'} />}
+        {state === 'failed' && (
+          <Act {...endOrAsk} words={mayTryAgain ? 'Give up' : 'Remove from list'} />
+        )}
+        {(isOver(state) || state === 'queued' || state === 'refused') && <Act {...close} />}
+      </div>
+    </KeepFocus>
+  )
+}
+
+interface MainActProps {
+  item: Item
+  state: ItemState
+  uploads: Uploads
+  mayTryAgain: boolean
+}
+
+/** What one most likely wants to do with an upload in this state; nothing for some states. */
+export function MainAct({ item, state, uploads, mayTryAgain }: MainActProps) {
+  const { name, upload } = item
+  switch (state) {
+    case 'starting':
+    case 'sending':
+    case 'retrying':
+      return <Act on={upload.pause} words="Pause" name={name} />
+    case 'paused':
+      return <Act on={upload.resume} words="Resume" name={name} primary />
+    case 'failed':
+      return mayTryAgain ? <Act on={upload.again} words="Try again" name={name} primary /> : null
+    case 'refused':
+      return mayTryAgain ? (
+        <Act on={() => uploads.force(item)} words="Upload anyway" name={name} />
+      ) : null
+    default:
+      return null
+  }
+}
+
+interface ActProps {
+  on(): void
+  words: string
+  /** Of the file: screen readers get it with the words. */
+  name: string
+  primary?: boolean
+  autoFocus?: boolean
+}
+
+export function Act({ on, words, name, primary = false, autoFocus = false }: ActProps) {
+  return (
+    <button type="button" className={primary ? 'primary' : ''} autoFocus={autoFocus} onClick={on}>
+      {words}
+      <span className="unseen"> {name}</span>
+    </button>
+  )
+}
+
+/**
+ * Where the focus was in here and its button is gone, the first button gets it; without one, what is
+ * around it and may have it, until there is a button again.
+ */
+export class KeepFocus extends Component<{ children: ReactNode }> {
+  private readonly place = createRef<HTMLDivElement>()
+  /** What is around has the focus, until there is a button again. */
+  private isLent = false
+
+  override getSnapshotBeforeUpdate(): boolean {
+    this.isLent &&= document.activeElement === this.around
+    return this.hasFocus || this.isLent
+  }
+
+  override componentDidUpdate(_: unknown, __: unknown, hadFocus: boolean): void {
+    if (!hadFocus || this.hasFocus) return
+    const button = this.place.current!.querySelector('button')
+    this.isLent = button === null
+    ;(button ?? this.around)?.focus()
+  }
+
+  override render(): ReactNode {
+    return <div ref={this.place}>{this.props.children}</div>
+  }
+
+  private get hasFocus(): boolean {
+    return this.place.current?.contains(document.activeElement) ?? false
+  }
+
+  private get around(): HTMLElement | null {
+    return this.place.current?.closest<HTMLElement>('[tabindex="-1"]') ?? null
+  }
+}

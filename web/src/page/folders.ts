@@ -1,0 +1,96 @@
+/**
+ * Files that are dropped, pasted or chosen, with those in folders.
+ *
+ * Rule 1: nothing is left out silently: what cannot be read and what holds no file is named.
+ */
+
+import { named } from './words'
+
+export interface Chosen {
+  file: File
+  /** Where it was, with the names of folders: `holiday/day 1/beach.jpg`. */
+  path: string
+}
+
+export interface Gathered {
+  chosen: Chosen[]
+  /** The paths of folders without a file in them. */
+  empty: string[]
+  /** The paths of files and folders that the browser could not read. */
+  unreadable: string[]
+}
+
+/** As people number their files: 9 before 10. Browsers give what is in a folder in any order. */
+const inOrder = (one: string, other: string): number =>
+  one.localeCompare(other, undefined, { numeric: true })
+
+/** Files from a file dialog, in its order; those of a folder with their paths. */
+export function fromDialog(files: Iterable<File>): Chosen[] {
+  const chosen = [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }))
+  const isFolder = chosen.some(({ file }) => file.webkitRelativePath)
+  return isFolder ? chosen.sort((one, other) => inOrder(one.path, other.path)) : chosen
+}
+
+/** What was dropped or pasted. The transfer is read at once: it is empty after the event. */
+export function gather(transfer: DataTransfer): Promise<Gathered> {
+  const roots: (FileSystemEntry | Chosen)[] = []
+  for (const item of transfer.items) {
+    if (item.kind !== 'file') continue
+    const entry = item.webkitGetAsEntry?.()
+    const file = item.getAsFile()
+    if (entry?.isDirectory) roots.push(entry)
+    else if (file) roots.push({ file, path: file.name })
+  }
+  return gatherFrom(roots)
+}
+
+async function gatherFrom(roots: readonly (FileSystemEntry | Chosen)[]): Promise<Gathered> {
+  const found: Gathered = { chosen: [], empty: [], unreadable: [] }
+  for (const root of roots) {
+    if ('path' in root) found.chosen.push(root)
+    else await walk(root, found)
+  }
+  return found
+}
+
+async function walk(entry: FileSystemEntry, found: Gathered): Promise<void> {
+  const path = entry.fullPath.replace(/^\//, '')
+  try {
+    if (entry.isFile) {
+      found.chosen.push({ file: await fileOf(entry as FileSystemFileEntry), path })
+      return
+    }
+    const inside = await entriesOf(entry as FileSystemDirectoryEntry)
+    if (inside.length === 0) found.empty.push(path)
+    for (const one of inside) await walk(one, found)
+  } catch {
+    found.unreadable.push(path)
+  }
+}
+
+function fileOf(entry: FileSystemFileEntry): Promise<File> {
+  return new Promise((resolve, reject) => entry.file(resolve, reject))
+}
+
+/** All of them, in order: a browser gives a hundred at a time, and none when there are no more. */
+async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEntry[]> {
+  const reader = folder.createReader()
+  const all: FileSystemEntry[] = []
+  for (;;) {
+    const batch = await new Promise<FileSystemEntry[]>((resolve, reject) =>
+      reader.readEntries(resolve, reject),
+    )
+    if (batch.length === 0) return all.sort((one, other) => inOrder(one.name, other.name))
+    all.push(...batch)
+  }
+}
+
+/** What is to be said of what was not taken; null if all was. */
+export function leftOut({ chosen, empty, unreadable }: Gathered): string | null {
+  const sentences = [
+    named(unreadable, 'could not be read and was skipped', 'could not be read and were skipped'),
+    named(empty, 'is an empty folder', 'are empty folders'),
+  ].filter((sentence) => sentence !== null)
+  if (sentences.length > 0) return sentences.join(' ')
+  return chosen.length === 0 ? 'Nothing that you dropped is a file.' : null
+}
