@@ -8,7 +8,9 @@ import threading
 import time
 from asyncio import wrap_future
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -28,10 +30,10 @@ from wherry.catalog.sql.tables import metadata
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
-from wherry.core.errors import NoRoom, StorageFailed, Superseded
+from wherry.core.errors import NoRoom, StorageFailed, Superseded, TicketUsedUp
 from wherry.core.ranges import Part, Range
-from wherry.core.upload import State, Upload
-from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
+from wherry.core.upload import UNFINISHED, State, Upload
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_ticket, new_upload, together
 from wherry.testing.postgres import Postgres
 
 pytestmark = pytest.mark.anyio
@@ -429,3 +431,28 @@ async def test_a_query_sees_one_moment(catalog: PostgresCatalog, other: Postgres
                 assert lease.range.start == upload.received.end
 
     await asyncio.gather(write(), read())
+
+
+async def test_processes_count_what_uploads_use_of_their_tickets(
+    catalog: PostgresCatalog, other: PostgresCatalog
+) -> None:
+    """Those of `cancelled` are, so transactions change several tickets, in any order."""
+    one_use, cancelled = [f"{n:02d}" for n in range(20)], ["a", "b"]
+    for name in one_use + cancelled:
+        await catalog.add_ticket(new_ticket(name))
+
+    async def begin(process: PostgresCatalog, ticket: str, number: int) -> None:
+        upload = replace(new_upload(f"{ticket}-{number}"), created_at=2.0, ticket_id=ticket)
+        with suppress(TicketUsedUp):
+            await process.create(upload)
+            if ticket in cancelled:
+                await process.update(upload.id, lambda u: u.cancel(3.0))
+
+    for name in one_use:
+        attempts = [partial(begin, (catalog, other)[n % 2], name, n) for n in range(8)]
+        others = [partial(begin, other, each, int(name)) for each in cancelled]
+        await together(*attempts, *others)
+    left = [upload.ticket_id for upload in await catalog.uploads(UNFINISHED)]
+    used = {ticket.id: ticket.used for ticket in await other.tickets()}
+    assert used == dict.fromkeys(one_use, 1) | dict.fromkeys(cancelled, 0)
+    assert sorted(filter(None, left)) == one_use

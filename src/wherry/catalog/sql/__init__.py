@@ -10,7 +10,8 @@
     refresh        an upload that was read before, as it is now
     known          what a writer remembers between transactions
     unit_of_work   what one transaction has read and changed
-    operations     the changes, as values
+    operations     the changes, as values; those of tickets are in `ticket_operations`
+    tickets        what uploads use of tickets, counted at the end of a transaction
     grouping       the thread that has operations carried out in groups
     readers        the threads and connections of queries
     catalog        `SqlCatalog`: the port, in terms of all these

@@ -17,14 +17,12 @@ from wherry.catalog.awaiting import until_done
 from wherry.catalog.counts import Counts
 from wherry.catalog.sql import counts, deliveries, lists, paths, queries, rates, tickets
 from wherry.catalog.sql.operations import (
-    AddTicket,
     Advance,
     Arrive,
     Create,
     Forget,
     ForgetDeliveries,
     ForgetRates,
-    ForgetTickets,
     Identify,
     LeaseAssessment,
     Operation,
@@ -34,9 +32,9 @@ from wherry.catalog.sql.operations import (
     UpdateDelivery,
     UpdatePaths,
     UpdateRate,
-    UpdateTicket,
 )
 from wherry.catalog.sql.session import Session
+from wherry.catalog.sql.ticket_operations import AddTicket, ForgetTickets, UpdateTicket
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.errors import NotThere, UploadNotFound

@@ -24,7 +24,6 @@ from wherry.core.assessment import Assessment
 from wherry.core.installation import Installation
 from wherry.core.limits import Used
 from wherry.core.paths import Paths
-from wherry.core.tickets import Ticket
 from wherry.core.upload import ACCEPTS, GONE, State, Upload
 from wherry.core.webhooks import Delivery
 
@@ -326,61 +325,6 @@ class ForgetRates:
 
     def apply(self, work: UnitOfWork) -> None:
         work.forget_rates(self.keys, self.now)
-
-
-@dataclass(frozen=True, slots=True)
-class AddTicket:
-    ticket: Ticket
-
-    @property
-    def concerns(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def admits(self) -> bool:
-        return False
-
-    def apply(self, work: UnitOfWork) -> None:
-        work.check_takes_more()
-        work.add_ticket(self.ticket)
-
-
-@dataclass(frozen=True, slots=True)
-class UpdateTicket:
-    ticket_id: str
-    change: Callable[[Ticket], Ticket]
-
-    @property
-    def concerns(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def admits(self) -> bool:
-        """False: the lock of its row is enough."""
-        return False
-
-    def apply(self, work: UnitOfWork) -> Ticket:
-        before = work.ticket(self.ticket_id)
-        after = self.change(before)
-        work.update_ticket(before, after)
-        return after
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetTickets:
-    ids: Collection[str]
-    before: float
-
-    @property
-    def concerns(self) -> tuple[str, ...]:
-        return ()
-
-    @property
-    def admits(self) -> bool:
-        return False
-
-    def apply(self, work: UnitOfWork) -> None:
-        work.forget_tickets(self.ids, self.before)
 
 
 @dataclass(frozen=True, slots=True)
