@@ -18,7 +18,7 @@ WIDE = Measured(
     is_wherry=True,
     is_authorised=True,
     status=200,
-    limit=Limit(8 * MiB, None, False, "sent", 8 * MiB),
+    limit=Limit(8 * MiB, None, False, "sent", 8 * MiB, None, 5 << 30),
     timers=Timers(watched=24.0),
     host_sent="example.org",
     host_arrived="example.org",
@@ -117,6 +117,7 @@ def test_a_refusal_by_the_application_itself_is_not_put_on_a_proxy() -> None:
         ({"interim": {"104": "final"}}, "interim-final", "wide"),
         ({"cors": Cors("https://a.example", False, None)}, "cors", "trouble"),
         ({"cors": Cors("https://a.example", True, False)}, "cors-on-refusal", "wide"),
+        ({"limit": Limit(8 * MiB, None, False, "sent", 8 * MiB)}, "no-limit-seen", "wide"),
         ({"tls": Tls(True, "TLSv1.3", 3)}, "certificate", "trouble"),
         ({"skew": -300.0}, "clock", "trouble"),
         ({"is_authorised": False}, "no-login", "wide"),
@@ -132,6 +133,22 @@ def test_each_measurement_has_its_finding(
     assert code not in codes(diagnose(WIDE))
     assert found.verdict == verdict
     assert text_of(found, code).endswith(".")
+
+
+def test_a_browser_that_cannot_tell_when_the_answer_came_says_nothing_about_it() -> None:
+    refusal = Refusal(413, "page", None, "nginx")
+    found = diagnose(replace(NGINX, limit=replace(NGINX.limit, refusal=refusal), http2=True))
+    assert text_of(found, "narrow").startswith("nginx refuses bodies above 1 MiB with 413. ")
+    assert "http2-differs" not in codes(found)
+
+
+def test_a_page_is_not_said_to_be_unable_to_read_what_is_of_its_own_origin() -> None:
+    own, other = (
+        text_of(diagnose(replace(WIDE, cors=Cors(origin, None, False))), "cors-on-refusal")
+        for origin in ("https://example.org", "https://example.o")
+    )
+    assert own.startswith("The proxy's refusal has no CORS headers. A page of another address")
+    assert other.startswith("A page of https://example.o cannot read the proxy's refusal")
 
 
 def test_what_was_not_measured_makes_no_finding() -> None:

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 import pytest
 
 from wherry.doctor.address import Address
-from wherry.doctor.exchange import Ask, End, Line, Reply
+from wherry.doctor.exchange import Ask, Line
+from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
 MiB = 1 << 20

@@ -37,6 +37,13 @@ def test_a_filters_page_counts_as_a_refusal(server: Server) -> None:
     assert diagnosis.verdict == "narrow"
 
 
+def test_iis_that_hides_why_it_answers_404_is_found(server: Server) -> None:
+    with behind(server, Fault(over=MiB, status=404)).run_in_thread() as proxy:
+        measured, diagnosis = examined(proxy.url)
+    assert (measured.limit.passes, measured.limit.refuses) == (MiB, MiB + 1)
+    assert diagnosis.verdict == "narrow"
+
+
 def test_a_connection_that_is_reset_in_the_middle_of_a_body_is_a_refusal(server: Server) -> None:
     with behind(server, Fault(reset_at=512 * KiB)).run_in_thread() as proxy:
         measured, diagnosis = examined(proxy.url)

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 
 from wherry.doctor.address import parse_address
-from wherry.doctor.exchange import Ask, End, Line, Reply
-from wherry.doctor.probing import FORM, TYPE, Probing
+from wherry.doctor.exchange import Ask, Line
+from wherry.doctor.limiting import FORM, TYPE
+from wherry.doctor.probing import Probing
+from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
 MiB = 1 << 20

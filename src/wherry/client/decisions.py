@@ -21,6 +21,7 @@ from wherry.client.errors import (
     UnexpectedAnswer,
     UploadGone,
 )
+from wherry.filters import FILTERED
 
 #: Which request failed; `upload` is the whole file in one request.
 Verb = Literal["init", "status", "chunk", "complete", "upload"]
@@ -49,10 +50,6 @@ class Next(Enum):
 
 #: Refusals for what is there already, or for all requests: they are no failures of this one.
 LATER = ("busy", "overloaded", "rate-limited", "stopping")
-
-
-#: With these, filters refuse a body, most often without a word about its size. 404 is IIS's.
-FILTERED = (400, 403, 404, 406, 415, 501)
 
 
 def wants_fresh_headers(error: ClientError) -> bool:

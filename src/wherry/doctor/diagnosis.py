@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from wherry.core.limits import MiB
-from wherry.doctor.measured import Measured
+from wherry.doctor.measured import Cors, Limit, Measured
 from wherry.doctor.remedies import PROXIES, Remedy, remedies_for
 from wherry.doctor.words import size
 
@@ -120,17 +120,7 @@ def _about_wherry(measured: Measured) -> Iterator[Finding]:
 def _about_size(measured: Measured) -> Iterator[Finding]:
     limit, who = measured.limit, name_of(measured)
     if limit.refuses is None:
-        if is_shown(measured):
-            yield Finding(
-                "no-limit",
-                GOOD,
-                f"A body of {size(limit.sent)} passed, and no announced size was refused: nothing "
-                "on the path limits uploads.",
-            )
-        else:
-            passed = f" A body of {size(limit.passes)} passed." if limit.passes else ""
-            text = f"The largest body that passes was not found in this time.{passed}"
-            yield Finding("limit-unknown", NOTE, text)
+        yield _about_no_refusal(limit, measured)
         return
     at = (
         f"above {size(limit.passes)}"
@@ -154,6 +144,26 @@ def _about_size(measured: Measured) -> Iterator[Finding]:
         )
 
 
+def _about_no_refusal(limit: Limit, measured: Measured) -> Finding:
+    if not is_shown(measured):
+        passed = f" A body of {size(limit.passes)} passed." if limit.passes else ""
+        text = f"The largest body that passes was not found in this time.{passed}"
+        return Finding("limit-unknown", NOTE, text)
+    passed = f"A body of {size(limit.sent)} passed"
+    if limit.tried > LARGEST_CHUNK:
+        return Finding(
+            "no-limit",
+            GOOD,
+            f"{passed}, and no announced size was refused: nothing on the path limits uploads.",
+        )
+    return Finding(
+        "no-limit-seen",
+        GOOD,
+        f"{passed}. Larger ones were not tried: `wherry doctor` in a terminal finds limits above "
+        "it.",
+    )
+
+
 def _how_refused(measured: Measured) -> str:
     refusal = measured.limit.refusal
     if refusal is None:
@@ -162,8 +172,8 @@ def _how_refused(measured: Measured) -> str:
         return " by ending the connection, without an answer"
     if refusal.kind == "timeout":
         return " by not answering"
-    status = f" with {refusal.status}"
-    return status + ("" if refusal.early else ", only after the body was sent")
+    late = ", only after the body was sent" if refusal.early is False else ""
+    return f" with {refusal.status}{late}"
 
 
 def name_of(measured: Measured) -> str:
@@ -261,6 +271,20 @@ def _about_content(measured: Measured) -> Iterator[Finding]:
         )
 
 
+def _cors_on_refusal(cors: Cors, measured: Measured) -> str:
+    after = "to the browser, the connection has failed. Wherry's client takes that into account."
+    if f"{measured.url}/".startswith(f"{cors.origin}/"):
+        # A page of the same origin may read everything.
+        return (
+            "The proxy's refusal has no CORS headers. A page of another address cannot read it, "
+            f"unless the proxy adds them for that address: {after}"
+        )
+    return (
+        f"A page of {cors.origin} cannot read the proxy's refusal, because it has no CORS headers: "
+        f"{after}"
+    )
+
+
 def _about_http(measured: Measured) -> Iterator[Finding]:
     cors = measured.cors
     if cors.on_answer is False:
@@ -270,13 +294,7 @@ def _about_http(measured: Measured) -> Iterator[Finding]:
             f"A page of {cors.origin} may not read Wherry's answers: the application needs CORS.",
         )
     if cors.on_refusal is False:
-        yield Finding(
-            "cors-on-refusal",
-            NOTE,
-            f"A page of {cors.origin} cannot read the proxy's refusal, because it has no CORS "
-            "headers: to the browser, the connection has failed. Wherry's client takes that into "
-            "account.",
-        )
+        yield Finding("cors-on-refusal", NOTE, _cors_on_refusal(cors, measured))
     refusal = measured.limit.refusal
     if measured.http2 and measured.limit_over_2 is None and refusal is not None and refusal.early:
         yield Finding("http2-differs", NOTE, "Over HTTP/2, the same body was not refused at once.")

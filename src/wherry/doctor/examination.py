@@ -9,6 +9,7 @@ would have found stays None.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,19 +17,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wherry import __version__
-from wherry.core.limits import MiB
-from wherry.doctor import probing, tls
+from wherry.doctor import tls
 from wherry.doctor.address import Address
-from wherry.doctor.exchange import End, Line, Reply
+from wherry.doctor.exchange import Line
 from wherry.doctor.measured import Measured, Spent
 from wherry.doctor.probing import Probing
-from wherry.doctor.reading import is_wherrys, read_code, read_probe
-from wherry.doctor.recognition import Proxy, find_refusing, merge, recognise
-from wherry.doctor.spending import Spending
+from wherry.doctor.reading import (
+    describe,
+    find_proxies,
+    find_who_refuses,
+    is_authorised,
+    is_wherrys,
+    skew,
+)
+from wherry.doctor.reply import End, Reply
+from wherry.doctor.spending import MOST_BYTES, MOST_SECONDS, Spending
 from wherry.doctor.timers import watch_timers
 
-#: What an examination may cost.
-MOST_BYTES, MOST_SECONDS = 32 * MiB, 30.0
 #: What is left of the time for the start of the program, answers on their way, and the report.
 RESERVE = 5.0
 
@@ -53,25 +58,21 @@ def examine(
         say(f"asking {address.url}")
         probe = Probing(address, line, spending)
         usual = probe.small()
+        answered_at = time.time()
         measured = replace(
             measured,
             tls=tls.measure(address, spending),
             is_wherry=is_wherrys(usual),
-            is_authorised=_is_authorised(usual),
+            is_authorised=is_authorised(usual),
             status=usual.status,
+            skew=skew(usual, answered_at),
         )
         if usual.end is not End.ANSWER:
-            measured = replace(measured, problem=usual.problem or probing.describe(usual))
+            measured = replace(measured, problem=usual.problem or describe(usual))
         else:
             measured = _measure(measured, probe, usual, spending, origin, say, watches)
     spent = Spent(spending.bytes, spending.requests, round(spending.seconds(), 2))
     return replace(measured, spent=spent)
-
-
-def _is_authorised(usual: Reply) -> bool | None:
-    if read_probe(usual) is not None:
-        return True
-    return False if read_code(usual) == "unauthorized" or usual.status in (401, 403) else None
 
 
 def _measure(  # noqa: PLR0917 - it is called once
@@ -89,12 +90,11 @@ def _measure(  # noqa: PLR0917 - it is called once
             watching = watch_timers(pool, probe.address, spending, probe.kind)
         say("looking for the largest body that passes")
         limit, refusal = probe.limit()
-        proxies = _proxies(usual, refusal)
+        proxies = find_proxies(usual, refusal)
         if refusal is not None and limit.refusal is not None:
-            by = _refusing(refusal, proxies)
+            by = find_who_refuses(refusal, proxies)
             limit = replace(limit, refusal=replace(limit.refusal, by=by))
-        skew = probing.skew(usual)
-        measured = replace(measured, limit=limit, proxies=proxies, skew=skew)
+        measured = replace(measured, limit=limit, proxies=proxies)
         steps: list[tuple[str, Callable[[], dict[str, Any]]]] = []
         if measured.is_authorised:
             steps += [
@@ -115,19 +115,3 @@ def _measure(  # noqa: PLR0917 - it is called once
             say("waiting for timers")
             measured = replace(measured, timers=watching())
     return measured
-
-
-def _proxies(usual: Reply, refusal: Reply | None) -> tuple[Proxy, ...]:
-    """All that show themselves, from the outside inwards."""
-    arrived = tuple((read_probe(usual) or {}).get("headers", {}))
-    page = b"" if is_wherrys(usual) else usual.body
-    found = recognise(usual.headers, page, arrived)
-    if refusal is None:
-        return found
-    return merge(found, recognise(refusal.headers, refusal.body, arrived))
-
-
-def _refusing(refusal: Reply, proxies: tuple[Proxy, ...]) -> str | None:
-    if read_code(refusal) is not None:
-        return "wherry"
-    return find_refusing(refusal.headers, refusal.body, proxies)

@@ -13,14 +13,14 @@ import socket
 import ssl
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any
 
 import h11
 
 from wherry.core.limits import KiB
 from wherry.doctor.address import Address, Unreachable, connect
+from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
 #: A body is sent in pieces of this many bytes, and an answer is looked for before each.
@@ -29,17 +29,6 @@ PIECE = 64 * KiB
 KEPT = 64 * KiB
 #: The bytes of all bodies: always the same, and like those of a video to a filter.
 BYTES = random.Random(413).randbytes(PIECE)  # noqa: S311 - they are no secret
-
-
-class End(StrEnum):
-    """How an exchange ended."""
-
-    ANSWER = "answer"
-    RESET = "reset"  #: The connection was reset.
-    CLOSED = "closed"  #: It was closed without an answer.
-    TIMEOUT = "timeout"  #: No answer in time.
-    GARBLED = "garbled"  #: What came is not HTTP.
-    UNREACHABLE = "unreachable"  #: There was no connection.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,23 +52,6 @@ class Ask:
     trial: float = 0.0
     expects: bool = False
     trailers: Sequence[tuple[str, str]] = ()
-
-
-@dataclass(slots=True)
-class Reply:
-    """What came of a request. Headers by lower-case name; times in seconds since its start."""
-
-    end: End = End.TIMEOUT
-    status: int | None = None
-    headers: dict[str, str] = field(default_factory=dict)
-    body: bytes = b""
-    interim: tuple[int, ...] = ()
-    sent: int = 0
-    is_early: bool = False  #: Answered, or ended, before all that was announced was sent.
-    at: float = 0.0  #: When the answer began, or the exchange ended without one.
-    over_at: float = 0.0  #: When the last byte came.
-    http: str = "1.1"
-    problem: str | None = None
 
 
 class _Ended(Exception):

@@ -12,7 +12,8 @@ import h2.events
 import h2.exceptions
 
 from wherry.doctor.address import Address, Unreachable, connect
-from wherry.doctor.exchange import BYTES, KEPT, PIECE, Ask, End, Reply
+from wherry.doctor.exchange import BYTES, KEPT, PIECE, Ask
+from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
 

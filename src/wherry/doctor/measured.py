@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from wherry.doctor.recognition import Proxy
 
+#: What measures.
+DOCTOR, BROWSER = "wherry doctor", "browser"
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -14,13 +17,14 @@ class Refusal:
 
     status: int | None
     kind: str
-    early: bool
+    early: bool | None
     by: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Bytes of a request's body. `proof` of `passes`: `sent` or `announced`."""
+    """Bytes of a request's body. `proof` of `passes`: `sent` or `announced`. `tried`: the largest
+    body that was sent or announced."""
 
     passes: int | None = None
     refuses: int | None = None
@@ -28,6 +32,7 @@ class Limit:
     proof: str | None = None
     sent: int = 0
     refusal: Refusal | None = None
+    tried: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Measured:
     url: str
     at: str
     version: str
+    by: str = DOCTOR
     problem: str | None = None  #: Why the address cannot be reached.
     is_wherry: bool = False
     is_authorised: bool | None = None
@@ -86,6 +92,7 @@ class Measured:
     trailers: bool | None = None
     interim: Mapping[str, str | None] = field(default_factory=dict)
     cors: Cors = field(default_factory=Cors)
+    protocol: str | None = "http/1.1"  #: Of the requests, by its name in TLS (ALPN).
     http2: bool | None = None
     limit_over_2: int | None = None
     tls: Tls = field(default_factory=Tls)

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from wherry.core.limits import KiB, MiB
+from wherry.core.limits import KiB
 from wherry.doctor import exchange2
 from wherry.doctor.address import Address
-from wherry.doctor.exchange import PIECE, Ask, End, Line, Reply
-from wherry.doctor.measured import Cors, Limit, Refusal
+from wherry.doctor.exchange import PIECE, Ask, Line
+from wherry.doctor.limiting import FORM, SMALL, TYPE, Limiting
+from wherry.doctor.measured import Cors, Limit
 from wherry.doctor.reading import (
-    FILTERS,
+    allows,
+    is_answer_collected,
+    is_filters_page,
     is_refusal_of_size,
     is_wherrys,
-    outcome,
     read_code,
     read_probe,
 )
-from wherry.doctor.searching import Outcome, search
+from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
 PATH = "/chunked-upload/probe"
-#: The type of the bodies, as clients send chunks; and the one that is tried where that is refused.
-TYPE = ("content-type", "application/octet-stream")
-FORM = ("content-type", "multipart/form-data; boundary=wherry-doctor")
-#: The small body that shows what is usual.
-SMALL = 1 * KiB
-#: Of the bytes that may be spent, what other questions than the limit need.
-RESERVED = 1 * MiB
 
 METHODS = ("GET", "PUT", "PATCH", "DELETE")
 TYPES = (
@@ -67,10 +60,7 @@ class Probing:
         self._spending = spending
         self.kind = TYPE
         self._usual = Reply()
-        self._trip = 0.5  # seconds of a small request
-        self._refusal: Reply | None = None
-        self._refused_at = 0
-        self._speed = 0.0  # bytes a second, 0: not known
+        self._limiting = Limiting(self._sent, spending.left_bytes, spending.left, self._announced)
 
     def small(self) -> Reply:
         """A small request, and again over the same connection: its time is a round trip.
@@ -80,90 +70,49 @@ class Probing:
         """
         ask = Ask(length=SMALL, headers=[self.kind], waits=8.0)
         self._usual = self._line.exchange(ask)
-        if self._usual.status in FILTERS and not is_wherrys(self._usual):
+        if is_filters_page(self._usual):
             form = replace(ask, headers=[FORM])
             if is_wherrys(reply := self._line.exchange(form)):
                 self.kind, ask, self._usual = FORM, form, reply
         if self._usual.end is End.ANSWER:
             self._usual = self._line.exchange(ask)
-            self._trip = min(max(self._usual.over_at, 0.001), 3.0)
+            self._limiting.begin(self._usual)
         return self._usual
 
     # The largest body.
 
     def limit(self) -> tuple[Limit, Reply | None]:
         """The limit, and the answer that refused the smallest body that was refused."""
-        found = search(self._announce, self._send, self._affordable)
-        passes: int | None = found.passes or None
-        if found.refuses is None:
-            passes = found.sent or None
-        proof = None if passes is None else "sent" if passes == found.sent else "announced"
-        refusal = None
-        if found.refuses is not None and self._refusal is not None:
-            refusal = _refusal(self._refusal)
-        limit = Limit(passes, found.refuses, found.is_exact, proof, found.sent, refusal)
-        return limit, self._refusal if found.refuses is not None else None
+        return self._limiting.find()
 
-    def _announce(self, size: int) -> Outcome:
+    def _announced(self, size: int) -> Reply | None:
         """Announce a body, send a byte of it, and see whether it is refused already."""
         if self._spending.left() < 2.0:
-            return Outcome.UNKNOWN
-        waits = min(max(4 * self._trip + 0.25, 0.4), 2.0)
-        ask = Ask(length=size, sends=1, headers=[self.kind], waits=waits)
+            return None
+        waits = min(max(4 * self._limiting.trip + 0.25, 0.4), 2.0)
         self._line.close()
-        reply = self._line.exchange(ask)
-        found = outcome(reply, size, self._usual)
-        if reply.end in (End.RESET, End.CLOSED):
-            # A server that closes such a connection at once does so for more reasons than size.
-            found = Outcome.OPEN
-        return self._noted(found, reply, size)
+        return self._line.exchange(Ask(length=size, sends=1, headers=[self.kind], waits=waits))
 
-    def _send(self, size: int) -> Outcome:
-        """Send a body of that size. A reset counts only if it comes again."""
-        found, reply = self._send_once(size)
-        if found is Outcome.REFUSED and reply.end is not End.ANSWER:
-            found, reply = self._send_once(size)
-        if found is Outcome.PASSED and size >= 256 * KiB:
-            self._speed = size / max(reply.at - self._trip, 0.001)
-        return self._noted(found, reply, size)
-
-    def _send_once(self, size: int) -> tuple[Outcome, Reply]:
+    def _sent(self, size: int) -> Reply | None:
         if self._spending.left() < 1.0:
-            return Outcome.UNKNOWN, Reply()
-        trial = min(2 * self._trip, 0.5)
+            return None
+        trial = min(2 * self._limiting.trip, 0.5)
         waits = min(self._spending.left(), 10.0)
         self._line.close()
-        reply = self._line.exchange(Ask(length=size, headers=[self.kind], waits=waits, trial=trial))
-        return outcome(reply, size, self._usual), reply
-
-    def _affordable(self) -> int:
-        bytes_left = max(self._spending.left_bytes() - RESERVED, 0)
-        if self._speed:
-            bytes_left = min(bytes_left, int(self._speed * max(self._spending.left() - 4.0, 0) / 3))
-        return bytes_left
-
-    def _noted(self, found: Outcome, reply: Reply, size: int) -> Outcome:
-        if found is Outcome.REFUSED and (self._refusal is None or size < self._refused_at):
-            self._refusal, self._refused_at = reply, size
-        return found
+        return self._line.exchange(Ask(length=size, headers=[self.kind], waits=waits, trial=trial))
 
     # What happens to bodies and answers on their way.
 
     def buffering(self) -> dict[str, Any]:
         """A body with a pause in the middle, and an answer that comes slowly."""
-        size = 2 * PIECE if self._passes(2 * PIECE) else 32 * KiB
+        size = 2 * PIECE if self._limiting.may_pass(2 * PIECE) else 32 * KiB
         ask = Ask(length=size, headers=[self.kind], pauses=(size // 2, 1.0))
         probe = read_probe(self._line.exchange(ask))
         request = None
         if probe is not None and probe["first_byte"] is not None:
             request = probe["last_byte"] - probe["first_byte"] < 0.4
         reply = self._line.exchange(Ask(path=f"{PATH}?drip=1", headers=[self.kind], length=1))
-        slow = read_probe(reply)
-        answer = None if slow is None else reply.over_at - reply.at < 0.4
-        return {"buffers_request": request, "buffers_answer": answer}
-
-    def _passes(self, size: int) -> bool:
-        return self._refusal is None or size < self._refused_at
+        return {"buffers_request": request, "buffers_answer": is_answer_collected(reply)}
 
     def variety(self) -> dict[str, Any]:
         """Methods, types and headers, and the host with which requests arrive."""
@@ -257,7 +206,7 @@ class Probing:
             is_known = self.address.scheme == "https" and self._spending.left() > 0
             return {"http2": False if is_known else None}
         is_early = limit.refusal is not None and limit.refusal.early
-        if limit.refuses is None or not (is_early or limit.refuses <= self._affordable()):
+        if limit.refuses is None or not (is_early or limit.refuses <= self._limiting.affordable()):
             return {"http2": True}
         sends = 1 if is_early else None
         ask = Ask(length=limit.refuses, sends=sends, headers=[self.kind], waits=4.0)
@@ -271,48 +220,19 @@ class Probing:
         if origin is None:
             return {}
         headers = [self.kind, ("origin", origin)]
-        on_answer = _allows(self._line.exchange(Ask(length=SMALL, headers=headers)), origin)
+        on_answer = allows(self._line.exchange(Ask(length=SMALL, headers=headers)), origin)
         on_refusal = None
         if limit.refuses is not None:
             self._line.close()
             early = limit.refusal is not None and limit.refusal.early
             sends = 1 if early else None
-            if early or limit.refuses <= self._affordable():
+            if early or limit.refuses <= self._limiting.affordable():
                 ask = Ask(length=limit.refuses, sends=sends, headers=headers, waits=4.0)
                 reply = self._line.exchange(ask)
-                on_refusal = _allows(reply, origin) if is_refusal_of_size(reply) else None
+                on_refusal = allows(reply, origin) if is_refusal_of_size(reply) else None
         return {"cors": Cors(origin, on_answer, on_refusal)}
-
-
-def _refusal(reply: Reply) -> Refusal:
-    kinds = {End.ANSWER: "page", End.TIMEOUT: "timeout"}
-    return Refusal(reply.status, kinds.get(reply.end, "reset"), reply.is_early, None)
 
 
 def _survives(reply: Reply) -> bool | None:
     """Of a request without a probe's answer: None where Wherry itself gave another one."""
     return None if read_code(reply) is not None or reply.end is End.UNREACHABLE else False
-
-
-def _allows(reply: Reply, origin: str) -> bool | None:
-    if reply.end is not End.ANSWER:
-        return None
-    return reply.headers.get("access-control-allow-origin") in ("*", origin)
-
-
-def skew(reply: Reply) -> float | None:
-    """How many seconds the answering clock is ahead of this one."""
-    try:
-        theirs = parsedate_to_datetime(reply.headers["date"]).timestamp()
-    except (KeyError, ValueError, OverflowError):
-        return None
-    return round(theirs - time.time(), 0)
-
-
-def describe(reply: Reply) -> str:
-    """How an exchange ended that brought no answer."""
-    return {
-        End.RESET: "the connection was reset before an answer came",
-        End.CLOSED: "the connection was closed before an answer came",
-        End.GARBLED: "the answer is not HTTP",
-    }.get(reply.end, "no answer came in time")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 from wherry.doctor.diagnosis import GOOD, PROBLEM, Diagnosis, is_narrow, name_of
-from wherry.doctor.measured import Measured
+from wherry.doctor.measured import BROWSER, Measured
 from wherry.doctor.pages import render_remedy
 from wherry.doctor.words import size
 
@@ -29,6 +30,7 @@ def as_object(measured: Measured, diagnosis: Diagnosis) -> dict[str, Any]:
         "url": measured.url,
         "at": measured.at,
         "version": measured.version,
+        "by": measured.by,
         "verdict": diagnosis.verdict,
         "wherry": {"found": measured.is_wherry, "authorised": measured.is_authorised},
         "limit": asdict(measured.limit),
@@ -47,7 +49,8 @@ def as_object(measured: Measured, diagnosis: Diagnosis) -> dict[str, Any]:
         "interim": dict(measured.interim),
         "cors": asdict(measured.cors),
         "http": {
-            "1.1": measured.problem is None,
+            "protocol": measured.protocol,
+            "1.1": measured.problem is None if measured.protocol == "http/1.1" else None,
             "2": measured.http2,
             "limit_over_2": measured.limit_over_2,
         },
@@ -108,6 +111,11 @@ def render_letter(measured: Measured, diagnosis: Diagnosis) -> str:
     return "\n".join(_letter(measured, diagnosis)) + "\n"
 
 
+def _escaped(text: str) -> str:
+    """What a proxy has sent, as Markdown that shows it letter by letter."""
+    return re.sub(r"([\\`*_\[\]<>&#|!~])", r"\\\1", text)
+
+
 def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
     limit = measured.limit
     title = "request bodies are refused" if is_narrow(measured) else "what was measured"
@@ -117,7 +125,10 @@ def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
     yield f"# Ingress fix required: {title}"
     yield ""
     yield f"To: the people who run the ingress of `{measured.url}`."
-    yield f"Measured at {measured.at} by `wherry doctor` {measured.version}."
+    if measured.by == BROWSER:
+        yield f"Measured at {measured.at} by a browser, on the page of Wherry {measured.version}."
+    else:
+        yield f"Measured at {measured.at} by `wherry doctor` {measured.version}."
     yield ""
     yield "## What was measured"
     yield ""
@@ -125,7 +136,8 @@ def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
         yield f"- {finding.text}"
     for proxy in measured.proxies:
         name = " ".join(filter(None, (proxy.name, proxy.version)))
-        yield f"- On the path: {name} ({'; '.join(proxy.evidence)})."
+        evidence = "; ".join(proxy.evidence)
+        yield f"- On the path: {_escaped(f'{name} ({evidence})')}."
     if limit.refuses is not None:
         yield ""
         yield f"{name_of(measured)} refuses this request, and should let it pass:"

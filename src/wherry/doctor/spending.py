@@ -6,6 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from wherry.core.limits import MiB
+
+#: What an examination may cost.
+MOST_BYTES, MOST_SECONDS = 32 * MiB, 30.0
+
 
 class Spending:
     """Bounds for all threads of an examination together."""

@@ -11,10 +11,11 @@ from concurrent.futures import Executor
 
 from wherry.core.limits import KiB
 from wherry.doctor.address import Address
-from wherry.doctor.exchange import Ask, End, Line, Reply
+from wherry.doctor.exchange import Ask, Line
 from wherry.doctor.measured import Timers
 from wherry.doctor.probing import PATH
 from wherry.doctor.reading import is_wherrys
+from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
 #: The body that does not come to its end, and what is sent of it at once.
