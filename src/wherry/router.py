@@ -29,7 +29,7 @@ from wherry.core.assessment import parse_priority
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete, Priority
-from wherry.protocols import chunked, files, form, guests, probe, receipts, watching
+from wherry.protocols import chunked, examination, files, form, guests, probe, receipts, watching
 from wherry.protocols.direct import Address
 from wherry.protocols.guests import has_ticket, presented_by
 from wherry.protocols.notfound import NotFound
@@ -154,7 +154,7 @@ def operations(app: App) -> tuple[Operation, ...]:
     tickets = guests.ROUTES if app.settings.guests else ()
     signed = receipts.ROUTES if app.settings.receipt_key else ()
     own = (*chunked.ROUTES, *whole_files(app), *tickets, *signed)
-    return (*own, *watching.ROUTES, *probe.ROUTES)
+    return (*own, *watching.ROUTES, *probe.ROUTES, *examination.ROUTES)
 
 
 def whole_files(app: App) -> tuple[Operation, ...]:

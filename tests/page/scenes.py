@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from wherry.doctor.diagnosis import diagnose
+from wherry.doctor.measured import BROWSER, Cors, Limit, Measured, Refusal, Spent
+from wherry.doctor.recognition import Proxy
+from wherry.doctor.report import as_object, render_letter
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
 
@@ -173,6 +178,8 @@ class Stage:
             states = parse_qs(urlsplit(route.request.url).query)["state"][0].split(",")
             listed = [found for found in self.uploads if found["state"] in states]
             _say(route, 200, {"uploads": listed, "next": None})
+        elif path == "/chunked-upload/examination":
+            _say(route, 200, _examination())
         elif "/pictures/" in path:
             route.fulfill(path=self._pictures / path.rpartition("/")[2])
         elif path.startswith("/chunked-upload/assessments/"):
@@ -271,6 +278,37 @@ def _assessment(state: str, steps: list[tuple[str, str, float | None]], **more: 
         "report": None,
         "problem": None,
         **more,
+    }
+
+
+def _examination() -> Facts:
+    """What a page finds in front of nginx with its default."""
+    refusal = Refusal(413, "page", None, "nginx")
+    evidence = ("Server: nginx/1.22.1", "the page of the refusal is nginx's")
+    measured = Measured(
+        "https://example.org/api",
+        NOW,
+        "1",
+        BROWSER,
+        is_wherry=True,
+        is_authorised=True,
+        status=200,
+        limit=Limit(MiB, MiB + 1, True, "sent", MiB, refusal, 8 * MiB),
+        proxies=(Proxy("nginx", "1.22.1", evidence),),
+        buffers_request=True,
+        buffers_answer=False,
+        cors=Cors("https://example.org", None, False),
+        protocol="h2",
+        http2=True,
+        limit_over_2=MiB + 1,
+        skew=-1.0,
+        spent=Spent(13 * MiB, 12, 4.2),
+    )
+    diagnosis = diagnose(measured)
+    return {
+        "next": None,
+        "report": as_object(measured, diagnosis),
+        "letter": render_letter(measured, diagnosis),
     }
 
 
@@ -412,6 +450,14 @@ def play_done(stage: Stage) -> None:
     stage.open()
     _arrive(stage)
     stage.page.locator("figure img").nth(len(REPORT["artefacts"]) - 1).wait_for()
+
+
+@scene
+def play_checked(stage: Stage) -> None:
+    stage.open()
+    stage.page.get_by_role("button", name="Start the check").click()
+    stage.page.locator(".check .verdict").wait_for()
+    stage.page.locator("summary", has_text="nginx").first.click()
 
 
 def _arrive(stage: Stage) -> None:

@@ -32,7 +32,15 @@ def test_the_page_that_is_checked_in_is_what_the_sources_make(
 
 
 def test_it_is_small() -> None:
-    assert sum(len(body) for body in contents(BUILT).values()) < 320 * 1024
+    files = contents(BUILT)
+    document = files["page.html"].decode()
+    first = {name: body for name, body in files.items() if name in document} | {
+        "page.html": files["page.html"]
+    }
+    assert sum(map(len, first.values())) < 320 * 1024
+    later = {name: len(body) for name, body in files.items() if name not in first}
+    assert sum(size for name, size in later.items() if name.endswith(".js")) < 16 * 1024
+    assert any(name.startswith("assets/Examination-") for name in later)
 
 
 def test_the_licences_of_what_it_brings_along_are_beside_it() -> None:

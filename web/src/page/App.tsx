@@ -6,6 +6,7 @@
 
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
 import { useAccepted } from './accepted'
+import { CheckConnection } from './CheckConnection'
 import { Chooser } from './Chooser'
 import { fromDialog, leftOut } from './folders'
 import type { Chosen, Gathered } from './folders'
@@ -133,6 +134,7 @@ export function App({ session }: { session: Session }) {
           onCancel={(upload) => void onCancel(upload)}
         />
         <Finished session={session} uploads={others.filter(isThere)} />
+        <CheckConnection session={session} announce={announce} />
       </main>
       <input
         ref={again}

@@ -12,6 +12,8 @@ export const paths = {
   assessment: (id: string) => `/chunked-upload/assessments/${encodeURIComponent(id)}`,
   picture: (id: string, name: string) =>
     `/chunked-upload/assessments/${encodeURIComponent(id)}/pictures/${encodeURIComponent(name)}`,
+  probe: '/chunked-upload/probe',
+  examination: '/chunked-upload/examination',
 }
 
 export interface KnownUpload {
@@ -89,6 +91,64 @@ export interface Stream {
   sample_rate?: number | null
   channels?: number | null
   layout?: string | null
+}
+
+/** A request to the probe that the server asks for. */
+export interface WantedRequest {
+  size: number
+  content_type: string
+  /** Seconds in which the answer comes slowly; 0: at once. */
+  drip: number
+  /** How long it may take. */
+  seconds: number
+}
+
+/** What came of it. Times in seconds. */
+export interface MadeRequest {
+  size: number
+  began: number
+  end: 'answer' | 'reset' | 'timeout'
+  at: number
+  over_at: number
+  status?: number
+  headers?: Record<string, string>
+  /** In base64: filters refuse bodies with HTML in them. */
+  page?: string
+  arrived?: {
+    bytes: number
+    first_byte: number | null
+    last_byte: number | null
+    host: string
+    headers: string[]
+  } | null
+}
+
+/** Either the next request, or the report and the letter. */
+export interface Examined {
+  next: WantedRequest | null
+  report: PathReport | null
+  letter: string | null
+}
+
+/** What `wherry doctor --json` prints, as far as the page shows it. */
+export interface PathReport {
+  verdict: 'wide' | 'narrow' | 'trouble' | 'unknown' | 'unreachable'
+  limit: { passes: number | null; refuses: number | null; sent: number }
+  proxies: { proxy: string; version: string | null; evidence: string[] }[]
+  buffers: { request: boolean | null; answer: boolean | null }
+  http: { protocol: string | null }
+  clock: { skew: number | null }
+  findings: { code: string; level: 'problem' | 'note' | 'good'; text: string }[]
+  remedies: Remedy[]
+  spent: { bytes: number; requests: number; seconds: number }
+}
+
+export interface Remedy {
+  proxy: string
+  title: string
+  text: string
+  snippets: { language: string; about: string; code: string }[]
+  after: string
 }
 
 /** Whether the upload can continue. */

@@ -99,11 +99,23 @@ export class Session {
     return (await this.get(path, signal)).json() as Promise<T>
   }
 
-  private async ask(method: string, path: string, signal?: AbortSignal): Promise<Response> {
+  async post<T>(path: string, value: unknown, signal?: AbortSignal): Promise<T> {
+    return (await this.ask('POST', path, signal, JSON.stringify(value))).json() as Promise<T>
+  }
+
+  private async ask(
+    method: string,
+    path: string,
+    signal?: AbortSignal,
+    body?: string,
+  ): Promise<Response> {
     const { round } = this.access
+    const kind: Record<string, string> =
+      body === undefined ? {} : { 'Content-Type': 'application/json' }
     const answer = await fetch(`${this.place.api}${path}`, {
       method,
-      headers: this.headers(),
+      headers: { ...this.headers(), ...kind },
+      body: body ?? null,
       cache: 'no-store',
       signal: signal ?? null,
     })
