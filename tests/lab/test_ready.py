@@ -26,8 +26,6 @@ CACHE = Path(__file__).parents[2] / ".cache" / "lab"
 MiB = 1 << 20
 #: Seconds that anything may take on a busy machine.
 TIMEOUT = 60.0
-#: Traefik takes many minutes to build. Its file has not been run yet.
-QUICK = [proxy for proxy in find_ready() if proxy.key != "traefik"]
 
 
 class Application(ThreadingHTTPServer):
@@ -113,7 +111,7 @@ def trusting(front: Front) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=front.certificate)
 
 
-@pytest.fixture(params=QUICK, ids=lambda proxy: proxy.key)
+@pytest.fixture(params=find_ready(), ids=lambda proxy: proxy.key)
 def proxy(request: pytest.FixtureRequest) -> Proxy:
     found: Proxy = request.param
     return found

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.processes import Running, free_port, running
+from bench.processes import free_port, running
 
 KiB, MiB = 1 << 10, 1 << 20
 
@@ -84,6 +84,14 @@ class Proxy(ABC):
     def environment(self, front: Front) -> Mapping[str, str]:
         return {}
 
+    def is_ready(self, front: Front) -> bool:
+        """Whether it passes requests on."""
+        try:
+            socket.create_connection(("127.0.0.1", front.port), timeout=5).close()
+        except OSError:
+            return False
+        return True
+
     @contextmanager
     def serve(self, folder: Path, cache: Path, setup: Setup, upstream: int) -> Iterator[Front]:
         """Start it in front of a port of 127.0.0.1. Raises `NotStarted`."""
@@ -92,20 +100,13 @@ class Proxy(ABC):
             make_certificate(front)
         command = self.command(front, cache)
         log = folder / "log"
-        with running(command, front.port, log, is_listening, self.environment(front)):
+        environment = self.environment(front)
+        with running(command, front.port, log, lambda _: self.is_ready(front), environment):
             yield front
 
     def find(self, name: str) -> Setup:
         [found] = [setup for setup in self.setups if setup.name == name]
         return found
-
-
-def is_listening(server: Running) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", server.port), timeout=5).close()
-    except OSError:
-        return False
-    return True
 
 
 def make_certificate(front: Front) -> None:

