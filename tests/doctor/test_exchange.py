@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from wherry.doctor import exchange
 from wherry.doctor.address import Address
 from wherry.doctor.exchange import Ask, Line
 from wherry.doctor.reply import End, Reply
@@ -63,6 +64,19 @@ def test_an_early_answer_stops_the_body() -> None:
     assert (reply.end, reply.status, reply.body) == (End.ANSWER, 413, b"page")
     assert reply.is_early
     assert reply.sent <= 128 << 10
+
+
+def test_a_probe_that_the_server_has_no_place_for_is_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def busy(connection: socket.socket) -> None:
+        body = b'{"type": "urn:wherry:problem:overloaded", "code": "overloaded"}'
+        head = b"HTTP/1.1 503 x\r\nContent-Type: application/problem+json\r\nConnection: close\r\n"
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    monkeypatch.setattr(exchange, "PATIENCE", 0.01)
+    with acting(busy, busy, answer) as address:
+        assert ask(address, Ask(length=1)).status == 413
 
 
 def test_a_reset_is_told_from_an_end_without_an_answer() -> None:

@@ -36,7 +36,7 @@ CACHE = ROOT / ".cache" / "lab"
 RESULTS = CACHE / "results"
 CLIENTS: tuple[Client, ...] = (Python(), Chromium(), Curl())
 #: How many doctors work at once.
-AT_ONCE = 5
+AT_ONCE = 8
 
 
 def main() -> None:

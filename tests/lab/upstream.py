@@ -18,6 +18,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import HTMLResponse, Response
 
+from wherry.protocols import probe
 from wherry.router import chunked_upload_router
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ async def owner() -> str:
 
 
 def make_app() -> FastAPI:
+    probe.AT_ONCE = 100  # for several doctors, each of which holds four probes at once
     app = FastAPI()
     star = ["*"]
     app.add_middleware(CORSMiddleware, allow_origins=star, allow_methods=star, allow_headers=star)

@@ -18,13 +18,17 @@ from typing import Any
 
 import h11
 
+from wherry.core.errors import Overloaded
 from wherry.core.limits import KiB
 from wherry.doctor.address import Address, Unreachable, connect
+from wherry.doctor.reading import read_code
 from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
 #: A body is sent in pieces of this many bytes, and an answer is looked for before each.
 PIECE = 64 * KiB
+#: Seconds between two tries while the server has no place for a probe.
+PATIENCE = 2.0
 #: The most of an answer's body that is kept.
 KEPT = 64 * KiB
 #: The bytes of all bodies: always the same, and like those of a video to a filter.
@@ -80,12 +84,18 @@ class Line:
             self._socket = None
 
     def exchange(self, ask: Ask) -> Reply:
-        """Make the request. A connection that was open is replaced if it turns out to be dead."""
-        was_open = self._socket is not None
-        reply = self._exchange(ask)
-        if was_open and not reply.sent and reply.end in (End.RESET, End.CLOSED):
+        """Make the request; again while the server answers as many probes as it may.
+
+        A connection that was open is replaced if it turns out to be dead.
+        """
+        while True:
+            was_open = self._socket is not None
             reply = self._exchange(ask)
-        return reply
+            if was_open and not reply.sent and reply.end in (End.RESET, End.CLOSED):
+                reply = self._exchange(ask)
+            if read_code(reply) != Overloaded.code or self._spending.left() < 2 * PATIENCE:
+                return reply
+            time.sleep(PATIENCE)
 
     def _exchange(self, ask: Ask) -> Reply:
         self._spending.count_request()
