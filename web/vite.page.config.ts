@@ -1,11 +1,9 @@
-import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
 // Addresses are relative, so that the page works below any path. Nothing is inlined:
 // the page's content security policy allows only files of its own.
 export default defineConfig({
   base: './',
-  plugins: [react()],
   build: {
     outDir: '../src/wherry/static/page',
     emptyOutDir: true,

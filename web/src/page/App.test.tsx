@@ -1,12 +1,13 @@
 import { expect, test, vi } from 'vitest'
 import { ConnectionLost, Refused } from '../core'
 import { answers, asked, cards, choose, open } from './scene'
-import type { FakeUpload } from './testing'
-import { after, button, fileOf, made, MiB } from './testing'
+import type { FakeUpload } from '../core/testing/upload'
+import { fileOf, made, MiB } from '../core/testing/upload'
+import { after, button } from './testing'
 
 vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
-  createUpload: (await import('./testing')).fakeCreateUpload,
+  createUpload: (await import('../core/testing/upload')).fakeCreateUpload,
 }))
 
 test('a chosen file goes up at once, to where the page says', async () => {

@@ -4,7 +4,7 @@
  * Rule 1: the state of an upload is kept by `Uploads` and by the server, and by nothing here.
  */
 
-import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'react'
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'preact/compat'
 import { useAccepted } from './accepted'
 import { CheckConnection } from './CheckConnection'
 import { Chooser } from './Chooser'
@@ -142,8 +142,8 @@ export function App({ session }: { session: Session }) {
         hidden
         aria-label="The same file again"
         onChange={(event) => {
-          const chosen = fromDialog(event.target.files ?? [])
-          event.target.value = ''
+          const chosen = fromDialog(event.currentTarget.files ?? [])
+          event.currentTarget.value = ''
           const other = chosen.find(({ file }) => meant?.size != null && file.size !== meant.size)
           if (other) setNotice(isOther(other.file, meant!))
           else if (chosen.length > 0) add(chosen, meant, null)

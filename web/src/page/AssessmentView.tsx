@@ -1,6 +1,6 @@
 /** The assessment of an uploaded file: its steps while they run, then the report. */
 
-import { useEffect } from 'react'
+import { useEffect } from 'preact/compat'
 import { GuardedLink } from './Guarded'
 import { ReportView, VERDICTS } from './ReportView'
 import { paths } from './server'

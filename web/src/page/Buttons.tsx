@@ -4,10 +4,11 @@
  * Rule 1: when a button takes the place of another, it takes its focus, too.
  */
 
-import { Component, createRef, useState } from 'react'
-import type { ReactNode } from 'react'
+import { Component, createRef, useState } from 'preact/compat'
+import type { ReactNode } from 'preact/compat'
 import { ConfirmDelete } from './ConfirmDelete'
 import type { Asking } from './ConfirmDelete'
+import { takeFocus } from './takeFocus'
 import { isOver } from './uploads'
 import type { Item, ItemState, Uploads } from './uploads'
 import { size } from './words'
@@ -52,7 +53,7 @@ export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsP
   const close = { on: () => onClose(item), words: 'Remove from list', name }
   const endOrAsk = {
     on: () => (bytesKept > 0 ? setAsking('now') : void end()),
-    autoFocus: asking === 'kept',
+    takesFocus: asking === 'kept',
     name,
   }
   return (
@@ -103,12 +104,18 @@ interface ActProps {
   /** Of the file: screen readers get it with the words. */
   name: string
   primary?: boolean
-  autoFocus?: boolean
+  /** When it appears. */
+  takesFocus?: boolean
 }
 
-export function Act({ on, words, name, primary = false, autoFocus = false }: ActProps) {
+export function Act({ on, words, name, primary = false, takesFocus = false }: ActProps) {
   return (
-    <button type="button" className={primary ? 'primary' : ''} autoFocus={autoFocus} onClick={on}>
+    <button
+      type="button"
+      className={primary ? 'primary' : ''}
+      ref={takesFocus ? takeFocus : null}
+      onClick={on}
+    >
       {words}
       <span className="unseen"> {name}</span>
     </button>

@@ -1,6 +1,6 @@
 /** Finds out, on request, what lies between this browser and the server. Little is loaded before. */
 
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'preact/compat'
 import type { Examination } from './Examination'
 import type { Session } from './session'
 

@@ -1,7 +1,7 @@
 /** The ways a file comes in: a button for files, one for a folder, dropping, and pasting. */
 
-import { useEffect, useRef, useState } from 'react'
-import type { ChangeEvent } from 'react'
+import { useEffect, useRef, useState } from 'preact/compat'
+import type { ChangeEvent } from 'preact/compat'
 import { acceptedSentence, acceptOf } from './accepted'
 import type { Accepted } from './accepted'
 import { fromDialog, gather } from './folders'
@@ -23,8 +23,8 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
   const isOver = useDrop(onFiles)
   const limits = acceptedSentence(accepted)
   const onChange = (event: ChangeEvent<HTMLInputElement>) => {
-    const chosen = fromDialog(event.target.files ?? [])
-    event.target.value = '' // the same file may be chosen again
+    const chosen = fromDialog(event.currentTarget.files ?? [])
+    event.currentTarget.value = '' // the same file may be chosen again
     if (chosen.length > 0) onFiles({ chosen, empty: [], unreadable: [] })
   }
   return (

@@ -4,7 +4,7 @@
  * Rule 1: drawn from byte ranges, so it stays true when chunks are cut anew.
  */
 
-import { useId } from 'react'
+import { useId } from 'preact/compat'
 import type { Range } from '../core'
 
 /** More lines than this are a grey smear. */

@@ -1,5 +1,7 @@
 /** Asks before bytes are deleted on the server: they cannot be brought back. */
 
+import { takeFocus } from './takeFocus'
+
 /** Whether it is being asked; after `kept` the focus goes back to the button that asked. */
 export type Asking = 'not yet' | 'now' | 'kept'
 
@@ -18,7 +20,7 @@ export function ConfirmDelete({ question, keep, filename, onKeep, onDelete }: Pr
     <>
       <p role="alert">{question} This cannot be undone.</p>
       <div className="buttons">
-        <button type="button" className="primary" autoFocus onClick={onKeep}>
+        <button type="button" className="primary" ref={takeFocus} onClick={onKeep}>
           {keep}
           {name}
         </button>

@@ -1,6 +1,6 @@
 /** An examination of the path while it runs, and its report. */
 
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'preact/compat'
 import { examine, MOST_BYTES } from './examination'
 import { PathReportView, VERDICTS } from './PathReportView'
 import type { Examined } from './server'

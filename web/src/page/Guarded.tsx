@@ -5,8 +5,8 @@
  * does it by itself, of whatever size it is.
  */
 
-import { useEffect, useState } from 'react'
-import type { ReactNode } from 'react'
+import { useEffect, useState } from 'preact/compat'
+import type { ReactNode } from 'preact/compat'
 import type { Session } from './session'
 import { useAccess } from './useAccess'
 

@@ -1,6 +1,6 @@
 /** Asks for a key or a login. Renders nothing while neither is missing. */
 
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'preact/compat'
 import type { Session } from './session'
 import { useAccess } from './useAccess'
 
@@ -49,13 +49,13 @@ function AskForKey({ session, wasRefused }: { session: Session; wasRefused: bool
         aria-describedby="key-reason"
         type="password"
         autoComplete="off"
-        spellCheck={false}
+        spellcheck={false}
         required
         value={key}
-        onChange={(event) => setKey(event.target.value)}
+        onInput={(event) => setKey(event.currentTarget.value)}
       />
       <label className="tick">
-        <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.target.checked)} />
+        <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.currentTarget.checked)} />
         Remember the key until this tab is closed
       </label>
       <div className="buttons">

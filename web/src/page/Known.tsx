@@ -1,13 +1,14 @@
 /** The uploads on the server: unfinished ones, and finished ones. */
 
-import { useState } from 'react'
-import type { ReactNode } from 'react'
+import { useState } from 'preact/compat'
+import type { ReactNode } from 'preact/compat'
 import { AssessmentView } from './AssessmentView'
 import { ChunkMap } from './ChunkMap'
 import { ConfirmDelete } from './ConfirmDelete'
 import type { Asking } from './ConfirmDelete'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
+import { takeFocus } from './takeFocus'
 import { ordinal, size } from './words'
 
 interface UnfinishedProps {
@@ -102,7 +103,7 @@ function GoOnOrDelete({
         Choose the file to continue
         {name}
       </button>
-      <button type="button" autoFocus={asking === 'kept'} onClick={() => setAsking('now')}>
+      <button type="button" ref={asking === 'kept' ? takeFocus : null} onClick={() => setAsking('now')}>
         Delete
         {name}
       </button>

@@ -4,8 +4,8 @@
  * Rule 1: every text is shown as text: some of them are a proxy's.
  */
 
-import { Fragment, useState } from 'react'
-import type { ReactNode } from 'react'
+import { Fragment, useState } from 'preact/compat'
+import type { ReactNode } from 'preact/compat'
 import type { Examined, PathReport, Remedy } from './server'
 import { plural, size } from './words'
 

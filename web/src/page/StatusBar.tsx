@@ -1,6 +1,6 @@
 /** All files of the page in one line, with what can be done to all of them. */
 
-import { useState } from 'react'
+import { useState } from 'preact/compat'
 import { Act, KeepFocus } from './Buttons'
 import { ConfirmDelete } from './ConfirmDelete'
 import type { Asking } from './ConfirmDelete'
@@ -102,7 +102,7 @@ function AllButtons({ items, uploads, bytesKept, onGone }: AllButtonsProps) {
             on={() => setAsking('now')}
             words="Cancel all"
             name="files"
-            autoFocus={asking === 'kept'}
+            takesFocus={asking === 'kept'}
           />
         )}
         {items.some(({ state }) => OVER.includes(state)) && (

@@ -1,6 +1,6 @@
 /** One file on its way, from the choice to the assessment, with all that there is to say of it. */
 
-import { memo, useEffect, useSyncExternalStore } from 'react'
+import { memo, useEffect, useSyncExternalStore } from 'preact/compat'
 import type { UploadDetails } from '../core'
 import { AssessmentView } from './AssessmentView'
 import { Buttons } from './Buttons'

@@ -7,8 +7,8 @@
  * Rule 2: no row leaves its place while it has the focus or is open.
  */
 
-import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from 'react'
-import type { ReactNode } from 'react'
+import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from 'preact/compat'
+import type { ReactNode } from 'preact/compat'
 import { KeepFocus, MainAct } from './Buttons'
 import { Progress } from './Progress'
 import type { Session } from './session'
@@ -54,9 +54,9 @@ export function UploadList({ items, uploads, session, onClose, announce }: Props
     <div
       ref={place}
       className="card list"
-      onFocus={(event) => setFocused(keyAt(event.target))}
-      onBlur={(event) => {
-        if (!event.currentTarget.contains(event.relatedTarget)) setFocused(null)
+      onFocusIn={(event) => setFocused(keyAt(event.target as Element))}
+      onFocusOut={(event) => {
+        if (!event.currentTarget.contains(event.relatedTarget as Node | null)) setFocused(null)
       }}
     >
       <ul style={{ height: heightOf(layout) }} role="list">

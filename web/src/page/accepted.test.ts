@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { acceptedSentence, acceptOf, ANYTHING, refusalOf } from './accepted'
 import { nameProblem, shownName } from './names'
-import { fileOf, MiB } from './testing'
+import { fileOf, MiB } from '../core/testing/upload'
 
 const typed = (type: string) => new File(['x'], 'a', { type })
 const only = (...allowed_types: string[]) => ({ max_size: null, allowed_types })

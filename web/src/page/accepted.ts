@@ -5,7 +5,7 @@
  * this page does not know, it lets pass.
  */
 
-import { useEffect, useState } from 'react'
+import { useEffect, useState } from 'preact/compat'
 import { nameProblem } from './names'
 import { paths } from './server'
 import type { Session } from './session'

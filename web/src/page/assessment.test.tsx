@@ -1,11 +1,12 @@
 import { expect, test, vi } from 'vitest'
 import { answers, asked, assessment, choose, open } from './scene'
 import type { Assessment } from './server'
-import { after, fileOf, made } from './testing'
+import { fileOf, made } from '../core/testing/upload'
+import { after } from './testing'
 
 vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
-  createUpload: (await import('./testing')).fakeCreateUpload,
+  createUpload: (await import('../core/testing/upload')).fakeCreateUpload,
 }))
 
 test('the assessment is followed to its verdict, findings and pictures', async () => {

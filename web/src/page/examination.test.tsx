@@ -4,7 +4,8 @@ import { PathReportView } from './PathReportView'
 import { paths } from './server'
 import type { Examined, MadeRequest, PathReport, WantedRequest } from './server'
 import { Session } from './session'
-import { after, button, cleanUp, MiB, render } from './testing'
+import { MiB } from '../core/testing/upload'
+import { after, button, cleanUp, render } from './testing'
 
 const API = 'http://here/api'
 const DONE: Examined = { next: null, report: null, letter: 'A letter' }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { fromDialog, gather, leftOut } from './folders'
-import { fileOf } from './testing'
+import { fileOf } from '../core/testing/upload'
 
 type Entry = { name: string; isDirectory: boolean; isFile: boolean; fullPath: string }
 

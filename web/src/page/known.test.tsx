@@ -1,11 +1,12 @@
 import { expect, test, vi } from 'vitest'
 import { answers, asked, cards, choose, known, list, open } from './scene'
 import { paths } from './server'
-import { after, button, fileOf, made, MiB } from './testing'
+import { fileOf, made, MiB } from '../core/testing/upload'
+import { after, button } from './testing'
 
 vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
-  createUpload: (await import('./testing')).fakeCreateUpload,
+  createUpload: (await import('../core/testing/upload')).fakeCreateUpload,
 }))
 
 test('an unfinished upload waits for its file, and goes on with it', async () => {

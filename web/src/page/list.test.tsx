@@ -1,11 +1,12 @@
 import { expect, test, vi } from 'vitest'
 import { ConnectionLost } from '../core'
 import { cards, choose, open } from './scene'
-import { after, button, fileOf, made, MiB } from './testing'
+import { fileOf, made, MiB } from '../core/testing/upload'
+import { after, button } from './testing'
 
 vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
-  createUpload: (await import('./testing')).fakeCreateUpload,
+  createUpload: (await import('../core/testing/upload')).fakeCreateUpload,
 }))
 
 const photos = (count: number) =>

@@ -5,7 +5,8 @@ import { App } from './App'
 import { paths } from './server'
 import type { Assessment, KnownUpload } from './server'
 import { Session } from './session'
-import { after, cleanUp, MiB, render } from './testing'
+import { MiB } from '../core/testing/upload'
+import { after, cleanUp, render } from './testing'
 
 type Answer = { status?: number; json?: unknown; key?: string }
 

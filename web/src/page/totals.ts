@@ -1,6 +1,6 @@
 /** What all files of the page together have come to. */
 
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'preact/compat'
 import { Speed } from '../core/speed'
 import { isMoving, isStopped } from './uploads'
 import type { Item } from './uploads'

@@ -1,14 +1,14 @@
 import { beforeEach, expect, test, vi } from 'vitest'
 import { ConnectionLost, Refused } from '../core'
 import { Session } from './session'
-import { fileOf, made, MiB } from './testing'
+import { fileOf, made, MiB } from '../core/testing/upload'
 import { totalsOf } from './totals'
 import { Uploads } from './uploads'
 import type { Item } from './uploads'
 
 vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
-  createUpload: (await import('./testing')).fakeCreateUpload,
+  createUpload: (await import('../core/testing/upload')).fakeCreateUpload,
 }))
 
 let session: Session

@@ -1,4 +1,4 @@
-import { useSyncExternalStore } from 'react'
+import { useSyncExternalStore } from 'preact/compat'
 import type { Access, Session } from './session'
 
 /** The key and whether one is wanted, as it changes. */

@@ -4,7 +4,7 @@
  * Rule 1: all assessments of a page together are asked for at most ten times a second.
  */
 
-import { useEffect, useState } from 'react'
+import { useEffect, useState } from 'preact/compat'
 import { paths } from './server'
 import type { Assessment } from './server'
 import { Refusal } from './session'

@@ -1,6 +1,6 @@
 /** Which of the uploads that this tab did not begin are being sent at this moment. */
 
-import { useEffect, useRef, useState } from 'react'
+import { useEffect, useRef, useState } from 'preact/compat'
 import type { KnownUpload } from './server'
 
 /** How often the server is asked, in milliseconds. */

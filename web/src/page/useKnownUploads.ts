@@ -4,7 +4,7 @@
  * Rule 1: what is asked for does not grow with all that was ever uploaded.
  */
 
-import { useCallback, useEffect, useRef, useState } from 'react'
+import { useCallback, useEffect, useRef, useState } from 'preact/compat'
 import { paths } from './server'
 import type { KnownUpload } from './server'
 import { Refusal } from './session'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { ConnectionLost, Refused, TooLarge, Unauthorized } from '../core'
-import { details, MiB } from './testing'
+import { details, MiB } from '../core/testing/upload'
 import {
   duration,
   mapSentence,

@@ -1,8 +1,14 @@
+/** @jsxImportSource react */
+
+import { act } from 'react'
+import type { ReactNode } from 'react'
+import { createRoot } from 'react-dom/client'
 import { afterEach, expect, test, vi } from 'vitest'
 import { ConnectionLost } from '../core'
 import { FakeServer, FakeEnvironment, listened, someFile, STEP } from '../core/testing/fake'
 import { OneUpload } from '../core/upload'
-import { after, cleanUp, fakeCreateUpload, fileOf, made, MiB, render } from '../page/testing'
+import { fakeCreateUpload, fileOf, made, MiB } from '../core/testing/upload'
+import { rendering } from '../core/testing/rendering'
 import type { UploadOptions } from '../core'
 import { useUpload } from './useUpload'
 import type { UseUpload } from './useUpload'
@@ -11,6 +17,9 @@ vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
   createUpload: (file: File, options: UploadOptions) => create(file, options),
 }))
+
+Object.assign(globalThis, { IS_REACT_ACT_ENVIRONMENT: true })
+const { render, cleanUp, after } = rendering<ReactNode>({ createRoot, act })
 
 let create = fakeCreateUpload
 
