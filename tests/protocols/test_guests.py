@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -340,3 +341,19 @@ async def test_the_login_of_an_application_is_not_asked_about_tickets(tmp_path: 
         forbidden = await guest.ask("GET", f"/chunked-upload/files/{upload_id}")
         assert forbidden.status_code == 401
         assert host.asked == [""]
+
+
+async def test_a_guest_is_told_what_the_ticket_still_allows(owner: Uploading) -> None:
+    made = await ticket(owner, max_size=1000, uploads=2)
+    guest = Guest(owner, made["ticket"])
+    await guest.begin(10)
+    told = (await guest.ask("GET", "/chunked-upload/accepted")).json()
+    assert (told["max_size"], told["guests"]) == (1000, False)
+    assert told["ticket"]["uploads"] == 1
+    # The deadline clock's dates may differ by a second, by rounding.
+    ends, announced = (
+        datetime.fromisoformat(at) for at in (made["expires_at"], told["ticket"]["expires_at"])
+    )
+    assert abs(ends - announced) <= timedelta(seconds=1)
+    of_owner = (await owner.client.get("/chunked-upload/accepted")).json()
+    assert (of_owner["guests"], of_owner["ticket"]) == (True, None)

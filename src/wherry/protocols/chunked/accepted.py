@@ -1,9 +1,11 @@
-"""Which files the server accepts, for clients that check a file before they send it.
+"""Which files the server accepts from the caller, for clients that check them before they send.
 
 Rule 1: this is an announcement. The engine checks every file, whatever a client has checked.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -11,7 +13,14 @@ from starlette.responses import Response
 
 from wherry.core.requests import Caller
 from wherry.engine import Engine
-from wherry.protocols.answers import NOT_STORED, JsonAnswer
+from wherry.protocols.answers import NOT_STORED, JsonAnswer, render_time
+
+
+class TicketLeft(BaseModel):
+    """What a guest's ticket still allows."""
+
+    uploads: int = Field(description="How many more files may come.")
+    expires_at: datetime = Field(description="Until when an upload may begin.")
 
 
 class AcceptedFiles(BaseModel):
@@ -19,12 +28,24 @@ class AcceptedFiles(BaseModel):
     allowed_types: list[str] = Field(
         description="Media types, like `video/*`; empty is any. The first bytes of a file decide."
     )
+    guests: bool = Field(description="Whether the caller can make tickets for guests.")
+    ticket: TicketLeft | None = Field(description="Of a guest; null for others.")
 
 
 async def accepted(request: Request, caller: Caller, engine: Engine) -> Response:
-    return JsonAnswer(render_accepted(engine), headers=NOT_STORED)
+    return JsonAnswer(render_accepted(caller, engine), headers=NOT_STORED)
 
 
-def render_accepted(engine: Engine) -> AcceptedFiles:
-    settings = engine.settings
-    return AcceptedFiles(max_size=settings.max_size, allowed_types=list(settings.allowed_types))
+def render_accepted(caller: Caller, engine: Engine) -> AcceptedFiles:
+    settings, ticket = engine.settings, caller.ticket
+    return AcceptedFiles(
+        max_size=caller.max_size(settings.max_size),
+        allowed_types=list(settings.allowed_types),
+        guests=settings.guests and ticket is None,
+        ticket=None
+        if ticket is None
+        else TicketLeft(
+            uploads=max(ticket.uploads - ticket.used, 0),
+            expires_at=render_time(engine.date_of(ticket.expires_at)),
+        ),
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -23,6 +23,7 @@ from wherry.core.paths import PathLimits
 from wherry.core.requests import Create
 from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.engine import AddressedPart, Engine, StorageFacts
+from wherry.protocols.answers import render_time
 from wherry.protocols.chunked.chunks import total_chunks
 from wherry.protocols.digests import parse_file_digest
 from wherry.protocols.openapi import Completion, Id
@@ -387,8 +388,3 @@ def render_storage(facts: StorageFacts) -> StorageUse:
         uploads=facts.open,
         waiting=facts.waiting,
     )
-
-
-def render_time(seconds: float) -> datetime:
-    """Unix seconds as a time in UTC, to the second."""
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=0)

@@ -223,6 +223,7 @@ _ACCEPTED = Operation(
     accepted,
     "Which files the server accepts: sizes and types",
     {200: ("Bytes and media types.", AcceptedFiles)},
+    takes_guests=True,
 )
 
 ROUTES = (

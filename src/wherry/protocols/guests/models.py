@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -13,6 +13,7 @@ from wherry.core.pages import Page
 from wherry.core.tickets import LIFETIME, LONGEST_LIFETIME, MOST_UPLOADS, Presented, Ticket
 from wherry.engine import Engine
 from wherry.engine.tickets import NewTicket
+from wherry.protocols.answers import render_time
 from wherry.protocols.openapi import Id
 
 #: Described, and not checked.
@@ -98,10 +99,6 @@ def _facts(ticket: Ticket, engine: Engine) -> dict[str, object]:
         "used": ticket.used,
         "max_size": ticket.max_size,
         "note": ticket.note,
-        "created_at": _time(engine.date_of(ticket.created_at)),
-        "expires_at": _time(engine.date_of(ticket.expires_at)),
+        "created_at": render_time(engine.date_of(ticket.created_at)),
+        "expires_at": render_time(engine.date_of(ticket.expires_at)),
     }
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=0)
