@@ -20,10 +20,12 @@ from sqlalchemy.exc import OperationalError
 from wherry.catalog.sql import migrations
 from wherry.catalog.sql.migrations import VERSION_TABLE
 from wherry.catalog.sql.rows import upload_row
-from wherry.catalog.sql.tables import assessments, metadata, uploads
+from wherry.catalog.sql.tables import assessments, metadata, paths, uploads
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.connections import migrate, open_engine, parse_url, writing
 from wherry.core.assessment import Assessment
+from wherry.core.paths import Path as KnownPath
+from wherry.core.paths import Report
 from wherry.core.ranges import Part, Range
 from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 
@@ -122,17 +124,40 @@ async def test_a_later_version_keeps_the_uploads_and_this_one_refuses_its_tables
         SqliteCatalog(path)
 
 
+def migrated_to(number: int, path: Path, folder: Path) -> Engine:
+    """Run the migrations up to this one, copied into a new folder."""
+    location = Path(migrations.__file__).parent
+    newer = (f"v{n:04}_*" for n in range(number + 1, 100))
+    shutil.copytree(location, folder, ignore=shutil.ignore_patterns("__pycache__", *newer))
+    engine = open_engine(parse_url(path), 2)
+    with writing(engine) as connection, connection.begin():
+        migrations.migrate(connection, str(folder))
+    return engine
+
+
+async def test_paths_of_before_are_kept_with_reports_that_nobody_has_denied(
+    path: Path, tmp_path: Path
+) -> None:
+    """As version 0010 left them."""
+    engine = migrated_to(10, path, tmp_path / "before")
+    report = {"reporter": "r", "size": 7, "at": 4.0, "passed": 6, "by": "nginx"}
+    row = {"host": "a", "seen_at": 5.0, "passes": 6, "passed_at": 4.0, "reports": [report]}
+    with writing(engine) as connection, connection.begin():
+        connection.execute(insert(paths).values(row))
+    engine.dispose()
+    catalog = SqliteCatalog(path)
+    try:
+        known = KnownPath("a", 5.0, 6, 4.0, (Report("r", 7, 4.0, 6, "nginx"),))
+        assert await catalog.paths() == {"a": known}
+    finally:
+        await catalog.close()
+
+
 async def test_assessments_of_before_have_the_usual_priority_and_no_try(
     path: Path, tmp_path: Path
 ) -> None:
     """As version 0004 left them."""
-    before = tmp_path / "before"
-    location = Path(migrations.__file__).parent
-    newer = shutil.ignore_patterns("__pycache__", *(f"v{n:04}_*" for n in range(5, 100)))
-    shutil.copytree(location, before, ignore=newer)
-    engine = open_engine(parse_url(path), 2)
-    with writing(engine) as connection, connection.begin():
-        migrations.migrate(connection, str(before))
+    engine = migrated_to(4, path, tmp_path / "before")
     row = {
         "id": "a",
         "upload_id": "u",

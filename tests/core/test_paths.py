@@ -19,6 +19,7 @@ from wherry.core.paths import (
     MOST_REPORTS,
     QUORUM,
     RENEW_AFTER,
+    SHARE,
     Fact,
     Passed,
     Path,
@@ -41,6 +42,10 @@ def path(*facts: Fact) -> Path:
     return learn_all({}, {HOST: facts}, NOW)[HOST]
 
 
+def body(size: int, at: float = NOW, who: object = "somebody") -> Passed:
+    return Passed(str(who), size, at)
+
+
 def report(who: object, size: int, at: float = NOW, passed: int = 0, by: str = "") -> Report:
     return Report(str(who), size, at, passed, by)
 
@@ -57,33 +62,31 @@ def told(known: Path, who: object = "stranger", now: float = NOW) -> PathLimits:
 
 
 def test_the_largest_body_that_has_arrived_passes() -> None:
-    assert told(path(Passed(1 * MiB, NOW), Passed(5 * MiB, NOW), Passed(2 * MiB, NOW))) == (
-        PathLimits(5 * MiB, None)
-    )
+    assert told(path(body(1 * MiB), body(5 * MiB), body(2 * MiB))) == (PathLimits(5 * MiB, None))
 
 
 def test_a_body_below_the_smallest_chunk_shows_nothing() -> None:
-    assert learn_all({}, {HOST: [Passed(LEAST - 1, NOW)]}, NOW) == {}
-    assert told(path(Passed(LEAST, NOW))) == PathLimits(LEAST, None)
+    assert learn_all({}, {HOST: [body(LEAST - 1)]}, NOW) == {}
+    assert told(path(body(LEAST))) == PathLimits(LEAST, None)
 
 
 def test_what_passed_is_forgotten_after_a_week_without_a_body_of_its_size() -> None:
     later = NOW + KEEP_PASSES
-    known = path(Passed(5 * MiB, NOW), Passed(1 * MiB, later - 1))
+    known = path(body(5 * MiB), body(1 * MiB, later - 1))
     assert told(known, now=later - 1) == PathLimits(5 * MiB, None)
     assert told(known, now=later) == NOTHING
-    assert told(known.learn(Passed(1 * MiB, later)), now=later) == PathLimits(1 * MiB, None)
-    renewed = path(Passed(5 * MiB, NOW), Passed(5 * MiB, later - 1))
+    assert told(known.learn(body(1 * MiB, later)), now=later) == PathLimits(1 * MiB, None)
+    renewed = path(body(5 * MiB), body(5 * MiB, later - 1))
     assert told(renewed, now=later + 1) == PathLimits(5 * MiB, None)
 
 
 def test_what_is_known_already_is_no_news_for_an_hour() -> None:
-    known = path(Passed(5 * MiB, NOW))
+    known = path(body(5 * MiB))
     for size in (0, LEAST, 5 * MiB):
-        assert known.learn(Passed(size, NOW + RENEW_AFTER - 1)) is known
-    assert known.learn(Passed(5 * MiB + 1, NOW)) is not known
-    assert known.learn(Passed(5 * MiB, NOW + RENEW_AFTER)).passed_at == NOW + RENEW_AFTER
-    smaller = known.learn(Passed(LEAST, NOW + RENEW_AFTER))
+        assert known.learn(body(size, NOW + RENEW_AFTER - 1)) is known
+    assert known.learn(body(5 * MiB + 1)) is not known
+    assert known.learn(body(5 * MiB, NOW + RENEW_AFTER)).passed_at == NOW + RENEW_AFTER
+    smaller = known.learn(body(LEAST, NOW + RENEW_AFTER))
     assert (smaller.seen_at, smaller.passes) == (NOW + RENEW_AFTER, 5 * MiB)
     assert smaller.passed_at == NOW
 
@@ -92,20 +95,20 @@ def test_what_is_known_already_is_no_news_for_an_hour() -> None:
 
 
 def test_an_owner_is_told_what_he_has_reported_himself_and_nobody_else_is() -> None:
-    known = path(Passed(1 * MiB, NOW), report("alice", 2 * MiB))
+    known = path(body(1 * MiB), report("alice", 2 * MiB))
     assert told(known, "alice") == PathLimits(1 * MiB, 2 * MiB)
     assert told(known, "bob") == PathLimits(1 * MiB, None)
 
 
 def test_everybody_is_told_when_enough_owners_have_reported() -> None:
-    few = path(Passed(1 * MiB, NOW), *quorum(2 * MiB)[1:])
+    few = path(body(1 * MiB), *quorum(2 * MiB)[1:])
     assert told(few) == PathLimits(1 * MiB, None)
-    enough = path(Passed(1 * MiB, NOW), *quorum(2 * MiB))
+    enough = path(body(1 * MiB), *quorum(2 * MiB))
     assert told(enough) == PathLimits(1 * MiB, 2 * MiB)
 
 
 def test_one_owner_who_reports_often_is_one_owner() -> None:
-    known = path(Passed(1 * MiB, NOW), *(report("mallory", n * LEAST) for n in range(90, 20, -1)))
+    known = path(body(1 * MiB), *(report("mallory", n * LEAST) for n in range(90, 20, -1)))
     assert told(known) == PathLimits(1 * MiB, None)
     assert known.summary(NOW).owners == 1
 
@@ -115,18 +118,50 @@ def test_fewer_owners_than_a_quorum_cannot_lower_what_others_are_told() -> None:
     assert told(known) == PathLimits(None, 2 * MiB)
 
 
-def test_a_body_that_passes_ends_every_report_of_its_size_or_less() -> None:
-    known = path(*quorum(2 * MiB), report("alice", 3 * MiB), Passed(2 * MiB, NOW))
-    assert told(known) == PathLimits(2 * MiB, None)
-    assert told(known, "q0") == PathLimits(2 * MiB, None)
-    assert told(known, "alice") == PathLimits(2 * MiB, 3 * MiB)
+def test_a_body_that_passes_ends_its_owners_report_of_its_size_or_less() -> None:
+    known = path(report("alice", 2 * MiB), body(2 * MiB, who="alice"))
+    assert known.reports == ()
+    assert told(known, "alice") == PathLimits(2 * MiB, None)
+    larger = path(report("alice", 3 * MiB), body(2 * MiB, who="alice"))
+    assert told(larger, "alice") == PathLimits(2 * MiB, 3 * MiB)
+
+
+def test_bodies_of_enough_owners_end_every_report_of_their_size_or_less() -> None:
+    wide = [body(size, who=f"w{size}") for size in range(2 * MiB, 2 * MiB + QUORUM)]
+    known = path(*quorum(2 * MiB), report("alice", 3 * MiB), *wide)
+    assert told(known, "alice") == PathLimits(2 * MiB + QUORUM - 1, 3 * MiB)
+    for who in ("stranger", "q0"):
+        assert told(known, who) == PathLimits(2 * MiB + QUORUM - 1, None)
+
+
+def test_an_owner_who_comes_by_a_wider_way_changes_nothing_for_the_others() -> None:
+    narrow = path(body(1 * MiB), *quorum(2 * MiB, passed=1 * MiB))
+    known = narrow.learn(body(64 * MiB, who="inside"))
+    for who in ("stranger", "q0"):
+        assert told(known, who) == PathLimits(1 * MiB, 2 * MiB)
+    assert told(known, "inside") == PathLimits(1 * MiB, None)
+    assert known.learn(body(64 * MiB, who="inside")) is known
+    # Also where nobody had reported yet, and when the reports are forgotten.
+    known = path(body(64 * MiB, who="inside"), *quorum(2 * MiB, passed=1 * MiB))
+    known = known.learn(body(64 * MiB, who="inside"))
+    assert told(known) == PathLimits(1 * MiB, 2 * MiB)
+    assert told(known, now=NOW + KEEP_REPORTS) == PathLimits(1 * MiB, None)
+
+
+def test_a_reporter_who_reports_again_is_believed_until_enough_deny_it_again() -> None:
+    denials = [body(2 * MiB, who=n) for n in range(QUORUM - 1)]
+    known = path(report("alice", 2 * MiB), *denials)
+    assert told(known, "alice") == PathLimits(None, 2 * MiB)
+    assert told(known, "0") == PathLimits(2 * MiB, None)
+    known = known.learn(report("alice", 1 * MiB)).learn(body(2 * MiB, who="another"))
+    assert told(known, "alice") == PathLimits(None, 1 * MiB)
 
 
 def test_reports_are_forgotten_after_a_day_so_that_a_wider_ingress_is_noticed() -> None:
-    known = path(Passed(1 * MiB, NOW), *quorum(2 * MiB))
+    known = path(body(1 * MiB), *quorum(2 * MiB))
     assert told(known, now=NOW + KEEP_REPORTS - 1) == PathLimits(1 * MiB, 2 * MiB)
     assert told(known, now=NOW + KEEP_REPORTS) == PathLimits(1 * MiB, None)
-    wider = known.learn(Passed(2 * MiB, NOW + KEEP_REPORTS))
+    wider = known.learn(body(2 * MiB, NOW + KEEP_REPORTS))
     assert told(wider, now=NOW + KEEP_REPORTS) == PathLimits(2 * MiB, None)
     assert wider.reports == ()
 
@@ -139,20 +174,20 @@ def test_a_report_of_more_does_not_renew_one_of_less() -> None:
 
 
 def test_an_ingress_that_became_narrower_is_believed_by_its_reporter_at_once() -> None:
-    known = path(Passed(5 * MiB, NOW), report("alice", 2 * MiB, passed=1 * MiB))
+    known = path(body(5 * MiB), report("alice", 2 * MiB, passed=1 * MiB))
     assert told(known, "alice") == PathLimits(1 * MiB, 2 * MiB)
     assert told(known, "bob") == PathLimits(5 * MiB, None)
 
 
 def test_an_ingress_that_became_narrower_is_believed_by_all_when_enough_have_reported() -> None:
-    known = path(Passed(5 * MiB, NOW), *quorum(2 * MiB, passed=1 * MiB))
+    known = path(body(5 * MiB), *quorum(2 * MiB, passed=1 * MiB))
     assert told(known) == PathLimits(1 * MiB, 2 * MiB)
     # Also when the reports are forgotten: the wide path was another one.
     assert told(known, now=NOW + KEEP_REPORTS) == PathLimits(1 * MiB, None)
 
 
 def test_a_small_request_that_brings_a_report_does_not_count_as_what_passes() -> None:
-    known = path(Passed(5 * MiB, NOW), *quorum(2 * MiB, passed=100))
+    known = path(body(5 * MiB), *quorum(2 * MiB, passed=100))
     assert told(known) == PathLimits(None, 2 * MiB)
 
 
@@ -179,7 +214,7 @@ def test_the_newest_reports_are_kept_up_to_a_bound() -> None:
 
 
 def test_times_far_ahead_are_over_because_the_clock_was_set_back() -> None:
-    known = path(Passed(5 * MiB, NOW), *quorum(6 * MiB))
+    known = path(body(5 * MiB), *quorum(6 * MiB))
     assert told(known, now=NOW - 5) == PathLimits(5 * MiB, 6 * MiB)
     assert told(known, now=NOW - KEEP_REPORTS) == PathLimits(5 * MiB, None)
     assert told(known, now=NOW - KEEP_PASSES) == NOTHING
@@ -194,7 +229,7 @@ LIES = st.builds(
     passed=SIZES,
     by=st.sampled_from(["", "nginx"]),
 )
-BODIES = st.builds(Passed, size=st.integers(0, 1 * MiB), at=st.just(NOW))
+BODIES = st.builds(body, st.integers(0, 1 * MiB))
 
 
 @given(st.lists(LIES | BODIES, max_size=40))
@@ -204,7 +239,21 @@ def test_whatever_too_few_owners_report_no_other_is_told_a_refusal(facts: Sequen
     assert told(known) == PathLimits(passed, None)
 
 
-@given(st.lists(LIES | BODIES | st.sampled_from(quorum(2 * MiB)), max_size=40), st.data())
+WIDE = st.builds(body, SIZES, who=st.sampled_from([f"m{n}" for n in range(QUORUM - 1)]))
+
+
+@given(st.lists(LIES | WIDE, max_size=40))
+def test_whatever_too_few_owners_send_and_report_all_others_are_told_what_a_quorum_says(
+    facts: Sequence[Fact],
+) -> None:
+    known = path(body(1 * MiB), *quorum(2 * MiB, passed=1 * MiB), *facts)
+    found = told(known)
+    assert found.refuses == 2 * MiB
+    assert found.passes is not None
+    assert 1 * MiB <= found.passes < 2 * MiB
+
+
+@given(st.lists(LIES | BODIES | WIDE | st.sampled_from(quorum(2 * MiB)), max_size=40), st.data())
 def test_what_anybody_is_told_fits_together(facts: Sequence[Fact], data: st.DataObject) -> None:
     known = learn_all({}, {HOST: facts}, NOW).get(HOST, Path(HOST, NOW))
     who = data.draw(st.sampled_from(["m0", "q0", "stranger"]))
@@ -218,7 +267,7 @@ def test_what_anybody_is_told_fits_together(facts: Sequence[Fact], data: st.Data
 
 
 def test_the_operator_sees_a_report_that_is_not_confirmed_beside_what_passes() -> None:
-    known = path(Passed(5 * MiB, NOW), report("mallory", LEAST + 1, NOW + 1, by="nginx"))
+    known = path(body(5 * MiB), report("mallory", LEAST + 1, NOW + 1, by="nginx"))
     found = known.summary(NOW + 2)
     assert (found.passes, found.refuses, found.owners) == (5 * MiB, LEAST + 1, 1)
     assert (found.refused_by, found.refused_at, found.is_confirmed) == ("nginx", NOW + 1, False)
@@ -226,7 +275,7 @@ def test_the_operator_sees_a_report_that_is_not_confirmed_beside_what_passes() -
 
 
 def test_the_operator_sees_what_is_confirmed_rather_than_what_one_owner_says() -> None:
-    known = path(Passed(1 * MiB, NOW), *quorum(2 * MiB), report("mallory", LEAST))
+    known = path(body(1 * MiB), *quorum(2 * MiB), report("mallory", LEAST))
     found = known.summary(NOW)
     assert (found.passes, found.refuses, found.owners) == (1 * MiB, 2 * MiB, QUORUM + 1)
     assert found.is_confirmed
@@ -236,20 +285,34 @@ def test_the_operator_sees_what_is_confirmed_rather_than_what_one_owner_says() -
 
 
 def full(now: float = NOW) -> Paths:
-    facts = {f"h{n}": [Passed(LEAST, now + n)] for n in range(MOST_HOSTS)}
+    facts = {f"h{n}": [body(LEAST, now + n)] for n in range(MOST_HOSTS)}
     return learn_all({}, facts, now)
+
+
+def made_up(who: str) -> dict[str, list[Fact]]:
+    return {f"{who}-{n}": [body(9 * MiB, who=who)] for n in range(10 * MOST_HOSTS)}
 
 
 def test_hosts_that_are_made_up_do_not_replace_those_in_use() -> None:
     known = full()
     assert len(known) == MOST_HOSTS
-    made_up = {f"made-up-{n}": [Passed(9 * MiB, NOW)] for n in range(1000)}
-    assert learn_all(known, made_up, NOW) == known
+    assert learn_all(known, made_up("somebody"), NOW) == known
+    # Another owner gets the places of a few that were idle for longest, and no more.
+    others = learn_all(known, made_up("mallory"), NOW)
+    assert set(known) - set(others) == {f"h{n}" for n in range(SHARE)}
+
+
+def test_hosts_that_are_made_up_do_not_keep_out_a_new_one() -> None:
+    known = learn_all({}, {HOST: [body(1 * MiB)], **made_up("mallory")}, NOW)
+    assert len(known) == MOST_HOSTS
+    later = learn_all(known, {"new": [body(1 * MiB)]}, NOW)
+    assert set(later) - set(known) == {"new"}
+    assert HOST in later
 
 
 def test_a_new_host_replaces_the_one_that_was_idle_for_longest() -> None:
     later = NOW + IDLE_AFTER
-    known = learn_all(full(), {"new": [Passed(1 * MiB, later)]}, later)
+    known = learn_all(full(), {"new": [body(1 * MiB, later)]}, later)
     assert len(known) == MOST_HOSTS
     assert "h0" not in known
     assert "new" in known
@@ -257,7 +320,7 @@ def test_a_new_host_replaces_the_one_that_was_idle_for_longest() -> None:
 
 def test_hosts_of_which_nothing_is_known_any_more_are_dropped_with_the_next_news() -> None:
     later = NOW + KEEP_PASSES + MOST_HOSTS
-    assert set(learn_all(full(), {"new": [Passed(LEAST, later)]}, later)) == {"new"}
+    assert set(learn_all(full(), {"new": [body(LEAST, later)]}, later)) == {"new"}
 
 
 def test_without_leaves_the_others() -> None:
@@ -266,7 +329,7 @@ def test_without_leaves_the_others() -> None:
 
 def test_no_news_gives_the_same_object() -> None:
     known = full()
-    assert learn_all(known, {"h1": [Passed(1, NOW)]}, NOW) is known
+    assert learn_all(known, {"h1": [body(1)]}, NOW) is known
 
 
 # Texts from outside.

@@ -59,7 +59,7 @@ def changes(world: World, monkeypatch: pytest.MonkeyPatch) -> list[Callable[[Pat
 async def test_what_a_process_has_seen_it_tells_at_once(world: World) -> None:
     engine = world.engine()
     assert engine.paths.limits(ALICE, HOST) is None
-    engine.paths.passed(HOST, 1 * MiB)
+    engine.paths.passed(ALICE, HOST, 1 * MiB)
     refuse(engine)
     assert engine.paths.limits(ALICE, HOST) == NARROW
     assert engine.paths.limits(BOB, HOST) == PathLimits(1 * MiB, None)
@@ -69,7 +69,7 @@ async def test_what_a_process_has_seen_it_tells_at_once(world: World) -> None:
 async def test_other_processes_tell_it_when_they_have_read_it(world: World) -> None:
     one, other = world.engine(), world.engine()
     await other.paths.keep()
-    one.paths.passed(HOST, 1 * MiB)
+    one.paths.passed(ALICE, HOST, 1 * MiB)
     quorum(one)
     await one.paths.keep()
     await other.paths.keep()
@@ -81,7 +81,7 @@ async def test_other_processes_tell_it_when_they_have_read_it(world: World) -> N
 
 async def test_what_two_processes_learn_at_once_is_kept_together(world: World) -> None:
     one, other = world.engine(), world.engine()
-    one.paths.passed(HOST, 1 * MiB)
+    one.paths.passed(ALICE, HOST, 1 * MiB)
     refuse(one, Caller("q0"))
     refuse(other, Caller("q1"))
     refuse(other, Caller("q2"))
@@ -93,7 +93,7 @@ async def test_what_two_processes_learn_at_once_is_kept_together(world: World) -
 
 async def test_a_restart_forgets_nothing(world: World) -> None:
     async with started(world.settings) as engine:
-        engine.paths.passed(HOST, 1 * MiB)
+        engine.paths.passed(ALICE, HOST, 1 * MiB)
         quorum(engine)
     async with started(world.settings) as engine:
         await engine.paths.keep()
@@ -105,12 +105,12 @@ async def test_a_thousand_chunks_and_reports_cost_one_change(
 ) -> None:
     engine = world.engine()
     for number in range(1000):
-        engine.paths.passed(HOST, LEAST + number)
+        engine.paths.passed(ALICE, HOST, LEAST + number)
         refuse(engine, size=9 * MiB - number)
     await engine.paths.keep()
     assert len(changes) == 1
     for _ in range(1000):
-        engine.paths.passed(HOST, LEAST)
+        engine.paths.passed(ALICE, HOST, LEAST)
         await engine.paths.keep()
     assert len(changes) == 1
 
@@ -119,7 +119,7 @@ async def test_what_is_known_is_renewed_once_an_hour(world: World, changes: list
     engine = world.engine()
     for _ in range(10):
         for _ in range(5):
-            engine.paths.passed(HOST, 5 * MiB)
+            engine.paths.passed(ALICE, HOST, 5 * MiB)
             await engine.paths.keep()
         world.now += RENEW_AFTER
     assert len(changes) == 10
@@ -128,10 +128,10 @@ async def test_what_is_known_is_renewed_once_an_hour(world: World, changes: list
 async def test_what_waits_to_be_recorded_has_a_bound(world: World) -> None:
     engine = world.engine()
     for number in range(3 * MOST_HOSTS):
-        engine.paths.passed(f"h{number}", 1 * MiB)
+        engine.paths.passed(ALICE, f"h{number}", 1 * MiB)
     for number in range(3 * MOST_FACTS):
         refuse(engine, Caller(str(number)))
-        engine.paths.passed("h0", LEAST + number)
+        engine.paths.passed(Caller(str(number)), "h0", LEAST + number)
     assert len(engine.paths._new) <= MOST_HOSTS
     assert max(map(len, engine.paths._new.values())) <= MOST_FACTS
 
@@ -140,7 +140,7 @@ async def test_what_cannot_be_recorded_is_used_and_tried_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = world.engine()
-    engine.paths.passed(HOST, 1 * MiB)
+    engine.paths.passed(ALICE, HOST, 1 * MiB)
 
     async def fail(_: object) -> Paths:
         quorum(engine)  # comes meanwhile
@@ -157,21 +157,21 @@ async def test_what_cannot_be_recorded_is_used_and_tried_again(
 
 async def test_a_widened_ingress_is_noticed_by_one_trial_after_a_day(world: World) -> None:
     engine = world.engine()
-    engine.paths.passed(HOST, 1 * MiB)
+    engine.paths.passed(ALICE, HOST, 1 * MiB)
     quorum(engine)
     await engine.paths.keep()
     world.now += KEEP_REPORTS - 1
     assert engine.paths.limits(BOB, HOST) == NARROW
     world.now += 1
     assert engine.paths.limits(BOB, HOST) == PathLimits(1 * MiB, None)
-    engine.paths.passed(HOST, 5 * MiB)
+    engine.paths.passed(ALICE, HOST, 5 * MiB)
     await engine.paths.keep()
     assert engine.paths.limits(BOB, HOST) == PathLimits(5 * MiB, None)
 
 
 async def test_a_narrow_ingress_that_is_tried_again_is_known_for_another_day(world: World) -> None:
     engine = world.engine()
-    engine.paths.passed(HOST, 1 * MiB)
+    engine.paths.passed(ALICE, HOST, 1 * MiB)
     quorum(engine)
     world.now += KEEP_REPORTS
     quorum(engine)
@@ -182,7 +182,7 @@ async def test_a_narrow_ingress_that_is_tried_again_is_known_for_another_day(wor
 
 async def test_a_forgotten_host_is_unknown_in_every_process_soon(world: World) -> None:
     engine, command = world.engine(), world.engine()
-    engine.paths.passed(HOST, 1 * MiB)
+    engine.paths.passed(ALICE, HOST, 1 * MiB)
     await engine.paths.keep()
     assert await command.paths.forget(OPERATOR, [HOST, "unknown.example"]) == {HOST}
     assert await command.paths.summaries(OPERATOR) == []
@@ -218,7 +218,7 @@ async def test_a_limit_is_logged_once_with_the_command_to_run_next(
     world: World, logged: pytest.LogCaptureFixture
 ) -> None:
     engine, other = world.engine(), world.engine()
-    engine.paths.passed(HOST, 1 * MiB)
+    engine.paths.passed(ALICE, HOST, 1 * MiB)
     await engine.paths.keep()
     assert lines(logged) == []  # nothing is refused
     for _ in range(3):
@@ -243,7 +243,7 @@ async def test_a_limit_that_changes_is_logged_and_one_that_is_gone_too(
     refuse(engine, size=1 * MiB, passed=LEAST)
     await engine.paths.keep()
     world.now += LOG_EVERY
-    engine.paths.passed(HOST, 5 * MiB)
+    engine.paths.passed(ALICE, HOST, 5 * MiB)
     await engine.paths.keep()
     found = lines(logged)
     assert [line.split()[0] for line in found] == ["path-narrow", "path-narrow", "path-wider"]
@@ -255,7 +255,7 @@ async def test_a_client_that_reports_over_and_over_writes_one_line_a_minute(
 ) -> None:
     engine = world.engine()
     for number in range(120):  # a second each
-        engine.paths.passed(HOST, LEAST + 10 * number)
+        engine.paths.passed(ALICE, HOST, LEAST + 10 * number)
         refuse(engine, size=LEAST + 10 * number + 5, passed=0)
         await engine.paths.keep()
         world.now += 1
@@ -266,7 +266,7 @@ async def test_a_change_within_the_minute_is_logged_after_it(
     world: World, logged: pytest.LogCaptureFixture
 ) -> None:
     engine = world.engine()
-    engine.paths.passed(HOST, 1 * MiB)
+    engine.paths.passed(ALICE, HOST, 1 * MiB)
     refuse(engine)
     await engine.paths.keep()
     quorum(engine)

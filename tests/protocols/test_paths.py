@@ -128,6 +128,17 @@ async def test_all_owners_are_told_when_enough_have_reported(client: httpx2.Asyn
     assert await told(client) == {"passes": 1 * MiB, "refuses": 2 * MiB}
 
 
+async def test_a_larger_body_that_comes_by_another_way_ends_no_reports_of_others(
+    client: httpx2.AsyncClient,
+) -> None:
+    for number in range(QUORUM):
+        headers = {"Authorization": f"Bearer q{number}"}
+        assert (await send(client, 1 * MiB, refused=2 * MiB, headers=headers)).status_code == 200
+    assert (await send(client, 3 * MiB)).status_code == 200
+    other = {"Authorization": "Bearer bob"}
+    assert await told(client, **other) == {"passes": 1 * MiB, "refuses": 2 * MiB}
+
+
 async def test_each_public_host_has_a_path_of_its_own(client: httpx2.AsyncClient) -> None:
     narrow, wide = {"Host": "Narrow.example:8443"}, {"Host": "wide.example"}
     await send(client, 1 * MiB, refused=2 * MiB, headers=narrow)

@@ -43,7 +43,7 @@ def doctor(
         str | None,
         typer.Option(
             metavar="ORIGIN",
-            help="Where your page is, like https://app.example.org, if it is not on the same host.",
+            help="Where your page is, like https://app.example.org, if it is not at this address.",
         ),
     ] = None,
     as_json: Json = False,

@@ -29,7 +29,8 @@ def paths(
     and the smallest that proxies in front refuse, as clients report.
 
     A refusal counts for its owner at once, and for all clients when three owners have reported
-    it. It is forgotten after a day, and when a larger body arrives.
+    it. It is forgotten after a day, and when a larger body of its owner, or of three others, has
+    arrived.
     """
     if forget:
         gone = [host.lower() for host in forget]

@@ -4,33 +4,39 @@ A *path* is what lies between clients and Wherry at a host: proxies, ingresses, 
 filters. Wherry sees the bodies that pass. Of a body that is refused on the way it learns only what
 clients report.
 
-Rule 1: a body that passes proves more than any report. It ends all reports that bodies of its
-size, or smaller ones, are refused.
+Rule 1: the same host may lead here by several ways: a second ingress, a call within the cluster, a
+name that means another address inside. So a body that passes ends the reports of its own owner at
+once, that bodies of its size or smaller ones are refused. It ends those of others when `QUORUM`
+owners have passed such a body. What a quorum reports as refused is not told as what passes.
 
 Rule 2: a report counts for its owner at once, and for others when `QUORUM` owners have reported.
 Until then, clients of other owners try for themselves, which confirms the report or ends it. So
-one owner can slow down nobody else.
+one owner can neither slow down the others nor undo what a quorum has found.
 
 Rule 3: reports expire after a day, so that a widened ingress is noticed. What has passed expires
 after a week in which no body of that size passed.
 
 Rule 4: everything has a bound: hosts, reports of a host, the length of every text, and the size
-that can be reported as refused. An owner is kept as a hash.
+that can be reported as refused. An owner is kept as a hash. Hosts beyond an owner's share give
+their places to hosts of owners with fewer.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wherry.core.limits import LARGEST_SIZE, KiB
 
-#: How many owners must report a refusal before it counts for all of them.
+#: How many owners must report a refusal, or pass such a body, before it counts for all of them.
 QUORUM = 3
 #: How many hosts are remembered, and how many reports of each.
 MOST_HOSTS, MOST_REPORTS = 100, 32
+#: How many hosts an owner can bring and keep when there are `MOST_HOSTS`.
+SHARE = 10
 #: Clients send nothing smaller, but for the end of a file. So bodies below this size show nothing,
 #: and no report of a smaller one can help. In bytes.
 LEAST = 64 * KiB
@@ -64,8 +70,9 @@ def reporter_of(owner: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A body of `size` bytes has arrived at `at`, by the deadline clock."""
+    """A body of `size` bytes from this reporter has arrived at `at`, by the deadline clock."""
 
+    reporter: str
     size: int
     at: float
 
@@ -75,7 +82,8 @@ class Report:
     """A client's word that a body of `size` bytes was refused on the way.
 
     `at`: when the report came, by the deadline clock. `passed`: the bytes of the body that brought
-    it. `by`: what the client takes for the one who refused; empty if it cannot tell.
+    it. `by`: what the client takes for the one who refused; empty if it cannot tell. `denied_by`:
+    other owners, of whom a body of that size has passed since.
     """
 
     reporter: str
@@ -83,11 +91,20 @@ class Report:
     at: float
     passed: int = 0
     by: str = ""
+    denied_by: tuple[str, ...] = ()
 
     @property
     def is_possible(self) -> bool:
         """Whether it can be true, and help: what it arrived in must be smaller."""
         return max(LEAST, self.passed + 1) <= self.size <= LARGEST_SIZE
+
+    def after(self, body: Passed) -> Report | None:
+        """The report when this body has passed; None: it is ended."""
+        if body.size < self.size or body.reporter in self.denied_by:
+            return self
+        denied_by = (*self.denied_by, body.reporter)
+        is_ended = body.reporter == self.reporter or len(denied_by) >= QUORUM
+        return None if is_ended else replace(self, denied_by=denied_by)
 
 
 Fact = Passed | Report
@@ -125,7 +142,8 @@ class Path:
     """What is known of the path to `host`. Times are by the deadline clock.
 
     `seen_at`: when a body came, to `RENEW_AFTER`. `passes`: the largest body; 0: none.
-    `reports`: the oldest first, at most one of each reporter.
+    `reports`: the oldest first, at most one of each reporter. `found_by`: the reporter of the first
+    fact.
     """
 
     host: str
@@ -133,33 +151,33 @@ class Path:
     passes: int = 0
     passed_at: float = 0.0
     reports: tuple[Report, ...] = ()
-
-    def is_news(self, size: int, now: float) -> bool:
-        """Whether a body of this size that passes now would change anything."""
-        return size >= LEAST and (
-            size > self.passes
-            or not _is_recent(self.seen_at, now, RENEW_AFTER)
-            or not _is_recent(self.passed_at, now, KEEP_PASSES)
-            or (size == self.passes and not _is_recent(self.passed_at, now, RENEW_AFTER))
-            or any(report.size <= size for report in self.reports)
-        )
+    found_by: str = ""
 
     def learn(self, fact: Fact) -> Path:
         """The path with one more fact. The same object if that is no news."""
         return self._passed(fact) if isinstance(fact, Passed) else self._reported(fact)
 
-    def _passed(self, fact: Passed) -> Path:
-        if not self.is_news(fact.size, fact.at):
+    def _passed(self, body: Passed) -> Path:
+        if body.size < LEAST:
             return self
-        path = replace(
-            self,
-            seen_at=fact.at,
-            reports=tuple(report for report in self.reports if report.size > fact.size),
-        )
-        is_over = not _is_recent(self.passed_at, fact.at, KEEP_PASSES)
-        if is_over or fact.size >= self.passes:
-            path = replace(path, passes=fact.size, passed_at=fact.at)
+        path, now = self, body.at
+        after = (report.after(body) for report in self._recent_reports(now))
+        reports = tuple(report for report in after if report is not None)
+        if reports != self.reports:
+            path = replace(path, reports=reports)
+        confirmed = _confirmed(reports)
+        is_believed = confirmed is None or body.size < confirmed
+        if is_believed and self._is_more(body):
+            path = replace(path, passes=body.size, passed_at=now)
+        if path is not self or not _is_recent(self.seen_at, now, RENEW_AFTER):
+            path = replace(path, seen_at=now)
         return path
+
+    def _is_more(self, body: Passed) -> bool:
+        """Whether it shows more than what has passed before, or the same after some time."""
+        if body.size == self.passes:
+            return not _is_recent(self.passed_at, body.at, RENEW_AFTER)
+        return body.size > self.passes or not _is_recent(self.passed_at, body.at, KEEP_PASSES)
 
     def _reported(self, report: Report) -> Path:
         if not report.is_possible:
@@ -178,8 +196,11 @@ class Path:
         return path
 
     def limits_for(self, reporter: str, now: float) -> PathLimits:
-        """What a client of this reporter is told."""
-        reports = self._recent_reports(now)
+        """What a client of this reporter is told.
+
+        Reports that its own bodies have denied do not count for it.
+        """
+        reports = [each for each in self._recent_reports(now) if reporter not in each.denied_by]
         own = [report.size for report in reports if report.reporter == reporter]
         confirmed = _confirmed(reports)
         refuses = min((*own, *(() if confirmed is None else (confirmed,))), default=None)
@@ -231,7 +252,8 @@ def learn_all(paths: Paths, facts: Mapping[str, Sequence[Fact]], now: float) -> 
     """The paths, by their hosts, with these facts. The same object if none of them is news."""
     learned = paths
     for host, of_host in facts.items():
-        path = before = learned.get(host) or Path(host, now)
+        finder = next((fact.reporter for fact in of_host), "")
+        path = before = learned.get(host) or Path(host, now, found_by=finder)
         for fact in of_host:
             path = path.learn(fact)
         if path is not before:
@@ -249,11 +271,22 @@ def _with(paths: Paths, path: Path, now: float) -> Paths:
     """The paths with this one; without it if there is no room for a new host."""
     kept = {host: each for host, each in paths.items() if not each.is_over(now)}
     if path.host not in kept and len(kept) >= MOST_HOSTS:
-        oldest = min(kept.values(), key=lambda each: each.seen_at)
-        if _is_recent(oldest.seen_at, now, IDLE_AFTER):
+        replaced = _replaced_by(path, kept.values(), now)
+        if replaced is None:
             return paths
-        del kept[oldest.host]
+        del kept[replaced.host]
     return {**kept, path.host: path}
+
+
+def _replaced_by(path: Path, kept: Collection[Path], now: float) -> Path | None:
+    """The path whose place this new one gets; None: none."""
+    owners = Counter(each.found_by for each in kept)
+    [(most, count)] = owners.most_common(1)
+    if owners[path.found_by] < SHARE < count:
+        kept = [each for each in kept if each.found_by == most]
+        return min(kept, key=lambda each: each.seen_at)
+    oldest = min(kept, key=lambda each: each.seen_at)
+    return None if _is_recent(oldest.seen_at, now, IDLE_AFTER) else oldest
 
 
 def _confirmed(reports: Iterable[Report]) -> int | None:

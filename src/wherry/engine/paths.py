@@ -12,6 +12,7 @@ may be lost.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from wherry.core.errors import NotThere, UploadError
 from wherry.core.paths import (
@@ -57,13 +58,10 @@ class KnownPaths:
         self._addresses: dict[str, str] = {}
         self._to_log: set[str] = set()
 
-    def passed(self, host: str, size: int) -> None:
+    def passed(self, caller: Caller, host: str, size: int) -> None:
         """A body of `size` bytes has arrived."""
-        if size < LEAST:
-            return
-        known, now = self._paths.get(host), self._context.clock()
-        if known is None or known.is_news(size, now):
-            self._learn(host, Passed(size, now))
+        if size >= LEAST:
+            self._learn(host, Passed(reporter_of(caller.owner), size, self._context.clock()))
 
     def refused(
         self, caller: Caller, host: str, size: int, *, by: str, passed: int, address: str
@@ -126,9 +124,13 @@ class KnownPaths:
         if learned is self._paths or len(waiting) >= MOST_FACTS or len(self._new) >= MOST_HOSTS:
             return False
         self._paths = learned
-        if waiting and isinstance(fact, Passed) and isinstance(waiting[-1], Passed):
-            size = max(fact.size, waiting.pop().size)
-            fact = Passed(size, fact.at)
+        before = waiting[-1] if waiting else None
+        if (
+            isinstance(fact, Passed)
+            and isinstance(before, Passed)
+            and fact.reporter == before.reporter
+        ):
+            fact = replace(fact, size=max(fact.size, waiting.pop().size))
         self._new[host] = [*waiting, fact]
         return True
 

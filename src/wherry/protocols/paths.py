@@ -33,7 +33,7 @@ def note_arrival(request: Request, caller: Caller, engine: Engine) -> None:
     if REFUSED in query:
         refused, by = _parse_size(query[REFUSED]), query.get(REFUSED_BY)
         note_refused(request, caller, engine, refused, by, passed=length)
-    engine.paths.passed(host, length)
+    engine.paths.passed(caller, host, length)
 
 
 def note_refused(

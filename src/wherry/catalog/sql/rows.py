@@ -222,5 +222,10 @@ def path_row(path: Path) -> Values:
 
 def path_of(row: Row) -> Path:
     """The path of this row, which has all columns in their order."""
-    host, seen_at, passes, passed_at, reports = row
-    return Path(host, seen_at, passes, passed_at, tuple(Report(**report) for report in reports))
+    host, seen_at, passes, passed_at, reports, found_by = row
+    read = tuple(_report_of(report) for report in reports)
+    return Path(host, seen_at, passes, passed_at, read, found_by)
+
+
+def _report_of(fields: Values) -> Report:
+    return Report(**{**fields, "denied_by": tuple(fields.get("denied_by", ()))})

@@ -220,6 +220,7 @@ paths = Table(
     Column("passes", BigInteger, nullable=False),
     Column("passed_at", Double, nullable=False),
     Column("reports", JSON, nullable=False),
+    Column("found_by", Text, server_default=text("''"), nullable=False),
 )
 
 tickets = Table(

@@ -8,7 +8,8 @@ from wherry.catalog import Catalog
 from wherry.core.paths import Path, Paths, Report, without
 from wherry.testing.catalog.fixtures import check_no_defaults, raises, together
 
-PATH = Path("a.example:8443", 5.0, 1 << 40, 4.5, (Report("r", 3 << 40, 4.0, 65536, "nginx/1.22"),))
+REPORT = Report("r", 3 << 40, 4.0, 65536, "nginx/1.22", ("s", "t"))
+PATH = Path("a.example:8443", 5.0, 1 << 40, 4.5, (REPORT,), "r")
 
 
 def putting(*paths: Path) -> Callable[[Paths], Paths]:
@@ -17,7 +18,7 @@ def putting(*paths: Path) -> Callable[[Paths], Paths]:
 
 async def a_recorded_path_is_loaded_unchanged(catalog: Catalog) -> None:
     check_no_defaults(PATH)
-    check_no_defaults(PATH.reports[0])
+    check_no_defaults(REPORT)
     assert await catalog.paths() == {}
     both = {PATH.host: PATH, "b": Path("b", 1.0)}
     assert await catalog.update_paths(putting(*both.values())) == both
