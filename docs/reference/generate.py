@@ -9,7 +9,7 @@ disk differs from it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from logging import getLevelName
 from pathlib import Path
@@ -21,6 +21,7 @@ from prometheus_client.metrics_core import Metric
 from wherry.catalog.counts import Counts
 from wherry.cli import app
 from wherry.cli.options import default_of, metavar_of
+from wherry.core import errors
 from wherry.core.admission import Space
 from wherry.core.errors import UploadError, every_error
 from wherry.core.paths import PathSummary
@@ -81,6 +82,44 @@ Every refusal is `application/problem+json` (RFC 9457):
 | code | status | facts | retryable | what happened, and what to do |
 |---|---|---|---|---|
 """
+
+LIMITS = """
+## Limits and their statuses
+
+There is no scope `quota`: no quota answers 413. Clients send smaller chunks after a 413, and that
+helps against none of them. 429 and 503 say when to come back, 507 that the operator has to give
+space, 403 that the ticket's owner decides.
+
+| limit of | set by | answer |
+|---|---|---|
+"""
+
+#: What is limited, where that is set, and the errors beyond it.
+LIMITED_BY: Sequence[tuple[str, str, Sequence[type[UploadError]]]] = (
+    ("one file", "`max_size`; a guest ticket's size", (errors.TooLarge,)),
+    ("the body of one request", "`max_chunk`; 64 KiB for JSON", (errors.TooLarge,)),
+    (
+        "open uploads, of all and of an owner",
+        "`max_open`, `max_open_per_owner`",
+        (errors.Queued,),
+    ),
+    (
+        "space for unfinished uploads, of all and of an owner, if it is used up at the moment",
+        "`max_reserved`, `max_reserved_per_owner`, `min_free`",
+        (errors.Queued,),
+    ),
+    ("the same, if the file is larger than all of it", "the same", (errors.NeverFits,)),
+    ("the queue, and requests that cannot wait in it", "`max_waiting`", (errors.NoRoom,)),
+    (
+        "what an owner does in a time",
+        "`rate_uploads`, `rate_bytes`, `rate_requests`",
+        (errors.RateLimited,),
+    ),
+    ("the files of a guest ticket", "the ticket", (errors.TicketUsedUp,)),
+    ("requests that a process works on", "`max_requests`", (errors.Overloaded,)),
+    ("the disk; the object store, its own quota included", "–", (errors.DiskFull,)),
+    ("a quota of the file system", "–", (errors.StorageFailed,)),
+)
 
 METRICS = """\
 # Metrics
@@ -185,7 +224,13 @@ def _setting(name: str) -> str:
 
 def render_errors() -> str:
     rows = sorted(every_error(), key=lambda error: (STATUS[error], error.code))
-    return ERRORS + "".join(_error(error) for error in rows)
+    limits = "".join(_limit(*each) for each in LIMITED_BY)
+    return ERRORS + "".join(_error(error) for error in rows) + LIMITS + limits
+
+
+def _limit(what: str, where: str, answers: Sequence[type[UploadError]]) -> str:
+    answer = ", or ".join(f"{STATUS[error]} `{error.code}`" for error in answers)
+    return f"| {what} | {where} | {answer} |\n"
 
 
 def _error(error: type[UploadError]) -> str:

@@ -203,7 +203,10 @@ class TooFragmented(UploadError):
 
 @dataclass
 class TooLarge(UploadError):
-    """More bytes than the server takes. `scope` says of what: `file`, or one `request`."""
+    """More bytes than the server takes. `scope` says of what: `file`, or one `request`.
+
+    Quotas have errors of their own, because smaller requests do not help against them.
+    """
 
     code: ClassVar[str] = "too-large"
     limit: int
