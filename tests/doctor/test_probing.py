@@ -8,6 +8,7 @@ from collections.abc import Callable
 from wherry.doctor.address import parse_address
 from wherry.doctor.exchange import Ask, Line
 from wherry.doctor.limiting import FORM, TYPE
+from wherry.doctor.measured import Cors
 from wherry.doctor.probing import Probing
 from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
@@ -83,3 +84,22 @@ def test_an_interim_answer_is_final_if_the_proxy_did_not_touch_what_followed() -
     probe, _ = probing(passes)
     probe.small()
     assert probe.interim()["interim"] == {"100": "missing", "103": "passed", "104": None}
+
+
+def test_without_an_origin_cors_on_refusals_is_asked_for_the_address_itself() -> None:
+    def answer(ask: Ask) -> Reply:
+        return probed(ask) if (ask.length or 0) <= MiB else Reply(End.ANSWER, 413, is_early=True)
+
+    def cors(origin: str | None) -> Cors:
+        probe, line = probing(answer)
+        probe.small()
+        limit, _ = probe.limit()
+        del line.asked[:]
+        found: Cors = probe.cors(origin, limit)["cors"]
+        sent = {value for ask in line.asked for name, value in ask.headers if name == "origin"}
+        assert sent == {found.origin}
+        return found
+
+    own = "https://example.org"
+    assert cors(None) == cors(own) == Cors(own, None, False)
+    assert cors("https://app.example.org") == Cors("https://app.example.org", False, False)

@@ -55,8 +55,12 @@ class Address:
         return host if self.port == usual else f"{host}:{self.port}"
 
     @property
+    def origin(self) -> str:
+        return f"{self.scheme}://{self.authority}"
+
+    @property
     def url(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.path}"
+        return f"{self.origin}{self.path}"
 
     def over(self, protocol: str) -> Address:
         """The same over another protocol, by its name in TLS (ALPN): `h2`, `http/1.1`."""

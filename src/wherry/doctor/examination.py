@@ -47,7 +47,8 @@ def examine(
     say: Say = lambda _: None,
     watches: bool = True,
 ) -> Measured:
-    """`origin`: of a page that uploads, to ask about CORS. `say` is called with each step.
+    """`origin`: of a page that uploads, to ask about CORS; None: of the address itself. `say` is
+    called with each step.
 
     `watches`: whether to wait for timers, which takes all of the time.
     """

@@ -216,12 +216,17 @@ class Probing:
         return {"http2": True}
 
     def cors(self, origin: str | None, limit: Limit) -> dict[str, Any]:
-        """Whether a page of another origin may read answers, and refusals by the proxy."""
-        if origin is None:
-            return {}
+        """Whether a page of this origin may read answers, and refusals by the proxy.
+
+        Without one, it is the address's own: its pages read every answer, so only what the
+        refusals have is asked, which the pages of others need.
+        """
+        own = self.address.origin
+        origin = origin or own
         headers = [self.kind, ("origin", origin)]
-        on_answer = allows(self._line.exchange(Ask(length=SMALL, headers=headers)), origin)
-        on_refusal = None
+        on_answer = on_refusal = None
+        if origin != own:
+            on_answer = allows(self._line.exchange(Ask(length=SMALL, headers=headers)), origin)
         if limit.refuses is not None:
             self._line.close()
             early = limit.refusal is not None and limit.refusal.early

@@ -33,7 +33,8 @@ _ANSWER_HEADERS = (
     ("vercel", "x-vercel-id", r""),
     ("netlify", "x-nf-request-id", r""),
     ("netlify", "server", r"Netlify"),
-    ("heroku", "via", r".*\bvegur\b"),
+    ("heroku", "via", r".*\b(?:heroku-router|vegur)\b"),
+    ("heroku", "server", r"Heroku"),
     ("aws-alb", "server", r"awselb(?:/(\S+))?"),
     ("aws-api-gateway", "apigw-requestid", r""),
     ("aws-api-gateway", "x-amz-apigw-id", r""),
@@ -87,6 +88,9 @@ _REQUEST_HEADERS = (
     ("traefik", ("x-forwarded-server", "x-real-ip", "x-forwarded-port")),
 )
 
+#: What a proxy is built on. Its refusals are pages of that, and name only that.
+_BUILT_ON = {"ingress-nginx": "nginx", "apisix": "openresty", "kong": "openresty"}
+
 #: From the outside inwards, as far as that can be known: a CDN stands before a load balancer, and
 #: that before a proxy.
 ORDER = tuple(dict.fromkeys(name for name, *_ in (*_ANSWER_HEADERS, *_PAGES, *_REQUEST_HEADERS)))
@@ -115,12 +119,8 @@ def recognise(
             found.append(Proxy(name, None, marks))
     if not found and text == "Request Entity Too Large":
         found.append(Proxy("traefik", None, ("a bare text, as of Traefik's Buffering middleware",)))
-    if any(proxy.name == "ingress-nginx" for proxy in found):
-        # It is an nginx, and says so; only its headers tell it from others.
-        found = [
-            Proxy("ingress-nginx", p.version, p.evidence) if p.name == "nginx" else p for p in found
-        ]
-    return _merged(found)
+    seen = _answering(found, headers)
+    return _merged(_as_product(proxy, seen) for proxy in found)
 
 
 def find_refusing(headers: Mapping[str, str], page: bytes, seen: Iterable[Proxy]) -> str | None:
@@ -129,13 +129,34 @@ def find_refusing(headers: Mapping[str, str], page: bytes, seen: Iterable[Proxy]
     Its page counts before its headers, because an outer proxy puts its own headers on the page of
     an inner one. `seen`: the proxies that are known to be there.
     """
-    known = {proxy.name for proxy in seen}
-    for found in (recognise({}, page), recognise({"server": headers.get("server", "")})):
+    server = recognise({"server": headers.get("server", "")})
+    known = _answering((*seen, *server), headers)
+    for found in (recognise({}, page), server):
         if found:
-            name = found[-1].name
-            return "ingress-nginx" if name == "nginx" and "ingress-nginx" in known else name
+            return _as_product(found[-1], known).name
     others = [proxy.name for proxy in seen]
     return others[0] if len(others) == 1 else None
+
+
+def _answering(seen: Iterable[Proxy], headers: Mapping[str, str]) -> set[str]:
+    """The names of these proxies that may have written the answer with these headers.
+
+    One that put its name into Via has passed the answer on.
+    """
+    passed_on = {
+        name
+        for name, header, pattern in _ANSWER_HEADERS
+        if header == "via" and re.match(pattern, headers.get("via", ""), re.IGNORECASE)
+    }
+    return {proxy.name for proxy in seen} - passed_on
+
+
+def _as_product(proxy: Proxy, seen: Collection[str]) -> Proxy:
+    """What is known to be built on this proxy, if that was seen; its version stays unknown."""
+    for product, base in _BUILT_ON.items():
+        if proxy.name == base and product in seen:
+            return Proxy(product, None, proxy.evidence)
+    return proxy
 
 
 def _version(match: re.Match[str]) -> str | None:

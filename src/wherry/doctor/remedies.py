@@ -92,7 +92,10 @@ UNKNOWN = _remedy("unknown", _FILE["unknown"])
 WHERRY = _remedy("wherry", _FILE["wherry"])
 
 #: Proxies that answer alike, so that only their operator can tell which one it is.
-ALIKE = {"nginx": ("nginx", "ingress-nginx", "f5-nginx-ingress", "nginx-gateway-fabric")}
+ALIKE = {
+    "nginx": ("nginx", "ingress-nginx", "f5-nginx-ingress", "nginx-gateway-fabric"),
+    "envoy": ("envoy", "envoy-gateway"),
+}
 #: What follows a proxy that gets no more fixes.
 FOLLOWING = {"ingress-nginx": ("ingress-nginx", "nginx-gateway-fabric", "envoy-gateway", "traefik")}
 
