@@ -77,6 +77,8 @@ class Stage:
         self.assessment: Facts = _assessment("queued", [])
         #: What the server accepts.
         self.accepted: Facts = {"max_size": None, "allowed_types": []}
+        #: Of guests, as the server lists them.
+        self.tickets: list[Facts] = []
         self._sizes: dict[str, tuple[str, int]] = {}
         self._safe: dict[str, list[tuple[int, int]]] = {}
         self.held: list[Route] = []
@@ -84,8 +86,8 @@ class Stage:
         page.clock.install(time=NOW)
         page.route("**/api/**", self._answer)
 
-    def open(self) -> None:
-        self.page.goto(self._url)
+    def open(self, fragment: str = "") -> None:
+        self.page.goto(self._url + fragment)
         self.page.get_by_role("heading", name="Wherry").wait_for()
         self.page.clock.pause_at("2026-11-23T15:01:00Z")
 
@@ -178,6 +180,10 @@ class Stage:
             states = parse_qs(urlsplit(route.request.url).query)["state"][0].split(",")
             listed = [found for found in self.uploads if found["state"] in states]
             _say(route, 200, {"uploads": listed, "next": None})
+        elif path == "/chunked-upload/guests":
+            made = {"ticket": "wherry_guest_" + "0123456789abcdef" * 2 + "_" + "f" * 32}
+            post = route.request.method == "POST"
+            _say(route, 201 if post else 200, made if post else {"tickets": self.tickets})
         elif path == "/chunked-upload/examination":
             _say(route, 200, _examination())
         elif "/pictures/" in path:
@@ -369,6 +375,28 @@ def play_refused(stage: Stage) -> None:
 
 
 @scene
+def play_guests(stage: Stage) -> None:
+    """An owner has just made a link."""
+    stage.accepted |= {"guests": True}
+    stage.tickets = [
+        _ticket("Bob's films", 3, 1, "valid"),
+        _ticket("the agency in Bremen", 40, 40, "used-up"),
+    ]
+    stage.open()
+    stage.page.get_by_label("Whom it is for").fill("Bob")
+    stage.page.get_by_role("button", name="Make a link").click()
+    stage.page.get_by_label("The link.").wait_for()
+
+
+@scene
+def play_guest(stage: Stage) -> None:
+    ends = "2026-12-01T15:00:00Z"
+    stage.accepted |= {"max_size": 2 << 30, "ticket": {"uploads": 2, "expires_at": ends}}
+    stage.open("#ticket=wherry_guest_1_2")
+    stage.has("You can upload 2 files with this link")
+
+
+@scene
 def play_offline(stage: Stage) -> None:
     stage.is_narrow = True
     stage.open()
@@ -458,6 +486,11 @@ def play_checked(stage: Stage) -> None:
     stage.page.get_by_role("button", name="Start the check").click()
     stage.page.locator(".check .verdict").wait_for()
     stage.page.locator("summary", has_text="nginx").first.click()
+
+
+def _ticket(note: str, uploads: int, used: int, state: str) -> Facts:
+    found = {"ticket_id": note.encode().hex(), "note": note, "expires_at": "2026-12-01T15:00:00Z"}
+    return found | {"uploads": uploads, "used": used, "state": state}
 
 
 def _arrive(stage: Stage) -> None:

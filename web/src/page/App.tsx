@@ -10,6 +10,8 @@ import { CheckConnection } from './CheckConnection'
 import { Chooser } from './Chooser'
 import { fromDialog, leftOut } from './folders'
 import type { Chosen, Gathered } from './folders'
+import { GuestLinks } from './GuestLinks'
+import { GuestNotice } from './GuestNotice'
 import { KeyPanel } from './KeyPanel'
 import { Finished, Unfinished } from './Known'
 import { shownName } from './names'
@@ -30,7 +32,6 @@ export function App({ session }: { session: Session }) {
   const { uploads: onServer, problem, refresh } = useKnownUploads(session)
   const [uploads] = useState(() => new Uploads(session))
   const items = useSyncExternalStore(uploads.subscribe, uploads.now)
-  const accepted = useAccepted(session)
   const isOnline = useOnline()
   const [said, announce] = useState('')
   const [meant, setMeant] = useState<KnownUpload | null>(null)
@@ -40,6 +41,8 @@ export function App({ session }: { session: Session }) {
   // Where the focus goes when the button that was pressed is gone.
   const toHeading = useCallback(() => heading.current?.focus(), [])
 
+  const moving = items.filter((item) => isMoving(item.state)).length
+  const { accepted, refusal } = useAccepted(session, moving > 0)
   useEffect(() => uploads.open(), [uploads])
   useEffect(() => uploads.accept(accepted), [uploads, accepted])
 
@@ -81,7 +84,6 @@ export function App({ session }: { session: Session }) {
   const others = onServer.filter((upload) => !mine.has(upload.upload_id))
   const unfinished = others.filter(isUnfinished)
   const elsewhere = useElsewhere(session.place.api, onServer, unfinished, refresh)
-  const moving = items.filter((item) => isMoving(item.state)).length
   // Not after each of a thousand files: what happens to them is in their cards.
   useEffect(() => {
     if (moving === 0 && items.length > 0) refresh()
@@ -96,7 +98,7 @@ export function App({ session }: { session: Session }) {
         <h1 ref={heading} tabIndex={-1}>
           Wherry
         </h1>
-        {key !== null && (
+        {key !== null && !session.isGuest && (
           <button type="button" className="plain" onClick={() => session.leave()}>
             Forget the key
           </button>
@@ -117,13 +119,17 @@ export function App({ session }: { session: Session }) {
             You are offline. Uploads continue automatically when the connection is back.
           </p>
         )}
+        <GuestNotice {...{ refusal }} ticket={accepted.ticket} />
         <Chooser {...{ onFiles, accepted }} isFirst={items.length === 0} />
         {notice !== null && (
           <p className="notice" role="alert">
             {notice}
           </p>
         )}
-        <YourFiles {...{ items, uploads, session, isOnline, onClose, announce }} onGone={toHeading} />
+        <YourFiles
+          {...{ items, uploads, session, isOnline, onClose, announce }}
+          onGone={toHeading}
+        />
         <Unfinished
           uploads={unfinished}
           elsewhere={elsewhere}
@@ -133,8 +139,9 @@ export function App({ session }: { session: Session }) {
           }}
           onCancel={(upload) => void onCancel(upload)}
         />
-        <Finished session={session} uploads={others.filter(isThere)} />
-        <CheckConnection session={session} announce={announce} />
+        <Finished session={session} hasReceipts={accepted.receipts} uploads={others.filter(isThere)} />
+        {accepted.guests && <GuestLinks {...{ session, announce }} />}
+        {!session.isGuest && <CheckConnection {...{ session, announce }} />}
       </main>
       <input
         ref={again}

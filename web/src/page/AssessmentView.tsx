@@ -13,14 +13,17 @@ interface Props {
   uploadId: string
   assessmentId: string | null
   filename: string
+  hasReceipt: boolean
   announce?(sentence: string): void
 }
 
 export function AssessmentView(props: Props) {
-  const { assessmentId } = props
+  const { session, assessmentId } = props
   return (
     <div className="after">
-      {assessmentId === null ? (
+      {session.isGuest ? (
+        <Receipt {...props} />
+      ) : assessmentId === null ? (
         <>
           <p>The file is stored. There is no assessment.</p>
           <Links {...props} report={null} />
@@ -76,8 +79,17 @@ function Watching(props: Props & { assessmentId: string }) {
   )
 }
 
-function Links(props: Props & { report: Report | null }) {
-  const { session, uploadId, assessmentId, filename, report } = props
+function Receipt({ session, uploadId, filename, hasReceipt }: Props) {
+  if (!hasReceipt) return null
+  return (
+    <GuardedLink session={session} path={paths.receipt(uploadId)} saveAs={`${filename}.receipt`}>
+      Save the receipt
+    </GuardedLink>
+  )
+}
+
+function Links({ report, ...props }: Props & { report: Report | null }) {
+  const { session, uploadId, assessmentId, filename } = props
   return (
     <ul className="links">
       <li>
@@ -85,6 +97,11 @@ function Links(props: Props & { report: Report | null }) {
           Download the file
         </GuardedLink>
       </li>
+      {props.hasReceipt && (
+        <li>
+          <Receipt {...props} />
+        </li>
+      )}
       {report && assessmentId !== null && (
         <li>
           <GuardedLink session={session} path={paths.assessment(assessmentId)}>

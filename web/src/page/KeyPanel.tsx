@@ -1,4 +1,4 @@
-/** Asks for a key or a login. Renders nothing while neither is missing. */
+/** Asks for a key, a login or another link. Renders nothing while nothing is missing. */
 
 import { useEffect, useRef, useState } from 'preact/compat'
 import type { Session } from './session'
@@ -7,6 +7,17 @@ import { useAccess } from './useAccess'
 export function KeyPanel({ session }: { session: Session }) {
   const { isWanted, wasRefused } = useAccess(session)
   if (!isWanted) return null
+  if (session.isGuest) {
+    return (
+      <section className="card key" role="alert" aria-labelledby="link-title">
+        <h2 id="link-title">This link is not valid</h2>
+        <p>
+          It is incomplete, or was deleted. What has arrived is safe. Open the whole link that you
+          were sent, or ask its sender for a new one.
+        </p>
+      </section>
+    )
+  }
   return session.place.asksForKey ? (
     <AskForKey session={session} wasRefused={wasRefused} />
   ) : (

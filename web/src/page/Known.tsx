@@ -131,13 +131,13 @@ function keptUntil({ expires_at: at }: KnownUpload): string {
 /** How many finished uploads are shown; the API has all of them. */
 const SHOWN = 5
 
-export function Finished({
-  session,
-  uploads,
-}: {
+interface FinishedProps {
   session: Session
+  hasReceipts: boolean
   uploads: readonly KnownUpload[]
-}) {
+}
+
+export function Finished({ uploads, ...props }: FinishedProps) {
   if (uploads.length === 0) return null
   return (
     <section aria-labelledby="finished-title">
@@ -146,13 +146,15 @@ export function Finished({
         .slice(-SHOWN)
         .reverse()
         .map((upload) => (
-          <FinishedOne key={upload.upload_id} session={session} upload={upload} />
+          <FinishedOne key={upload.upload_id} {...props} upload={upload} />
         ))}
     </section>
   )
 }
 
-function FinishedOne({ session, upload }: { session: Session; upload: KnownUpload }) {
+type FinishedOneProps = Omit<FinishedProps, 'uploads'> & { upload: KnownUpload }
+
+function FinishedOne({ session, hasReceipts, upload }: FinishedOneProps) {
   const [isOpen, setOpen] = useState(false)
   return (
     <details className="card" onToggle={(event) => setOpen(event.currentTarget.open)}>
@@ -166,6 +168,7 @@ function FinishedOne({ session, upload }: { session: Session; upload: KnownUploa
           uploadId={upload.upload_id}
           assessmentId={upload.assessment_id}
           filename={upload.filename}
+          hasReceipt={hasReceipts}
         />
       )}
     </details>

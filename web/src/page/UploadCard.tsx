@@ -79,6 +79,7 @@ export const UploadCard = memo(function UploadCard(props: Props) {
           uploadId={result.upload_id}
           assessmentId={result.assessment_id}
           filename={item.file.name}
+          hasReceipt={uploads.hasReceipts}
           announce={announce}
         />
       )}

@@ -8,34 +8,65 @@
 import { useEffect, useState } from 'preact/compat'
 import { nameProblem } from './names'
 import { paths } from './server'
+import { Refusal } from './session'
 import type { Session } from './session'
 import { useAccess } from './useAccess'
 import { size, tooLarge } from './words'
 import type { Trouble } from './words'
 
-export interface Accepted {
+export interface FileLimits {
   /** In bytes; null is no limit. */
   max_size: number | null
   /** Media types, like `video/*`; none: any. */
   allowed_types: string[]
 }
 
-export const ANYTHING: Accepted = { max_size: null, allowed_types: [] }
+export interface Accepted extends FileLimits {
+  /** Whether this user can make links for guests. */
+  guests: boolean
+  /** Whether there are receipts for uploads. */
+  receipts: boolean
+  /** What a guest's ticket still allows: how many more files, and until when they may begin. */
+  ticket: { uploads: number; expires_at: string } | null
+}
 
-/** `ANYTHING` until the server has answered. */
-export function useAccepted(session: Session): Accepted {
+export const ANYTHING: Accepted = {
+  max_size: null,
+  allowed_types: [],
+  guests: false,
+  receipts: false,
+  ticket: null,
+}
+
+interface Told {
+  /** `ANYTHING` until the server has answered. */
+  accepted: Accepted
+  /** Why this user may upload nothing; null while the server has not said so. */
+  refusal: Refusal | null
+}
+
+/** For guests it is asked again whenever `isMoving` changes: each file uses their ticket. */
+export function useAccepted(session: Session, isMoving: boolean): Told {
   const { round } = useAccess(session)
-  const [accepted, setAccepted] = useState(ANYTHING)
+  const [told, setTold] = useState<Told>({ accepted: ANYTHING, refusal: null })
   useEffect(() => {
     const ending = new AbortController()
-    session.json<Accepted>(paths.accepted, ending.signal).then(setAccepted, () => undefined)
+    session.json<Partial<Accepted>>(paths.accepted, ending.signal).then(
+      // A server of an earlier version says less.
+      (accepted) => setTold({ accepted: { ...ANYTHING, ...accepted }, refusal: null }),
+      (error: unknown) => {
+        if (error instanceof Refusal && error.status === 403) {
+          setTold({ accepted: ANYTHING, refusal: error })
+        }
+      },
+    )
     return () => ending.abort()
-  }, [session, round])
-  return accepted
+  }, [session, round, session.isGuest && isMoving])
+  return told
 }
 
 /** Why a file is not sent; null if nothing speaks against it. */
-export function refusalOf(file: File, { max_size, allowed_types }: Accepted): Trouble | null {
+export function refusalOf(file: File, { max_size, allowed_types }: FileLimits): Trouble | null {
   const safe = 'Nothing was sent.'
   const name = nameProblem(file.name)
   if (name !== null) {
@@ -54,14 +85,14 @@ export function refusalOf(file: File, { max_size, allowed_types }: Accepted): Tr
 }
 
 /** `Accepted: videos, audio/flac. At most 2 GiB for each file.`; empty if all is accepted. */
-export function acceptedSentence({ max_size, allowed_types }: Accepted): string {
+export function acceptedSentence({ max_size, allowed_types }: FileLimits): string {
   const types = allowed_types.length > 0 ? `Accepted: ${listed(allowed_types)}.` : ''
   const limit = max_size === null ? '' : `At most ${size(max_size)} for each file.`
   return [types, limit].filter(Boolean).join(' ')
 }
 
 /** For the browser's file dialog; undefined for any type. */
-export function acceptOf({ allowed_types }: Accepted): string | undefined {
+export function acceptOf({ allowed_types }: FileLimits): string | undefined {
   const isPlain = (type: string) => /^[\w.+-]+\/([\w.+-]+|\*)$/.test(type)
   return allowed_types.length > 0 && allowed_types.every(isPlain) ? allowed_types.join(',') : undefined
 }

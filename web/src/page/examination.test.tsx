@@ -39,7 +39,7 @@ function serve(asks: WantedRequest[], probe: Probe): { told: () => MadeRequest[]
   return { told: () => told }
 }
 
-const session = () => new Session({ api: API, asksForKey: false })
+const session = () => new Session({ api: API, asksForKey: false, ticket: null })
 const run = (signal = new AbortController().signal) => examine(session(), signal, () => undefined)
 
 const probed = (size: number) =>

@@ -44,8 +44,8 @@ export function list({ json, ...more }: { json?: { uploads: KnownUpload[] } } & 
   }
 }
 
-export const open = (asksForKey = true) =>
-  render(<App session={new Session({ api: 'http://here/api', asksForKey })} />)
+export const open = (asksForKey = true, ticket: string | null = null) =>
+  render(<App session={new Session({ api: 'http://here/api', asksForKey, ticket })} />)
 
 export async function choose(page: HTMLElement, files: File[], label = 'Files'): Promise<void> {
   const input = page.querySelector<HTMLInputElement>(`input[aria-label="${label}"]`)!

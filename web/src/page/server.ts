@@ -14,6 +14,10 @@ export const paths = {
     `/chunked-upload/assessments/${encodeURIComponent(id)}/pictures/${encodeURIComponent(name)}`,
   probe: '/chunked-upload/probe',
   examination: '/chunked-upload/examination',
+  tickets: '/chunked-upload/guests?order=newest',
+  newTicket: '/chunked-upload/guests',
+  ticket: (id: string) => `/chunked-upload/guests/${encodeURIComponent(id)}`,
+  receipt: (id: string) => `/chunked-upload/${encodeURIComponent(id)}/receipt`,
 }
 
 export interface KnownUpload {
@@ -29,6 +33,17 @@ export interface KnownUpload {
   position?: number | null
   expires_at: string | null
   deleted_at: string | null
+}
+
+/** A guest's ticket, as its owner sees it. */
+export interface Ticket {
+  ticket_id: string
+  state: 'valid' | 'used-up' | 'expired' | 'revoked'
+  /** How many files may come, and how many have come or are on their way. */
+  uploads: number
+  used: number
+  note: string
+  expires_at: string
 }
 
 export interface Step {

@@ -6,6 +6,9 @@
  *
  * Rule 2: after a 401 the page asks for a key. Refused requests are repeated when `round` has
  * grown.
+ *
+ * Rule 3: a guest's ticket stands behind `#` in the address, which browsers send to no server. It is
+ * used as the key, and not kept.
  */
 
 const KEPT = 'wherry-key'
@@ -16,6 +19,8 @@ export interface Place {
   api: string
   /** Whether this server knows keys; a host application has a login of its own. */
   asksForKey: boolean
+  /** Of a guest: what the link to this page carried. */
+  ticket: string | null
 }
 
 export interface Access {
@@ -47,7 +52,7 @@ export class Session {
 
   constructor(place: Place) {
     this.place = place
-    const key = place.asksForKey ? kept() : null
+    const key = place.ticket ?? (place.asksForKey ? kept() : null)
     this.access = { key, isWanted: false, wasRefused: false, round: 0 }
   }
 
@@ -57,6 +62,10 @@ export class Session {
   }
 
   readonly now = (): Access => this.access
+
+  get isGuest(): boolean {
+    return this.place.ticket !== null
+  }
 
   /** As `createUpload` wants them: asked again after a 401. */
   readonly headers = (): Record<string, string> =>
@@ -82,7 +91,7 @@ export class Session {
   /** A request of this round was refused; a newer key may be here by now. */
   refused(round: number): void {
     if (round !== this.access.round || this.access.isWanted) return
-    if (this.access.key !== null) keepKey(null)
+    if (this.access.key !== null && !this.isGuest) keepKey(null)
     this.change({ isWanted: true, wasRefused: this.access.key !== null })
   }
 
@@ -161,11 +170,25 @@ function keepKey(key: string | null): void {
   }
 }
 
-/** What the server wrote into this document. The address is relative to where it stands. */
+/** The link that lets whoever has it upload as a guest, through the page at this address. */
+export function guestLink(page: string, ticket: string): string {
+  const link = new URL(page)
+  link.hash = new URLSearchParams({ ticket }).toString()
+  return link.href
+}
+
+/**
+ * What the server wrote into this document, and the ticket in its address. The address of the API
+ * is relative to where the document stands.
+ */
 export function placeOf(document: Document): Place {
   const said = (name: string) =>
     document.querySelector(`meta[name="${name}"]`)?.getAttribute('content')
   const api = new URL(said('wherry-api') ?? 'api/', document.baseURI)
   api.hash = api.search = ''
-  return { api: api.href.replace(/\/+$/, ''), asksForKey: said('wherry-login') !== 'host' }
+  return {
+    api: api.href.replace(/\/+$/, ''),
+    asksForKey: said('wherry-login') !== 'host',
+    ticket: new URLSearchParams(document.location.hash.slice(1)).get('ticket'),
+  }
 }

@@ -1,7 +1,8 @@
 import { beforeEach, expect, test, vi } from 'vitest'
 import { ConnectionLost, Refused } from '../core'
-import { Session } from './session'
 import { fileOf, made, MiB } from '../core/testing/upload'
+import { ANYTHING } from './accepted'
+import { Session } from './session'
 import { totalsOf } from './totals'
 import { Uploads } from './uploads'
 import type { Item } from './uploads'
@@ -16,7 +17,7 @@ let uploads: Uploads
 
 beforeEach(() => {
   made.length = 0
-  session = new Session({ api: 'http://here/api', asksForKey: true })
+  session = new Session({ api: 'http://here/api', asksForKey: true, ticket: null })
   uploads = new Uploads(session)
   uploads.open()
 })
@@ -97,7 +98,7 @@ test('nothing begins while a key is wanted, and all goes on with one', () => {
 test('what the server would refuse is refused here, also if its limits come late', () => {
   uploads.pauseAll()
   add(['large', 2 * MiB], ['small', 1])
-  uploads.accept({ max_size: MiB, allowed_types: [] })
+  uploads.accept({ ...ANYTHING, max_size: MiB, allowed_types: [] })
   uploads.resumeAll()
   expect(states()).toEqual(['refused', 'starting'])
   add(['larger', 3 * MiB])
@@ -121,7 +122,7 @@ test('the same file is not taken twice, unless it has failed', async () => {
 })
 
 test('totals leave out what was cancelled, and count no byte of what was refused', async () => {
-  uploads.accept({ max_size: 4000, allowed_types: [] })
+  uploads.accept({ ...ANYTHING, max_size: 4000, allowed_types: [] })
   add(['a', 1000], ['b', 2000], ['c', 3000], ['d', 5000])
   await made[0]!.succeed()
   made[1]!.report({ state: 'sending', bytesSafe: 500, bytesSent: 700, chunkSize: null })

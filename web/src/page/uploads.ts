@@ -148,6 +148,11 @@ export class Uploads {
     this.change()
   }
 
+  /** Whether there are receipts for what has arrived. */
+  get hasReceipts(): boolean {
+    return this.accepted.receipts
+  }
+
   /** Upload a file although this page refused it. */
   force(item: Item): void {
     item.isForced = true

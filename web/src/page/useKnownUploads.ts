@@ -2,6 +2,8 @@
  * The caller's uploads as the server lists them: all that are unfinished, and the newest finished.
  *
  * Rule 1: what is asked for does not grow with all that was ever uploaded.
+ *
+ * Rule 2: a guest has no list.
  */
 
 import { useCallback, useEffect, useRef, useState } from 'preact/compat'
@@ -27,6 +29,7 @@ export function useKnownUploads(session: Session): Known {
 
   const refresh = useCallback(() => {
     asking.current?.abort()
+    if (session.isGuest) return
     const ending = new AbortController()
     asking.current = ending
     known(session, ending.signal).then(

@@ -46,6 +46,11 @@ export function moment(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`
 }
 
+/** `30 November 2026 at 15:00`, in the time zone of the browser. */
+export function date(at: Date): string {
+  return at.toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' })
+}
+
 /** `1st`, `2nd`, `3rd`, `11th`. */
 export function ordinal(number: number): string {
   const tens = number % 100
@@ -214,6 +219,20 @@ const TROUBLES: Record<string, Words> = {
   unauthorized: () => ({
     what: 'This server requires a valid key.',
     next: 'Enter a valid key above. The upload then continues automatically.',
+  }),
+  'ticket-used-up': () => ({
+    what: 'This link allows no more files.',
+    safe: 'Nothing was stored of this one.',
+    next: 'Ask the sender of the link for a new one.',
+  }),
+  'ticket-expired': () => ({
+    what: 'This link has expired.',
+    safe: 'Nothing was stored of this file.',
+    next: 'Ask the sender of the link for a new one.',
+  }),
+  'ticket-revoked': () => ({
+    what: 'This link was revoked.',
+    next: 'Ask the sender of the link for a new one.',
   }),
   'foreign-origin': () => ({
     what: 'This server has no keys, so it only accepts uploads from its own machine.',

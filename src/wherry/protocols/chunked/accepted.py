@@ -28,6 +28,7 @@ class AcceptedFiles(BaseModel):
     allowed_types: list[str] = Field(
         description="Media types, like `video/*`; empty is any. The first bytes of a file decide."
     )
+    receipts: bool = Field(description="Whether complete uploads have receipts.")
     guests: bool = Field(description="Whether the caller can make tickets for guests.")
     ticket: TicketLeft | None = Field(description="Of a guest; null for others.")
 
@@ -41,6 +42,7 @@ def render_accepted(caller: Caller, engine: Engine) -> AcceptedFiles:
     return AcceptedFiles(
         max_size=caller.max_size(settings.max_size),
         allowed_types=list(settings.allowed_types),
+        receipts=bool(settings.receipt_key),
         guests=settings.guests and ticket is None,
         ticket=None
         if ticket is None

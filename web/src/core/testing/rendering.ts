@@ -22,7 +22,7 @@ export function rendering<Node>({ createRoot, act }: Library<Node>) {
   /** Do it, and all that follows: Preact runs effects at the end of `act`, and they ask servers. */
   async function settled(what: () => unknown): Promise<void> {
     await act(async () => void (await what()))
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 5; round++) {
       await act(() => new Promise((resolve) => setImmediate(resolve)))
     }
   }

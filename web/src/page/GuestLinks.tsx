@@ -1,0 +1,154 @@
+/** Links by which somebody without a login uploads into the user's space. */
+
+import { useEffect, useRef, useState } from 'preact/compat'
+import { KeepFocus } from './Buttons'
+import { paths } from './server'
+import type { Ticket } from './server'
+import { guestLink, Refusal } from './session'
+import type { Session } from './session'
+import { date, plural } from './words'
+
+interface Props {
+  session: Session
+  announce(sentence: string): void
+}
+
+const GiB = 1024 ** 3
+const DAY = 24 * 3600
+
+export function GuestLinks({ session, announce }: Props) {
+  const [tickets, setTickets] = useState<Ticket[]>([])
+  const [problem, setProblem] = useState<string | null>(null)
+  const load = async () => {
+    const found = await session.json<{ tickets: Ticket[] }>(paths.tickets)
+    setTickets(found.tickets.filter(({ state }) => state !== 'revoked'))
+    setProblem(null)
+  }
+  /** Whether it was done. */
+  const attempt = async (what: () => Promise<void>): Promise<boolean> => {
+    try {
+      await what()
+      return true
+    } catch (error) {
+      setProblem(error instanceof Refusal ? error.message : 'The server cannot be reached. Try again.')
+      return false
+    }
+  }
+  useEffect(() => void attempt(load), [session])
+  const revoke = async ({ ticket_id, note }: Ticket) => {
+    await attempt(async () => {
+      await session.delete(paths.ticket(ticket_id))
+      announce(`The link ${named(note)} was revoked.`)
+      await load()
+    })
+  }
+  return (
+    <section className="card guests" aria-labelledby="guests-title" tabIndex={-1}>
+      <h2 id="guests-title">Guest links</h2>
+      <p className="quiet">
+        Whoever has a guest link can upload files into your space, without a key or a login, and sees
+        nothing else.
+      </p>
+      {problem !== null && <p role="alert">{problem}</p>}
+      <NewLink session={session} attempt={attempt} onMade={() => void attempt(load)} />
+      <KeepFocus>
+        <ul className="tickets">
+          {tickets.map((ticket) => (
+            <li key={ticket.ticket_id}>
+              <bdi>{ticket.note || 'Without a note'}</bdi>
+              <span className="quiet">{stateOf(ticket)}</span>
+              <button type="button" onClick={() => void revoke(ticket)}>
+                Revoke
+                <span className="unseen"> the link {named(ticket.note)}</span>
+              </button>
+            </li>
+          ))}
+        </ul>
+      </KeepFocus>
+    </section>
+  )
+}
+
+const named = (note: string) => (note ? `“${note}”` : 'without a note')
+
+function stateOf({ state, uploads, used, expires_at }: Ticket): string {
+  const files = `${used} of ${plural(uploads, 'file')} used`
+  if (state === 'expired') return `${files} · expired`
+  return state === 'used-up' ? files : `${files} · until ${date(new Date(expires_at))}`
+}
+
+interface NewLinkProps {
+  session: Session
+  attempt(what: () => Promise<void>): Promise<boolean>
+  onMade(): void
+}
+
+function NewLink({ session, attempt, onMade }: NewLinkProps) {
+  const [link, setLink] = useState<string | null>(null)
+  const [isCopied, setCopied] = useState(false)
+  const shown = useRef<HTMLInputElement>(null)
+  useEffect(() => shown.current?.select(), [link])
+  const make = async (form: HTMLFormElement) => {
+    const value = (name: string) => (form.elements.namedItem(name) as HTMLInputElement).value
+    const largest = value('largest')
+    const wanted = {
+      note: value('note').trim(),
+      uploads: Number(value('files')),
+      expires_in: Number(value('days')) * DAY,
+      max_size: largest === '' ? null : Math.round(Number(largest) * GiB),
+    }
+    const isMade = await attempt(async () => {
+      const { ticket } = await session.post<{ ticket: string }>(paths.newTicket, wanted)
+      setLink(guestLink(location.href, ticket))
+      setCopied(false)
+    })
+    if (!isMade) return
+    form.reset()
+    onMade()
+  }
+  const copy = async () => {
+    shown.current?.select()
+    try {
+      await navigator.clipboard.writeText(link!)
+      setCopied(true)
+    } catch {
+      // Without a clipboard (plain http), the link is selected for the user to copy.
+    }
+  }
+  return (
+    <>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          void make(event.currentTarget)
+        }}
+      >
+        <label>
+          Whom it is for <input name="note" maxLength={255} autoComplete="off" />
+        </label>
+        <label>
+          Files <input name="files" type="number" min="1" max="100000" defaultValue="1" required />
+        </label>
+        <label>
+          Days <input name="days" type="number" min="1" max="366" defaultValue="7" required />
+        </label>
+        <label>
+          Largest file in GiB <input name="largest" type="number" min="0.001" step="any" />
+        </label>
+        <button type="submit">Make a link</button>
+      </form>
+      {link !== null && (
+        <div className="made">
+          <label>
+            The link. It is shown only now. Send it as you would send a password.
+            <input ref={shown} readOnly value={link} />
+          </label>
+          <button type="button" onClick={() => void copy()}>
+            {isCopied ? 'Copied' : 'Copy'}
+            <span className="unseen"> the link</span>
+          </button>
+        </div>
+      )}
+    </>
+  )
+}
