@@ -18,7 +18,7 @@ from wherry.doctor.recognition import Proxy
 from wherry.doctor.report import as_object, render_letter
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Locator, Page, Route
 
 MiB = 1 << 20
 #: What the server offers, and what passes in the end, in bytes.
@@ -28,6 +28,8 @@ KNOWN = {"path": {"passes": PASSES, "refuses": None}}
 NOW = "2026-11-23T15:00:00Z"
 #: Milliseconds between two chunks.
 STEP = 250
+#: How many steps of its clock a page gets to show something.
+TRIES = 100
 
 Facts = dict[str, Any]
 Scene = Callable[["Stage"], None]
@@ -112,7 +114,15 @@ class Stage:
 
     def has(self, words: str) -> None:
         """Wait until the page says so."""
-        self.page.get_by_text(words).first.wait_for()
+        self.wait_for(self.page.get_by_text(words).first)
+
+    def wait_for(self, shown: Locator) -> None:
+        """Let the page's clock go on until this is visible."""
+        for _ in range(TRIES):
+            if shown.is_visible():
+                return
+            self.settle()
+        raise AssertionError(f"{shown} is not visible")
 
     def pass_chunks(self, count: int, files: int = 1) -> None:
         """Let so many chunks arrive, one after the other, of so many files under way."""
@@ -385,7 +395,7 @@ def play_guests(stage: Stage) -> None:
     stage.open()
     stage.page.get_by_label("Whom it is for").fill("Bob")
     stage.page.get_by_role("button", name="Make a link").click()
-    stage.page.get_by_label("The link.").wait_for()
+    stage.wait_for(stage.page.get_by_label("The link."))
 
 
 @scene
@@ -477,14 +487,14 @@ def play_done(stage: Stage) -> None:
     stage.assessment = _assessment("done", [], report=REPORT)
     stage.open()
     _arrive(stage)
-    stage.page.locator("figure img").nth(len(REPORT["artefacts"]) - 1).wait_for()
+    stage.wait_for(stage.page.locator("figure img").nth(len(REPORT["artefacts"]) - 1))
 
 
 @scene
 def play_checked(stage: Stage) -> None:
     stage.open()
     stage.page.get_by_role("button", name="Start the check").click()
-    stage.page.locator(".check .verdict").wait_for()
+    stage.wait_for(stage.page.locator(".check .verdict"))
     stage.page.locator("summary", has_text="nginx").first.click()
 
 
