@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 # More than there are cores, because most tests wait more than they compute.
-PROCESSES ?= 3
+PROCESSES ?= 4
 # The S3 server of the tests. tests/parts.py has the version, too.
 VERSITYGW_VERSION := 1.8.0
 VERSITYGW := .cache/versitygw-$(VERSITYGW_VERSION)/versitygw
@@ -41,8 +41,8 @@ serve: setup ## Run a server on http://127.0.0.1:8000
 .PHONY: test
 test: test-parts lint ## Run lint and all tests
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
-	$(MAKE) test-lowest
-	$(MAKE) test-pythons
+	$(MAKE) test-lowest LOWEST="$(LOWEST_SHORT)"
+	$(MAKE) test-pythons PYTHONS="$(PYTHONS_SHORT)"
 
 .PHONY: lint
 lint: .venv/.installed-parts ## Check style, types and import directions
@@ -122,10 +122,14 @@ test-parts: .cache/lab/.wheels
 	@touch $@
 
 # Tests the oldest supported FastAPI; the other targets use the one in the lock. The other servers
-# that test_servers.py needs are not installed here.
+# that test_servers.py needs are not installed here. `make test` has the files that FastAPI has most
+# to do with: routes, dependencies, bodies, refusals.
+LOWEST := tests/protocols
+LOWEST_SHORT := $(patsubst %,tests/protocols/test_%.py,access chunked chunked_refusals files form \
+  guests hooks methods)
 .PHONY: test-lowest
-test-lowest: .venv-lowest/.installed
-	.venv-lowest/bin/pytest --numprocesses $(PROCESSES) --dist loadfile tests/protocols \
+test-lowest: .venv-lowest/.installed ## Run the protocol tests on the oldest FastAPI (make test: a part)
+	.venv-lowest/bin/pytest --numprocesses $(PROCESSES) --dist loadfile $(LOWEST) \
 	  --ignore tests/protocols/test_servers.py
 
 .venv-lowest/.installed: requirements.lock requirements-lowest.txt pyproject.toml
@@ -136,13 +140,16 @@ test-lowest: .venv-lowest/.installed
 	@touch $@
 
 # Another Python comes with other versions of PyAV, DBOS and SQLite. The end of the output lists
-# which versions were tested.
+# which versions were tested. `make test` leaves out most of the tests of single findings in videos.
+PYTHONS := tests/assessment tests/pythons tests/e2e/test_demo.py
+PYTHONS_SHORT := $(patsubst %,tests/assessment/test_%.py,database kinds pictures ranges sandbox steps \
+  worker) tests/pythons tests/e2e/test_demo.py
 .PHONY: test-pythons
-test-pythons: setup ## Run the assessment tests on the oldest and newest Python found
-	$(BIN)/python -m tests.pythons.run --numprocesses $(PROCESSES) --dist loadfile
+test-pythons: setup ## Run the assessment tests on the oldest and newest Python found (make test: a part)
+	$(BIN)/python -m tests.pythons.run --numprocesses $(PROCESSES) --dist loadfile $(PYTHONS)
 
 .PHONY: test-faults
-test-faults: setup ## Run the fault tests with 1,000 kills (make test: 50)
+test-faults: setup ## Run the fault tests with 1,000 kills (make test: 20)
 	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
 
 # The image is built by podman from the Dockerfile, on a Debian that debootstrap makes, because there
