@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from wherry.core.limits import KiB
 from wherry.doctor.address import Address
@@ -18,8 +19,9 @@ from wherry.doctor.reading import is_wherrys
 from wherry.doctor.reply import End, Reply
 from wherry.doctor.spending import Spending
 
-#: The body that does not come to its end, and what is sent of it at once.
-_BODY, _SENT = 64 * KiB, 16 * KiB
+#: The body that does not come to its end: as long as a client's first chunk, because Caddy ends no
+#: body of up to 256 KiB; the shorter one where that is refused. And what is sent of it at once.
+_BODY, _SHORTER, _SENT = 512 * KiB, 64 * KiB, 16 * KiB
 #: Of the slow body: seconds between two bytes.
 _GAP = 0.5
 #: Timers that end sooner are no timers.
@@ -53,7 +55,11 @@ def watch_timers(
 
 def _hold(address: Address, ask: Ask, spending: Spending) -> Reply:
     with Line(address, spending) as line:
-        return line.exchange(ask)
+        reply = line.exchange(ask)
+        if ask.length == _BODY and reply.at < _LEAST and not is_wherrys(reply):
+            line.close()
+            reply = line.exchange(replace(ask, length=_SHORTER))
+        return reply
 
 
 def ended_by_somebody_else(reply: Reply) -> float | None:
