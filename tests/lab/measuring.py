@@ -126,13 +126,18 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_for(client: Client, setup: Setup) -> bool:
+    """Only browsers know origins."""
+    return client.key == "browser" or not setup.is_cross_origin
+
+
 def measure(
     proxy: Proxy | None, laboratory: Laboratory, client: Client, files: Path
 ) -> Cell | None:
     """One cell of the table, with a client that knows nothing of the proxy. None: not for it."""
     setup = laboratory.front.setup
-    if setup.is_cross_origin and client.key != "browser":
-        return None  # Only browsers know origins.
+    if not is_for(client, setup):
+        return None
     with TemporaryDirectory(prefix="wherry-lab-") as name:
         sent = laboratory.send(client, make_files(files, setup.size), Path(name))
     again = sent[1] if len(sent) > 1 else None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.lab.clients import Client
 from tests.lab.doctor import Examined
-from tests.lab.measuring import Cell, Sent
+from tests.lab.measuring import Cell, Sent, is_for
 from tests.lab.proxies import KiB, MiB, Proxy, Setup
 from tests.lab.results import Results
 
@@ -16,6 +16,7 @@ BEGIN = "<!-- Made by `make lab`: begin -->"
 END = "<!-- Made by `make lab`: end -->"
 #: A request of a direct upload is named so.
 DIRECT = "direct"
+NOT_MEASURED = "not measured"
 
 
 def publish(text: str) -> None:
@@ -30,17 +31,15 @@ def publish(text: str) -> None:
 def render(
     results: Results, proxies: Sequence[Proxy], clients: Sequence[Client], times: bool = True
 ) -> str:
-    """One table for each proxy that was measured; `times`: with multiples of times."""
+    """One table for each proxy that was measured, with a row for each of its configurations.
+
+    `times`: with multiples of times.
+    """
     parts = []
+    head = ["configuration", "largest body", *(client.title for client in clients), "doctor"]
     for proxy in proxies:
-        rows = [
-            _render_row(results, proxy, setup, clients, times)
-            for setup in proxy.setups
-            if any(results.find(proxy.key, setup.name, client.key) for client in clients)
-        ]
-        if rows:
-            head = ["configuration", "largest body", *(client.title for client in clients)]
-            head.append("doctor")
+        if proxy.key in results.versions:
+            rows = [_render_row(results, proxy, each, clients, times) for each in proxy.setups]
             lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows]
             parts += [f"### {proxy.title} {results.versions[proxy.key]}", "\n".join(lines)]
     for key, reason in results.left_out.items():
@@ -55,9 +54,12 @@ def _render_row(
     for client in clients:
         cell = results.find(proxy.key, setup.name, client.key)
         direct = results.find(DIRECT, baseline_of(proxy, setup), client.key)
-        cells.append(_render_cell(cell, direct if times else None) if cell else "–")
+        if not is_for(client, setup):
+            cells.append("–")
+        else:
+            cells.append(_render_cell(cell, direct if times else None) if cell else NOT_MEASURED)
     examined = results.find_examined(proxy.key, setup.name)
-    cells.append(_render_examined(examined, times) if examined else "–")
+    cells.append(_render_examined(examined, times) if examined else NOT_MEASURED)
     return f"| {' | '.join(cells)} |"
 
 

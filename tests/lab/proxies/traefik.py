@@ -34,6 +34,7 @@ SETUPS: Sequence[Setup] = (
         more="transport.respondingTimeouts.readTimeout=5s",
         rate=MiB,
         size=12_000_000,
+        timer="whole",
     ),
     Setup(
         "headers removed",
