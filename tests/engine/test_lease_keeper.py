@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import anyio
 import pytest
@@ -48,3 +49,25 @@ async def test_one_thread_renews_every_lease_while_hooks_run(world: World) -> No
             await anyio.sleep(0.01)
     for upload in uploads:
         assert (await world.catalog.load(upload.id)).state is State.COMPLETE
+
+
+async def test_a_completion_that_is_recorded_is_not_reported_as_one_that_lost_its_lease(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A renewal may come between the record and the end of the request."""
+    world.settings = settings_in(world.settings.data).model_copy(update={"completion_lease": 0.03})
+    engine = world.engine()
+    upload = await created(engine, 10)
+    await written(engine, upload, 0, b"x" * 10)
+    await engine.complete(ALICE, upload.id)
+    submit, renewals = world.catalog.submit_update, threading.Semaphore(0)
+
+    def submitted(*args: Any) -> Any:
+        renewals.release()
+        return submit(*args)
+
+    monkeypatch.setattr(world.catalog, "submit_update", submitted)
+    with engine._completing._leases.kept(upload.id, "token"):
+        for _ in range(2):  # the first one has ended, and was reported, when the second begins
+            assert await anyio.to_thread.run_sync(renewals.acquire, True, 20)
+    assert "lease-not-renewed" not in caplog.text

@@ -67,6 +67,8 @@ class LeaseKeeper:
         context = self._context
 
         def renewed(upload: Upload) -> Upload:
+            if upload.is_complete():  # recorded a moment ago, and `kept` has not ended yet
+                return upload
             return upload.renew(token, context.clock() + context.settings.completion_lease)
 
         try:
