@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,8 @@ from wherry.testing.server import Server
 
 #: How many servers there are, and how many workers.
 PODS, WORKERS = 3, 3
+#: How a warning begins: of the two ways to cut a server off, it is the weaker one.
+BEHIND_WIRES = "the servers are behind wires"
 
 
 @dataclass
@@ -39,8 +42,13 @@ class Worker:
         command = [sys.executable, "-m", "wherry", "worker", "--data", str(self.data)]
         for name, value in self.options.items():
             command += [f"--{name.replace('_', '-')}", str(value)]
-        with self.data.with_suffix(".log").open("ab") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    @property
+    def log(self) -> Path:
+        """Of all processes that were started here."""
+        return self.data.with_suffix(".log")
 
     def kill(self) -> None:
         if self.process is not None:
@@ -80,7 +88,7 @@ class Cluster:
 
     def logs(self) -> str:
         logs = [pod.log for pod in self.pods]
-        logs += [worker.data.with_suffix(".log") for worker in self.workers]
+        logs += [worker.log for worker in self.workers]
         return "\n".join(f"{log.name}:\n{log.read_text()[-3000:]}" for log in logs)
 
 
@@ -92,8 +100,11 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
     program = need_versitygw()
     with ExitStack() as running:
         machines = list[Machine]()
-        with suppress(OSError):
+        try:
             machines = running.enter_context(network(PODS))
+        except OSError as error:
+            # pytest lists it at the end, whether or not the test passes.
+            warnings.warn(f"{BEHIND_WIRES}, because they get no network: {error}", stacklevel=1)
         here = HERE if machines else "127.0.0.1"
         store = running.enter_context(serving_s3(program, tmp_path / "store", here))
         for name, value in store.environment.items():
