@@ -170,8 +170,7 @@ manifests: $(HELM) ## Make the plain manifests in deploy/kubernetes from the cha
 test-scale: test-parts ## Kill, stop and restart three servers under 200 uploads (make test: 8)
 	WHERRY_UPLOADS=200 $(BIN)/pytest tests/scale
 
-# The local volume is in memory; the object store and the files are in TMPDIR. On two cores, it takes
-# SECONDS_HERE minutes.
+# The volume of the first test is in memory; the object store and the files are in TMPDIR.
 .PHONY: test-queue
 test-queue: test-parts ## Fifty files of 500 MiB in space for twelve (6 GiB of memory, 60 of disk)
 	WHERRY_SIZE_MIB=500 $(BIN)/pytest tests/e2e/test_queue.py

@@ -16,7 +16,7 @@ from wherry.core.requests import Write
 from wherry.core.upload import State
 from wherry.engine import watching
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
+pytestmark = [pytest.mark.anyio, pytest.mark.disk_only, pytest.mark.usefixtures("route")]
 
 DAY = 24 * 3600.0
 
@@ -47,7 +47,7 @@ async def test_no_upload_ends_while_the_folder_of_unfinished_bytes_is_away(
     half, whole, fresh = [await created(engine, 4) for _ in range(3)]
     await written(engine, half, 0, b"fi")
     await written(engine, whole, 0, b"film")
-    with away(world.settings.data / "temp_chunks", is_replaced):
+    with away(world.temp_chunks, is_replaced):
         [problem] = await engine.unready()
         assert "away" in problem
         world.now += DAY
@@ -78,7 +78,7 @@ async def test_nobody_misses_a_turn_while_no_bytes_can_be_taken(world: World) ->
     world.settings = settings_in(world.settings.data, max_open=1)
     engine = world.engine()
     admitted, waiting = [await created(engine, 4) for _ in range(2)]
-    with away(world.settings.data / "temp_chunks", is_replaced=False):
+    with away(world.temp_chunks, is_replaced=False):
         world.now += 2 * world.settings.turn
         with pytest.raises(StorageFailed):
             await engine.advance()
@@ -91,7 +91,7 @@ async def test_a_cancel_while_the_bytes_are_away_frees_them_when_they_are_back(
 ) -> None:
     engine = world.engine()
     upload = await created(engine, 4)
-    chunks = world.settings.data / "temp_chunks"
+    chunks = world.temp_chunks
     with away(chunks, is_replaced=False), pytest.raises(StorageFailed):
         await engine.cancel(ALICE, upload.id)
     assert (await engine.cancel(ALICE, upload.id)).state is State.CANCELLED
@@ -107,7 +107,7 @@ async def test_a_finished_file_is_not_gone_while_its_folder_is_away(
     upload = await created(engine, 4)
     await written(engine, upload, 0, b"film")
     await engine.complete(ALICE, upload.id)
-    with away(world.settings.data / "files", is_replaced):
+    with away(world.files, is_replaced):
         [problem] = await engine.unready()
         assert "away" in problem
         world.now += 60

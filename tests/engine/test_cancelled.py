@@ -131,6 +131,7 @@ def note_closings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return threads
 
 
+@pytest.mark.disk_only
 async def test_a_file_is_closed_on_a_thread_of_the_disk_when_its_upload_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +154,7 @@ async def test_a_file_is_closed_on_a_thread_of_the_disk_when_its_upload_ends(
     assert all(name.startswith("wherry-disk") for name in threads)
 
 
+@pytest.mark.disk_only
 async def test_a_file_whose_record_is_refused_is_closed_on_a_thread_of_the_disk(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +175,7 @@ async def test_a_file_whose_record_is_refused_is_closed_on_a_thread_of_the_disk(
     assert all(name.startswith("wherry-disk") for name in threads)
 
 
+@pytest.mark.disk_only
 async def test_a_request_that_comes_late_to_its_lock_overwrites_nothing(
     world: World, route: str
 ) -> None:
@@ -277,6 +280,7 @@ async def test_a_cancelled_init_promises_no_space(world: World) -> None:
                 break
 
 
+@pytest.mark.disk_only
 async def test_a_scanner_is_not_asked_about_a_file_that_the_host_has_moved(world: World) -> None:
     scanned: list[Path] = []
 
@@ -316,7 +320,7 @@ async def test_a_file_whose_hand_over_failed_leaves_nothing_when_it_is_given_up(
     await written(engine, upload, 0, DATA)
     with pytest.raises(Exception, match="on_complete failed"):
         await engine.complete(ALICE, upload.id)
-    assert len(list((world.settings.data / "files").iterdir())) == 1
+    assert len(list(world.files.iterdir())) == 1
     if way == "cancel":
         # A crash after the record: asked again, it is cancelled already.
         await world.catalog.update(upload.id, lambda u: u.cancel(world.now))
@@ -324,9 +328,10 @@ async def test_a_file_whose_hand_over_failed_leaves_nothing_when_it_is_given_up(
     else:
         world.now += world.settings.expires_after
         await engine.sweep()
-    assert list((world.settings.data / "files").iterdir()) == []
+    assert list(world.files.iterdir()) == []
 
 
+@pytest.mark.disk_only
 async def test_a_late_reservation_replaces_no_finished_file(world: World) -> None:
     engine = world.engine()
     upload = await created(engine, len(DATA), fingerprint="f")
@@ -335,7 +340,7 @@ async def test_a_late_reservation_replaces_no_finished_file(world: World) -> Non
     world.storage.reserve(upload.id, len(DATA))
     world.storage.finish(upload.id, upload.suffix, len(DATA))
     assert world.finished(upload).read_bytes() == DATA
-    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+    assert world.leftovers() == []
 
 
 async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
@@ -361,9 +366,9 @@ async def test_a_completion_that_only_renamed_is_synced_by_who_takes_it_up(
 
     monkeypatch.setattr(disk, "sync_file", sync_file)
     assert (await engine.complete(ALICE, upload.id)).state is State.COMPLETE
-    files = (world.settings.data / "files").stat()
+    files = world.files.stat()
     assert any(os.path.samestat(files, one) for one in synced)
-    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+    assert world.leftovers() == []
 
 
 async def test_a_later_round_takes_nothing_from_a_newer_request(

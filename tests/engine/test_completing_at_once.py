@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +12,8 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.engine.conftest import ALICE, World, content, created, settings_in, written
+from tests.engine.conftest import ALICE, World, content, created, new_world, settings_in, written
 
-from wherry.app.backends import open_catalog, open_storage
 from wherry.core.digests import Digest, crc64
 from wherry.core.errors import (
     Busy,
@@ -42,10 +40,9 @@ DAY = 24 * 3600.0
 
 
 def left(world: World) -> list[str]:
-    """What lies in both folders."""
-    data = world.settings.data
-    found = [*data.glob("temp_chunks/*"), *data.glob("files/*")]
-    return sorted(str(path.relative_to(data)) for path in found)
+    """What lies in both folders of a disk."""
+    assert world.temp_chunks.is_dir()
+    return world.stored()
 
 
 async def whole(world: World, data: bytes = DATA) -> Upload:
@@ -82,7 +79,7 @@ async def test_a_completion_is_one_change_and_starts_no_thread(world: World) -> 
     assert storage.called == ["link", "delete"]
     assert "wherry-lease" not in {thread.name for thread in {*threading.enumerate()} - before}
     assert await content(engine, upload.id) == DATA
-    assert left(world) == [f"files/{upload.id}.mp4"]
+    assert world.stored() == [f"files/{upload.id}.mp4"]
     catalog.called.clear()
     await engine.complete(ALICE, upload.id)
     assert catalog.called == ["around"]
@@ -104,7 +101,7 @@ async def swept_after_its_end_was_recorded(world: World, upload: Upload) -> None
 
 
 async def vanished(world: World, upload: Upload) -> None:
-    shutil.rmtree(world.unfinished(upload.id).parent)
+    world.lose(upload.id)
     assert (await world.engine().status(ALICE, upload.id)).state is State.EXPIRED
 
 
@@ -135,13 +132,13 @@ async def test_an_upload_that_ends_after_a_crash_leaves_nothing(
 ) -> None:
     ended = 0
     for point in crash_points():
-        settings = settings_in(tmp_path / str(point.at))
-        world = World(open_storage(settings), open_catalog(settings), settings)
+        world = new_world(tmp_path / str(point.at))
         upload = await whole(world)
         with point:
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
             await engine.complete(ALICE, upload.id)
         await world.catalog.forget(())  # wait for what was submitted before the crash
+        world.restart()
         engine = world.engine()
         # It is never taken for removed, whatever is asked first.
         for _ in range(2):
@@ -150,12 +147,12 @@ async def test_an_upload_that_ends_after_a_crash_leaves_nothing(
             await engine.sweep()
         if found.is_complete():
             assert await content(engine, upload.id) == DATA
-            assert left(world) == [f"files/{upload.id}.mp4"], f"at {point}"
+            assert world.stored() == [f"files/{upload.id}.mp4"], f"at {point}"
         else:
             await end(world, upload)
-            assert left(world) == [], f"at {point}"
+            assert world.stored() == [], f"at {point}"
             ended += 1
-        await world.catalog.close()
+        await world.close()
     assert ended > 4
 
 
@@ -210,7 +207,8 @@ async def test_a_hook_sees_a_file_that_a_server_without_hooks_had_linked(world: 
     seen: list[bytes] = []
 
     def scan(file: FinishedFile) -> None:
-        seen.append(file.path.read_bytes())
+        with file.open() as opened:
+            seen.append(opened.read())
         if len(seen) == 1:
             raise RuntimeError
 
@@ -219,7 +217,7 @@ async def test_a_hook_sees_a_file_that_a_server_without_hooks_had_linked(world: 
         await engine.complete(ALICE, upload.id)
     assert (await engine.complete(ALICE, upload.id)).is_complete()
     assert seen == [DATA, DATA]
-    assert left(world) == [f"files/{upload.id}.mp4"]
+    assert world.stored() == [f"files/{upload.id}.mp4"]
 
 
 async def test_a_linked_file_that_a_hook_refuses_is_deleted(world: World) -> None:
@@ -231,7 +229,7 @@ async def test_a_linked_file_that_a_hook_refuses_is_deleted(world: World) -> Non
 
     with pytest.raises(ContentRefused):
         await world.engine(hooks=Hooks(before_complete=scan)).complete(ALICE, upload.id)
-    assert left(world) == []
+    assert world.stored() == []
 
 
 @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
@@ -246,7 +244,7 @@ async def test_a_volume_without_hard_links_completes_by_a_rename(
         upload = await whole(world)
         assert (await world.engine().complete(ALICE, upload.id)).is_complete()
         assert await content(world.engine(), upload.id) == DATA
-    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+    assert world.leftovers() == []
 
 
 async def test_many_who_ask_at_once_get_the_same_answer(world: World) -> None:
@@ -325,7 +323,7 @@ async def test_while_one_process_is_stopped_in_between_no_other_ends_the_upload(
         paused.go_on.set()
     assert (await other.complete(ALICE, upload.id)).is_complete()
     assert await content(other, upload.id) == DATA
-    assert left(world) == [f"files/{upload.id}.mp4"]
+    assert world.stored() == [f"files/{upload.id}.mp4"]
 
 
 async def test_an_upload_that_ended_meanwhile_keeps_no_name(world: World) -> None:
@@ -344,7 +342,7 @@ async def test_an_upload_that_ended_meanwhile_keeps_no_name(world: World) -> Non
         paused.go_on.set()
     assert left(world) == [f"temp_chunks/{upload.id}"]
     await world.engine().sweep()
-    assert left(world) == []
+    assert world.stored() == []
 
 
 async def test_a_completion_goes_on_and_is_logged_when_its_client_goes_away(
@@ -363,6 +361,7 @@ async def test_a_completion_goes_on_and_is_logged_when_its_client_goes_away(
     assert sum(line.startswith("complete ") for line in caplog.messages) == 1
 
 
+@pytest.mark.disk_only
 async def test_a_disk_that_fails_while_linking_is_an_error_and_asking_again_completes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -392,7 +391,7 @@ async def test_a_folder_that_cannot_be_removed_is_left_to_the_sweep(
     [swept] = await world.engine().sweep()
     assert (swept.action, swept.upload_id) == ("orphan", upload.id)
     assert await content(world.engine(), upload.id) == DATA
-    assert left(world) == [f"files/{upload.id}.mp4"]
+    assert world.stored() == [f"files/{upload.id}.mp4"]
 
 
 async def test_a_file_of_unknown_length_is_cut_to_what_came(world: World) -> None:

@@ -115,6 +115,7 @@ async def test_a_file_whose_parts_bypass_the_engine_is_whole(
     assert await content(one, done.id) == DATA
 
 
+@pytest.mark.disk_only
 async def test_it_is_offered_where_parts_can_be_sent_and_are_more_than_one(
     distant: World, world: World
 ) -> None:

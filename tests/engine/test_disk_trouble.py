@@ -20,7 +20,7 @@ from wherry.core.upload import State
 from wherry.engine import watching
 from wherry.storage import disk
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
+pytestmark = [pytest.mark.anyio, pytest.mark.disk_only, pytest.mark.usefixtures("route")]
 
 BOB = Caller("bob")
 DAY = 24 * 3600.0
@@ -223,7 +223,7 @@ async def test_an_immutable_file_is_told_and_the_others_go_on(
     finally:
         subprocess.run(["chattr", "-i", str(place)], check=True)
     assert {u.state for u in await engine.uploads(ALICE)} == {State.EXPIRED}
-    assert not world.unfinished(other.id).exists()
+    assert not world.keeps(other.id)
     assert any(stuck.id in line for line in lines(caplog, "sweep-failed"))
 
 

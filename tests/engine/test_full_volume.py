@@ -24,7 +24,7 @@ from wherry.core.requests import Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("route")]
+pytestmark = [pytest.mark.anyio, pytest.mark.disk_only, pytest.mark.usefixtures("route")]
 
 DAY = 24 * 3600.0
 SIZE = 64 * KiB

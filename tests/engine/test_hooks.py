@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import shutil
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.engine.conftest import ALICE, World, content, created, settings_in, written
+from tests.engine.conftest import ALICE, World, content, created, new_world, written
 
-from wherry.app.backends import open_catalog, open_storage
 from wherry.core.errors import HookEndsServer, HookFailed, StorageFailed, UploadGone
 from wherry.core.upload import LOST_CALL_PAUSE, MAX_LOST_CALLS, State, Upload
 from wherry.engine import Engine, FinishedFile, Hooks, background
@@ -97,8 +95,7 @@ async def test_an_assessment_id_that_cannot_be_kept_is_a_failed_hook(
 
 
 async def test_hooks_that_never_return_hold_up_nobody_else(tmp_path: Path) -> None:
-    settings = settings_in(tmp_path, hook_timeout=0.05, max_open=None)
-    world = World(open_storage(settings), open_catalog(settings), settings)
+    world = new_world(tmp_path, hook_timeout=0.05, max_open=None)
     let_go, called = threading.Event(), list[str]()
     hanging = set[str]()
 
@@ -125,7 +122,7 @@ async def test_hooks_that_never_return_hold_up_nobody_else(tmp_path: Path) -> No
     for upload, done in zip(stuck, await asyncio.gather(*tasks), strict=True):
         assert done.assessment_id == f"of-{upload.id}"
     assert sorted(called) == sorted({*called})
-    await world.catalog.close()
+    await world.close()
 
 
 async def test_a_hook_that_never_returns_does_not_hold_up_the_end_of_the_server(
@@ -165,8 +162,7 @@ async def _lock(world: World, upload_id: str) -> object:
 async def test_an_overdue_coroutine_is_cancelled_and_called_again_when_asked(
     tmp_path: Path,
 ) -> None:
-    settings = settings_in(tmp_path, hook_timeout=0.05, answer_within=30)
-    world = World(open_storage(settings), open_catalog(settings), settings)
+    world = new_world(tmp_path, hook_timeout=0.05, answer_within=30)
     calls, cancelled = 0, asyncio.Event()
 
     async def on_complete(file: FinishedFile) -> str:
@@ -187,7 +183,7 @@ async def test_an_overdue_coroutine_is_cancelled_and_called_again_when_asked(
         await task
     assert cancelled.is_set()
     assert (await engine._completing.begin(upload.id)).assessment_id == "second"
-    await world.catalog.close()
+    await world.close()
 
 
 @pytest.mark.parametrize("which", ["before_complete", "on_complete"])
@@ -250,13 +246,14 @@ async def test_a_file_of_which_the_application_was_never_told_is_not_taken_for_m
     upload = await whole(engine)
     with pytest.raises(HookFailed):
         await engine.complete(ALICE, upload.id)
-    shutil.rmtree(world.settings.data / "temp_chunks" / upload.id)
+    world.lose(upload.id)
     with pytest.raises(UploadGone):
         await engine.complete(ALICE, upload.id)
     assert told == []
     assert (await engine.status(ALICE, upload.id)).state is State.EXPIRED
 
 
+@pytest.mark.disk_only
 async def test_a_file_that_was_named_and_then_moved_is_completed(
     world: World, tmp_path: Path
 ) -> None:

@@ -125,6 +125,7 @@ async def test_hooks_get_an_address_and_no_path(distant: World, tmp_path: Path) 
     assert keys(distant) == [f"files/{done.id}.mp4"]
 
 
+@pytest.mark.disk_only
 async def test_a_file_on_a_disk_has_a_path_and_no_address(world: World) -> None:
     seen: list[FinishedFile] = []
 
@@ -277,6 +278,7 @@ async def test_a_body_that_ends_early_keeps_what_came(distant: World) -> None:
     assert await content(again, (await again.complete(ALICE, upload.id)).id) == DATA
 
 
+@pytest.mark.disk_only
 async def test_a_server_is_told_that_threads_wait_for_a_network(
     distant: World, world: World
 ) -> None:

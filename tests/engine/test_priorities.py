@@ -48,7 +48,8 @@ async def test_a_function_gets_the_finished_file(world: World, way: str) -> None
 
     def priority(file: FinishedFile) -> int:
         seen.append(file)
-        assert file.path.read_bytes() == DATA
+        with file.open() as opened:
+            assert opened.read() == DATA
         return 10 * int(file.metadata["course"])
 
     assert await complete(world, way, priority) == 70

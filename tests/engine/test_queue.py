@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import anyio
@@ -63,7 +62,7 @@ async def test_a_waiting_upload_has_no_folder_accepts_no_byte_and_gets_its_posit
     assert (caught.value.position, body.remaining) == (1, 100)
     with pytest.raises(Queued):
         await engine.complete(ALICE, waiting.id)
-    assert len(list((world.settings.data / "temp_chunks").iterdir())) == 1
+    assert len(list(world.storage.unfinished())) == 1
     assert (await world.catalog.queue(world.now)).reserved == 100
 
 
@@ -110,7 +109,7 @@ async def test_a_turn_that_is_not_used_within_a_minute_goes_to_the_next(world: W
     with pytest.raises(UploadGone) as caught:
         await written(engine, second, 0, b"x" * 100)
     assert caught.value.state == "expired"
-    assert not world.unfinished(second.id).exists()
+    assert not world.keeps(second.id)
 
 
 async def test_an_upload_that_uses_its_turn_keeps_it(world: World) -> None:
@@ -235,7 +234,7 @@ async def test_of_many_concurrent_uploads_no_more_are_admitted_than_the_limit(wo
             group.start_soon(come, number)
     queue = await world.catalog.queue(world.now)
     assert (queue.open, len(queue.entries)) == (5, 35)
-    assert len(list(Path(world.settings.data / "temp_chunks").iterdir())) == 5
+    assert len(list(world.storage.unfinished())) == 5
     done = 0
     while done < 40:
         for upload in await engines[0].uploads(ALICE, {State.RECEIVING}):

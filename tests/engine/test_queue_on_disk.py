@@ -26,7 +26,7 @@ from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.disk_only]
 
 BOB = Caller("bob")
 
@@ -75,7 +75,7 @@ async def test_a_disk_filled_by_other_programs_costs_no_upload_its_position(worl
     engine, disk.full = world.engine(disk), True
     waiting = await created(engine, 100)
     assert waiting.state is State.WAITING
-    assert list((world.settings.data / "temp_chunks").iterdir()) == []
+    assert world.leftovers() == []
     disk.full = False
     await engine.advance()
     assert await state(engine, waiting) is State.RECEIVING
@@ -170,7 +170,7 @@ async def test_what_a_dead_process_left_of_a_waiting_upload_is_removed(
     with pytest.raises(ZeroDivisionError):
         await world.engine(disk, Dying()).create(ALICE, Create("3.mp4", 150))
     [alices] = await engine.uploads(ALICE)
-    assert world.unfinished(alices.id).exists()
+    assert world.keeps(alices.id)
     await engine.cancel(BOB, one.id)
     await world.engine(disk).advance()
     assert await state(engine, bobs) is State.RECEIVING
@@ -255,7 +255,7 @@ async def test_cancelling_while_it_is_admitted_leaves_nothing_and_affects_no_oth
         await anyio.sleep(0.1)
         go_on.set()
     assert await state(engine, mine) is State.CANCELLED
-    assert not world.unfinished(mine.id).exists()
+    assert not world.keeps(mine.id)
 
 
 async def test_an_open_request_keeps_its_slot_however_slow_it_is(world: World) -> None:

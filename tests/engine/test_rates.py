@@ -278,6 +278,7 @@ async def test_while_the_catalog_cannot_count_a_process_counts_by_itself(
     assert await spent(engine) == 2  # of those, the catalog knows one
 
 
+@pytest.mark.sqlite_only
 async def test_what_is_used_is_forgotten_when_it_does_not_count_any_more(world: World) -> None:
     engine = limited(world, rate_requests="3/minute")
     for number in range(5):

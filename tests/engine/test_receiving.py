@@ -74,9 +74,8 @@ def film(length: int | None = len(DATA), **more: Any) -> Create:
 
 
 def left(world: World) -> list[str]:
-    """What lies in the folders."""
-    data = world.settings.data
-    return [path.name for path in (*data.glob("temp_chunks/*"), *data.glob("files/*"))]
+    """The names of all that storage has."""
+    return [name.rpartition("/")[2] for name in world.stored()]
 
 
 async def test_a_file_is_complete_and_queued_for_its_assessment(
@@ -240,6 +239,7 @@ async def test_without_hard_links_a_file_goes_in_steps(world: World) -> None:
     assert await content(world.engine(), upload.id) == DATA
 
 
+@pytest.mark.disk_only
 async def test_local_storage_without_hard_links_puts_nothing(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -297,6 +297,7 @@ async def test_the_sweep_removes_a_file_without_a_record_after_an_hour(world: Wo
     assert left(world) == []
 
 
+@pytest.mark.disk_only
 async def test_the_sweep_leaves_a_file_alone_that_a_process_still_holds(world: World) -> None:
     upload_id = "a" * 32
     with world.storage.put(upload_id, ".mp4", [memoryview(DATA)]) as arrival:
@@ -307,6 +308,7 @@ async def test_the_sweep_leaves_a_file_alone_that_a_process_still_holds(world: W
         arrival.keep()
 
 
+@pytest.mark.disk_only
 async def test_the_sweep_keeps_the_file_of_a_complete_upload(world: World) -> None:
     upload = await world.engine().receive(ALICE, film(), Gathered(DATA))
     data = world.settings.data
@@ -465,6 +467,7 @@ async def test_a_key_is_locked_until_its_file_is_recorded_at_once(
         pass
 
 
+@pytest.mark.disk_only
 async def test_a_repeated_request_is_busy_while_another_process_holds_the_file(
     world: World,
 ) -> None:

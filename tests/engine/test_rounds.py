@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import anyio
 import pytest
@@ -16,6 +17,7 @@ from wherry.core.ranges import Range
 from wherry.core.requests import Write
 from wherry.core.upload import Upload
 from wherry.engine import Engine
+from wherry.storage.s3.writer import S3Writer
 from wherry.storage.writer import LocalWriter
 
 pytestmark = pytest.mark.anyio
@@ -57,16 +59,22 @@ class Silent(Long):
 
 
 def before_first_sync(monkeypatch: pytest.MonkeyPatch, call: Callable[[], object]) -> None:
-    real, is_first = LocalWriter.sync, True
+    is_first = True
 
-    def sync(self: LocalWriter) -> None:
-        nonlocal is_first
-        if is_first:
-            is_first = False
-            call()
-        real(self)
+    def patch(kind: type[LocalWriter] | type[S3Writer]) -> None:
+        real: Callable[[Any], None] = kind.sync
 
-    monkeypatch.setattr(LocalWriter, "sync", sync)
+        def sync(self: object) -> None:
+            nonlocal is_first
+            if is_first:
+                is_first = False
+                call()
+            real(self)
+
+        monkeypatch.setattr(kind, "sync", sync)
+
+    patch(LocalWriter)
+    patch(S3Writer)
 
 
 async def in_second_round(engine: Engine, upload: Upload) -> asyncio.Task[Upload]:
@@ -156,7 +164,7 @@ async def test_an_upload_that_is_cancelled_has_no_round_left(
     await cancelling
     with pytest.raises(UploadGone):
         await task
-    assert not world.unfinished(upload.id).exists()
+    assert not world.keeps(upload.id)
 
 
 async def test_a_server_that_stops_keeps_the_round_that_is_synced(

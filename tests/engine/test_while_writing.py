@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from shutil import rmtree
 
 import anyio
 import pytest
@@ -72,10 +71,9 @@ async def test_who_writes_is_told_that_the_folder_was_removed(world: World) -> N
     engine = world.engine()
     upload = await created(engine, len(DATA))
     await written(engine, upload, 900, DATA[900:])
-    folder = world.unfinished(upload.id).parent
 
     async def remove() -> None:
-        rmtree(folder)
+        world.lose(upload.id)
         await engine.status(ALICE, upload.id)
 
     answer = await told(engine, upload, Held(DATA[:900]), remove)
@@ -89,7 +87,7 @@ async def test_who_writes_is_told_of_the_removal_though_nobody_asks_for_the_stat
     upload = await created(engine, len(DATA))
 
     async def remove() -> None:
-        rmtree(world.unfinished(upload.id).parent)
+        world.lose(upload.id)
 
     async with engine.running():
         answer = await told(engine, upload, Held(DATA), remove)
@@ -102,7 +100,7 @@ async def test_bytes_written_into_a_removed_folder_are_not_acknowledged(world: W
     body = Held(DATA)
 
     async def remove() -> None:
-        rmtree(world.unfinished(upload.id).parent)
+        world.lose(upload.id)
         body.let_go.set()
 
     assert (await told(engine, upload, body, remove)).code == "upload-gone"
