@@ -1,12 +1,15 @@
 """Wherry on S3 against the usual recipe and tusd's store, on one versitygw in one run.
 
     python -m bench.s3 [--rounds 3] [--size-mib 64] [--files 4] [--at-once 4] [--only TITLE …]
-                       [--versitygw PATH] [--tusd PATH] [--before FOLDER]
+                       [--postgres] [--versitygw PATH] [--tusd PATH] [--before FOLDER]
 
 Files go in requests of 5 MiB, four files at once unless `--at-once` says otherwise. The table has
 ratios, because a machine that does other work at the same time is not as fast as it says. Each
 server is started anew for each round, and the rounds of all servers take turns. `--before` is the
 folder `src` of another Wherry, which runs beside this one. `--only` takes the titles of the table.
+
+Wherry keeps its records in SQLite. `--postgres` adds it with PostgreSQL, as pods run it: a server
+that this script starts, which syncs, on the same disk, with a new database for each round.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection
@@ -31,6 +34,7 @@ from urllib.parse import urlsplit
 
 from bench.processes import Running, answers, free_port, running
 from wherry.core.digests import crc64
+from wherry.testing.postgres import Postgres, postgres
 from wherry.testing.s3 import BUCKET, S3Server, serving_s3
 
 ROOT = Path(__file__).parent.parent
@@ -145,13 +149,17 @@ def send_tus(port: int, size: int) -> None:
 
 
 @contextmanager
-def wherry(folder: Path, s3: S3Server, source: Path = ROOT / "src") -> Iterator[Running]:
+def wherry(
+    folder: Path, s3: S3Server, source: Path = ROOT / "src", database: str | None = None
+) -> Iterator[Running]:
     port = free_port()
     command = [sys.executable, "-m", "wherry", "serve", "--port", str(port)]
     command += ["--data", str(folder / "data"), "--assessment", "false"]
     # Files belong to one catalog, and each server has its own.
     command += ["--storage", f"s3://{BUCKET}/{folder.name}", "--s3-endpoint", s3.endpoint]
     command += ["--direct-uploads", "true", "--max-open", "1000"]
+    if database is not None:
+        command += ["--database", database]
     environment = s3.environment | {"PYTHONPATH": str(source)}
     with running(
         command, port, folder / "log", lambda _: answers(port, "/healthz") == 200, environment
@@ -185,6 +193,12 @@ def tusd(program: Path, folder: Path, s3: S3Server) -> Iterator[Running]:
         yield server
 
 
+@contextmanager
+def wherry_on_postgres(records: Postgres, folder: Path, s3: S3Server) -> Iterator[Running]:
+    with wherry(folder, s3, database=records.new_database()) as server:
+        yield server
+
+
 def measure(server: Running, send: Send, size: int, files: int, at_once: int) -> Figures:
     before, begun = server.cpu_seconds(), time.monotonic()
     with ThreadPoolExecutor(at_once) as threads:
@@ -207,7 +221,14 @@ def main() -> None:
     parser.add_argument("--versitygw", type=Path, default=built)
     parser.add_argument("--tusd", type=Path, default=ROOT / ".bench" / "tusd-2.9.1" / "tusd")
     parser.add_argument("--before", type=Path, help="the folder src of another Wherry")
+    parser.add_argument("--postgres", action="store_true", help="Wherry with PostgreSQL, too")
     given = parser.parse_args()
+    with ExitStack() as stack:
+        compare(given, stack)
+
+
+def compare(given: argparse.Namespace, stack: ExitStack) -> None:
+    """Measure what was asked for, and print it. `stack` ends what is started here."""
     servers: dict[str, tuple[Callable[[Path, S3Server], object], Send]] = {
         "Wherry": (wherry, send_wherry),
         "Wherry, direct uploads": (wherry, send_direct),
@@ -219,31 +240,33 @@ def main() -> None:
         servers["before"] = (partial(wherry, source=given.before.resolve()), send_wherry)
     if given.tusd.exists():
         servers["tusd s3store"] = (lambda *where: tusd(given.tusd, *where), send_tus)
+    if given.postgres:
+        records = stack.enter_context(postgres(durable=True))
+        servers["Wherry, PostgreSQL"] = (partial(wherry_on_postgres, records), send_wherry)
     if given.only:
         servers = {title: servers[title] for title in given.only}
     found: dict[str, list[Figures]] = {name: [] for name in servers}
-    with tempfile.TemporaryDirectory(prefix="wherry-bench-s3-") as name:
-        folder = Path(name)
-        with serving_s3(str(given.versitygw), folder / "s3") as s3:
-            for number in range(given.rounds):
-                for title, (serve, send) in servers.items():
-                    own = folder / f"{re.sub('[^a-zA-Z0-9]+', '-', title)}-{number}"
-                    own.mkdir()
-                    with serve(own, s3) as server:  # type: ignore[attr-defined]
-                        size = int(given.size_mib * MiB)
-                        found[title].append(measure(server, send, size, given.files, given.at_once))
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wherry-bench-s3-")))
+    s3 = stack.enter_context(serving_s3(str(given.versitygw), folder / "s3"))
+    for number in range(given.rounds):
+        for title, (serve, send) in servers.items():
+            own = folder / f"{re.sub('[^a-zA-Z0-9]+', '-', title)}-{number}"
+            own.mkdir()
+            with serve(own, s3) as server:  # type: ignore[attr-defined]
+                size = int(given.size_mib * MiB)
+                found[title].append(measure(server, send, size, given.files, given.at_once))
     render(found)
 
 
 def render(found: dict[str, list[Figures]]) -> None:
-    """A table in Markdown: medians, and Wherry as a multiple of each."""
-    print("| server | MiB/s | CPU s/GiB | peak MiB | Wherry: speed × | CPU × |")
+    """A table in Markdown: medians, and the first server as a multiple of each."""
+    print(f"| server | MiB/s | CPU s/GiB | peak MiB | {next(iter(found))}: speed × | CPU × |")
     print("|---|---|---|---|---|---|")
     middle = {
         title: [statistics.median(getattr(f, field) for f in rounds) for field in _FIELDS]
         for title, rounds in found.items()
     }
-    mine = middle["Wherry"]
+    mine = next(iter(middle.values()))
     for title, (speed, cpu, memory) in middle.items():
         times = f"{mine[0] / speed:.2f} | {mine[1] / cpu:.2f}"
         print(f"| {title} | {speed:.0f} | {cpu:.1f} | {memory:.0f} | {times} |")
