@@ -262,7 +262,7 @@ async def test_a_priority_moves_with_its_assessment(tmp_path: Path, database: st
     queued = Assessment("a", "u", "o", 1.0, priority=7)
     await wrap_future(old.submit_create(replace(new_upload("u"), state=State.COMPLETE), queued))
     await old.close()
-    move_records(tmp_path / "catalog.sqlite", database)
+    move_records(tmp_path / "catalog.sqlite", database, lambda: None)
     moved = PostgresCatalog(database)
     try:
         assert await moved.load_assessment("a") == queued

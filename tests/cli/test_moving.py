@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sqlite3
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Engine
 from tests.cli.command import wherry
 from tests.e2e.conftest import Api
 
+from wherry.app import backends, migrating
+from wherry.app.backends import MOVED, open_catalog
+from wherry.catalog import Catalog
+from wherry.catalog.sqlite import connections as sqlite
+from wherry.core.errors import StorageFailed
+from wherry.settings import Settings
+from wherry.testing.catalog.fixtures import CHECK_TIMEOUT, new_upload
 from wherry.testing.s3 import BUCKET, S3Server
 from wherry.testing.server import Server, serving
 
@@ -72,6 +85,75 @@ def test_files_in_an_object_store_belong_to_the_database_afterwards(
     ):
         assert api.chunk(half, CHUNK, content[CHUNK:]).status_code == 200
         assert api.complete(half).status_code == 200
+
+
+def test_no_record_moves_while_a_process_that_does_not_lead_has_the_catalog_open(
+    tmp_path: Path, database: str
+) -> None:
+    """A server that finishes its last requests, or a worker."""
+    catalog = open_catalog(Settings(data=tmp_path))
+    try:
+        catalog.submit_create(new_upload("u")).result(CHECK_TIMEOUT)
+        with pytest.raises(RuntimeError, match="has the catalog open"):
+            migrating.move(Settings(data=tmp_path, database=database))
+        catalog.submit_create(new_upload("v")).result(CHECK_TIMEOUT)
+    finally:
+        asyncio.run(catalog.close())
+    assert migrating.move(Settings(data=tmp_path, database=database))["uploads"] == 2
+    left = {path.name for path in tmp_path.glob("catalog.*")}
+    assert left == {MOVED, "catalog.sqlite-ballast"}, "the old catalog is one file, without a log"
+
+
+def test_what_is_recorded_while_the_records_move_is_not_acknowledged(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server starts when no process had the catalog open, and another one a moment later."""
+    here, move_clock = Settings(data=tmp_path), migrating._move_clock
+    asyncio.run(open_catalog(here).close())
+    late: list[Catalog] = []
+    recorded: list[Future[Any]] = []
+
+    def close_log(engine: Engine, close_log: Any = sqlite.close_log) -> bool:
+        is_alone: bool = close_log(engine)
+        late.append(open_catalog(here))
+        return is_alone
+
+    def before_the_rename(settings: Settings) -> None:
+        move_clock(settings)
+        with (
+            closing(sqlite3.connect(tmp_path / "catalog.sqlite", timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+        recorded.append(late[0].submit_create(new_upload("late")))
+        recorded.append(threads.submit(open_catalog, here))
+
+    monkeypatch.setattr(sqlite, "close_log", close_log)
+    monkeypatch.setattr(migrating, "_move_clock", before_the_rename)
+    with ThreadPoolExecutor() as threads:
+        assert migrating.move(Settings(data=tmp_path, database=database))["uploads"] == 0
+        assert len(recorded) == 2
+        for each in recorded:
+            with pytest.raises((StorageFailed, FileNotFoundError)):
+                each.result(CHECK_TIMEOUT)
+    asyncio.run(late[0].close())
+    assert not (tmp_path / "catalog.sqlite").exists()
+
+
+def test_a_catalog_that_moves_while_a_server_opens_it_is_not_replaced_by_a_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, path, check = Settings(data=tmp_path), tmp_path / "catalog.sqlite", backends.check_catalog
+    asyncio.run(open_catalog(here).close())
+
+    def check_and_move(settings: Settings) -> None:
+        check(settings)
+        path.rename(path.with_name(MOVED))
+
+    monkeypatch.setattr(backends, "check_catalog", check_and_move)
+    with pytest.raises(StorageFailed):
+        open_catalog(here)
+    assert not path.exists()
 
 
 def test_records_are_not_mixed_with_others(tmp_path: Path, database: str) -> None:

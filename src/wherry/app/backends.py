@@ -69,6 +69,7 @@ def unchecked_storage(settings: Settings) -> LocalStorage | S3Storage:
         Place.parse(settings.storage),
         public=_client(settings.s3_public_endpoint or endpoint, profile),
         is_direct=settings.direct_uploads,
+        expires_after=settings.expires_after,
     )
 
 
@@ -160,14 +161,17 @@ def _open_catalog(settings: Settings) -> Catalog:
         from wherry.catalog.postgres.catalog import PostgresCatalog  # noqa: PLC0415
 
         return PostgresCatalog(settings.database)
-    check_catalog(settings)
     path = catalog_file(settings)
-    if settings.storage is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)  # SQLite gives its log the same mode
+    # Asked first: a catalog that is moved to a database from here on is not replaced by a new one.
+    is_new = not path.exists()
+    check_catalog(settings)
+    if is_new:
+        if settings.storage is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)  # SQLite gives its log the same mode
     from wherry.catalog.sqlite.catalog import SqliteCatalog  # noqa: PLC0415
 
-    return SqliteCatalog(path)
+    return SqliteCatalog(path, may_create=is_new)
 
 
 def open_clock(settings: Settings, is_served: bool) -> DeadlineClock:

@@ -104,8 +104,10 @@ async def adopt(settings: Settings, leader: str) -> tuple[int, int]:
     """Record that the catalog and the storage of the settings belong together from now on.
 
     Returns how many uploads of the catalog have bytes, and of how many of them none is there.
-    `leader`: the lock of the server that leads. Raises `RuntimeError` while a server runs that
-    keeps its locks in the same folder or, with files in a bucket, in the same database.
+    `leader`: the lock of the server that leads. Raises `RuntimeError` while a server leads that
+    keeps its locks in the same folder or, with files in a bucket, in the same database. A server
+    that is stopping, or a worker, is not noticed; no record or file moves, so what it records
+    meanwhile stays.
     """
     storage = await asyncio.to_thread(unchecked_storage, settings)
     await asyncio.to_thread(storage.check)

@@ -7,8 +7,8 @@ import errno
 from wherry.app.backends import MOVED, catalog_file, open_catalog, open_clock
 from wherry.app.checking import saying_what_to_do
 from wherry.deadline_clock import FileBeats
-from wherry.locks.files import FileLocks
 from wherry.settings import Settings
+from wherry.storage.localfile import sync_folder
 
 
 async def prepare(settings: Settings) -> None:
@@ -18,11 +18,11 @@ async def prepare(settings: Settings) -> None:
     await catalog.close()
 
 
-def move(settings: Settings, leader: str) -> dict[str, int]:
+def move(settings: Settings) -> dict[str, int]:
     """Move all records from the data folder into the database; how many of each kind.
 
-    The files stay where they are. Blocks. `leader`: the lock of the server that leads. Raises
-    `ValueError` for settings of no use, `RuntimeError` while a server runs, `OSError`.
+    The files stay where they are. Blocks. Raises `ValueError` for settings of no use,
+    `RuntimeError` while a server, a worker or another command has the catalog open, `OSError`.
     """
     if settings.database is None:
         raise ValueError("name the database that gets the records, with --database")
@@ -34,19 +34,17 @@ def move(settings: Settings, leader: str) -> dict[str, int]:
     path = catalog_file(settings)
     if not path.exists():
         raise FileNotFoundError(errno.ENOENT, "there are no records to move", str(path))
-    alone = FileLocks(settings.data).take(leader)
-    if alone is None:
-        raise RuntimeError(f"a server is running on {settings.data}; stop it first")
-    with alone:
-        from wherry.catalog.postgres.moving import move_records  # noqa: PLC0415
+    from wherry.catalog.postgres.moving import move_records  # noqa: PLC0415
 
-        with saying_what_to_do(settings):
-            moved = move_records(path, settings.database)
+    def put_away() -> None:
         _move_clock(settings)
         # A server that starts without the setting `database` refuses to do without a catalog. It
         # would otherwise go on with records that the others do not see.
         path.rename(path.with_name(MOVED))
-    return moved
+        sync_folder(path.parent)
+
+    with saying_what_to_do(settings):
+        return move_records(path, settings.database, put_away)
 
 
 def _move_clock(settings: Settings) -> None:

@@ -29,7 +29,8 @@ def migrate(
         Source | None,
         typer.Option(
             "--from",
-            help="Move the records of the data folder into the database. Stop all servers.",
+            help="Move the records of the data folder into the database. Stop all servers and "
+            "workers.",
         ),
     ] = None,
 ) -> None:
@@ -42,14 +43,13 @@ def migrate(
     the PostgreSQL database that --database names; files stay where they are.
     """
     with failing():
-        from wherry import app  # noqa: PLC0415
         from wherry.app import backends, migrating  # noqa: PLC0415
 
         if source is None:
             asyncio.run(migrating.prepare(settings))
             typer.echo("The tables are up to date.")
             return
-        moved = migrating.move(settings, app.LEADER)
+        moved = migrating.move(settings)
         counted = f"{moved['uploads']} uploads and {moved['assessments']} assessments"
         typer.echo(f"Moved {counted}. The old catalog is now {settings.data / backends.MOVED}.")
         typer.echo("Start all servers with the same --database from now on.")

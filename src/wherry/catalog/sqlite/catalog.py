@@ -46,18 +46,19 @@ LISTERS = 1
 class SqliteCatalog(SqlCatalog):
     """The catalog in one SQLite file, with its log and its ballast beside it."""
 
-    def __init__(self, where: str | Path) -> None:
+    def __init__(self, where: str | Path, *, may_create: bool = True) -> None:
         """Open the database at this path or URL, and bring its tables up to date. Blocks.
 
-        Raises `ValueError` for an unknown kind of database, `RuntimeError` for one that is
-        not durable, `alembic.util.CommandError` for one that a newer Wherry created,
-        `DiskFull` or `StorageFailed` for one that cannot be used.
+        `may_create`: whether to make the file if it is missing. Raises `ValueError` for an
+        unknown kind of database, `RuntimeError` for one that is not durable,
+        `alembic.util.CommandError` for one that a newer Wherry created, `DiskFull` or
+        `StorageFailed` for one that cannot be used.
         """
         # The writer keeps one connection, and needs another one for each checkpoint.
         url = connections.parse_url(where)
         self._anchor: Anchor | None = None
         self._engine = connections.open_engine(
-            url, KEPT + 2, may_create=lambda: self._anchor is None
+            url, KEPT + 2, may_create=lambda: may_create and self._anchor is None
         )
         self._ballast: Ballast | None = None
         try:

@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
 from wherry.catalog.sql import migrations
@@ -102,15 +102,18 @@ def failure(error: BaseException) -> UploadError | None:
     """The error to raise instead, if the disk or the file is to blame; otherwise None."""
     if isinstance(error, StorageFailed):
         return error
-    if not isinstance(error, DatabaseError):
-        return None
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is None or not _is_of_the_disk(error):
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    # A damaged database, or a file that is no database, has no exception class of its own.
+    is_of_the_disk = isinstance(cause, sqlite3.OperationalError) or (
+        type(cause) is sqlite3.DatabaseError
+    )
+    code = getattr(cause, "sqlite_errorcode", None)
+    if code is None or not is_of_the_disk:
         return None
     primary = code & 0xFF
     # On a full disk, the index of the log fails with a code of its own.
     is_full = primary == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE
-    return DiskFull() if is_full else StorageFailed(str(error.orig))
+    return DiskFull() if is_full else StorageFailed(str(cause))
 
 
 def open_session(engine: Engine, compiler: Compiler) -> Session:
@@ -135,6 +138,25 @@ def checkpoint(engine: Engine, writer: Session) -> None:
     writer.run("COMMIT")
 
 
+def close_log(engine: Engine) -> bool:
+    """Write all of the log back and leave WAL. False while any other connection is open.
+
+    Every process that has a catalog keeps a connection open (`anchor`), also while it stops. The
+    next connection that is opened returns to WAL. `engine` keeps one connection.
+    """
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=DELETE")
+        return cursor.fetchone() == ("delete",)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return False
+    finally:
+        connection.close()
+
+
 def begin_writing(writer: Session) -> None:
     """Begin a transaction, and keep every other writer out until it ends."""
     writer.run("BEGIN IMMEDIATE")
@@ -146,11 +168,6 @@ def data_version(writer: Session) -> int:
     To be read inside a transaction: then no other connection can commit before it ends.
     """
     return int(writer.run("PRAGMA data_version")[0][0])
-
-
-def _is_of_the_disk(error: DatabaseError) -> bool:
-    # A damaged database, or a file that is no database, has no exception class of its own.
-    return isinstance(error, OperationalError) or type(error) is DatabaseError
 
 
 def _prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
