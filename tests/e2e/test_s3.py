@@ -199,7 +199,7 @@ def test_reconcile_prints_each_rule_of_the_bucket_once(
     options = [f"--{name.replace('_', '-')}={value}" for name, value in s3_options.items()]
     options += [f"--data={tmp_path}", "--direct-uploads=true", "--dry-run"]
     done = wherry("storage", "reconcile", *options)
-    for rule in ("AbortIncompleteMultipartUpload", "AllowedMethods"):
+    for rule in ("wherry-incomplete", "wherry-probes", "wherry-direct"):
         assert (done.stdout + done.stderr).count(rule) == 1
 
 

@@ -24,6 +24,7 @@ from tests.engine.conftest import (
 from tests.storage.store_proxy import Fault, StoreProxy, store_proxy
 
 from wherry.app.backends import open_catalog, open_storage
+from wherry.core.digests import crc64
 from wherry.core.errors import ContentRefused, UploadError
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
@@ -206,13 +207,17 @@ async def test_what_no_record_knows_is_found_and_ended(distant: World) -> None:
     storage.bucket.begin(f"files/{'x' * 32}.mp4", "token")  # a crash before its marker
     with storage.put("y" * 32, ".mp4", [memoryview(b"old")]) as arrival:
         arrival.keep()  # its record is lost
+    storage.bucket.begin("probes/x", "token")  # a crash while the store is tried out
+    storage.bucket.put("probes/y", b"wherry", crc64(b"wherry"))
     distant.now = time.time()
     assert await engine.reconcile() == [], "an hour is left to restore a record"
     distant.now += 3700
     for dry_run in (True, False):
         found = await engine.reconcile(dry_run)
-        assert [stray.upload_id for stray in found] == ["x" * 32, "y" * 32]
+        assert [stray.upload_id for stray in found] == ["x" * 32, "y" * 32, None, None]
+        assert [stray.key for stray in found[2:]] == ["probes/x", "probes/y"]
     assert await engine.reconcile() == []
+    assert list(storage.bucket.uploads("probes/")) == []
     assert await content(engine, kept.id) == b"film"
     await written(engine, unfinished, 50_000, DATA[50_000:100_000])
     await engine.complete(ALICE, unfinished.id)

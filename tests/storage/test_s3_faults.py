@@ -21,11 +21,16 @@ from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Vanished
 from wherry.storage.s3.connecting import connect
 from wherry.storage.s3.storage import S3Storage
-from wherry.testing.s3 import S3Server
+from wherry.testing.s3 import BUCKET, S3Server
 
 UPLOAD = "u" * 22
 PART = 5 * MiB
 DATA = random.Random(1).randbytes(PART + 100_000)
+DAY = 24 * 3600.0
+ENDS_UPLOADS = {
+    "Status": "Enabled",
+    "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -362,6 +367,71 @@ def test_what_the_store_can_do_is_found_out_by_doing_it(
     proxy.faults = [Fault("CreateMultipartUpload", 9, 501, "NotImplemented", passes=False)]
     assert any("does not verify" in warning for warning in without.check())
     assert not without.bucket.features.verifies
+
+
+class _WithRules:
+    """A client of a store that has lifecycle rules, which the server of the tests has not."""
+
+    def __init__(self, client: object, rules: object) -> None:
+        self._client, self._rules = client, rules
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._client, name)
+
+    def get_bucket_lifecycle_configuration(self, **_: object) -> object:
+        return self._rules
+
+
+def warnings_of_rules(
+    server: S3Server, rules: object, expires_after: float = DAY, prefix: str = "videos/"
+) -> list[str]:
+    client = _WithRules(client_of(server), rules)
+    storage = S3Storage(client, Place(BUCKET, prefix), expires_after=expires_after)
+    return [sentence for sentence in storage.check() if "lifecycle rule" in sentence]
+
+
+@pytest.mark.parametrize("expires_after", [60.0, DAY, 30 * DAY])
+@pytest.mark.parametrize("prefix", ["", "videos/"])
+def test_a_bucket_that_has_the_printed_rules_lacks_none(
+    s3_server: S3Server, prefix: str, expires_after: float
+) -> None:
+    rules = Place(BUCKET, prefix).lifecycle_rules(expires_after)
+    assert warnings_of_rules(s3_server, rules, expires_after, prefix) == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"Filter": {"Prefix": "videos/files/old/"}},
+        {"Filter": {"Prefix": "other/"}},
+        {"Filter": {"And": {"Prefix": "videos/", "Tags": []}}},
+        {"Prefix": "videos/probes/"},
+        {"Filter": {}, "Status": "Disabled"},
+    ],
+)
+def test_a_rule_that_is_not_for_all_unfinished_uploads_is_none(
+    s3_server: S3Server, rule: dict[str, object]
+) -> None:
+    rules = {"Rules": [ENDS_UPLOADS | rule]}
+    [sentence] = warnings_of_rules(s3_server, rules)
+    assert "has no lifecycle rules" in sentence
+
+
+@pytest.mark.parametrize("rule", [{"Prefix": ""}, {"Filter": {}}, {"Filter": {"Prefix": "vid"}}])
+def test_a_rule_of_the_operator_counts(s3_server: S3Server, rule: dict[str, object]) -> None:
+    assert warnings_of_rules(s3_server, {"Rules": [ENDS_UPLOADS | rule]}) == []
+
+
+def test_a_rule_that_can_end_an_upload_before_it_expires_is_told(s3_server: S3Server) -> None:
+    """The store counts from the beginning of an upload, and `expires_after` from its last byte."""
+    printed = Place(BUCKET, "videos/").lifecycle_rules(DAY)
+    [sentence] = warnings_of_rules(s3_server, printed, expires_after=30 * DAY)
+    assert "7 days after they began" in sentence
+    assert "at least 36 days" in sentence
+    shorter = {"Filter": {}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+    rules = {"Rules": [*printed["Rules"], ENDS_UPLOADS | shorter]}
+    [sentence] = warnings_of_rules(s3_server, rules)
+    assert "1 day after they began" in sentence, "of several rules, the first to end it counts"
 
 
 def test_a_bucket_that_may_not_be_written_is_an_error_at_the_start(

@@ -103,15 +103,15 @@ def reconcile(
         typer.echo(json.dumps([asdict(item) for item in found]))
         return
     for item in found:
-        kind = "file" if item.multipart is None else "multipart upload"
+        kind = "multipart upload" if item.multipart else "file" if item.upload_id else "probe"
         typer.echo(f"{kind:16} {item.key} {size(item.bytes) if item.bytes else ''}".rstrip())
     typer.echo(f"{'would end' if dry_run else 'ended'} {len(found)}")
     with failing():
         from wherry.core.place import Place  # noqa: PLC0415
 
         place = Place.parse(settings.storage)
-    rule = json.dumps(place.lifecycle_rule(), indent=2)
-    typer.echo(f"The lifecycle rule that should stand beside this:\n{rule}")
+    rules = json.dumps(place.lifecycle_rules(settings.expires_after), indent=2)
+    typer.echo(f"The lifecycle rules that the bucket should have besides:\n{rules}")
     if settings.direct_uploads:
         rule = json.dumps(place.cors_rule(), indent=2)
         typer.echo(f"The CORS rule that lets browsers send parts to the bucket:\n{rule}")

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 
 _URL = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9._/-]*))?")
 
 
-#: After how many days the rule ends multipart uploads. Longer than uploads last.
-DAYS = 7
+#: Where finished files are, and what is made to try out the store.
+FILES, PROBES = "files/", "probes/"
+#: How many days an upload has for its bytes, before a last pause and the end by the rule.
+DAYS_OF_SENDING = 6
+#: After how many days the rule ends what trying out the store has left.
+DAYS_OF_PROBES = 1
+_DAY = 24 * 3600.0
 #: The header by which the store verifies a part that a client sends itself.
 CHECKSUM_HEADER = "x-amz-checksum-crc64nvme"
+
+
+def days_until_aborted(expires_after: float) -> int:
+    """After how many days the rule ends an upload. `expires_after`: the setting, in seconds.
+
+    The store counts from the beginning of the upload, and expiry from its last byte. So there is no
+    bound to how long an upload may last: it gets `DAYS_OF_SENDING`, and then the longest pause.
+    """
+    return DAYS_OF_SENDING + ceil(expires_after / _DAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +51,27 @@ class Place:
             raise ValueError(f"{url!r} has . or .. in its prefix")
         return cls(found[1], "".join(f"{step}/" for step in steps))
 
-    def lifecycle_rule(self) -> dict[str, object]:
-        """The rule of the bucket that ends what crashes leave.
+    def lifecycle_rules(self, expires_after: float) -> dict[str, Sequence[object]]:
+        """The rules of the bucket that end what crashes leave.
 
-        As `aws s3api put-bucket-lifecycle-configuration` takes it.
+        As `aws s3api put-bucket-lifecycle-configuration` takes them. `expires_after`: the setting,
+        in seconds.
         """
-        rule = {
-            "ID": "wherry-incomplete",
-            "Status": "Enabled",
-            "Filter": {"Prefix": f"{self.prefix}files/"},
-            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": DAYS},
+
+        def rule(name: str, folder: str, days: int) -> dict[str, object]:
+            return {
+                "ID": name,
+                "Status": "Enabled",
+                "Filter": {"Prefix": f"{self.prefix}{folder}"},
+                "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": days},
+            }
+
+        return {
+            "Rules": [
+                rule("wherry-incomplete", FILES, days_until_aborted(expires_after)),
+                rule("wherry-probes", PROBES, DAYS_OF_PROBES),
+            ]
         }
-        return {"Rules": [rule]}
 
     @staticmethod
     def cors_rule() -> dict[str, object]:

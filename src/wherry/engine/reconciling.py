@@ -10,6 +10,7 @@ Rule 2: what is younger than an hour is left alone, as the sweep leaves it (swee
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 from wherry.core.errors import Busy, UploadNotFound
 from wherry.core.upload import UNFINISHED
@@ -26,7 +27,7 @@ async def reconcile(context: Context, *, dry_run: bool) -> AsyncIterator[Stray]:
     found: Iterator[Stray] = parts.strays(context.date() - ORPHAN_GRACE)
     while (stray := await context.on_thread(next, found, None)) is not None:
         try:
-            async with context.alone(stray.upload_id):
+            async with _alone(context, stray.upload_id):
                 if await _is_wanted(context, stray):
                     continue
                 if not dry_run:
@@ -36,13 +37,18 @@ async def reconcile(context: Context, *, dry_run: bool) -> AsyncIterator[Stray]:
         yield stray
 
 
+def _alone(context: Context, upload_id: str | None) -> AbstractAsyncContextManager[None]:
+    """Raises `Busy`."""
+    return nullcontext() if upload_id is None else context.alone(upload_id)
+
+
 async def _is_wanted(context: Context, stray: Stray) -> bool:
+    if stray.upload_id is None or stray.multipart is not None:
+        return False  # no marker names it, so no byte of it is recorded
     try:
         upload = await context.catalog.load(stray.upload_id)
     except UploadNotFound:
         return False
-    if stray.multipart is not None:
-        return False  # no marker names it, so no byte of it is recorded
     if upload.state in UNFINISHED:
         return True
     is_kept = upload.is_complete() and upload.discarded_at is None

@@ -162,14 +162,15 @@ class Pictures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """Something of an upload that no unfinished upload in storage knows.
+    """Something in storage that no unfinished upload there knows.
 
-    `key`: where it is, in the storage's own terms. `multipart`: its id, if it is an unfinished
-    object that has not been made. `suffix`: of the finished file that it is otherwise.
+    `key`: where it is, in the storage's own terms. `upload_id`: None if it is of no upload, but
+    left of trying out the storage. `multipart`: its id, if it is an unfinished object that has not
+    been made. `suffix`: of the finished file that it is otherwise.
     """
 
     key: str
-    upload_id: str
+    upload_id: str | None
     suffix: str
     bytes: int
     begun_at: float

@@ -7,17 +7,16 @@ it is asked. In between, only whether the bucket is there: requests that write c
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from typing import Any
 
 from wherry.core.digests import crc64
-from wherry.core.place import CHECKSUM_HEADER
+from wherry.core.place import CHECKSUM_HEADER, FILES, PROBES, days_until_aborted
 from wherry.storage.s3.bucket import PRESENT_FOR, Bucket, Features, as_text
 from wherry.storage.s3.errors import DAMAGED, EXISTS, S3Error
 from wherry.storage.s3.markers import new_token
 
-FOLDER = "probes/"
 #: How often the bucket is tried out, in seconds.
 EVERY = 60.0
 
@@ -27,8 +26,10 @@ _UNSUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest",
 
 
 class Checking:
-    def __init__(self, bucket: Bucket, *, is_direct: bool = False) -> None:
+    def __init__(self, bucket: Bucket, *, expires_after: float, is_direct: bool = False) -> None:
+        """`expires_after`: the setting, in seconds."""
         self._bucket = bucket
+        self._least_days = days_until_aborted(expires_after)
         self._is_direct = is_direct
         self._checked_at = float("-inf")
         self._warnings: list[str] | None = None
@@ -51,7 +52,7 @@ class Checking:
 
     def _write(self) -> None:
         """Make an object and remove it."""
-        key = f"{FOLDER}{new_token()}"
+        key = f"{PROBES}{new_token()}"
         self._bucket.put(key, b"wherry", crc64(b"wherry"))
         # A crash here leaves six bytes: `wherry storage reconcile` finds them.
         self._bucket.delete([key])
@@ -67,7 +68,7 @@ class Checking:
 
         And that of each part, which is tried out only where clients may send parts to it.
         """
-        bucket, key, token = self._bucket, f"{FOLDER}{new_token()}", new_token()
+        bucket, key, token = self._bucket, f"{PROBES}{new_token()}", new_token()
         bucket.features = Features(is_conditional=False)
         try:
             upload = bucket.begin(key, token)
@@ -75,6 +76,7 @@ class Checking:
             if error.code in _UNSUPPORTED:
                 return False, False
             raise
+        # A crash here leaves a multipart upload: the lifecycle rule ends it, or `reconcile`.
         try:
             right, wrong = crc64(b"wherry"), crc64(b"ferry")
             bucket.put_part(key, upload, 1, bytearray(b"wherry"), 6, right)
@@ -108,7 +110,7 @@ class Checking:
 
     def _find_conditions(self) -> tuple[bool, bool]:
         """`is_conditional` and `is_exact`."""
-        bucket, key, crc = self._bucket, f"{FOLDER}{new_token()}", crc64(b"wherry")
+        bucket, key, crc = self._bucket, f"{PROBES}{new_token()}", crc64(b"wherry")
 
         def is_put(**condition: str) -> bool | None:
             """None: the store does not know the condition."""
@@ -149,13 +151,7 @@ class Checking:
                 f"The object store of {name} does not know If-None-Match: Wherry asks before it "
                 "makes an object, which takes one more request."
             )
-        if not self._has_rule():
-            found.append(
-                f"The bucket of {name} has no lifecycle rule that ends incomplete multipart "
-                "uploads, or does not say so. A crash can leave one, and it is paid for until it "
-                "ends. Run `wherry storage reconcile` from time to time, or add the rule that it "
-                "prints."
-            )
+        found += self._weaknesses_of_rules()
         if self._is_direct and not features.verifies_parts:
             found.append(
                 f"The object store of {name} does not verify the CRC-64/NVME of each part: clients "
@@ -175,14 +171,40 @@ class Checking:
             )
         return found
 
-    def _has_rule(self) -> bool:
-        answer = self._asked("get_bucket_lifecycle_configuration")
-        prefix = self._bucket.place.prefix
-        return any(
-            rule.get("Status") == "Enabled"
-            and "AbortIncompleteMultipartUpload" in rule
-            and prefix.startswith(rule.get("Filter", {}).get("Prefix", rule.get("Prefix", "")))
-            for rule in answer.get("Rules", [])
+    def _weaknesses_of_rules(self) -> Iterator[str]:
+        """Of the lifecycle rules that end incomplete multipart uploads."""
+        name = str(self._bucket.place)
+        rules = self._asked("get_bucket_lifecycle_configuration").get("Rules", [])
+        days = {folder: self._days_in(folder, rules) for folder in (FILES, PROBES)}
+        if None in days.values():
+            yield (
+                f"The bucket of {name} has no lifecycle rules that end incomplete multipart "
+                "uploads, or does not say so. A crash can leave one, and it is paid for until it "
+                "ends. Run `wherry storage reconcile` from time to time, or add the rules that it "
+                "prints."
+            )
+        least = self._least_days
+        if (found := days[FILES]) is not None and found < least:
+            yield (
+                f"A lifecycle rule of the bucket of {name} ends multipart uploads {_days(found)} "
+                "after they began, also those that still receive bytes. Such an upload fails, and "
+                f"its client has to begin again. With this expires_after, use at least "
+                f"{_days(least)}: `wherry storage reconcile --dry-run` prints the rules."
+            )
+
+    def _days_in(self, folder: str, rules: Iterable[dict[str, Any]]) -> int | None:
+        """After how many days the first of these rules ends incomplete uploads there."""
+        path = f"{self._bucket.place.prefix}{folder}"
+        return min(
+            (
+                rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"]
+                for rule in rules
+                if rule.get("Status") == "Enabled"
+                and "AbortIncompleteMultipartUpload" in rule
+                and (prefix := _prefix_of(rule)) is not None
+                and path.startswith(prefix)
+            ),
+            default=None,
         )
 
     def _lets_browsers_send(self) -> bool:
@@ -201,3 +223,14 @@ class Checking:
             return self._bucket.call(operation)
         except OSError:
             return {}
+
+
+def _prefix_of(rule: dict[str, Any]) -> str | None:
+    """Of the keys that a lifecycle rule is for; None if it is not for all of them."""
+    # Older rules have no filter.
+    found: dict[str, str] = rule.get("Filter", {"Prefix": rule.get("Prefix", "")})
+    return None if set(found) - {"Prefix"} else found.get("Prefix", "")
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'' if number == 1 else 's'}"

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from threading import Lock
 
 from wherry.core.digests import crc64
+from wherry.core.place import FILES
 from wherry.storage.s3.bucket import Bucket
 from wherry.storage.s3.errors import S3Error
 
@@ -54,7 +55,7 @@ class Marker:
 
     def file(self, upload_id: str) -> str:
         """The key of the finished file."""
-        return f"files/{upload_id}{self.suffix}"
+        return f"{FILES}{upload_id}{self.suffix}"
 
 
 class Markers:

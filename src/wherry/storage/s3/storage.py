@@ -1,8 +1,8 @@
 """Storage in a bucket: the port of `wherry.storage`, put together from this package.
 
 Rule 1: `reserve` makes the multipart upload first, then the marker. A crash between the two leaves
-a multipart upload that nothing names: the bucket's lifecycle rule ends it, or `wherry storage
-reconcile`. `delete` removes the marker last, or together with what else is left.
+a multipart upload that nothing names: a lifecycle rule of the bucket ends it, or `wherry
+storage reconcile`. `delete` removes the marker last, or together with what else is left.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 from wherry.core.digests import crc64
 from wherry.core.errors import DiskFull
-from wherry.core.place import Place
+from wherry.core.limits import Limits
+from wherry.core.place import FILES, Place
 from wherry.core.ranges import Range
 from wherry.storage import CannotPut, Capabilities, PartAddress, StoredPart, Stray, Vanished
 from wherry.storage.names import check_suffix, check_upload_id
@@ -31,6 +32,9 @@ from wherry.storage.s3.pictures import S3Pictures
 from wherry.storage.s3.reconcile import end_stray, strays
 from wherry.storage.s3.remembered import Left
 from wherry.storage.s3.writer import Memory, S3Writer
+
+#: The default of the setting, in seconds.
+EXPIRES_AFTER = Limits().expires_after
 
 
 def find(bucket: Bucket, markers: Markers, upload_id: str, *, fresh: bool = False) -> Multipart:
@@ -100,14 +104,23 @@ class S3Storage:
     capabilities = Capabilities(reserves=False, locks_ranges=False, durable=True)
 
     def __init__(
-        self, client: Any, place: Place, *, public: Any = None, is_direct: bool = False
+        self,
+        client: Any,
+        place: Place,
+        *,
+        public: Any = None,
+        is_direct: bool = False,
+        expires_after: float = EXPIRES_AFTER,
     ) -> None:
-        """`public`: as `Bucket` has it. `is_direct`: whether clients may send parts themselves."""
+        """`public`: as `Bucket` has it. `is_direct`: whether clients may send parts themselves.
+
+        `expires_after`: the setting, in seconds.
+        """
         self.bucket = Bucket(client, place, public)
         self.markers = Markers(self.bucket)
         self._pictures = S3Pictures(self.bucket)
         self._parts = S3Parts(self.bucket, self.markers, is_direct=is_direct)
-        self._checking = Checking(self.bucket, is_direct=is_direct)
+        self._checking = Checking(self.bucket, expires_after=expires_after, is_direct=is_direct)
         self._memory = Memory()
         self._left = Left()
         #: Which catalog the files belong to.
@@ -327,7 +340,7 @@ class S3Storage:
 
     def finished_file(self, upload_id: str, suffix: str) -> S3File:
         """The file that `link` or `finish` makes."""
-        return S3File(self.bucket, f"files/{check_upload_id(upload_id)}{check_suffix(suffix)}")
+        return S3File(self.bucket, f"{FILES}{check_upload_id(upload_id)}{check_suffix(suffix)}")
 
     def discard(self, upload_id: str, suffix: str) -> None:
         """Remove the finished object; without effect if there is none. Raises `OSError`."""
