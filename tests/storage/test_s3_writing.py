@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from unittest.mock import patch
 from weakref import ref
 
 import pytest
@@ -68,6 +69,22 @@ def test_bytes_that_come_as_whole_parts_are_written_once_and_not_read(
     assert proxy.sent["UploadPart"] == len(DATA)
     assert proxy.sent["PutObject"] <= 8 * KiB  # the head
     assert proxy.received["GetObject"] == 0
+    assert content(pods[1]) == DATA
+
+
+def test_a_part_that_is_larger_than_what_a_writer_gathers_is_written_twice_and_read_once(
+    pods: tuple[S3Storage, S3Storage], proxy: StoreProxy
+) -> None:
+    """As in files of more than 156 GiB, here with parts of 5 MiB and writers of 2 MiB."""
+    pods[0].reserve(UPLOAD, len(DATA), ".mp4")
+    proxy.reset()
+    with patch("wherry.storage.s3.writer.LARGEST_RUN", 2 * MiB):
+        write(pods[0], 0, PART)
+        write(pods[1], PART, len(DATA))
+    assert proxy.sent["UploadPart"] == len(DATA)
+    # Besides, the head is read once and written once, and the markers are read.
+    assert proxy.sent["PutObject"] <= len(DATA) + 8 * KiB
+    assert proxy.received["GetObject"] <= len(DATA) + 8 * KiB + 1000
     assert content(pods[1]) == DATA
 
 

@@ -1,9 +1,10 @@
 """An open range of one upload: gathers bytes until they are a part.
 
-Rule 1: a chunk and a part need not have the same size. A part that comes whole is uploaded as it
-is, and nothing of it is written twice. What is no whole part at a `sync` becomes a fragment, and is
-written again when the fragments are put together: 2.0 bytes written and 1.0 read for each byte at
-most.
+Rule 1: a chunk and a part need not have the same size. A part of at most `LARGEST_RUN` that comes
+whole is uploaded as it is, and nothing of it is written twice. What is no whole part at a `sync`
+becomes a fragment, and is written again when the fragments are put together: 2.0 bytes written and
+1.0 read for each byte at most. Larger parts, which files of more than 156 GiB have, always become
+fragments.
 
 Rule 2: all writers of a process share `BUDGET` bytes of memory. A writer that gets no room for a
 part sends smaller fragments. It waits only for parts that are on their way to the store, and
@@ -37,7 +38,8 @@ from wherry.storage.s3.parts import Fragment
 BUDGET, FOR_PARTS = 56 * MiB, 50 * MiB
 #: How long a writer waits for the memory of parts that are on their way to the store, in seconds.
 WAIT_FOR_SENT = 0.5
-#: The most that one writer gathers. A larger part is put together from fragments.
+#: The most that one writer gathers: with more, one slow client would leave the others no memory for
+#: parts. A larger part is put together from fragments.
 LARGEST_RUN = 16 * MiB
 #: What a writer gathers that gets no room for a part; and when there is no room for that.
 SMALL_RUN, SMALLEST_RUN = 512 * KiB, 64 * KiB
