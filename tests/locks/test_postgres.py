@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
+from threading import Event, Thread
 
 import pytest
 
@@ -64,6 +66,36 @@ def is_free(locks: Locks) -> bool:
         return True
 
 
+@contextmanager
+def relay(port: int) -> Iterator[tuple[int, Event]]:
+    """The port of a way to `port`, and what cuts it: nothing passes then, and nothing ends."""
+    cut, opened = Event(), list[socket.socket]()
+
+    def pass_on(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while (data := source.recv(1 << 16)) and not cut.is_set():
+                target.sendall(data)
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = opened[0].accept()
+                there = socket.create_connection(("127.0.0.1", port))
+                opened.extend((here, there))
+                for pair in ((here, there), (there, here)):
+                    Thread(target=pass_on, args=pair, daemon=True).start()
+
+    opened.append(socket.create_server(("127.0.0.1", 0)))
+    Thread(target=accept, daemon=True).start()
+    try:
+        yield opened[0].getsockname()[1], cut
+    finally:
+        for each in opened:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
 @pytest.fixture
 def locks(database: str) -> Iterator[PostgresLocks]:
     with closing(PostgresLocks(database)) as locks:
@@ -99,6 +131,19 @@ def test_a_holder_that_gets_no_answer_counts_its_lock_as_lost_before_others_can_
         later = time.monotonic() + LOST_AFTER
         monkeypatch.setattr("wherry.locks.postgres.time.monotonic", lambda: later)
         assert not locks.holds("leader")
+
+
+def test_a_holder_that_is_cut_off_knows_that_its_lock_is_lost_once_another_one_can_take_it(
+    postgres_server: Postgres, database: str, locks: PostgresLocks
+) -> None:
+    with ExitStack() as afterwards, relay(postgres_server.port) as (port, cut):
+        url = database.replace(f":{postgres_server.port}/", f":{port}/")
+        holder = afterwards.enter_context(closing(PostgresLocks(url)))
+        assert holder.take("leader") is not None
+        assert holder.holds("leader")
+        cut.set()
+        wait_until(lambda: is_free(locks))
+        assert not holder.holds("leader")
 
 
 def test_a_restart_of_the_database_takes_all_locks_and_new_ones_can_be_taken(

@@ -28,7 +28,8 @@ log = logging.getLogger("wherry")
 SILENCE = 5
 #: How often this process says something, and how long it waits for the network, in seconds.
 HEARTBEAT, NETWORK_TIMEOUT = 1.0, 2
-#: After how many seconds without an answer this process counts its locks as lost.
+#: After how many seconds without an answer this process counts its locks as lost. That is before
+#: others can have them. Earlier would be of no use, and give locks up where a machine is only busy.
 LOST_AFTER = SILENCE - 1
 
 
