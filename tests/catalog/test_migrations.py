@@ -14,16 +14,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event, insert, inspect
+from sqlalchemy import Engine, create_engine, event, insert
 from sqlalchemy.exc import OperationalError
+from tests.catalog.earlier import check_filled, fill, migrate_to
 
 from wherry.catalog.sql import migrations
 from wherry.catalog.sql.migrations import VERSION_TABLE
-from wherry.catalog.sql.rows import upload_row
-from wherry.catalog.sql.tables import assessments, metadata, paths, uploads
+from wherry.catalog.sql.tables import metadata, paths
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.catalog.sqlite.connections import migrate, open_engine, parse_url, writing
-from wherry.core.assessment import Assessment
 from wherry.core.paths import Path as KnownPath
 from wherry.core.paths import Report
 from wherry.core.ranges import Part, Range
@@ -126,12 +125,9 @@ async def test_a_later_version_keeps_the_uploads_and_this_one_refuses_its_tables
 
 def migrated_to(number: int, path: Path, folder: Path) -> Engine:
     """Run the migrations up to this one, copied into a new folder."""
-    location = Path(migrations.__file__).parent
-    newer = (f"v{n:04}_*" for n in range(number + 1, 100))
-    shutil.copytree(location, folder, ignore=shutil.ignore_patterns("__pycache__", *newer))
     engine = open_engine(parse_url(path), 2)
     with writing(engine) as connection, connection.begin():
-        migrations.migrate(connection, str(folder))
+        migrate_to(number, connection, folder)
     return engine
 
 
@@ -157,29 +153,13 @@ async def test_assessments_of_before_have_the_usual_priority_and_no_try(
     path: Path, tmp_path: Path
 ) -> None:
     """As version 0004 left them."""
-    engine = migrated_to(4, path, tmp_path / "before")
-    row = {
-        "id": "a",
-        "upload_id": "u",
-        "owner": "o",
-        "created_at": 1.0,
-        "state": "queued",
-        "attempts": 0,
-        "leased_until": 0.0,
-        "steps": [],
-    }
+    engine = open_engine(parse_url(path), 2)
     with writing(engine) as connection, connection.begin():
-        known = {column["name"] for column in inspect(connection).get_columns("uploads")}
-        upload = {
-            name: value for name, value in upload_row(new_upload("u")).items() if name in known
-        }
-        connection.execute(insert(uploads).values(upload))
-        connection.execute(insert(assessments).values(row))
+        fill(connection, tmp_path / "before")
     engine.dispose()
     catalog = SqliteCatalog(path)
     try:
-        assert await catalog.load("u") == new_upload("u")
-        assert await catalog.load_assessment("a") == Assessment("a", "u", "o", 1.0)
+        await check_filled(catalog)
         leased = await catalog.lease_assessment(5.0, lambda a: a.lease("w", 5.0, 6.0))
         assert leased is not None
     finally:

@@ -18,14 +18,15 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Column, DateTime, Double, MetaData, Table, Text
+from sqlalchemy import Column, Connection, DateTime, Double, MetaData, Table, Text, text
 from sqlalchemy.dialects import postgresql
+from tests.catalog.earlier import UPLOAD, check_filled, fill
 
 from wherry.catalog.postgres import connections
 from wherry.catalog.postgres.catalog import PostgresCatalog
 from wherry.catalog.postgres.moving import move_records
 from wherry.catalog.sql import queries
-from wherry.catalog.sql.migrations import VERSION_TABLE
+from wherry.catalog.sql.migrations import HEAD, VERSION_TABLE
 from wherry.catalog.sql.tables import metadata
 from wherry.catalog.sqlite.catalog import SqliteCatalog
 from wherry.core.admission import Queue
@@ -96,7 +97,8 @@ def test_a_database_that_does_not_answer_is_said_so_without_its_password() -> No
 # Tables.
 
 
-def test_alembic_finds_nothing_to_add_to_the_migrations(database: str) -> None:
+def check_schema(connection: Connection) -> None:
+    """Alembic finds nothing to add, and the newest revision is recorded."""
     both = MetaData(naming_convention=metadata.naming_convention)
     for table in metadata.tables.values():
         table.to_metadata(both)
@@ -107,12 +109,17 @@ def test_alembic_finds_nothing_to_add_to_the_migrations(database: str) -> None:
         Column("shown", Double, nullable=False),
         Column("at", DateTime(timezone=True), nullable=False),
     )
+    options = {"version_table": VERSION_TABLE, "compare_type": True}
+    assert compare_metadata(MigrationContext.configure(connection, opts=options), both) == []
+    found = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).all()
+    assert found == [(HEAD,)]
+
+
+def test_the_migrations_make_all_tables(database: str) -> None:
     engine = connections.open_engine(connections.parse_url(database), 1)
     connections.prepare_database(engine)
     with engine.connect() as connection:
-        options = {"version_table": VERSION_TABLE, "compare_type": True}
-        context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, both) == []
+        check_schema(connection)
     engine.dispose()
 
 
@@ -142,7 +149,29 @@ def test_a_newer_database_is_refused_untouched(database: str) -> None:
 
 
 def test_four_processes_that_start_at_once_all_start(database: str, start: Start) -> None:
-    starting = [start("open_catalog.py", database) for _ in range(4)]
+    start_four(start, database)
+
+
+async def test_four_processes_that_start_at_once_bring_a_filled_database_up_to_date(
+    database: str, start: Start, tmp_path: Path
+) -> None:
+    engine = connections.open_engine(connections.parse_url(database), 1)
+    with engine.connect() as connection, connection.begin():
+        connection.execute(text(f"CREATE SCHEMA {connections.SCHEMA}"))
+        fill(connection, tmp_path / "before")
+    start_four(start, database, UPLOAD)
+    with engine.connect() as connection:
+        check_schema(connection)
+    engine.dispose()
+    catalog = PostgresCatalog(database)
+    try:
+        await check_filled(catalog)
+    finally:
+        await catalog.close()
+
+
+def start_four(start: Start, *arguments: str) -> None:
+    starting = [start("open_catalog.py", *arguments) for _ in range(4)]
     for process in starting:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"

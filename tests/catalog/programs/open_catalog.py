@@ -1,4 +1,4 @@
-"""Open the catalog at argv[1] when told to, say so, close it."""
+"""Open the catalog at argv[1] when told to, say so, close it. It has the uploads in argv[2:]."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ async def main() -> None:
     sys.stdin.readline()
     where = sys.argv[1]
     catalog: Catalog = PostgresCatalog(where) if "://" in where else SqliteCatalog(where)
-    assert await catalog.uploads() == []
+    assert [upload.id for upload in await catalog.uploads()] == sys.argv[2:]
     sys.stdout.write("open\n")
     await catalog.close()
 
