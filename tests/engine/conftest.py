@@ -27,6 +27,7 @@ from wherry.app import App
 from wherry.app.backends import open_catalog, open_locks, open_storage, unchecked_storage
 from wherry.body import Ended, First, Sink
 from wherry.catalog import Catalog
+from wherry.core.errors import UploadError
 from wherry.core.facts import UploadFacts
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import Upload
@@ -288,6 +289,15 @@ async def created(engine: Engine, length: int, **more: Any) -> Upload:
 
 async def written(engine: Engine, upload: Upload, offset: int, data: bytes) -> Upload:
     return await engine.write(ALICE, Write(upload.id, offset), Bytes(data))
+
+
+async def in_background(engine: Engine, upload: Upload, body: Bytes, told: list[str]) -> None:
+    """Send `body` as the first bytes, and tell what has come of it."""
+    try:
+        await engine.write(ALICE, Write(upload.id, 0), body)
+        told.append("recorded")
+    except UploadError as error:
+        told.append(error.code)
 
 
 async def content(engine: Engine, upload_id: str) -> bytes:

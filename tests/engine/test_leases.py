@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Sequence
@@ -18,8 +17,8 @@ from tests.engine.conftest import (
     Gathered,
     Held,
     World,
-    content,
     created,
+    in_background,
     settings_in,
     written,
 )
@@ -38,7 +37,6 @@ from wherry.core.errors import (
 from wherry.core.ranges import Range
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import State, Upload
-from wherry.engine import Engine
 from wherry.storage import RangeLocked
 from wherry.storage.local import LocalStorage
 
@@ -58,14 +56,6 @@ class Counting:
     def __getattr__(self, name: str) -> object:
         self.changes += name in ("update", "submit_update", "create", "advance")
         return getattr(self._catalog, name)
-
-
-async def in_background(engine: Engine, upload: Upload, body: Bytes, told: list[str]) -> None:
-    try:
-        await engine.write(ALICE, Write(upload.id, 0), body)
-        told.append("recorded")
-    except UploadError as error:
-        told.append(error.code)
 
 
 @pytest.mark.parametrize("body", [Bytes, Gathered])
@@ -116,27 +106,6 @@ async def test_a_request_that_fails_gives_back_the_lease_it_got_late(world: Worl
             fail.set()
     assert told == ["storage-failed"]
     assert (await world.catalog.load(upload.id)).leases == ()
-
-
-async def test_a_record_is_refused_once_a_newer_request_elsewhere_has_a_lease(
-    world: World,
-) -> None:
-    """Nothing runs beside the requests, so the older one finds out only by its record."""
-    one, other = world.engine(), world.engine()
-    upload = await created(one, len(DATA))
-    held, told = Held(b"\xff" * len(DATA)), list[str]()
-    with anyio.fail_after(LONG):
-        async with anyio.create_task_group() as group:
-            group.start_soon(in_background, one, upload, held, told)
-            await held.begun.wait()
-            newer = asyncio.create_task(written(other, upload, 0, DATA))
-            while not (await world.catalog.load(upload.id)).leases:
-                await anyio.sleep(0.02)
-            held.let_go.set()
-        await newer
-    assert told == ["superseded"]
-    await other.complete(ALICE, upload.id)
-    assert await content(other, upload.id) == DATA
 
 
 @pytest.mark.parametrize("body", [Bytes, Gathered])
