@@ -172,7 +172,7 @@ test-scale: test-parts ## Kill, stop and restart three servers under 200 uploads
 
 # The volume of the first test is in memory; the object store and the files are in TMPDIR.
 .PHONY: test-queue
-test-queue: test-parts ## Fifty files of 500 MiB in space for twelve (6 GiB of memory, 60 of disk)
+test-queue: test-parts ## Fifty files of 500 MiB in space for twelve (6 GiB of memory, 30 of disk)
 	WHERRY_SIZE_MIB=500 $(BIN)/pytest tests/e2e/test_queue.py
 
 # Tests of the engine with every catalog and every storage. Those about a disk or about SQLite are

@@ -30,7 +30,7 @@ from tests.e2e.conftest import Api
 from tests.parts import need
 
 from wherry.client import Client, Progress
-from wherry.core.limits import MiB
+from wherry.core.limits import KiB, MiB
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.s3 import BUCKET, S3Server
 from wherry.testing.server import serving
@@ -115,12 +115,14 @@ def can_mount(tmp_path: Path) -> bool:
 
 
 def make_files(folder: Path) -> list[Path]:
-    """Files of random bytes, each with other ones."""
+    """Each MiB of each begins with other bytes. The rest are holes, so they take little space."""
     files = [folder / f"film-{number}.mp4" for number in range(ALL)]
     for path in files:
         with path.open("wb") as file:
-            for _ in range(SIZE // MiB):
-                file.write(secrets.token_bytes(MiB))
+            file.truncate(SIZE)
+            for at in range(0, SIZE, MiB):
+                file.seek(at)
+                file.write(secrets.token_bytes(KiB))
     return files
 
 
