@@ -139,10 +139,11 @@ def test_only_a_refusal_for_size_has_the_words_of_one(tab: Tab, tmp_path: Path) 
     named = make_file(tmp_path / "413 is too large.mp4", 500_000)
     words = "413: upload 4134131341 is too large, Too Large"
     problem = {"title": words, "detail": words, "hint": words, "code": words}
+    ours = problem | {"type": "urn:wherry:problem:words"}
     kinds = {}
     for status in (400, 401, 403, 404, 405, 409, 410, 415, 422, 429, 500, 501, 502, 503, 507):
         for body, kind in (
-            (json.dumps(problem), "application/problem+json"),
+            (json.dumps(ours), "application/problem+json"),
             (json.dumps(problem | {"upload_id": words, "state": words}), "application/json"),
             (f"<h1>{words}</h1>", "text/html"),
         ):

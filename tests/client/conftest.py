@@ -45,8 +45,8 @@ def transport(server: FakeServer) -> Broken:
 
 @pytest.fixture
 def path() -> NetworkPath:
-    """A known, wide path. With `passed = 0`, it is unknown."""
-    return NetworkPath(passed=64 * MiB)
+    """A known, wide and fast path. With `passed = 0`, what passes is unknown."""
+    return NetworkPath(passed=64 * MiB, pace=64 * MiB)
 
 
 @pytest.fixture

@@ -71,7 +71,8 @@ def page(status: int, text: str = "<html>no</html>", **headers: str) -> Reply:
 
 
 def problem(status: int, code: str, retryable: bool = False, **facts: Any) -> Reply:
-    body = {"status": status, "code": code, "detail": code, "retryable": retryable, "hint": ""}
+    body = {"type": f"urn:wherry:problem:{code}", "status": status, "code": code}
+    body |= {"detail": code, "retryable": retryable, "hint": ""}
     return Reply(status, json.dumps(body | facts).encode(), {"content-type": PROBLEM})
 
 

@@ -45,7 +45,8 @@ def answer(status: int, value: object, **headers: str) -> Answer:
 
 
 def problem(status: int, **facts: Any) -> ClientError:
-    return parse_error(Answer(status, PROBLEM, json.dumps(facts).encode(), NOW))
+    body = {"type": "urn:wherry:problem:a-code", **facts}
+    return parse_error(Answer(status, PROBLEM, json.dumps(body).encode(), NOW))
 
 
 def page(status: int, body: bytes = b"<html>", **headers: str) -> ClientError:
@@ -173,7 +174,8 @@ def test_retry_after_is_seconds_or_a_date() -> None:
 
 
 def test_retry_after_is_read_from_the_body_before_the_header() -> None:
-    body = json.dumps({"code": "no-room", "retry_after": 5}).encode()
+    ours = {"type": "urn:wherry:problem:no-room", "code": "no-room", "retry_after": 5}
+    body = json.dumps(ours).encode()
     assert parse_error(Answer(503, PROBLEM, body, NOW)).retry_after == 5
     with_header = PROBLEM | {"retry-after": "9"}
     assert parse_error(Answer(503, with_header, body, NOW)).retry_after == 5

@@ -32,7 +32,8 @@ async def test_a_refusal_is_reported_once_with_the_next_chunk_that_passes(
         for asked in server.verbs("chunk")
         if "refused" in asked.query
     ]
-    assert reports == [("524288", "nginx/1.22.1", 128 * KiB)]
+    assert len(reports) <= 4, "at once, before the first of them was answered"
+    assert set(reports) == {("524288", "nginx/1.22.1", 256 * KiB)}
 
 
 async def test_what_was_refused_before_is_reported_to_init(
@@ -50,7 +51,8 @@ async def test_what_the_server_knows_is_used_at_once(
     server.path, server.max_body = {"passes": MiB, "refuses": 2 * MiB}, MiB
     done = await client.upload(file(12 * MiB))
     assert done.refused == 0
-    assert [len(asked.body) for asked in server.verbs("chunk")] == [MiB] * 12
+    sizes = [len(asked.body) for asked in server.verbs("chunk")]
+    assert sorted(sizes) == [FIRST, MiB - FIRST, *[MiB] * 11], "the first one tells the speed"
 
 
 async def test_a_path_that_the_server_knows_to_be_wide_needs_no_trial(
@@ -58,7 +60,10 @@ async def test_a_path_that_the_server_knows_to_be_wide_needs_no_trial(
 ) -> None:
     server.path = {"passes": 5 * MiB, "refuses": None}
     await client.upload(file(20 * MiB))
-    assert [len(asked.body) for asked in server.verbs("chunk")] == [5 * MiB] * 4
+    sizes = [len(asked.body) for asked in server.verbs("chunk")]
+    assert sorted(sizes) == [FIRST, 5 * MiB - FIRST, *[5 * MiB] * 3], (
+        "the first one tells the speed"
+    )
 
 
 async def test_a_filter_of_raw_bodies_gets_forms(
@@ -86,7 +91,7 @@ async def test_a_filter_of_every_body_is_the_error_that_it_answers(
         await client.upload(file(MiB))
     sizes = [len(asked.body) for asked in server.verbs("chunk")]
     assert sizes[0] == FIRST
-    assert sizes[1] < FIRST / 4, "the smallest chunk, as a form"
+    assert sizes[1] < FIRST, "the smallest chunk, as a form"
     assert len(sizes) == 2
 
 

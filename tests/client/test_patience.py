@@ -6,14 +6,14 @@ import pytest
 from tests.client.network import FAILED, Network, a_plan, known, play
 
 from wherry.client.backoff import Backoff
-from wherry.client.chunk_size import FLOOR, ChunkSize
+from wherry.client.chunk_size import FLOOR
 from wherry.client.errors import (
     GaveUp,
     NotConnected,
     Refused,
     ServerFailed,
 )
-from wherry.core.limits import KiB, MiB
+from wherry.core.limits import MiB
 from wherry.core.ranges import Range
 
 
@@ -99,7 +99,7 @@ def test_after_a_failure_one_request_alone_tries_the_way() -> None:
 
 
 def test_whether_the_server_is_back_is_found_out_with_the_smallest_chunk() -> None:
-    plan = a_plan(4 * MiB, ChunkSize(preferred=MiB))
+    plan = a_plan(4 * MiB, known(MiB))
     chunk = plan.next(0.0)
     assert chunk is not None
     plan.failed(chunk, FAILED, 1.0, jitter=0.0)
@@ -115,7 +115,7 @@ def test_whether_the_server_is_back_is_found_out_with_the_smallest_chunk() -> No
     plan.passed(probe, 4.0)
     chunk = plan.next(4.0)
     assert chunk is not None
-    assert chunk.range == Range(FLOOR, FLOOR + 128 * KiB)
+    assert chunk.range == Range(FLOOR, FLOOR + MiB)
 
 
 def test_no_room_is_waited_for_however_long_it_takes() -> None:

@@ -6,12 +6,12 @@ from functools import partial
 from itertools import cycle
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.client.network import FAILED, REFUSED, RESET, TROUBLES, Network, a_plan, known, play
 
 from wherry.client.backoff import Backoff
-from wherry.client.chunk_size import FAST, FIRST, FLOOR, PIECE, ChunkSize
+from wherry.client.chunk_size import FAST, FIRST, FLOOR, PIECE, WHOLE, ChunkSize
 from wherry.client.errors import (
     ClientError,
     GaveUp,
@@ -57,11 +57,21 @@ def test_whatever_goes_wrong_on_the_way_every_byte_arrives(  # noqa: PLR0917
 
 @settings(deadline=None)
 @given(limit=st.integers(FLOOR, 8 * MiB), length=st.integers(1, 50 * MiB), resets=st.booleans())
-def test_no_limit_costs_more_than_two_refusals(limit: int, length: int, resets: bool) -> None:
+def test_no_limit_costs_more_than_one_refusal(limit: int, length: int, resets: bool) -> None:
     network = Network(limit, resets=resets)
     play(a_plan(length), network)
-    assert len(network.refused) <= 2
-    assert len(network.refused) * PIECE <= 128 * KiB, "as a client throws away that notices them"
+    assert len(network.refused) <= 1
+
+
+@settings(deadline=None)
+@given(limit=st.integers(FLOOR, 8 * MiB), length=st.integers(1, 50 * MiB))
+def test_a_refused_body_that_is_sent_to_its_end_is_at_most_twice_what_has_passed(
+    limit: int, length: int
+) -> None:
+    network, size = Network(limit), ChunkSize()
+    size.path.is_early = False
+    play(a_plan(length, size), network)
+    assert sum(network.refused) <= max(FIRST, 2 * limit)
 
 
 @settings(deadline=None)
@@ -91,8 +101,8 @@ def test_one_mebibyte_is_found_with_one_refusal() -> None:
     network = Network(limit=MiB)
     play(a_plan(100 * MiB), network)
     assert network.refused == [2 * MiB]
-    assert [len(sent) for sent in network.tried[:2]] == [FIRST, MiB]
-    assert max(map(len, network.tried[10:])) == MiB
+    assert [len(sent) for sent in network.tried[:2]] == [FIRST, 2 * FIRST]
+    assert max(map(len, network.tried[20:])) == MiB
 
 
 def test_without_a_limit_nothing_is_refused_and_nothing_sent_twice() -> None:
@@ -100,16 +110,23 @@ def test_without_a_limit_nothing_is_refused_and_nothing_sent_twice() -> None:
     play(a_plan(53 * MiB), network)
     assert not network.refused
     assert sum(map(len, network.tried)) == 53 * MiB
-    assert len(network.tried) == 21
+    assert len(network.tried) == 29
 
 
 @settings(deadline=None)
-@given(rate=st.floats(24 * KiB, 100 * MiB), length=st.integers(1, 100 * MiB))
+@given(
+    rate=st.floats(11 * KiB, 100 * MiB),
+    length=st.integers(1, 100 * MiB),
+    told=st.none() | st.integers(FLOOR, 8 * MiB),
+    refuses=st.none() | st.integers(FLOOR, 16 * MiB),
+)
+@example(rate=100.0 * KiB, length=50 * MiB, told=5 * MiB, refuses=None)
 def test_no_chunk_takes_longer_than_25_seconds_on_a_line_of_any_speed(
-    rate: float, length: int
+    rate: float, length: int, told: int | None, refuses: int | None
 ) -> None:
     """Four chunks at once share the line, so each takes as long as all that fly."""
     plan, now = a_plan(length), 0.0
+    plan.size.told(told, refuses)
     while not plan.is_done:
         flying = []
         while (chunk := plan.next(now)) is not None:
@@ -132,7 +149,35 @@ def test_the_first_chunk_flies_alone_and_then_four() -> None:
     assert [plan.next(1.0) is not None for _ in range(5)] == [True] * 4 + [False]
 
 
-def test_a_size_known_to_pass_needs_no_first_chunk_alone() -> None:
+def test_where_the_speed_is_unknown_one_small_chunk_tells_it() -> None:
+    for rate, then in ((100 * MiB, 5 * MiB), (100 * KiB, 448 * KiB)):
+        plan = a_plan(100 * MiB)
+        plan.size.told(5 * MiB, None)
+        first = plan.next(0.0)
+        assert first is not None
+        assert len(first.range) == FIRST
+        assert plan.next(0.0) is None, "alone"
+        took = FIRST / rate
+        plan.passed(first, took)
+        flying = [plan.next(took) for _ in range(4)]
+        assert [chunk and len(chunk.range) for chunk in flying] == [then] * 4
+
+
+def test_of_a_wide_path_nothing_larger_goes_in_one_request_until_its_speed_is_known() -> None:
+    size = ChunkSize()
+    size.told(5 * MiB, None)
+    assert [size.takes_whole(n) for n in (WHOLE, WHOLE + 1)] == [True, False]
+    size.note_passed(WHOLE, 0.1)
+    assert size.takes_whole(5 * MiB)
+
+
+def test_a_tiny_file_says_nothing_of_the_speed() -> None:
+    size = ChunkSize()
+    size.note_passed(3000, 0.5)
+    assert size.path.pace is None
+
+
+def test_a_path_that_is_known_needs_no_first_chunk_alone() -> None:
     plan = a_plan(100 * MiB, known())
     assert [plan.next(0.0) is not None for _ in range(5)] == [True] * 4 + [False]
 
@@ -167,7 +212,7 @@ def test_a_reset_of_a_size_that_never_passed_is_a_refusal() -> None:
     assert chunk is not None
     plan.failed(chunk, RESET, 1.0, 1.0)
     assert plan.looked([]) == FIRST
-    assert plan.chunk_size == FIRST / 4
+    assert plan.chunk_size == FLOOR
 
 
 @pytest.mark.parametrize("error", [RESET, FAILED])
@@ -223,7 +268,7 @@ def test_our_servers_own_refusal_of_a_chunk_counts_too() -> None:
     chunk = plan.next(0.0)
     assert chunk is not None
     assert plan.failed(chunk, TooLarge("no", facts={"scope": "chunk"}), 1.0, 1.0)
-    assert plan.chunk_size == FIRST / 4
+    assert plan.chunk_size == FLOOR
 
 
 def test_a_servers_larger_minimum_is_the_grid() -> None:

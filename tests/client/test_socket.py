@@ -107,6 +107,8 @@ def test_a_limit_that_resets_instead_of_answering_is_found_as_well(
 def test_a_bad_way_does_no_harm(server: FakeServer, file: File, fault: Fault) -> None:
     path = file(20 * MiB)
     with through(server, fault) as url:
+        way = path_to(httpx2.URL(url))
+        way.passed = way.pace = MiB
         done = Client(url).upload(path)
     assert bytes(server.only.data) == path.read_bytes()
     assert (done.refused, done.chunk_size) == (0, MiB), "what has passed once is no size problem"
@@ -145,7 +147,8 @@ def test_one_request_that_is_reset_while_it_is_sent_goes_on_in_chunks(
     # Larger than what two sockets hold, so that the client sees it while sending.
     path = file(40 * MiB)
     with through(server, Fault(path="/upload", reset_at=100 * KiB)) as url:
-        path_to(httpx2.URL(url)).passed = 20 * MiB  # and twice as much is tried
+        way = path_to(httpx2.URL(url))
+        way.passed, way.pace = 20 * MiB, 64 * MiB  # and twice as much as has passed is tried
         done = Client(url, chunk_size=64 * MiB).upload(path)
     assert len(server.uploads) == 1
     assert bytes(server.only.data) == path.read_bytes()

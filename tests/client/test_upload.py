@@ -19,7 +19,7 @@ from wherry.client import (
     UploadGone,
 )
 from wherry.client.chunk_size import NetworkPath
-from wherry.core.limits import MiB
+from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
 pytestmark = pytest.mark.anyio
@@ -239,3 +239,15 @@ async def test_progress_never_goes_back_and_ends_with_all_bytes_safe(
     assert told[-1].chunk_size == MiB
     refused = list(dict.fromkeys(p.refused_size for p in told))
     assert refused == [None, 2 * MiB]
+
+
+async def test_a_body_that_is_refused_is_never_progress(
+    client: AsyncClient, server: FakeServer, file: File, path: NetworkPath
+) -> None:
+    path.passed, path.pace, server.max_body = 0, None, 128 * KiB
+    told: list[Progress] = []
+    done = await client.upload(file(500_000), on_progress=told.append)
+    assert done.refused == 2, "the whole file, and a chunk of 256 KiB"
+    before = [now for now in told if now.bytes_safe == 0]
+    assert max(now.bytes_sent for now in before) == 0
+    assert all(now.bytes_sent - now.bytes_safe <= 4 * 128 * KiB for now in told)

@@ -57,7 +57,8 @@ def answer(given: dict[str, Any]) -> Answer:
     headers, body = given.get("headers", {}), given.get("body", "")
     if "problem" in given:
         headers = {"content-type": "application/problem+json"} | headers
-        body = json.dumps(given["problem"])
+        kind = {"type": f"urn:wherry:problem:{given['problem'].get('code')}"}
+        body = json.dumps(kind | given["problem"])
     return Answer(given["status"], headers, body.encode(), datetime.fromisoformat(NOW).timestamp())
 
 

@@ -2,6 +2,9 @@
 
 Rule 1: an answer that is not from Wherry (a proxy's page, a login form, a wrong address) is an
 error of its own, never a value with missing parts.
+
+Rule 2: a refusal is Wherry's only if it has Wherry's mark, the type `urn:wherry:problem:...`.
+Applications and proxies send problem documents, too.
 """
 
 from __future__ import annotations
@@ -296,8 +299,17 @@ def _foreign_error(answer: Answer) -> ClientError:
     )
 
 
+#: How the pages of nginx, and of what is made from it, name their server.
+_NAME_ON_PAGE = re.compile(rb"<hr><center>([\w./-]{1,40})<", re.IGNORECASE)
+
+
 def refused_by(answer: Answer) -> str:
-    """Who answered, by the Server header; empty if there is none."""
+    """Who answered, by its page, or else by the Server header; empty if neither says it.
+
+    An outer proxy puts its own header on the page of an inner one, so the page counts first.
+    """
+    if page := _NAME_ON_PAGE.search(answer.body):
+        return page[1].decode().lower()
     name = re.match(r"[a-z0-9._/-]{1,40}", answer.headers.get("server", "").lower())
     return name[0] if name else ""
 
@@ -338,10 +350,12 @@ def _retry_after(answer: Answer, facts: Mapping[str, Any]) -> float | None:
 
 
 def _problem(answer: Answer) -> Mapping[str, Any] | None:
-    """The problem document (RFC 9457); None if the answer is something else."""
+    """Wherry's problem document (RFC 9457); None if the answer is something else."""
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     facts = _json(answer) if kind == "application/problem+json" else None
-    return facts if isinstance(facts, dict) else None
+    if not isinstance(facts, dict):
+        return None
+    return facts if _text_or_empty(facts, "type").startswith("urn:wherry:problem:") else None
 
 
 def _json(answer: Answer) -> Any:

@@ -5,6 +5,8 @@ Rule 1: no clock and no I/O, as in `plan`. The twin of chunkSize.ts.
 Rule 2: a trial (a request larger than any that has passed) is at most twice what has passed, and
 smaller than anything that was refused. Above `COMMON`, a refusal of it may cost at most one percent
 of the bytes that this path carries.
+
+Rule 3: until the speed of a path is known, one small chunk is sent at a time, whatever size passes.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ from wherry.core.limits import KiB, MiB
 
 #: No chunk is cut smaller (bytes).
 FLOOR = 64 * KiB
-#: The first request of an unknown path.
-FIRST = 512 * KiB
+#: The first chunk of a path of which the speed or what passes is unknown.
+FIRST = 128 * KiB
+#: The largest file that goes in one request there: chunks would need three more requests.
+WHOLE = 512 * KiB
 #: The smallest limit in wide use: nginx's default.
 COMMON = MiB
 #: What a refusal throws away, where the client notices the answer before the body is sent.
@@ -37,6 +41,8 @@ SOON = 2.0
 ALIKE = 0.2
 #: At most so many requests share the line (see `FAST`), so one should take this part of a timeout.
 SHARERS = 5
+#: No request counts as faster (seconds).
+INSTANT = 0.001
 
 
 @dataclass(slots=True)
@@ -44,7 +50,8 @@ class NetworkPath:
     """What is known of the path to one origin. Sizes in bytes.
 
     `passed`: the largest request that ever got through. `refused`: the smallest that was refused
-    for its size. `pace`: the size that suits the speed. `carried`: how much has passed in all.
+    for its size. `pace`: the size that suits the speed; None until that is known. `carried`: how
+    much has passed in all.
     `broke`: the seconds after which the last failed request failed. `timer`: those after which a
     proxy ends a request. `is_early`: an answer is noticed before the body is sent. `has_whole`: the
     server takes a whole file in one request; older ones have only chunks. `as_form`: a filter
@@ -83,15 +90,21 @@ class ChunkSize:
         path = self.path
         if passes is not None and (path.refused is None or passes < path.refused):
             path.passed = max(path.passed, passes)
+        elif passes is not None and path.report is None:
+            # The server knows of that refusal, and a larger request has passed since. Perhaps it
+            # came another way, so it proves nothing here; but it is worth a trial.
+            path.refused = None
         if refuses is not None and path.refused is None and refuses > path.passed:
             path.refused = refuses
 
-    def now(self, left: int) -> int:
-        """How large the next request may be, if `left` bytes are to be sent."""
+    def now(self, left: int, first: int = FIRST) -> int:
+        """How large the next request may be, if `left` bytes are to be sent.
+
+        `first`: and if nothing is known of the path.
+        """
         path = self.path
-        most = min(self.preferred, self.preferred if path.pace is None else path.pace)
-        step = FIRST if path.refused is None else min(FIRST, self._on_grid(path.refused // 4))
-        size = min(max(step, self._on_grid(2 * path.passed)), most)
+        most = min(self.preferred, first if path.pace is None else path.pace)
+        size = min(max(first, self._on_grid(2 * path.passed)), most)
         if path.refused is not None and size >= path.refused:
             size = path.passed
         elif size > max(path.passed, COMMON) and not self._pays(size, left):
@@ -100,7 +113,7 @@ class ChunkSize:
 
     def takes_whole(self, size: int) -> bool:
         """Whether to send a file of this size in one request."""
-        return self.path.has_whole and size <= self.now(size)
+        return self.path.has_whole and size <= self.now(size, WHOLE)
 
     def is_proven(self, size: int) -> bool:
         return size <= self.path.passed
@@ -117,10 +130,12 @@ class ChunkSize:
         if seconds > path.timer:
             path.timer = inf
         fast = min(FAST, path.timer / SHARERS)
+        suits = self._on_grid(int(size * fast / max(seconds, INSTANT)))
         if seconds > fast:
-            path.pace = self._on_grid(int(size * fast / seconds))
-        elif path.pace is not None and size >= path.pace:
-            path.pace *= 2
+            path.pace = suits
+        elif size >= self.floor:
+            # Others share the line, so it is at least as fast as this.
+            path.pace = max(path.pace or 0, suits)
 
     def note_refused(self, size: int, error: ClientError) -> bool:
         """The size was refused. False if no smaller one can be tried."""

@@ -4,8 +4,8 @@ Rule 1: no clock, no randomness, no I/O. Times come in as seconds on any steady
 clock, jitter as a number from 0 to 1.
 
 Rule 2: of the chunks in flight, at most one is larger than what has passed at this origin. So a
-limit costs one refusal, not one for each request in flight. After a failure, chunks are sent alone,
-until one gets through.
+limit costs one refusal, not one for each request in flight. Chunks are sent alone until one tells
+how fast the line is, and after a failure, until one gets through.
 
 Rule 3: chunks begin and end on multiples of `floor` (or at the file's end). Cutting one again
 then never leaves a remainder below the server's minimum.
@@ -119,6 +119,8 @@ class Plan:
         # The smallest chunk is enough to find out whether the server is back.
         size = self.size.floor if self.backoff.in_trouble else self.chunk_size
         flying = [len(chunk.range) for chunk in self._flying if chunk.part is None]
+        if flying and self.size.path.pace is None:
+            return None
         if not all(map(self.size.is_proven, flying)):
             size = min(size, self.size.proven)
         return Chunk(self._cut(for_chunks, size), now) if size else None

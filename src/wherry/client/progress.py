@@ -1,4 +1,8 @@
-"""The progress of an upload, as the caller may show it."""
+"""The progress of an upload, as the caller may show it.
+
+Rule 1: the bytes of a request that may be refused for its size count when it is answered, and not
+while they are sent. So no refused byte is progress.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,8 @@ class Progress:
     """One moment of an upload. Sizes in bytes, times in seconds.
 
     `state`: starting, sending, waiting (in the server's queue, at `position`), retrying,
-    completing, done. `bytes_safe` are acknowledged; `bytes_sent` includes the bytes in flight.
+    completing, done. `bytes_safe` are acknowledged; `bytes_sent` includes the bytes in flight, but
+    for those of a request that is larger than any that has passed.
     `refused_size`: a request of this size was refused; `chunk_size`: the size that is tried now.
     `problem`: why it is retrying, unless the reason is a refusal for size.
     """
@@ -74,7 +79,7 @@ class ProgressReporter:
 
     def __init__(self, total: int, on_progress: OnProgress | None) -> None:
         self.sent = 0  #: In all, useful or not.
-        self.flying = 0  #: Sent, without an answer yet.
+        self.flying = 0  #: Sent in requests of a size that passes, without an answer yet.
         self.safe = 0
         self.refused = 0  #: Requests refused for their size.
         self._total = total
@@ -84,18 +89,22 @@ class ProgressReporter:
         self._chunk_size: int | None = None
         self._refused_size: int | None = None
 
-    def note_sent(self, size: int, now: float) -> None:
+    def note_sent(self, size: int, now: float, *, is_proven: bool) -> None:
+        """`is_proven`: a request of this size has passed before."""
         self.sent += size
-        self.flying += size
+        self.flying += size if is_proven else 0
         if not self._noted or now - self._noted[-1][0] >= REPORT_INTERVAL:
             self._noted.append((now, self.sent))
         while self._noted[0][0] < now - WINDOW:
             self._noted.popleft()
         self.report("sending", now)
 
-    def note_answered(self, flown: int, safe: int) -> None:
-        """`flown` bytes got an answer, whatever it is; `safe` bytes are safe in all."""
-        self.flying -= flown
+    def note_answered(self, flown: int, safe: int, *, was_proven: bool = True) -> None:
+        """`flown` bytes got an answer, whatever it is; `safe` bytes are safe in all.
+
+        `was_proven`: as it was when they were sent.
+        """
+        self.flying -= flown if was_proven else 0
         self.safe = safe
 
     def note_size(self, size: int) -> None:

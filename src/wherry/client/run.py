@@ -159,11 +159,16 @@ class Run:
         return await self._send_whole(one, whole) if one.next == "send" else None
 
     async def _send_whole(self, one: OneRequest, whole: Whole) -> UploadStatus:
-        def note_sent(size: int) -> None:
-            # A form is larger than its file.
-            self._note_sent(min(size, self._source.size - self._reporter.flying))
-
+        flown = 0
         source, size = self._source, len(whole.data)
+        is_proven = self._size.is_proven(size)
+
+        def note_sent(sent: int) -> None:
+            nonlocal flown
+            sent = min(sent, size - flown)  # a form is larger than its file
+            flown += sent
+            self._note_sent(sent, is_proven=is_proven)
+
         kind, metadata = source.content_type, self._metadata or {}
         digest = _digest_of(whole)
         file = WholeFile(source.name, kind, whole.fingerprint, metadata, whole.data, digest)
@@ -178,7 +183,7 @@ class Run:
                 self._note_refused(size)
             raise
         finally:
-            self._reporter.note_answered(self._reporter.flying, 0)
+            self._reporter.note_answered(flown, 0, was_proven=is_proven)
         self._size.note_passed(size, time.monotonic() - began)
         return done
 
@@ -308,12 +313,12 @@ class Run:
         return seen
 
     async def _send_chunk(self, plan: Plan, upload_id: str, chunk: Chunk) -> None:
-        flown = 0
+        flown, is_proven = 0, self._size.is_proven(len(chunk.range))
 
         def note_sent(size: int) -> None:
             nonlocal flown
             flown += size
-            self._note_sent(size)
+            self._note_sent(size, is_proven=is_proven)
 
         data, part = await to_thread.run_sync(self._source.take, chunk.range)
         digest = Digest.of_crc(part.crc)
@@ -333,7 +338,8 @@ class Run:
             if self._parts.missing(chunk.range):  # the server may have lost the part since
                 self._parts = self._parts.add(part)
         finally:
-            self._reporter.note_answered(flown, self._source.size - plan.left)
+            safe = self._source.size - plan.left
+            self._reporter.note_answered(flown, safe, was_proven=is_proven)
             self._reporter.note_size(plan.chunk_size)
             self._changed.set()
 
@@ -423,8 +429,8 @@ class Run:
         problem = None if isinstance(error, TooLarge) else error.detail
         self._report(state, max(pause, 0.0), position=position, problem=problem)
 
-    def _note_sent(self, size: int) -> None:
-        self._reporter.note_sent(size, time.monotonic())
+    def _note_sent(self, size: int, *, is_proven: bool = True) -> None:
+        self._reporter.note_sent(size, time.monotonic(), is_proven=is_proven)
 
     def _note_refused(self, size: int) -> None:
         self._reporter.note_refused(size)

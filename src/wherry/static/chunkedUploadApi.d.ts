@@ -130,7 +130,7 @@ export type Range = [start: number, end: number];
 export interface UploadDetails {
     state: UploadState;
     bytesTotal: number;
-    /** Acknowledged bytes and those in flight. */
+    /** Acknowledged bytes and those in flight, but for a request that is larger than any that has passed. */
     bytesSent: number;
     /** Bytes that the server has acknowledged: they are never lost. */
     bytesSafe: number;

@@ -19,6 +19,13 @@
  */
 // src/core/errors.ts
 var SIZE = /413|too large/i;
+var UNKNOWN = {
+	code: "",
+	status: null,
+	retryable: false,
+	hint: "",
+	retryAfter: null
+};
 /** The base class of all errors. */
 var UploadFailure = class extends Error {
 	static {
@@ -28,14 +35,7 @@ var UploadFailure = class extends Error {
 		const name = new.target.kind;
 		const isClean = name === "TooLarge" || !SIZE.test(message);
 		super(isClean ? message : "The upload failed; `code` and `facts` say why.");
-		this.name = name;
-		if (facts.cause !== void 0) this.cause = facts.cause;
-		this.code = facts.code ?? "";
-		this.status = facts.status ?? null;
-		this.retryable = facts.retryable ?? false;
-		this.hint = facts.hint ?? "";
-		this.retryAfter = facts.retryAfter ?? null;
-		this.facts = facts.facts ?? {};
+		Object.assign(this, UNKNOWN, { facts: {} }, facts, { name });
 	}
 };
 /** The file is too large for the server, or the smallest chunk is too large for a proxy. */
@@ -317,13 +317,6 @@ var Backoff = class {
 		this.failedAt = now;
 		this.until = Math.max(this.until, now + pauseOf(error));
 	}
-	/** The browser is offline, which says nothing about the server. */
-	offline(now) {
-		this.failures = 0;
-		this.inTrouble = true;
-		this.failedAt = now;
-		this.until = now + LONGEST_WAIT;
-	}
 	/** The browser is online again. */
 	online() {
 		this.until = 0;
@@ -335,7 +328,10 @@ var Backoff = class {
 	 * time fail for the same reason, so they count as one failure.
 	 */
 	failed(error, began, now, jitter) {
-		if (error.code === "offline") return this.offline(now);
+		if (error.code === "offline") {
+			this.failures = 0;
+			return this.waits({ retryAfter: LONGEST_WAIT }, now);
+		}
 		if (began > this.until + ASLEEP) this.failures = 0;
 		this.inTrouble ||= error.code !== "superseded";
 		if (this.failures === 0) this.failingSince = now;
@@ -453,11 +449,7 @@ var Retrying = class {
 				control.check();
 				if (!(error instanceof UploadFailure)) throw error;
 				const next = whatNext(error, verb);
-				if (error instanceof UnexpectedAnswer && !this.isKnown || ![
-					"wait",
-					"retry",
-					"look"
-				].includes(next)) throw error;
+				if (error instanceof UnexpectedAnswer && !this.isKnown || !/wait|retry|look/.test(next)) throw error;
 				if (next === "wait") backoff.waits(error, environment.now());
 				else backoff.failed(error, began, environment.now(), environment.jitter());
 				if (error.code !== "busy") this.onTrouble(error);
@@ -500,8 +492,7 @@ var Context = class {
 	}
 	/** Later pages of this tab begin with what was learned. */
 	remember() {
-		const { passed, refused } = this.size.path;
-		this.environment.limits.set(this.wire.origin, passed, refused);
+		this.environment.kept.set(this.wire.origin, this.size.path);
 	}
 };
 // src/core/control.ts
@@ -629,17 +620,21 @@ var Control = class {
  * Rule 2: a trial (a request larger than any that has passed) is at most twice what has passed, and
  * smaller than anything that was refused. Above `COMMON`, a refusal of it may cost at most one percent
  * of the bytes that this path carries.
+ *
+ * Rule 3: until the speed of a path is known, one small chunk is sent at a time, whatever size passes.
  */
 var KiB = 1024;
 var MiB = 1024 * KiB;
 /** No chunk is cut smaller (bytes). */
 var FLOOR = 64 * KiB;
-/** The first request of an unknown path. */
-var FIRST = 512 * KiB;
+/** The first chunk of a path of which the speed or what passes is unknown. */
+var FIRST = 128 * KiB;
+/** The largest file that goes in one request there: chunks would need three more requests. */
+var WHOLE = 512 * KiB;
 /** The smallest limit in wide use: nginx's default. */
 var COMMON = MiB;
 /** What a refusal throws away, where its answer ends the request. */
-var PIECE = 64 * KiB;
+var PIECE = FLOOR;
 /** A trial is made if the path carries this many times what its refusal throws away. */
 var SHARE = 100;
 /**
@@ -655,12 +650,14 @@ var SOON = 2;
 var ALIKE = .2;
 /** At most so many requests share the line (see `FAST`), so one should take this part of a timeout. */
 var SHARERS = 5;
-/** With what an earlier page has found, if anything. */
-function unknownPath(passed = 0, refused = Infinity) {
+/** No request counts as faster (seconds). */
+var INSTANT = .001;
+function unknownPath(since = Infinity) {
 	return {
-		passed,
-		refused,
-		pace: Infinity,
+		since,
+		passed: 0,
+		refused: Infinity,
+		pace: 0,
 		broke: 0,
 		timer: Infinity,
 		carried: 0,
@@ -686,14 +683,14 @@ var ChunkSize = class {
 	told(passes, refuses) {
 		const { path } = this;
 		if (passes && passes < path.refused) path.passed = Math.max(path.passed, passes);
+		else if (passes && !path.report) path.refused = Infinity;
 		if (refuses && path.refused === Infinity && refuses > path.passed) path.refused = refuses;
 	}
-	/** How large the next request may be, if `left` bytes are to be sent. */
-	now(left) {
+	/** How large the next request may be, if `left` bytes are to be sent; `first`: of an unknown path. */
+	now(left, first = FIRST) {
 		const { carried, isEarly, pace, passed, refused } = this.path;
-		const most = Math.min(this.preferred, pace);
-		const step = Math.min(FIRST, this.onGrid(refused / 4));
-		let size = Math.min(Math.max(step, this.onGrid(2 * passed)), most);
+		const most = Math.min(this.preferred, pace || first);
+		let size = Math.min(Math.max(first, this.onGrid(2 * passed)), most);
 		const thrownAway = isEarly ? PIECE : size;
 		if (size >= refused) size = passed;
 		else if (size > Math.max(passed, COMMON) && thrownAway * SHARE > left + carried) size = Math.max(passed, COMMON);
@@ -701,14 +698,14 @@ var ChunkSize = class {
 	}
 	/** Whether to send a file of this size in one request. */
 	takesWhole(size) {
-		return this.path.takesWhole && size <= this.now(size);
+		return this.path.takesWhole && size <= this.now(size, WHOLE);
 	}
 	isProven(size) {
 		return size <= this.path.passed;
 	}
 	/** The largest size of a chunk that is sure to pass; 0 if there is none. */
 	get proven() {
-		return Math.floor(this.path.passed / this.floor) * this.floor;
+		return this.path.passed - this.path.passed % this.floor;
 	}
 	notePassed(size, seconds) {
 		const { path } = this;
@@ -716,8 +713,9 @@ var ChunkSize = class {
 		path.carried += size;
 		if (seconds > path.timer) path.timer = Infinity;
 		const fast = Math.min(FAST, path.timer / SHARERS);
-		if (seconds > fast) path.pace = this.onGrid(size * fast / seconds);
-		else if (size >= path.pace) path.pace *= 2;
+		const suits = this.onGrid(size * fast / Math.max(seconds, INSTANT));
+		if (seconds > fast) path.pace = suits;
+		else if (size >= this.floor) path.pace = Math.max(path.pace, suits);
 	}
 	/** The size was refused. Returns false if no smaller one can be tried. */
 	noteRefused(size, { facts }) {
@@ -763,7 +761,7 @@ var ChunkSize = class {
 		return isRefused;
 	}
 	onGrid(size) {
-		return Math.max(Math.floor(size / this.floor), 1) * this.floor;
+		return Math.max(size - size % this.floor, this.floor);
 	}
 };
 // src/core/oneRequest.ts
@@ -805,6 +803,9 @@ var OneRequest = class {
  * is an error, never a value with missing fields.
  *
  * Rule 2: nothing depends on a header that browsers may hide across origins.
+ *
+ * Rule 3: a refusal is Wherry's only if it has Wherry's mark, the type `urn:wherry:problem:...`.
+ * Applications and proxies send problem documents, too.
  */
 /** Throws `UnexpectedAnswer`. */
 function parseUpload(answer) {
@@ -848,22 +849,12 @@ function parseMissing(answer) {
  * Whether a request may succeed later, if no problem document says so. 499 is Caddy's for a body that
  * takes too long; 52x is Cloudflare's.
  */
-function isRetryable(status) {
-	return [
-		408,
-		425,
-		429,
-		499,
-		500,
-		502,
-		503,
-		504
-	].includes(status) || status >= 520 && status < 530;
-}
+var RETRYABLE = /408|425|429|499|50[0234]|52./;
 /** The error that an answer with a status of 300 or more stands for. */
 function parseError(answer) {
 	const { status } = answer;
-	const data = parseProblem(answer);
+	const problem = parseProblem(answer);
+	const data = text(problem["type"]).startsWith("urn:wherry:problem:") ? problem : null;
 	const by = data ? "" : refusedBy(answer);
 	const facts = data ?? (by ? { refused_by: by } : {});
 	const code = text(facts["code"]);
@@ -871,7 +862,7 @@ function parseError(answer) {
 	const more = {
 		code,
 		status,
-		retryable: typeof facts["retryable"] === "boolean" ? facts["retryable"] : isRetryable(status),
+		retryable: typeof facts["retryable"] === "boolean" ? facts["retryable"] : RETRYABLE.test(`${status}`),
 		hint: text(facts["hint"]),
 		retryAfter: wait,
 		facts
@@ -882,7 +873,7 @@ function parseError(answer) {
 		hint: more.hint || "Upload in chunks, or raise the limit: `wherry doctor` finds it."
 	});
 	if (status < 400) return unexpected(answer, false);
-	const said = text(facts["detail"]) || text(facts["title"]);
+	const said = text(problem["detail"]) || text(problem["title"]);
 	const is = (kind, message, hint = "") => new kind(said || message, {
 		...more,
 		hint: more.hint || hint
@@ -891,11 +882,7 @@ function parseError(answer) {
 	if (status === 401) return is(Unauthorized, "The login is missing or expired.", login);
 	if (status === 403) return is(Unauthorized, "This login may not do this.", login);
 	if (code === "upload-gone" || code === "upload-not-found") return is(UploadGone, "The upload is gone.");
-	if (code ? [
-		"no-room",
-		"waiting",
-		"disk-full"
-	].includes(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "The server is full.");
+	if (code ? /^(no-room|waiting|disk-full)$/.test(code) : [429, 503].includes(status) && wait !== null && more.retryable) return is(NoRoom, "The server is full.");
 	if (status === 507) return is(NoSpace, "The server has no space for this file.");
 	if (status === 404 || status === 405) return is(Refused, "There is no upload server here.", "Check the endpoint: the address before /chunked-upload.");
 	if (status < 500) return is(Refused, "The server refused the request.");
@@ -907,25 +894,27 @@ function isBrought({ state }) {
 }
 /** Throws `UploadGone`. */
 function checkNotGone({ state, result }) {
-	if ([
-		"cancelled",
-		"expired",
-		"failed"
-	].includes(state)) throw new UploadGone(`The upload is ${state}.`, {
+	if (/cancelled|expired|failed/.test(state)) throw new UploadGone(`The upload is ${state}.`, {
 		code: "upload-gone",
 		facts: result
 	});
 }
-/** Who answered, as its Server header says; empty if it does not, or the browser hides it. */
-function refusedBy({ headers }) {
-	return /^[a-z0-9._/-]{1,40}/.exec(headers["server"]?.toLowerCase() ?? "")?.[0] ?? "";
+/** How the pages of nginx, and of what is made from it, name their server. */
+var NAME_ON_PAGE = /<hr><center>([\w./-]{1,40})</i;
+/**
+ * Who answered, by its page, or else by the Server header; empty if neither says it, or the browser hides
+ * it. An outer proxy puts its own header on the page of an inner one, so the page counts first.
+ */
+function refusedBy({ headers, text }) {
+	return (NAME_ON_PAGE.exec(text)?.[1] ?? /^[\w./-]{1,40}/.exec(headers["server"] ?? "")?.[0])?.toLowerCase() ?? "";
 }
+/** A problem document, whoever has sent it; empty if the answer is something else. */
 function parseProblem(answer) {
-	if (!/^application\/problem\+json\s*(;|$)/i.test(answer.headers["content-type"] ?? "")) return null;
+	if (!/^application\/problem\+json\s*(;|$)/i.test(answer.headers["content-type"] ?? "")) return {};
 	try {
 		return parseObject(answer);
 	} catch {
-		return null;
+		return {};
 	}
 }
 function parseObject(answer) {
@@ -1217,7 +1206,11 @@ var Plan = class {
 		const gap = this.fromEnd ? forChunks.at(-1) : forChunks[0];
 		if (!gap) return null;
 		let size = this.backoff.inTrouble ? this.size.floor : this.chunkSize;
-		for (const { part, range } of this.flying) if (!part && !this.size.isProven(range[1] - range[0])) size = Math.min(size, this.size.proven);
+		for (const { part, range } of this.flying) {
+			if (part) continue;
+			if (!this.size.path.pace) return null;
+			if (!this.size.isProven(range[1] - range[0])) size = Math.min(size, this.size.proven);
+		}
 		return size ? this.cut(gap, size) : null;
 	}
 	nextPart(forStore, now) {
@@ -1401,11 +1394,8 @@ var Sending = class {
 		const { backoff } = retrying;
 		const { plan } = this;
 		const signal = control.halt;
-		let flown = 0;
-		const onSent = (loaded) => {
-			reporter.noteSent(loaded - flown);
-			flown = loaded;
-		};
+		const size = chunk.range[1] - chunk.range[0];
+		const onSent = reporter.flight(!!chunk.part || plan.size.isProven(size));
 		try {
 			const part = await source.digest(chunk.range);
 			if (environment.now() < backoff.until) return plan.tookBack(chunk);
@@ -1426,7 +1416,7 @@ var Sending = class {
 			else await this.chunkFailed(chunk, error);
 		} finally {
 			if (!this.way.isOpen) plan.endDirect();
-			reporter.noteAnswered(flown);
+			onSent(0);
 			reporter.chunkSize = plan.chunkSize;
 		}
 	}
@@ -1540,6 +1530,11 @@ var Run = class {
 		const isPossible = context.wire.isSameOrigin && !this.uploadId && one.next !== "chunks";
 		if (!once && !isPossible) return null;
 		context.report("starting");
+		if (once && context.source.size >= context.size.path.refused) throw parseError({
+			status: 413,
+			text: "",
+			headers: {}
+		});
 		let done;
 		try {
 			done = await context.control.inTurn(() => once ? this.sendWhole(true) : context.retrying.ask("upload", () => this.askOrSend()));
@@ -1578,7 +1573,7 @@ var Run = class {
 		if (once) await source.checkReadable();
 		else crc = (await source.digest([0, source.size])).crc;
 		control.check();
-		let flown = 0;
+		const fly = reporter.flight(once || context.size.isProven(source.size));
 		let isOut = false;
 		context.report("sending");
 		const began = environment.now();
@@ -1588,10 +1583,8 @@ var Run = class {
 		}
 		try {
 			const done = await wire.whole(source, one.key, crc, control.halt, (loaded, total) => {
-				const bytes = total ? Math.floor(loaded / total * source.size) : 0;
 				isOut = loaded >= total;
-				reporter.noteSent(bytes - flown);
-				flown = bytes;
+				fly(total ? Math.floor(loaded / total * source.size) : 0);
 			});
 			context.size.notePassed(source.size, environment.now() - began);
 			context.remember();
@@ -1606,7 +1599,7 @@ var Run = class {
 			if (error instanceof TooLarge) context.noteRefused(source.size);
 			throw error;
 		} finally {
-			reporter.noteAnswered(flown);
+			fly(0);
 		}
 	}
 	/** Send the bytes that the server lacks, and complete the upload. */
@@ -1881,6 +1874,9 @@ var Speed = class {
  * Reports the progress of an upload to its caller.
  *
  * Rule 1: percent never goes down, and is 100 when all bytes are sent.
+ *
+ * Rule 2: the bytes of a request that may be refused for its size count when it is answered, and not while
+ * they are sent. So no refused byte is progress.
  */
 /** Without a change of state, progress is reported at most this often (seconds). */
 var REPORT_INTERVAL = .05;
@@ -1904,10 +1900,20 @@ var ProgressReporter = class {
 		this.reportedAt = -Infinity;
 		this.percent = 0;
 	}
-	noteSent(bytes) {
-		this.flying += bytes;
-		this.noteSpeed(bytes);
-		this.tick();
+	/**
+	 * What notes the bytes of a request as they are sent: called with all of them so far, and with 0 when it
+	 * has ended, whatever its answer. `isProven`: a request of this size has passed before.
+	 */
+	flight(isProven) {
+		let before = 0;
+		return (flown) => {
+			const bytes = flown - before;
+			before = flown;
+			if (isProven) this.flying += bytes;
+			if (!flown) return;
+			this.noteSpeed(bytes);
+			this.tick();
+		};
 	}
 	/** Count bytes for the speed, whichever tab sends them. */
 	noteSpeed(bytes) {
@@ -1916,10 +1922,6 @@ var ProgressReporter = class {
 	/** Once a second: countdowns and a standstill become visible. */
 	tick() {
 		this.report(this.state, this.stateDetails);
-	}
-	/** A request that has sent this many bytes has ended, whatever its answer. */
-	noteAnswered(bytes) {
-		this.flying -= bytes;
 	}
 	report(state, about = {}) {
 		const now = this.now();
@@ -1965,11 +1967,7 @@ var ProgressReporter = class {
 	}
 	/** While an upload waits, it has no speed and no remaining time. */
 	get isMoving() {
-		return [
-			"sending",
-			"completing",
-			"done"
-		].includes(this.state);
+		return /sending|completing|done/.test(this.state);
 	}
 };
 // src/core/transport.ts
@@ -2089,6 +2087,8 @@ function fields(xhr) {
  * Rule 1: after a 401 or 403 the function `headers` is called again and the request is sent
  * again, once. What was acknowledged before stays valid.
  */
+/** How long a path is remembered (seconds), so that a raised limit is noticed. */
+var REMEMBERED = 86400;
 /** The requests of one upload. */
 var Wire = class {
 	constructor(environment, options) {
@@ -2099,8 +2099,10 @@ var Wire = class {
 		this.endpoint = resolved((options.endpoint ?? "/api").replace(/\/+$/, ""));
 		this.isSameOrigin = isSameOrigin(this.endpoint);
 		this.origin = this.endpoint.split("/", 3).join("/");
-		const { limits, paths } = environment;
-		this.path = paths.get(this.origin) ?? unknownPath(...limits.get(this.origin));
+		const { kept, paths } = environment;
+		const now = Date.now() / 1e3;
+		const known = paths.get(this.origin) ?? kept.get(this.origin);
+		this.path = now - known.since < REMEMBERED ? known : unknownPath(now);
 		paths.set(this.origin, this.path);
 	}
 	async init(facts, signal) {
@@ -2290,7 +2292,8 @@ function isSameOrigin(endpoint) {
 	return new URL(endpoint).origin === globalThis.origin;
 }
 // src/core/environment.ts
-var KEPT = "wherry-limit:";
+/** What an upload needs of the browser besides its file. Tests use an environment of their own. */
+var KEPT = "wherry-path:";
 var browser = {
 	send,
 	now: () => performance.now() / 1e3,
@@ -2312,18 +2315,22 @@ var browser = {
 	turns: [],
 	paths: /* @__PURE__ */ new Map(),
 	ways: /* @__PURE__ */ new Map(),
-	limits: {
+	kept: {
 		get(origin) {
+			const path = unknownPath(Date.now() / 1e3);
 			try {
-				const [passed, refused] = sessionStorage.getItem(KEPT + origin).split(" ").map(Number);
-				return [passed || 0, refused || Infinity];
+				const kept = sessionStorage.getItem(KEPT + origin);
+				return {
+					...path,
+					...JSON.parse(kept, (_, value) => value ?? void 0)
+				};
 			} catch {
-				return [];
+				return path;
 			}
 		},
-		set(origin, passed, refused) {
+		set(origin, path) {
 			try {
-				sessionStorage.setItem(KEPT + origin, `${passed} ${refused}`);
+				sessionStorage.setItem(KEPT + origin, JSON.stringify(path));
 			} catch {}
 		}
 	},

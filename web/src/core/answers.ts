@@ -5,6 +5,9 @@
  * is an error, never a value with missing fields.
  *
  * Rule 2: nothing depends on a header that browsers may hide across origins.
+ *
+ * Rule 3: a refusal is Wherry's only if it has Wherry's mark, the type `urn:wherry:problem:...`.
+ * Applications and proxies send problem documents, too.
  */
 
 import {
@@ -86,16 +89,13 @@ export function parseMissing(answer: Answer): Range[] {
  * Whether a request may succeed later, if no problem document says so. 499 is Caddy's for a body that
  * takes too long; 52x is Cloudflare's.
  */
-function isRetryable(status: number): boolean {
-  return (
-    [408, 425, 429, 499, 500, 502, 503, 504].includes(status) || (status >= 520 && status < 530)
-  )
-}
+const RETRYABLE = /408|425|429|499|50[0234]|52./
 
 /** The error that an answer with a status of 300 or more stands for. */
 export function parseError(answer: Answer): UploadFailure {
   const { status } = answer
-  const data = parseProblem(answer)
+  const problem = parseProblem(answer)
+  const data = text(problem['type']).startsWith('urn:wherry:problem:') ? problem : null
   const by = data ? '' : refusedBy(answer)
   const facts = data ?? (by ? { refused_by: by } : {})
   const code = text(facts['code'])
@@ -103,7 +103,7 @@ export function parseError(answer: Answer): UploadFailure {
   const more = {
     code,
     status,
-    retryable: typeof facts['retryable'] === 'boolean' ? facts['retryable'] : isRetryable(status),
+    retryable: typeof facts['retryable'] === 'boolean' ? facts['retryable'] : RETRYABLE.test(`${status}`),
     hint: text(facts['hint']),
     retryAfter: wait,
     facts,
@@ -122,7 +122,7 @@ export function parseError(answer: Answer): UploadFailure {
     )
   }
   if (status < 400) return unexpected(answer, false)
-  const said = text(facts['detail']) || text(facts['title'])
+  const said = text(problem['detail']) || text(problem['title'])
   const is = (kind: typeof UploadFailure, message: string, hint = ''): UploadFailure =>
     new kind(said || message, { ...more, hint: more.hint || hint })
   const login = 'Log in and upload again: what has arrived is kept.'
@@ -131,7 +131,7 @@ export function parseError(answer: Answer): UploadFailure {
   if (code === 'upload-gone' || code === 'upload-not-found')
     return is(UploadGone, 'The upload is gone.')
   const isFull = code
-    ? ['no-room', 'waiting', 'disk-full'].includes(code)
+    ? /^(no-room|waiting|disk-full)$/.test(code)
     : [429, 503].includes(status) && wait !== null && more.retryable
   if (isFull) return is(NoRoom, 'The server is full.')
   if (status === 507) return is(NoSpace, 'The server has no space for this file.')
@@ -153,22 +153,30 @@ export function isBrought({ state }: Status): boolean {
 
 /** Throws `UploadGone`. */
 export function checkNotGone({ state, result }: Status): void {
-  if (['cancelled', 'expired', 'failed'].includes(state)) {
+  if (/cancelled|expired|failed/.test(state)) {
     throw new UploadGone(`The upload is ${state}.`, { code: 'upload-gone', facts: result })
   }
 }
 
-/** Who answered, as its Server header says; empty if it does not, or the browser hides it. */
-export function refusedBy({ headers }: Answer): string {
-  return /^[a-z0-9._/-]{1,40}/.exec(headers['server']?.toLowerCase() ?? '')?.[0] ?? ''
+/** How the pages of nginx, and of what is made from it, name their server. */
+const NAME_ON_PAGE = /<hr><center>([\w./-]{1,40})</i
+
+/**
+ * Who answered, by its page, or else by the Server header; empty if neither says it, or the browser hides
+ * it. An outer proxy puts its own header on the page of an inner one, so the page counts first.
+ */
+export function refusedBy({ headers, text }: Answer): string {
+  const name = NAME_ON_PAGE.exec(text)?.[1] ?? /^[\w./-]{1,40}/.exec(headers['server'] ?? '')?.[0]
+  return name?.toLowerCase() ?? ''
 }
 
-function parseProblem(answer: Answer): Record<string, unknown> | null {
-  if (!/^application\/problem\+json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) return null
+/** A problem document, whoever has sent it; empty if the answer is something else. */
+function parseProblem(answer: Answer): Record<string, unknown> {
+  if (!/^application\/problem\+json\s*(;|$)/i.test(answer.headers['content-type'] ?? '')) return {}
   try {
     return parseObject(answer)
   } catch {
-    return null
+    return {}
   }
 }
 

@@ -41,18 +41,10 @@ export class Backoff {
   }
 
   /** The server has no room yet. This is not a failure, however long it takes. */
-  waits(error: UploadFailure, now: number): void {
+  waits(error: { retryAfter: number | null }, now: number): void {
     this.inTrouble = true
     this.failedAt = now
     this.until = Math.max(this.until, now + pauseOf(error))
-  }
-
-  /** The browser is offline, which says nothing about the server. */
-  offline(now: number): void {
-    this.failures = 0
-    this.inTrouble = true
-    this.failedAt = now
-    this.until = now + LONGEST_WAIT
   }
 
   /** The browser is online again. */
@@ -67,7 +59,11 @@ export class Backoff {
    * time fail for the same reason, so they count as one failure.
    */
   failed(error: UploadFailure, began: number, now: number, jitter: number): void {
-    if (error.code === 'offline') return this.offline(now)
+    if (error.code === 'offline') {
+      // The browser is offline, which says nothing about the server.
+      this.failures = 0
+      return this.waits({ retryAfter: LONGEST_WAIT }, now)
+    }
     // The computer slept, or the upload was paused.
     if (began > this.until + ASLEEP) this.failures = 0
     // When another tab takes over a range, the server still answers: that is no trouble.

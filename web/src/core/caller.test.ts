@@ -200,9 +200,10 @@ describe('the caller', () => {
 
   test('sees where each byte is', async () => {
     let seen: UploadDetails | null = null
+    environment.way.passed = 4 * STEP
     const one = upload(someFile(40 * STEP))
     server.trouble = ({ verb }) => {
-      if (verb === 'chunk' && server.verbs('chunk').length === 5) seen = one.details
+      if (verb === 'chunk' && server.verbs('chunk').length > 4) seen ??= one.details
       return null
     }
     await one.start()

@@ -6,6 +6,8 @@
  * Rule 2: a trial (a request larger than any that has passed) is at most twice what has passed, and
  * smaller than anything that was refused. Above `COMMON`, a refusal of it may cost at most one percent
  * of the bytes that this path carries.
+ *
+ * Rule 3: until the speed of a path is known, one small chunk is sent at a time, whatever size passes.
  */
 
 import { isFiltered } from './decisions'
@@ -16,12 +18,14 @@ export const MiB = 1024 * KiB
 
 /** No chunk is cut smaller (bytes). */
 export const FLOOR = 64 * KiB
-/** The first request of an unknown path. */
-const FIRST = 512 * KiB
+/** The first chunk of a path of which the speed or what passes is unknown. */
+const FIRST = 128 * KiB
+/** The largest file that goes in one request there: chunks would need three more requests. */
+const WHOLE = 512 * KiB
 /** The smallest limit in wide use: nginx's default. */
 const COMMON = MiB
 /** What a refusal throws away, where its answer ends the request. */
-const PIECE = 64 * KiB
+const PIECE = FLOOR
 /** A trial is made if the path carries this many times what its refusal throws away. */
 const SHARE = 100
 /**
@@ -37,14 +41,18 @@ const SOON = 2
 const ALIKE = 0.2
 /** At most so many requests share the line (see `FAST`), so one should take this part of a timeout. */
 const SHARERS = 5
+/** No request counts as faster (seconds). */
+const INSTANT = 0.001
 
 /** What is known of the network path to one origin. Later uploads use it too. Sizes in bytes. */
 export interface NetworkPath {
+  /** Since when something is known of it (seconds since 1970). */
+  since: number
   /** The largest request that ever got through. */
   passed: number
   /** The smallest that was refused for its size. */
   refused: number
-  /** The size that suits the speed. */
+  /** The size that suits the speed; 0 until that is known. */
   pace: number
   /** The seconds after which the last failed request failed. */
   broke: number
@@ -62,12 +70,12 @@ export interface NetworkPath {
   report: Record<string, unknown> | null
 }
 
-/** With what an earlier page has found, if anything. */
-export function unknownPath(passed = 0, refused = Infinity): NetworkPath {
+export function unknownPath(since = Infinity): NetworkPath {
   return {
-    passed,
-    refused,
-    pace: Infinity,
+    since,
+    passed: 0,
+    refused: Infinity,
+    pace: 0,
     broke: 0,
     timer: Infinity,
     carried: 0,
@@ -95,15 +103,17 @@ export class ChunkSize {
   told(passes: number | null, refuses: number | null): void {
     const { path } = this
     if (passes && passes < path.refused) path.passed = Math.max(path.passed, passes)
+    // The server knows of that refusal, and a larger request has passed since. Perhaps it came another
+    // way, so it proves nothing here; but it is worth a trial.
+    else if (passes && !path.report) path.refused = Infinity
     if (refuses && path.refused === Infinity && refuses > path.passed) path.refused = refuses
   }
 
-  /** How large the next request may be, if `left` bytes are to be sent. */
-  now(left: number): number {
+  /** How large the next request may be, if `left` bytes are to be sent; `first`: of an unknown path. */
+  now(left: number, first = FIRST): number {
     const { carried, isEarly, pace, passed, refused } = this.path
-    const most = Math.min(this.preferred, pace)
-    const step = Math.min(FIRST, this.onGrid(refused / 4))
-    let size = Math.min(Math.max(step, this.onGrid(2 * passed)), most)
+    const most = Math.min(this.preferred, pace || first)
+    let size = Math.min(Math.max(first, this.onGrid(2 * passed)), most)
     const thrownAway = isEarly ? PIECE : size
     if (size >= refused) size = passed
     else if (size > Math.max(passed, COMMON) && thrownAway * SHARE > left + carried) {
@@ -114,7 +124,7 @@ export class ChunkSize {
 
   /** Whether to send a file of this size in one request. */
   takesWhole(size: number): boolean {
-    return this.path.takesWhole && size <= this.now(size)
+    return this.path.takesWhole && size <= this.now(size, WHOLE)
   }
 
   isProven(size: number): boolean {
@@ -123,7 +133,7 @@ export class ChunkSize {
 
   /** The largest size of a chunk that is sure to pass; 0 if there is none. */
   get proven(): number {
-    return Math.floor(this.path.passed / this.floor) * this.floor
+    return this.path.passed - (this.path.passed % this.floor)
   }
 
   notePassed(size: number, seconds: number): void {
@@ -132,8 +142,10 @@ export class ChunkSize {
     path.carried += size
     if (seconds > path.timer) path.timer = Infinity
     const fast = Math.min(FAST, path.timer / SHARERS)
-    if (seconds > fast) path.pace = this.onGrid((size * fast) / seconds)
-    else if (size >= path.pace) path.pace *= 2
+    const suits = this.onGrid((size * fast) / Math.max(seconds, INSTANT))
+    if (seconds > fast) path.pace = suits
+    // Others share the line, so it is at least as fast as this.
+    else if (size >= this.floor) path.pace = Math.max(path.pace, suits)
   }
 
   /** The size was refused. Returns false if no smaller one can be tried. */
@@ -182,6 +194,6 @@ export class ChunkSize {
   }
 
   private onGrid(size: number): number {
-    return Math.max(Math.floor(size / this.floor), 1) * this.floor
+    return Math.max(size - (size % this.floor), this.floor)
   }
 }

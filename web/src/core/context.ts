@@ -56,7 +56,6 @@ export class Context {
 
   /** Later pages of this tab begin with what was learned. */
   remember(): void {
-    const { passed, refused } = this.size.path
-    this.environment.limits.set(this.wire.origin, passed, refused)
+    this.environment.kept.set(this.wire.origin, this.size.path)
   }
 }

@@ -19,6 +19,7 @@ let seen: UploadDetails[]
 beforeEach(() => {
   server = new FakeStoreServer()
   environment = new FakeEnvironment(server)
+  environment.way.passed = server.partSize
   seen = []
 })
 

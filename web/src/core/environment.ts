@@ -1,6 +1,6 @@
 /** What an upload needs of the browser besides its file. Tests use an environment of their own. */
 
-import { type NetworkPath } from './chunkSize'
+import { unknownPath, type NetworkPath } from './chunkSize'
 import type { Control } from './control'
 import type { DirectWay } from './direct'
 import { send, type Transport } from './transport'
@@ -26,19 +26,16 @@ export interface Environment {
   paths: Map<string, NetworkPath>
   /** Whether the object store of each endpoint can be reached from here. */
   ways: Map<string, DirectWay>
-  /**
-   * The largest request that passed on each path, and the smallest that was refused (bytes). They survive
-   * a reload, until the tab is closed.
-   */
-  limits: {
-    get(origin: string): [passed?: number, refused?: number]
-    set(origin: string, passed: number, refused: number): void
+  /** The same, for later pages: it survives a reload, until the tab is closed. */
+  kept: {
+    get(origin: string): NetworkPath
+    set(origin: string, path: NetworkPath): void
   }
   /** Whether a request to this origin ends with its answer: with HTTP/1.1, it ends with its body. */
   isEarly(origin: string): boolean
 }
 
-const KEPT = 'wherry-limit:'
+const KEPT = 'wherry-path:'
 
 // Nothing here touches `window` before an upload begins: servers may import this file.
 export const browser: Environment = {
@@ -63,18 +60,20 @@ export const browser: Environment = {
   turns: [],
   paths: new Map(),
   ways: new Map(),
-  limits: {
+  kept: {
     get(origin) {
+      const path = unknownPath(Date.now() / 1000)
       try {
-        const [passed, refused] = sessionStorage.getItem(KEPT + origin)!.split(' ').map(Number)
-        return [passed || 0, refused || Infinity]
+        const kept = sessionStorage.getItem(KEPT + origin)!
+        // JSON has no Infinity: it is null there.
+        return { ...path, ...JSON.parse(kept, (_, value: unknown) => value ?? undefined) }
       } catch {
-        return [] // Nothing is known. Some windows, and all workers, have no storage.
+        return path // Some windows, and all workers, have no storage.
       }
     },
-    set(origin, passed, refused) {
+    set(origin, path) {
       try {
-        sessionStorage.setItem(KEPT + origin, `${passed} ${refused}`)
+        sessionStorage.setItem(KEPT + origin, JSON.stringify(path))
       } catch {
         // Then the next page has to find the limit again.
       }

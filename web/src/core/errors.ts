@@ -18,6 +18,7 @@ export interface Facts {
 }
 
 const SIZE = /413|too large/i
+const UNKNOWN = { code: '', status: null, retryable: false, hint: '', retryAfter: null }
 
 /** The base class of all errors. */
 export class UploadFailure extends Error {
@@ -25,30 +26,23 @@ export class UploadFailure extends Error {
   protected static readonly kind: string = 'UploadFailure'
 
   /** The error code of the server, or of this client. */
-  readonly code: string
+  readonly code!: string
   /** The HTTP status; null where there was no answer. */
-  readonly status: number | null
+  readonly status!: number | null
   /** The same call may succeed later, and continues where this one ended. */
-  readonly retryable: boolean
+  readonly retryable!: boolean
   /** What to do about it: a sentence to show to the user. */
-  readonly hint: string
+  readonly hint!: string
   /** Seconds. */
-  readonly retryAfter: number | null
+  readonly retryAfter!: number | null
   /** What the server said: the fields of its problem document. */
-  readonly facts: Record<string, unknown>
+  readonly facts!: Record<string, unknown>
 
   constructor(message: string, facts: Facts = {}) {
     const name = new.target.kind
     const isClean = name === 'TooLarge' || !SIZE.test(message)
     super(isClean ? message : 'The upload failed; `code` and `facts` say why.')
-    this.name = name
-    if (facts.cause !== undefined) this.cause = facts.cause
-    this.code = facts.code ?? ''
-    this.status = facts.status ?? null
-    this.retryable = facts.retryable ?? false
-    this.hint = facts.hint ?? ''
-    this.retryAfter = facts.retryAfter ?? null
-    this.facts = facts.facts ?? {}
+    Object.assign(this, UNKNOWN, { facts: {} }, facts, { name })
   }
 }
 

@@ -9,7 +9,8 @@ import type { UploadDetails, UploadOptions } from './types'
 const ENDED = problem(410, 'upload-gone', { state: 'cancelled' })
 
 // On an unknown path, files of more than 8 steps go in chunks.
-beforeEach(() => void environment.paths.set('/api', unknownPath(64 * STEP)))
+const WIDE = { passed: 64 * STEP, pace: Infinity }
+beforeEach(() => void environment.paths.set('/api', { ...unknownPath(), ...WIDE }))
 afterEach(() => void vi.unstubAllGlobals())
 
 /** The requests: `send`, `ask` (what came of the one before), or another verb. */

@@ -160,10 +160,10 @@ describe('a limit on the way', () => {
     expect(play(aPlan(50 * MiB), { limit: MiB }).refusals).toEqual([])
   })
 
-  test.each(Array.from({ length: 50 }, (_, seed) => [seed]))('costs two at most (%i)', (seed) => {
+  test.each(Array.from({ length: 50 }, (_, seed) => [seed]))('costs one at most (%i)', (seed) => {
     const size = new ChunkSize({ ...unknownPath(), isEarly: true })
     const limit = FLOOR + Math.floor(numbers(seed)() * 6 * MiB)
-    expect(play(aPlan(50 * MiB, { size }), { limit }).refusals.length).toBeLessThanOrEqual(2)
+    expect(play(aPlan(50 * MiB, { size }), { limit }).refusals.length).toBeLessThanOrEqual(1)
     expect(play(aPlan(50 * MiB, { size }), { limit }).refusals).toEqual([])
   })
 
@@ -178,11 +178,11 @@ describe('a limit on the way', () => {
   })
 
   test('that comes later is met by one chunk at a time', () => {
-    const size = new ChunkSize(unknownPath(5 * MiB))
+    const size = new ChunkSize({ ...unknownPath(), passed: 5 * MiB, pace: 5 * MiB })
     const plan = aPlan(50 * MiB, { size })
     const flight = [plan.next(1), plan.next(1), plan.next(1), plan.next(1)] as Chunk[]
     for (const chunk of flight) expect(plan.failed(chunk, refused, 2, 1)).toBe(true)
-    expect(plan.chunkSize).toBe(MiB / 2)
+    expect(plan.chunkSize).toBe(MiB / 8)
     expect(plan.next(2)).not.toBeNull()
     expect(plan.next(2)).toBeNull()
   })
@@ -193,7 +193,7 @@ describe('a slow way', () => {
     const size = new ChunkSize()
     size.notePassed(5 * MiB, 10)
     expect(size.now(0)).toBe(2.5 * MiB)
-    size.notePassed(2.5 * MiB, 4)
+    size.notePassed(2.5 * MiB, 2)
     expect(size.now(0)).toBe(5 * MiB)
   })
 

@@ -5,8 +5,8 @@
  * clock, jitter as a number from 0 to 1.
  *
  * Rule 2: of the chunks in flight, at most one is larger than what has passed on this network path.
- * So a limit costs one refusal, not one for each request in flight. After a failure, chunks are sent
- * alone, until one gets through.
+ * So a limit costs one refusal, not one for each request in flight. Chunks are sent alone until one tells
+ * how fast the line is, and after a failure, until one gets through.
  *
  * Rule 3: chunks begin and end on multiples of `floor`, or at the end of the file. So cutting a
  * chunk again never leaves a piece below the server's minimum.
@@ -113,7 +113,9 @@ export class Plan {
     // The smallest chunk is enough to find out whether the server is back.
     let size = this.backoff.inTrouble ? this.size.floor : this.chunkSize
     for (const { part, range } of this.flying) {
-      if (!part && !this.size.isProven(range[1] - range[0])) size = Math.min(size, this.size.proven)
+      if (part) continue
+      if (!this.size.path.pace) return null
+      if (!this.size.isProven(range[1] - range[0])) size = Math.min(size, this.size.proven)
     }
     return size ? this.cut(gap, size) : null
   }

@@ -2,6 +2,9 @@
  * Reports the progress of an upload to its caller.
  *
  * Rule 1: percent never goes down, and is 100 when all bytes are sent.
+ *
+ * Rule 2: the bytes of a request that may be refused for its size count when it is answered, and not while
+ * they are sent. So no refused byte is progress.
  */
 
 import { Speed } from './speed'
@@ -27,7 +30,7 @@ export class ProgressReporter {
   stateDetails: StateDetails = {}
   /** When the next try is due. */
   private dueAt: number | null = null
-  /** Bytes sent without an answer so far. */
+  /** Bytes sent without an answer so far, in requests of a size that passes. */
   private flying = 0
   /** Of all bytes sent, also those sent twice. */
   private readonly speed = new Speed()
@@ -40,10 +43,20 @@ export class ProgressReporter {
     private readonly onProgress: OnProgress | undefined,
   ) {}
 
-  noteSent(bytes: number): void {
-    this.flying += bytes // Less, when the same request is sent again after a 401 or 403.
-    this.noteSpeed(bytes)
-    this.tick()
+  /**
+   * What notes the bytes of a request as they are sent: called with all of them so far, and with 0 when it
+   * has ended, whatever its answer. `isProven`: a request of this size has passed before.
+   */
+  flight(isProven: boolean): (flown: number) => void {
+    let before = 0
+    return (flown) => {
+      const bytes = flown - before // Below 0, when the same request is sent again after a 401 or 403.
+      before = flown
+      if (isProven) this.flying += bytes
+      if (!flown) return
+      this.noteSpeed(bytes)
+      this.tick()
+    }
   }
 
   /** Count bytes for the speed, whichever tab sends them. */
@@ -54,11 +67,6 @@ export class ProgressReporter {
   /** Once a second: countdowns and a standstill become visible. */
   tick(): void {
     this.report(this.state, this.stateDetails)
-  }
-
-  /** A request that has sent this many bytes has ended, whatever its answer. */
-  noteAnswered(bytes: number): void {
-    this.flying -= bytes
   }
 
   report(state: UploadState, about: StateDetails = {}): void {
@@ -109,6 +117,6 @@ export class ProgressReporter {
 
   /** While an upload waits, it has no speed and no remaining time. */
   private get isMoving(): boolean {
-    return ['sending', 'completing', 'done'].includes(this.state)
+    return /sending|completing|done/.test(this.state)
   }
 }

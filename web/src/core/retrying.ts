@@ -51,7 +51,7 @@ export class Retrying {
         if (!(error instanceof UploadFailure)) throw error
         const next = whatNext(error, verb)
         const isWrongAddress = error instanceof UnexpectedAnswer && !this.isKnown
-        if (isWrongAddress || !['wait', 'retry', 'look'].includes(next)) throw error
+        if (isWrongAddress || !/wait|retry|look/.test(next)) throw error
         if (next === 'wait') backoff.waits(error, environment.now())
         else backoff.failed(error, began, environment.now(), environment.jitter())
         // Another process is completing the upload. That takes time, and is no trouble.

@@ -7,7 +7,7 @@
  * `init` with the same fingerprint finds the upload again.
  */
 
-import { checkNotGone, isBrought, type Status } from './answers'
+import { checkNotGone, isBrought, parseError, type Status } from './answers'
 import { pauseOf } from './backoff'
 import type { Context } from './context'
 import { nextAfter } from './decisions'
@@ -57,6 +57,9 @@ export class Run {
     const isPossible = context.wire.isSameOrigin && !this.uploadId && one.next !== 'chunks'
     if (!once && !isPossible) return null
     context.report('starting')
+    if (once && context.source.size >= context.size.path.refused) {
+      throw parseError({ status: 413, text: '', headers: {} }) // As the path would answer.
+    }
     let done: Status | null
     try {
       done = await context.control.inTurn(() =>
@@ -101,7 +104,8 @@ export class Run {
     if (once) await source.checkReadable()
     else crc = (await source.digest([0, source.size])).crc
     control.check()
-    let flown = 0
+    // The only request of an upload is its progress, whatever comes of it.
+    const fly = reporter.flight(once || context.size.isProven(source.size))
     let isOut = false
     context.report('sending')
     const began = environment.now()
@@ -111,10 +115,8 @@ export class Run {
     }
     try {
       const done = await wire.whole(source, one.key, crc, control.halt, (loaded, total) => {
-        const bytes = total ? Math.floor((loaded / total) * source.size) : 0
         isOut = loaded >= total
-        reporter.noteSent(bytes - flown)
-        flown = bytes
+        fly(total ? Math.floor((loaded / total) * source.size) : 0)
       })
       context.size.notePassed(source.size, environment.now() - began)
       context.remember()
@@ -130,7 +132,7 @@ export class Run {
       if (error instanceof TooLarge) context.noteRefused(source.size)
       throw error
     } finally {
-      reporter.noteAnswered(flown)
+      fly(0)
     }
   }
 

@@ -93,11 +93,8 @@ export class Sending {
     const { backoff } = retrying
     const { plan } = this
     const signal = control.halt
-    let flown = 0
-    const onSent = (loaded: number): void => {
-      reporter.noteSent(loaded - flown)
-      flown = loaded
-    }
+    const size = chunk.range[1] - chunk.range[0]
+    const onSent = reporter.flight(!!chunk.part || plan.size.isProven(size))
     try {
       const part = await source.digest(chunk.range)
       // While the part was read, another chunk may have failed, and set a pause for all of them.
@@ -120,7 +117,7 @@ export class Sending {
       else await this.chunkFailed(chunk, error)
     } finally {
       if (!this.way.isOpen) plan.endDirect()
-      reporter.noteAnswered(flown)
+      onSent(0)
       reporter.chunkSize = plan.chunkSize
     }
   }

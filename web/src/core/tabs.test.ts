@@ -164,7 +164,7 @@ describe('with locks', () => {
     ])
     expect(both.map((result) => result.upload_id)).toEqual(['u2', 'u2'])
     expect(server.uploads.size).toBe(2)
-    expect(sentBytes()).toBe((40 + 4 + 4) * STEP) // One chunk had arrived, one was refused.
+    expect(sentBytes()).toBe((40 + 2 + 4) * STEP) // One chunk had arrived, one was refused.
   })
 
   test('that a page may not have, everybody sends', async () => {

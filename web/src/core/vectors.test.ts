@@ -18,7 +18,7 @@ interface Given {
   status: number
   headers?: Record<string, string>
   body?: string
-  problem?: object
+  problem?: { code?: unknown }
 }
 
 interface AnswerVector {
@@ -129,7 +129,8 @@ const byName = new Map(answers.map(({ name, answer }) => [name, answer]))
 function answer({ status, headers = {}, body = '', problem }: Given): Answer {
   if (!problem) return { status, headers, text: body }
   const own = { 'content-type': 'application/problem+json', ...headers }
-  return { status, headers: own, text: JSON.stringify(problem) }
+  const type = `urn:wherry:problem:${String(problem.code)}`
+  return { status, headers: own, text: JSON.stringify({ type, ...problem }) }
 }
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['Date'], now: new Date(NOW) }))
@@ -201,12 +202,15 @@ function errorOf(outcome: string): UploadFailure {
 
 function pathOf(way: Way): NetworkPath {
   return {
-    ...unknownPath(way.passed, way.refused ?? Infinity),
-    pace: way.pace ?? Infinity,
+    ...unknownPath(),
+    passed: way.passed ?? 0,
+    refused: way.refused ?? Infinity,
+    pace: way.pace ?? 0,
     carried: way.carried ?? 0,
     isEarly: way.is_early ?? true,
     takesWhole: way.has_whole ?? true,
     asForm: way.as_form ?? false,
+    report: (way.report ?? null) as NetworkPath['report'],
   }
 }
 
@@ -216,7 +220,7 @@ function wayOf(path: NetworkPath, named: Way): Way {
   const way: Required<Way> = {
     passed: path.passed,
     refused: number(path.refused),
-    pace: number(path.pace),
+    pace: path.pace || null,
     carried: path.carried,
     is_early: path.isEarly,
     has_whole: path.takesWhole,

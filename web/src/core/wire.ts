@@ -16,6 +16,9 @@ import { unlessAborted, type Answer, type Asked } from './transport'
 import type { Range, UploadOptions } from './types'
 import type { Environment } from './environment'
 
+/** How long a path is remembered (seconds), so that a raised limit is noticed. */
+const REMEMBERED = 86_400
+
 export type Sent = (loaded: number, total: number) => void
 
 /** The requests of one upload. */
@@ -36,8 +39,10 @@ export class Wire {
     this.endpoint = resolved((options.endpoint ?? '/api').replace(/\/+$/, ''))
     this.isSameOrigin = isSameOrigin(this.endpoint)
     this.origin = this.endpoint.split('/', 3).join('/')
-    const { limits, paths } = environment
-    this.path = paths.get(this.origin) ?? unknownPath(...limits.get(this.origin))
+    const { kept, paths } = environment
+    const now = Date.now() / 1000
+    const known = paths.get(this.origin) ?? kept.get(this.origin)
+    this.path = now - known.since < REMEMBERED ? known : unknownPath(now)
     paths.set(this.origin, this.path)
   }
 

@@ -59,15 +59,15 @@ export class Clock {
 /** What several uploads in one browser share. */
 export class FakeEnvironment implements Environment {
   readonly clock: Clock
-  /** Most tests are about chunks; the others call `paths.clear()`. */
-  paths = new Map([['/api', { ...unknownPath(), takesWhole: false }]])
+  /** Most tests are about chunks, on a fast line; the others call `paths.clear()`. */
+  paths = new Map([['/api', { ...unknownPath(), pace: Infinity, takesWhole: false }]])
   ways: Environment['ways'] = new Map()
   turns: Control[] = []
   /** Outlives a page: `paths` does not. */
-  private readonly met = new Map<string, [number, number]>()
-  readonly limits: Environment['limits'] = {
-    get: (origin) => this.met.get(origin) ?? [],
-    set: (origin, passed, refused) => void this.met.set(origin, [passed, refused]),
+  private readonly met = new Map<string, NetworkPath>()
+  readonly kept: Environment['kept'] = {
+    get: (origin) => ({ ...(this.met.get(origin) ?? unknownPath()) }),
+    set: (origin, path) => void this.met.set(origin, { ...path }),
   }
   isEarly = (): boolean => false
   online = true
@@ -133,7 +133,9 @@ export function page(status: number, headers: Record<string, string> = {}): Answ
 }
 
 export function problem(status: number, code: string, facts: Record<string, unknown> = {}): Answer {
-  const text = JSON.stringify({ status, code, detail: code, retryable: false, hint: '', ...facts })
+  const type = `urn:wherry:problem:${code}`
+  const own = { type, status, code, detail: code, retryable: false, hint: '' }
+  const text = JSON.stringify({ ...own, ...facts })
   return { status, text, headers: { 'content-type': 'application/problem+json' } }
 }
 
