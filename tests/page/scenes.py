@@ -99,6 +99,11 @@ class Stage:
         self.page.get_by_role("heading", name="Wherry").wait_for()
         self.page.clock.pause_at("2026-11-23T15:01:00Z")
 
+    def speak(self, language: str) -> None:
+        """Prefer this language, as the user of a browser may."""
+        wanted = f"Object.defineProperty(navigator, 'languages', {{ get: () => ['{language}'] }})"
+        self.page.add_init_script(wanted)
+
     def close(self) -> None:
         """Answer what is still waiting, so that the browser can end."""
         self.chunk = (0, {})
@@ -359,6 +364,27 @@ def play_sending(stage: Stage) -> None:
 
 
 @scene
+def play_arabic(stage: Stage) -> None:
+    """From right to left."""
+    stage.speak("ar-EG")
+    stage.accepted |= {"max_size": 2 << 30, "allowed_types": ["video/*"]}
+    stage.is_narrow = True
+    stage.open()
+    stage.choose(TALK, label="الملفات")
+    stage.pass_chunks(14)
+    stage.has("يجري الرفع")
+
+
+@scene
+def play_german(stage: Stage) -> None:
+    stage.speak("de-AT")
+    stage.assessment = _assessment("done", [], report=REPORT)
+    stage.open()
+    _arrive(stage, "Dateien", "Die ganze Datei ist angekommen.")
+    stage.wait_for(stage.page.locator("figure img").nth(len(REPORT["artefacts"]) - 1))
+
+
+@scene
 def play_several(stage: Stage) -> None:
     stage.init = (201, {"chunk_size": PASSES, **KNOWN})
     stage.open()
@@ -509,10 +535,12 @@ def _ticket(note: str, uploads: int, used: int, state: str) -> Facts:
     return found | {"uploads": uploads, "used": used, "state": state}
 
 
-def _arrive(stage: Stage) -> None:
+def _arrive(
+    stage: Stage, label: str = "Files", arrived: str = "The whole file has arrived."
+) -> None:
     stage.chunk = (200, _received([(0, CLIP[1])], CLIP[1]))
-    stage.choose(CLIP)
-    stage.has("The whole file has arrived.")
+    stage.choose(CLIP, label=label)
+    stage.has(arrived)
 
 
 def _finding(code: str, message: str, start: float | None, end: float | None) -> Facts:

@@ -14,6 +14,7 @@ import { GuestLinks } from './GuestLinks'
 import { GuestNotice } from './GuestNotice'
 import { KeyPanel } from './KeyPanel'
 import { Finished, Unfinished } from './Known'
+import { t } from './language'
 import { shownName } from './names'
 import { isThere, isUnfinished, paths } from './server'
 import type { KnownUpload } from './server'
@@ -24,7 +25,7 @@ import { useAccess } from './useAccess'
 import { useElsewhere } from './useElsewhere'
 import { useKnownUploads } from './useKnownUploads'
 import { useOnline } from './useOnline'
-import { named, plural, size } from './words'
+import { named, size } from './words'
 import { YourFiles } from './YourFiles'
 
 export function App({ session }: { session: Session }) {
@@ -51,7 +52,7 @@ export function App({ session }: { session: Session }) {
   const add = useCallback(
     (chosen: Chosen[], meant: KnownUpload | null, more: string | null) => {
       const twice = uploads.add(chosen, latest.current, meant).map(({ path }) => path)
-      const said = named(twice, 'is already in the list', 'are already in the list')
+      const said = named(twice, t.app.alreadyListed)
       setNotice([said, more].filter((sentence) => sentence !== null).join(' ') || null)
     },
     [uploads],
@@ -72,9 +73,9 @@ export function App({ session }: { session: Session }) {
   const onCancel = async (upload: KnownUpload) => {
     try {
       await session.delete(paths.upload(upload.upload_id))
-      announce(`${upload.filename} was deleted.`)
+      announce(t.app.wasDeleted(upload.filename))
     } catch {
-      announce(`${upload.filename} could not be deleted.`)
+      announce(t.app.notDeleted(upload.filename))
     }
     toHeading()
     refresh()
@@ -100,7 +101,7 @@ export function App({ session }: { session: Session }) {
         </h1>
         {key !== null && !session.isGuest && (
           <button type="button" className="plain" onClick={() => session.leave()}>
-            Forget the key
+            {t.app.forgetKey}
           </button>
         )}
       </header>
@@ -116,7 +117,7 @@ export function App({ session }: { session: Session }) {
         )}
         {!isOnline && (
           <p className="notice offline" role="alert">
-            You are offline. Uploads continue automatically when the connection is back.
+            {t.app.offline}
           </p>
         )}
         <GuestNotice {...{ refusal }} ticket={accepted.ticket} />
@@ -147,7 +148,7 @@ export function App({ session }: { session: Session }) {
         ref={again}
         type="file"
         hidden
-        aria-label="The same file again"
+        aria-label={t.app.sameFile}
         onChange={(event) => {
           const chosen = fromDialog(event.currentTarget.files ?? [])
           event.currentTarget.value = ''
@@ -164,10 +165,7 @@ export function App({ session }: { session: Session }) {
 }
 
 function isOther(file: File, meant: KnownUpload): string {
-  return (
-    `“${shownName(file.name)}” is not the file of the unfinished upload “${meant.filename}”, which has ` +
-    `${size(meant.size!)}: this one has ${size(file.size)}. Nothing was sent.`
-  )
+  return t.app.notSameFile(shownName(file.name), meant.filename, size(file.size), size(meant.size!))
 }
 
 /** Leaving the page interrupts uploads; to continue, the user must choose the file again. */
@@ -183,10 +181,10 @@ function useLeavingWarning(isNeeded: boolean): void {
 function useTitle(items: readonly Item[], moving: number): void {
   const title =
     moving > 0
-      ? `Uploading ${plural(moving, 'file')} · Wherry`
+      ? t.app.titleUploading(moving)
       : items.some(({ state }) => state === 'done')
-        ? 'Uploaded · Wherry'
-        : 'Wherry: upload files'
+        ? t.app.titleDone
+        : t.app.title
   useEffect(() => {
     document.title = title
   }, [title])

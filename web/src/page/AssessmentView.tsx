@@ -2,7 +2,8 @@
 
 import { useEffect } from 'preact/compat'
 import { GuardedLink } from './Guarded'
-import { ReportView, VERDICTS } from './ReportView'
+import { t } from './language'
+import { ReportView } from './ReportView'
 import { paths } from './server'
 import type { Report, Step } from './server'
 import type { Session } from './session'
@@ -25,7 +26,7 @@ export function AssessmentView(props: Props) {
         <Receipt {...props} />
       ) : assessmentId === null ? (
         <>
-          <p>The file is stored. There is no assessment.</p>
+          <p>{t.assessment.none}</p>
           <Links {...props} report={null} />
         </>
       ) : (
@@ -40,13 +41,13 @@ function Watching(props: Props & { assessmentId: string }) {
   const { assessment, isForeign, problem } = useAssessment(session, assessmentId)
   const verdict = assessment?.report?.verdict
   useEffect(() => {
-    if (verdict) announce?.(`${filename}: ${VERDICTS[verdict].word}. ${VERDICTS[verdict].sentence}`)
+    if (verdict) announce?.(`${filename}: ${t.report.verdicts[verdict]!.join('. ')}`)
   }, [verdict, announce, filename])
 
   if (isForeign) {
     return (
       <p>
-        The application has received the file. Its assessment is <code>{assessmentId}</code>.
+        {t.assessment.foreign} <code>{assessmentId}</code>.
       </p>
     )
   }
@@ -56,19 +57,19 @@ function Watching(props: Props & { assessmentId: string }) {
       {assessment?.worker?.state === 'failing' && (
         <div className="trouble">
           <p>
-            <strong>Assessments are not running at the moment.</strong> {assessment.worker.problem}
+            <strong>{t.assessment.notRunning}</strong> {assessment.worker.problem}
           </p>
-          <p>The file is safe. The server assesses it as soon as it can.</p>
+          <p>{t.assessment.notRunningNext}</p>
         </div>
       )}
-      {assessment?.state === 'queued' && <p>The assessment is queued.</p>}
+      {assessment?.state === 'queued' && <p>{t.assessment.queued}</p>}
       {assessment?.state === 'running' && <Steps steps={assessment.steps} />}
       {assessment?.state === 'failed' && (
         <div className="trouble">
           <p>
-            <strong>The assessment failed.</strong> {assessment.problem}
+            <strong>{t.assessment.failed}</strong> {assessment.problem}
           </p>
-          <p>The file itself is safe.</p>
+          <p>{t.assessment.failedNext}</p>
         </div>
       )}
       {assessment?.report && (
@@ -83,7 +84,7 @@ function Receipt({ session, uploadId, filename, hasReceipt }: Props) {
   if (!hasReceipt) return null
   return (
     <GuardedLink session={session} path={paths.receipt(uploadId)} saveAs={`${filename}.receipt`}>
-      Save the receipt
+      {t.assessment.receipt}
     </GuardedLink>
   )
 }
@@ -94,7 +95,7 @@ function Links({ report, ...props }: Props & { report: Report | null }) {
     <ul className="links">
       <li>
         <GuardedLink session={session} path={paths.file(uploadId)} saveAs={filename}>
-          Download the file
+          {t.assessment.download}
         </GuardedLink>
       </li>
       {props.hasReceipt && (
@@ -105,7 +106,7 @@ function Links({ report, ...props }: Props & { report: Report | null }) {
       {report && assessmentId !== null && (
         <li>
           <GuardedLink session={session} path={paths.assessment(assessmentId)}>
-            Report as JSON
+            {t.assessment.json}
           </GuardedLink>
         </li>
       )}
@@ -113,36 +114,17 @@ function Links({ report, ...props }: Props & { report: Report | null }) {
   )
 }
 
-const STEP_WORDS: Record<Step['state'], string> = {
-  waiting: 'waiting',
-  running: 'running',
-  done: 'done',
-  failed: 'failed',
-  skipped: 'skipped',
-}
-
-const STEP_NAMES: Record<string, string> = {
-  probe: 'Reading the file',
-  integrity: 'Decoding every frame',
-  visual: 'Analysing the picture',
-  black: 'Detecting black frames',
-  freeze: 'Detecting freezes',
-  audio: 'Analysing the sound',
-  silence: 'Detecting silence',
-  poster: 'Drawing pictures',
-}
-
 function Steps({ steps }: { steps: readonly Step[] }) {
   return (
-    <section aria-label="Assessment">
-      <h4>The video is being assessed</h4>
+    <section aria-label={t.assessment.label}>
+      <h4>{t.assessment.running}</h4>
       <ol className="steps">
         {steps.map((step) => (
           <li key={step.name} className={step.state}>
-            <span className="name">{STEP_NAMES[step.name] ?? step.name}</span>
+            <span className="name">{t.assessment.steps[step.name] ?? step.name}</span>
             <span className="how">
-              {STEP_WORDS[step.state] ?? step.state}
-              {step.seconds !== null && ` in ${step.seconds.toFixed(1)} s`}
+              {t.assessment.stepStates[step.state] ?? step.state}
+              {step.seconds !== null && ` ${t.assessment.inSeconds(step.seconds.toFixed(1))}`}
             </span>
           </li>
         ))}

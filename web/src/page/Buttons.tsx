@@ -8,6 +8,7 @@ import { Component, createRef, useState } from 'preact/compat'
 import type { ReactNode } from 'preact/compat'
 import { ConfirmDelete } from './ConfirmDelete'
 import type { Asking } from './ConfirmDelete'
+import { t } from './language'
 import { takeFocus } from './takeFocus'
 import { isOver } from './uploads'
 import type { Item, ItemState, Uploads } from './uploads'
@@ -38,8 +39,8 @@ export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsP
     return (
       <KeepFocus>
         <ConfirmDelete
-          question={`Cancel the upload and delete the ${size(bytesKept)} that arrived?`}
-          keep={isRunning || state === 'waiting' ? 'Keep uploading' : 'Keep it'}
+          question={t.buttons.cancelAndDelete(size(bytesKept))}
+          keep={isRunning || state === 'waiting' ? t.buttons.keepUploading : t.buttons.keepIt}
           filename={name}
           onKeep={() => setAsking('kept')}
           onDelete={() => {
@@ -50,7 +51,7 @@ export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsP
       </KeepFocus>
     )
   }
-  const close = { on: () => onClose(item), words: 'Remove from list', name }
+  const close = { on: () => onClose(item), words: t.buttons.remove, name }
   const endOrAsk = {
     on: () => (bytesKept > 0 ? setAsking('now') : void end()),
     takesFocus: asking === 'kept',
@@ -60,9 +61,9 @@ export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsP
     <KeepFocus>
       <div className="buttons">
         <MainAct {...{ item, state, uploads }} mayTryAgain={mayTryAgain} />
-        {isOpen && <Act {...endOrAsk} words={state === 'waiting' ? 'Leave the queue' : 'Cancel'} />}
+        {isOpen && <Act {...endOrAsk} words={state === 'waiting' ? t.buttons.leaveQueue : t.buttons.cancel} />}
         {state === 'failed' && (
-          <Act {...endOrAsk} words={mayTryAgain ? 'Give up' : 'Remove from list'} />
+          <Act {...endOrAsk} words={mayTryAgain ? t.buttons.giveUp : t.buttons.remove} />
         )}
         {(isOver(state) || state === 'queued' || state === 'refused') && <Act {...close} />}
       </div>
@@ -84,14 +85,14 @@ export function MainAct({ item, state, uploads, mayTryAgain }: MainActProps) {
     case 'starting':
     case 'sending':
     case 'retrying':
-      return <Act on={upload.pause} words="Pause" name={name} />
+      return <Act on={upload.pause} words={t.buttons.pause} name={name} />
     case 'paused':
-      return <Act on={upload.resume} words="Resume" name={name} primary />
+      return <Act on={upload.resume} words={t.buttons.resume} name={name} primary />
     case 'failed':
-      return mayTryAgain ? <Act on={upload.again} words="Try again" name={name} primary /> : null
+      return mayTryAgain ? <Act on={upload.again} words={t.buttons.tryAgain} name={name} primary /> : null
     case 'refused':
       return mayTryAgain ? (
-        <Act on={() => uploads.force(item)} words="Upload anyway" name={name} />
+        <Act on={() => uploads.force(item)} words={t.buttons.anyway} name={name} />
       ) : null
     default:
       return null

@@ -2,6 +2,7 @@
 
 import { useEffect, useRef, useState } from 'preact/compat'
 import type { Examination } from './Examination'
+import { t } from './language'
 import type { Session } from './session'
 
 interface Props {
@@ -29,23 +30,17 @@ export function CheckConnection(props: Props) {
   return (
     <section className="card check" aria-labelledby="check-title">
       <h2 id="check-title" ref={heading} tabIndex={-1}>
-        Check the connection
+        {t.check.title}
       </h2>
       {View !== null ? (
         <View {...props} focus={() => heading.current?.focus()} />
       ) : (
         <>
-          <p className="quiet">
-            Measures how large a request may be on the way to the server, what refuses larger ones,
-            and what its operator should change. This takes up to 30 seconds and sends at most 32
-            MiB. Nothing is stored.
-          </p>
-          {state === 'failed' && (
-            <p role="alert">The check could not be loaded. Nothing was sent. Try again.</p>
-          )}
+          <p className="quiet">{t.check.about}</p>
+          {state === 'failed' && <p role="alert">{t.check.notLoaded}</p>}
           <div className="buttons">
             <button type="button" aria-disabled={state === 'loading'} onClick={() => void open()}>
-              Start the check
+              {t.check.start}
             </button>
           </div>
         </>

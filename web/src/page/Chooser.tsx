@@ -6,6 +6,7 @@ import { acceptedSentence, acceptOf } from './accepted'
 import type { Accepted } from './accepted'
 import { fromDialog, gather } from './folders'
 import type { Gathered } from './folders'
+import { t } from './language'
 
 interface Props {
   onFiles(gathered: Gathered): void
@@ -30,32 +31,28 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
   return (
     <section
       className={`chooser ${isFirst ? 'first' : ''} ${isOver ? 'over' : ''}`}
-      aria-label="Choose files">
+      aria-label={t.choose.label}
+    >
       <div className="buttons">
         <button type="button" className="primary large" onClick={() => files.current?.click()}>
-          Choose files
+          {t.choose.files}
         </button>
         {HAS_FOLDERS && (
           <button type="button" className="large" onClick={() => folder.current?.click()}>
-            Choose a folder
+            {t.choose.folder}
           </button>
         )}
       </div>
-      <p className="drop">{isOver ? 'Drop the files to upload them' : 'or drop or paste them anywhere on this page'}</p>
+      <p className="drop">{isOver ? t.choose.drop : t.choose.orDrop}</p>
       {limits !== '' && <p className="limits">{limits}</p>}
-      {isFirst && (
-        <p className="hint">
-          Files of any size are uploaded in small requests. After a broken connection, the upload
-          continues automatically. If you close this page, choose the same file again to continue.
-        </p>
-      )}
+      {isFirst && <p className="hint">{t.choose.hint}</p>}
       <input
         ref={files}
         type="file"
         multiple
         hidden
         accept={acceptOf(accepted)}
-        aria-label="Files"
+        aria-label={t.choose.theFiles}
         onChange={onChange}
       />
       <input
@@ -65,7 +62,7 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
         }}
         type="file"
         hidden
-        aria-label="Folder"
+        aria-label={t.choose.theFolder}
         onChange={onChange}
       />
     </section>

@@ -1,5 +1,6 @@
 /** Asks before bytes are deleted on the server: they cannot be brought back. */
 
+import { t } from './language'
 import { takeFocus } from './takeFocus'
 
 /** Whether it is being asked; after `kept` the focus goes back to the button that asked. */
@@ -18,14 +19,14 @@ export function ConfirmDelete({ question, keep, filename, onKeep, onDelete }: Pr
   const name = <span className="unseen">: {filename}</span>
   return (
     <>
-      <p role="alert">{question} This cannot be undone.</p>
+      <p role="alert">{question} {t.buttons.cannotBeUndone}</p>
       <div className="buttons">
         <button type="button" className="primary" ref={takeFocus} onClick={onKeep}>
           {keep}
           {name}
         </button>
         <button type="button" onClick={onDelete}>
-          Yes, delete
+          {t.buttons.yesDelete}
           {name}
         </button>
       </div>

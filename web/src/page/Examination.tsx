@@ -2,7 +2,8 @@
 
 import { useEffect, useRef, useState } from 'preact/compat'
 import { examine, MOST_BYTES } from './examination'
-import { PathReportView, VERDICTS } from './PathReportView'
+import { t } from './language'
+import { PathReportView } from './PathReportView'
 import type { Examined } from './server'
 import { Refusal } from './session'
 import type { Session } from './session'
@@ -21,23 +22,23 @@ type State =
   | { is: 'failed'; problem: string }
   | { is: 'done'; found: Examined }
 
-const ASKING: State = { is: 'running', doing: 'Asking the server.', sent: 0 }
+const asking = (): State => ({ is: 'running', doing: t.check.asking, sent: 0 })
 
 export function Examination({ session, announce, focus }: Props) {
-  const [state, setState] = useState<State>(ASKING)
+  const [state, setState] = useState<State>(asking)
   const running = useRef<AbortController>(null)
 
   const start = async () => {
     const ending = new AbortController()
     running.current = ending
-    setState(ASKING)
+    setState(asking)
     try {
       const found = await examine(session, ending.signal, ({ size: bytes, drip }, sent) => {
-        const doing = drip > 0 ? 'Waiting for a slow answer.' : `Sending ${size(bytes)}.`
+        const doing = drip > 0 ? t.check.slowAnswer : t.check.sending(size(bytes))
         setState({ is: 'running', doing, sent })
       })
       setState({ is: 'done', found })
-      announce(`The check is done. ${VERDICTS[found.report!.verdict].sentence}`)
+      announce(t.check.done(t.check.verdicts[found.report!.verdict]![1]))
     } catch (error) {
       if (running.current !== ending) return
       setState(ending.signal.aborted ? { is: 'stopped' } : { is: 'failed', problem: problemOf(error) })
@@ -63,13 +64,13 @@ export function Examination({ session, announce, focus }: Props) {
         <>
           <p>{state.doing}</p>
           <progress
-            aria-label="Sent of the 32 MiB that the check may send"
+            aria-label={t.check.sent}
             max={MOST_BYTES}
             value={state.sent}
           />
           <div className="buttons">
             <button type="button" onClick={() => running.current?.abort()}>
-              Stop the check
+              {t.check.stop}
             </button>
           </div>
         </>
@@ -80,18 +81,18 @@ export function Examination({ session, announce, focus }: Props) {
       return (
         <>
           {state.is === 'stopped' ? (
-            <p>The check was stopped. Nothing was stored.</p>
+            <p>{t.check.stopped}</p>
           ) : (
             <div className="trouble" role="alert">
               <p>
-                <strong>The check could not be finished.</strong> {state.problem}
+                <strong>{t.check.notFinished}</strong> {state.problem}
               </p>
-              <p>Nothing was stored. Uploads are not affected.</p>
+              <p>{t.check.unaffected}</p>
             </div>
           )}
           <div className="buttons">
             <button type="button" onClick={() => void start()}>
-              Check again
+              {t.check.again}
             </button>
           </div>
         </>
@@ -102,9 +103,9 @@ export function Examination({ session, announce, focus }: Props) {
 function problemOf(error: unknown): string {
   if (error instanceof Refusal) {
     return error.status === 401
-      ? 'The server requires a valid key. Enter it above, then check again.'
+      ? t.check.wantsKey
       : `${error.message} ${error.hint}`.trim()
   }
   if (error instanceof RangeError) return error.message
-  return 'The server cannot be reached. Check again when the connection is back.'
+  return t.check.unreachable
 }

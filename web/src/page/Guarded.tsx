@@ -7,6 +7,7 @@
 
 import { useEffect, useState } from 'preact/compat'
 import type { ReactNode } from 'preact/compat'
+import { t } from './language'
 import type { Session } from './session'
 import { useAccess } from './useAccess'
 
@@ -42,7 +43,7 @@ export function Picture({ session, path, alt, width, height }: PictureProps) {
       if (made !== null) URL.revokeObjectURL(made)
     }
   }, [session, path, round])
-  if (isMissing) return <p className="quiet">{alt} (not available)</p>
+  if (isMissing) return <p className="quiet">{t.report.notAvailable(alt)}</p>
   const sides = width !== null && height !== null ? { width, height } : {}
   return address === null ? (
     <div className="picture-to-come" />
@@ -87,8 +88,8 @@ export function GuardedLink({ session, path, saveAs, children }: LinkProps) {
         {children}
       </a>
       <span role="status">
-        {state === 'fetching' && ' Downloading…'}
-        {state === 'failed' && ' The download failed. Try again.'}
+        {state === 'fetching' && ` ${t.report.downloading}`}
+        {state === 'failed' && ` ${t.report.notDownloaded}`}
       </span>
     </>
   )

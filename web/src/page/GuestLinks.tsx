@@ -2,11 +2,11 @@
 
 import { useEffect, useRef, useState } from 'preact/compat'
 import { KeepFocus } from './Buttons'
+import { t } from './language'
 import { paths } from './server'
 import type { Ticket } from './server'
 import { guestLink, Refusal } from './session'
 import type { Session } from './session'
-import { date, plural } from './words'
 
 interface Props {
   session: Session
@@ -30,7 +30,7 @@ export function GuestLinks({ session, announce }: Props) {
       await what()
       return true
     } catch (error) {
-      setProblem(error instanceof Refusal ? error.message : 'The server cannot be reached. Try again.')
+      setProblem(error instanceof Refusal ? error.message : t.guests.unreachable)
       return false
     }
   }
@@ -38,28 +38,25 @@ export function GuestLinks({ session, announce }: Props) {
   const revoke = async ({ ticket_id, note }: Ticket) => {
     await attempt(async () => {
       await session.delete(paths.ticket(ticket_id))
-      announce(`The link ${named(note)} was revoked.`)
+      announce(t.guests.wasRevoked(note))
       await load()
     })
   }
   return (
     <section className="card guests" aria-labelledby="guests-title" tabIndex={-1}>
-      <h2 id="guests-title">Guest links</h2>
-      <p className="quiet">
-        Whoever has a guest link can upload files into your space, without a key or a login, and sees
-        nothing else.
-      </p>
+      <h2 id="guests-title">{t.guests.title}</h2>
+      <p className="quiet">{t.guests.about}</p>
       {problem !== null && <p role="alert">{problem}</p>}
       <NewLink session={session} attempt={attempt} onMade={() => void attempt(load)} />
       <KeepFocus>
         <ul className="tickets">
           {tickets.map((ticket) => (
             <li key={ticket.ticket_id}>
-              <bdi>{ticket.note || 'Without a note'}</bdi>
+              <bdi>{ticket.note || t.guests.noNote}</bdi>
               <span className="quiet">{stateOf(ticket)}</span>
               <button type="button" onClick={() => void revoke(ticket)}>
-                Revoke
-                <span className="unseen"> the link {named(ticket.note)}</span>
+                {t.guests.revoke}
+                <span className="unseen"> {t.guests.aLink(ticket.note)}</span>
               </button>
             </li>
           ))}
@@ -69,12 +66,10 @@ export function GuestLinks({ session, announce }: Props) {
   )
 }
 
-const named = (note: string) => (note ? `“${note}”` : 'without a note')
-
 function stateOf({ state, uploads, used, expires_at }: Ticket): string {
-  const files = `${used} of ${plural(uploads, 'file')} used`
-  if (state === 'expired') return `${files} · expired`
-  return state === 'used-up' ? files : `${files} · until ${date(new Date(expires_at))}`
+  const files = t.guests.used(used, uploads)
+  if (state === 'expired') return `${files} · ${t.guests.ended}`
+  return state === 'used-up' ? files : `${files} · ${t.guests.until(t.write.date(new Date(expires_at)))}`
 }
 
 interface NewLinkProps {
@@ -124,28 +119,28 @@ function NewLink({ session, attempt, onMade }: NewLinkProps) {
         }}
       >
         <label>
-          Whom it is for <input name="note" maxLength={255} autoComplete="off" />
+          {t.guests.forWhom} <input name="note" maxLength={255} autoComplete="off" />
         </label>
         <label>
-          Files <input name="files" type="number" min="1" max="100000" defaultValue="1" required />
+          {t.guests.files} <input name="files" type="number" min="1" max="100000" defaultValue="1" required />
         </label>
         <label>
-          Days <input name="days" type="number" min="1" max="366" defaultValue="7" required />
+          {t.guests.days} <input name="days" type="number" min="1" max="366" defaultValue="7" required />
         </label>
         <label>
-          Largest file in GiB <input name="largest" type="number" min="0.001" step="any" />
+          {t.guests.largest} <input name="largest" type="number" min="0.001" step="any" />
         </label>
-        <button type="submit">Make a link</button>
+        <button type="submit">{t.guests.make}</button>
       </form>
       {link !== null && (
         <div className="made">
           <label>
-            The link. It is shown only now. Send it as you would send a password.
+            {t.guests.made}
             <input ref={shown} readOnly value={link} />
           </label>
           <button type="button" onClick={() => void copy()}>
-            {isCopied ? 'Copied' : 'Copy'}
-            <span className="unseen"> the link</span>
+            {isCopied ? t.guests.copied : t.guests.copy}
+            <span className="unseen"> {t.guests.theLink}</span>
           </button>
         </div>
       )}

@@ -1,8 +1,8 @@
 /** Tells a guest what the link allows. */
 
 import type { Accepted } from './accepted'
+import { t } from './language'
 import type { Refusal } from './session'
-import { date, plural } from './words'
 
 interface Props {
   ticket: Accepted['ticket']
@@ -14,9 +14,9 @@ export function GuestNotice({ ticket, refusal }: Props) {
     return (
       <div className="card trouble" role="alert">
         <p>
-          <strong>{refusal.code === 'ticket-revoked' ? 'This link was revoked.' : refusal.message}</strong>
+          <strong>{refusal.code === 'ticket-revoked' ? t.guests.revoked : refusal.message}</strong>
         </p>
-        <p>Ask its sender for a new one.</p>
+        <p>{t.guests.askSender}</p>
       </div>
     )
   }
@@ -26,10 +26,6 @@ export function GuestNotice({ ticket, refusal }: Props) {
 
 function sentence({ uploads, expires_at }: NonNullable<Accepted['ticket']>): string {
   const ends = new Date(expires_at)
-  if (ends <= new Date()) {
-    return 'This link has expired. What was begun can be finished. Ask its sender for a new one.'
-  }
-  return uploads > 0
-    ? `You can upload ${plural(uploads, 'file')} with this link, until ${date(ends)}.`
-    : 'All files that this link allows have arrived or are on their way.'
+  if (ends <= new Date()) return t.guests.expired
+  return uploads > 0 ? t.guests.youCan(uploads, t.write.date(ends)) : t.guests.usedUp
 }

@@ -1,6 +1,7 @@
 /** Asks for a key, a login or another link. Renders nothing while nothing is missing. */
 
 import { useEffect, useRef, useState } from 'preact/compat'
+import { t } from './language'
 import type { Session } from './session'
 import { useAccess } from './useAccess'
 
@@ -10,11 +11,8 @@ export function KeyPanel({ session }: { session: Session }) {
   if (session.isGuest) {
     return (
       <section className="card key" role="alert" aria-labelledby="link-title">
-        <h2 id="link-title">This link is not valid</h2>
-        <p>
-          It is incomplete, or was deleted. What has arrived is safe. Open the whole link that you
-          were sent, or ask its sender for a new one.
-        </p>
+        <h2 id="link-title">{t.key.linkInvalid}</h2>
+        <p>{t.key.linkInvalidNext}</p>
       </section>
     )
   }
@@ -22,11 +20,11 @@ export function KeyPanel({ session }: { session: Session }) {
     <AskForKey session={session} wasRefused={wasRefused} />
   ) : (
     <section className="card key" role="alert" aria-labelledby="login-title">
-      <h2 id="login-title">You are not logged in</h2>
-      <p>Log in, for example in another tab, then continue here. What has arrived is safe.</p>
+      <h2 id="login-title">{t.key.loggedOut}</h2>
+      <p>{t.key.loggedOutNext}</p>
       <div className="buttons">
         <button type="button" className="primary" onClick={() => session.tryAgain()}>
-          Continue
+          {t.key.goOn}
         </button>
       </div>
     </section>
@@ -47,13 +45,9 @@ function AskForKey({ session, wasRefused }: { session: Session; wasRefused: bool
         if (key.trim()) session.giveKey(key.trim(), keep)
       }}
     >
-      <h2 id="key-title">{wasRefused ? 'This key is not valid' : 'This server requires a key'}</h2>
-      <p id="key-reason">
-        {wasRefused
-          ? 'The server does not accept this key. What has arrived is safe. Enter a valid key to continue.'
-          : 'The operator of the server can give you one.'}
-      </p>
-      <label htmlFor="key">Key</label>
+      <h2 id="key-title">{wasRefused ? t.key.invalid : t.key.wanted}</h2>
+      <p id="key-reason">{wasRefused ? t.key.invalidNext : t.key.wantedNext}</p>
+      <label htmlFor="key">{t.key.key}</label>
       <input
         id="key"
         ref={field}
@@ -67,11 +61,11 @@ function AskForKey({ session, wasRefused }: { session: Session; wasRefused: bool
       />
       <label className="tick">
         <input type="checkbox" checked={keep} onChange={(event) => setKeep(event.currentTarget.checked)} />
-        Remember the key until this tab is closed
+        {t.key.remember}
       </label>
       <div className="buttons">
         <button type="submit" className="primary">
-          Use this key
+          {t.key.use}
         </button>
       </div>
     </form>

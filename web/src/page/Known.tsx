@@ -6,10 +6,11 @@ import { AssessmentView } from './AssessmentView'
 import { ChunkMap } from './ChunkMap'
 import { ConfirmDelete } from './ConfirmDelete'
 import type { Asking } from './ConfirmDelete'
+import { t } from './language'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
 import { takeFocus } from './takeFocus'
-import { ordinal, size } from './words'
+import { size } from './words'
 
 interface UnfinishedProps {
   uploads: readonly KnownUpload[]
@@ -26,8 +27,8 @@ export function Unfinished({ uploads, elsewhere, onChoose, onCancel }: Unfinishe
     <>
       {moving.length > 0 && (
         <section aria-labelledby="elsewhere-title">
-          <h2 id="elsewhere-title">Uploading elsewhere</h2>
-          <p className="hint">Another tab or program is uploading these files.</p>
+          <h2 id="elsewhere-title">{t.known.elsewhere}</h2>
+          <p className="hint">{t.known.elsewhereLong}</p>
           {moving.map((upload) => (
             <UnfinishedOne key={upload.upload_id} upload={upload} />
           ))}
@@ -35,15 +36,12 @@ export function Unfinished({ uploads, elsewhere, onChoose, onCancel }: Unfinishe
       )}
       {left.length > 0 && (
         <section aria-labelledby="unfinished-title">
-          <h2 id="unfinished-title">Unfinished uploads</h2>
-          <p className="hint">
-            The server has kept what arrived. Choose the same file again to continue: only the rest
-            is sent.
-          </p>
+          <h2 id="unfinished-title">{t.known.unfinished}</h2>
+          <p className="hint">{t.known.unfinishedLong}</p>
           {left.map((upload) => (
             <UnfinishedOne key={upload.upload_id} upload={upload}>
               {upload.state === 'completing' ? (
-                <p>All bytes have arrived. The server is completing the upload.</p>
+                <p>{t.state.completingLong}</p>
               ) : (
                 <GoOnOrDelete upload={upload} onChoose={onChoose} onCancel={onCancel} />
               )}
@@ -68,7 +66,7 @@ function UnfinishedOne({ upload, children }: { upload: KnownUpload; children?: R
         total={upload.size ?? 0}
         safe={upload.received}
         chunkSize={null}
-        label={`${safeOf(upload)} on the server`}
+        label={t.known.onServer(safeOf(upload))}
       />
       <p className="state">
         <strong>{inQueue(upload) ?? safeOf(upload)}</strong>
@@ -89,8 +87,8 @@ function GoOnOrDelete({
   if (asking === 'now') {
     return (
       <ConfirmDelete
-        question="Delete the part of the file that has arrived?"
-        keep="Keep it"
+        question={t.known.deletePart}
+        keep={t.buttons.keepIt}
         filename={upload.filename}
         onKeep={() => setAsking('kept')}
         onDelete={() => onCancel(upload)}
@@ -100,11 +98,11 @@ function GoOnOrDelete({
   return (
     <div className="buttons">
       <button type="button" className="primary" onClick={() => onChoose(upload)}>
-        Choose the file to continue
+        {t.known.choose}
         {name}
       </button>
       <button type="button" ref={asking === 'kept' ? takeFocus : null} onClick={() => setAsking('now')}>
-        Delete
+        {t.buttons.delete}
         {name}
       </button>
     </div>
@@ -112,20 +110,17 @@ function GoOnOrDelete({
 }
 
 function inQueue({ state, position }: KnownUpload): string | null {
-  return state === 'waiting' && position != null ? `${ordinal(position)} in the queue` : null
+  return state === 'waiting' && position != null ? t.state.queued(position) : null
 }
 
 function safeOf(upload: KnownUpload): string {
-  if (upload.received_bytes === 0) return 'Nothing has arrived yet'
-  const whole = upload.size === null ? '' : ` of ${size(upload.size)}`
-  return `${size(upload.received_bytes)}${whole} safe`
+  if (upload.received_bytes === 0) return t.nothingYet
+  const safe = size(upload.received_bytes)
+  return upload.size === null ? t.safe(safe) : t.safeOf(safe, size(upload.size))
 }
 
 function keptUntil({ expires_at: at }: KnownUpload): string {
-  if (at === null) return ''
-  const when = new Date(at)
-  const time = when.toLocaleString('en-GB', { weekday: 'long', hour: '2-digit', minute: '2-digit' })
-  return `Kept until ${time}.`
+  return at === null ? '' : t.known.keptUntil(t.write.weekday(new Date(at)))
 }
 
 /** How many finished uploads are shown; the API has all of them. */
@@ -141,7 +136,7 @@ export function Finished({ uploads, ...props }: FinishedProps) {
   if (uploads.length === 0) return null
   return (
     <section aria-labelledby="finished-title">
-      <h2 id="finished-title">Uploaded earlier</h2>
+      <h2 id="finished-title">{t.known.earlier}</h2>
       {uploads
         .slice(-SHOWN)
         .reverse()

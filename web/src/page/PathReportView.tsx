@@ -6,40 +6,22 @@
 
 import { Fragment, useState } from 'preact/compat'
 import type { ReactNode } from 'preact/compat'
+import { t } from './language'
 import type { Examined, PathReport, Remedy } from './server'
-import { plural, size } from './words'
+import { size } from './words'
 
 /** The name of the letter that `wherry doctor --write` writes. */
 const LETTER = 'INGRESS_FIX_REQUIRED.md'
 
-export const VERDICTS = {
-  wide: { look: 'pass', mark: '✓', word: 'Wide', sentence: 'No limit was found that slows uploads down.' },
-  narrow: {
-    look: 'warn',
-    mark: '!',
-    word: 'Narrow',
-    sentence: 'Large requests are refused on the way. Uploads still work, in smaller requests.',
-  },
-  trouble: { look: 'warn', mark: '!', word: 'Trouble', sentence: 'Something on the way disturbs uploads.' },
-  unknown: {
-    look: 'not-assessed',
-    mark: '–',
-    word: 'Not known',
-    sentence: 'Too little could be measured. Check again later.',
-  },
-  unreachable: {
-    look: 'fail',
-    mark: '✕',
-    word: 'Unreachable',
-    sentence: 'The requests of the check got no answer.',
-  },
+const LOOKS = {
+  wide: { look: 'pass', mark: '✓' },
+  narrow: { look: 'warn', mark: '!' },
+  trouble: { look: 'warn', mark: '!' },
+  unknown: { look: 'not-assessed', mark: '–' },
+  unreachable: { look: 'fail', mark: '✕' },
 } as const
 
-const LEVELS = {
-  problem: { mark: '✕', word: 'Problem' },
-  note: { mark: '·', word: 'Note' },
-  good: { mark: '✓', word: 'Good' },
-} as const
+const MARKS = { problem: '✕', note: '·', good: '✓' } as const
 
 interface Props {
   found: Examined
@@ -49,23 +31,24 @@ interface Props {
 
 export function PathReportView({ found, again, announce }: Props) {
   const report = found.report!
-  const verdict = VERDICTS[report.verdict]
+  const { look, mark } = LOOKS[report.verdict]
+  const [word, sentence] = t.check.verdicts[report.verdict]!
   const isWorthALetter = report.verdict === 'narrow' || report.verdict === 'trouble'
   return (
     <div className="report">
-      <p className={`verdict ${verdict.look}`}>
+      <p className={`verdict ${look}`}>
         <span className="mark" aria-hidden="true">
-          {verdict.mark}
+          {mark}
         </span>
-        <strong>{verdict.word}</strong>
-        <span>{verdict.sentence}</span>
+        <strong>{word}</strong>
+        <span>{sentence}</span>
       </p>
       <ul className="found">
         {report.findings.map(({ code, level, text }) => (
           <li key={code}>
-            <span aria-hidden="true">{LEVELS[level].mark}</span>
+            <span aria-hidden="true">{MARKS[level]}</span>
             <span>
-              <span className="unseen">{LEVELS[level].word}: </span>
+              <span className="unseen">{t.check.levels[level]}: </span>
               <Marked text={text} />
             </span>
           </li>
@@ -81,7 +64,7 @@ export function PathReportView({ found, again, announce }: Props) {
       </dl>
       {report.remedies.length > 0 && (
         <>
-          <h3>What the operator should change</h3>
+          <h3>{t.check.toChange}</h3>
           {report.remedies.map((remedy) => (
             <RemedyView key={remedy.proxy} remedy={remedy} isOpen={report.remedies.length === 1} />
           ))}
@@ -90,7 +73,7 @@ export function PathReportView({ found, again, announce }: Props) {
       {isWorthALetter && <Letter text={found.letter!} announce={announce} />}
       <div className="buttons">
         <button type="button" onClick={again}>
-          Check again
+          {t.check.again}
         </button>
       </div>
     </div>
@@ -100,36 +83,35 @@ export function PathReportView({ found, again, announce }: Props) {
 /** The main measurements; what was not measured is said to be so. */
 export function factsOf(report: PathReport): [name: string, value: string][] {
   const { limit, buffers, clock, spent } = report
-  const either = (value: boolean | null) => (value === null ? 'not known' : value ? 'yes' : 'no')
+  const either = (value: boolean | null) => (value === null ? t.check.notKnown : value ? t.check.yes : t.check.no)
   const path = report.proxies.map(
     ({ proxy, version, evidence }) => `${proxy} ${version ?? ''} (${evidence.join('; ')})`,
   )
   return [
-    ['Largest body that passed', limit.passes === null ? 'not known' : bytes(limit.passes)],
-    ['Smallest body that was refused', limit.refuses === null ? 'none' : bytes(limit.refuses)],
-    ['On the way', path.join(', ') || 'nothing that shows itself'],
-    ['HTTP version', HTTP[report.http.protocol ?? ''] ?? report.http.protocol ?? 'not known'],
-    ['Bodies are collected on the way', either(buffers.request)],
-    ['Answers are collected on the way', either(buffers.answer)],
-    ['Server’s clock', clock.skew === null ? 'not known' : skewed(clock.skew)],
+    [t.check.passed, limit.passes === null ? t.check.notKnown : bytes(limit.passes)],
+    [t.check.refused, limit.refuses === null ? t.check.none : bytes(limit.refuses)],
+    [t.check.onTheWay, path.join(', ') || t.check.nothingShows],
+    [t.check.http, HTTP[report.http.protocol ?? ''] ?? report.http.protocol ?? t.check.notKnown],
+    [t.check.collected, either(buffers.request)],
+    [t.check.answersCollected, either(buffers.answer)],
+    [t.check.clock, clock.skew === null ? t.check.notKnown : skewed(clock.skew)],
     [
-      'Cost of the check',
-      `${size(spent.bytes)} in ${plural(spent.requests, 'request')}, ${spent.seconds.toFixed(0)} s`,
+      t.check.cost,
+      t.check.costs(size(spent.bytes), spent.requests, spent.seconds.toFixed(0)),
     ],
   ]
 }
 
 const HTTP: Record<string, string> = { 'http/1.1': 'HTTP/1.1', h2: 'HTTP/2', h3: 'HTTP/3' }
 
-/** `1 MiB`, `1,048,577 bytes`. */
+/** `1 MiB`, `1048577 bytes`. */
 function bytes(count: number): string {
-  return count % 1024 === 0 ? size(count) : `${count.toLocaleString('en')} bytes`
+  return count % 1024 === 0 ? size(count) : t.bytes(count)
 }
 
 function skewed(seconds: number): string {
-  if (Math.abs(seconds) <= 2) return 'like the clock of this browser'
-  const by = plural(Math.abs(seconds), 'second')
-  return `${by} ${seconds > 0 ? 'ahead of' : 'behind'} the clock of this browser`
+  if (Math.abs(seconds) <= 2) return t.check.sameClock
+  return seconds > 0 ? t.check.ahead(seconds) : t.check.behind(-seconds)
 }
 
 function RemedyView({ remedy, isOpen }: { remedy: Remedy; isOpen: boolean }) {
@@ -146,7 +128,7 @@ function RemedyView({ remedy, isOpen }: { remedy: Remedy; isOpen: boolean }) {
               <Marked text={about} />
             </p>
           )}
-          <Code label={`${remedy.title}: lines to change`}>{code}</Code>
+          <Code label={t.check.lines(remedy.title)}>{code}</Code>
         </Fragment>
       ))}
       {remedy.after && (
@@ -187,30 +169,27 @@ function Letter({ text, announce }: { text: string; announce: Props['announce'] 
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text)
-      say('The letter was copied.')
+      say(t.check.copied)
     } catch {
-      say('This browser does not allow copying. Save the letter, or copy its text below.')
+      say(t.check.notCopied)
     }
   }
   return (
     <>
-      <h3>A letter to the operator</h3>
-      <p>
-        The people who run the proxy in front of this server can change this. The letter has the
-        measurements for them, and the lines to change.
-      </p>
+      <h3>{t.check.letter}</h3>
+      <p>{t.check.letterAbout}</p>
       <div className="buttons">
         <button type="button" className="primary" onClick={() => save(text)}>
-          Save the letter
+          {t.check.save}
         </button>
         <button type="button" onClick={() => void copy()}>
-          Copy the letter
+          {t.check.copy}
         </button>
       </div>
       {said !== '' && <p>{said}</p>}
       <details className="letter">
-        <summary>Read the letter</summary>
-        <Code label="The letter">{text}</Code>
+        <summary>{t.check.read}</summary>
+        <Code label={t.check.theLetter}>{text}</Code>
       </details>
     </>
   )

@@ -7,7 +7,8 @@
 
 import type { UploadDetails } from '../core'
 import { ChunkMap } from './ChunkMap'
-import { chunks, mapSentence, percentOf, plural } from './words'
+import { t } from './language'
+import { chunks, mapSentence, percentOf } from './words'
 
 interface Props {
   name: string
@@ -25,9 +26,9 @@ export function Progress({ name, details, isThin = false }: Props) {
       safe={details.safe}
       sending={flying(details)}
       chunkSize={isThin ? null : details.chunkSize}
-      label={`${name}: ${percent} percent uploaded`}
+      label={t.map.label(name, percent)}
       percent={percent}
-      text={`${percent} percent. ${mapSentence(details)}`}
+      text={`${t.map.percent(percent)} ${mapSentence(details)}`}
     />
   )
   if (isThin || details.chunksTotal === 0) return map
@@ -35,9 +36,9 @@ export function Progress({ name, details, isThin = false }: Props) {
     <div>
       {map}
       <ul className="legend" aria-hidden="true">
-        <li className="safe">{plural(done, 'chunk')} safe</li>
-        <li className="sending">{onTheWay} on the way</li>
-        <li className="to-come">{toCome} to come</li>
+        <li className="safe">{t.map.safe(done)}</li>
+        <li className="sending">{t.map.onTheWay(onTheWay)}</li>
+        <li className="to-come">{t.map.toCome(toCome)}</li>
       </ul>
     </div>
   )

@@ -1,23 +1,13 @@
 /** The report of an assessment: verdict, facts, findings, pictures. */
 
 import { Picture } from './Guarded'
+import { t } from './language'
 import { paths } from './server'
 import type { Artefact, Finding, Probe, Report } from './server'
 import type { Session } from './session'
-import { moment, plural } from './words'
+import { moment } from './words'
 
-export const VERDICTS = {
-  pass: { mark: '✓', word: 'Pass', sentence: 'No problems were found.' },
-  warn: { mark: '!', word: 'Needs review', sentence: 'Please check the findings.' },
-  fail: { mark: '✕', word: 'Fail', sentence: 'The file has problems.' },
-  'not-assessed': {
-    mark: '–',
-    word: 'Not assessed',
-    sentence: 'The file is stored, but it is not a video.',
-  },
-} as const
-
-const SEVERITIES = { info: 'Note', warn: 'Warning', fail: 'Failure' } as const
+const MARKS = { pass: '✓', warn: '!', fail: '✕', 'not-assessed': '–' } as const
 
 interface Props {
   session: Session
@@ -26,7 +16,7 @@ interface Props {
 }
 
 export function ReportView({ session, assessmentId, report }: Props) {
-  const verdict = VERDICTS[report.verdict]
+  const [word, sentence] = t.report.verdicts[report.verdict]!
   const pictures = report.artefacts.filter((one) => one.content_type.startsWith('image/'))
   const poster = pictures.find((one) => one.kind === 'poster')
   const others = pictures.filter((one) => one !== poster).sort(inOrder)
@@ -35,14 +25,14 @@ export function ReportView({ session, assessmentId, report }: Props) {
     <Drawn key={picture.name} session={session} assessmentId={assessmentId} picture={picture} />
   )
   return (
-    <section className="report" aria-label="Report">
+    <section className="report" aria-label={t.report.label}>
       <p className={`verdict ${report.verdict}`}>
         <span className="mark" aria-hidden="true">
-          {verdict.mark}
+          {MARKS[report.verdict]}
         </span>
-        <strong>{verdict.word}</strong>
+        <strong>{word}</strong>
         <span>
-          {verdict.sentence} Policy: {report.policy}.
+          {sentence} {t.report.policy(report.policy)}
         </span>
       </p>
       {(facts.length > 0 || poster) && (
@@ -66,21 +56,21 @@ export function ReportView({ session, assessmentId, report }: Props) {
 
 function Findings({ findings }: { findings: readonly Finding[] }) {
   return (
-    <div className="scrolls" tabIndex={0} role="region" aria-label="Findings">
+    <div className="scrolls" tabIndex={0} role="region" aria-label={t.report.findings}>
       <table>
-        <caption>{plural(findings.length, 'finding')}</caption>
+        <caption>{t.report.count(findings.length)}</caption>
         <thead>
           <tr>
-            <th scope="col">Severity</th>
-            <th scope="col">When</th>
-            <th scope="col">What</th>
-            <th scope="col">Code</th>
+            <th scope="col">{t.report.severity}</th>
+            <th scope="col">{t.report.when}</th>
+            <th scope="col">{t.report.what}</th>
+            <th scope="col">{t.report.code}</th>
           </tr>
         </thead>
         <tbody>
           {findings.map((finding, index) => (
             <tr key={index} className={finding.severity}>
-              <td>{SEVERITIES[finding.severity]}</td>
+              <td>{t.report.severities[finding.severity]}</td>
               <td className="when">{span(finding)}</td>
               <td>{finding.message}</td>
               <td>
@@ -95,8 +85,8 @@ function Findings({ findings }: { findings: readonly Finding[] }) {
 }
 
 function span({ start, end }: Finding): string {
-  if (start === null) return 'whole file'
-  return end === null ? moment(start) : `${moment(start)} to ${moment(end)}`
+  if (start === null) return t.report.wholeFile
+  return end === null ? moment(start) : t.report.fromTo(moment(start), moment(end))
 }
 
 function Drawn(props: { session: Session; assessmentId: string; picture: Artefact }) {
@@ -116,31 +106,24 @@ function Drawn(props: { session: Session; assessmentId: string; picture: Artefac
   )
 }
 
-const KINDS: Record<string, { caption: string; alt: string }> = {
-  poster: { caption: 'Poster', alt: 'A picture from the video' },
-  'contact-sheet': { caption: 'Contact sheet', alt: 'Pictures from the whole video, in order' },
-  waveform: { caption: 'Waveform', alt: 'How loud the sound is, from beginning to end' },
-  storyboard: { caption: 'Storyboard', alt: 'Small pictures from the whole video, in order' },
-}
-
 const plainKind = (kind: string) => kind.replaceAll('_', '-')
 
 function inOrder(a: Artefact, b: Artefact): number {
   const place = ({ kind }: Artefact) => {
-    const found = Object.keys(KINDS).indexOf(plainKind(kind))
+    const found = Object.keys(t.report.captions).indexOf(plainKind(kind))
     return found < 0 ? Infinity : found
   }
   return place(a) === place(b) ? a.name.localeCompare(b.name) : place(a) - place(b)
 }
 
 function captionOf({ kind, time }: Artefact): string {
-  const at = typeof time === 'number' ? `, at ${moment(time)}` : ''
-  return `${KINDS[plainKind(kind)]?.caption ?? kind}${at}`
+  const caption = t.report.captions[plainKind(kind)] ?? kind
+  return typeof time === 'number' ? t.report.captionAt(caption, moment(time)) : caption
 }
 
 /** The text alternative of a picture. */
 function altOf({ kind }: Artefact): string {
-  return KINDS[plainKind(kind)]?.alt ?? kind
+  return t.report.pictures[plainKind(kind)] ?? kind
 }
 
 /** The main facts about the file. */
@@ -150,19 +133,19 @@ export function describe(probe: Probe | null): [name: string, value: string][] {
   const streams = probe.streams ?? []
   const video = streams.find((stream) => stream.type === 'video' && !stream.cover)
   const audio = streams.find((stream) => stream.type === 'audio')
-  if (typeof probe.duration === 'number') found.push(['Length', moment(probe.duration)])
+  if (typeof probe.duration === 'number') found.push([t.report.length, moment(probe.duration)])
   if (video) {
-    const parts = [video.codec ?? 'unknown']
+    const parts = [video.codec ?? t.report.unknown]
     if (video.width && video.height) parts.push(`${video.width} × ${video.height}`)
-    if (video.frame_rate) parts.push(`${Number(video.frame_rate.toFixed(3))} frames a second`)
-    found.push(['Video', parts.join(', ')])
+    if (video.frame_rate) parts.push(t.report.frames(Number(video.frame_rate.toFixed(3))))
+    found.push([t.report.video, parts.join(', ')])
   }
   if (audio) {
-    const parts = [audio.codec ?? 'unknown']
+    const parts = [audio.codec ?? t.report.unknown]
     if (audio.layout) parts.push(audio.layout)
-    else if (audio.channels) parts.push(plural(audio.channels, 'channel'))
+    else if (audio.channels) parts.push(t.report.channels(audio.channels))
     if (audio.sample_rate) parts.push(`${audio.sample_rate / 1000} kHz`)
-    found.push(['Sound', parts.join(', ')])
+    found.push([t.report.sound, parts.join(', ')])
   }
   return found
 }

@@ -4,11 +4,12 @@ import { useState } from 'preact/compat'
 import { Act, KeepFocus } from './Buttons'
 import { ConfirmDelete } from './ConfirmDelete'
 import type { Asking } from './ConfirmDelete'
+import { t } from './language'
 import { useTotals } from './totals'
 import type { Totals } from './totals'
 import { isMoving } from './uploads'
 import type { Item, ItemState, Uploads } from './uploads'
-import { duration, plural, size } from './words'
+import { duration, size } from './words'
 
 /** For fewer files, there is nothing to add up. */
 export const SEVERAL = 2
@@ -28,12 +29,12 @@ export function StatusBar({ items, uploads, isOnline, onGone }: Props) {
   // Not 100 before the last file is there.
   const percent = Math.min(Math.floor(100 * share), done < files ? 99 : 100)
   return (
-    <section className="card status" aria-label="All files">
+    <section className="card status" aria-label={t.all.label}>
       <p className="state">
-        <strong>{`${done} of ${plural(files, 'file')} uploaded`}</strong>
+        <strong>{t.all.uploaded(done, files)}</strong>
         <span>{summary(totals, isOnline, uploads.isHeld)}</span>
       </p>
-      <progress max={100} value={percent} aria-label="All files" />
+      <progress max={100} value={percent} aria-label={t.all.label} />
       <AllButtons {...{ items, uploads, onGone }} bytesKept={totals.bytesKept} />
     </section>
   )
@@ -42,15 +43,15 @@ export function StatusBar({ items, uploads, isOnline, onGone }: Props) {
 /** `34 MiB of 210 MiB · 5.2 MiB a second · 40 seconds left · 2 stopped` */
 function summary(totals: Totals & { speed: number | null }, isOnline: boolean, isHeld: boolean) {
   const { bytes, bytesSent, done, files, speed, stopped } = totals
-  const parts = bytes > 0 ? [`${size(bytesSent)} of ${size(bytes)}`] : []
+  const parts = bytes > 0 ? [t.ofTotal(size(bytesSent), size(bytes))] : []
   if (done + stopped < files) {
-    if (isHeld) parts.push('Paused')
-    else if (!isOnline) parts.push('Offline')
+    if (isHeld) parts.push(t.state.paused)
+    else if (!isOnline) parts.push(t.all.offline)
     else if (speed) {
-      parts.push(`${size(speed)} a second`, `${duration((bytes - bytesSent) / speed)} left`)
+      parts.push(t.perSecond(size(speed)), t.left(duration((bytes - bytesSent) / speed)))
     }
   }
-  if (stopped > 0) parts.push(`${stopped} stopped`)
+  if (stopped > 0) parts.push(t.all.stopped(stopped))
   return parts.join(' · ')
 }
 
@@ -71,13 +72,16 @@ function AllButtons({ items, uploads, bytesKept, onGone }: AllButtonsProps) {
   const open = items.filter(({ state }) => state !== 'completing' && !OVER.includes(state))
   const again = items.some((item) => item.state === 'failed' && !item.trouble?.isFinal)
   if (asking === 'now' && open.length > 0) {
-    const arrived = bytesKept > 0 ? ` and delete the ${size(bytesKept)} that arrived` : ''
+    const question =
+      bytesKept > 0
+        ? t.buttons.cancelManyAndDelete(open.length, size(bytesKept))
+        : t.buttons.cancelMany(open.length)
     return (
       <KeepFocus>
         <ConfirmDelete
-          question={`Cancel ${plural(open.length, 'upload')}${arrived}?`}
-          keep="Keep them"
-          filename="all files"
+          question={question}
+          keep={t.buttons.keepThem}
+          filename={t.buttons.allFiles}
           onKeep={() => setAsking('kept')}
           onDelete={() => {
             setAsking('not yet')
@@ -92,16 +96,23 @@ function AllButtons({ items, uploads, bytesKept, onGone }: AllButtonsProps) {
     <KeepFocus>
       <div className="buttons">
         {isGoing && !uploads.isHeld ? (
-          <Act on={() => uploads.pauseAll()} words="Pause all" name="files" />
+          <Act on={() => uploads.pauseAll()} words={t.buttons.pauseAll} name={t.buttons.files} />
         ) : (
-          isPaused && <Act on={() => uploads.resumeAll()} words="Resume all" name="files" primary />
+          isPaused && (
+            <Act
+              on={() => uploads.resumeAll()}
+              words={t.buttons.resumeAll}
+              name={t.buttons.files}
+              primary
+            />
+          )
         )}
-        {again && <Act on={() => uploads.againAll()} words="Try all again" name="" />}
+        {again && <Act on={() => uploads.againAll()} words={t.buttons.tryAllAgain} name="" />}
         {open.length > 0 && (
           <Act
             on={() => setAsking('now')}
-            words="Cancel all"
-            name="files"
+            words={t.buttons.cancelAll}
+            name={t.buttons.files}
             takesFocus={asking === 'kept'}
           />
         )}
@@ -111,8 +122,8 @@ function AllButtons({ items, uploads, bytesKept, onGone }: AllButtonsProps) {
               uploads.clearFinished()
               if (uploads.now().length < SEVERAL) onGone()
             }}
-            words="Clear finished"
-            name="files"
+            words={t.buttons.clear}
+            name={t.buttons.files}
           />
         )}
       </div>

@@ -4,6 +4,7 @@ import { memo, useEffect, useSyncExternalStore } from 'preact/compat'
 import type { UploadDetails } from '../core'
 import { AssessmentView } from './AssessmentView'
 import { Buttons } from './Buttons'
+import { t } from './language'
 import { Progress } from './Progress'
 import type { Session } from './session'
 import { isOver } from './uploads'
@@ -45,7 +46,7 @@ export const UploadCard = memo(function UploadCard(props: Props) {
   useEffect(() => {
     if (state === 'queued') return
     const sentence = trouble ? trouble.what : details ? stateSentence(details) : ''
-    announce(`${name}: ${trouble ? 'Stopped' : stateWord(details)}. ${sentence}`)
+    announce(`${name}: ${trouble ? t.state.failed : stateWord(details)}. ${sentence}`)
     // Numbers change all the time; only a new state and a new position are announced.
   }, [state, failure, position])
 
@@ -92,16 +93,16 @@ export const UploadCard = memo(function UploadCard(props: Props) {
 })
 
 function beforeIt(isHeld: boolean): string {
-  return isHeld ? 'Starts when you resume.' : 'Starts when one of the files above is done.'
+  return isHeld ? t.state.startsOnResume : t.state.startsLater
 }
 
 /** The speed and what is left, or the state in a sentence. */
 function numbers(details: UploadDetails): string {
   if (details.state !== 'sending') return stateSentence(details)
   const { bytesSafe, bytesTotal, speed, secondsLeft } = details
-  const parts = [bytesSafe > 0 ? `${size(bytesSafe)} of ${size(bytesTotal)} safe` : 'Nothing has arrived yet']
-  if (speed !== null && speed > 0) parts.push(`${size(speed)} a second`)
-  if (secondsLeft !== null) parts.push(`${duration(secondsLeft)} left`)
+  const parts = [bytesSafe > 0 ? t.safeOf(size(bytesSafe), size(bytesTotal)) : t.nothingYet]
+  if (speed !== null && speed > 0) parts.push(t.perSecond(size(speed)))
+  if (secondsLeft !== null) parts.push(t.left(duration(secondsLeft)))
   return parts.join(' · ')
 }
 
@@ -119,16 +120,9 @@ function Notices(
   const refused = refusedSentence(details)
   return (
     <>
-      {isOther && (
-        <p className="notice">
-          This is not the file of the unfinished upload “{item.meant!.filename}”. It is uploaded as
-          a new file, and the unfinished upload is kept.
-        </p>
-      )}
+      {isOther && <p className="notice">{t.state.isOther(item.meant!.filename)}</p>}
       {before && details.state !== 'cancelled' && (
-        <p className="notice">
-          Continuing an earlier upload: {size(before.received_bytes)} were safe already.
-        </p>
+        <p className="notice">{t.state.continued(size(before.received_bytes))}</p>
       )}
       {refused && <p className="quiet">{refused}</p>}
     </>

@@ -10,6 +10,7 @@
 import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from 'preact/compat'
 import type { ReactNode } from 'preact/compat'
 import { KeepFocus, MainAct } from './Buttons'
+import { t } from './language'
 import { Progress } from './Progress'
 import type { Session } from './session'
 import { UploadCard } from './UploadCard'
@@ -17,7 +18,7 @@ import { isOver, isStopped } from './uploads'
 import type { Item, ItemState, Uploads } from './uploads'
 import { heightOf, rowsIn, topOf } from './windowing'
 import type { Layout } from './windowing'
-import { percentOf, plural, size, stateWord } from './words'
+import { percentOf, size, stateWord } from './words'
 
 /** The height of a row, as in page.css, in rem. */
 const ROW = 4
@@ -168,11 +169,13 @@ function Fold(props: { items: readonly Item[]; isOpen: boolean; onToggle(): void
   const { items, isOpen, onToggle } = props
   const count = (state: ItemState) => items.filter((item) => item.state === state).length
   const cancelled = count('cancelled')
-  const words = `${plural(count('done'), 'file')} uploaded`
+  const done = count('done')
   return (
     <div className="row fold">
       <button type="button" className="toggle" aria-expanded={isOpen} onClick={onToggle}>
-        <span className="name">{cancelled > 0 ? `${words}, ${cancelled} cancelled` : words}</span>
+        <span className="name">
+          {cancelled > 0 ? t.all.foldedCancelled(done, cancelled) : t.all.folded(done)}
+        </span>
       </button>
     </div>
   )
@@ -223,11 +226,11 @@ function useSpokenTotals(items: readonly Item[], announce: (sentence: string) =>
   useEffect(() => {
     const last = stopped.at(-1)
     if (stopped.length > spoken.current && last) {
-      announce(`${plural(stopped.length, 'file')} stopped. ${last.name}: ${last.trouble?.what ?? ''}`)
+      announce(`${t.all.filesStopped(stopped.length)} ${last.name}: ${last.trouble?.what ?? ''}`)
     }
     spoken.current = stopped.length
   }, [stopped.length])
   useEffect(() => {
-    if (isEnd) announce(`${done} of ${plural(items.length, 'file')} uploaded.`)
+    if (isEnd) announce(`${t.all.uploaded(done, items.length)}.`)
   }, [isEnd])
 }

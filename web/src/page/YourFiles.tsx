@@ -1,5 +1,6 @@
 /** The files that were chosen on this page: a card for each of a few, a list of many. */
 
+import { t } from './language'
 import { SEVERAL, StatusBar } from './StatusBar'
 import { UploadCard } from './UploadCard'
 import { UploadList } from './UploadList'
@@ -26,7 +27,7 @@ export function YourFiles({ isOnline, onGone, ...props }: Props) {
   return (
     <section aria-labelledby="files-title">
       <h2 id="files-title" className="unseen">
-        Your files
+        {t.all.yours}
       </h2>
       {items.length >= SEVERAL && <StatusBar {...{ items, uploads, isOnline, onGone }} />}
       {items.length > FEW ? (

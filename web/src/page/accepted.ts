@@ -6,6 +6,7 @@
  */
 
 import { useEffect, useState } from 'preact/compat'
+import { t } from './language'
 import { nameProblem } from './names'
 import { paths } from './server'
 import { Refusal } from './session'
@@ -67,27 +68,26 @@ export function useAccepted(session: Session, isMoving: boolean): Told {
 
 /** Why a file is not sent; null if nothing speaks against it. */
 export function refusalOf(file: File, { max_size, allowed_types }: FileLimits): Trouble | null {
-  const safe = 'Nothing was sent.'
+  const { safe } = t.refusal
   const name = nameProblem(file.name)
   if (name !== null) {
-    const what = `The server does not accept the name of this file: ${name}.`
-    return { what, safe, next: 'Rename the file, then choose it again.', isFinal: true }
+    return { what: t.refusal.name(name), safe, next: t.refusal.nameNext, isFinal: true }
   }
   if (max_size !== null && file.size > max_size) return { ...tooLarge(max_size), safe }
   if (allowed_types.length === 0 || file.type === '') return null
   if (allowed_types.some((allowed) => isOfType(file.type, allowed))) return null
   return {
-    what: `This file seems to be of a type that the server does not accept (${file.type}).`,
+    what: t.refusal.type(file.type),
     safe,
-    next: `Accepted: ${listed(allowed_types)}. The content of the file decides. If its name is misleading, upload it anyway.`,
+    next: t.refusal.typeNext(listed(allowed_types)),
     isFinal: false,
   }
 }
 
 /** `Accepted: videos, audio/flac. At most 2 GiB for each file.`; empty if all is accepted. */
 export function acceptedSentence({ max_size, allowed_types }: FileLimits): string {
-  const types = allowed_types.length > 0 ? `Accepted: ${listed(allowed_types)}.` : ''
-  const limit = max_size === null ? '' : `At most ${size(max_size)} for each file.`
+  const types = allowed_types.length > 0 ? t.choose.accepted(listed(allowed_types)) : ''
+  const limit = max_size === null ? '' : t.choose.atMost(size(max_size))
   return [types, limit].filter(Boolean).join(' ')
 }
 
@@ -97,10 +97,10 @@ export function acceptOf({ allowed_types }: FileLimits): string | undefined {
   return allowed_types.length > 0 && allowed_types.every(isPlain) ? allowed_types.join(',') : undefined
 }
 
-const KINDS: Record<string, string> = { 'video/*': 'videos', 'audio/*': 'audio files', 'image/*': 'images' }
-
 function listed(types: readonly string[]): string {
-  return types.map((type) => KINDS[type] ?? type).join(', ')
+  const { videos, audio, images } = t.choose
+  const kinds: Record<string, string> = { 'video/*': videos, 'audio/*': audio, 'image/*': images }
+  return types.map((type) => kinds[type] ?? type).join(', ')
 }
 
 /** By the patterns of the server. Browsers name some types with `x-`, and some without. */

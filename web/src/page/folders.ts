@@ -4,6 +4,7 @@
  * Rule 1: nothing is left out silently: what cannot be read and what holds no file is named.
  */
 
+import { t } from './language'
 import { named } from './words'
 
 export interface Chosen {
@@ -88,9 +89,9 @@ async function entriesOf(folder: FileSystemDirectoryEntry): Promise<FileSystemEn
 /** What is to be said of what was not taken; null if all was. */
 export function leftOut({ chosen, empty, unreadable }: Gathered): string | null {
   const sentences = [
-    named(unreadable, 'could not be read and was skipped', 'could not be read and were skipped'),
-    named(empty, 'is an empty folder', 'are empty folders'),
+    named(unreadable, t.choose.unreadable),
+    named(empty, t.choose.empty),
   ].filter((sentence) => sentence !== null)
   if (sentences.length > 0) return sentences.join(' ')
-  return chosen.length === 0 ? 'Nothing that you dropped is a file.' : null
+  return chosen.length === 0 ? t.choose.noFile : null
 }

@@ -6,6 +6,8 @@
  * also isolates it (`<bdi>`).
  */
 
+import { t } from './language'
+
 /** Control characters, and those that change the direction of text. */
 const STEERING = /[\p{Cc}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
 /** What the server refuses: `check_filename` in `core/names.py`. */
@@ -23,8 +25,8 @@ export function shownName(name: string): string {
 
 /** Why the server does not accept a file of this name; null if it does. */
 export function nameProblem(name: string): string | null {
-  if (REFUSED.test(name)) return 'it contains an invisible control character'
-  if (/[/\\]/.test(name)) return 'it contains a slash or backslash'
-  if (name.length > LONGEST) return `it is longer than ${LONGEST} characters`
+  if (REFUSED.test(name)) return t.refusal.control
+  if (/[/\\]/.test(name)) return t.refusal.slash
+  if (name.length > LONGEST) return t.refusal.long(LONGEST)
   return null
 }

@@ -5,6 +5,7 @@
  */
 
 import { useEffect, useState } from 'preact/compat'
+import { t } from './language'
 import { paths } from './server'
 import type { Assessment } from './server'
 import { Refusal } from './session'
@@ -49,8 +50,7 @@ export function useAssessment(session: Session, id: string): Watched {
           return
         }
         if (status === 401) return // a new key is a new round
-        const problem = 'The server cannot be reached at the moment. The assessment continues there.'
-        setWatched((before) => ({ ...before, problem }))
+        setWatched((before) => ({ ...before, problem: t.assessment.unreachable }))
       }
       timer = setTimeout(() => void look(), Math.max(POLL_INTERVAL, polled * EACH))
     }

@@ -7,6 +7,7 @@
  */
 
 import { useCallback, useEffect, useRef, useState } from 'preact/compat'
+import { t } from './language'
 import { paths } from './server'
 import type { KnownUpload } from './server'
 import { Refusal } from './session'
@@ -41,10 +42,7 @@ export function useKnownUploads(session: Session): Known {
       (error: unknown) => {
         if (ending.signal.aborted) return
         if (!(error instanceof Refusal)) {
-          setProblem({
-            what: 'The server cannot be reached.',
-            next: 'Check your connection. This page tries again when you return to it.',
-          })
+          setProblem({ what: t.app.unreachable, next: t.app.unreachableNext })
         } else if (error.status !== 401) {
           setProblem({ what: error.message, next: error.hint })
         }

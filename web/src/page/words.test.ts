@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
 import { ConnectionLost, Refused, TooLarge, Unauthorized } from '../core'
 import { details, MiB } from '../core/testing/upload'
+import { t } from './language'
 import {
   duration,
   mapSentence,
   moment,
-  ordinal,
   refusedSentence,
   size,
   stateSentence,
@@ -49,7 +49,7 @@ test.each([
   [13, '13th'],
   [21, '21st'],
   [112, '112th'],
-])('position %d is the %s', (position, words) => expect(ordinal(position)).toBe(words))
+])('position %d is the %s', (position, words) => expect(t.state.queued(position)).toBe(`${words} in the queue`))
 
 test('an upload in the queue shows its position, and that it starts automatically', () => {
   const third = details({ state: 'waiting', position: 3 })

@@ -1,5 +1,5 @@
 /**
- * Numbers and states in plain English.
+ * Numbers and states in words.
  *
  * Rule 1: sizes are in KiB, MiB, GiB (steps of 1,024), as everywhere in Wherry.
  *
@@ -8,32 +8,29 @@
  */
 
 import type { UploadDetails, UploadFailure } from '../core'
+import { t } from './language'
 import { shownName } from './names'
 
-const UNITS = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
+const UNITS = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const
 
 /** `640 KiB`, `8.2 MiB`, `20 MiB`. */
 export function size(bytes: number): string {
   let value = bytes
   let unit = 0
-  while (value >= 1023.5 && unit < UNITS.length - 1) {
+  while (value >= 1023.5 && unit < UNITS.length) {
     value /= 1024
     unit += 1
   }
-  const digits = unit === 0 || value >= 99.95 || Number.isInteger(value) ? 0 : 1
-  const number = value.toFixed(digits).replace(/\.0$/, '')
-  return `${number} ${unit === 0 && bytes === 1 ? 'byte' : UNITS[unit]}`
+  if (unit === 0) return t.bytes(bytes)
+  return `${t.write.number(value, value >= 99.95 ? 0 : 1)} ${UNITS[unit - 1]}`
 }
 
 /** `a few seconds`, `40 seconds`, `3 minutes`, `2 hours 10 minutes`. */
 export function duration(seconds: number): string {
-  if (seconds < 5) return 'a few seconds'
-  if (seconds < 90) return plural(Math.round(seconds), 'second')
+  if (seconds < 5) return t.aFewSeconds
+  if (seconds < 90) return t.seconds(Math.round(seconds))
   const minutes = Math.round(seconds / 60)
-  if (minutes < 60) return plural(minutes, 'minute')
-  const rest = minutes % 60
-  const hours = plural(Math.floor(minutes / 60), 'hour')
-  return rest === 0 ? hours : `${hours} ${plural(rest, 'minute')}`
+  return minutes < 60 ? t.minutes(minutes) : t.hours(Math.floor(minutes / 60), minutes % 60)
 }
 
 /** A place in a video: `0:05.00`, `1:02:03.50`. */
@@ -46,87 +43,61 @@ export function moment(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`
 }
 
-/** `30 November 2026 at 15:00`, in the time zone of the browser. */
-export function date(at: Date): string {
-  return at.toLocaleString('en-GB', { dateStyle: 'long', timeStyle: 'short' })
-}
-
-/** `1st`, `2nd`, `3rd`, `11th`. */
-export function ordinal(number: number): string {
-  const tens = number % 100
-  const ending = tens >= 11 && tens <= 13 ? 'th' : (['th', 'st', 'nd', 'rd'][number % 10] ?? 'th')
-  return `${number}${ending}`
-}
-
-export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
-}
-
-/** `“a.mp4” is empty.`, `“a.mp4”, “b.mp4” and 3 more are empty.`; null for no names. */
-export function named(names: readonly string[], one: string, many: string): string | null {
+/** A sentence about files: of more than two, it names two and says how many more; null for none. */
+export function named(
+  names: readonly string[],
+  sentence: (names: string, count: number) => string,
+): string | null {
   if (names.length === 0) return null
-  const quoted = names.map((name) => `“${shownName(name)}”`)
-  const [said, rest] = [quoted.slice(0, 2), quoted.length - 2]
-  const list = rest > 0 ? `${said.join(', ')} and ${rest} more` : said.join(' and ')
-  return `${list} ${names.length === 1 ? one : many}.`
+  const quoted = names.map((name) => t.quoted(shownName(name)))
+  const said = quoted.slice(0, 2)
+  const rest = quoted.length - said.length
+  return sentence(t.write.list(rest > 0 ? [...said, t.more(rest)] : said), names.length)
 }
 
 /** The state of an upload in one or two words. `details` is null before it begins. */
 export function stateWord(details: UploadDetails | null): string {
-  if (details === null) return 'Next'
+  if (details === null) return t.state.next
   const { state, position } = details
-  if (state === 'waiting' && position !== null) return `${ordinal(position)} in the queue`
-  return {
-    starting: 'Starting',
-    sending: 'Uploading',
-    waiting: 'Waiting',
-    retrying: 'Trying again',
-    paused: 'Paused',
-    completing: 'Finishing',
-    done: 'Uploaded',
-    cancelled: 'Cancelled',
-    failed: 'Stopped',
-  }[state]
+  if (state === 'waiting' && position !== null) return t.state.queued(position)
+  return t.state[state]
 }
 
 /** The state of an upload in a sentence or two; empty if the numbers say it already. */
 export function stateSentence(details: UploadDetails): string {
-  const { bytesSafe, bytesTotal, position, problem } = details
-  const kept = bytesSafe > 0 ? ` ${size(bytesSafe)} of ${size(bytesTotal)} are safe.` : ''
+  const { bytesSafe, bytesTotal, position, problem, retryAfter } = details
+  const kept = bytesSafe > 0 ? [t.state.areSafe(size(bytesSafe), size(bytesTotal))] : []
   switch (details.state) {
     case 'starting':
-      return 'Contacting the server.'
+      return t.state.contacting
     case 'sending':
       return ''
     case 'waiting':
-      return position === null
-        ? 'The server is full. The upload starts automatically when there is room.'
-        : 'The upload starts automatically.'
-    case 'retrying':
-      return `${problem ?? 'The connection failed.'}${kept} The upload continues automatically${soon(details.retryAfter)}.`
+      return position === null ? t.state.full : t.state.startsItself
+    case 'retrying': {
+      const isSoon = retryAfter === null || retryAfter < 1
+      const goesOn = isSoon ? t.state.goesOn : t.state.goesOnIn(Math.round(retryAfter))
+      return [problem ?? t.state.connectionFailed, ...kept, goesOn].join(' ')
+    }
     case 'paused':
-      return `Nothing is sent until you resume.${kept}`
+      return [t.state.nothingIsSent, ...kept].join(' ')
     case 'completing':
-      return 'All bytes have arrived. The server is completing the upload.'
+      return t.state.completingLong
     case 'done':
-      return 'The whole file has arrived.'
+      return t.state.arrived
     case 'cancelled':
-      return 'The server has kept nothing of this file.'
+      return t.state.nothingKept
     case 'failed':
       return ''
   }
 }
 
-function soon(seconds: number | null): string {
-  return seconds === null || seconds < 1 ? '' : ` in ${plural(Math.round(seconds), 'second')}`
-}
-
 /** Tells which request size was refused; null if none was. */
-export function refusedSentence(details: UploadDetails): string | null {
-  const { refusedSize, chunkSize } = details
+export function refusedSentence({ refusedSize, chunkSize }: UploadDetails): string | null {
   if (refusedSize === null) return null
-  const next = chunkSize === null || chunkSize >= refusedSize ? '' : `. The upload continues with ${size(chunkSize)}`
-  return `Requests of ${size(refusedSize)} are refused${next}.`
+  return chunkSize === null || chunkSize >= refusedSize
+    ? t.state.refusedSize(size(refusedSize))
+    : t.state.refusedSizeNow(size(refusedSize), size(chunkSize))
 }
 
 /** Without the bytes that were on the way and are so no more, because nothing is sent at the moment. */
@@ -155,10 +126,10 @@ export function chunks({ chunksTotal, chunksDone: done, sending }: UploadDetails
 /** The text alternative of the map of chunks; of a file without chunks, its bytes. */
 export function mapSentence(details: UploadDetails): string {
   const { bytesSent, bytesTotal, chunksTotal, chunkSize } = details
-  if (chunksTotal === 0) return `${size(bytesSent)} of ${size(bytesTotal)} sent`
+  if (chunksTotal === 0) return t.map.sent(size(bytesSent), size(bytesTotal))
   const { done, onTheWay, toCome } = chunks(details)
-  const each = chunkSize === null ? '' : ` of ${size(chunkSize)}`
-  return `${plural(chunksTotal, 'chunk')}${each}: ${done} safe, ${onTheWay} on the way, ${toCome} to come`
+  const each = chunkSize === null ? null : size(chunkSize)
+  return t.map.chunks(chunksTotal, each, done, onTheWay, toCome)
 }
 
 /** What went wrong, for the user. */
@@ -172,7 +143,10 @@ export interface Trouble {
 
 type Words = (failure: UploadFailure) => Partial<Trouble> & { what: string }
 
-const NOTHING_KEPT = 'The server has kept nothing of this file.'
+const fact = (failure: UploadFailure, name: string): string | null => {
+  const value = failure.facts[name]
+  return typeof value === 'string' ? value : null
+}
 
 const number = (failure: UploadFailure, name: string): number | null => {
   const value = failure.facts[name]
@@ -182,9 +156,9 @@ const number = (failure: UploadFailure, name: string): number | null => {
 /** `limit`: in bytes, if it is known. */
 export function tooLarge(limit: number | null): Trouble {
   return {
-    what: `This file is too large for the server${limit === null ? '' : `: the limit is ${size(limit)}`}.`,
-    safe: 'Nothing was stored.',
-    next: 'Choose a smaller file, or ask the operator for a higher limit.',
+    what: limit === null ? t.trouble.tooLarge : t.trouble.tooLargeFor(size(limit)),
+    safe: t.trouble.nothingStored,
+    next: t.trouble.tooLargeNext,
     isFinal: true,
   }
 }
@@ -192,105 +166,83 @@ export function tooLarge(limit: number | null): Trouble {
 const TROUBLES: Record<string, Words> = {
   'too-large': (failure) => tooLarge(number(failure, 'limit')),
   'never-fits': () => ({
-    what: 'This file is larger than the space that the server has for uploads.',
-    safe: 'Nothing was stored.',
-    next: 'Waiting will not help. Ask the operator for more space.',
+    what: t.trouble.neverFits,
+    safe: t.trouble.nothingStored,
+    next: t.trouble.neverFitsNext,
     isFinal: true,
   }),
-  'type-refused': (failure) => ({
-    what: `The server does not accept this type of file${typeof failure.facts.found === 'string' ? ` (${failure.facts.found})` : ''}.`,
-    safe: NOTHING_KEPT,
-    next: Array.isArray(failure.facts.allowed)
-      ? `Choose a file of an allowed type: ${failure.facts.allowed.join(', ')}.`
-      : 'Choose a file of an allowed type.',
-    isFinal: true,
-  }),
-  'content-refused': (failure) => ({
-    what: `The server has checked the file and does not accept it${typeof failure.facts.reason === 'string' ? `: ${failure.facts.reason}` : '.'}`,
-    safe: NOTHING_KEPT,
-    next: 'Choose another file.',
-    isFinal: true,
-  }),
+  'type-refused': (failure) => {
+    const found = fact(failure, 'found')
+    const { allowed } = failure.facts
+    return {
+      what: found === null ? t.trouble.type : t.trouble.typeFound(found),
+      safe: t.state.nothingKept,
+      next: Array.isArray(allowed) ? t.trouble.typesNext(allowed.join(', ')) : t.trouble.typeNext,
+      isFinal: true,
+    }
+  },
+  'content-refused': (failure) => {
+    const reason = fact(failure, 'reason')
+    return {
+      what: reason === null ? t.trouble.content : t.trouble.contentReason(reason),
+      safe: t.state.nothingKept,
+      next: t.trouble.contentNext,
+      isFinal: true,
+    }
+  },
   'file-digest-mismatch': () => ({
-    what: 'The file was damaged in transit.',
-    safe: 'The damaged upload was deleted.',
-    next: 'Try again. The whole file is sent again.',
+    what: t.trouble.damaged,
+    safe: t.trouble.damagedSafe,
+    next: t.trouble.damagedNext,
   }),
-  unauthorized: () => ({
-    what: 'This server requires a valid key.',
-    next: 'Enter a valid key above. The upload then continues automatically.',
-  }),
+  unauthorized: () => ({ what: t.trouble.key, next: t.trouble.keyNext }),
   'ticket-used-up': () => ({
-    what: 'This link allows no more files.',
-    safe: 'Nothing was stored of this one.',
-    next: 'Ask the sender of the link for a new one.',
+    what: t.trouble.linkUsedUp,
+    safe: t.trouble.linkUsedUpSafe,
+    next: t.trouble.linkNext,
   }),
   'ticket-expired': () => ({
-    what: 'This link has expired.',
-    safe: 'Nothing was stored of this file.',
-    next: 'Ask the sender of the link for a new one.',
+    what: t.trouble.linkExpired,
+    safe: t.trouble.linkExpiredSafe,
+    next: t.trouble.linkNext,
   }),
-  'ticket-revoked': () => ({
-    what: 'This link was revoked.',
-    next: 'Ask the sender of the link for a new one.',
-  }),
-  'foreign-origin': () => ({
-    what: 'This server has no keys, so it only accepts uploads from its own machine.',
-    next: 'Open the page at the server’s own address, or ask the operator for a key.',
-  }),
-  'disk-full': () => ({
-    what: 'The server’s disk is full.',
-    next: 'Try again when the operator has freed space. The upload continues where it stopped.',
-  }),
+  'ticket-revoked': () => ({ what: t.trouble.linkRevoked, next: t.trouble.linkNext }),
+  'foreign-origin': () => ({ what: t.trouble.foreign, next: t.trouble.foreignNext }),
+  'disk-full': () => ({ what: t.trouble.diskFull, next: t.trouble.diskFullNext }),
   'hook-failed': () => ({
-    what: 'The whole file has arrived, but the application could not process it.',
-    safe: 'The file is safe on the server.',
-    next: 'Try again in a moment. Nothing is sent twice.',
+    what: t.trouble.hook,
+    safe: t.trouble.hookSafe,
+    next: t.trouble.hookNext,
   }),
   'hook-ends-server': () => ({
-    what: 'The whole file has arrived, but the application fails repeatedly to process it.',
-    safe: 'The file is safe on the server.',
-    next: 'Ask the operator to check the log, and try again in an hour.',
+    what: t.trouble.hookEnds,
+    safe: t.trouble.hookSafe,
+    next: t.trouble.hookEndsNext,
   }),
   'upload-gone': () => ({
-    what: 'The upload was cancelled elsewhere or has expired.',
-    safe: NOTHING_KEPT,
-    next: 'Try again. The upload starts from the beginning.',
+    what: t.trouble.gone,
+    safe: t.state.nothingKept,
+    next: t.trouble.goneNext,
   }),
 }
 
 /** By the class of the error, for errors without a code of Wherry's. */
 const BY_NAME: Record<string, Words> = {
-  TooLarge: () => ({
-    what: 'Even the smallest requests are refused.',
-    next: 'Ask the operator of the network, or of the proxy in front of this server.',
-  }),
-  ConnectionLost: () => ({
-    what: 'The server cannot be reached.',
-    next: 'Check your connection, then try again. The upload continues where it stopped.',
-  }),
-  GaveUp: () => ({
-    what: 'The upload made no progress for a long time.',
-    next: 'Check your connection, then try again. The upload continues where it stopped.',
-  }),
+  TooLarge: () => ({ what: t.trouble.smallestRefused, next: t.trouble.smallestRefusedNext }),
+  ConnectionLost: () => ({ what: t.trouble.unreachable, next: t.trouble.connectionNext }),
+  GaveUp: () => ({ what: t.trouble.noProgress, next: t.trouble.connectionNext }),
   UploadGone: (failure) => TROUBLES['upload-gone']!(failure),
   Unauthorized: (failure) => ({
-    what: failure.status === 403 ? 'You are not allowed to do this.' : 'Your login has expired.',
-    next: 'Log in, then try again. The upload continues where it stopped.',
+    what: failure.status === 403 ? t.trouble.forbidden : t.trouble.loginExpired,
+    next: t.trouble.loginNext,
   }),
   FileChanged: () => ({
-    what: 'The file can no longer be read: it was changed, moved or deleted.',
-    next: 'Choose the file again.',
+    what: t.trouble.fileChanged,
+    next: t.trouble.fileChangedNext,
     isFinal: true,
   }),
-  UnexpectedAnswer: () => ({
-    what: 'The answer does not come from Wherry.',
-    next: 'Check the address. A proxy may require a login.',
-  }),
-  ServerFailed: () => ({
-    what: 'The server has a problem.',
-    next: 'Try again in a moment. The upload continues where it stopped.',
-  }),
+  UnexpectedAnswer: () => ({ what: t.trouble.notWherry, next: t.trouble.notWherryNext }),
+  ServerFailed: () => ({ what: t.trouble.server, next: t.trouble.serverNext }),
 }
 
 /** What happened, what is safe, what to do next. */
@@ -303,8 +255,8 @@ export function trouble(failure: UploadFailure, details: UploadDetails | null): 
     what: said.what,
     safe:
       said.safe ??
-      (safe > 0 ? `${size(safe)} of ${size(total)} are safe on the server.` : 'Nothing was stored.'),
-    next: said.next ?? (failure.hint || 'Try again. The upload continues where it stopped.'),
+      (safe > 0 ? t.trouble.safeOnServer(size(safe), size(total)) : t.trouble.nothingStored),
+    next: said.next ?? (failure.hint || t.trouble.tryAgain),
     isFinal: said.isFinal ?? false,
   }
 }
