@@ -28,6 +28,7 @@ test('numbers have the forms and signs of their language', async () => {
   expect([size(8.24 * MiB), size(1), duration(7800)]).toEqual(['8,2 MiB', '1 Byte', '2 Stunden 10 Minuten'])
   expect(named(['a', 'b', 'c'], t.app.alreadyListed)).toBe('„a“, „b“ und 1 weitere stehen schon in der Liste.')
   await speak(['ar'], page)
+  expect(size(24 * MiB)).toBe('\u206624 MiB\u2069')
   const uploaded = [1, 2, 3, 11, 100].map((n) => t.all.folded(n))
   expect(uploaded).toEqual(['رُفع ملف واحد', 'رُفع ملفان', 'رُفع 3 ملفات', 'رُفع 11 ملفًا', 'رُفع 100 ملف'])
 })
@@ -51,6 +52,6 @@ test.each([
   const english = new Map(texts(en))
   const same = texts(messages).filter(([name, text]) => text.trim() === '' || english.get(name) === text)
   // Words that the languages share.
-  const shared = /^(report\.code|check\.levels\.problem|choose\.videos|all\.offline|assessment\.inSeconds.*)$/
+  const shared = /^(size.*|report\.code|check\.levels\.problem|choose\.videos|all\.offline|assessment\.inSeconds.*)$/
   expect(same.map(([name]) => name).filter((name) => !shared.test(name))).toEqual([])
 })

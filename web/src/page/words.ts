@@ -22,7 +22,7 @@ export function size(bytes: number): string {
     unit += 1
   }
   if (unit === 0) return t.bytes(bytes)
-  return `${t.write.number(value, value >= 99.95 ? 0 : 1)} ${UNITS[unit - 1]}`
+  return t.size(t.write.number(value, value >= 99.95 ? 0 : 1), UNITS[unit - 1]!)
 }
 
 /** `a few seconds`, `40 seconds`, `3 minutes`, `2 hours 10 minutes`. */

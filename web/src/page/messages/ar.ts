@@ -28,6 +28,8 @@ const askSender = 'اطلب من مرسل الرابط رابطًا جديدًا
 export const ar: Messages = {
   direction: 'rtl',
   write,
+  // Isolated, so that two sizes in a sentence are not read as one text from left to right.
+  size: (number, unit) => `\u2066${number} ${unit}\u2069`,
   bytes: (n) => count(n, { one: 'بايت واحد', two: 'بايتان', few: '# بايتات', other: '# بايت' }),
   minutes,
   hours: (n, rest) => (rest === 0 ? hours(n) : `${hours(n)} و${minutes(rest)}`),

@@ -17,6 +17,7 @@ const askSender = 'Bitten Sie den Absender des Links um einen neuen.'
 export const de: Messages = {
   direction: 'ltr',
   write,
+  size: (number, unit) => `${number} ${unit}`,
   bytes: (n) => count(n, { one: '# Byte', other: '# Byte' }),
   minutes,
   hours: (n, rest) => (rest === 0 ? hours(n) : `${hours(n)} ${minutes(rest)}`),

@@ -21,6 +21,7 @@ const askSender = 'Ask the sender of the link for a new one.'
 export const en = {
   direction: 'ltr' as 'ltr' | 'rtl',
   write,
+  size: (number: string, unit: string) => `${number} ${unit}`,
   bytes: (n: number) => count(n, { one: '# byte', other: '# bytes' }),
   minutes,
   hours: (n: number, rest: number) => (rest === 0 ? hours(n) : `${hours(n)} ${minutes(rest)}`),
