@@ -11,12 +11,13 @@ import pytest
 from tests.docs.pages import DOCS
 from typer.testing import CliRunner
 
+from wherry.auth import Keys, keys_file
 from wherry.cli import app
 from wherry.doctor.diagnosis import diagnose
 from wherry.doctor.measured import Measured
 from wherry.doctor.report import as_object
 from wherry.testing.proxy import LimitingProxy
-from wherry.testing.server import Server
+from wherry.testing.server import Server, serving
 
 MiB = 1 << 20
 
@@ -58,6 +59,22 @@ def test_an_address_that_cannot_be_reached_is_said_with_its_reason() -> None:
     assert done.exit_code == 1
     assert "cannot be reached" in done.stdout
     assert "refused" in done.stdout
+
+
+def test_an_address_that_is_not_the_apis_is_told_so(server: Server) -> None:
+    done = CliRunner().invoke(app, ["doctor", server.url, "--seconds", "5"])
+    assert done.exit_code == 0, done.stderr
+    assert f"try {server.url}/api." in done.stdout
+
+
+@pytest.mark.slow
+def test_a_key_that_is_refused_is_told_so(tmp_path: Path) -> None:
+    Keys(keys_file(tmp_path / "data")).add("alice")
+    with serving(tmp_path / "data") as server:
+        options = ["--key", "wherry_wrong", "--seconds", "5"]
+        done = CliRunner().invoke(app, ["doctor", f"{server.url}/api", *options])
+    assert done.exit_code == 0, done.stderr
+    assert "The key was refused (401)" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from wherry.doctor.diagnosis import Diagnosis, diagnose
-from wherry.doctor.measured import Cors, Limit, Measured, Refusal, Timers, Tls
+from wherry.doctor.measured import BROWSER, Cors, Limit, Measured, Refusal, Timers, Tls
 from wherry.doctor.recognition import Proxy
 
 MiB = 1 << 20
@@ -80,7 +80,7 @@ def test_a_limit_above_any_chunk_is_no_problem() -> None:
     found = diagnose(replace(WIDE, limit=replace(limit, refusal=refusal)))
     assert found.verdict == "wide"
     assert text_of(found, "limit").startswith("Cloudflare refuses bodies above 100 MB")
-    assert "plan" in found.remedies[0].text
+    assert found.remedies == ()
 
 
 def test_a_proxy_that_does_not_say_what_it_is_stays_unknown() -> None:
@@ -121,6 +121,9 @@ def test_a_refusal_by_the_application_itself_is_not_put_on_a_proxy() -> None:
         ({"tls": Tls(True, "TLSv1.3", 3)}, "certificate", "trouble"),
         ({"skew": -300.0}, "clock", "trouble"),
         ({"is_authorised": False}, "no-login", "wide"),
+        ({"is_authorised": False, "has_login": True}, "login-refused", "wide"),
+        ({"is_authorised": None, "status": 404}, "not-the-api", "wide"),
+        ({"timers": Timers(watched=4.0)}, "timers-unknown", "wide"),
         ({"is_wherry": False, "is_authorised": None, "status": 404}, "not-wherry", "wide"),
         ({"problem": "refused"}, "unreachable", "unreachable"),
     ],
@@ -160,3 +163,64 @@ def test_a_path_of_which_too_little_is_known_is_not_called_wide() -> None:
     found = diagnose(replace(WIDE, limit=Limit(16384, None, False, "sent", 16384)))
     assert found.verdict == "unknown"
     assert text_of(found, "limit-unknown").endswith("A body of 16 KiB passed.")
+
+
+def test_a_path_whose_bodies_are_only_collected_gets_no_lines_to_change() -> None:
+    collected = replace(WIDE, proxies=NGINX.proxies, buffers_request=True)
+    assert diagnose(collected).remedies == ()
+
+
+def test_a_timer_is_a_reason_for_lines_to_change_where_the_size_is_none() -> None:
+    slow = replace(WIDE, proxies=NGINX.proxies, timers=Timers(idle=5.0, watched=24.0))
+    assert "nginx" in shown(diagnose(slow))
+
+
+def test_a_host_that_is_not_passed_on_gets_the_line_that_passes_it_on() -> None:
+    line = "proxy_set_header Host $http_host;"
+    wide = diagnose(replace(WIDE, proxies=NGINX.proxies, host_arrived="backend"))
+    assert [[snippet.code for snippet in each.snippets] for each in wide.remedies] == [[line]]
+    assert "takes all hosts behind this proxy for one" in text_of(wide, "host-changed")
+    narrow = diagnose(replace(NGINX, host_arrived="backend"))
+    codes = {each.proxy: [snippet.code for snippet in each.snippets] for each in narrow.remedies}
+    assert codes["nginx"][-1] == line
+    assert len(codes["nginx"]) == 2
+    assert line not in str(diagnose(NGINX).remedies)
+
+
+def test_a_refused_key_is_not_told_to_give_a_key() -> None:
+    refused = replace(WIDE, is_authorised=False, has_login=True, status=401)
+    known = text_of(diagnose(refused), "login-refused")
+    guest = text_of(diagnose(replace(refused, status=403)), "login-refused")
+    assert "guest ticket" in guest
+    foreign = text_of(diagnose(replace(refused, is_wherry=False)), "login-refused")
+    assert known.startswith("The key was refused (401): the server, or the application")
+    assert "by an application" in foreign
+    assert not any("Give a key" in text for text in (known, guest, foreign))
+
+
+def test_who_has_only_a_browser_is_not_told_of_options() -> None:
+    page = replace(WIDE, by=BROWSER, is_authorised=False, timers=Timers())
+    found = diagnose(page)
+    assert "--" not in text_of(found, "no-login")
+    assert "timers-unknown" not in codes(found)
+
+
+@pytest.mark.parametrize(
+    ("url", "end"),
+    [
+        ("https://example.org", "begins: try https://example.org/api."),
+        ("https://example.org/api", "where /chunked-upload begins."),
+    ],
+)
+def test_an_address_above_the_api_is_told_where_the_api_may_be(url: str, end: str) -> None:
+    found = diagnose(replace(WIDE, url=url, is_authorised=None, status=404))
+    assert text_of(found, "not-the-api").endswith(end)
+
+
+def test_a_server_that_is_busy_is_not_said_to_be_another_address() -> None:
+    assert "not-the-api" not in codes(diagnose(replace(WIDE, is_authorised=None, status=503)))
+
+
+def test_interim_answers_that_are_lost_are_said_not_to_matter_for_wherry() -> None:
+    found = diagnose(replace(WIDE, interim={"103": "final", "104": "final"}))
+    assert "does not matter for Wherry" in text_of(found, "interim-final")

@@ -121,7 +121,8 @@ def _compare_timers(setup: Setup, timers: dict[str, Any]) -> str:
 
 
 def _compare_remedies(setup: Setup, expected: str, shown: list[str]) -> str:
-    if setup.limit is None and not setup.timer:
+    is_narrow = setup.limit is not None and setup.limit < LARGEST_CHUNK
+    if not is_narrow and not setup.timer:
         return ""
     return "" if (expected or "unknown") in shown else f"what it tells to change is {shown}"
 

@@ -31,12 +31,18 @@ def doctor(
     key: Key = None,
     write: Annotated[
         bool,
-        typer.Option("--write", help=f"Write {LETTER} for the people who run the ingress."),
+        typer.Option(
+            "--write",
+            help=f"Write {LETTER}, which must not exist yet: for those who run the ingress.",
+        ),
     ] = False,
     seconds: Annotated[
         float,
         typer.Option(
-            min=5, max=30, metavar="SECONDS", help="The most time to take. Less finds no timers."
+            min=5,
+            max=30,
+            metavar="SECONDS",
+            help="The most time to take. Timers are not measured in less than 18.",
         ),
     ] = 30.0,
     origin: Annotated[

@@ -62,6 +62,10 @@ class Address:
     def url(self) -> str:
         return f"{self.origin}{self.path}"
 
+    @property
+    def has_login(self) -> bool:
+        return any(name == "authorization" for name, _ in self.headers)
+
     def over(self, protocol: str) -> Address:
         """The same over another protocol, by its name in TLS (ALPN): `h2`, `http/1.1`."""
         return replace(self, protocol=protocol)

@@ -1,17 +1,19 @@
 """From what was measured to what it means: pure functions, and plain words.
 
 Rule 1: a finding says what is so, what that does to uploads, and what to do. What was not measured
-makes no finding.
+makes no finding, or a note that it was not measured.
+
+Rule 2: lines to change are shown only for what was measured to need a change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from wherry.core.limits import MiB
-from wherry.doctor.measured import Cors, Limit, Measured
-from wherry.doctor.remedies import PROXIES, Remedy, remedies_for
+from wherry.doctor.measured import BROWSER, DOCTOR, Cors, Limit, Measured
+from wherry.doctor.remedies import PROXIES, Remedy, remedies_for, with_host
 from wherry.doctor.words import size
 
 PROBLEM, NOTE, GOOD = "problem", "note", "good"
@@ -20,10 +22,18 @@ PROBLEM, NOTE, GOOD = "problem", "note", "good"
 LARGEST_CHUNK = 64 * MiB
 #: The longest that a chunk may take (both clients). Timers below it end chunks of slow clients.
 LONGEST_CHUNK = 25.0
+#: Whoever watched for fewer seconds has not looked for timers: most end a request later.
+LEAST_WATCHED = 10.0
 #: The largest difference of clocks that does no harm, in seconds.
 SKEW = 60.0
 #: A certificate that ends within so many days is worth a word.
 DAYS = 14
+
+
+#: Where no login was possible, or the address is another one.
+_ONLY_LIMIT = "Only the limit, and who refuses, could be measured."
+#: The problems that lines of a proxy's configuration cure.
+_OF_PROXIES = {"narrow", "timer-idle", "timer-whole", "timer-answer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,13 @@ def is_narrow(measured: Measured) -> bool:
     return refuses is not None and refuses <= LARGEST_CHUNK
 
 
+def already_passes(measured: Measured) -> str | None:
+    """Of a path that is not narrow, as a sentence; None: too little is known."""
+    if is_narrow(measured) or not is_shown(measured):
+        return None
+    return f"Bodies of {size(measured.limit.passes or 0)} already pass."
+
+
 def is_shown(measured: Measured) -> bool:
     """Whether a body passed that is larger than the smallest limit in wide use."""
     return (measured.limit.passes or 0) > MiB
@@ -68,15 +85,19 @@ def _verdict(measured: Measured, findings: tuple[Finding, ...]) -> str:
 
 
 def _remedies(measured: Measured, findings: tuple[Finding, ...]) -> tuple[Remedy, ...]:
-    codes = {each.code for each in findings}
-    if not codes & {"narrow", "limit", "timer-idle", "timer-whole", "timer-answer", "buffered"}:
-        return ()
+    names = [proxy.name for proxy in measured.proxies]
+    problems = {each.code for each in findings if each.level == PROBLEM}
+    found = _for_problems(measured, names) if problems & _OF_PROXIES else ()
+    return with_host(found, names) if any(f.code == "host-changed" for f in findings) else found
+
+
+def _for_problems(measured: Measured, names: Sequence[str]) -> tuple[Remedy, ...]:
     refusal = measured.limit.refusal
     if refusal is not None and refusal.by is not None:
         found = remedies_for([refusal.by])
     else:
-        found = remedies_for([proxy.name for proxy in measured.proxies])
-    if measured.is_authorised and not any(p.name == "ingress-nginx" for p in measured.proxies):
+        found = remedies_for(names)
+    if measured.is_authorised and "ingress-nginx" not in names:
         # Requests would have arrived with its headers.
         found = tuple(remedy for remedy in found if remedy.proxy != "ingress-nginx")
     return found
@@ -96,25 +117,53 @@ def _findings(measured: Measured) -> Iterator[Finding]:
 
 
 def _about_wherry(measured: Measured) -> Iterator[Finding]:
-    if not measured.is_wherry and not measured.is_authorised:
-        if measured.status in (401, 403):
-            yield Finding(
-                "no-login",
-                NOTE,
-                f"The address answers {measured.status}: it wants a login. Give a key with --key "
-                "to find out more than the limit.",
-            )
-        else:
-            yield Finding(
-                "not-wherry",
-                NOTE,
-                f"No Wherry answered ({measured.status}), so only what a proxy refuses could be "
-                "measured. The address ends where /chunked-upload begins, most often in /api.",
-            )
-    elif measured.is_authorised is False:
+    if measured.is_authorised is False:
+        code = "login-refused" if measured.has_login else "no-login"
+        yield Finding(code, NOTE, f"{_about_login(measured)} {_ONLY_LIMIT}")
+    elif not measured.is_wherry and not measured.is_authorised:
         yield Finding(
-            "no-login", NOTE, "Wherry wants a login. Give a key with --key to find out more."
+            "not-wherry",
+            NOTE,
+            f"No Wherry answered ({measured.status}), so only what a proxy refuses could be "
+            "measured. The address ends where /chunked-upload begins, most often in /api.",
         )
+    elif measured.is_authorised is None and measured.status in (404, 405):
+        rest = "" if measured.url.endswith("/api") else f": try {measured.url}/api"
+        yield Finding(
+            "not-the-api",
+            NOTE,
+            f"Wherry answers, but {measured.url} is not the address of its API "
+            f"({measured.status}). {_ONLY_LIMIT} The API may have another limit. Its address ends "
+            f"where /chunked-upload begins{rest}.",
+        )
+
+
+def _about_login(measured: Measured) -> str:
+    if measured.by == BROWSER:
+        return "The server wants a login. Enter a key on this page, and start the check again."
+    if measured.is_wherry and measured.status == 403:
+        return (
+            "Wherry does not allow this (403): a guest ticket is for uploads only, and a server "
+            "without keys is for its own machine only. Give a user's key with --key."
+        )
+    if not measured.has_login:
+        who = (
+            "The server, or the application that it is part of,"
+            if measured.is_wherry
+            else f"The address answers {measured.status}: an application, or a proxy before it,"
+        )
+        return (
+            f"{who} wants a login. Give a key with --key; a login by cookie cannot be given here."
+        )
+    if measured.is_wherry:
+        return (
+            f"The key was refused ({measured.status}): the server, or the application that it is "
+            "part of, does not know it. Check it with `wherry keys list` on the server."
+        )
+    return (
+        f"The key was refused ({measured.status}) by an application, or by a proxy in front of it. "
+        "The doctor can only send it as `Authorization: Bearer KEY`, and no cookies."
+    )
 
 
 def _about_size(measured: Measured) -> Iterator[Finding]:
@@ -216,8 +265,16 @@ def _about_time(measured: Measured) -> Iterator[Finding]:
                 f"After {seconds:.0f} s, something on the path ends {what}. Uploads over slow "
                 "lines break off there.",
             )
-    if timers.watched and not any(seconds is not None for _, seconds, _ in texts):
+    if any(seconds is not None for _, seconds, _ in texts):
+        return
+    if timers.watched >= LEAST_WATCHED:
         yield Finding("no-timer", GOOD, f"No timer was found up to {timers.watched:.0f} s.")
+    elif measured.is_authorised and measured.by == DOCTOR:
+        yield Finding(
+            "timers-unknown",
+            NOTE,
+            "Timers were not measured: there was too little time. `--seconds 30` looks for them.",
+        )
 
 
 def _about_content(measured: Measured) -> Iterator[Finding]:
@@ -259,7 +316,8 @@ def _about_content(measured: Measured) -> Iterator[Finding]:
             "host-changed",
             NOTE,
             f"Requests for {measured.host_sent} arrive for {measured.host_arrived}: the proxy does "
-            "not pass the Host on.",
+            "not pass the header Host on. Uploads work, but Wherry learns limits by host, and "
+            "takes all hosts behind this proxy for one. Let the proxy pass it on.",
         )
     final = [status for status, what in measured.interim.items() if what == "final"]
     if final:
@@ -267,7 +325,8 @@ def _about_content(measured: Measured) -> Iterator[Finding]:
             "interim-final",
             NOTE,
             f"Interim answers ({', '.join(final)}) are taken for the final one, or nothing follows "
-            "them. A server must not send them through this proxy.",
+            "them. This does not matter for Wherry, which sends none of these. Other applications "
+            "must not send them through this proxy.",
         )
 
 

@@ -65,6 +65,7 @@ def examine(
             tls=tls.measure(address, spending),
             is_wherry=is_wherrys(usual),
             is_authorised=is_authorised(usual),
+            has_login=address.has_login,
             status=usual.status,
             skew=skew(usual, answered_at),
         )

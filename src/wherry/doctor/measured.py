@@ -77,6 +77,7 @@ class Measured:
     problem: str | None = None  #: Why the address cannot be reached.
     is_wherry: bool = False
     is_authorised: bool | None = None
+    has_login: bool = False  #: Whether the requests carried a key.
     status: int | None = None  #: Of a small request.
     limit: Limit = field(default_factory=Limit)
     proxies: tuple[Proxy, ...] = ()  #: Recognised, the one that refuses first.

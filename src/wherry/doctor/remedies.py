@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -30,9 +30,14 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A proxy of the file: its remedy, and its rows in the tables of the pages."""
+    """A proxy of the file: its remedy, and its rows in the tables of the pages.
+
+    `host`: the line by which it passes the header Host on, if it does not do that by itself.
+    """
 
     remedy: Remedy
+    host: Snippet | None = None
+    is_in_kubernetes: bool = False
     also: tuple[str, ...] = ()
     is_in_letter: bool = False
     is_fixed: bool = False
@@ -54,12 +59,13 @@ def _read() -> dict[str, Any]:
 
 
 def _remedy(name: str, entry: Mapping[str, Any]) -> Remedy:
-    snippets = tuple(
-        Snippet(each["language"], each.get("about", ""), _filled(each["code"]))
-        for each in entry.get("snippet", ())
-    )
+    snippets = tuple(map(_snippet, entry.get("snippet", ())))
     text, after = entry["text"].strip(), entry.get("after", "").strip()
     return Remedy(name, entry["title"], text, snippets, after)
+
+
+def _snippet(entry: Mapping[str, str]) -> Snippet:
+    return Snippet(entry["language"], entry.get("about", ""), _filled(entry["code"]))
 
 
 def _filled(code: str) -> str:
@@ -73,6 +79,8 @@ def _filled(code: str) -> str:
 def _known(entry: Mapping[str, Any]) -> Known:
     return Known(
         _remedy(entry["name"], entry),
+        _snippet(entry["host"]) if "host" in entry else None,
+        entry.get("kubernetes", False),
         tuple(entry.get("also", ())),
         entry.get("letter", False),
         entry.get("fixed", False),
@@ -111,3 +119,19 @@ def remedies_for(names: Iterable[str]) -> tuple[Remedy, ...]:
                 if each == known.remedy.proxy or each in known.also:
                     found[known.remedy.proxy] = known.remedy
     return tuple(found.values()) or (UNKNOWN,)
+
+
+def with_host(remedies: tuple[Remedy, ...], names: Iterable[str]) -> tuple[Remedy, ...]:
+    """These remedies, and the lines by which proxies of these names pass the header Host on."""
+    found = {remedy.proxy: remedy for remedy in remedies}
+    for name in names:
+        known = PROXIES.get(name)
+        if known is None or known.host is None:
+            continue
+        if name in found:
+            snippets = (*found[name].snippets, known.host)
+            found[name] = replace(found[name], snippets=snippets)
+        else:
+            line = replace(known.host, about="")
+            found[name] = Remedy(name, known.title, known.host.about, (line,))
+    return tuple(found.values())

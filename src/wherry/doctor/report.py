@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from wherry.doctor.diagnosis import GOOD, PROBLEM, Diagnosis, is_narrow, name_of
+from wherry.doctor.diagnosis import (
+    GOOD,
+    PROBLEM,
+    Diagnosis,
+    already_passes,
+    is_narrow,
+    name_of,
+)
 from wherry.doctor.measured import BROWSER, Measured
 from wherry.doctor.pages import render_remedy
+from wherry.doctor.remedies import PROXIES, Remedy
 from wherry.doctor.words import size
 
 #: Grows when a key changes its meaning or goes. New keys may come.
@@ -92,18 +100,68 @@ def _lines(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
         for proxy in measured.proxies:
             name = " ".join(filter(None, (proxy.name, proxy.version)))
             yield f"  {name} ({'; '.join(proxy.evidence)})"
-    if diagnosis.remedies:
+    if changes := list(_changes(measured, diagnosis, "##")):
         yield ""
         yield "What to change:"
-        for remedy in diagnosis.remedies:
-            yield ""
-            yield from render_remedy(remedy, "##").splitlines()
+        yield ""
+        yield from changes
     yield ""
     spent = measured.spent
     yield (
         f"Sent {size(spent.bytes)} in {spent.requests} requests, in {spent.seconds:.0f} s. "
         "Nothing was stored."
     )
+
+
+def _changes(measured: Measured, diagnosis: Diagnosis, heading: str) -> Iterator[str]:
+    """What to change, or that nothing has to be; nothing at all if neither is known."""
+    passes = already_passes(measured)
+    if not diagnosis.remedies:
+        if diagnosis.verdict == "wide":
+            yield f"Nothing, for Wherry's uploads. {passes}"
+        return
+    yield from _about_lines(measured, diagnosis.remedies)
+    has_told_of_kubernetes = _is_in_kubernetes(diagnosis.remedies[0])
+    for number, remedy in enumerate(diagnosis.remedies):
+        if not has_told_of_kubernetes and _is_in_kubernetes(remedy):
+            has_told_of_kubernetes = True
+            yield ""
+            yield _about_kubernetes(measured, diagnosis.remedies)
+        if number:
+            yield ""
+        yield from render_remedy(remedy, heading).splitlines()
+
+
+def _about_lines(measured: Measured, remedies: Sequence[Remedy]) -> Iterator[str]:
+    """Which of the lines are needed for what was measured."""
+    code = "".join(snippet.code for remedy in remedies for snippet in remedy.snippets)
+    told = []
+    if is_narrow(measured) and code:
+        told.append(
+            "The limit of the size alone ends these refusals. The numbers let a file of 600 MB "
+            "pass in one request; for Wherry's clients alone, 64 MB are enough."
+        )
+    elif passes := already_passes(measured):
+        told.append(f"{passes} The limit of the size need not be changed.")
+    if "¹" in code:
+        told.append("Lines marked ¹ are about time and buffering.")
+    yield from told
+    if told:
+        yield ""
+
+
+def _is_in_kubernetes(remedy: Remedy) -> bool:
+    return remedy.proxy in PROXIES and PROXIES[remedy.proxy].is_in_kubernetes
+
+
+def _about_kubernetes(measured: Measured, remedies: Sequence[Remedy]) -> str:
+    told = "**Only if it runs in Kubernetes**, take the lines for your controller instead."
+    names = {remedy.proxy for remedy in remedies}
+    if "ingress-nginx" in names:
+        return f"{told} With a key, the doctor finds out whether that is ingress-nginx."
+    if "nginx" in names and measured.is_authorised:
+        return f"{told} It is not ingress-nginx: requests arrive without the headers it adds."
+    return told
 
 
 def render_letter(measured: Measured, diagnosis: Diagnosis) -> str:
@@ -119,10 +177,11 @@ def _escaped(text: str) -> str:
 def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
     limit = measured.limit
     title = "request bodies are refused" if is_narrow(measured) else "what was measured"
+    is_needed = diagnosis.remedies or diagnosis.verdict != "wide"
     if is_narrow(measured) and limit.refuses is not None:
         above = limit.passes if limit.exact and limit.passes else limit.refuses
         title = f"request bodies above {size(above)} are refused"
-    yield f"# Ingress fix required: {title}"
+    yield f"# {'Ingress fix required' if is_needed else 'No ingress fix required'}: {title}"
     yield ""
     yield f"To: the people who run the ingress of `{measured.url}`."
     if measured.by == BROWSER:
@@ -138,7 +197,7 @@ def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
         name = " ".join(filter(None, (proxy.name, proxy.version)))
         evidence = "; ".join(proxy.evidence)
         yield f"- On the path: {_escaped(f'{name} ({evidence})')}."
-    if limit.refuses is not None:
+    if is_narrow(measured):
         yield ""
         yield f"{name_of(measured)} refuses this request, and should let it pass:"
         yield ""
@@ -146,24 +205,19 @@ def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
         yield f"truncate -s {limit.refuses} test.bin"
         yield f"curl -s -i -X POST -T test.bin {measured.url}/chunked-upload/probe | head -12"
         yield "```"
-    if diagnosis.remedies:
+    if changes := list(_changes(measured, diagnosis, "###")):
         yield ""
         yield "## What to change"
         yield ""
+        yield from changes
+    if is_narrow(measured):
+        yield ""
+        yield "## If that cannot be"
+        yield ""
         yield (
-            "Lines marked ¹ are about time and buffering. The numbers let a file of 600 MB pass in "
-            "one request; for Wherry's clients alone, 64 MB are enough."
+            "Any limit above 64 KiB will do: Wherry sends files in many small requests. Tell us "
+            "the number, so that no request is refused."
         )
-        for remedy in diagnosis.remedies:
-            yield ""
-            yield render_remedy(remedy, "###").rstrip("\n")
-    yield ""
-    yield "## If that cannot be"
-    yield ""
-    yield (
-        "Any limit above 64 KiB will do: Wherry sends files in many small requests. Tell us the "
-        "number, so that no request is refused."
-    )
     yield ""
     yield "## Check the change"
     yield ""
