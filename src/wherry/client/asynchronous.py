@@ -133,11 +133,12 @@ class AsyncClient:
     ) -> Result:
         """Send a file. An interrupted upload of the same file goes on.
 
-        `smart`: a file that is not larger than a chunk goes in one request, and in chunks only if
-        that request is refused for its size, or there is no room. Call this for many files at
-        once: of such small ones, the client sends four at a time. `again` False: if the same
-        caller has a complete upload of this file, it is not sent again, and the result says
-        `was_there`. After a cancellation an upload in chunks can go on later.
+        `smart`: a file of a size that passes, or is small enough to try (512 KiB at first), goes
+        in one request, and in chunks only if that request is refused for its size, or there is no
+        room. Call this for many files at once: of such small ones, the client sends four at a
+        time. `again` False: if the same caller has a complete upload of this file, it is not sent
+        again, and the result says `was_there`. After a cancellation an upload in chunks can go on
+        later.
 
         Raises `ClientError`; `OSError` for a file that cannot be read, `TypeError` or
         `ValueError` for a file object that is not binary or cannot seek.
