@@ -256,7 +256,7 @@ def render_metrics() -> str:
 
 
 def _families() -> Iterator[Metric]:
-    path = PathSummary("host", 1, 0.0, 1, 0.0, None, 1, is_confirmed=False)
+    path = PathSummary("host", 1, 0.0, 1, 0.0, None, 1, False, False, None)
     reading = Reading(0.0, Counts(), Space(0, 0), min_free=0, max_open=None, paths=(path,))
     return Metrics().collect(reading)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -132,6 +133,27 @@ def test_bodies_of_enough_owners_end_every_report_of_their_size_or_less() -> Non
     assert told(known, "alice") == PathLimits(2 * MiB + QUORUM - 1, 3 * MiB)
     for who in ("stranger", "q0"):
         assert told(known, who) == PathLimits(2 * MiB + QUORUM - 1, None)
+
+
+def test_the_operator_sees_that_larger_bodies_have_passed_since_the_reports() -> None:
+    known = path(body(21 * MiB, who="wide"), report("alice", 2 * MiB), report("bob", 3 * MiB))
+    assert not known.summary(NOW).has_passed_since
+    some = known.learn(body(2 * MiB, who="wide"))
+    assert not some.summary(NOW).has_passed_since
+    each = some.learn(body(3 * MiB, who="wide"))
+    assert each.summary(NOW).has_passed_since
+    again = each.learn(report("carol", 2 * MiB))
+    assert not again.summary(NOW).has_passed_since
+    assert not path(body(21 * MiB)).summary(NOW).has_passed_since
+
+
+def test_the_operator_sees_the_newest_address_that_is_certain() -> None:
+    assert path(report("alice", 2 * MiB)).summary(NOW).address is None
+    old, new = (
+        replace(report(who, 2 * MiB), address=f"https://{HOST}/{who}") for who in ("alice", "bob")
+    )
+    known = path(old, new, report("carol", 2 * MiB))
+    assert known.summary(NOW).address == f"https://{HOST}/bob"
 
 
 def test_an_owner_who_comes_by_a_wider_way_changes_nothing_for_the_others() -> None:

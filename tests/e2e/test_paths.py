@@ -47,6 +47,7 @@ def data(tmp_path: Path) -> Path:
 def api(server: Server, url: str | None = None) -> httpx2.Client:
     """`url`: of the proxy in front; None: the server's own."""
     headers = {"Host": HOST, "Authorization": f"Bearer {KEYS[server.data]}"}
+    headers |= {"X-Forwarded-Proto": "https"}  # as of a proxy in front of nginx
     return httpx2.Client(base_url=f"{url or server.url}/api", headers=headers, timeout=TIMEOUT)
 
 
@@ -118,6 +119,8 @@ def check_seen_by_operator(data: Path, options: dict[str, object]) -> None:
         "refused_by": "nginx",
         "owners": 1,
         "confirmed": False,
+        "passed_since": False,
+        "address": f"https://{HOST}/api",
     }
 
 

@@ -233,6 +233,16 @@ async def test_a_limit_is_logged_once_with_the_command_to_run_next(
     assert lines(logged) == []  # it was logged by the other process
 
 
+async def test_an_address_that_is_not_certain_is_not_logged(
+    world: World, logged: pytest.LogCaptureFixture
+) -> None:
+    engine = world.engine()
+    refuse(engine, address="")
+    await engine.paths.keep()
+    (line,) = lines(logged)
+    assert line.endswith('command="wherry doctor ADDRESS"')
+
+
 async def test_a_limit_that_changes_is_logged_and_one_that_is_gone_too(
     world: World, logged: pytest.LogCaptureFixture
 ) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
-from tests.protocols.conftest import Serve, Uploading
+from tests.protocols.conftest import KiB, Serve, Uploading
 from tests.protocols.problems import problem
 
 from wherry.core.paths import QUORUM
@@ -187,6 +188,34 @@ async def test_a_list_leaves_the_path_out(client: httpx2.AsyncClient) -> None:
     await send(client, 1 * MiB)
     (upload,) = (await client.get("/chunked-upload/")).json()["uploads"]
     assert upload["path"] is None
+
+
+async def test_the_command_for_the_operator_has_the_address_that_requests_had(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    cases: list[tuple[dict[str, str], str | None]] = [
+        ({"X-Forwarded-Proto": "https"}, "https"),
+        ({"X-Forwarded-Proto": "http"}, "http"),
+        ({"X-Forwarded-Proto": "HTTPS, http"}, "https"),  # two proxies, the first one with TLS
+        ({"X-Forwarded-Proto": "http", "Origin": "https://h3.example"}, "http"),
+        ({"Origin": "http://h4.example"}, "http"),
+        ({"Origin": "https://h5.example"}, "https"),
+        ({"Origin": "https://other.example"}, None),
+        ({"X-Forwarded-Proto": "$(reboot)"}, None),
+        ({}, None),
+    ]
+    async with serve() as client:
+        for number, (headers, _) in enumerate(cases):
+            sent = {"Host": f"h{number}.example", **headers}
+            assert (await send(client, 128 * KiB, refused=MiB, headers=sent)).status_code == 200
+        with anyio.fail_after(60):
+            while caplog.text.count("path-narrow") < len(cases):
+                await anyio.sleep(0.05)
+    for number, (_, scheme) in enumerate(cases):
+        host = f"h{number}.example"
+        [line] = [text for text in caplog.messages if f"path-narrow host={host} " in text]
+        address = "ADDRESS" if scheme is None else f"{scheme}://{host}/api"
+        assert f'command="wherry doctor {address}"' in line
 
 
 # Our own refusals can be told from those of a proxy.

@@ -3,7 +3,10 @@
 # No `from __future__ import annotations`: the options are read off the annotations.
 
 import json
+import shlex
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +24,11 @@ def paths(
     data: Data = DATA,
     forget: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST", help="Forget what is known of this host, and list nothing."),
+        typer.Option(
+            metavar="HOST",
+            help="Forget what is known of this host: its clients try larger requests again. "
+            "List nothing.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -30,7 +37,8 @@ def paths(
 
     A refusal counts for its owner at once, and for all clients when three owners have reported
     it. It is forgotten after a day, and when a larger body of its owner, or of three others, has
-    arrived.
+    arrived. After you have widened the ingress, --forget ends it at once; the next requests show
+    what passes.
     """
     if forget:
         gone = [host.lower() for host in forget]
@@ -48,9 +56,8 @@ def paths(
             return
         for path in found:
             typer.echo(_as_line(path, engine))
-        if narrow := [path.host for path in found if path.refuses is not None]:
-            command = f"wherry doctor https://{narrow[0]}/api"
-            typer.echo(f"What refuses, and what to change: {command}", err=True)
+        for line in _advice(found, data):
+            typer.echo(line, err=True)
 
     with_engine(data, print_all)
 
@@ -65,7 +72,30 @@ def _as_dict(path: "PathSummary", engine: "Engine") -> dict[str, object]:
         "refused_by": path.refused_by,
         "owners": path.owners,
         "confirmed": path.is_confirmed,
+        "passed_since": path.has_passed_since,
+        "address": path.address,
     }
+
+
+def _advice(found: "list[PathSummary]", data: Path) -> Iterator[str]:
+    for host in (path.host for path in found if path.has_passed_since):
+        forget = shlex.join(["wherry", "paths", "--data", str(data), "--forget", host])
+        yield (
+            f"{host}: larger bodies have passed since these reports. If the ingress has been "
+            f"widened, forget them: {forget}"
+        )
+    narrow = [path for path in found if path.refuses is not None]
+    if not narrow:
+        return
+    path = next((each for each in narrow if each.address), narrow[0])
+    yield f"What refuses, and what to change: wherry doctor {path.address or 'ADDRESS'}"
+    if path.address is None:
+        yield (
+            f"ADDRESS is that of the API as clients reach it, such as https://{path.host}/api. No "
+            "request has said whether clients use https. If clients know the host by another name, "
+            "the proxy does not pass it on (nginx: proxy_set_header Host $http_host; and "
+            "proxy_set_header X-Forwarded-Proto $scheme;)."
+        )
 
 
 def _as_line(path: "PathSummary", engine: "Engine") -> str:
@@ -77,7 +107,8 @@ def _as_line(path: "PathSummary", engine: "Engine") -> str:
     word = "confirmed" if path.is_confirmed else "not confirmed"
     by = f"by {path.refused_by} " if path.refused_by else ""
     at = _date(path.refused_at, engine)
-    return f"{line} refuses {size(path.refuses)} {by}({owners}, {word}, {at})"
+    since = "; larger bodies have passed since" if path.has_passed_since else ""
+    return f"{line} refuses {size(path.refuses)} {by}({owners}, {word}, {at}{since})"
 
 
 def _date(moment: float | None, engine: "Engine") -> str | None:

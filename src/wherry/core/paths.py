@@ -83,7 +83,8 @@ class Report:
 
     `at`: when the report came, by the deadline clock. `passed`: the bytes of the body that brought
     it. `by`: what the client takes for the one who refused; empty if it cannot tell. `denied_by`:
-    other owners, of whom a body of that size has passed since.
+    other owners, of whom a body of that size has passed since. `address`: of the API, as this
+    client reaches it; empty if that is not known for certain.
     """
 
     reporter: str
@@ -92,6 +93,7 @@ class Report:
     passed: int = 0
     by: str = ""
     denied_by: tuple[str, ...] = ()
+    address: str = ""
 
     @property
     def is_possible(self) -> bool:
@@ -124,7 +126,9 @@ class PathSummary:
 
     `owners`: how many have reported that bodies are refused. `is_confirmed`: whether they are
     enough for all clients to be told `refuses`; otherwise, it is the smallest body of any report.
-    `refused_at`, `passed_at`: by the deadline clock.
+    `refused_at`, `passed_at`: by the deadline clock. `has_passed_since`: whether bodies of the
+    reported sizes have arrived from other owners after each report. `address`: of the API, in the
+    newest report that has one.
     """
 
     host: str
@@ -135,6 +139,8 @@ class PathSummary:
     refused_by: str | None
     owners: int
     is_confirmed: bool
+    has_passed_since: bool
+    address: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +217,7 @@ class Path:
         confirmed = _confirmed(reports)
         least = min((report.size for report in reports), default=None)
         named = [report.by for report in reports if report.by]
+        addresses = [report.address for report in reports if report.address]
         passes = self._passes_at(now, confirmed)
         return PathSummary(
             host=self.host,
@@ -221,6 +228,8 @@ class Path:
             refused_by=named[-1] if named else None,
             owners=len(reports),
             is_confirmed=confirmed is not None,
+            has_passed_since=bool(reports) and all(report.denied_by for report in reports),
+            address=addresses[-1] if addresses else None,
         )
 
     def is_over(self, now: float) -> bool:

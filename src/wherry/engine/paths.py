@@ -50,12 +50,10 @@ class KnownPaths:
         self._paths: Paths = {}
         self._new: dict[str, list[Fact]] = {}
         self._read_at = float("-inf")
-        # For the log, by host: the limit that it has, and when it was logged; the address of the
-        # API, as the last client that reported a refusal used it. And the hosts whose limit may
-        # have changed since.
+        # For the log, by host: the limit that it has, and when it was logged. And the hosts whose
+        # limit may have changed since.
         self._logged: dict[str, tuple[int | None, bool]] = {}
         self._logged_at: dict[str, float] = {}
-        self._addresses: dict[str, str] = {}
         self._to_log: set[str] = set()
 
     def passed(self, caller: Caller, host: str, size: int) -> None:
@@ -67,11 +65,11 @@ class KnownPaths:
         self, caller: Caller, host: str, size: int, *, by: str, passed: int, address: str
     ) -> None:
         """A client says that a body of `size` bytes was refused on the way, and one of `passed`
-        bytes has brought this report."""
+        bytes has brought this report. `address`: see `Report`."""
         reporter, now = reporter_of(caller.owner), self._context.clock()
-        report = Report(reporter, size, now, passed, by)
-        if report.is_possible and self._learn(host, report):
-            self._addresses[host] = address
+        report = Report(reporter, size, now, passed, by, address=address)
+        if report.is_possible:
+            self._learn(host, report)
 
     def limits(self, caller: Caller, host: str) -> PathLimits | None:
         """What is known, for this caller; None: nothing."""
@@ -116,13 +114,13 @@ class KnownPaths:
             self._take(await catalog.paths(), now)
         self._log(now)
 
-    def _learn(self, host: str, fact: Fact) -> bool:
-        """Whether it is news, and there is room for it."""
+    def _learn(self, host: str, fact: Fact) -> None:
+        """Keep it if it is news, and there is room for it."""
         now = self._context.clock()
         learned = learn_all(self._paths, {host: [fact]}, now)
         waiting = self._new.get(host, [])
         if learned is self._paths or len(waiting) >= MOST_FACTS or len(self._new) >= MOST_HOSTS:
-            return False
+            return
         self._paths = learned
         before = waiting[-1] if waiting else None
         if (
@@ -132,7 +130,6 @@ class KnownPaths:
         ):
             fact = replace(fact, size=max(fact.size, waiting.pop().size))
         self._new[host] = [*waiting, fact]
-        return True
 
     def _take(self, paths: Paths, now: float) -> None:
         """Go on with what is recorded, and with what came meanwhile."""
@@ -140,7 +137,7 @@ class KnownPaths:
             if host not in self._to_log and host not in self._new:
                 self._logged[host] = _limit(path, now)  # another process has logged it
         self._paths, self._read_at = learn_all(paths, self._new, now), now
-        for known in (self._logged, self._logged_at, self._addresses):
+        for known in (self._logged, self._logged_at):
             for host in known.keys() - self._paths.keys():
                 del known[host]
 
@@ -165,7 +162,7 @@ class KnownPaths:
                 refuses=found.refuses,
                 refused_by=found.refused_by,
                 owners=found.owners,
-                command=f"wherry doctor {self._addresses.get(host, f'https://{host}')}",
+                command=f"wherry doctor {found.address or 'ADDRESS'}",
             )
 
 

@@ -296,7 +296,9 @@ class Event(Enum):
         WARNING,
         "Clients report that a proxy in front refuses requests with a body of `refuses` bytes; "
         "`passes` is the largest that has arrived. Uploads work all the same. `command` finds out "
-        "more, and what to change. Logged when the limit becomes known or changes, by the process "
+        "more, and what to change. Where no request has said whether clients use https, it has "
+        "ADDRESS in place of the address: that of the API as clients reach it, such as "
+        "https://example.org/api. Logged when the limit becomes known or changes, by the process "
         "that learns of it, at most once a minute for each host.",
         ("host", "passes", "refuses", "refused_by", "owners", "command"),
     )

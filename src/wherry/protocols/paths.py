@@ -6,6 +6,7 @@ answered as without it.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from starlette.requests import Request
@@ -17,6 +18,9 @@ from wherry.engine import Engine
 
 #: The parameters of a query that report a refusal; in JSON, fields have the same names.
 REFUSED, REFUSED_BY = "refused", "refused_by"
+
+#: A prefix that can be printed as a part of a command.
+_PREFIX = re.compile(r"[A-Za-z0-9._~/-]{0,100}")
 
 _parsed = lru_cache(maxsize=256)(parse_host)
 
@@ -72,10 +76,21 @@ def _parse_size(text: str) -> int:
 
 
 def _address_of(request: Request, host: str) -> str:
-    """The address of the API, as a client reaches it.
-
-    Only a proxy knows whether that is by TLS. Usually it is.
-    """
-    scheme = request.headers.get("x-forwarded-proto", "https")
+    """The address of the API, as a client reaches it; empty if it is not certain."""
+    scheme = _scheme_of(request, host)
     prefix = request.url.path.partition("/chunked-upload")[0]
-    return f"{'http' if scheme == 'http' else 'https'}://{host}{prefix}"
+    return f"{scheme}://{host}{prefix}" if scheme and _PREFIX.fullmatch(prefix) else ""
+
+
+def _scheme_of(request: Request, host: str) -> str | None:
+    """`http` or `https`, between the client and the first proxy.
+
+    A report is about a proxy, so a request that arrives here without TLS says nothing of that.
+    """
+    named = request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower()
+    if named in ("http", "https"):
+        return named
+    scheme, _, origin = request.headers.get("origin", "").partition("://")
+    if scheme in ("http", "https") and origin == host:
+        return scheme
+    return "https" if request.url.scheme == "https" else None

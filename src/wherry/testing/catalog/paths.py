@@ -8,7 +8,7 @@ from wherry.catalog import Catalog
 from wherry.core.paths import Path, Paths, Report, without
 from wherry.testing.catalog.fixtures import check_no_defaults, raises, together
 
-REPORT = Report("r", 3 << 40, 4.0, 65536, "nginx/1.22", ("s", "t"))
+REPORT = Report("r", 3 << 40, 4.0, 65536, "nginx/1.22", ("s", "t"), "https://a.example/api")
 PATH = Path("a.example:8443", 5.0, 1 << 40, 4.5, (REPORT,), "r")
 
 
