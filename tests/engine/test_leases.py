@@ -59,6 +59,7 @@ class Counting:
 
 
 @pytest.mark.parametrize("body", [Bytes, Gathered])
+@pytest.mark.disk_only
 async def test_a_chunk_is_one_change_of_the_catalog(world: World, body: type[Bytes]) -> None:
     counting = Counting(world.catalog)
     engine = world.engine(catalog=counting)  # type: ignore[arg-type]
@@ -68,6 +69,7 @@ async def test_a_chunk_is_one_change_of_the_catalog(world: World, body: type[Byt
     assert counting.changes - before == 1
 
 
+@pytest.mark.disk_only
 async def test_a_request_that_lasts_gets_a_lease_and_its_record_ends_it(world: World) -> None:
     engine = world.engine()
     upload = await created(engine, len(DATA))
@@ -109,6 +111,7 @@ async def test_a_request_that_fails_gives_back_the_lease_it_got_late(world: Worl
 
 
 @pytest.mark.parametrize("body", [Bytes, Gathered])
+@pytest.mark.disk_only
 async def test_the_lock_ends_with_the_record_and_not_before(
     world: World, body: type[Bytes]
 ) -> None:
@@ -183,6 +186,7 @@ async def test_a_request_near_the_expiry_of_its_upload_has_a_lease(world: World)
     assert told == ["recorded"]
 
 
+@pytest.mark.disk_only
 async def test_where_ranges_cannot_be_locked_every_request_has_a_lease(world: World) -> None:
     assert isinstance(world.storage, LocalStorage)
     world.storage._capabilities = replace(world.storage.capabilities, locks_ranges=False)
