@@ -195,10 +195,11 @@ CLI = """\
 
 `wherry COMMAND --help` says the same. Sizes are bytes, or digits with a unit: `5MiB`
 (`5MB` is the same). Results go to stdout, everything else to stderr. Exit codes: 0 it is done,
-1 it is not, 2 the command, or a setting, is written wrongly, 130 stopped by Ctrl-C.
+1 it is not, 2 the command, or a setting, is written wrongly, 3 the server requires another login or
+key, 4 the server was not reached, or has a problem of its own, 130 stopped by Ctrl-C.
 
-`upload` and `report` talk to a server. The others open the data folder themselves, on the
-machine where it is, beside a running server or without one.
+`upload`, `report`, `status`, `cancel` and `doctor` talk to a server. The others open the data
+folder themselves, on the machine where it is, beside a running server or without one.
 """
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from tests.client.fake import BASE, Broken, FakeServer
+from tests.parts import need_program
 
 from wherry.client import AsyncClient
 from wherry.client.chunk_size import NetworkPath
@@ -53,3 +55,18 @@ def path() -> NetworkPath:
 async def client(transport: Broken, path: NetworkPath) -> AsyncIterator[AsyncClient]:
     async with AsyncClient(BASE, transport=transport, path=path) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate of localhost that signs itself, and its key, in one file."""
+    openssl = need_program("openssl")
+    folder = tmp_path_factory.mktemp("tls")
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, capture_output=True, timeout=60, check=True)
+    both = folder / "both.pem"
+    both.write_bytes(key.read_bytes() + cert.read_bytes())
+    return both

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from email.parser import BytesParser
 from email.policy import HTTP
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -325,10 +326,19 @@ def nth(verb: str, number: int, answer: Reply) -> Callable[[Asked], Reply | None
 
 
 @contextmanager
-def serving(app: FakeServer, port: int = 0) -> Iterator[int]:
-    """The server on a real socket of 127.0.0.1, in a thread; the port."""
+def serving(app: FakeServer, port: int = 0, certificate: Path | None = None) -> Iterator[int]:
+    """The server on a real socket of 127.0.0.1, in a thread; the port.
+
+    `certificate`: with its key; then the server speaks TLS.
+    """
     listener = socket.create_server(("127.0.0.1", port))
-    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ssl_certfile=certificate,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, args=([listener],))
     thread.start()

@@ -130,7 +130,7 @@ def test_options_that_make_no_sense_are_refused(url: str, file: File, options: l
 def test_an_address_that_is_none_is_one_sentence(file: File) -> None:
     result = run("upload", file(10), "example.org")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "not a plain http or https address" in result.stderr
+    assert "Write the address like https://example.org/api" in result.stderr
 
 
 def test_an_upload_without_the_address_says_how_to_give_it(file: File) -> None:
@@ -207,7 +207,7 @@ def test_who_gives_no_key_learns_how(
         server.trouble = partial(_always, refusal)
         for words in (("upload", file(10), url), ("report", "a", url)):
             result = run(*words, *key)
-            assert result.exit_code == 1
+            assert result.exit_code == 3
             assert ("--key or WHERRY_API_KEY" in result.stderr) is is_told
 
 
@@ -430,6 +430,6 @@ def test_a_redirect_to_a_login_page_is_told_as_one(
 
 def test_https_to_a_server_without_tls_is_told_at_once(url: str, file: File) -> None:
     result = run("upload", file(10), url.replace("http://", "https://"))
-    assert result.exit_code == 1
+    assert result.exit_code == 4
     assert "does not speak TLS" in result.stderr
     assert "retrying" not in result.stderr

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.parts import need_program
 
 from wherry.client import TooLarge, wire
 from wherry.client.chunk_size import PIECE, NetworkPath
@@ -93,21 +91,6 @@ async def send(url: str, passed: int = 0, verify: ssl.SSLContext | None = None) 
         except TooLarge:
             return -sum(sent)
     return sum(sent)
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    openssl = need_program("openssl")
-    file = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    command += ["-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    command += ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(file), "-out", str(file)]
-    # openssl writes both to one file only one after the other, so the key comes from another.
-    key = file.with_name("key.pem")
-    command[command.index("-keyout") + 1] = str(key)
-    subprocess.run(command, capture_output=True, timeout=60, check=True)
-    file.write_bytes(key.read_bytes() + file.read_bytes())
-    return file
 
 
 async def test_a_refusal_of_the_head_costs_64_kib() -> None:

@@ -101,6 +101,11 @@ def der(*numbers: bytes) -> bytes:
 
 def test_uploading_from_the_command_line(server: Server, tmp_path: Path) -> None:
     make_files(tmp_path)
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "first.mp4").write_bytes(b"a film")
+    servers = tmp_path / ".config" / "wherry" / "servers.toml"
+    servers.parent.mkdir(parents=True)
+    servers.write_text(f'[films]\nurl = "{server.url}/api"\n')
     said = type_all("howto/upload-from-the-command-line.md", server, tmp_path)
     assert said.endswith("\nfail\n")
 

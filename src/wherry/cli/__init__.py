@@ -16,6 +16,7 @@ from wherry.cli import demo, doctor, javascript, migrate, operate, receipts, ser
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Uploads large files through ingresses that limit the size of a request.",
 )
 upload.register(app)
@@ -37,7 +38,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version."
+        False, "--version", "-V", callback=_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
     pass

@@ -17,8 +17,8 @@ from typing import Any
 import httpx2
 import typer
 
+from wherry.cli.asking import render_assessment
 from wherry.cli.screen import Screen
-from wherry.cli.uploading import render_assessment
 from wherry.client import Client, Progress, Result
 from wherry.core.limits import MiB
 from wherry.testing.server import Server

@@ -11,14 +11,11 @@ from typing import Annotated
 import typer
 
 from wherry.cli.failing import failing
-from wherry.cli.upload import Json, Key
+from wherry.cli.servers import find_server
+from wherry.cli.upload import Json, Key, Url
 
 #: The letter that --write writes, in the current folder.
 LETTER = Path("INGRESS_FIX_REQUIRED.md")
-
-Url = Annotated[
-    str, typer.Argument(metavar="URL", help="The address of the API, like https://example.org/api")
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -66,7 +63,9 @@ def doctor(
         from wherry.doctor.report import render_json, render_letter, render_text  # noqa: PLC0415
 
         try:
-            address = parse_address(url, [("authorization", f"Bearer {key}")] if key else [])
+            server = find_server(url, key=key)
+            key = server.key
+            address = parse_address(server.url, [("authorization", f"Bearer {key}")] if key else [])
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None
         if write and LETTER.exists():

@@ -1,7 +1,8 @@
 """How a command ends when something is wrong: one sentence on stderr, no traceback.
 
-The exit code is 1, or 2 where the command or a setting is written wrongly. Ctrl-C ends a command
-with 130, as shells report it.
+The exit code is 1, or 2 where the command or a setting is written wrongly; 3 where the server wants
+another login or key; 4 where it was not reached, or had a problem of its own, so that the same
+command may succeed later. Ctrl-C ends a command with 130, as shells report it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from typing import Any
 
 import typer
 
-WRONG_USAGE = 2
+WRONG_USAGE, NO_ACCESS, TRY_LATER = 2, 3, 4
+
+#: By the names of the client's errors: the client may not be installed with the server's commands.
+EXIT_CODES = {"Unauthorized": NO_ACCESS} | dict.fromkeys(
+    ("NotConnected", "ConnectionLost", "TimedOut", "GaveUp", "ServerFailed", "NoRoom"), TRY_LATER
+)
 
 EXTRAS = "this command needs more than the client: pip install 'wherry[server,assessment]'"
 
@@ -30,8 +36,12 @@ def failing(code: int = 1) -> Iterator[None]:
         raise _exit(sentence_of(error), WRONG_USAGE if _wrong_settings(error) else code) from error
     except Exception as error:
         if type(error).__module__.startswith("wherry."):
-            raise _exit(str(error), code) from error
+            raise _exit(str(error), exit_code_of(error, code)) from error
         raise
+
+
+def exit_code_of(error: Exception, usual: int = 1) -> int:
+    return EXIT_CODES.get(type(error).__name__, usual)
 
 
 def sentence_of(error: Exception) -> str:

@@ -21,11 +21,15 @@ class Screen:
     """A progress bar on a terminal, else lines. Both go to stderr.
 
     `prefix`: of each line about a file, which has no bar then. It is one of several at once.
+    `is_quiet`: nothing is shown but what is said of a failure.
     """
 
-    def __init__(self, console: Console | None = None, prefix: str = "") -> None:
+    def __init__(
+        self, console: Console | None = None, prefix: str = "", *, is_quiet: bool = False
+    ) -> None:
         self._console = console or new_console()
         self._prefix = prefix
+        self._is_quiet = is_quiet
         self._bar: Bar | None = None
         self._refused: int | None = None
         self._said: set[str] = set()
@@ -33,7 +37,7 @@ class Screen:
 
     def following(self, name: str) -> Self:
         self._refused, self._said, self._steps = None, set(), {}
-        if self._prefix:
+        if self._prefix or self._is_quiet:
             return self
         self._bar = Bar(
             TextColumn("{task.description}", markup=False),
@@ -69,6 +73,8 @@ class Screen:
 
     def show(self, now: Progress) -> None:
         """Called on the client's thread."""
+        if self._is_quiet:
+            return
         if now.refused_size not in (None, self._refused):
             self._refused = now.refused_size
             self.say(self._prefix + render_refusal(now))
@@ -87,7 +93,7 @@ class Screen:
         )
 
     def show_steps(self, assessment: Assessment) -> None:
-        for step in assessment.steps:
+        for step in () if self._is_quiet else assessment.steps:
             if step.state != "waiting" and self._steps.get(step.name) != step.state:
                 self._steps[step.name] = step.state
                 seconds = "" if step.seconds is None else f" {step.seconds:.1f} s"

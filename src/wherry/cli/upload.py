@@ -30,27 +30,53 @@ def parse_metadata(pairs: list[str]) -> dict[str, str]:
 
 
 Url = Annotated[
-    str, typer.Argument(metavar="URL", help="The address of the API, like https://example.org/api")
+    str,
+    typer.Argument(
+        metavar="URL",
+        help="The address of the API, like https://example.org/api, or a name from servers.toml.",
+    ),
 ]
 Key = Annotated[
-    str | None, typer.Option(envvar="WHERRY_API_KEY", metavar="KEY", help="The API key.")
+    str | None, typer.Option(metavar="KEY", help="The API key (environment: WHERRY_API_KEY).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Ca = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Trust the authorities in this file, too (PEM)."),
+]
+Insecure = Annotated[
+    bool,
+    typer.Option("--insecure", help="Do not check the server's certificate. Only for tests."),
+]
+
+
+UploadId = Annotated[str, typer.Argument(help="The id that `wherry upload` printed.")]
 
 
 def register(app: typer.Typer) -> None:
     app.command()(upload)
     app.command()(report)
+    app.command()(status)
+    app.command()(cancel)
 
 
 def upload(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="FILE", help="The files to send.", show_default=False),
+        typer.Argument(
+            metavar="FILE",
+            help="The files to send; - is standard input, and needs --name.",
+            show_default=False,
+        ),
     ] = None,
     url: Url = ...,  # type: ignore[assignment]  # typer's mark for an argument that is required
     *,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Send all files in the folders given.")
+    ] = False,
     key: Key = None,
+    ca: Ca = None,
+    insecure: Insecure = False,
     chunk_size: Annotated[
         int | None,
         typer.Option(
@@ -59,6 +85,14 @@ def upload(
     ] = None,
     parallel: Annotated[
         int | None, typer.Option(min=1, metavar="NUMBER", help="How many requests may run at once.")
+    ] = None,
+    limit_rate: Annotated[
+        int | None,
+        typer.Option(
+            parser=size_option,
+            metavar="SIZE",
+            help="The most bytes a second, like 2MiB, for all files together.",
+        ),
     ] = None,
     smart: Annotated[
         bool, typer.Option(help="Try one ordinary request first for a small file.")
@@ -79,6 +113,7 @@ def upload(
     again: Annotated[
         bool, typer.Option("--again", help="Send files even if they were uploaded before.")
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print only what failed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Upload files: small ones four at once, larger ones one after the other.
@@ -88,21 +123,24 @@ def upload(
     The command does not send a file that was uploaded before.
     """
     about = parse_metadata(metadata or [])
-    if name is not None and len(files or ()) > 1:
-        raise typer.BadParameter("--name is for one file, and several are given")
     from wherry.cli import uploading  # noqa: PLC0415
 
     uploading.upload(
         files or [],
         url,
+        recursive=recursive,
         key=key,
+        ca=ca,
+        insecure=insecure,
         chunk_size=chunk_size,
         parallel=parallel,
+        limit_rate=limit_rate,
         smart=smart,
         wait=wait,
         metadata=about,
         name=name,
         again=again,
+        quiet=quiet,
         as_json=as_json,
     )
 
@@ -110,11 +148,41 @@ def upload(
 def report(
     assessment_id: Annotated[str, typer.Argument(help="The id that `wherry upload` printed.")],
     url: Url,
+    *,
     key: Key = None,
+    ca: Ca = None,
+    insecure: Insecure = False,
     wait: Annotated[bool, typer.Option(help="Wait until the assessment is finished.")] = False,
     as_json: Json = False,
 ) -> None:
     """Print the report of an assessment."""
-    from wherry.cli import uploading  # noqa: PLC0415
+    from wherry.cli import asking  # noqa: PLC0415
 
-    uploading.report(assessment_id, url, key=key, wait=wait, as_json=as_json)
+    with asking.server(url, key, ca, insecure) as client:
+        asking.report(client, assessment_id, wait=wait, as_json=as_json)
+
+
+def status(
+    upload_id: UploadId,
+    url: Url,
+    *,
+    key: Key = None,
+    ca: Ca = None,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Print what the server has of an upload."""
+    from wherry.cli import asking  # noqa: PLC0415
+
+    with asking.server(url, key, ca, insecure) as client:
+        asking.status(client, upload_id, as_json=as_json)
+
+
+def cancel(
+    upload_id: UploadId, url: Url, *, key: Key = None, ca: Ca = None, insecure: Insecure = False
+) -> None:
+    """Cancel an upload, and delete what the server has of it."""
+    from wherry.cli import asking  # noqa: PLC0415
+
+    with asking.server(url, key, ca, insecure) as client:
+        client.cancel(upload_id)

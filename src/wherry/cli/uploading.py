@@ -1,4 +1,4 @@
-"""What `wherry upload` and `wherry report` do, once their options are read.
+"""What `wherry upload` does, once its options are read.
 
 Rule 1: results go to stdout, everything else to stderr; with `--json`, stdout is
 one JSON object a line and nothing else.
@@ -8,34 +8,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import anyio
 import typer
+from anyio import to_thread
 
-from wherry.cli.failing import WRONG_USAGE, failing, sentence_of
+from wherry.cli.asking import hint_at_key, render_assessment
+from wherry.cli.failing import WRONG_USAGE, exit_code_of, failing, sentence_of
+from wherry.cli.files import Chosen, choose
 from wherry.cli.screen import Screen, new_console, printable
+from wherry.cli.servers import find_server
 from wherry.cli.sizes import size
 from wherry.client import (
     Assessment,
     AsyncClient,
-    Client,
     ClientError,
     NotAssessed,
     Result,
-    Unauthorized,
 )
 from wherry.client.asynchronous import AT_ONCE, parse_base_url
 from wherry.core.limits import MiB
 
 INTERRUPTED = "stopped; no received byte is lost. Run the same command again, and it goes on."
-KEY_HINT = (
-    "Give a key with --key or WHERRY_API_KEY. It is sent as Authorization: Bearer; "
-    "the command line supports no other login."
-)
 NOT_ASSESSED = (
     "not waiting: the server returned no assessment id, so nothing is assessed. "
     "`wherry serve` assesses files if wherry[assessment] is installed."
@@ -47,30 +45,50 @@ def upload(
     files: list[Path],
     url: str,
     *,
+    recursive: bool,
     key: str | None,
+    ca: Path | None,
+    insecure: bool,
     chunk_size: int | None,
     parallel: int | None,
+    limit_rate: int | None,
     smart: bool,
     wait: bool,
     metadata: dict[str, str],
     name: str | None,
     again: bool,
+    quiet: bool,
     as_json: bool,
 ) -> None:
     with failing(code=WRONG_USAGE):
         if not files:
             raise ValueError(what_is_missing(url))
-        parse_base_url(url)
+        server = find_server(url, key=key, ca=ca, insecure=insecure)
+        parse_base_url(server.url)
+        chosen = list(choose(files, recursive=recursive))
+        if name is not None and len(chosen) > 1:
+            raise ValueError("--name is for one file, and there are several")
+        if name is None and any(file.is_stdin for file in chosen):
+            raise ValueError("standard input has no name: give one with --name")
     with failing():
-        client = AsyncClient(url, key=key, concurrency=parallel, chunk_size=chunk_size)
-    send = partial(client.upload, filename=name, metadata=metadata, smart=smart, again=again)
+        client = AsyncClient(
+            server.url,
+            key=server.key,
+            concurrency=parallel,
+            chunk_size=chunk_size,
+            verify=server.verify,
+            rate=limit_rate,
+        )
+    send = partial(client.upload, filename=name, smart=smart, again=again)
     small = (chunk_size or 5 * MiB) if smart else -1
-    uploads = Uploads(client, send, small, key, wait, as_json)
+    uploads = Uploads(client, send, metadata, small, server.key, wait, quiet, as_json)
+    if insecure:
+        new_console().print("warning: the server's certificate is not checked")
     try:
-        arrived = anyio.run(uploads.upload_all, files)
+        anyio.run(uploads.upload_all, chosen)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
-    raise typer.Exit(0 if arrived else 1)
+    raise typer.Exit(uploads.exit_code)
 
 
 def what_is_missing(only: str) -> str:
@@ -89,77 +107,105 @@ class Uploads:
 
     client: AsyncClient
     send: Callable[..., Awaitable[Result]]
+    metadata: dict[str, str]
     small: int  # the size in bytes up to which files are sent at once
     key: str | None
     wait: bool
+    quiet: bool
     as_json: bool
-    have_all_arrived: bool = True
+    failures: set[int] = field(default_factory=set)  # exit codes
 
-    async def upload_all(self, files: list[Path]) -> bool:
-        """Returns False if an upload or an assessment failed."""
+    @property
+    def exit_code(self) -> int:
+        """That of all failures, if they have the same; 0 if there are none."""
+        return 1 if len(self.failures) > 1 else max(self.failures, default=0)
+
+    async def upload_all(self, files: list[Chosen]) -> None:
         slots = anyio.Semaphore(AT_ONCE)
         console = new_console()
         async with self.client, anyio.create_task_group() as tasks:
             for file in files:
-                is_small = len(files) > 1 and file.is_file() and file.stat().st_size <= self.small
+                path = file.path
+                is_small = len(files) > 1 and path.is_file() and path.stat().st_size <= self.small
                 # A small file has no bar, so its name is in each line about it.
-                screen = Screen(console, f"{file}: " if is_small else "")
+                screen = Screen(console, f"{path}: " if is_small else "", is_quiet=self.quiet)
                 needed = 1 if is_small else AT_ONCE
                 for _ in range(needed):
                     await slots.acquire()
                 tasks.start_soon(self._upload_in_turn, file, screen, slots, needed)
-        return self.have_all_arrived
 
     async def _upload_in_turn(
-        self, file: Path, screen: Screen, slots: anyio.Semaphore, needed: int
+        self, file: Chosen, screen: Screen, slots: anyio.Semaphore, needed: int
     ) -> None:
         try:
-            if not await self._upload(file, screen):
-                self.have_all_arrived = False
+            if code := await self._upload(file, screen):
+                self.failures.add(code)
         finally:
             for _ in range(needed):
                 slots.release()
 
-    async def _upload(self, file: Path, screen: Screen) -> bool:
-        """Send one file, wait for its assessment if asked to, and print the outcome."""
+    async def _upload(self, chosen: Chosen, screen: Screen) -> int:
+        """Send one file, wait for its assessment if asked to, and print the outcome.
+
+        Returns the exit code that stands for it.
+        """
         result = assessed = None
+        file = chosen.path
         try:
             with screen.following(file.name):
-                result = await self.send(file, on_progress=screen.show)
+                result = await self._send(chosen, screen)
             if self.wait:
                 assessed = await wait_for(self.client, result.assessment_id, screen)
         except anyio.get_cancelled_exc_class():  # Ctrl-C
             screen.say(f"{file}: {INTERRUPTED if result is None else NOT_AWAITED}")
-            _print_outcome(file, result, assessed, {"type": "Interrupted"}, self.as_json)
+            self._print_outcome(file, result, assessed, {"type": "Interrupted"})
             raise
         except (ClientError, OSError, ValueError) as error:
             hint_at_key(error, self.key)
             screen.say(_sentence(file, error))
-            _print_outcome(file, result, assessed, _facts(error), self.as_json)
-            return False
-        _print_outcome(file, result, assessed, None, self.as_json)
-        return assessed is None or assessed.state != "failed"
+            self._print_outcome(file, result, assessed, _facts(error))
+            return exit_code_of(error)
+        self._print_outcome(file, result, assessed, None)
+        return 1 if assessed is not None and assessed.state == "failed" else 0
 
-
-def _never(size: int) -> bool:
-    return False
-
-
-def report(assessment_id: str, url: str, *, key: str | None, wait: bool, as_json: bool) -> None:
-    screen = Screen()
-    with failing(code=WRONG_USAGE):
-        client = Client(url, key=key)
-    with failing():
+    async def _send(self, chosen: Chosen, screen: Screen) -> Result:
+        within = {} if chosen.within is None else {"relative_path": chosen.within}
+        file = await to_thread.run_sync(chosen.open)
         try:
-            if wait:
-                assessed = client.wait_for_assessment(assessment_id, screen.show_steps)
-            else:
-                assessed = client.assessment(assessment_id)
-        except Unauthorized as error:
-            hint_at_key(error, key)
-            raise
-        typer.echo(json.dumps(asdict(assessed)) if as_json else render_assessment(assessed))
-    raise typer.Exit(1 if assessed.state == "failed" else 0)
+            return await self.send(
+                file, metadata={**within, **self.metadata}, on_progress=screen.show
+            )
+        finally:
+            if not isinstance(file, Path):
+                file.close()
+
+    def _print_outcome(
+        self,
+        file: Path,
+        result: Result | None,
+        assessed: Assessment | None,
+        error: dict[str, Any] | None,
+    ) -> None:
+        """Print one file's outcome to stdout; also a complete upload whose assessment failed."""
+        if self.as_json:
+            facts: dict[str, Any] = {"file": str(file), "ok": error is None}
+            facts |= asdict(result) if result else {}
+            facts |= {"assessment": asdict(assessed)} if assessed else {}
+            facts |= {"error": error} if error else {}
+            typer.echo(json.dumps(facts))
+            return
+        if self.quiet:
+            return
+        if result is not None:
+            how = "already uploaded" if result.was_there else "complete"
+            line = f"{file}: {how}, {size(result.size)}, upload {result.upload_id}"
+            if result.assessment_id is not None:
+                line += f", assessment {result.assessment_id}"
+            if result.deleted_at is not None:
+                line += f"; deleted or moved away on {result.deleted_at}, --again sends it again"
+            typer.echo(printable(line))
+        if assessed is not None:
+            typer.echo(render_assessment(assessed))
 
 
 async def wait_for(
@@ -179,50 +225,6 @@ async def wait_for(
             f"not waiting: this application does its own processing; its id is {assessment_id}"
         )
         return None
-
-
-def hint_at_key(error: Exception, key: str | None) -> None:
-    """After a 401 without a key, the hint says how to give one."""
-    if isinstance(error, Unauthorized) and error.status == 401 and not key:
-        error.hint = KEY_HINT
-
-
-def render_assessment(assessed: Assessment) -> str:
-    """The report as text; without one, the state of the assessment."""
-    if assessed.report is not None:
-        from wherry.assessment.text import render_report_text  # noqa: PLC0415
-
-        return render_report_text(assessed.report).rstrip()
-    steps = ", ".join(f"{step.name} {step.state}" for step in assessed.steps)
-    problem = assessed.problem or assessed.worker_problem
-    return ": ".join(part for part in (assessed.state, problem, steps) if part)
-
-
-def _print_outcome(
-    file: Path,
-    result: Result | None,
-    assessed: Assessment | None,
-    error: dict[str, Any] | None,
-    as_json: bool,
-) -> None:
-    """Print one file's outcome to stdout; also a complete upload whose assessment failed."""
-    if as_json:
-        facts: dict[str, Any] = {"file": str(file), "ok": error is None}
-        facts |= asdict(result) if result else {}
-        facts |= {"assessment": asdict(assessed)} if assessed else {}
-        facts |= {"error": error} if error else {}
-        typer.echo(json.dumps(facts))
-        return
-    if result is not None:
-        how = "already uploaded" if result.was_there else "complete"
-        line = f"{file}: {how}, {size(result.size)}, upload {result.upload_id}"
-        if result.assessment_id is not None:
-            line += f", assessment {result.assessment_id}"
-        if result.deleted_at is not None:
-            line += f"; deleted or moved away on {result.deleted_at}, --again sends it again"
-        typer.echo(printable(line))
-    if assessed is not None:
-        typer.echo(render_assessment(assessed))
 
 
 def _sentence(file: Path, error: Exception) -> str:

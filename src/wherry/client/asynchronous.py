@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -20,6 +21,7 @@ from wherry.client.errors import WorkerFails
 from wherry.client.paths import path_to
 from wherry.client.progress import OnProgress, ProgressReporter, Result
 from wherry.client.proxies import EnvironmentProxy, proxy_for
+from wherry.client.rate import Rate
 from wherry.client.retrying import Retrying
 from wherry.client.run import Options, Run
 from wherry.client.source import Source
@@ -48,13 +50,15 @@ class AsyncClient:
     is given up after this many seconds without progress. All clients of a process share what they
     learn of the largest request that gets through to an origin; with a `transport` of its own, a
     client has a `path` of its own. One client keeps whether it reaches the server's object store;
-    `way` passes that on to another one.
+    `way` passes that on to another one. `verify`: how certificates are checked; None: by the
+    authorities that are usually trusted, or those of `SSL_CERT_FILE`. `rate`: the most bytes a
+    second, of all uploads together; at least 16 KiB.
 
     Proxies come from the environment (`HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`), except for
     addresses of this machine.
 
     Raises `ValueError` for an address that is not http or https, for an address with credentials
-    together with a `key`, and for a proxy that cannot be used.
+    together with a `key`, for a proxy that cannot be used, and for too low a `rate`.
     """
 
     def __init__(
@@ -70,6 +74,8 @@ class AsyncClient:
         patience: float = 300.0,
         path: NetworkPath | None = None,
         way: DirectWay | None = None,
+        verify: ssl.SSLContext | None = None,
+        rate: int | None = None,
     ) -> None:
         self._base = parse_base_url(base_url)
         address = httpx2.URL(self._base)
@@ -86,6 +92,8 @@ class AsyncClient:
         self._direct_way = way or DirectWay()
         self._transport = transport
         self._idle_timeout = idle_timeout
+        self._verify = verify
+        self._rate = None if rate is None else Rate(rate)
         self._http = self._connections(self._via)
         self._store: httpx2.AsyncClient | None = None
 
@@ -93,7 +101,7 @@ class AsyncClient:
         limits, timeout = httpx2.Limits(keepalive_expiry=KEEP_ALIVE), self._idle_timeout
         proxy = via.proxy if via else None
         return httpx2.AsyncClient(
-            transport=self._transport or Transport(limits=limits, proxy=proxy),
+            transport=self._transport or Transport(limits=limits, proxy=proxy, verify=self._verify),
             timeout=httpx2.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
             headers={"user-agent": f"wherry/{__version__}", "accept": "application/json"},
         )
@@ -216,7 +224,7 @@ class AsyncClient:
 
     def _wire(self, path: NetworkPath | None = None) -> Wire:
         via = str(self._via) if self._via else None
-        return Wire(self._http, self._base, self._login, via, self._store_at, path)
+        return Wire(self._http, self._base, self._login, via, self._store_at, path, self._rate)
 
 
 def _never(size: int) -> bool:

@@ -22,6 +22,7 @@ import httpcore2
 import httpx2
 
 from wherry.client.chunk_size import PIECE
+from wherry.client.rate import Rate
 
 #: While a body is being sent: how long to wait for an answer before the next piece (seconds).
 _pause: ContextVar[float | None] = ContextVar("pause", default=None)
@@ -34,15 +35,17 @@ _BEGINNING = re.compile(rb"HTTP/1\.[01] [2-9]")
 
 
 async def watched(
-    body: bytes, pause: float, sent: Callable[[int], None] | None
+    body: bytes, pause: float, sent: Callable[[int], None] | None, rate: Rate | None = None
 ) -> AsyncIterator[bytes]:
     """The pieces of a body. After the first one, wait `pause` seconds for an answer.
 
-    Call `unwatch` when the request has ended.
+    `rate`: the limit for all that is sent. Call `unwatch` when the request has ended.
     """
     for start in range(0, len(body), PIECE):
         _pause.set(pause if start == PIECE else 0.0)
         piece = body[start : start + PIECE]
+        if rate is not None:
+            await rate.take(len(piece))
         yield piece
         # Control comes back here when the transport asks for the next piece: this one is sent.
         if sent is not None:

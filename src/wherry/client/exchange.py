@@ -14,6 +14,7 @@ import httpx2
 from wherry.client.answers import Answer
 from wherry.client.early import unwatch, watched
 from wherry.client.errors import ConnectionLost, NotConnected, TimedOut, UnexpectedAnswer
+from wherry.client.rate import Rate
 
 Sent = Callable[[int], None]
 
@@ -27,12 +28,16 @@ async def exchange(  # noqa: PLR0917 - what a request is
     sent: Sent | None,
     via: str | None = None,
     pause: float = 0.0,
+    rate: Rate | None = None,
 ) -> Answer:
-    """`pause`: seconds to wait for an early answer, after the first piece of the body."""
+    """`pause`: seconds to wait for an early answer, after the first piece of the body.
+
+    `rate`: the limit for all that is sent.
+    """
     content: AsyncIterator[bytes] | None = None
     if body is not None:
         headers = {**headers, "content-length": str(len(body))}
-        content = watched(body, pause, sent)
+        content = watched(body, pause, sent, rate)
     try:
         answer = await http.request(method, url, headers=headers, content=content)
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:

@@ -12,6 +12,7 @@ times as much as sending a small file. A process that was forked starts its own.
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
@@ -54,6 +55,8 @@ class Client:
         transport: httpx2.AsyncBaseTransport | None = None,
         idle_timeout: float = 60.0,
         patience: float = 300.0,
+        verify: ssl.SSLContext | None = None,
+        rate: int | None = None,
     ) -> None:
         parse_base_url(base_url)
         self._open = partial(
@@ -68,6 +71,8 @@ class Client:
             patience=patience,
             path=NetworkPath() if transport else None,
             way=DirectWay(),
+            verify=verify,
+            rate=rate,
         )
         self._lock = threading.Lock()
         self._loop: _Loop | None = None

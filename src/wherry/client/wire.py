@@ -41,6 +41,7 @@ from wherry.client.errors import (
     UnexpectedAnswer,
 )
 from wherry.client.exchange import Sent, exchange
+from wherry.client.rate import Rate
 from wherry.core.digests import Digest
 from wherry.core.ranges import Range
 
@@ -107,6 +108,7 @@ class Wire:
 
     `via`: the proxy in between, for messages. `store`: the connections to the object store at this
     address; without it, no part goes there. `path`: what is known of the path to the server.
+    `rate`: the limit for all that is sent.
     """
 
     def __init__(  # noqa: PLR0917 - what a request needs
@@ -117,8 +119,10 @@ class Wire:
         via: str | None = None,
         store: Callable[[str], httpx2.AsyncClient] | None = None,
         path: NetworkPath | None = None,
+        rate: Rate | None = None,
     ) -> None:
         self.path = path or NetworkPath()
+        self._rate = rate
         self._round_trip = LONGEST_PAUSE / 2  # seconds, of the fastest small request
         self._http = http
         self._via = via
@@ -180,7 +184,9 @@ class Wire:
             http = self._store(address.url)
         except ValueError as error:  # a proxy that cannot be used
             raise NotConnected(str(error)) from error
-        return await exchange(http, address.method, address.url, address.headers, data, sent)
+        return await exchange(
+            http, address.method, address.url, address.headers, data, sent, rate=self._rate
+        )
 
     async def report(self, upload_id: str, numbers: Sequence[int]) -> tuple[Range, ...]:
         """Tell the server which parts were sent. Returns the ranges that it still misses."""
@@ -307,7 +313,7 @@ class Wire:
         pause = min(max(2 * self._round_trip, LEAST_PAUSE), LONGEST_PAUSE) if is_trial else 0.0
         began = time.monotonic()
         answer = await exchange(
-            self._http, method, self._base + path, headers, body, sent, self._via, pause
+            self._http, method, self._base + path, headers, body, sent, self._via, pause, self._rate
         )
         if size <= PIECE:
             self._round_trip = min(self._round_trip, time.monotonic() - began)
