@@ -40,6 +40,8 @@ def browser() -> Iterator[Browser]:
 
     # Chromium's own sandbox does not run as root.
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
+    # A camera that shows a moving picture, and whoever is asked whether it may be used agrees.
+    options += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=options)
         yield browser

@@ -314,3 +314,14 @@ def test_who_comes_too_many_waits_in_line_and_gets_in_by_itself(page: Page, tmp_
         httpx2.post(f"{server.url}/api/chunked-upload/cancel", json=cancel).raise_for_status()
         waiting.get_by_text("The whole file has arrived.").wait_for()
         assert stored(server) == [sha256(file)]
+
+
+def test_what_the_camera_records_is_uploaded(page: Page, server: Server) -> None:
+    page.goto(server.url)
+    page.get_by_role("button", name="Record the camera").click()
+    page.get_by_text("Recording for").wait_for()
+    page.get_by_role("button", name="Stop and upload").click()
+    card(page, "recording-").get_by_text("The whole file has arrived.").wait_for()
+    [recorded] = (server.data / "files").glob("*.webm")
+    assert recorded.read_bytes().startswith(b"\x1a\x45\xdf\xa3")  # as every WebM
+    page.get_by_role("button", name="Record the camera").wait_for()

@@ -60,7 +60,7 @@ async def test_every_answer_is_strict(tmp_path: Path) -> None:
         for path in ("/", *linked(document.text)):
             headers = (await client.get(urljoin("/", path))).headers
             assert headers["content-security-policy"] == (
-                "default-src 'self'; img-src 'self' blob:; "
+                "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
                 "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
             )
             assert headers["x-content-type-options"] == "nosniff"

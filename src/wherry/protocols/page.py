@@ -28,9 +28,9 @@ from wherry.protocols.route import UploadRoute
 
 DOCUMENT = "page.html"
 
-#: No script, style or picture but the page's own; a picture may be one that was fetched.
+#: No script or style but the page's own. A picture or film may be one that was fetched or chosen.
 POLICY = (
-    "default-src 'self'; img-src 'self' blob:; "
+    "default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 HEADERS = {

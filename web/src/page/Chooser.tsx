@@ -2,11 +2,12 @@
 
 import { useEffect, useRef, useState } from 'preact/compat'
 import type { ChangeEvent } from 'preact/compat'
-import { acceptedSentence, acceptOf } from './accepted'
+import { acceptedSentence, acceptOf, takesType } from './accepted'
 import type { Accepted } from './accepted'
 import { fromDialog, gather } from './folders'
 import type { Gathered } from './folders'
 import { t } from './language'
+import { Recorder } from './Recorder'
 
 interface Props {
   onFiles(gathered: Gathered): void
@@ -44,6 +45,13 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
         )}
       </div>
       <p className="drop">{isOver ? t.choose.drop : t.choose.orDrop}</p>
+      {takesType('video/webm', accepted) && (
+        <Recorder
+          onFile={(file) =>
+            onFiles({ chosen: [{ file, path: file.name }], empty: [], unreadable: [] })
+          }
+        />
+      )}
       {limits !== '' && <p className="limits">{limits}</p>}
       {isFirst && <p className="hint">{t.choose.hint}</p>}
       <input

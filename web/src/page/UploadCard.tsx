@@ -5,6 +5,7 @@ import type { UploadDetails } from '../core'
 import { AssessmentView } from './AssessmentView'
 import { Buttons } from './Buttons'
 import { t } from './language'
+import { Preview } from './Preview'
 import { Progress } from './Progress'
 import type { Session } from './session'
 import { isOver } from './uploads'
@@ -53,6 +54,7 @@ export const UploadCard = memo(function UploadCard(props: Props) {
   return (
     <article className={`card upload ${state}`} aria-label={name} tabIndex={-1}>
       <header>
+        <Preview file={item.file} />
         <h3>
           <bdi>{name}</bdi>
         </h3>

@@ -11,6 +11,7 @@ import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStor
 import type { ReactNode } from 'preact/compat'
 import { KeepFocus, MainAct } from './Buttons'
 import { t } from './language'
+import { Preview } from './Preview'
 import { Progress } from './Progress'
 import type { Session } from './session'
 import { UploadCard } from './UploadCard'
@@ -141,6 +142,7 @@ const Row = memo(function Row({ item, state, uploads, isOpen, onToggle }: RowPro
   const number = hasBar && state !== 'starting' ? ` · ${percentOf(details)} %` : ''
   return (
     <div className={`row ${state}`}>
+      <Preview file={item.file} />
       <button
         type="button"
         className="toggle"

@@ -74,14 +74,18 @@ export function refusalOf(file: File, { max_size, allowed_types }: FileLimits): 
     return { what: t.refusal.name(name), safe, next: t.refusal.nameNext, isFinal: true }
   }
   if (max_size !== null && file.size > max_size) return { ...tooLarge(max_size), safe }
-  if (allowed_types.length === 0 || file.type === '') return null
-  if (allowed_types.some((allowed) => isOfType(file.type, allowed))) return null
+  if (file.type === '' || takesType(file.type, { allowed_types })) return null
   return {
     what: t.refusal.type(file.type),
     safe,
     next: t.refusal.typeNext(listed(allowed_types)),
     isFinal: false,
   }
+}
+
+/** Whether files of this media type are accepted, as far as this page knows. */
+export function takesType(type: string, { allowed_types }: Pick<FileLimits, 'allowed_types'>): boolean {
+  return allowed_types.length === 0 || allowed_types.some((allowed) => isOfType(type, allowed))
 }
 
 /** `Accepted: videos, audio/flac. At most 2 GiB for each file.`; empty if all is accepted. */

@@ -69,6 +69,19 @@ export const de: Messages = {
     noFile: 'Unter dem, was Sie abgelegt haben, ist keine Datei.',
   },
 
+  record: {
+    label: 'Aufnahme',
+    camera: 'Kamera aufnehmen',
+    screen: 'Bildschirm aufnehmen',
+    running: (time) => `Aufnahme läuft: ${time}.`,
+    stop: 'Beenden und hochladen',
+    discard: 'Verwerfen',
+    notAllowed:
+      'Der Browser erlaubt diese Aufnahme nicht. Erlauben Sie sie in seinen Einstellungen, und versuchen Sie es noch einmal.',
+    notFound: 'Es wurde keine Kamera und kein Mikrofon gefunden.',
+    failed: 'Die Aufnahme konnte nicht begonnen werden.',
+  },
+
   refusal: {
     safe: 'Es wurde nichts gesendet.',
     name: (why) => `Der Server nimmt den Namen dieser Datei nicht an: ${why}.`,

@@ -74,6 +74,18 @@ export const en = {
     noFile: 'Nothing that you dropped is a file.',
   },
 
+  record: {
+    label: 'Recording',
+    camera: 'Record the camera',
+    screen: 'Record the screen',
+    running: (time: string) => `Recording for ${time}.`,
+    stop: 'Stop and upload',
+    discard: 'Discard',
+    notAllowed: 'The browser does not allow this recording. Allow it in its settings, then try again.',
+    notFound: 'No camera or microphone was found.',
+    failed: 'The recording could not be started.',
+  },
+
   refusal: {
     safe: 'Nothing was sent.',
     name: (why: string) => `The server does not accept the name of this file: ${why}.`,
