@@ -149,6 +149,11 @@ One line for each event: `event key=value key=value …`. Values with blanks sta
 as in JSON. The loggers are `wherry` and those below it. `wherry serve` writes to stderr, with time
 and level before the line. In your own application, you configure logging yourself.
 
+With `--log-format json`, each line is one JSON object: `time`, `level`, `logger`, `event`, and the
+keys below with their values; `message` in place of `event` for lines of other libraries, and
+`traceback` where there is one. In your own application, each record has the event and its keys as
+its attribute `wherry`, a dictionary. `--log-level debug` adds the events of that level.
+
 - `upload_id`, `owner` and `bytes` (the full size of the upload) are the keys of every event about
   one upload.
 - `request_id` is in every line that a request caused. It is the `X-Request-ID` of the answer.

@@ -148,7 +148,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     share_heap()
     if settings.storage is not None:
         return_parts()
-    log_to_stderr()
+    log_to_stderr(settings)
     os.umask(0o077)  # other users of this machine must not read uploads
     addresses = resolve(host, port)
     reached = [a for a in addresses if not is_loopback(a.address)]

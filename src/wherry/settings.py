@@ -55,6 +55,7 @@ GROUPS = {
     "Rates": ("rate_uploads", "rate_bytes", "rate_requests"),
     "Lifetimes": ("expires_after", "keep_records", "keep_complete_records", "sweep_every"),
     "Stopping": ("grace_period", "stop_delay"),
+    "Log": ("log_format", "log_level"),
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy", "run_worker", "worker_concurrency", "max_assessments"),
     "Guests": ("guests",),
@@ -291,6 +292,14 @@ class Settings(BaseSettings):
         default=None,
         description="How long `wherry serve` goes on accepting connections after SIGTERM, also "
         "without requests in flight. It answers them 503 until the load balancer sends no more.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="How `wherry serve` and `wherry worker` write their log: as text, or as one "
+        "JSON object a line. An application configures its own log.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least level of their own lines."
     )
     completion_lease: Seconds = Field(
         default=10.0,

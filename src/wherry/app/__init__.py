@@ -41,6 +41,7 @@ from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
 from wherry.engine import Context, Engine, Hooks, Priority, SigningKey
 from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event
+from wherry.events.lines import JsonLines
 from wherry.locks import take_into
 from wherry.locks.files import FileLocks
 from wherry.metrics import Metrics
@@ -68,6 +69,8 @@ OF_THE_WORKER = (
     "policy",
     "worker_concurrency",
     "max_assessments",
+    "log_format",
+    "log_level",
 )
 
 
@@ -269,10 +272,13 @@ def worker_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(settings: Settings) -> None:
     """Configure logging in Wherry's own processes. A host application configures its own."""
     form = "%(asctime)s %(levelname)s %(name)s %(message)s"
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=form)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if settings.log_format == "json" else logging.Formatter(form))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
+    logging.getLogger("wherry").setLevel(settings.log_level.upper())
     logging.getLogger("alembic").setLevel(logging.WARNING)
     # At lower levels it logs signatures.
     logging.getLogger("botocore").setLevel(logging.WARNING)
@@ -300,7 +306,7 @@ def work(settings: Settings, until_stdin_closes: bool) -> None:
         from wherry.assessment.priority import lower_priority  # noqa: PLC0415
 
         lower_priority()
-        log_to_stderr()
+        log_to_stderr(settings)
         os.umask(0o077)
         with saying_what_to_do(settings):
             asyncio.run(check_start(settings))

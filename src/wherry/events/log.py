@@ -31,6 +31,8 @@ def log_event(
 ) -> None:
     """Count an event in `metrics` and write its line: logfmt, values with blanks as JSON strings.
 
+    The record has the event and its facts as `wherry`, too, for logs that are no text.
+
     `upload`: adds the facts `UPLOAD`. `level`: in place of the event's own.
     `trace`: with the traceback of this exception, or of the one that is being handled.
 
@@ -50,9 +52,11 @@ def log_event(
     if not event.logger.isEnabledFor(level):
         return
     line = " ".join([event.label, *(f"{key}={_logfmt(value)}" for key, value in facts.items())])
+    fields: dict[str, object] = {"event": event.label, **facts}
     if (current := request_id.get()) is not None:
         line = f"{line} request_id={current}"
-    event.logger.log(level, "%s", line, exc_info=trace)
+        fields["request_id"] = current
+    event.logger.log(level, "%s", line, exc_info=trace, extra={"wherry": fields})
 
 
 def _logfmt(value: object) -> str:
