@@ -21,7 +21,7 @@ def test_a_schema_names_no_components() -> None:
     schema = schema_of(Completed)
     assert "$ref" not in json.dumps(schema)
     assert schema["properties"]["assessment_id"]["type"] == ["string", "null"]
-    assert schema["properties"]["state"]["enum"] == ["completing", "complete"]
+    assert schema["properties"]["state"]["enum"] == [state.value for state in State]
 
 
 @pytest.mark.parametrize("state", State)

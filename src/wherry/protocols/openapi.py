@@ -12,12 +12,19 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from wherry.core.pages import LARGEST_PAGE, PAGE
+from wherry.core.states import State
 
 #: An identifier of ours, in an answer.
 Id = Annotated[str, Field(json_schema_extra={"pattern": "^[0-9a-f]{32}$"})]
 #: The state in the answer of a verb that completes. Answers describe such texts and do not check
 #: them: a state that another request has changed meanwhile is answered, and no server error.
-Completion = Annotated[str, Field(json_schema_extra={"enum": ["completing", "complete"]})]
+Completion = Annotated[
+    str,
+    Field(
+        json_schema_extra={"enum": [state.value for state in State]},
+        description="`complete`; with 202 mostly `completing`, else what is recorded by then.",
+    ),
+]
 #: An identifier, in a query or a form.
 ID = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 #: A number of bytes, in a query or a form.

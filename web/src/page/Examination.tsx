@@ -69,7 +69,7 @@ export function Examination({ session, announce, focus }: Props) {
             value={state.sent}
           />
           <div className="buttons">
-            <button type="button" onClick={() => running.current?.abort()}>
+            <button key="stop" type="button" onClick={() => running.current?.abort()}>
               {t.check.stop}
             </button>
           </div>
@@ -91,7 +91,7 @@ export function Examination({ session, announce, focus }: Props) {
             </div>
           )}
           <div className="buttons">
-            <button type="button" onClick={() => void start()}>
+            <button key="again" type="button" onClick={() => void start()}>
               {t.check.again}
             </button>
           </div>

@@ -374,9 +374,9 @@ def render_init(
 
 
 def render_complete(upload: Upload) -> Completed:
-    # On a slow machine, the answer may be due before it is recorded that the completion has begun.
-    state = State.COMPLETE if upload.is_complete() else State.COMPLETING
-    return Completed(upload_id=upload.id, assessment_id=upload.assessment_id, state=state.value)
+    return Completed(
+        upload_id=upload.id, assessment_id=upload.assessment_id, state=upload.state.value
+    )
 
 
 def render_storage(facts: StorageFacts) -> StorageUse:
