@@ -49,6 +49,15 @@ def test_a_path_without_a_limit_is_told_what_passes() -> None:
     assert "Nothing, for Wherry's uploads. Bodies of 8 MiB already pass." in text_of(WIDE)
 
 
+@pytest.mark.parametrize("is_wherry", [True, False])
+def test_of_another_address_it_is_not_said_that_nothing_has_to_be_changed(is_wherry: bool) -> None:
+    another = replace(APPLIED, is_wherry=is_wherry, is_authorised=None, status=404)
+    assert "What to change" not in text_of(another)
+    letter = letter_of(another)
+    assert letter.startswith("# Ingress: what was measured")
+    assert "What to change" not in letter
+
+
 def test_a_narrow_path_is_told_which_line_is_needed_and_what_the_marks_are() -> None:
     for shown in (text_of(NGINX), letter_of(NGINX)):
         assert "The limit of the size alone ends these refusals." in shown

@@ -117,7 +117,7 @@ def _changes(measured: Measured, diagnosis: Diagnosis, heading: str) -> Iterator
     """What to change, or that nothing has to be; nothing at all if neither is known."""
     passes = already_passes(measured)
     if not diagnosis.remedies:
-        if diagnosis.verdict == "wide":
+        if _is_fine(diagnosis):
             yield f"Nothing, for Wherry's uploads. {passes}"
         return
     yield from _about_lines(measured, diagnosis.remedies)
@@ -130,6 +130,12 @@ def _changes(measured: Measured, diagnosis: Diagnosis, heading: str) -> Iterator
         if number:
             yield ""
         yield from render_remedy(remedy, heading).splitlines()
+
+
+def _is_fine(diagnosis: Diagnosis) -> bool:
+    """Whether it is known that nothing has to be changed on the way to the API."""
+    is_elsewhere = any(f.code in ("not-the-api", "not-wherry") for f in diagnosis.findings)
+    return diagnosis.verdict == "wide" and not diagnosis.remedies and not is_elsewhere
 
 
 def _about_lines(measured: Measured, remedies: Sequence[Remedy]) -> Iterator[str]:
@@ -174,14 +180,21 @@ def _escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>&#|!~])", r"\\\1", text)
 
 
-def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
+def _title(measured: Measured, diagnosis: Diagnosis) -> str:
     limit = measured.limit
-    title = "request bodies are refused" if is_narrow(measured) else "what was measured"
-    is_needed = diagnosis.remedies or diagnosis.verdict != "wide"
     if is_narrow(measured) and limit.refuses is not None:
         above = limit.passes if limit.exact and limit.passes else limit.refuses
-        title = f"request bodies above {size(above)} are refused"
-    yield f"# {'Ingress fix required' if is_needed else 'No ingress fix required'}: {title}"
+        return f"Ingress fix required: request bodies above {size(above)} are refused"
+    if _is_fine(diagnosis):
+        return "No ingress fix required: what was measured"
+    if diagnosis.remedies or diagnosis.verdict == "trouble":
+        return "Ingress fix required: what was measured"
+    return "Ingress: what was measured"
+
+
+def _letter(measured: Measured, diagnosis: Diagnosis) -> Iterator[str]:
+    limit = measured.limit
+    yield f"# {_title(measured, diagnosis)}"
     yield ""
     yield f"To: the people who run the ingress of `{measured.url}`."
     if measured.by == BROWSER:
