@@ -195,6 +195,20 @@ def test_an_application_that_processes_uploads_itself_is_not_waited_for(
     assert "processes its uploads itself" in asked.stderr
 
 
+@pytest.mark.parametrize(("code", "exit_code"), [("not-for-guests", 0), ("ticket-revoked", 3)])
+def test_a_guest_is_told_that_tickets_cannot_ask_for_assessments(
+    server: FakeServer, url: str, file: File, code: str, exit_code: int
+) -> None:
+    refusal = problem(403, code)
+    server.trouble = lambda asked: refusal if "/assessments/" in asked.path else None
+    result = run("upload", file(10), url, "--wait", "--again", "--key", "wherry_guest_x", "--json")
+    assert result.exit_code == exit_code
+    line = json.loads(result.stdout)
+    assert (line["ok"], line["upload_id"]) == (exit_code == 0, "upload-0")
+    is_told = "not waiting: a guest ticket cannot ask for assessments" in result.stderr
+    assert is_told is (exit_code == 0)
+
+
 def _always(refusal: Reply, _: Asked) -> Reply:
     return refusal
 

@@ -29,6 +29,7 @@ from wherry.client import (
     ClientError,
     NotAssessed,
     Result,
+    Unauthorized,
 )
 from wherry.client.asynchronous import AT_ONCE, parse_base_url
 from wherry.core.limits import MiB
@@ -38,6 +39,7 @@ NOT_ASSESSED = (
     "not waiting: the server returned no assessment id, so nothing is assessed. "
     "`wherry serve` assesses files if wherry[assessment] is installed."
 )
+NOT_FOR_GUESTS = "not waiting: a guest ticket cannot ask for assessments"
 NOT_AWAITED = "stopped waiting; the upload is complete. `wherry report` prints the report later."
 
 
@@ -211,7 +213,7 @@ class Uploads:
 async def wait_for(
     client: AsyncClient, assessment_id: str | None, screen: Screen
 ) -> Assessment | None:
-    """Wait for the assessment. If Wherry makes none, say so and return None.
+    """Wait for the assessment. Where there is none, or none for this caller, say so: None.
 
     Raises `ClientError`.
     """
@@ -224,7 +226,11 @@ async def wait_for(
         screen.say(
             f"not waiting: this application does its own processing; its id is {assessment_id}"
         )
-        return None
+    except Unauthorized as error:
+        if error.code != "not-for-guests":
+            raise
+        screen.say(NOT_FOR_GUESTS)
+    return None
 
 
 def _sentence(file: Path, error: Exception) -> str:
