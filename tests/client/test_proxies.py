@@ -78,6 +78,6 @@ def test_a_proxy_that_is_away_is_one_sentence_with_its_variable(tmp_path: Path) 
     command = [sys.executable, "-m", "wherry", "report", "a" * 16, str(ELSEWHERE)]
     environment = {**os.environ, "HTTPS_PROXY": f"http://127.0.0.1:{port}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "Traceback" not in done.stderr
     assert "(HTTPS_PROXY)" in done.stderr
