@@ -8,8 +8,8 @@ The list is a file in TOML, `servers.toml` in the user's configuration folder, o
     key = "wherry_..."
     ca = "/etc/ssl/company.pem"
 
-Rule 1: a key is sent only to the server that it belongs to: one that is listed with a key gets
-that one, and not the key of the environment. `--key` says so for a single command.
+Rule 1: a listed key is sent to its server only. A server that is listed with a key gets that one,
+and not the key of the environment. `--key` comes before both.
 """
 
 from __future__ import annotations

@@ -304,7 +304,7 @@ _NAME_ON_PAGE = re.compile(rb"<hr><center>([\w./-]{1,40})<", re.IGNORECASE)
 
 
 def refused_by(answer: Answer) -> str:
-    """Who answered, by its page, or else by the Server header; empty if neither says it.
+    """The name of who answered, from the page, else from the Server header; empty if unknown.
 
     An outer proxy puts its own header on the page of an inner one, so the page counts first.
     """
