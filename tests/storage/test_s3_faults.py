@@ -7,6 +7,7 @@ import logging
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock, patch
 
 import pytest
@@ -184,10 +185,11 @@ def test_an_upload_whose_parts_are_gone_has_vanished(
     marker = storage.markers.get(UPLOAD)
     assert marker is not None
     storage.bucket.abort(marker.file(UPLOAD), marker.multipart)  # a lifecycle rule
-    with pytest.raises(Vanished):
-        link(storage)
-    with pytest.raises(Vanished):
-        storage.finish(UPLOAD, ".mp4", len(DATA), crc64(DATA))
+    with patch("wherry.storage.s3.multipart.PAUSES", (0.01,)):
+        with pytest.raises(Vanished):
+            link(storage)
+        with pytest.raises(Vanished):
+            storage.finish(UPLOAD, ".mp4", len(DATA), crc64(DATA))
     storage.delete(UPLOAD)
     assert list(storage.bucket.list("")) == []
 
@@ -218,9 +220,34 @@ def test_a_part_that_changes_while_it_is_completed_is_looked_up_again(
     assert content(storage) == DATA
 
 
-def test_two_processes_complete_the_same_upload(storage: S3Storage, s3_server: S3Server) -> None:
-    from concurrent.futures import ThreadPoolExecutor
+def test_an_upload_that_is_hidden_while_another_request_completes_it_has_not_vanished(
+    storage: S3Storage, proxy: StoreProxy
+) -> None:
+    write_all(storage)
+    proxy.faults = [Fault("ListParts", 1, 404, "NoSuchUpload", passes=False)]
+    link(elsewhere(storage))
+    assert not proxy.faults[0].times
+    assert content(storage) == DATA
 
+
+def test_an_object_that_is_still_being_made_for_another_request_is_waited_for(
+    storage: S3Storage, proxy: StoreProxy, s3_server: S3Server
+) -> None:
+    write_all(storage)
+    other = new_storage(s3_server, prefix=storage.bucket.place.prefix)
+    hidden = Fault("ListParts", 2, 404, "NoSuchUpload", passes=False)
+    with ThreadPoolExecutor(1) as threads:
+
+        def complete() -> None:
+            threads.submit(link, other)
+
+        hidden.then = complete
+        proxy.faults = [hidden]
+        link(elsewhere(storage))
+    assert content(storage) == DATA
+
+
+def test_two_processes_complete_the_same_upload(storage: S3Storage, s3_server: S3Server) -> None:
     write_all(storage)
     other = new_storage(s3_server, prefix=storage.bucket.place.prefix)
     with ThreadPoolExecutor(4) as threads:

@@ -307,8 +307,12 @@ class Bucket:
 
     def complete(
         self, key: str, upload: str, parts: Sequence[UploadedPart], size: int, crc: int | None
-    ) -> None:
-        """Make the object. Raises `S3Error`: `NO_UPLOAD`, `EXISTS`, `DAMAGED`, `InvalidPart`."""
+    ) -> bool:
+        """Make the object. Raises `S3Error`: `NO_UPLOAD`, `EXISTS`, `DAMAGED`, `InvalidPart`.
+
+        False if the store may still be making it for another request: versitygw (1.8.0) answers
+        200 at once then, without the checksum that a finished object has.
+        """
         listed = []
         for part in parts:
             one: dict[str, Any] = {"PartNumber": part.number, "ETag": part.etag}
@@ -321,13 +325,14 @@ class Bucket:
             if crc is not None:
                 # Garage refuses a type without a value.
                 extra |= {"ChecksumType": "FULL_OBJECT", **self.checksum(crc)}
-        self.call(
+        answer = self.call(
             "complete_multipart_upload",
             key,
             UploadId=upload,
             MultipartUpload={"Parts": listed},
             **extra,
         )
+        return not self.features.verifies or "ChecksumCRC64NVME" in answer
 
     def abort(self, key: str, upload: str) -> None:
         """End a multipart upload with its parts; without effect if it has ended."""

@@ -97,7 +97,7 @@ class Checking:
             bucket.delete([key])
 
     @staticmethod
-    def _refuses(with_wrong_crc: Callable[[], None]) -> bool:
+    def _refuses(with_wrong_crc: Callable[[], object]) -> bool:
         """Whether the store refuses this request because of its CRC."""
         try:
             with_wrong_crc()

@@ -4,7 +4,8 @@ Rule 1: every method may be called again, and by several processes at the same t
 the same result.
 
 Rule 2: an upload has vanished only if its multipart upload is gone and its object is not there,
-asked in this order: completing makes the object before the multipart upload goes.
+asked in this order: completing makes the object before the multipart upload goes. versitygw (1.8.0)
+hides the multipart upload before it makes the object, so both are asked for again (`PAUSES`).
 
 Rule 3: an object of the final name is ours only if it has our token.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
+from time import sleep
 
 from wherry.core.place import CHECKSUM_HEADER
 from wherry.core.ranges import Range
@@ -28,6 +30,8 @@ from wherry.storage.s3.remembered import UploadedPart
 
 #: A part may be replaced by the same bytes while its object is being made; then it is tried again.
 TRIES = 3
+#: Seconds between the questions whether the object is there, when the multipart upload is gone.
+PAUSES = (0.1, 0.3, 0.6, 1.0, 2.0)
 
 
 class Multipart:
@@ -198,7 +202,7 @@ class Multipart:
             self._check_completed(length)
             return False
         try:
-            self._bucket.complete(self._key, self.marker.multipart, chosen, length, crc)
+            is_made = self._bucket.complete(self._key, self.marker.multipart, chosen, length, crc)
         except FileNotFoundError:
             self._check_completed(length)
             return False
@@ -211,7 +215,9 @@ class Multipart:
             if error.code in DAMAGED:
                 raise self._different(error.code) from error
             raise
-        return True
+        if not is_made:
+            self._check_completed(length)
+        return is_made
 
     def _parts(self) -> dict[int, UploadedPart] | None:
         """The parts that are there; None if the multipart upload is gone."""
@@ -241,10 +247,18 @@ class Multipart:
         return BytesLacking(errno.EIO, sentence, self._bucket.where(self._key))
 
     def _check_completed(self, length: int) -> None:
-        """The multipart upload is gone. Raises `Vanished`, `OSError` unless our object is there."""
-        found = self._bucket.head(self._key)
-        if found is None:
-            raise Vanished(self.upload_id)
+        """The multipart upload is gone. Raises `Vanished`, `OSError` unless our object is there.
+
+        Raises `_Replaced` if the multipart upload is there again.
+        """
+        pauses = iter(PAUSES)
+        while (found := self._bucket.head(self._key)) is None:
+            if self._parts() is not None:  # it was being completed for another request, and failed
+                raise _Replaced
+            pause = next(pauses, None)
+            if pause is None:
+                raise Vanished(self.upload_id)
+            sleep(pause)
         if not self.is_ours(found):
             raise self.taken()
         if found.size != length:

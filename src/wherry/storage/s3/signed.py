@@ -51,6 +51,7 @@ _QUERY = {"PartNumber": "partNumber", "UploadId": "uploadId"}
 _METADATA = "x-amz-meta-"
 _NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 _UPLOAD_ID = re.compile("<UploadId>([^<]+)</UploadId>")
+_CRC = re.compile(r"<ChecksumCRC64NVME>([^<]+)</ChecksumCRC64NVME>")
 #: Not there, or there already: the way to the store is sound.
 _ABOUT_THE_OBJECT = frozenset({404, 409, 412})
 _CARRIED_OUT = range(200, 300)
@@ -252,7 +253,8 @@ def _read_upload_id(answer: AWSResponse) -> dict[str, Any]:
 def _read_completed(answer: AWSResponse) -> dict[str, Any]:
     if "<CompleteMultipartUploadResult" not in answer.text:
         raise _NotUnderstood  # an error may come with status 200
-    return {}
+    found = _CRC.search(answer.text)
+    return {} if found is None else {"ChecksumCRC64NVME": unescape(found[1])}
 
 
 def _read_deleted(answer: AWSResponse) -> dict[str, Any]:
