@@ -28,8 +28,21 @@ def is_admin(authorization: Annotated[str, Header()] = "") -> bool:
     return authorization == "Bearer admin"
 
 
+@pytest.fixture(scope="session")
+def paths_of() -> Callable[[FastAPI, dict[str, Any]], dict[str, Any]]:
+    """OpenAPI's paths of an application with these options, made once for all tests with them."""
+    known: dict[str, dict[str, Any]] = {}
+
+    def paths(host: FastAPI, options: dict[str, Any]) -> dict[str, Any]:
+        if (key := str(options)) not in known:
+            known[key] = host.openapi()["paths"]
+        return known[key]
+
+    return paths
+
+
 @pytest.fixture
-def serve(tmp_path: Path) -> Serve:
+def serve(tmp_path: Path, paths_of: Callable[[FastAPI, dict[str, Any]], dict[str, Any]]) -> Serve:
     @asynccontextmanager
     async def server(**options: Any) -> AsyncIterator[httpx2.AsyncClient]:
         settings: dict[str, Any] = {"data": tmp_path, "min_free": 0, "assessment": False}
@@ -44,7 +57,7 @@ def serve(tmp_path: Path) -> Serve:
                 transport=transport,
                 base_url="http://test/api",
                 headers={"Authorization": "Bearer alice"},
-                event_hooks={"response": [Described(host)]},
+                event_hooks={"response": [Described(paths_of(host, options))]},
             ) as client,
         ):
             yield client

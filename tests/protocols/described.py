@@ -7,7 +7,6 @@ import re
 from typing import Any
 
 import httpx2
-from fastapi import FastAPI
 
 TYPES: dict[str, type | tuple[type, ...]] = {
     "object": dict,
@@ -21,8 +20,10 @@ TYPES: dict[str, type | tuple[type, ...]] = {
 
 
 class Described:
-    def __init__(self, app: FastAPI) -> None:
-        self._paths = app.openapi()["paths"]
+    """`paths`: OpenAPI's paths of the application."""
+
+    def __init__(self, paths: dict[str, Any]) -> None:
+        self._paths = paths
         for path, operations in self._paths.items():
             for operation in operations.values():
                 named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}

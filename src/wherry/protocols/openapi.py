@@ -6,6 +6,7 @@ that includes our router has names of its own there.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -40,8 +41,12 @@ class _WithoutTitles(GenerateJsonSchema):
         return False
 
 
+@cache
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of an answer, complete in itself."""
+    """The schema of an answer, complete in itself. All operations share it: it is not changed.
+
+    Every operation describes its refusals. Made each time, schemas took most of a server's start.
+    """
     schema = model.model_json_schema(mode="serialization", schema_generator=_WithoutTitles)
     definitions = schema.pop("$defs", {})
     found: dict[str, Any] = _resolved(schema, definitions)
