@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 # More than there are cores, because most tests wait more than they compute.
-PROCESSES ?= 4
+PROCESSES ?= 5
 # The S3 server of the tests. tests/parts.py has the version, too.
 VERSITYGW_VERSION := 1.8.0
 VERSITYGW := .cache/versitygw-$(VERSITYGW_VERSION)/versitygw
@@ -38,11 +38,16 @@ demo: setup ## Show an upload, from a refused request to its assessment
 serve: setup ## Run a server on http://127.0.0.1:8000
 	@$(BIN)/wherry serve
 
+# Two at once, because each has stretches that leave a processor idle, as installing does.
 .PHONY: test
-test: test-parts lint ## Run lint and all tests
+test: test-parts ## Run lint and all tests
+	$(MAKE) --jobs 2 --output-sync=line lint test-main
+	$(MAKE) --jobs 2 --output-sync=line test-lowest test-pythons \
+	  LOWEST="$(LOWEST_SHORT)" PYTHONS="$(PYTHONS_SHORT)"
+
+.PHONY: test-main
+test-main: test-parts
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
-	$(MAKE) test-lowest LOWEST="$(LOWEST_SHORT)"
-	$(MAKE) test-pythons PYTHONS="$(PYTHONS_SHORT)"
 
 .PHONY: lint
 lint: .venv/.installed-parts ## Check style, types and import directions
@@ -140,16 +145,17 @@ test-lowest: .venv-lowest/.installed ## Run the protocol tests on the oldest Fas
 	@touch $@
 
 # Another Python comes with other versions of PyAV, DBOS and SQLite. The end of the output lists
-# which versions were tested. `make test` leaves out most of the tests of single findings in videos.
+# which versions were tested. `make test` leaves out most of the tests of single findings in videos,
+# and those of workers, of which test_demo.py runs one.
 PYTHONS := tests/assessment tests/pythons tests/e2e/test_demo.py
-PYTHONS_SHORT := $(patsubst %,tests/assessment/test_%.py,database kinds pictures ranges sandbox steps \
-  worker) tests/pythons tests/e2e/test_demo.py
+PYTHONS_SHORT := $(patsubst %,tests/assessment/test_%.py,database kinds ranges sandbox steps) \
+  tests/pythons tests/e2e/test_demo.py
 .PHONY: test-pythons
 test-pythons: setup ## Run the assessment tests on the oldest and newest Python found (make test: a part)
 	$(BIN)/python -m tests.pythons.run --numprocesses $(PROCESSES) --dist loadfile $(PYTHONS)
 
 .PHONY: test-faults
-test-faults: setup ## Run the fault tests with 1,000 kills (make test: 20)
+test-faults: setup ## Run the fault tests with 1,000 kills (make test: 10)
 	WHERRY_KILLS=1000 $(BIN)/pytest tests/faults
 
 # The image is built by podman from the Dockerfile, on a Debian that debootstrap makes, because there

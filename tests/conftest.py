@@ -5,13 +5,19 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Engine, create_engine, inspect, make_url
+from sqlalchemy.pool import StaticPool
 from tests.parts import need_package, need_versitygw
 
+from wherry.catalog.sql import migrations
+from wherry.catalog.sqlite import connections
 from wherry.testing.postgres import Postgres, postgres, require_postgres
 from wherry.testing.s3 import BUCKET, S3Server, serving_s3
 
@@ -51,6 +57,33 @@ def _garbage() -> Iterator[None]:
     yield
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _migrated_once() -> Iterator[None]:
+    """Give a new SQLite catalog in this process the tables that Alembic has made once.
+
+    Thousands of tests make one, and Alembic takes 50 ms each time. The tests of the migrations
+    themselves call `migrations.migrate`, or run a server in a process of its own.
+    """
+    whole: list[str] = []
+
+    def migrate(engine: Engine) -> None:
+        with connections.writing(engine) as connection, connection.begin():
+            if inspect(connection).get_table_names():
+                migrations.migrate(connection)
+                return
+            if not whole:
+                with closing(connections.connect(make_url("sqlite://"), may_create=True)) as once:
+                    made = create_engine("sqlite://", creator=lambda: once, poolclass=StaticPool)
+                    with made.begin() as first:
+                        migrations.migrate(first)
+                    whole.extend(list(once.iterdump())[1:-1])  # without BEGIN and COMMIT
+            for statement in whole:
+                connection.exec_driver_sql(statement)
+
+    with patch.object(connections, "migrate", migrate):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -151,8 +151,7 @@ def test_times_count_from_the_beginning_whatever_the_clock_says(
 
 
 @pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "flv", "avi"])
-@pytest.mark.parametrize("rate", [25, 1])
-@pytest.mark.parametrize("start", [0.0, 10.0])
+@pytest.mark.parametrize(("rate", "start"), [(25, 0.0), (1, 10.0)])
 def test_nothing_in_a_report_is_longer_than_its_file(
     assess_here: Assess, tmp_path: Path, suffix: str, rate: int, start: float
 ) -> None:

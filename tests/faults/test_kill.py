@@ -1,6 +1,6 @@
 """kill -9 at random moments of upload and completion: no acknowledged byte is lost.
 
-`make test` kills 20 times, `make test-faults` 1,000 times. A failure prints the
+`make test` kills 10 times, `make test-faults` 1,000 times. A failure prints the
 seed of its trial; `WHERRY_SEED=that WHERRY_KILLS=1` plays it again.
 """
 
@@ -22,7 +22,7 @@ from tests.e2e.conftest import Api
 from wherry.testing.server import Server, serving
 
 KiB, MiB = 1024, 1024 * 1024
-KILLS = int(os.environ.get("WHERRY_KILLS", "20"))
+KILLS = int(os.environ.get("WHERRY_KILLS", "10"))
 SEED = int(os.environ.get("WHERRY_SEED", "1"))
 #: The chunks of an upload, and its largest size: of many small chunks, of some that take the body
 #: lane, and of one that is recorded in rounds.
