@@ -203,8 +203,9 @@ CLI = """\
 1 it is not, 2 the command, or a setting, is written wrongly, 3 the server requires another login or
 key, 4 the server was not reached, or has a problem of its own, 130 stopped by Ctrl-C.
 
-`upload`, `report`, `status`, `cancel` and `doctor` talk to a server. The others open the data
-folder themselves, on the machine where it is, beside a running server or without one.
+`upload`, `report`, `status`, `cancel` and `doctor` talk to a server, and `top` does if it gets an
+address. The others open the data folder themselves, on the machine where it is, beside a running
+server or without one.
 """
 
 

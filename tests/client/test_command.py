@@ -264,6 +264,14 @@ def test_a_report_as_json_is_the_whole_answer(server: FakeServer, url: str) -> N
     assert json.loads(result.stdout)["report"] == {"verdict": "pass"}
 
 
+def test_an_assessment_that_failed_is_told_once(server: FakeServer, url: str) -> None:
+    server.assessments = [{"state": "failed", "problem": "Its worker died three times."}]
+    result = run("report", "a", url)
+    assert result.exit_code == 1
+    assert result.stdout == "failed: Its worker died three times.\n"
+    assert result.stderr == ""
+
+
 def test_an_unknown_assessment_is_one_sentence(server: FakeServer, url: str) -> None:
     server.trouble = lambda asked: problem(404, "not-found", detail="There is nothing here.")
     result = run("report", "a", url)

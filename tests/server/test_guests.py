@@ -76,7 +76,8 @@ async def test_a_guest_is_no_operator_and_no_owner(tmp_path: Path) -> None:
         ):
             answer = await client.request(method, path, headers=ticket)
             assert (answer.status_code, answer.json()["code"]) == (403, "not-for-guests"), path
-        for path in ("/api/chunked-upload/all", "/api/chunked-upload/storage", "/metrics"):
+        everybodys = [f"/api/chunked-upload/{name}" for name in ("all", "storage", "overview")]
+        for path in (*everybodys, f"{everybodys[0]}/{upload_id}", "/metrics"):
             assert (await client.get(path, headers=ticket)).status_code == 404
         assert (await client.post(GUESTS, json={}, headers=ticket)).status_code == 403
         listed = (await client.get(GUESTS)).json()["tickets"]

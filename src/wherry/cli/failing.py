@@ -28,6 +28,8 @@ def failing(code: int = 1) -> Iterator[None]:
     """`code`: the exit code of what is not a wrong setting, which is always 2."""
     try:
         yield
+    except typer.Exit:  # a RuntimeError, too
+        raise
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
     except ModuleNotFoundError as error:

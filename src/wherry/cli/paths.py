@@ -63,18 +63,9 @@ def paths(
 
 
 def _as_dict(path: "PathSummary", engine: "Engine") -> dict[str, object]:
-    return {
-        "host": path.host,
-        "passes": path.passes,
-        "passed_at": _date(path.passed_at, engine),
-        "refuses": path.refuses,
-        "refused_at": _date(path.refused_at, engine),
-        "refused_by": path.refused_by,
-        "owners": path.owners,
-        "confirmed": path.is_confirmed,
-        "passed_since": path.has_passed_since,
-        "address": path.address,
-    }
+    from wherry.protocols.chunked.operators import render_path  # noqa: PLC0415
+
+    return render_path(path, engine).model_dump(mode="json")
 
 
 def _advice(found: "list[PathSummary]", data: Path) -> Iterator[str]:

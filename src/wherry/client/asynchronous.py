@@ -6,7 +6,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import anyio
 import httpx2
@@ -221,6 +221,13 @@ class AsyncClient:
                 )
             before = assessment
             await anyio.sleep(POLL_INTERVAL)
+
+    async def get(self, path: str) -> Mapping[str, Any]:
+        """The object that the API answers to GET, for what this client has no method.
+
+        `path`: behind `/chunked-upload`, with a slash before it. Raises `ClientError`.
+        """
+        return await self._wire().get(f"/chunked-upload{path}")
 
     def _wire(self, path: NetworkPath | None = None) -> Wire:
         via = str(self._via) if self._via else None

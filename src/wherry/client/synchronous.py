@@ -20,7 +20,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import anyio
 import httpx2
@@ -134,6 +134,10 @@ class Client:
     ) -> Assessment:
         """See `AsyncClient.wait_for_assessment`."""
         return self._run(lambda client: client.wait_for_assessment(assessment_id, on_change))
+
+    def get(self, path: str) -> Mapping[str, Any]:
+        """See `AsyncClient.get`."""
+        return self._run(lambda client: client.get(path))
 
     def _run(self, work: Callable[[AsyncClient], Awaitable[T]]) -> T:
         loop = self._loop_of_this_process()

@@ -27,6 +27,7 @@ from wherry.client.answers import (
     parse_assessment,
     parse_error,
     parse_missing,
+    parse_object,
     parse_upload,
     parse_uploads,
 )
@@ -244,6 +245,9 @@ class Wire:
             if error.code:
                 raise
             raise _not_assessed(error) from error  # Wherry has no such route here
+
+    async def get(self, path: str) -> Mapping[str, Any]:
+        return parse_object(await self._request("GET", path))
 
     async def _json(self, method: str, path: str, value: Mapping[str, Any]) -> Answer:
         body = json.dumps(value).encode()

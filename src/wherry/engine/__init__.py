@@ -11,11 +11,12 @@ owner check, a limit, a state rule is written once and holds for all.
 
 from wherry.engine.context import Context
 from wherry.engine.direct_parts import AddressedPart
-from wherry.engine.engine import Engine, StorageFacts
+from wherry.engine.engine import Engine
 from wherry.engine.finished import FinishedFile, NoLocalPath
 from wherry.engine.hooks import BeforeComplete, Hooks, OnComplete, Priority
 from wherry.engine.receipts import SigningKey
 from wherry.engine.sweeping import Swept
+from wherry.engine.watching import Overview, StorageFacts
 from wherry.storage import Stat, StoredFile
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Hooks",
     "NoLocalPath",
     "OnComplete",
+    "Overview",
     "Priority",
     "SigningKey",
     "Stat",

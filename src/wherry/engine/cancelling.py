@@ -21,9 +21,9 @@ class Cancelling:
         self._admitting = admitting
         self._writing = writing
 
-    async def cancel(self, caller: Caller, upload_id: str) -> Upload:
+    async def cancel(self, caller: Caller, upload_id: str, *, everybody: bool = False) -> Upload:
         """The cancelled upload. Raises as `Engine.cancel` does."""
-        before = await self._context.load(caller, upload_id)
+        before = await self._context.load(caller, upload_id, everybody=everybody)
         if before.state in HOLDS_SPACE:
             # The lease alone is not enough: a process that was stopped for longer than its lease
             # may be in the middle of a hook, and goes on with it when it is woken up. A

@@ -18,7 +18,14 @@ from typing import ParamSpec, TypeVar, Unpack
 import anyio
 
 from wherry.catalog import Catalog
-from wherry.core.errors import Busy, DiskFull, StorageFailed, UploadError, UploadGone
+from wherry.core.errors import (
+    Busy,
+    DiskFull,
+    NotThere,
+    StorageFailed,
+    UploadError,
+    UploadGone,
+)
 from wherry.core.limits import Limits
 from wherry.core.requests import Caller
 from wherry.core.upload import GONE, State, Upload
@@ -156,10 +163,16 @@ class Context:
                 raise Busy("receiving this file")
             yield
 
-    async def load(self, caller: Caller, upload_id: str) -> Upload:
-        """The caller's own upload. Raises `UploadNotFound` for any other."""
+    async def load(self, caller: Caller, upload_id: str, *, everybody: bool = False) -> Upload:
+        """The caller's own upload, or one of any owner. Raises `UploadNotFound` for any other.
+
+        Raises `NotThere` for `everybody`, but for operators.
+        """
+        if everybody and not caller.operator:
+            raise NotThere
         upload = await self.catalog.load(upload_id)
-        upload.check_owner(caller)
+        if not everybody:
+            upload.check_owner(caller)
         return upload
 
     async def remove(self, upload: Upload) -> None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from wherry.body import Body
-from wherry.core.admission import Space
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.digests import Digest
 from wherry.core.errors import NotThere, Queued, TypeRefused, UploadGone
@@ -36,25 +34,9 @@ from wherry.engine.receiving import Receiving
 from wherry.engine.reconciling import reconcile
 from wherry.engine.sweeping import Sweeping, Swept
 from wherry.engine.tickets import Tickets
-from wherry.engine.watching import Watching
+from wherry.engine.watching import Overview, StorageFacts, Watching
 from wherry.engine.writing import Writing
 from wherry.storage import Stat, StoredFile, Stray
-
-
-@dataclass(frozen=True, slots=True)
-class StorageFacts:
-    """Bytes: the volume's total and free, reserved by unfinished uploads, used by all files.
-
-    `total` and `free` are None where there is no volume to fill: in an object store. `open` and
-    `waiting` count uploads.
-    """
-
-    total: int | None
-    free: int | None
-    reserved: int
-    used: int
-    open: int
-    waiting: int
 
 
 class Engine:
@@ -197,13 +179,16 @@ class Engine:
         except Queued:
             raise await self._admitting.refusal(upload_id) from None
 
-    async def status(self, caller: Caller, upload_id: str) -> Upload:
-        """The current state of the upload; never waits for a request that writes into it."""
-        upload = await self._context.load(caller, upload_id)
+    async def status(self, caller: Caller, upload_id: str, *, everybody: bool = False) -> Upload:
+        """The current state of the upload; never waits for a request that writes into it.
+
+        `everybody`: also one of another owner, for an operator.
+        """
+        upload = await self._context.load(caller, upload_id, everybody=everybody)
         if await self._context.is_removed(upload):
             await self._context.vanished(upload_id)
             await self._writing.end(upload_id)
-            upload = await self._context.load(caller, upload_id)
+            upload = await self._context.load(caller, upload_id, everybody=everybody)
         return upload
 
     async def with_position(self, upload: Upload) -> tuple[Upload, int | None]:
@@ -241,12 +226,13 @@ class Engine:
         except Queued:
             raise await self._admitting.refusal(upload_id) from None
 
-    async def cancel(self, caller: Caller, upload_id: str) -> Upload:
+    async def cancel(self, caller: Caller, upload_id: str, *, everybody: bool = False) -> Upload:
         """Give the upload up: its space is free on return. Asked again, the same.
 
-        Raises `UploadNotFound`, `UploadClosed` (complete), `Busy` (being completed).
+        `everybody`: also one of another owner, for an operator. Raises `UploadNotFound`,
+        `UploadClosed` (complete), `Busy` (being completed); `NotThere`.
         """
-        return await self._cancelling.cancel(caller, upload_id)
+        return await self._cancelling.cancel(caller, upload_id, everybody=everybody)
 
     async def receive(
         self,
@@ -391,13 +377,13 @@ class Engine:
         """What the volume holds and what is promised of it. Raises `NotThere` but for operators."""
         if not caller.operator:
             raise NotThere
-        context = self._context
-        space: Space | None = await context.on_thread(context.storage.space)
-        now, limits = context.clock(), context.limits
-        counts = await context.catalog.counts(now, limits.latest_slot_end(now))
-        used = await context.catalog.used()
-        total, free = (None, None) if space is None else (space.total, space.free)
-        return StorageFacts(total, free, counts.reserved, used, counts.open, counts.waiting)
+        return await self._watching.storage()
+
+    async def overview(self, caller: Caller) -> Overview:
+        """How the server is, all together. Raises `NotThere` but for operators."""
+        if not caller.operator:
+            raise NotThere
+        return await self._watching.overview()
 
     async def metrics(self, caller: Caller) -> bytes:
         """The numbers of a scrape. Raises `NotThere` but for operators."""
@@ -416,6 +402,11 @@ class Engine:
     def date_of(self, moment: float) -> float:
         """Unix seconds of a moment of the deadline clock, as far as can be told now."""
         return self._context.date_of(moment)
+
+    @property
+    def date(self) -> float:
+        """Unix seconds."""
+        return self._context.date()
 
     @property
     def is_stopping(self) -> bool:

@@ -1,4 +1,4 @@
-"""Monitoring: the metrics of a scrape, and whether the server is ready.
+"""Monitoring: the metrics of a scrape, an operator's overview, and whether the server is ready.
 
 Rule 1: readiness is checked at most once in `MAX_AGE` seconds, however many requests ask. They
 need no key, so their number must cost nothing.
@@ -7,8 +7,14 @@ need no key, so their number must cost nothing.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
 
+from wherry.catalog.counts import Counts
+from wherry.core.admission import Space
+from wherry.core.assessment import AssessmentState
 from wherry.core.errors import StorageFailed, UploadError
+from wherry.core.upload import State
 from wherry.core.worker import Worker
 from wherry.engine.admitting import Admitting
 from wherry.engine.context import Context
@@ -17,6 +23,39 @@ from wherry.metrics import Reading
 
 #: How long the result of the last check is used, in seconds.
 MAX_AGE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class StorageFacts:
+    """Bytes: the volume's total and free, reserved by unfinished uploads, used by all files.
+
+    `total` and `free` are None where there is no volume to fill: in an object store. `open` and
+    `waiting` count uploads.
+    """
+
+    total: int | None
+    free: int | None
+    reserved: int
+    used: int
+    open: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What an operator looks at first. Times are by the deadline clock.
+
+    `uploads`: unfinished ones, by state. `waiting_since`: since when the first upload in the queue
+    waits; None: the queue is empty. `worker`: None where nothing is assessed. `problems`: what
+    keeps uploads from being taken or assessed, a sentence each.
+    """
+
+    storage: StorageFacts
+    uploads: Mapping[State, int]
+    waiting_since: float | None
+    assessments: Mapping[AssessmentState, int]
+    worker: Worker | None
+    problems: tuple[str, ...]
 
 
 class Watching:
@@ -33,7 +72,7 @@ class Watching:
         context, now = self._context, self._context.clock()
         reading = Reading(
             at=now,
-            counts=await context.catalog.counts(now, context.limits.latest_slot_end(now)),
+            counts=await self._counts(),
             space=await context.on_thread(context.storage.space),
             min_free=context.settings.min_free,
             max_open=context.settings.max_open,
@@ -42,6 +81,32 @@ class Watching:
             paths=tuple(p.summary(now) for p in (await context.catalog.paths()).values()),
         )
         return context.metrics.render(reading)
+
+    async def storage(self) -> StorageFacts:
+        """Raises `StorageFailed`."""
+        return await self._storage(await self._counts())
+
+    async def overview(self) -> Overview:
+        """Raises `StorageFailed`."""
+        counts = await self._counts()
+        return Overview(
+            storage=await self._storage(counts),
+            uploads=counts.uploads,
+            waiting_since=counts.waiting_since,
+            assessments=counts.assessments,
+            worker=await self.worker(),
+            problems=await self.unready(),
+        )
+
+    async def _counts(self) -> Counts:
+        now = self._context.clock()
+        return await self._context.catalog.counts(now, self._context.limits.latest_slot_end(now))
+
+    async def _storage(self, counts: Counts) -> StorageFacts:
+        space: Space | None = await self._context.on_thread(self._context.storage.space)
+        used = await self._context.catalog.used()
+        total, free = (None, None) if space is None else (space.total, space.free)
+        return StorageFacts(total, free, counts.reserved, used, counts.open, counts.waiting)
 
     async def _leased(self) -> int:
         """How many assessments workers have now, wherever these run."""

@@ -30,6 +30,10 @@ class AcceptedFiles(BaseModel):
     )
     receipts: bool = Field(description="Whether complete uploads have receipts.")
     guests: bool = Field(description="Whether the caller can make tickets for guests.")
+    operator: bool = Field(
+        description="Whether the caller's key is an operator's. A host application may have "
+        "operators of whom this is not known."
+    )
     ticket: TicketLeft | None = Field(description="Of a guest; null for others.")
 
 
@@ -44,6 +48,7 @@ def render_accepted(caller: Caller, engine: Engine) -> AcceptedFiles:
         allowed_types=list(settings.allowed_types),
         receipts=bool(settings.receipt_key),
         guests=settings.guests and ticket is None,
+        operator=caller.operator,
         ticket=None
         if ticket is None
         else TicketLeft(

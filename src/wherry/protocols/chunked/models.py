@@ -296,12 +296,13 @@ def render_status(
     upload: Upload, position: int | None, engine: Engine, path: PathLimits | None = None
 ) -> UploadStatus:
     """`position`: in the queue; None for an upload that does not wait. `path`: of the request."""
-    return UploadStatus(**_status(upload, position, engine, path))
+    return UploadStatus(**status_fields(upload, position, engine, path))
 
 
-def _status(
+def status_fields(
     upload: Upload, position: int | None, engine: Engine, path: PathLimits | None
 ) -> dict[str, Any]:
+    """The fields of `UploadStatus`."""
     settings, deleted_at = engine.settings, upload.discarded_at
     expires_at = engine.date_of(upload.expires_at(settings.expires_after))
     return {
@@ -361,7 +362,7 @@ def render_init(
     settings, largest_chunk = engine.settings, create.largest_chunk
     part_size = engine.direct_part_size(upload) if is_direct else None
     return Begun(
-        **_status(upload, position, engine, path),
+        **status_fields(upload, position, engine, path),
         total_chunks=total_chunks(upload),
         limits=InitLimits(
             max_size=max_size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wherry.core import errors
 from wherry.core.upload import State
-from wherry.protocols.chunked import models, verbs
+from wherry.protocols.chunked import models, operators, verbs
 from wherry.protocols.chunked.accepted import AcceptedFiles, accepted
 from wherry.protocols.openapi import (
     BYTES,
@@ -201,9 +201,50 @@ _LIST_ALL = Operation(
     "everybodys",
     verbs.list_all,
     "The uploads of all owners, for operators",
-    {200: ("A page of the list.", models.UploadPage)},
+    {200: ("A page of the list.", operators.OperatorsPage)},
     (errors.BadRequest, errors.NotThere),
     parameters=_PAGE,
+    is_operators=True,
+)
+_ANY = Operation(
+    "GET",
+    "/all/{upload_id}",
+    "anybodys",
+    operators.status,
+    "An upload of any owner, for operators",
+    {200: ("The upload.", operators.OperatorsUpload)},
+    (errors.UploadNotFound, errors.NotThere),
+    is_operators=True,
+)
+_CANCEL_ANY = Operation(
+    "DELETE",
+    "/all/{upload_id}",
+    "cancel_anybodys",
+    operators.cancel,
+    "Cancel an upload of any owner, for operators",
+    {204: ("Cancelled.", None)},
+    (errors.UploadNotFound, errors.UploadClosed, errors.Busy, errors.NotThere),
+    is_operators=True,
+)
+_OVERVIEW = Operation(
+    "GET",
+    "/overview",
+    "overview",
+    operators.overview,
+    "Queue, storage, paths and worker, for operators",
+    {200: ("How the server is.", operators.OverviewFacts)},
+    (errors.NotThere,),
+    is_operators=True,
+)
+_SWEEP = Operation(
+    "POST",
+    "/sweep",
+    "sweep",
+    operators.sweep,
+    "Delete what is due now, or say what is, for operators",
+    {200: ("What was deleted.", operators.SweepResult)},
+    (errors.BadRequest, errors.TooLarge, errors.BodyStalled, errors.NotThere),
+    body=json_body(operators.SweepRequest),
     is_operators=True,
 )
 _STORAGE = Operation(
@@ -235,7 +276,11 @@ ROUTES = (
     _CANCEL,
     _ACCEPTED,
     _STORAGE,
+    _OVERVIEW,
+    _SWEEP,
     _LIST_ALL,
+    _ANY,
+    _CANCEL_ANY,
     _list_own("/", is_shown=True),
     _list_own("", is_shown=False),  # without a slash, which not every client sends
     _STATUS,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -46,6 +47,7 @@ from wherry.protocols.chunked.models import (
     render_status,
     render_storage,
 )
+from wherry.protocols.chunked.operators import render_upload
 from wherry.protocols.digests import parse_file_digest
 from wherry.protocols.parsing import parse_id, read_model
 from wherry.protocols.paths import note_arrival, note_refused, path_limits
@@ -186,15 +188,20 @@ async def list_own(request: Request, caller: Caller, engine: Engine) -> Response
 
 async def list_all(request: Request, caller: Caller, engine: Engine) -> Response:
     states, wanted = parse_page_request(request.query_params)
-    return await _list(await engine.uploads(caller, states, wanted, everybody=True), engine)
+    page = await engine.uploads(caller, states, wanted, everybody=True)
+    return await _list(page, engine, render_upload)
 
 
-async def _list(page: Page[Upload], engine: Engine) -> Response:
-    """An `UploadPage`, rendered piece by piece, so that a long one holds up no chunk."""
+async def _list(
+    page: Page[Upload],
+    engine: Engine,
+    render: Callable[[Upload, int | None, Engine], BaseModel] = render_status,
+) -> Response:
+    """A page, rendered piece by piece, so that a long one holds up no chunk."""
     positions = await engine.positions(page)
     texts = []
     for upload in page:
-        found = render_status(upload, positions.get(upload.id), engine)
+        found = render(upload, positions.get(upload.id), engine)
         texts.append(found.model_dump_json())
         if len(texts) % RENDERED_AT_ONCE == 0:
             await asyncio.sleep(0)
