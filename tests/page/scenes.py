@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.page.operating import ENDED, OVERVIEW, UNFINISHED
+
 from wherry.doctor.diagnosis import diagnose
 from wherry.doctor.measured import BROWSER, Cors, Limit, Measured, Refusal, Spent
 from wherry.doctor.recognition import Proxy
@@ -205,6 +207,11 @@ class Stage:
             made = {"ticket": "wherry_guest_" + "0123456789abcdef" * 2 + "_" + "f" * 32}
             post = route.request.method == "POST"
             _say(route, 201 if post else 200, made if post else {"tickets": self.tickets})
+        elif path == "/chunked-upload/overview":
+            _say(route, 200, OVERVIEW)
+        elif path == "/chunked-upload/all":
+            listed = ENDED if "failed" in urlsplit(route.request.url).query else UNFINISHED
+            _say(route, 200, {"uploads": listed, "next": None})
         elif path == "/chunked-upload/examination":
             _say(route, 200, _examination())
         elif "/pictures/" in path:
@@ -428,6 +435,30 @@ def play_guests(stage: Stage) -> None:
     stage.page.get_by_label("Whom it is for").fill("Bob")
     stage.page.get_by_role("button", name="Make a link").click()
     stage.wait_for(stage.page.get_by_label("The link."))
+
+
+@scene
+def play_operator(stage: Stage) -> None:
+    """One row is open."""
+    stage.accepted |= {"operator": True}
+    stage.open()
+    stage.page.get_by_role("link", name="Operator’s view").click()
+    row = stage.page.get_by_role("button", name="talk.mp4")
+    stage.wait_for(row)
+    row.click()
+    stage.has("Copy diagnostics")
+
+
+@scene
+def play_operator_arabic(stage: Stage) -> None:
+    """From right to left, and a question is open."""
+    stage.speak("ar")
+    stage.open("#operator")
+    row = stage.page.get_by_role("button", name="talk.mp4")
+    stage.wait_for(row)
+    row.click()
+    stage.page.get_by_role("button", name="إلغاء الرفع").click()
+    stage.has("هل تريد إلغاء هذا الرفع")
 
 
 @scene

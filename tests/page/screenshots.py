@@ -22,6 +22,8 @@ MORE: list[tuple[str, Literal["light", "dark"], int]] = [
     ("many", "dark", 1280),
     ("many", "light", 320),
     ("done", "light", 320),
+    ("operator", "dark", 1280),
+    ("operator", "light", 320),
 ]
 
 #: How high the window is where that shows, in pixels; pictures are of the whole page.

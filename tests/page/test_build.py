@@ -37,7 +37,14 @@ def test_it_is_small() -> None:
     assert sum(len(gzip.compress(body)) for body in first.values()) < 64 * 1024
     later = [name for name in files if name.endswith(".js") and name not in first]
     assert all(len(gzip.compress(files[name])) < 8 * 1024 for name in later)
-    assert sorted(name.split("/")[1].split("-")[0] for name in later) == ["Examination", "ar", "de"]
+    assert sorted(name.split("/")[1].split("-")[0] for name in later) == [
+        "Examination",
+        "Operator",
+        "ar",
+        "de",
+        "operatorAr",
+        "operatorDe",
+    ]
 
 
 def test_the_licences_of_what_it_brings_along_are_beside_it() -> None:

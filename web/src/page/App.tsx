@@ -16,6 +16,7 @@ import { KeyPanel } from './KeyPanel'
 import { Finished, Unfinished } from './Known'
 import { t } from './language'
 import { shownName } from './names'
+import { OPERATOR, OperatorView, useFragment } from './OperatorView'
 import { isThere, isUnfinished, paths } from './server'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
@@ -34,6 +35,7 @@ export function App({ session }: { session: Session }) {
   const [uploads] = useState(() => new Uploads(session))
   const items = useSyncExternalStore(uploads.subscribe, uploads.now)
   const isOnline = useOnline()
+  const isOperators = useFragment() === OPERATOR && !session.isGuest
   const [said, announce] = useState('')
   const [meant, setMeant] = useState<KnownUpload | null>(null)
   const [notice, setNotice] = useState<string | null>(null)
@@ -91,6 +93,11 @@ export function App({ session }: { session: Session }) {
   }, [moving === 0, refresh])
   useLeavingWarning(items.some(({ state }) => isMoving(state) || state === 'queued'))
   useTitle(items, moving)
+  const wasOperators = useRef(isOperators)
+  useEffect(() => {
+    if (wasOperators.current && !isOperators) toHeading() // the link that was followed is gone
+    wasOperators.current = isOperators
+  }, [isOperators])
 
   return (
     <>
@@ -99,6 +106,11 @@ export function App({ session }: { session: Session }) {
         <h1 ref={heading} tabIndex={-1}>
           Wherry
         </h1>
+        {isOperators ? (
+          <a href="#">{t.app.toUploads}</a>
+        ) : (
+          accepted.operator && <a href={OPERATOR}>{t.app.toOperator}</a>
+        )}
         {key !== null && !session.isGuest && (
           <button type="button" className="plain" onClick={() => session.leave()}>
             {t.app.forgetKey}
@@ -120,29 +132,35 @@ export function App({ session }: { session: Session }) {
             {t.app.offline}
           </p>
         )}
-        <GuestNotice {...{ refusal }} ticket={accepted.ticket} />
-        <Chooser {...{ onFiles, accepted }} isFirst={items.length === 0} />
-        {notice !== null && (
-          <p className="notice" role="alert">
-            {notice}
-          </p>
+        {isOperators ? (
+          <OperatorView {...{ session, announce }} />
+        ) : (
+          <>
+            <GuestNotice {...{ refusal }} ticket={accepted.ticket} />
+            <Chooser {...{ onFiles, accepted }} isFirst={items.length === 0} />
+            {notice !== null && (
+              <p className="notice" role="alert">
+                {notice}
+              </p>
+            )}
+            <YourFiles
+              {...{ items, uploads, session, isOnline, onClose, announce }}
+              onGone={toHeading}
+            />
+            <Unfinished
+              uploads={unfinished}
+              elsewhere={elsewhere}
+              onChoose={(upload) => {
+                setMeant(upload)
+                again.current?.click()
+              }}
+              onCancel={(upload) => void onCancel(upload)}
+            />
+            <Finished session={session} hasReceipts={accepted.receipts} uploads={others.filter(isThere)} />
+            {accepted.guests && <GuestLinks {...{ session, announce }} />}
+            {!session.isGuest && <CheckConnection {...{ session, announce }} />}
+          </>
         )}
-        <YourFiles
-          {...{ items, uploads, session, isOnline, onClose, announce }}
-          onGone={toHeading}
-        />
-        <Unfinished
-          uploads={unfinished}
-          elsewhere={elsewhere}
-          onChoose={(upload) => {
-            setMeant(upload)
-            again.current?.click()
-          }}
-          onCancel={(upload) => void onCancel(upload)}
-        />
-        <Finished session={session} hasReceipts={accepted.receipts} uploads={others.filter(isThere)} />
-        {accepted.guests && <GuestLinks {...{ session, announce }} />}
-        {!session.isGuest && <CheckConnection {...{ session, announce }} />}
       </main>
       <input
         ref={again}

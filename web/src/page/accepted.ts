@@ -25,6 +25,8 @@ export interface FileLimits {
 export interface Accepted extends FileLimits {
   /** Whether this user can make links for guests. */
   guests: boolean
+  /** Whether this user is known to be an operator. */
+  operator: boolean
   /** Whether there are receipts for uploads. */
   receipts: boolean
   /** What a guest's ticket still allows: how many more files, and until when they may begin. */
@@ -35,6 +37,7 @@ export const ANYTHING: Accepted = {
   max_size: null,
   allowed_types: [],
   guests: false,
+  operator: false,
   receipts: false,
   ticket: null,
 }

@@ -3,7 +3,9 @@ import { speak, t } from './language'
 import { ar } from './messages/ar'
 import { de } from './messages/de'
 import { en } from './messages/en'
-import type { Messages } from './messages/en'
+import { operatorAr } from './messages/operatorAr'
+import { operatorDe } from './messages/operatorDe'
+import { operatorEn } from './messages/operatorEn'
 import { duration, named, size } from './words'
 
 const MiB = 1024 * 1024
@@ -46,12 +48,14 @@ function texts(messages: object, prefix = ''): [string, string][] {
 }
 
 test.each([
-  ['German', de],
-  ['Arabic', ar],
-] as [string, Messages][])('%s has a text of its own for each message', (_, messages) => {
-  const english = new Map(texts(en))
+  ['German', de, en],
+  ['Arabic', ar, en],
+  ['German for operators', operatorDe, operatorEn],
+  ['Arabic for operators', operatorAr, operatorEn],
+])('%s has a text of its own for each message', (_, messages: object, original: object) => {
+  const english = new Map(texts(original))
   const same = texts(messages).filter(([name, text]) => text.trim() === '' || english.get(name) === text)
   // Words that the languages share.
-  const shared = /^(size.*|report\.code|check\.levels\.problem|choose\.videos|all\.offline|assessment\.inSeconds.*)$/
+  const shared = /^(size.*|report\.code|check\.levels\.problem|choose\.videos|all\.offline|assessment\.inSeconds.*|host)$/
   expect(same.map(([name]) => name).filter((name) => !shared.test(name))).toEqual([])
 })

@@ -2,6 +2,9 @@
 
 import type { Range } from '../core'
 
+/** How many unfinished uploads the operator's view asks for. */
+export const MOST_UPLOADS = 200
+
 /** Below the address of the API; they are the same in every application. */
 export const paths = {
   accepted: '/chunked-upload/accepted',
@@ -17,6 +20,11 @@ export const paths = {
   tickets: '/chunked-upload/guests?order=newest',
   newTicket: '/chunked-upload/guests',
   ticket: (id: string) => `/chunked-upload/guests/${encodeURIComponent(id)}`,
+  overview: '/chunked-upload/overview',
+  everybodysUnfinished: `/chunked-upload/all?state=waiting,receiving,completing&order=newest&limit=${MOST_UPLOADS}`,
+  everybodysEnded: '/chunked-upload/all?state=failed,expired,cancelled&order=newest&limit=20',
+  anybodys: (id: string) => `/chunked-upload/all/${encodeURIComponent(id)}`,
+  sweep: '/chunked-upload/sweep',
   receipt: (id: string) => `/chunked-upload/${encodeURIComponent(id)}/receipt`,
 }
 
@@ -33,6 +41,56 @@ export interface KnownUpload {
   position?: number | null
   expires_at: string | null
   deleted_at: string | null
+}
+
+/** An upload as operators see it. */
+export interface OperatorsUpload extends KnownUpload {
+  owner: string
+  content_type: string | null
+  chunk_size: number
+  missing: Range[]
+  failure: string | null
+  ticket_id: string | null
+  created_at: string
+  queued_at: string | null
+  admitted_at: string | null
+  last_byte_at: string | null
+  completed_at: string | null
+}
+
+/** What is known of the way to one public host. Sizes in bytes. */
+export interface KnownPath {
+  host: string
+  passes: number | null
+  refuses: number | null
+  refused_at: string | null
+  refused_by: string | null
+  owners: number
+  confirmed: boolean
+}
+
+/** How the server is. Sizes in bytes. */
+export interface Overview {
+  at: string
+  version: string
+  python: string
+  problems: string[]
+  uploads: { waiting: number; receiving: number; completing: number }
+  max_open: number | null
+  waiting_since: string | null
+  /** `uploads` and `waiting` count uploads that are open, and in the queue. */
+  storage: {
+    total: number | null
+    free: number | null
+    reserved: number
+    used: number
+    uploads: number
+    waiting: number
+  }
+  min_free: number
+  assessments: { queued: number; running: number; failed: number }
+  worker: { state: string; problem: string | null } | null
+  paths: KnownPath[]
 }
 
 /** A guest's ticket, as its owner sees it. */

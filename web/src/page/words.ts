@@ -33,6 +33,11 @@ export function duration(seconds: number): string {
   return minutes < 60 ? t.minutes(minutes) : t.hours(Math.floor(minutes / 60), minutes % 60)
 }
 
+/** Of two times in ISO 8601; never less than nothing. */
+export function secondsBetween(then: string, now: string): number {
+  return Math.max((Date.parse(now) - Date.parse(then)) / 1000, 0)
+}
+
 /** A place in a video: `0:05.00`, `1:02:03.50`. */
 export function moment(seconds: number): string {
   const hundredths = Math.round(seconds * 100)

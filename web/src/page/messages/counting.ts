@@ -8,6 +8,8 @@ export interface Counting {
   number(value: number, digits?: number): string
   /** Like `30 November 2026 at 15:00`, in the time zone of the browser. */
   date(at: Date): string
+  /** Like `30 Nov 2026, 15:00:07`, in the same time zone. */
+  exact(at: Date): string
   /** Like `Monday 15:00`. */
   weekday(at: Date): string
 }
@@ -26,6 +28,7 @@ export function counting(locale: string): Counting {
     list: (parts) => lists.format(parts),
     number,
     date: (at) => at.toLocaleString(locale, { dateStyle: 'long', timeStyle: 'short' }),
+    exact: (at) => at.toLocaleString(locale, { dateStyle: 'medium', timeStyle: 'medium' }),
     weekday: (at) => at.toLocaleString(locale, { weekday: 'long', hour: '2-digit', minute: '2-digit' }),
   }
 }
