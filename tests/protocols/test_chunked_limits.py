@@ -25,7 +25,7 @@ async def test_a_file_above_max_size_is_refused_at_once(serve: Serve) -> None:
 async def test_the_limits_of_files_are_told_before_a_file_is_sent(serve: Serve) -> None:
     async with serve(max_size=1000, allowed_types="video/*,audio/flac") as client:
         told = await client.get("/chunked-upload/accepted")
-        mine = {"receipts": False, "guests": False, "ticket": None}
+        mine = {"receipts": False, "guests": False, "operator": False, "ticket": None}
         files = {"max_size": 1000, "allowed_types": ["video/*", "audio/flac"]}
         assert told.json() == files | mine
         nobody = {"Authorization": ""}
