@@ -175,7 +175,7 @@ class Settings(BaseSettings):
     allowed_types: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
         description="Media types that are accepted, like `video/*`, separated by commas. "
-        "The content of a file decides, not its name.",
+        "The content of a file decides, not its name. MXF is `application/mxf`.",
     )
     keep_files: Seconds | None = Field(
         default=None, description="How long a finished file is kept before it is deleted."

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from wherry.assessment.mp4 import PICTURES
 from wherry.assessment.reading import reading
+from wherry.core.media_types import PICTURES, is_transport_stream
 
 #: How many bytes are read.
 READ_BYTES = 4096
@@ -85,11 +85,7 @@ def _is_synchronous(head: bytes) -> bool:
     # MPEG audio and ADTS: eleven bits that are set, then a version and a layer that exist.
     if len(head) > 2 and head[0] == 0xFF and head[1] >= 0xE0 and head[1] & 0x18 != 0x08:
         return head[1] & 0x06 != 0 or head[1] & 0xF6 == 0xF0
-    return any(
-        head[first : first + 5 * size : size] == b"GGGGG"
-        for size in (188, 192, 204)
-        for first in range(size)
-    )
+    return is_transport_stream(head)
 
 
 def _is_text(head: bytes) -> bool:

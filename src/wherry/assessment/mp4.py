@@ -17,8 +17,6 @@ INNER = 20_000
 PARENTS = frozenset((b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex"))
 #: Sample entries of encrypted tracks: Common Encryption (ISO/IEC 23001-7), and FairPlay.
 ENCRYPTED = frozenset((b"encv", b"enca", b"enct", b"encs", b"drmi", b"drms"))
-#: Brands of pictures (ISO/IEC 23008-12), which are in the same boxes.
-PICTURES = frozenset((b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif"))
 
 
 @dataclass(slots=True)

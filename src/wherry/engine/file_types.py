@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 import filetype
 
 from wherry.core.errors import TypeRefused, UploadError
+from wherry.core.media_types import recorded_type
 from wherry.core.upload import Upload
 from wherry.engine.context import Context
 from wherry.events import Event
@@ -24,7 +25,7 @@ UNKNOWN = "application/octet-stream"
 def media_type(head: bytes) -> str:
     """The media type that these first bytes show, `application/octet-stream` if none."""
     kind = filetype.guess(head) if head else None
-    return kind.mime if kind else UNKNOWN
+    return kind.mime if kind else recorded_type(head) or UNKNOWN
 
 
 class FileTypes:
