@@ -42,8 +42,8 @@ class PostgresCatalog(SqlCatalog):
         """Connect, and bring the tables up to date. Blocks.
 
         Raises `ValueError` for an unknown kind of database, `RuntimeError` for a server that is
-        too old, `alembic.util.CommandError` for tables that a newer Wherry created, `DiskFull` or
-        `StorageFailed` for one that cannot be used.
+        too old or for tables that a newer Wherry has changed, `DiskFull` or `StorageFailed` for one
+        that cannot be used.
         """
         self._engine = connections.open_engine(connections.parse_url(where), CONNECTIONS)
         try:

@@ -50,9 +50,8 @@ class SqliteCatalog(SqlCatalog):
         """Open the database at this path or URL, and bring its tables up to date. Blocks.
 
         `may_create`: whether to make the file if it is missing. Raises `ValueError` for an
-        unknown kind of database, `RuntimeError` for one that is not durable,
-        `alembic.util.CommandError` for one that a newer Wherry created, `DiskFull` or
-        `StorageFailed` for one that cannot be used.
+        unknown kind of database, `RuntimeError` for one that is not durable or that a newer
+        Wherry has changed, `DiskFull` or `StorageFailed` for one that cannot be used.
         """
         # The writer keeps one connection, and needs another one for each checkpoint.
         url = connections.parse_url(where)

@@ -21,6 +21,11 @@ from sqlalchemy import Connection, inspect, text
 HEAD = "0011"
 VERSION_TABLE = "wherry_alembic_version"
 LOCATION = "wherry.catalog.sql:migrations"
+_NEWER = (
+    "a newer Wherry has changed the tables of the catalog (revision {version}; this one knows "
+    f"those up to {HEAD}). Nothing was changed now. Install the newer Wherry again, or restore a "
+    "backup of the catalog from before the upgrade"
+)
 
 # Alembic keeps the migration that is running in module globals.
 _one_at_a_time = Lock()
@@ -30,10 +35,13 @@ def migrate(connection: Connection, location: str = LOCATION) -> None:
     """Bring the tables up to date, in the transaction that `connection` has open.
 
     `location`: the folder or package with `env.py` and `versions/`.
-    Raises `alembic.util.CommandError` if the tables are newer than this Wherry.
+    Raises `RuntimeError` if a newer Wherry has changed the tables.
     """
-    if location == LOCATION and _version_of(connection) == HEAD:
+    version = _version_of(connection) if location == LOCATION else None
+    if version == HEAD:
         return
+    if version is not None and version > HEAD:
+        raise RuntimeError(_NEWER.format(version=version))
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
