@@ -41,8 +41,8 @@ serve: setup ## Run a server on http://127.0.0.1:8000
 # Two at once, because each has stretches that leave a processor idle, as installing does.
 .PHONY: test
 test: test-parts ## Run lint and all tests
-	$(MAKE) --jobs 2 --output-sync=line lint test-main
-	$(MAKE) --jobs 2 --output-sync=line test-lowest test-pythons \
+	$(MAKE) --jobs 2 lint test-main
+	$(MAKE) --jobs 2 --output-sync test-lowest test-pythons \
 	  LOWEST="$(LOWEST_SHORT)" PYTHONS="$(PYTHONS_SHORT)"
 
 .PHONY: test-main
@@ -205,6 +205,19 @@ bench: setup ## Compare with other upload servers, about 30 minutes (C compiler,
 bench-quick: setup ## Compare two workloads with tusd, under two minutes (C compiler, Go, network)
 	$(BIN)/python -m bench --quick $(BENCH)
 
+# Everything is installed into environments of their own, and used there.
+.PHONY: dist
+dist: .venv/.installed-release ## Build wheel, sdist, npm package and SBOM, and try them, 5 minutes (network)
+	$(BIN)/python -m release
+
+.PHONY: changelog
+changelog: .venv/.installed-release ## Show what changelog.d says about the next release
+	@$(BIN)/towncrier build --draft --version next
+
+.venv/.installed-release: .venv/.installed-parts requirements-release.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-release.lock
+	@touch $@
+
 .PHONY: lock
 lock: setup ## Update requirements.lock to new versions
 	$(BIN)/python -m pip install --quiet uv
@@ -212,6 +225,9 @@ lock: setup ## Update requirements.lock to new versions
 	  --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group parts \
 	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock -o requirements-parts.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group release \
+	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock \
+	  --constraint requirements-parts.lock -o requirements-release.lock
 
 .PHONY: clean
 clean: ## Remove everything installed or built here
