@@ -148,6 +148,7 @@ def test_a_picture_of_any_shape_can_be_looked_at(
 def test_digital_silence_has_no_loudness_and_no_nan(assess_here: Assess, tmp_path: Path) -> None:
     report = assess_here(video(tmp_path / "a.mp4", seconds=3, channels=(False, False)))
     assert report["audio"]["loudness"] == {"integrated": None, "range": None, "true_peak": None}
+    assert report["audio"]["loudness_curve"] is None
     assert codes(report) == ["AUD-SILENCE"]
 
 
@@ -189,3 +190,23 @@ def two_greys(
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
+
+
+def test_the_curve_of_loudness_falls_where_the_sound_is_silent(tmp_path: Path) -> None:
+    curve = look("audio", video(tmp_path / "a.mp4", seconds=8, silence=(4, 7)), tmp_path)[
+        "loudness_curve"
+    ]
+    assert curve["every"] == 0.1
+    heard = {round(number * 0.1, 1): value for number, value in enumerate(curve["values"])}
+    assert heard[2.0] == pytest.approx(-20.0, abs=1.0)
+    assert heard[7.9] == pytest.approx(-20.0, abs=3.0)
+    assert heard[5.5] is None
+
+
+def test_the_curve_of_loudness_is_bounded(tmp_path: Path) -> None:
+    curve = look("audio", video(tmp_path / "a.mkv", seconds=70, width=16, height=16), tmp_path)[
+        "loudness_curve"
+    ]
+    assert curve["every"] == 0.2
+    assert len(curve["values"]) in (350, 351)  # AAC fills its last frame
+    assert curve["values"][200] == pytest.approx(-20.0, abs=0.5)

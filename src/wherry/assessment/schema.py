@@ -214,6 +214,13 @@ class Loudness(Model):
     true_peak: float | None = Field(description="dBTP")
 
 
+class LoudnessCurve(Model):
+    """The loudness of each stretch of `every` seconds, from zero on; at most 600 of them."""
+
+    every: Seconds = Field(gt=0)
+    values: list[float | None] = Field(description="LUFS; null: nothing can be heard")
+
+
 class Channel(Model):
     name: str
     peak: float | None = Field(description="dBFS; null: digital silence")
@@ -231,6 +238,9 @@ class Track(Model):
 class Audio(Model):
     stream: int | None = Field(default=None, description="the track that was assessed")
     loudness: Loudness | None = None
+    loudness_curve: LoudnessCurve | None = Field(
+        default=None, description="null: nothing can be heard, or an earlier version assessed it"
+    )
     silence: Stretches | None = None
     clipping: Stretches | None = None
     channels: list[Channel] | None = None

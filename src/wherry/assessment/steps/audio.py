@@ -1,4 +1,4 @@
-"""The sound: loudness, peaks, silence, clipping, silent channels; and a waveform.
+"""The sound: loudness and its curve, peaks, silence, clipping, silent channels; and a waveform.
 
 Rule 1: the sound is decoded once, and one chain of filters reads it. Of several tracks, the
 one that players choose is reported in full, the others in short.
@@ -21,6 +21,7 @@ from av.audio.resampler import AudioResampler
 from av.filter import Graph
 
 from wherry.assessment.context import Context
+from wherry.assessment.loudness import NOTHING, Curve
 from wherry.assessment.media import decode, is_playable, length, main_sound, open_media
 from wherry.assessment.pictures import waveform
 from wherry.assessment.steps.visual import pulled
@@ -35,8 +36,6 @@ SILENT = -60.0
 FULL, FLAT = -0.01, 6.0
 #: What a low-frequency channel has to say may be nothing.
 LOW = frozenset({"LFE", "LFE2"})
-#: EBU R 128 measures nothing below, in LUFS.
-NOTHING = -70.0
 #: In fewer seconds there is no range of loudness to speak of.
 RANGE_FROM = 10.0
 
@@ -96,6 +95,7 @@ class _Sound:
     names: list[str] = field(default_factory=list)
     loudest: list[float | None] = field(default_factory=list)
     peaks: list[float] = field(default_factory=list)
+    curve: Curve = field(default_factory=Curve)
     _graph: Graph | None = None
     _shape: tuple[str, str, int] = ("", "", 0)
     _same: AudioResampler | None = None
@@ -169,6 +169,7 @@ class _Sound:
             value = finite(metadata.get(f"lavfi.r128.{name}"))
             if value is not None:
                 self.loudness[name] = value
+        self.curve.take(at, finite(metadata.get("lavfi.r128.M")))
         loudest, clipped = None, False
         for number in range(len(self.names)):
             level = finite(metadata.get(f"lavfi.astats.{number + 1}.Peak_level"))
@@ -209,6 +210,7 @@ class _Sound:
         return {
             "stream": index,
             "loudness": self._render_loudness(),
+            "loudness_curve": self.curve.render(),
             "silence": self.silence.render(index, self.line),
             "clipping": self.clipping.render(index, self.line),
             "channels": list(self._render_channels()),
