@@ -124,8 +124,11 @@ def check_priority(priority: Priority, on_complete: OnComplete | None) -> None:
 
 
 async def guest(app: App, request: Request) -> Caller:
-    """The guest whose ticket the request has. Raises `Unauthorized`, `TicketRevoked`."""
-    if not app.settings.guests:
+    """The guest whose ticket the request has.
+
+    Raises `Unauthorized`, `TicketRevoked`, `TicketExpired`.
+    """
+    if not (app.settings.guests or app.settings.shared_reports):
         raise Unauthorized
     return await (await app.engine()).tickets.let_in(presented_by(request.headers))
 
@@ -143,7 +146,7 @@ def build_router(
         _add_keys(router, app)
     # The first route that matches takes a request, and /{upload_id} would match /metrics, too.
     for operation in sorted(operations(app), key=lambda each: "{" in each.path):
-        if guest is not None and app.settings.guests and operation.takes_guests:
+        if guest is not None and operation.takes_tickets(app.settings):
             _add(router, app, operation, guest, for_guests=True)
         _add(router, app, operation, operator if operation.is_operators else caller)
     return router
@@ -151,7 +154,7 @@ def build_router(
 
 def operations(app: App) -> tuple[Operation, ...]:
     """Everything below `/chunked-upload`."""
-    tickets = guests.ROUTES if app.settings.guests else ()
+    tickets = guests.operations(app.settings)
     signed = receipts.ROUTES if app.settings.receipt_key else ()
     own = (*chunked.ROUTES, *whole_files(app), *tickets, *signed)
     return (*own, *watching.ROUTES, *probe.ROUTES, *examination.ROUTES)

@@ -58,7 +58,7 @@ GROUPS = {
     "Log": ("log_format", "log_level"),
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy", "run_worker", "worker_concurrency", "max_assessments"),
-    "Guests": ("guests",),
+    "Guests": ("guests", "shared_reports", "shared_files"),
     "Receipts": ("receipt_key",),
     "Webhooks": ("webhook_url", "webhook_secret", "webhook_allow_private"),
 }
@@ -343,6 +343,16 @@ class Settings(BaseSettings):
         default=False,
         description="Whether owners may make tickets, by which guests without a login upload into "
         "their space.",
+    )
+    shared_reports: bool = Field(
+        default=False,
+        description="Whether owners may make links that show the report of an upload to whoever "
+        "has the link, without a login.",
+    )
+    shared_files: bool = Field(
+        default=False,
+        description="Whether such a link may show the file of the upload, too, if its owner says "
+        "so. Only with `shared_reports`.",
     )
 
     receipt_key: Annotated[tuple[Path, ...], NoDecode] = Field(

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wherry.core.errors import (
+    NotForGuests,
     TicketExpired,
     TicketRevoked,
     TicketUsedUp,
@@ -40,14 +41,14 @@ def test_a_text_that_is_no_ticket_is_none(text: str) -> None:
 
 
 def test_only_the_right_secret_lets_in() -> None:
-    TICKET.check(PRESENTED)
+    TICKET.check(PRESENTED, 11.0)
     for secret in ("b" * 31 + "c", "c" + "b" * 31, TICKET.sha256[:32]):
         with pytest.raises(Unauthorized):
-            TICKET.check(Presented(PRESENTED.id, secret))
+            TICKET.check(Presented(PRESENTED.id, secret), 11.0)
     with pytest.raises(TicketRevoked):
-        TICKET.revoke(11.0).check(PRESENTED)
+        TICKET.revoke(11.0).check(PRESENTED, 11.0)
     with pytest.raises(Unauthorized):  # nobody else learns that it was revoked
-        TICKET.revoke(11.0).check(Presented(PRESENTED.id, "c" * 32))
+        TICKET.revoke(11.0).check(Presented(PRESENTED.id, "c" * 32), 11.0)
 
 
 def test_a_ticket_is_used_as_often_as_it_allows() -> None:
@@ -80,6 +81,25 @@ def test_a_ticket_ends(
     else:
         with pytest.raises(error):
             ticket.use(now)
+
+
+def test_a_ticket_that_shows_a_report_begins_nothing_and_ends_with_its_time() -> None:
+    shows = replace(TICKET, uploads=0, shows="u")
+    assert [shows.state(now) for now in (11.0, 20.0)] == [TicketState.VALID, TicketState.EXPIRED]
+    shows.check(PRESENTED, 19.9)
+    TICKET.check(PRESENTED, 20.0)  # its uploads may be finished
+    with pytest.raises(TicketExpired):
+        shows.check(PRESENTED, 20.0)
+    with pytest.raises(TicketRevoked):
+        shows.revoke(11.0).check(PRESENTED, 20.0)
+    with pytest.raises(NotForGuests):
+        shows.use(11.0)
+    reader = Caller("alice", ticket=shows)
+    assert reader.is_reader
+    assert not Caller("alice", ticket=TICKET).is_reader
+    shown, other = Upload("u", "alice", "f", 1), Upload("v", "alice", "f", 1)
+    assert [upload.is_of(reader) for upload in (shown, other)] == [True, False]
+    assert not replace(shown, owner="bob").is_of(reader)
 
 
 def test_revoking_again_changes_nothing() -> None:

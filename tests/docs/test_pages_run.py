@@ -69,6 +69,15 @@ def test_guests_upload_with_curl(tmp_path: Path) -> None:
     assert "wherry_guest_" not in server.log.read_text()
 
 
+def test_sharing_a_report_with_curl(tmp_path: Path) -> None:
+    make_files(tmp_path)
+    data = tmp_path / "wherry-data"
+    with serving(data, shared_reports="true", run_worker="false") as server:
+        said = type_all("howto/share-a-report.md", server, tmp_path)
+        assert '"state":"queued"' in said
+        assert "wherry_guest_" not in server.log.read_text()
+
+
 def test_receipts(tmp_path: Path) -> None:
     make_files(tmp_path)
     key = tmp_path / "receipts.pem"

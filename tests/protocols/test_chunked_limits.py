@@ -26,6 +26,7 @@ async def test_the_limits_of_files_are_told_before_a_file_is_sent(serve: Serve) 
     async with serve(max_size=1000, allowed_types="video/*,audio/flac") as client:
         told = await client.get("/chunked-upload/accepted")
         mine = {"receipts": False, "guests": False, "operator": False, "ticket": None}
+        mine |= {"shared_reports": False, "shared_files": False}
         files = {"max_size": 1000, "allowed_types": ["video/*", "audio/flac"]}
         assert told.json() == files | mine
         nobody = {"Authorization": ""}

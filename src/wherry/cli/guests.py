@@ -162,7 +162,7 @@ def _as_dict(ticket: "Ticket", engine: "Engine") -> dict[str, object]:
 
 def _as_line(ticket: "Ticket", facts: dict[str, object]) -> str:
     most = "" if ticket.max_size is None else f"  up to {size(ticket.max_size)} each"
-    uses = f"{ticket.used} of {ticket.uploads}"
+    uses = "a report" if ticket.shows else f"{ticket.used} of {ticket.uploads}"
     words = f"{ticket.id} {facts['state']:8} {uses:9} until {facts['expires_at']}  {ticket.owner}"
     return f"{words}{most}{f'  ({ticket.note})' if ticket.note else ''}"
 

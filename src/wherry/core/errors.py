@@ -79,7 +79,7 @@ class ForeignOrigin(UploadError):
 
 @dataclass
 class TicketExpired(UploadError):
-    """A guest's ticket begins no upload any more, because its time is over."""
+    """A guest's ticket begins no upload and shows no report any more: its time is over."""
 
     code: ClassVar[str] = "ticket-expired"
 
@@ -108,7 +108,7 @@ class TicketUsedUp(UploadError):
 
 @dataclass
 class NotForGuests(UploadError):
-    """A guest's ticket is for uploading, and this request is something else."""
+    """A guest's ticket is for uploads or for a report, and this request is something else."""
 
     code: ClassVar[str] = "not-for-guests"
 

@@ -139,7 +139,8 @@ class UploadFacts:
 
     def is_of(self, caller: Caller) -> bool:
         """Whether the caller may see it. An owner sees the uploads of guests, too."""
-        is_guests_own = caller.ticket is None or caller.ticket.id == self.ticket_id
+        ticket = caller.ticket
+        is_guests_own = ticket is None or self.id == ticket.shows or self.ticket_id == ticket.id
         return caller.owner == self.owner and is_guests_own
 
     def has_foreign_lease(self, within: Range, token: str) -> bool:

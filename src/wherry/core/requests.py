@@ -16,7 +16,7 @@ class Caller:
     """The client that sent a request. It sees its own uploads; an operator sees all of them.
 
     `ticket`: of a guest, who acts for the owner of that ticket, and sees only the uploads that were
-    made with it.
+    made with it, or the report that it shows.
     """
 
     owner: str
@@ -26,6 +26,11 @@ class Caller:
     @property
     def ticket_id(self) -> str | None:
         return None if self.ticket is None else self.ticket.id
+
+    @property
+    def is_reader(self) -> bool:
+        """Whether it may only look at a report."""
+        return self.ticket is not None and self.ticket.shows is not None
 
     def max_size(self, limit: int | None) -> int | None:
         """The largest file that this caller may send, in bytes. `limit`: the server's; None: none.

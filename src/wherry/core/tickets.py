@@ -9,6 +9,8 @@ use back: so `uploads` limits how many files come, and not how often a guest may
 
 Rule 3: a ticket that has expired or is used up begins no upload any more; what was begun with it
 may be finished. One that is revoked is of no use at all.
+
+Rule 4: a ticket that shows a report begins no upload, and is of no use once it has expired.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from wherry.core.errors import (
+    NotForGuests,
     TicketExpired,
     TicketRevoked,
     TicketUsedUp,
@@ -72,7 +75,8 @@ class Ticket:
 
     `sha256`: of its secret, in hexadecimal digits. `uploads`: how many it allows. `max_size`: the
     largest file; None: the server's own limit. `note`: what its owner calls it. `used`: how many
-    uploads were begun with it and have not ended without a file.
+    uploads were begun with it and have not ended without a file. `shows`: the upload whose report
+    it shows; None: it is for uploads. `with_file`: whether it shows the file of that one, too.
     """
 
     id: str
@@ -85,20 +89,26 @@ class Ticket:
     note: str = ""
     used: int = 0
     revoked_at: float | None = None
+    shows: str | None = None
+    with_file: bool = False
 
     def state(self, now: float) -> TicketState:
         if self.revoked_at is not None:
             return TicketState.REVOKED
         if now >= self.expires_at:
             return TicketState.EXPIRED
+        if self.shows is not None:
+            return TicketState.VALID
         return TicketState.USED_UP if self.used >= self.uploads else TicketState.VALID
 
-    def check(self, presented: Presented) -> None:
-        """Raises `Unauthorized` for another secret, and `TicketRevoked`."""
+    def check(self, presented: Presented, now: float) -> None:
+        """Raises `Unauthorized` for another secret, `TicketRevoked`, `TicketExpired` (rule 4)."""
         if not hmac.compare_digest(self.sha256, presented.sha256):
             raise Unauthorized
         if self.revoked_at is not None:
             raise TicketRevoked
+        if self.shows is not None and now >= self.expires_at:
+            raise TicketExpired
 
     def check_size(self, length: int) -> None:
         """Raises `TooLarge` for a file that the ticket does not allow."""
@@ -106,7 +116,12 @@ class Ticket:
             raise TooLarge(self.max_size, length)
 
     def use(self, now: float) -> Ticket:
-        """An upload begins. Raises `TicketRevoked`, `TicketExpired`, `TicketUsedUp`."""
+        """An upload begins.
+
+        Raises `TicketRevoked`, `TicketExpired`, `TicketUsedUp`, and `NotForGuests` by rule 4.
+        """
+        if self.shows is not None:
+            raise NotForGuests
         match self.state(now):
             case TicketState.REVOKED:
                 raise TicketRevoked

@@ -302,7 +302,11 @@ class Engine:
         return [upload for upload in found if upload.is_of(caller)]
 
     async def finished(self, caller: Caller, upload_id: str) -> tuple[Upload, StoredFile, Stat]:
-        """A complete upload and its file. Raises `NotThere`, also when it is deleted."""
+        """A complete upload and its file.
+
+        Raises `NotThere`, also when it is deleted, and `NotForGuests`.
+        """
+        self.tickets.check_reads_file(caller)
         upload = await self._context.load(caller, upload_id)
         file = self._context.storage.finished_file(upload.id, upload.suffix)
         found = await self._context.on_thread(file.stat) if upload.is_complete() else None
@@ -317,7 +321,8 @@ class Engine:
     async def assessment(self, caller: Caller, assessment_id: str) -> Assessment:
         """Raises `NotThere` for an unknown or foreign one."""
         assessment = await self._context.catalog.load_assessment(assessment_id)
-        if assessment.owner != caller.owner and not caller.operator:
+        is_shown = caller.ticket is None or caller.ticket.shows == assessment.upload_id
+        if (assessment.owner != caller.owner and not caller.operator) or not is_shown:
             raise NotThere
         return assessment
 

@@ -7,11 +7,14 @@ Rule 2: whether a ticket is used up is decided in the transaction that records t
 (`Catalog.create`), so that processes that share the catalog cannot both take its last use.
 
 Rule 3: a ticket cannot make tickets.
+
+Rule 4: the settings are asked at each request. A ticket is of no use where what it is for is turned
+off by now.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wherry.core.errors import BadRequest, NotForGuests, NotThere, Unauthorized
 from wherry.core.names import check_text
@@ -48,6 +51,15 @@ class NewTicket:
         return NewTicket(self.uploads, self.max_size, self.lifetime, note)
 
 
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """What an owner shows of an upload. `lifetime` in seconds."""
+
+    with_file: bool = False
+    lifetime: float = LIFETIME
+    note: str = ""
+
+
 class Tickets:
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -59,7 +71,43 @@ class Tickets:
         """
         if caller.ticket is not None:
             raise NotForGuests
-        context, wanted = self._context, wanted.checked()
+        wanted = wanted.checked()
+        ticket, presented = self._new(caller, wanted)
+        ticket = replace(ticket, max_size=wanted.max_size)
+        await self._context.catalog.add_ticket(ticket)
+        self._context.log_event(
+            Event.TICKET_MADE, ticket_id=ticket.id, owner=ticket.owner, uploads=ticket.uploads
+        )
+        return ticket, presented
+
+    async def share(
+        self, caller: Caller, upload_id: str, wanted: NewLink
+    ) -> tuple[Ticket, Presented]:
+        """A new ticket that shows the report of this upload, and what its readers get.
+
+        Raises `BadRequest`, `NotForGuests`, `UploadNotFound`, and `NotThere` where there is no
+        report, or where the settings do not allow this.
+        """
+        if caller.ticket is not None:
+            raise NotForGuests
+        settings = self._context.settings
+        if not settings.shared_reports or (wanted.with_file and not settings.shared_files):
+            raise NotThere
+        upload = await self._context.load(caller, upload_id)
+        if upload.assessment_id is None:
+            raise NotThere
+        limits = NewTicket(lifetime=wanted.lifetime, note=wanted.note).checked()
+        ticket, presented = self._new(caller, limits)
+        # Of the owner of the upload: an operator may share it, too.
+        ticket = replace(
+            ticket, owner=upload.owner, uploads=0, shows=upload.id, with_file=wanted.with_file
+        )
+        await self._context.catalog.add_ticket(ticket)
+        self._context.log_event(Event.REPORT_SHARED, upload, ticket_id=ticket.id)
+        return ticket, presented
+
+    def _new(self, caller: Caller, wanted: NewTicket) -> tuple[Ticket, Presented]:
+        context = self._context
         presented, now = Presented(context.new_id(), context.new_id()), context.clock()
         ticket = Ticket(
             id=presented.id,
@@ -68,12 +116,7 @@ class Tickets:
             created_at=now,
             expires_at=now + wanted.lifetime,
             uploads=wanted.uploads,
-            max_size=wanted.max_size,
             note=wanted.note,
-        )
-        await context.catalog.add_ticket(ticket)
-        context.log_event(
-            Event.TICKET_MADE, ticket_id=ticket.id, owner=ticket.owner, uploads=ticket.uploads
         )
         return ticket, presented
 
@@ -113,16 +156,27 @@ class Tickets:
         return ticket
 
     async def let_in(self, presented: Presented) -> Caller:
-        """The guest who presents this ticket. Raises `Unauthorized`, `TicketRevoked`.
+        """The guest who presents this ticket.
 
-        Not for one that has expired or is used up: its uploads may be finished.
+        Raises `Unauthorized`, `TicketRevoked`, and `TicketExpired` for one that shows a report. Not
+        for another one that has expired or is used up: its uploads may be finished.
         """
         try:
             ticket = await self._context.catalog.ticket(presented.id)
         except NotThere:
             raise Unauthorized from None
-        ticket.check(presented)
+        settings = self._context.settings
+        if not (settings.guests if ticket.shows is None else settings.shared_reports):
+            raise Unauthorized
+        ticket.check(presented, self._context.clock())
         return Caller(ticket.owner, ticket=ticket)
+
+    def check_reads_file(self, caller: Caller) -> None:
+        """Raises `NotForGuests` for a guest whose ticket does not show the file."""
+        if caller.ticket is None:
+            return
+        if not (caller.ticket.with_file and self._context.settings.shared_files):
+            raise NotForGuests
 
     def state(self, ticket: Ticket) -> TicketState:
         return ticket.state(self._context.clock())

@@ -175,6 +175,12 @@ class Event(Enum):
         "The owner has made a ticket for guests, for this many `uploads`.",
         ("ticket_id", "owner", "uploads"),
     )
+    REPORT_SHARED = About(
+        Area.UPLOADS,
+        INFO,
+        "The owner has made a link that shows the report of an upload.",
+        (*UPLOAD, "ticket_id"),
+    )
     TICKET_REVOKED = About(
         Area.UPLOADS,
         INFO,

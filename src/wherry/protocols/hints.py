@@ -43,8 +43,8 @@ HINTS: Mapping[type[UploadError], str] = {
         "ask the owner for a new ticket."
     ),
     errors.NotForGuests: (
-        "Guests may begin uploads, and send, watch, complete or cancel those of their own ticket. "
-        "For anything else, log in."
+        "Guests may begin uploads, and send, watch, complete or cancel those of their own ticket, "
+        "or read the report that it shows. For anything else, log in."
     ),
     errors.UploadNotFound: "Check the identifier and the credentials, or start a new upload.",
     errors.NotThere: "Check the address and the credentials.",

@@ -21,6 +21,7 @@ from wherry.core.requests import Caller
 from wherry.engine import Engine
 from wherry.protocols.openapi import json_content, schema_of
 from wherry.protocols.problem import STATUS, Problem, ProblemResponse
+from wherry.settings import Settings
 
 Verb = Callable[[Request, Caller, Engine], Awaitable[Response]]
 
@@ -46,7 +47,8 @@ class Operation:
     `name` is public: operation ids are made from it. `is_operators`: all callers but operators
     are answered as if the address did not exist. `is_shown`: whether OpenAPI has it. `begins`:
     whether it begins an upload. `takes_guests`: whether those who have a ticket and no login may
-    ask; for any other operation, they are refused.
+    ask; for any other operation, they are refused. `takes_readers`: the same for those whose ticket
+    shows a report.
     """
 
     method: str
@@ -62,10 +64,18 @@ class Operation:
     is_shown: bool = True
     begins: bool = False
     takes_guests: bool = False
+    takes_readers: bool = False
+
+    def takes_tickets(self, settings: Settings) -> bool:
+        """Whether anybody with a ticket may ask, where these settings hold."""
+        return (settings.guests and self.takes_guests) or (
+            settings.shared_reports and self.takes_readers
+        )
 
     def check_caller(self, caller: Caller) -> None:
         """Raises `NotForGuests`."""
-        if caller.ticket is not None and not self.takes_guests:
+        takes = self.takes_readers if caller.is_reader else self.takes_guests
+        if caller.ticket is not None and not takes:
             raise NotForGuests
 
     def described(self) -> dict[str, Any]:

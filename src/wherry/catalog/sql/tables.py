@@ -236,6 +236,8 @@ tickets = Table(
     Column("note", Text, nullable=False),
     Column("used", BigInteger, nullable=False),
     Column("revoked_at", Double),
+    Column("shows", Text),
+    Column("with_file", Boolean, nullable=False, server_default=text("false")),
     # Pages of lists, of all owners and of one.
     Index(None, "created_at", "id"),
     Index(None, "owner", "created_at", "id"),

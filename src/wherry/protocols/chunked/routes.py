@@ -265,6 +265,7 @@ _ACCEPTED = Operation(
     "Which files the server accepts: sizes and types",
     {200: ("Bytes and media types.", AcceptedFiles)},
     takes_guests=True,
+    takes_readers=True,
 )
 
 ROUTES = (

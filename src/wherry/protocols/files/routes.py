@@ -22,6 +22,7 @@ FILES = (
             416: ("No byte of the range is in the file.", None),
         },
         (errors.UploadNotFound,),
+        takes_readers=True,
     ),
     Operation(
         "DELETE",
@@ -42,6 +43,7 @@ ASSESSMENTS = (
         "An assessment: the state of its steps, then its report",
         {200: ("The assessment.", models.AssessmentStatus)},
         (errors.NotThere,),
+        takes_readers=True,
     ),
     Operation(
         "GET",
@@ -51,5 +53,6 @@ ASSESSMENTS = (
         "A picture that an assessment made",
         {200: ("The picture.", None)},
         (errors.NotThere,),
+        takes_readers=True,
     ),
 )

@@ -12,7 +12,7 @@ from wherry.core.names import LONGEST_TEXT
 from wherry.core.pages import Page
 from wherry.core.tickets import LIFETIME, LONGEST_LIFETIME, MOST_UPLOADS, Presented, Ticket
 from wherry.engine import Engine
-from wherry.engine.tickets import NewTicket
+from wherry.engine.tickets import NewLink, NewTicket
 from wherry.protocols.answers import render_time
 from wherry.protocols.openapi import Id
 
@@ -44,6 +44,22 @@ class TicketRequest(BaseModel):
     )
 
 
+class LinkRequest(BaseModel):
+    """What the owner shows of an upload. Times in seconds."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    with_file: bool = Field(
+        False, description="Whether the file is shown, too; only with the setting `shared_files`."
+    )
+    expires_in: float = Field(
+        LIFETIME, gt=0, le=LONGEST_LIFETIME, description="How long it is shown."
+    )
+    note: Annotated[str, StringConstraints(max_length=LONGEST_TEXT)] = Field(
+        "", description="For the owner: whom it is for. Readers do not see it."
+    )
+
+
 class TicketFacts(BaseModel):
     """A ticket, without what the guest has."""
 
@@ -57,6 +73,10 @@ class TicketFacts(BaseModel):
     expires_at: datetime = Field(
         description="Later, if the server is down meanwhile: time without a server does not count."
     )
+    shows: str | None = Field(
+        description="The upload whose report it shows; null for one that is for uploads."
+    )
+    with_file: bool = Field(description="Whether it shows the file of that upload, too.")
 
 
 class NewTicketFacts(TicketFacts):
@@ -80,6 +100,10 @@ def parse_ticket(wanted: TicketRequest) -> NewTicket:
     return NewTicket(wanted.uploads, wanted.max_size, wanted.expires_in, wanted.note)
 
 
+def parse_link(wanted: LinkRequest) -> NewLink:
+    return NewLink(wanted.with_file, wanted.expires_in, wanted.note)
+
+
 def render_new(ticket: Ticket, presented: Presented, engine: Engine) -> NewTicketFacts:
     return NewTicketFacts.model_validate(_facts(ticket, engine) | {"ticket": str(presented)})
 
@@ -101,4 +125,6 @@ def _facts(ticket: Ticket, engine: Engine) -> dict[str, object]:
         "note": ticket.note,
         "created_at": render_time(engine.date_of(ticket.created_at)),
         "expires_at": render_time(engine.date_of(ticket.expires_at)),
+        "shows": ticket.shows,
+        "with_file": ticket.with_file,
     }

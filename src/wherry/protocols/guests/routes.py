@@ -6,8 +6,10 @@ from wherry.core import errors
 from wherry.protocols.guests import models, verbs
 from wherry.protocols.openapi import json_body, page_parameters
 from wherry.protocols.operation import Operation
+from wherry.settings import Settings
 
-ROUTES = (
+#: The uploads of guests.
+MAKE = (
     Operation(
         "POST",
         "/guests",
@@ -18,6 +20,26 @@ ROUTES = (
         (errors.BadRequest, errors.TooLarge, errors.DiskFull, errors.BodyStalled),
         body=json_body(models.TicketRequest),
     ),
+)
+SHARE = (
+    Operation(
+        "POST",
+        "/{upload_id}/links",
+        "share_report",
+        verbs.share,
+        "Make a ticket that shows the report of an upload to whoever has it",
+        {201: ("The ticket, once.", models.NewTicketFacts)},
+        (
+            errors.BadRequest,
+            errors.UploadNotFound,
+            errors.NotThere,
+            errors.DiskFull,
+            errors.BodyStalled,
+        ),
+        body=json_body(models.LinkRequest),
+    ),
+)
+LIST = (
     Operation(
         "GET",
         "/guests",
@@ -38,3 +60,10 @@ ROUTES = (
         (errors.UploadNotFound, errors.NotThere),
     ),
 )
+
+
+def operations(settings: Settings) -> tuple[Operation, ...]:
+    """Those that these settings allow."""
+    make = MAKE if settings.guests else ()
+    share = SHARE if settings.shared_reports else ()
+    return (*make, *share, *LIST) if make or share else ()

@@ -47,7 +47,9 @@ def arrives(catalog: Catalog, upload: Upload) -> Awaitable[Upload]:
 
 
 async def a_recorded_ticket_is_loaded_unchanged(catalog: Catalog) -> None:
-    full = Ticket("full", "Ö", "a" * 64, 1.5, 2.25, 3, LARGEST_SIZE, "for ☃", 2, 1.75)
+    full = Ticket(
+        "full", "Ö", "a" * 64, 1.5, 2.25, 3, LARGEST_SIZE, "for ☃", 2, 1.75, "an upload", True
+    )
     check_no_defaults(full)
     bare = new_ticket("bare")
     for ticket in (full, bare):
