@@ -6,6 +6,9 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wherry.assessment.sheets import render_vtt
+from wherry.testing.video import make_video
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -59,11 +62,26 @@ def waveform() -> tuple[str, int, int]:
     return f'<path d="{" ".join(bars)}" stroke="#4a86b8" stroke-width="2"/>', 1200, 200
 
 
-PICTURES = {"poster.jpg": poster, "contact.jpg": contact_sheet, "waveform.png": waveform}
+def storyboard() -> tuple[str, int, int]:
+    """A picture of each second, in rows of ten."""
+    frames = [
+        f'<svg x="{index % 10 * 160}" y="{index // 10 * 90}" width="160" height="90"'
+        f' viewBox="0 0 {WIDTH} {HEIGHT}">{frame(index)}</svg>'
+        for index in range(SECONDS)
+    ]
+    return "".join(frames), 1600, 180
+
+
+PICTURES = {
+    "poster.jpg": poster,
+    "contact.jpg": contact_sheet,
+    "storyboard.jpg": storyboard,
+    "waveform.png": waveform,
+}
 
 
 def draw(browser: Browser, folder: Path) -> Path:
-    """Draw all of them into `folder`."""
+    """Draw all of them into `folder`, and the film `film.mp4`."""
     page = browser.new_page()
     for name, picture in PICTURES.items():
         inside, width, height = picture()
@@ -72,6 +90,9 @@ def draw(browser: Browser, folder: Path) -> Path:
             f'<body style="margin:0"><svg style="display:block" width="{width}" height="{height}">'
             f"{inside}</svg>"
         )
-        page.screenshot(path=folder / name)
+        page.screenshot(path=folder / name, omit_background=name.endswith(".png"))
     page.close()
+    cues = render_vtt([*range(SECONDS)], SECONDS, "storyboard.jpg", (160, 90), 10)
+    (folder / "storyboard.vtt").write_text(cues)
+    make_video(folder / "film.mp4", seconds=SECONDS, width=160, height=90, faststart=True)
     return folder

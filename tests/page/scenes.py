@@ -7,11 +7,13 @@ the clock are not. So every state can be had at once, and looks the same each ti
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from tests.page.drawing import SILENCE
 from tests.page.operating import ENDED, OVERVIEW, UNFINISHED
 
 from wherry.doctor.diagnosis import diagnose
@@ -33,10 +35,14 @@ FAST_LINE = """
   try { sessionStorage.setItem('wherry-path:' + location.origin, path); } catch {}
 """
 NOW = "2026-11-23T15:00:00Z"
+TICKET = "wherry_guest_" + "0123456789abcdef" * 2 + "_" + "f" * 32
 #: Milliseconds between two chunks.
 STEP = 250
 #: How many steps of its clock a page gets to show something.
 TRIES = 100
+
+#: What comes last of a report.
+REPORT_PARTS = (".axis .wave img", ".strip image >> nth=7", ".contact-sheet image >> nth=11")
 
 Facts = dict[str, Any]
 Scene = Callable[["Stage"], None]
@@ -203,8 +209,8 @@ class Stage:
             states = parse_qs(urlsplit(route.request.url).query)["state"][0].split(",")
             listed = [found for found in self.uploads if found["state"] in states]
             _say(route, 200, {"uploads": listed, "next": None})
-        elif path == "/chunked-upload/guests":
-            made = {"ticket": "wherry_guest_" + "0123456789abcdef" * 2 + "_" + "f" * 32}
+        elif path == "/chunked-upload/guests" or path.endswith("/links"):
+            made = {"ticket": TICKET}
             post = route.request.method == "POST"
             _say(route, 201 if post else 200, made if post else {"tickets": self.tickets})
         elif path == "/chunked-upload/overview":
@@ -214,6 +220,8 @@ class Stage:
             _say(route, 200, {"uploads": listed, "next": None})
         elif path == "/chunked-upload/examination":
             _say(route, 200, _examination())
+        elif path.startswith("/chunked-upload/files/"):
+            route.fulfill(path=self._pictures / "film.mp4")
         elif "/pictures/" in path:
             route.fulfill(path=self._pictures / path.rpartition("/")[2])
         elif path.startswith("/chunked-upload/assessments/"):
@@ -388,7 +396,7 @@ def play_german(stage: Stage) -> None:
     stage.assessment = _assessment("done", [], report=REPORT)
     stage.open()
     _arrive(stage, "Dateien", "Die ganze Datei ist angekommen.")
-    stage.wait_for(stage.page.locator("figure img").nth(len(REPORT["artefacts"]) - 1))
+    _wait_for_report(stage)
 
 
 @scene
@@ -550,7 +558,34 @@ def play_done(stage: Stage) -> None:
     stage.assessment = _assessment("done", [], report=REPORT)
     stage.open()
     _arrive(stage)
-    stage.wait_for(stage.page.locator("figure img").nth(len(REPORT["artefacts"]) - 1))
+    _wait_for_report(stage)
+
+
+@scene
+def play_share(stage: Stage) -> None:
+    """A link to the report was just made."""
+    stage.assessment = _assessment("done", [], report=REPORT)
+    stage.accepted |= {"shared_reports": True, "shared_files": True}
+    stage.tickets = [_ticket("for the editor", 0, 0, "valid") | {"shows": "0" * 32}]
+    stage.open()
+    _arrive(stage)
+    _wait_for_report(stage)
+    stage.page.get_by_text("Share this report by a link").click()
+    stage.page.get_by_role("button", name="Make a link").click()
+    stage.has("The link. It is shown only now.")
+
+
+@scene
+def play_shared(stage: Stage) -> None:
+    """What somebody sees who has such a link, in Arabic."""
+    stage.speak("ar")
+    stage.assessment = _assessment("done", [], report=REPORT)
+    stage.accepted |= {
+        "ticket": {"uploads": 0, "expires_at": "2026-12-01T15:00:00Z", "with_file": False}
+    }
+    stage.open(f"#report={'a' * 32}&ticket={TICKET}")
+    for part in REPORT_PARTS:
+        stage.wait_for(stage.page.locator(part))
 
 
 @scene
@@ -574,16 +609,49 @@ def _arrive(
     stage.has(arrived)
 
 
+def _wait_for_report(stage: Stage) -> None:
+    """Until all of its pictures are there, and the player knows how long the film is."""
+    for part in REPORT_PARTS:
+        stage.wait_for(stage.page.locator(part))
+    for _ in range(TRIES):
+        video = stage.page.locator(".player video")
+        if video.evaluate("video => video.readyState > 3 && !!video.poster"):
+            stage.settle()
+            return
+        stage.settle()
+    raise AssertionError("the player has not loaded")
+
+
 def _finding(code: str, message: str, start: float | None, end: float | None) -> Facts:
     severity = "fail" if code.startswith("INT") else "warn"
     return {"code": code, "severity": severity, "message": message, "start": start, "end": end}
+
+
+def _picture(name: str, kind: str, content_type: str, width: int, height: int) -> Facts:
+    facts = {"name": name, "kind": kind, "content_type": content_type}
+    return facts | {"width": width, "height": height}
+
+
+def _loudness(time: float) -> float | None:
+    """What `drawing.waveform` would sound like."""
+    if SILENCE[0] <= time < SILENCE[1]:
+        return None
+    return round(-22 + 6 * math.sin(1.7 * time) + 2 * math.sin(9.1 * time), 1)
 
 
 REPORT: Facts = {
     "schema": "assessment.v1",
     "verdict": "fail",
     "policy": "web",
+    "source": {"filename": CLIP[0], "size": CLIP[1], "digest": "crc64nvme=:GrSsVlZnGIk=:"},
+    "audio": {
+        "stream": 1,
+        "loudness": {"integrated": -20.4, "range": 6.1, "true_peak": -3.2},
+        "loudness_curve": {"every": 0.1, "values": [_loudness(n / 10) for n in range(200)]},
+    },
+    "integrity": {"streams": [{"index": 1, "start": 0.0, "end": 20.0}]},
     "probe": {
+        "container": "mov,mp4,m4a,3gp,3g2,mj2",
         "duration": 20.0,
         "streams": [
             {"type": "video", "codec": "h264", "width": 1280, "height": 720, "frame_rate": 25.0},
@@ -600,7 +668,9 @@ REPORT: Facts = {
     ],
     "artefacts": [
         {"name": "poster.jpg", "kind": "poster", "content_type": "image/jpeg", "time": 8.0},
-        {"name": "contact.jpg", "kind": "contact-sheet", "content_type": "image/jpeg"},
-        {"name": "waveform.png", "kind": "waveform", "content_type": "image/png"},
+        _picture("contact.jpg", "contact-sheet", "image/jpeg", 1280, 540),
+        _picture("storyboard.jpg", "storyboard", "image/jpeg", 1600, 180),
+        _picture("storyboard.vtt", "storyboard-index", "text/vtt", 160, 90),
+        _picture("waveform.png", "waveform", "image/png", 1200, 200),
     ],
 }

@@ -24,6 +24,7 @@ MORE: list[tuple[str, Literal["light", "dark"], int]] = [
     ("done", "light", 320),
     ("operator", "dark", 1280),
     ("operator", "light", 320),
+    ("done", "dark", 1280),
 ]
 
 #: How high the window is where that shows, in pixels; pictures are of the whole page.

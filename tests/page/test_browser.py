@@ -86,9 +86,11 @@ def test_a_video_goes_through_a_narrow_ingress_and_is_assessed(
         assert 0 < ingress.refused() <= 2
         found = page.locator("tbody tr").filter(has_text="VIS-BLACK")
         assert "0:02.00 to 0:04.00" in found.inner_text()
-        poster = page.locator("figure.poster img")
-        poster.wait_for()
-        assert poster.evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+        found.get_by_role("button").click()
+        page.wait_for_function(
+            "() => { const film = document.querySelector('.player video');"
+            " return film.currentTime === 2 && !film.seeking && film.videoWidth === 640 }"
+        )
         with page.expect_download() as saving:
             page.get_by_role("link", name="Download the file").click()
         assert saving.value.suggested_filename == "talk.mp4"

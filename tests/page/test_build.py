@@ -42,6 +42,7 @@ def test_it_is_small() -> None:
         "Operator",
         "ar",
         "de",
+        "mediaWorker",
         "operatorAr",
         "operatorDe",
     ]

@@ -10,6 +10,7 @@ from urllib.parse import urljoin
 import httpx2
 import pytest
 from fastapi import FastAPI
+from tests.web.conftest import STATIC
 
 from wherry.auth import Keys, keys_file
 from wherry.protocols.page import page_router
@@ -143,3 +144,19 @@ async def test_a_page_that_may_send_parts_to_a_store_may_connect_to_it_and_to_no
     host.include_router(page_router(api="../api/", store="https://store.example.org"))
     async with asking(host) as client:
         assert (await client.get("/")).headers["content-security-policy"] == policy
+
+
+async def test_only_the_worker_of_the_player_may_act_for_the_page_above_it() -> None:
+    app = FastAPI()
+    app.include_router(page_router(), prefix="/below/a/path")
+    scripts = [each.name for each in (STATIC / "page" / "assets").glob("*.js")]
+    assert len(scripts) > 3
+    async with asking(app) as client:
+        for name in scripts:
+            address = f"/below/a/path/assets/{name}"
+            allowed = (await client.get(address)).headers.get("service-worker-allowed")
+            if name.startswith("mediaWorker"):
+                assert allowed is not None
+                assert urljoin(address, allowed) == "/below/a/path/"
+            else:
+                assert allowed is None, name

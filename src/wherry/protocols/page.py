@@ -38,6 +38,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
+#: What a player's requests go through. It lies beside the scripts, below the page.
+WORKER = "mediaWorker-"
+
 KINDS = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
@@ -121,4 +124,6 @@ def _page(name: str, body: bytes, policy: str) -> Page:
         "ETag": f'W/"{hashlib.sha256(body).hexdigest()[:32]}"',
         "Vary": "Accept-Encoding",
     }
+    if name.startswith(WORKER):
+        headers |= {"Service-Worker-Allowed": "../"}  # the page itself, wherever it is
     return Page(body, gzip.compress(body, mtime=0), headers)

@@ -6,6 +6,7 @@
 
 import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from 'preact/compat'
 import { useAccepted } from './accepted'
+import { Boat } from './Boat'
 import { CheckConnection } from './CheckConnection'
 import { Chooser } from './Chooser'
 import { fromDialog, leftOut } from './folders'
@@ -156,7 +157,7 @@ export function App({ session }: { session: Session }) {
               }}
               onCancel={(upload) => void onCancel(upload)}
             />
-            <Finished session={session} hasReceipts={accepted.receipts} uploads={others.filter(isThere)} />
+            <Finished {...{ session, accepted }} uploads={others.filter(isThere)} />
             {accepted.guests && <GuestLinks {...{ session, announce }} />}
             {!session.isGuest && <CheckConnection {...{ session, announce }} />}
           </>
@@ -206,15 +207,4 @@ function useTitle(items: readonly Item[], moving: number): void {
   useEffect(() => {
     document.title = title
   }, [title])
-}
-
-function Boat() {
-  return (
-    <svg className="boat" viewBox="0 0 32 32" aria-hidden="true">
-      <rect x="7" y="8" width="5" height="5" rx="1" />
-      <rect x="13.5" y="8" width="5" height="5" rx="1" />
-      <rect x="20" y="8" width="5" height="5" rx="1" />
-      <path d="M3 16h26l-4.4 8H7.4z" />
-    </svg>
-  )
 }

@@ -1,11 +1,13 @@
 /** The assessment of an uploaded file: its steps while they run, then the report. */
 
 import { useEffect } from 'preact/compat'
+import type { Sharing } from './accepted'
 import { GuardedLink } from './Guarded'
 import { t } from './language'
 import { ReportView } from './ReportView'
+import { ShareReport } from './ShareReport'
 import { paths } from './server'
-import type { Report, Step } from './server'
+import type { Step } from './server'
 import type { Session } from './session'
 import { useAssessment } from './useAssessment'
 
@@ -15,6 +17,7 @@ interface Props {
   assessmentId: string | null
   filename: string
   hasReceipt: boolean
+  sharing: Sharing
   announce?(sentence: string): void
 }
 
@@ -27,7 +30,7 @@ export function AssessmentView(props: Props) {
       ) : assessmentId === null ? (
         <>
           <p>{t.assessment.none}</p>
-          <Links {...props} report={null} />
+          <Links {...props} />
         </>
       ) : (
         <Watching {...props} assessmentId={assessmentId} />
@@ -37,7 +40,7 @@ export function AssessmentView(props: Props) {
 }
 
 function Watching(props: Props & { assessmentId: string }) {
-  const { session, assessmentId, filename, announce } = props
+  const { session, uploadId, assessmentId, filename, announce } = props
   const { assessment, isForeign, problem } = useAssessment(session, assessmentId)
   const verdict = assessment?.report?.verdict
   useEffect(() => {
@@ -73,9 +76,18 @@ function Watching(props: Props & { assessmentId: string }) {
         </div>
       )}
       {assessment?.report && (
-        <ReportView session={session} assessmentId={assessmentId} report={assessment.report} />
+        <>
+          <ReportView
+            {...{ session, uploadId, assessmentId, filename }}
+            report={assessment.report}
+            hasFile
+          />
+          {props.sharing.shared_reports && (
+            <ShareReport {...{ session, uploadId, assessmentId }} withFiles={props.sharing.shared_files} />
+          )}
+        </>
       )}
-      <Links {...props} report={assessment?.report ?? null} />
+      <Links {...props} />
     </>
   )
 }
@@ -89,8 +101,8 @@ function Receipt({ session, uploadId, filename, hasReceipt }: Props) {
   )
 }
 
-function Links({ report, ...props }: Props & { report: Report | null }) {
-  const { session, uploadId, assessmentId, filename } = props
+function Links(props: Props) {
+  const { session, uploadId, filename } = props
   return (
     <ul className="links">
       <li>
@@ -101,13 +113,6 @@ function Links({ report, ...props }: Props & { report: Report | null }) {
       {props.hasReceipt && (
         <li>
           <Receipt {...props} />
-        </li>
-      )}
-      {report && assessmentId !== null && (
-        <li>
-          <GuardedLink session={session} path={paths.assessment(assessmentId)}>
-            {t.assessment.json}
-          </GuardedLink>
         </li>
       )}
     </ul>

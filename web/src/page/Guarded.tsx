@@ -20,29 +20,7 @@ interface PictureProps {
 }
 
 export function Picture({ session, path, alt, width, height }: PictureProps) {
-  const { round } = useAccess(session)
-  const [address, setAddress] = useState<string | null>(null)
-  const [isMissing, setMissing] = useState(false)
-  useEffect(() => {
-    const ending = new AbortController()
-    let made: string | null = null
-    session.get(path, ending.signal).then(
-      async (answer) => {
-        const blob = await answer.blob()
-        if (ending.signal.aborted) return
-        made = URL.createObjectURL(blob)
-        setAddress(made)
-        setMissing(false)
-      },
-      () => {
-        if (!ending.signal.aborted) setMissing(true)
-      },
-    )
-    return () => {
-      ending.abort()
-      if (made !== null) URL.revokeObjectURL(made)
-    }
-  }, [session, path, round])
+  const { address, isMissing } = useFetched(session, path)
   if (isMissing) return <p className="quiet">{t.report.notAvailable(alt)}</p>
   const sides = width !== null && height !== null ? { width, height } : {}
   return address === null ? (
@@ -50,6 +28,39 @@ export function Picture({ session, path, alt, width, height }: PictureProps) {
   ) : (
     <img src={address} alt={alt} {...sides} />
   )
+}
+
+export interface Fetched {
+  /** Of the bytes in memory; null while they are fetched. */
+  address: string | null
+  isMissing: boolean
+}
+
+/** A file that is held in memory while it is shown. `path` is null for none. */
+export function useFetched(session: Session, path: string | null): Fetched {
+  const { round } = useAccess(session)
+  const [fetched, setFetched] = useState<Fetched>({ address: null, isMissing: false })
+  useEffect(() => {
+    if (path === null) return
+    const ending = new AbortController()
+    let made: string | null = null
+    session.get(path, ending.signal).then(
+      async (answer) => {
+        const blob = await answer.blob()
+        if (ending.signal.aborted) return
+        made = URL.createObjectURL(blob)
+        setFetched({ address: made, isMissing: false })
+      },
+      () => {
+        if (!ending.signal.aborted) setFetched({ address: null, isMissing: true })
+      },
+    )
+    return () => {
+      ending.abort()
+      if (made !== null) URL.revokeObjectURL(made)
+    }
+  }, [session, path, round])
+  return fetched
 }
 
 interface LinkProps {
@@ -67,7 +78,7 @@ export function GuardedLink({ session, path, saveAs, children }: LinkProps) {
     setState('fetching')
     try {
       const blob = await (await session.get(path)).blob()
-      open(blob, saveAs)
+      save(blob, saveAs)
       setState('')
     } catch {
       setState('failed')
@@ -95,7 +106,8 @@ export function GuardedLink({ session, path, saveAs, children }: LinkProps) {
   )
 }
 
-function open(blob: Blob, saveAs: string | undefined): void {
+/** Save it under this name; without one, open it in another tab. */
+export function save(blob: Blob, saveAs: string | undefined): void {
   const address = URL.createObjectURL(blob)
   const link = document.createElement('a')
   link.href = address

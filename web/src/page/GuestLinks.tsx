@@ -1,8 +1,9 @@
 /** Links by which somebody without a login uploads into the user's space. */
 
-import { useEffect, useRef, useState } from 'preact/compat'
+import { useEffect, useState } from 'preact/compat'
 import { KeepFocus } from './Buttons'
 import { t } from './language'
+import { MadeLink } from './MadeLink'
 import { paths } from './server'
 import type { Ticket } from './server'
 import { guestLink, Refusal } from './session'
@@ -21,7 +22,7 @@ export function GuestLinks({ session, announce }: Props) {
   const [problem, setProblem] = useState<string | null>(null)
   const load = async () => {
     const found = await session.json<{ tickets: Ticket[] }>(paths.tickets)
-    setTickets(found.tickets.filter(({ state }) => state !== 'revoked'))
+    setTickets(found.tickets.filter(({ state, shows }) => state !== 'revoked' && !shows))
     setProblem(null)
   }
   /** Whether it was done. */
@@ -80,9 +81,6 @@ interface NewLinkProps {
 
 function NewLink({ session, attempt, onMade }: NewLinkProps) {
   const [link, setLink] = useState<string | null>(null)
-  const [isCopied, setCopied] = useState(false)
-  const shown = useRef<HTMLInputElement>(null)
-  useEffect(() => shown.current?.select(), [link])
   const make = async (form: HTMLFormElement) => {
     const value = (name: string) => (form.elements.namedItem(name) as HTMLInputElement).value
     const largest = value('largest')
@@ -95,20 +93,10 @@ function NewLink({ session, attempt, onMade }: NewLinkProps) {
     const isMade = await attempt(async () => {
       const { ticket } = await session.post<{ ticket: string }>(paths.newTicket, wanted)
       setLink(guestLink(location.href, ticket))
-      setCopied(false)
     })
     if (!isMade) return
     form.reset()
     onMade()
-  }
-  const copy = async () => {
-    shown.current?.select()
-    try {
-      await navigator.clipboard.writeText(link!)
-      setCopied(true)
-    } catch {
-      // Without a clipboard (plain http), the link is selected for the user to copy.
-    }
   }
   return (
     <>
@@ -132,18 +120,7 @@ function NewLink({ session, attempt, onMade }: NewLinkProps) {
         </label>
         <button type="submit">{t.guests.make}</button>
       </form>
-      {link !== null && (
-        <div className="made">
-          <label>
-            {t.guests.made}
-            <input ref={shown} readOnly value={link} />
-          </label>
-          <button type="button" onClick={() => void copy()}>
-            {isCopied ? t.guests.copied : t.guests.copy}
-            <span className="unseen"> {t.guests.theLink}</span>
-          </button>
-        </div>
-      )}
+      {link !== null && <MadeLink key={link} link={link} />}
     </>
   )
 }

@@ -2,6 +2,7 @@
 
 import { useState } from 'preact/compat'
 import type { ReactNode } from 'preact/compat'
+import type { Accepted } from './accepted'
 import { AssessmentView } from './AssessmentView'
 import { ChunkMap } from './ChunkMap'
 import { ConfirmDelete } from './ConfirmDelete'
@@ -128,7 +129,7 @@ const SHOWN = 5
 
 interface FinishedProps {
   session: Session
-  hasReceipts: boolean
+  accepted: Accepted
   uploads: readonly KnownUpload[]
 }
 
@@ -149,7 +150,7 @@ export function Finished({ uploads, ...props }: FinishedProps) {
 
 type FinishedOneProps = Omit<FinishedProps, 'uploads'> & { upload: KnownUpload }
 
-function FinishedOne({ session, hasReceipts, upload }: FinishedOneProps) {
+function FinishedOne({ session, accepted, upload }: FinishedOneProps) {
   const [isOpen, setOpen] = useState(false)
   return (
     <details className="card" onToggle={(event) => setOpen(event.currentTarget.open)}>
@@ -163,7 +164,8 @@ function FinishedOne({ session, hasReceipts, upload }: FinishedOneProps) {
           uploadId={upload.upload_id}
           assessmentId={upload.assessment_id}
           filename={upload.filename}
-          hasReceipt={hasReceipts}
+          hasReceipt={accepted.receipts}
+          sharing={accepted}
         />
       )}
     </details>

@@ -83,6 +83,7 @@ export const UploadCard = memo(function UploadCard(props: Props) {
           assessmentId={result.assessment_id}
           filename={item.file.name}
           hasReceipt={uploads.hasReceipts}
+          sharing={uploads.sharing}
           announce={announce}
         />
       )}

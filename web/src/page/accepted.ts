@@ -29,9 +29,17 @@ export interface Accepted extends FileLimits {
   operator: boolean
   /** Whether there are receipts for uploads. */
   receipts: boolean
-  /** What a guest's ticket still allows: how many more files, and until when they may begin. */
-  ticket: { uploads: number; expires_at: string } | null
+  /** Whether this user can make links that show a report, and whether they may show the file. */
+  shared_reports: boolean
+  shared_files: boolean
+  /**
+   * What a guest's ticket still allows: how many more files, and until when they may begin; or until
+   * when a report is shown, and whether its file is.
+   */
+  ticket: { uploads: number; expires_at: string; with_file?: boolean } | null
 }
+
+export type Sharing = Pick<Accepted, 'shared_reports' | 'shared_files'>
 
 export const ANYTHING: Accepted = {
   max_size: null,
@@ -39,6 +47,8 @@ export const ANYTHING: Accepted = {
   guests: false,
   operator: false,
   receipts: false,
+  shared_reports: false,
+  shared_files: false,
   ticket: null,
 }
 

@@ -57,19 +57,21 @@ test('the assessment is followed to its verdict, findings and pictures', async (
     [...row.children].map((cell) => cell.textContent),
   )
   expect(rows).toEqual([
-    ['Warning', '0:05.00 to 0:07.00', 'It is black.', 'VIS-BLACK'],
+    ['Warning', '0:05.00 to 0:07.00 (go there)', 'It is black.', 'VIS-BLACK'],
     ['Warning', 'whole file', 'No sound.', 'AUDIO-MISSING'],
   ])
   expect(
-    [...page.querySelectorAll('figure')].map((one) => [
+    [...page.querySelectorAll('figure:not(.axis)')].map((one) => [
       one.querySelector('img')!.alt,
       one.textContent,
     ]),
   ).toEqual([
     ['A picture from the video', 'Poster, at 0:02.00'],
-    ['How loud the sound is, from beginning to end', 'Waveform'],
     ['own', 'own'],
   ])
+  expect(page.querySelector('.axis')!.getAttribute('aria-label')).toBe(
+    'Time axis, from 0:00 to 0:20.00. 1 finding has a time; it is in the table.',
+  )
   expect(page.querySelector('.facts')!.textContent).toContain('h264, 1280 × 720, 25 frames a second')
   const before = asked.length
   await after(() => vi.advanceTimersByTimeAsync(5000))

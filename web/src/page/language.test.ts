@@ -56,6 +56,6 @@ test.each([
   const english = new Map(texts(original))
   const same = texts(messages).filter(([name, text]) => text.trim() === '' || english.get(name) === text)
   // Words that the languages share.
-  const shared = /^(size.*|report\.code|check\.levels\.problem|choose\.videos|all\.offline|assessment\.inSeconds.*|host)$/
+  const shared = /^(size.*|report\.(code|lufs.*)|check\.levels\.problem|choose\.videos|all\.offline|assessment\.inSeconds.*|host)$/
   expect(same.map(([name]) => name).filter((name) => !shared.test(name))).toEqual([])
 })

@@ -2,6 +2,7 @@ import { createRoot } from 'preact/compat/client'
 import { App } from './App'
 import { speak } from './language'
 import { placeOf, Session } from './session'
+import { SharedReport } from './SharedReport'
 import './page.css'
 
 const place = placeOf(document)
@@ -11,5 +12,8 @@ window.addEventListener('hashchange', () => {
 })
 
 void speak(navigator.languages, document.documentElement).then(() => {
-  createRoot(document.getElementById('page')!).render(<App session={new Session(place)} />)
+  const session = new Session(place)
+  createRoot(document.getElementById('page')!).render(
+    place.shown ? <SharedReport session={session} assessmentId={place.shown} /> : <App session={session} />,
+  )
 })

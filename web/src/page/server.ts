@@ -25,6 +25,7 @@ export const paths = {
   everybodysEnded: '/chunked-upload/all?state=failed,expired,cancelled&order=newest&limit=20',
   anybodys: (id: string) => `/chunked-upload/all/${encodeURIComponent(id)}`,
   sweep: '/chunked-upload/sweep',
+  links: (id: string) => `/chunked-upload/${encodeURIComponent(id)}/links`,
   receipt: (id: string) => `/chunked-upload/${encodeURIComponent(id)}/receipt`,
 }
 
@@ -102,6 +103,9 @@ export interface Ticket {
   used: number
   note: string
   expires_at: string
+  /** The upload whose report it shows; null for one that is for uploads. */
+  shows?: string | null
+  with_file?: boolean
 }
 
 export interface Step {
@@ -121,13 +125,29 @@ export interface Assessment {
   worker?: { state: 'starting' | 'working' | 'failing'; problem: string | null } | null
 }
 
-/** `assessment.v1`. */
+/** `assessment.v1`, as far as the page shows it. What is optional, older reports do not have. */
 export interface Report {
   verdict: 'pass' | 'warn' | 'fail' | 'not-assessed'
   policy: string
   findings: Finding[]
   artefacts: Artefact[]
   probe: Probe | null
+  integrity?: { streams: { index: number; start?: number | null; end?: number | null }[] } | null
+  audio?: Audio
+  source?: { filename: string; size: number | null; digest: string }
+}
+
+/** Loudness in LUFS. */
+export interface Audio {
+  stream?: number | null
+  loudness?: { integrated: number | null; true_peak: number | null } | null
+  /** The loudness of each stretch of `every` seconds; null: nothing can be heard. */
+  loudness_curve?: Curve | null
+}
+
+export interface Curve {
+  every: number
+  values: (number | null)[]
 }
 
 export interface Finding {
@@ -160,6 +180,9 @@ export interface Stream {
   cover?: boolean
   width?: number | null
   height?: number | null
+  /** As shown: with square pixels, upright. */
+  display_width?: number | null
+  display_height?: number | null
   frame_rate?: number | null
   sample_rate?: number | null
   channels?: number | null

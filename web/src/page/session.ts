@@ -7,8 +7,8 @@
  * Rule 2: after a 401 the page asks for a key. Refused requests are repeated when `round` has
  * grown.
  *
- * Rule 3: a guest's ticket stands behind `#` in the address, which browsers send to no server. It is
- * used as the key, and not kept.
+ * Rule 3: a guest's ticket, or one that shows a report, stands behind `#` in the address, which
+ * browsers send to no server. It is used as the key, and not kept.
  */
 
 const KEPT = 'wherry-key'
@@ -21,6 +21,8 @@ export interface Place {
   asksForKey: boolean
   /** Of a guest: what the link to this page carried. */
   ticket: string | null
+  /** The assessment whose report the ticket shows; null for one that is for uploads. */
+  shown?: string | null
 }
 
 export interface Access {
@@ -177,6 +179,13 @@ export function guestLink(page: string, ticket: string): string {
   return link.href
 }
 
+/** The link that shows this report to whoever has it. */
+export function reportLink(page: string, ticket: string, assessmentId: string): string {
+  const link = new URL(page)
+  link.hash = new URLSearchParams({ report: assessmentId, ticket }).toString()
+  return link.href
+}
+
 /**
  * What the server wrote into this document, and the ticket in its address. The address of the API
  * is relative to where the document stands.
@@ -184,11 +193,14 @@ export function guestLink(page: string, ticket: string): string {
 export function placeOf(document: Document): Place {
   const said = (name: string) =>
     document.querySelector(`meta[name="${name}"]`)?.getAttribute('content')
+  const link = new URLSearchParams(document.location.hash.slice(1))
+  const ticket = link.get('ticket')
   const api = new URL(said('wherry-api') ?? 'api/', document.baseURI)
   api.hash = api.search = ''
   return {
     api: api.href.replace(/\/+$/, ''),
     asksForKey: said('wherry-login') !== 'host',
-    ticket: new URLSearchParams(document.location.hash.slice(1)).get('ticket'),
+    ticket,
+    shown: ticket === null ? null : link.get('report'),
   }
 }

@@ -13,7 +13,7 @@
 import type { UploadDetails, UploadFailure } from '../core'
 import { Observed } from '../react/observed'
 import { ANYTHING, refusalOf } from './accepted'
-import type { Accepted } from './accepted'
+import type { Accepted, Sharing } from './accepted'
 import type { Chosen } from './folders'
 import { shownName } from './names'
 import type { KnownUpload } from './server'
@@ -146,6 +146,11 @@ export class Uploads {
     this.accepted = accepted
     for (const item of this.items) if (item.state === 'queued') this.check(item)
     this.change()
+  }
+
+  /** Whether its user can make links that show a report. */
+  get sharing(): Sharing {
+    return this.accepted
   }
 
   /** Whether there are receipts for what has arrived. */

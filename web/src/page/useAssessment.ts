@@ -25,6 +25,8 @@ export interface Watched {
   isForeign: boolean
   /** Why the current state is not known. */
   problem: string | null
+  /** The code of the refusal, for a link that shows a report no more; null for all others. */
+  ended: string | null
 }
 
 export function useAssessment(session: Session, id: string): Watched {
@@ -33,6 +35,7 @@ export function useAssessment(session: Session, id: string): Watched {
     assessment: null,
     isForeign: false,
     problem: null,
+    ended: null,
   })
   useEffect(() => {
     const ending = new AbortController()
@@ -40,16 +43,19 @@ export function useAssessment(session: Session, id: string): Watched {
     const look = async () => {
       try {
         const assessment = await session.json<Assessment>(paths.assessment(id), ending.signal)
-        setWatched({ assessment, isForeign: false, problem: null })
+        setWatched({ assessment, isForeign: false, problem: null, ended: null })
         if (assessment.state === 'done' || assessment.state === 'failed') return
       } catch (error) {
         if (ending.signal.aborted) return
-        const status = error instanceof Refusal ? error.status : null
+        const { status, code } = error instanceof Refusal ? error : { status: null, code: '' }
         if (status === 404) {
-          setWatched({ assessment: null, isForeign: true, problem: null })
+          setWatched({ assessment: null, isForeign: true, problem: null, ended: null })
           return
         }
-        if (status === 401) return // a new key is a new round
+        // Nobody has another ticket for the same link; a new key is a new round.
+        const isOver = session.isGuest && (status === 401 || status === 403)
+        if (isOver) setWatched({ assessment: null, isForeign: false, problem: null, ended: code })
+        if (isOver || status === 401) return
         setWatched((before) => ({ ...before, problem: t.assessment.unreachable }))
       }
       timer = setTimeout(() => void look(), Math.max(POLL_INTERVAL, polled * EACH))

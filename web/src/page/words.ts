@@ -38,13 +38,13 @@ export function secondsBetween(then: string, now: string): number {
   return Math.max((Date.parse(now) - Date.parse(then)) / 1000, 0)
 }
 
-/** A place in a video: `0:05.00`, `1:02:03.50`. */
-export function moment(seconds: number): string {
+/** A place in a video: `0:05.00`, `1:02:03.50`; without `exact`, `0:05` and `1:02:03`. */
+export function moment(seconds: number, exact = true): string {
   const hundredths = Math.round(seconds * 100)
   const two = (value: number) => String(value).padStart(2, '0')
   const whole = Math.floor(hundredths / 100)
   const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60]
-  const tail = `${two(whole % 60)}.${two(hundredths % 100)}`
+  const tail = `${two(whole % 60)}${exact ? `.${two(hundredths % 100)}` : ''}`
   return hours > 0 ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`
 }
 
