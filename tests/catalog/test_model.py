@@ -59,7 +59,7 @@ def lease(name: str, want: Range, token: str, now: float) -> Step:
 
 
 def record(name: str, part: Range, token: str, now: float) -> Step:
-    made = Part(part.start, part.end, part.start << 62, now)
+    made = Part(part.start, part.end, part.start << 61, now)  # up to 64 bits
     return lambda catalog: catalog.update(name, lambda u: u.record(token, (made,)))
 
 
