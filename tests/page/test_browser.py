@@ -322,6 +322,10 @@ def test_what_the_camera_records_is_uploaded(page: Page, server: Server) -> None
     page.goto(server.url)
     page.get_by_role("button", name="Record the camera").click()
     page.get_by_text("Recording for").wait_for()
+    # Before the first picture, there is nothing to upload.
+    picture = page.locator(".recorder video")
+    while picture.evaluate("video => video.currentTime") < 1:
+        page.wait_for_timeout(100)
     page.get_by_role("button", name="Stop and upload").click()
     card(page, "recording-").get_by_text("The whole file has arrived.").wait_for()
     [recorded] = (server.data / "files").glob("*.webm")

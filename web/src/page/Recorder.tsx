@@ -36,7 +36,13 @@ export function Recorder({ onFile }: { onFile(file: File): void }) {
     }
   }
   if (recording !== null) {
-    return <Running {...recording} onFile={onFile} onEnd={() => setRecording(null)} />
+    const end = (file: File | null) => {
+      setRecording(null)
+      if (file === null) return
+      if (file.size > 0) onFile(file)
+      else setProblem(t.record.nothing)
+    }
+    return <Running {...recording} onEnd={end} />
   }
   if (!can.camera() && !can.screen()) return null
   return (
@@ -72,11 +78,11 @@ function problemOf({ name }: Error): string {
 }
 
 interface RunningProps extends Recording {
-  onFile(file: File): void
-  onEnd(): void
+  /** Null if the user does not want the recording. */
+  onEnd(file: File | null): void
 }
 
-function Running({ stream, recorder, onFile, onEnd }: RunningProps) {
+function Running({ stream, recorder, onEnd }: RunningProps) {
   const picture = useRef<HTMLVideoElement>(null)
   const stop = useRef<HTMLButtonElement>(null)
   const [seconds, setSeconds] = useState(0)
@@ -98,8 +104,7 @@ function Running({ stream, recorder, onFile, onEnd }: RunningProps) {
       'stop',
       () => {
         for (const track of stream.getTracks()) track.stop()
-        if (isWanted.current) onFile(fileOf(pieces, recorder.mimeType))
-        onEnd()
+        onEnd(isWanted.current ? fileOf(pieces, recorder.mimeType) : null)
       },
       { signal },
     )

@@ -6,8 +6,10 @@ class FakeRecorder extends EventTarget {
   readonly mimeType = 'video/webm;codecs=vp9,opus'
   start = vi.fn()
 
+  last = 'last'
+
   stop(): void {
-    this.give('last')
+    this.give(this.last)
     this.dispatchEvent(new Event('stop'))
   }
 
@@ -51,6 +53,15 @@ test('what is recorded is a file in the end, and the camera is off', async () =>
   expect(files[0]!.type).toBe('video/webm')
   expect(await files[0]!.text()).toBe('first last')
   expect(button(page, 'Record the camera')).toBeTruthy()
+})
+
+test('a recording that ends before its first picture is no file, and the page says so', async () => {
+  const page = await open()
+  await after(() => button(page, 'Record the camera').click())
+  recorder.last = ''
+  await after(() => button(page, 'Stop and upload').click())
+  expect(files).toEqual([])
+  expect(page.querySelector('[role=alert]')!.textContent).toContain('before the first picture')
 })
 
 test('what is discarded is no file', async () => {

@@ -83,6 +83,7 @@ export const de: Messages = {
       'Der Browser erlaubt diese Aufnahme nicht. Erlauben Sie sie in seinen Einstellungen, und versuchen Sie es noch einmal.',
     notFound: 'Es wurde keine Kamera und kein Mikrofon gefunden.',
     failed: 'Die Aufnahme konnte nicht begonnen werden.',
+    nothing: 'Die Aufnahme endete vor dem ersten Bild. Es gibt nichts hochzuladen.',
   },
 
   refusal: {

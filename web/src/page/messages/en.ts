@@ -87,6 +87,7 @@ export const en = {
     notAllowed: 'The browser does not allow this recording. Allow it in its settings, then try again.',
     notFound: 'No camera or microphone was found.',
     failed: 'The recording could not be started.',
+    nothing: 'The recording ended before the first picture, so there is nothing to upload.',
   },
 
   refusal: {
