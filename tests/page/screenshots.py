@@ -56,6 +56,8 @@ def take(folder: Path) -> None:
             stage = Stage(context.new_page(), server.url, Path(name), pictures)
             SCENES[scene](stage)
             stage.page.mouse.move(0, 0)
+            if stage.page.locator(".player video").count():
+                stage.page.wait_for_timeout(3000)  # a player's wheel turns to the end of its round
             stage.page.screenshot(path=path, full_page=True, animations="disabled")
             stage.close()
             context.close()
