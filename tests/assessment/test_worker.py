@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import signal
 import sqlite3
-import subprocess
 import time
 from contextlib import closing
 from dataclasses import replace
@@ -23,6 +21,7 @@ from tests.assessment.conftest import (
     until,
     upload_id_of,
 )
+from tests.stopped import stop
 
 from wherry.app import App
 from wherry.assessment.steps import PLAN
@@ -381,7 +380,7 @@ async def test_a_worker_that_slept_through_its_lease_writes_nothing(stand: Stand
     await stand.queue_gate()
     sleeper = stand.start(plan=GATED, lease=1.0)
     await stand.in_gate()
-    await put_to_sleep(sleeper, stand)
+    stop(sleeper, stand.data / "catalog.sqlite", stand.data / "dbos.sqlite")
     stand.start(plan=GATED, lease=1.0)
     await until(lambda: stand.said("workflow-resumed", by=1) == 1)
     await until(lambda: stand.said("step=gate", by=1) == 1)
@@ -410,26 +409,6 @@ async def test_a_worker_that_gets_its_lease_back_goes_on_where_it_was(stand: Sta
     done = await stand.ended()
     assert done.attempts == 2
     assert [stand.said(f"step={name}") for name in GATED] == [1, 1, 1]
-
-
-async def put_to_sleep(worker: subprocess.Popen[bytes], stand: Stand) -> None:
-    """Stop the process at a moment when it holds no lock that the others need."""
-    while True:
-        worker.send_signal(signal.SIGSTOP)
-        if not any(is_locked(stand.data / name) for name in ("catalog.sqlite", "dbos.sqlite")):
-            return
-        worker.send_signal(signal.SIGCONT)
-        await asyncio.sleep(0.01)
-
-
-def is_locked(path: Path) -> bool:
-    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as database:
-        try:
-            database.execute("BEGIN EXCLUSIVE")
-            database.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            return True
-        return False
 
 
 # Hostile files.

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.e2e.conftest import Api
+from tests.stopped import stop
 
 PROGRAMS = Path(__file__).parent / "programs"
 #: For a busy machine, in seconds.
@@ -86,7 +87,7 @@ def test_a_process_that_was_stopped_in_a_hook_is_alone_with_it_when_it_wakes_up(
             upload_id = received(api)
             assert api.complete(upload_id).status_code == httpx2.codes.ACCEPTED
         wait_for(lambda: calls(tmp_path) == ["begin"])
-        one.process.send_signal(signal.SIGSTOP)
+        stop(one.process, tmp_path / "data" / "catalog.sqlite")
         try:
             with Api(other.url) as api:  # four leases long
                 assert api.complete(upload_id).status_code == httpx2.codes.ACCEPTED
