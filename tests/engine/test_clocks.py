@@ -244,6 +244,7 @@ async def test_the_lease_of_a_request(machine: Machine, happens: Happens) -> Non
     assert await machine.state(mine) is State.EXPIRED
 
 
+@pytest.mark.disk_only
 async def test_a_finished_file(machine: Machine, happens: Happens) -> None:
     await machine.start(keep_files=1000.0, assessment=False)
     mine = await machine.create()
@@ -272,6 +273,7 @@ async def test_the_record_of_what_ended(machine: Machine, happens: Happens) -> N
     assert list(await machine.catalog.uploads()) == []
 
 
+@pytest.mark.disk_only
 async def test_a_folder_without_a_record(machine: Machine, happens: Happens) -> None:
     await machine.start()
     machine.storage.reserve("a" * 32, 10)

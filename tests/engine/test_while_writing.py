@@ -67,6 +67,7 @@ async def test_who_writes_is_told_that_the_upload_has_expired(world: World) -> N
     assert await told(engine, upload, Held(DATA), expire) == UploadGone("expired")
 
 
+@pytest.mark.disk_only
 async def test_who_writes_is_told_that_the_folder_was_removed(world: World) -> None:
     engine = world.engine()
     upload = await created(engine, len(DATA))
@@ -94,6 +95,7 @@ async def test_who_writes_is_told_of_the_removal_though_nobody_asks_for_the_stat
     assert answer == UploadGone("expired", "its folder was removed")
 
 
+@pytest.mark.disk_only
 async def test_bytes_written_into_a_removed_folder_are_not_acknowledged(world: World) -> None:
     engine = world.engine()
     upload = await created(engine, len(DATA))
