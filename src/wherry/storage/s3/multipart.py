@@ -247,9 +247,10 @@ class Multipart:
         return BytesLacking(errno.EIO, sentence, self._bucket.where(self._key))
 
     def _check_completed(self, length: int) -> None:
-        """The multipart upload is gone. Raises `Vanished`, `OSError` unless our object is there.
+        """Wait until our object is there. Raises `Vanished`, `OSError` if it is not.
 
-        Raises `_Replaced` if the multipart upload is there again.
+        Called when the multipart upload is gone, or is being completed for another request. Raises
+        `_Replaced` if it is there again.
         """
         pauses = iter(PAUSES)
         while (found := self._bucket.head(self._key)) is None:
