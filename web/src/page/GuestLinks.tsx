@@ -1,13 +1,13 @@
 /** Links by which somebody without a login uploads into the user's space. */
 
 import { useEffect, useState } from 'preact/compat'
-import { KeepFocus } from './Buttons'
 import { t } from './language'
 import { MadeLink } from './MadeLink'
 import { paths } from './server'
 import type { Ticket } from './server'
 import { guestLink, Refusal } from './session'
 import type { Session } from './session'
+import { TicketList } from './TicketList'
 
 interface Props {
   session: Session
@@ -49,20 +49,7 @@ export function GuestLinks({ session, announce }: Props) {
       <p className="quiet">{t.guests.about}</p>
       {problem !== null && <p role="alert">{problem}</p>}
       <NewLink session={session} attempt={attempt} onMade={() => void attempt(load)} />
-      <KeepFocus>
-        <ul className="tickets">
-          {tickets.map((ticket) => (
-            <li key={ticket.ticket_id}>
-              <bdi>{ticket.note || t.guests.noNote}</bdi>
-              <span className="quiet">{stateOf(ticket)}</span>
-              <button type="button" onClick={() => void revoke(ticket)}>
-                {t.guests.revoke}
-                <span className="unseen"> {t.guests.aLink(ticket.note)}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      </KeepFocus>
+      <TicketList tickets={tickets} stateOf={stateOf} onRevoke={(ticket) => void revoke(ticket)} />
     </section>
   )
 }

@@ -1,13 +1,13 @@
 /** Links that show one report to people without a login: made, listed, revoked. */
 
 import { useEffect, useState } from 'preact/compat'
-import { KeepFocus } from './Buttons'
 import { t } from './language'
 import { MadeLink } from './MadeLink'
 import { paths } from './server'
 import type { Ticket } from './server'
 import { Refusal, reportLink } from './session'
 import type { Session } from './session'
+import { TicketList } from './TicketList'
 
 const DAY = 24 * 3600
 
@@ -91,20 +91,7 @@ function Links({ session, uploadId, assessmentId, withFiles }: Props) {
         <button type="submit">{t.guests.make}</button>
       </form>
       {link !== null && <MadeLink key={link} link={link} />}
-      <KeepFocus>
-        <ul className="tickets">
-          {tickets.map((ticket) => (
-            <li key={ticket.ticket_id}>
-              <bdi>{ticket.note || t.guests.noNote}</bdi>
-              <span className="quiet">{stateOf(ticket)}</span>
-              <button type="button" onClick={() => void revoke(ticket)}>
-                {t.guests.revoke}
-                <span className="unseen"> {t.guests.aLink(ticket.note)}</span>
-              </button>
-            </li>
-          ))}
-        </ul>
-      </KeepFocus>
+      <TicketList tickets={tickets} stateOf={stateOf} onRevoke={(ticket) => void revoke(ticket)} />
       <p className="unseen" role="status">
         {said}
       </p>
