@@ -95,7 +95,13 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
     api.include_router(build_router(app, caller, operator), prefix=PREFIX)
     api.include_router(short_router(app, caller), prefix=PREFIX)
-    api.include_router(page_router(asks_for_key=True, store=store_origin(settings)))
+    api.include_router(
+        page_router(
+            asks_for_key=True,
+            store=store_origin(settings),
+            keeps_files=settings.page_keeps_files,
+        )
+    )
     api.include_router(watched(app, operator, access))
     rest = APIRouter(route_class=routes_of(app))
     add_not_found(rest, api.router.routes)

@@ -59,6 +59,7 @@ GROUPS = {
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy", "run_worker", "worker_concurrency", "max_assessments"),
     "Guests": ("guests", "shared_reports", "shared_files"),
+    "Page": ("page_keeps_files",),
     "Receipts": ("receipt_key",),
     "Webhooks": ("webhook_url", "webhook_secret", "webhook_allow_private"),
 }
@@ -353,6 +354,12 @@ class Settings(BaseSettings):
         default=False,
         description="Whether such a link may show the file of the upload, too, if its owner says "
         "so. Only with `shared_reports`.",
+    )
+
+    page_keeps_files: bool = Field(
+        default=True,
+        description="Whether the page may keep files in its user's browser until their uploads are "
+        "over, so that they continue by themselves after a reload.",
     )
 
     receipt_key: Annotated[tuple[Path, ...], NoDecode] = Field(

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 SMALL = {"assessment": False, "chunk_size": "128KiB"}
 #: Bytes that go in chunks, because they are more than one request carries at first.
 LARGE = 6 * MiB
+#: As in a window that forbids storage.
+KEEPS_NOTHING = "Object.defineProperty(window, 'indexedDB', { value: undefined })"
+#: As in browsers other than Chromium.
+NO_HANDLES = "delete window.showOpenFilePicker"
 
 
 def choose(page: Page, *files: Path) -> None:
@@ -101,6 +105,7 @@ def test_after_a_reload_the_same_file_goes_on_and_only_the_rest_is_sent(
     page: Page, tmp_path: Path
 ) -> None:
     file = make_file(tmp_path / "talk.mp4", LARGE)
+    page.add_init_script(KEEPS_NOTHING)
     page.on("dialog", lambda dialog: dialog.accept())
     with serving(tmp_path / "data", **SMALL) as server:
         gate = Gate(page, chunks=5)
@@ -189,6 +194,7 @@ def test_the_keyboard_is_enough(page: Page, tmp_path: Path) -> None:
                 return
         raise AssertionError(f"the tab key never reaches {name}")
 
+    page.add_init_script(NO_HANDLES)
     with serving(tmp_path / "data", **SMALL) as server:
         gate = Gate(page, chunks=3)
         page.goto(server.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -20,6 +21,29 @@ if TYPE_CHECKING:
 
 #: Bytes that go in chunks, because they are more than one request carries at first.
 LARGE = 6 * MiB
+#: The uploads of which the browser keeps a file, and whether that is by a handle.
+KEPT = """async () => {
+  if ((await indexedDB.databases()).length === 0) return []
+  const done = (request) => new Promise((resolve) => {
+    request.onsuccess = () => resolve(request.result)
+  })
+  const database = await done(indexedDB.open('wherry'))
+  const records = await done(database.transaction('kept').objectStore('kept').getAll())
+  database.close()
+  return records.filter(({ uploadId }) => uploadId).map(({ handle }) => handle !== null)
+}"""
+#: A dialog in which a file of 6 MiB is chosen, and a disk without room for copies.
+CHOSEN_BY_HANDLE = """
+navigator.storage.estimate = async () => ({ quota: 0, usage: 0 })
+window.showOpenFilePicker = async () => {
+  const folder = await navigator.storage.getDirectory()
+  const handle = await folder.getFileHandle('handle.bin', { create: true })
+  const writable = await handle.createWritable()
+  await writable.write(new Uint8Array(6 << 20).fill(7))
+  await writable.close()
+  return [handle]
+}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +106,12 @@ class Hold:
         while not self.held:
             self._page.wait_for_timeout(10)
 
-    def release(self) -> None:
+    def let_go(self) -> None:
+        """Of what comes from now on. What is held never arrives."""
         self._page.unroute(self._pattern)
+
+    def release(self) -> None:
+        self.let_go()
         while self.held:
             self.held.pop().continue_()
 
@@ -275,6 +303,42 @@ def test_offline_is_told_at_once_and_the_upload_goes_on_by_itself(
     page.get_by_text("You are offline.").wait_for(state="detached")
     card(page, "offline.bin").get_by_text("The whole file has arrived.").wait_for()
     assert sha256(file) in files_of(server)
+
+
+def reload_in_mid_upload(page: Page, hold: Hold, kept: list[bool]) -> None:
+    """When a file is on its way, and the browser keeps this of it."""
+    page.on("dialog", lambda dialog: dialog.accept())
+    hold.wait()
+    while page.evaluate(KEPT) != kept:
+        page.wait_for_timeout(50)
+    hold.let_go()
+    page.reload()
+
+
+def test_after_a_reload_a_small_file_goes_on_by_itself(
+    page: Page, server: Server, tmp_path: Path
+) -> None:
+    file = make_file(tmp_path / "back.bin", LARGE, seed=75)
+    page.goto(server.url)
+    hold = Hold(page)
+    choose(page, file)
+    reload_in_mid_upload(page, hold, kept=[False])
+    card(page, "back.bin").get_by_text("The whole file has arrived.").wait_for()
+    assert sha256(file) in files_of(server)
+    while page.evaluate(KEPT) != []:
+        page.wait_for_timeout(50)
+
+
+def test_after_a_reload_a_file_with_a_handle_goes_on_by_itself(
+    page: Page, server: Server
+) -> None:
+    page.add_init_script(CHOSEN_BY_HANDLE)
+    page.goto(server.url)
+    hold = Hold(page)
+    page.get_by_role("button", name="Choose files").click()
+    reload_in_mid_upload(page, hold, kept=[True])
+    card(page, "handle.bin").get_by_text("The whole file has arrived.").wait_for()
+    assert hashlib.sha256(b"\7" * LARGE).hexdigest() in files_of(server)
 
 
 def test_a_name_that_steers_the_direction_of_text_is_shown_as_it_is(

@@ -40,6 +40,7 @@ async def test_the_page_is_for_everybody_also_where_the_api_asks_for_a_key(tmp_p
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         assert '<meta name="wherry-api" content="api/" />' in answer.text
         assert '<meta name="wherry-login" content="key" />' in answer.text
+        assert '<meta name="wherry-keep" content="files" />' in answer.text
         assert (await client.get("/api/chunked-upload/")).status_code == 401
 
 
@@ -114,6 +115,12 @@ async def test_a_host_application_has_it_where_it_likes() -> None:
         for name in linked(document.text):
             assert (await client.get(urljoin("/uploads/", name))).status_code == 200
     assert "/uploads/" not in host.openapi()["paths"]
+
+
+async def test_a_server_can_forbid_the_browser_to_keep_files(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, assessment=False, page_keeps_files=False)
+    async with asking(create_app(settings, "127.0.0.1")) as client:
+        assert '<meta name="wherry-keep" content="nothing" />' in (await client.get("/")).text
 
 
 async def test_an_address_cannot_break_out_of_the_document() -> None:

@@ -70,7 +70,11 @@ class Page:
 
 
 def page_router(
-    api: str = "api/", *, asks_for_key: bool = False, store: str | None = None
+    api: str = "api/",
+    *,
+    asks_for_key: bool = False,
+    store: str | None = None,
+    keeps_files: bool = True,
 ) -> APIRouter:
     """The page at `/` of this router, and its scripts beside it.
 
@@ -78,10 +82,16 @@ def page_router(
     slash at its end. `asks_for_key`: whether the page asks for one of Wherry's keys when the API
     refuses a request; a host application has its own login. `store`: the origin of the object
     store, like `https://bucket.s3.amazonaws.com`, if the page may send parts there
-    (`direct_uploads`).
+    (`direct_uploads`). `keeps_files`: whether the browser may keep files until their uploads are
+    over, so that they continue after a reload.
     """
     built = dict(_built())
-    document = _render(built.pop(DOCUMENT), api, asks_for_key)
+    values = {
+        "wherry-api": api,
+        "wherry-login": "key" if asks_for_key else "host",
+        "wherry-keep": "files" if keeps_files else "nothing",
+    }
+    document = _render(built.pop(DOCUMENT), values)
     policy = POLICY if store is None else f"{POLICY}; connect-src 'self' {store}"
     pages = {name: _page(name, body, policy) for name, body in built.items()}
     pages[""] = _page(DOCUMENT, document, policy)
@@ -106,10 +116,9 @@ def _built() -> Iterator[tuple[str, bytes]]:
         yield file.name, file.read_bytes()
 
 
-def _render(document: bytes, api: str, asks_for_key: bool) -> bytes:
-    """The document with the address of the API and the kind of login in it."""
+def _render(document: bytes, values: dict[str, str]) -> bytes:
+    """The document with what it has to know of this server."""
     text = document.decode()
-    values = {"wherry-api": api, "wherry-login": "key" if asks_for_key else "host"}
     for name, value in values.items():
         [line] = re.findall(f'<meta name="{name}"[^>]*>', text)
         text = text.replace(line, f'<meta name="{name}" content="{html.escape(value)}" />')

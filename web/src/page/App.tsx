@@ -24,6 +24,7 @@ import type { Session } from './session'
 import { isMoving, Uploads } from './uploads'
 import type { Item } from './uploads'
 import { useAccess } from './useAccess'
+import { useComeback } from './useComeback'
 import { useElsewhere } from './useElsewhere'
 import { useKnownUploads } from './useKnownUploads'
 import { useOnline } from './useOnline'
@@ -32,7 +33,8 @@ import { YourFiles } from './YourFiles'
 
 export function App({ session }: { session: Session }) {
   const { key } = useAccess(session)
-  const { uploads: onServer, problem, refresh } = useKnownUploads(session)
+  const known = useKnownUploads(session)
+  const { uploads: onServer, problem, refresh } = known
   const [uploads] = useState(() => new Uploads(session))
   const items = useSyncExternalStore(uploads.subscribe, uploads.now)
   const isOnline = useOnline()
@@ -84,10 +86,20 @@ export function App({ session }: { session: Session }) {
     refresh()
   }
 
-  const mine = new Set(items.map((item) => item.uploadId))
+  const onForgetKey = () => {
+    comeback.forget()
+    session.leave()
+  }
+  const onGoOn = async (upload: KnownUpload) => {
+    setNotice(null)
+    if (await comeback.goOn(upload)) toHeading()
+  }
+
+  const mine = new Set(items.map((item) => item.sentAs))
   const others = onServer.filter((upload) => !mine.has(upload.upload_id))
   const unfinished = others.filter(isUnfinished)
   const elsewhere = useElsewhere(session.place.api, onServer, unfinished, refresh)
+  const comeback = useComeback({ session, uploads, known, elsewhere, tell: setNotice })
   // Not after each of a thousand files: what happens to them is in their cards.
   useEffect(() => {
     if (moving === 0 && items.length > 0) refresh()
@@ -113,7 +125,7 @@ export function App({ session }: { session: Session }) {
           accepted.operator && <a href={OPERATOR}>{t.app.toOperator}</a>
         )}
         {key !== null && !session.isGuest && (
-          <button type="button" className="plain" onClick={() => session.leave()}>
+          <button type="button" className="plain" onClick={onForgetKey}>
             {t.app.forgetKey}
           </button>
         )}
@@ -151,6 +163,8 @@ export function App({ session }: { session: Session }) {
             <Unfinished
               uploads={unfinished}
               elsewhere={elsewhere}
+              offered={comeback.offered}
+              onGoOn={(upload) => void onGoOn(upload)}
               onChoose={(upload) => {
                 setMeant(upload)
                 again.current?.click()
@@ -187,7 +201,7 @@ function isOther(file: File, meant: KnownUpload): string {
   return t.app.notSameFile(shownName(file.name), meant.filename, size(file.size), size(meant.size!))
 }
 
-/** Leaving the page interrupts uploads; to continue, the user must choose the file again. */
+/** Leaving the page interrupts uploads, and only some of them come back by themselves. */
 function useLeavingWarning(isNeeded: boolean): void {
   useEffect(() => {
     if (!isNeeded) return

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from 'preact/compat'
 import type { ChangeEvent } from 'preact/compat'
 import { acceptedSentence, acceptOf, takesType } from './accepted'
 import type { Accepted } from './accepted'
-import { fromDialog, gather } from './folders'
+import { fromDialog, fromHandles, gather } from './folders'
 import type { Gathered } from './folders'
 import { t } from './language'
 import { Recorder } from './Recorder'
@@ -29,13 +29,23 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
     event.currentTarget.value = '' // the same file may be chosen again
     if (chosen.length > 0) onFiles({ chosen, empty: [], unreadable: [] })
   }
+  const chooseFiles = async () => {
+    if (!givesHandles()) return files.current?.click()
+    try {
+      const chosen = await fromHandles(await window.showOpenFilePicker!(dialogOf(accepted)))
+      onFiles({ chosen, empty: [], unreadable: [] })
+    } catch (error) {
+      const isCancelled = (error as Error).name === 'AbortError'
+      if (!isCancelled) files.current?.click() // A policy forbids it, or a file cannot be read.
+    }
+  }
   return (
     <section
       className={`chooser ${isFirst ? 'first' : ''} ${isOver ? 'over' : ''}`}
       aria-label={t.choose.label}
     >
       <div className="buttons">
-        <button type="button" className="primary large" onClick={() => files.current?.click()}>
+        <button type="button" className="primary large" onClick={() => void chooseFiles()}>
           {t.choose.files}
         </button>
         {HAS_FOLDERS && (
@@ -48,7 +58,7 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
       {takesType('video/webm', accepted) && (
         <Recorder
           onFile={(file) =>
-            onFiles({ chosen: [{ file, path: file.name }], empty: [], unreadable: [] })
+            onFiles({ chosen: [{ file, path: file.name, isRecorded: true }], empty: [], unreadable: [] })
           }
         />
       )}
@@ -75,6 +85,21 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
       />
     </section>
   )
+}
+
+/**
+ * Whether there is a dialog by which a file is found again after a reload. That of phones offers no
+ * camera.
+ */
+function givesHandles(): boolean {
+  const { userAgentData } = navigator as { userAgentData?: { mobile: boolean } }
+  return 'showOpenFilePicker' in window && userAgentData?.mobile === false
+}
+
+function dialogOf(accepted: Accepted) {
+  const types = acceptOf(accepted)?.split(',') ?? []
+  const accept = Object.fromEntries(types.map((type) => [type, []]))
+  return { multiple: true, ...(types.length > 0 ? { types: [{ accept }] } : {}) }
 }
 
 /** Files dropped or pasted anywhere on the page; whether some are being held over it. */

@@ -17,11 +17,14 @@ interface UnfinishedProps {
   uploads: readonly KnownUpload[]
   /** The uploads that another tab or program is sending at the moment. */
   elsewhere: ReadonlySet<string>
+  /** By id, those whose file this browser has kept, and that go on with a click. */
+  offered: ReadonlyMap<string, unknown>
+  onGoOn(upload: KnownUpload): void
   onChoose(upload: KnownUpload): void
   onCancel(upload: KnownUpload): void
 }
 
-export function Unfinished({ uploads, elsewhere, onChoose, onCancel }: UnfinishedProps) {
+export function Unfinished({ uploads, elsewhere, offered, ...acts }: UnfinishedProps) {
   const moving = uploads.filter((upload) => elsewhere.has(upload.upload_id))
   const left = uploads.filter((upload) => !elsewhere.has(upload.upload_id))
   return (
@@ -44,7 +47,7 @@ export function Unfinished({ uploads, elsewhere, onChoose, onCancel }: Unfinishe
               {upload.state === 'completing' ? (
                 <p>{t.state.completingLong}</p>
               ) : (
-                <GoOnOrDelete upload={upload} onChoose={onChoose} onCancel={onCancel} />
+                <GoOnOrDelete {...acts} upload={upload} isOffered={offered.has(upload.upload_id)} />
               )}
             </UnfinishedOne>
           ))}
@@ -78,11 +81,14 @@ function UnfinishedOne({ upload, children }: { upload: KnownUpload; children?: R
   )
 }
 
-function GoOnOrDelete({
-  upload,
-  onChoose,
-  onCancel,
-}: Pick<UnfinishedProps, 'onChoose' | 'onCancel'> & { upload: KnownUpload }) {
+type Acts = Pick<UnfinishedProps, 'onGoOn' | 'onChoose' | 'onCancel'>
+
+interface GoOnOrDeleteProps extends Acts {
+  upload: KnownUpload
+  isOffered: boolean
+}
+
+function GoOnOrDelete({ upload, isOffered, onGoOn, onChoose, onCancel }: GoOnOrDeleteProps) {
   const [asking, setAsking] = useState<Asking>('not yet')
   const name = <span className="unseen">: {upload.filename}</span>
   if (asking === 'now') {
@@ -98,7 +104,17 @@ function GoOnOrDelete({
   }
   return (
     <div className="buttons">
-      <button type="button" className="primary" onClick={() => onChoose(upload)}>
+      {isOffered && (
+        <button type="button" className="primary" onClick={() => onGoOn(upload)}>
+          {t.comeback.goOn}
+          {name}
+        </button>
+      )}
+      <button
+        type="button"
+        className={isOffered ? '' : 'primary'}
+        onClick={() => onChoose(upload)}
+      >
         {t.known.choose}
         {name}
       </button>

@@ -4,6 +4,7 @@
  * Rule 1: nothing is left out silently: what cannot be read and what holds no file is named.
  */
 
+import type { Kept } from './keptFiles'
 import { t } from './language'
 import { named } from './words'
 
@@ -11,6 +12,12 @@ export interface Chosen {
   file: File
   /** Where it was, with the names of folders: `holiday/day 1/beach.jpg`. */
   path: string
+  /** Leads to the file after a reload, too: in Chromium, but for a file in a folder. Never rejects. */
+  handle?: Promise<FileSystemFileHandle | null>
+  /** It is nowhere but in this page. */
+  isRecorded?: boolean
+  /** What this browser kept of it, if an earlier page had it chosen. */
+  kept?: Kept
 }
 
 export interface Gathered {
@@ -32,6 +39,16 @@ export function fromDialog(files: Iterable<File>): Chosen[] {
   return isFolder ? chosen.sort((one, other) => inOrder(one.path, other.path)) : chosen
 }
 
+/** Files from a dialog that gives handles. */
+export function fromHandles(handles: readonly FileSystemFileHandle[]): Promise<Chosen[]> {
+  return Promise.all(
+    handles.map(async (handle) => {
+      const file = await handle.getFile()
+      return { file, path: file.name, handle: Promise.resolve(handle) }
+    }),
+  )
+}
+
 /** What was dropped or pasted. The transfer is read at once: it is empty after the event. */
 export function gather(transfer: DataTransfer): Promise<Gathered> {
   const roots: (FileSystemEntry | Chosen)[] = []
@@ -40,9 +57,18 @@ export function gather(transfer: DataTransfer): Promise<Gathered> {
     const entry = item.webkitGetAsEntry?.()
     const file = item.getAsFile()
     if (entry?.isDirectory) roots.push(entry)
-    else if (file) roots.push({ file, path: file.name })
+    else if (file) roots.push({ file, path: file.name, handle: handleOf(item) })
   }
   return gatherFrom(roots)
+}
+
+async function handleOf(item: DataTransferItem): Promise<FileSystemFileHandle | null> {
+  try {
+    const handle = await item.getAsFileSystemHandle?.()
+    return handle?.kind === 'file' ? (handle as FileSystemFileHandle) : null
+  } catch {
+    return null // What is dropped or pasted may be no file of this machine.
+  }
 }
 
 async function gatherFrom(roots: readonly (FileSystemEntry | Chosen)[]): Promise<Gathered> {

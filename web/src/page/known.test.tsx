@@ -1,4 +1,5 @@
-import { expect, test, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
+import type { Kept, KeptFiles } from './keptFiles'
 import { answers, asked, cards, choose, known, list, open } from './scene'
 import { paths } from './server'
 import { fileOf, made, MiB } from '../core/testing/upload'
@@ -8,6 +9,69 @@ vi.mock('../core', async (original) => ({
   ...(await original<typeof import('../core')>()),
   createUpload: (await import('../core/testing/upload')).fakeCreateUpload,
 }))
+
+const records: Kept[] = []
+
+vi.mock('./keptFiles', () => ({
+  keptFilesOf: async (): Promise<KeptFiles> => ({
+    alone: (act) => act(new Set()),
+    records: async () => [...records],
+    put: async () => undefined,
+    remove: async (id) => void records.splice(0, records.length, ...records.filter((one) => one.id !== id)),
+    copies: async () => [],
+    copy: async () => undefined,
+    read: async () => fileOf('talk.mp4'),
+    room: async () => 0,
+  }),
+}))
+
+const kept = (more: Partial<Kept> = {}): Kept => ({
+  ...{ id: 'closed.1', page: 'closed', api: 'http://here/api', who: null, uploadId: 'known' },
+  ...{ isPaused: false, path: 'talk.mp4', name: 'talk.mp4', type: 'video/mp4' },
+  ...{ size: 20 * MiB, lastModified: 1, handle: null, keptAt: Date.now() },
+  ...more,
+})
+
+afterEach(() => {
+  made.length = records.length = 0
+})
+
+test('an unfinished upload whose file the browser has kept goes on with a click, and then asks whether it may', async () => {
+  const permissions: string[] = []
+  const handle = {
+    getFile: async () => fileOf('talk.mp4'),
+    queryPermission: async () => (permissions.push('query'), 'prompt'),
+    requestPermission: async () => (permissions.push('request'), 'granted'),
+  } as unknown as FileSystemFileHandle
+  records.push(kept({ handle }))
+  list({ json: { uploads: [known()] } })
+  const page = await open()
+  await vi.waitFor(async () => {
+    await after(() => undefined)
+    button(page, 'Continue')
+  })
+  expect(permissions).toEqual(['query'])
+  await after(() => button(page, 'Continue').click())
+  await vi.waitFor(() => expect(made).toHaveLength(1))
+  expect(permissions).toEqual(['query', 'request'])
+  await after(() => made[0]!.report({ state: 'sending', bytesSafe: 8 * MiB }))
+  expect(cards(page)).toHaveLength(1)
+  expect(page.textContent).not.toContain('Unfinished uploads')
+  expect(document.activeElement!.textContent).toBe('Wherry')
+})
+
+test('forgetting the key removes what the browser has kept', async () => {
+  sessionStorage.setItem('wherry-key', 'k1')
+  list({ json: { uploads: [known()] } })
+  records.push(kept({ isPaused: true }), kept({ id: 'closed.2', api: 'http://here/other' }))
+  const page = await open()
+  await vi.waitFor(async () => {
+    await after(() => undefined)
+    button(page, 'Continue')
+  })
+  await after(() => button(page, 'Forget the key').click())
+  await vi.waitFor(() => expect(records.map(({ id }) => id)).toEqual(['closed.2']))
+})
 
 test('an unfinished upload waits for its file, and goes on with it', async () => {
   list({ json: { uploads: [known()] } })

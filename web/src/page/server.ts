@@ -37,6 +37,8 @@ export interface KnownUpload {
   received_bytes: number
   received: Range[]
   fingerprint?: string | null
+  /** Of the complete file. */
+  digest?: string | null
   assessment_id: string | null
   /** The position in the queue: 1 is next. */
   position?: number | null

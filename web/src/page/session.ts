@@ -23,6 +23,8 @@ export interface Place {
   ticket: string | null
   /** The assessment whose report the ticket shows; null for one that is for uploads. */
   shown?: string | null
+  /** Whether the browser may keep files for uploads that are not over. */
+  keepsFiles?: boolean
 }
 
 export interface Access {
@@ -202,5 +204,6 @@ export function placeOf(document: Document): Place {
     asksForKey: said('wherry-login') !== 'host',
     ticket,
     shown: ticket === null ? null : link.get('report'),
+    keepsFiles: said('wherry-keep') !== 'nothing',
   }
 }

@@ -59,14 +59,27 @@ export class Item {
 
   constructor(
     readonly id: number,
-    readonly file: File,
-    readonly path: string,
+    readonly chosen: Chosen,
     /** The unfinished upload that it was chosen for. */
     readonly meant: KnownUpload | null,
     /** The server's uploads when it was chosen. */
     readonly known: readonly KnownUpload[],
     readonly upload: Observed,
   ) {}
+
+  get file(): File {
+    return this.chosen.file
+  }
+
+  get path(): string {
+    return this.chosen.path
+  }
+
+  /** The upload that it is, or will be if all is well. */
+  get sentAs(): string | null {
+    const isEnded = isOver(this.state) || isStopped(this.state)
+    return this.uploadId ?? (isEnded ? null : (this.meant?.upload_id ?? null))
+  }
 
   /** For the eye; safe to put into any text. */
   get name(): string {
@@ -211,7 +224,7 @@ export class Uploads {
       ...(isInFolder ? { metadata: { relative_path: one.path } } : {}),
       ...inChunks(one.file, meant),
     }))
-    const item = new Item(this.nextId++, one.file, one.path, meant, known, upload)
+    const item = new Item(this.nextId++, one, meant, known, upload)
     upload.subscribe(() => this.noteChange(item))
     this.check(item)
     return item

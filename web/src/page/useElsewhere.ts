@@ -56,13 +56,22 @@ export function useElsewhere(
     }
   }, [isAny, refresh])
 
-  const isElsewhere = ({ upload_id: id, fingerprint }: KnownUpload) =>
-    grown.has(id) || held.has(`wherry ${api} ${fingerprint}`)
+  const isElsewhere = (upload: KnownUpload) =>
+    grown.has(upload.upload_id) || isLocked(held, api, upload)
   return new Set(others.filter(isElsewhere).map((upload) => upload.upload_id))
 }
 
+/** Whether a tab of this browser sends it: clients hold a lock of this name. */
+export function isLocked(
+  held: ReadonlySet<string>,
+  api: string,
+  { fingerprint }: KnownUpload,
+): boolean {
+  return held.has(`wherry ${api} ${fingerprint}`)
+}
+
 /** Empty on plain http, and if the page may not use locks. */
-async function locksHeld(): Promise<ReadonlySet<string>> {
+export async function locksHeld(): Promise<ReadonlySet<string>> {
   try {
     const { held = [] } = await navigator.locks.query()
     return new Set(held.map(({ name }) => name ?? ''))

@@ -16,6 +16,8 @@ import { useAccess } from './useAccess'
 
 export interface Known {
   uploads: KnownUpload[]
+  /** The round of the session in which they were asked for; null: they are not known yet. */
+  round: number | null
   /** Why they are not known; null while all is well. */
   problem: { what: string; next: string } | null
   refresh(): void
@@ -24,7 +26,7 @@ export interface Known {
 /** Asked for at the start, with a new key, and when the page is looked at again. */
 export function useKnownUploads(session: Session): Known {
   const { round } = useAccess(session)
-  const [uploads, setUploads] = useState<KnownUpload[]>([])
+  const [list, setList] = useState<Pick<Known, 'uploads' | 'round'>>({ uploads: [], round: null })
   const [problem, setProblem] = useState<Known['problem']>(null)
   const asking = useRef<AbortController | null>(null)
 
@@ -33,10 +35,11 @@ export function useKnownUploads(session: Session): Known {
     if (session.isGuest) return
     const ending = new AbortController()
     asking.current = ending
+    const asked = session.now().round
     known(session, ending.signal).then(
       (found) => {
         if (ending.signal.aborted) return
-        setUploads(found)
+        setList({ uploads: found, round: asked })
         setProblem(null)
       },
       (error: unknown) => {
@@ -61,7 +64,7 @@ export function useKnownUploads(session: Session): Known {
     }
   }, [refresh, round])
 
-  return { uploads, problem, refresh }
+  return { ...list, problem, refresh }
 }
 
 interface Listed {

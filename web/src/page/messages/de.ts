@@ -58,7 +58,7 @@ export const de: Messages = {
     folder: 'Ordner auswählen',
     drop: 'Lassen Sie die Dateien los, um sie hochzuladen',
     orDrop: 'oder irgendwo auf dieser Seite ablegen oder einfügen',
-    hint: 'Dateien jeder Größe werden in kleinen Anfragen hochgeladen. Nach einem Verbindungsabbruch geht der Upload von selbst weiter. Wenn Sie diese Seite schließen, wählen Sie dieselbe Datei noch einmal aus, um fortzufahren.',
+    hint: 'Dateien jeder Größe werden in kleinen Anfragen hochgeladen. Nach einem Verbindungsabbruch geht der Upload von selbst weiter. Wenn Sie diese Seite schließen, öffnen Sie sie wieder, um fortzufahren; vielleicht müssen Sie die Datei noch einmal auswählen.',
     theFiles: 'Dateien',
     theFolder: 'Ordner',
     accepted: (types) => `Erlaubt: ${types}.`,
@@ -198,6 +198,14 @@ export const de: Messages = {
     filesStopped: (n) => `${files(n)} gescheitert.`,
     folded: (n) => `${files(n)} hochgeladen`,
     foldedCancelled: (n, cancelled) => `${files(n)} hochgeladen, ${cancelled} abgebrochen`,
+  },
+
+  comeback: {
+    goOn: 'Fortsetzen',
+    changed: (names, n) =>
+      `${names} ${n === 1 ? 'wurde' : 'wurden'} geändert, verschoben oder gelöscht, deshalb ging der Upload nicht weiter. Was schon angekommen ist, ist sicher. Wählen Sie die ${n === 1 ? 'Datei' : 'Dateien'} noch einmal aus.`,
+    notAllowed: (names, n) =>
+      `Der Browser lässt diese Seite ${names} nicht lesen. Wählen Sie die ${n === 1 ? 'Datei' : 'Dateien'} noch einmal aus, um fortzufahren.`,
   },
 
   known: {

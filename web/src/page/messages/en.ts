@@ -62,7 +62,7 @@ export const en = {
     folder: 'Choose a folder',
     drop: 'Drop the files to upload them',
     orDrop: 'or drop or paste them anywhere on this page',
-    hint: 'Files of any size are uploaded in small requests. After a broken connection, the upload continues automatically. If you close this page, choose the same file again to continue.',
+    hint: 'Files of any size are uploaded in small requests. After a broken connection, the upload continues automatically. If you close this page, open it again to continue; you may have to choose the file again.',
     theFiles: 'Files',
     theFolder: 'Folder',
     accepted: (types: string) => `Accepted: ${types}.`,
@@ -201,6 +201,14 @@ export const en = {
     filesStopped: (n: number) => `${files(n)} stopped.`,
     folded: (n: number) => `${files(n)} uploaded`,
     foldedCancelled: (n: number, cancelled: number) => `${files(n)} uploaded, ${cancelled} cancelled`,
+  },
+
+  comeback: {
+    goOn: 'Continue',
+    changed: (names: string, n: number) =>
+      `${names} ${n === 1 ? 'was' : 'were'} changed, moved or deleted, so the upload did not continue. What had arrived is safe. Choose ${n === 1 ? 'the file' : 'the files'} again.`,
+    notAllowed: (names: string, n: number) =>
+      `The browser does not let this page read ${names}. Choose ${n === 1 ? 'the file' : 'the files'} again to continue.`,
   },
 
   known: {
