@@ -11,7 +11,7 @@ from __future__ import annotations
 import anyio
 
 from wherry.core.admission import check_fits_ever
-from wherry.core.errors import NoRoom, UploadError
+from wherry.core.errors import NoRoom, UploadError, UploadNotFound
 from wherry.core.requests import Caller, Create
 from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.engine.admitting import Admitting
@@ -61,6 +61,22 @@ class Creating:
         event = Event.CREATED if is_new else Event.RESUMED
         context.log_event(event, upload, state=state, received=received)
         return upload, is_new
+
+    async def create_named(
+        self, upload_id: str, caller: Caller, create: Create
+    ) -> tuple[Upload, bool]:
+        """The same for an id that the client has had before: the second request finds the upload.
+
+        Raises `UploadNotFound` if somebody else's upload has this id, and `Busy` while another
+        request creates it.
+        """
+        async with self._context.alone(upload_id):
+            try:
+                known = await self._context.catalog.load(upload_id)
+            except UploadNotFound:
+                return await self.create(upload_id, caller, create, may_wait=True)
+        known.check_owner(caller)
+        return known, False
 
     async def is_known(self, caller: Caller, create: Create) -> bool:
         """Whether the caller has an unfinished upload of the same file."""

@@ -104,22 +104,32 @@ class Engine:
 
     # Verbs.
 
-    async def create(self, caller: Caller, create: Create) -> tuple[Upload, bool]:
+    def new_id(self) -> str:
+        """An identifier for an upload that is to be created later, which nobody can guess."""
+        return self._context.new_id()
+
+    async def create(
+        self, caller: Caller, create: Create, upload_id: str | None = None
+    ) -> tuple[Upload, bool]:
         """A new upload with its space reserved, or the caller's open one for the same file.
 
         The second value tells which: True for a new one. Where there is no room, it waits
-        (`State.WAITING`): `with_position` gives its position in the queue.
+        (`State.WAITING`): `with_position` gives its position in the queue. `upload_id`: one of
+        `new_id` that the client has had before; a repeated request gets the same upload.
 
         Raises `BadRequest`, `LengthRequired`, `TooLarge`, `NeverFits`, `NoRoom`, `RateLimited`,
-        `StorageFailed`.
+        `StorageFailed`; with an `upload_id` also `Busy`, `UploadNotFound` for somebody else's.
         """
-        upload_id = self._context.new_id()
 
         async def is_resumed() -> bool:
             return await self._creating.is_known(caller, create)
 
         async with self._rates.beginning(caller, is_resumed) as keep:
-            found = await self._creating.create(upload_id, caller, create, may_wait=True)
+            if upload_id is None:
+                new_id = self._context.new_id()
+                found = await self._creating.create(new_id, caller, create, may_wait=True)
+            else:
+                found = await self._creating.create_named(upload_id, caller, create)
             if found[1]:
                 keep()
         return found
