@@ -20,7 +20,7 @@ from wherry.core.errors import NotForGuests, UploadError
 from wherry.core.requests import Caller
 from wherry.engine import Engine
 from wherry.protocols.openapi import json_content, schema_of
-from wherry.protocols.problem import STATUS, Problem, ProblemResponse
+from wherry.protocols.problem import Problem, ProblemResponse, Statuses, status_of
 from wherry.settings import Settings
 
 Verb = Callable[[Request, Caller, Engine], Awaitable[Response]]
@@ -48,7 +48,7 @@ class Operation:
     are answered as if the address did not exist. `is_shown`: whether OpenAPI has it. `begins`:
     whether it begins an upload. `takes_guests`: whether those who have a ticket and no login may
     ask; for any other operation, they are refused. `takes_readers`: the same for those whose ticket
-    shows a report.
+    shows a report. `statuses`: those of its refusals.
     """
 
     method: str
@@ -65,6 +65,7 @@ class Operation:
     begins: bool = False
     takes_guests: bool = False
     takes_readers: bool = False
+    statuses: Statuses = status_of
 
     def takes_tickets(self, settings: Settings) -> bool:
         """Whether anybody with a ticket may ask, where these settings hold."""
@@ -102,6 +103,8 @@ class Operation:
             found[status] = {"description": text, **content}
         for error in (*ALWAYS, *self.refusals):
             content = {ProblemResponse.media_type: {"schema": schema_of(Problem)}}
-            refusal = found.setdefault(STATUS[error], {"description": "", "content": content})
+            refusal = found.setdefault(
+                self.statuses(error), {"description": "", "content": content}
+            )
             refusal["description"] = ", ".join(filter(None, (refusal["description"], error.code)))
         return found

@@ -26,7 +26,7 @@ from wherry.core.pages import LARGEST_PAGE, PAGE, Cursor, PageRequest
 
 #: The longest header that is parsed, in bytes.
 HEADER_LIMIT = 4 * KiB
-#: The largest JSON body, in bytes.
+#: The largest body of JSON or of a few words, in bytes.
 JSON_LIMIT = 64 * KiB
 
 #: The upload or assessment that the current request names, for the log; "-" for none.
@@ -143,6 +143,14 @@ async def read_model(request: Request, model: type[M], stall_timeout: float) -> 
     """
     if media_type(request) != "application/json":
         raise BadRequest("content-type", "must be application/json")
+    return parse_model(await read_small(request, stall_timeout), model)
+
+
+async def read_small(request: Request, stall_timeout: float) -> bytes:
+    """A small body, which must arrive within `stall_timeout` seconds.
+
+    Raises `TooLarge`, `BodyCut`, `BodyStalled`.
+    """
     body = bytearray()
     try:
         async with asyncio.timeout(stall_timeout) as late:
@@ -156,7 +164,7 @@ async def read_model(request: Request, model: type[M], stall_timeout: float) -> 
         if not late.expired():
             raise
         raise BodyStalled(0, stall_timeout) from None
-    return parse_model(bytes(body), model)
+    return bytes(body)
 
 
 def parse_model(body: bytes, model: type[M]) -> M:

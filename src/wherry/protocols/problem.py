@@ -5,7 +5,7 @@ Rule 1: one table from error to status; a test fails while an error is missing i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -59,6 +59,9 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.HookEndsServer: 500,
 }
 
+#: The status of each kind of refusal, in one protocol.
+Statuses = Callable[[type[UploadError]], int]
+
 TYPE = "urn:wherry:problem:{code}"
 #: The header that every refusal of ours has, with its code. Proxies answer without it.
 MARKER = "Wherry-Error"
@@ -87,8 +90,13 @@ class ProblemResponse(JsonAnswer):
         super().__init__(problem, status, {**(headers or {}), MARKER: problem.code})
 
 
-def render_problem(error: UploadError) -> ProblemResponse:
-    status, facts = STATUS[type(error)], error.facts()
+def status_of(error: type[UploadError]) -> int:
+    return STATUS[error]
+
+
+def render_problem(error: UploadError, statuses: Statuses = status_of) -> ProblemResponse:
+    """`statuses`: of a protocol whose clients understand others than `STATUS` has."""
+    status, facts = statuses(type(error)), error.facts()
     problem = {
         "type": TYPE.format(code=error.code),
         "title": HTTPStatus(status).phrase if status != 413 else "Content Too Large",

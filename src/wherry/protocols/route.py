@@ -44,7 +44,7 @@ from wherry.protocols.bodylimit import (
 from wherry.protocols.draining import Drained
 from wherry.protocols.load import Load
 from wherry.protocols.parsing import named
-from wherry.protocols.problem import STATUS, render_problem
+from wherry.protocols.problem import Statuses, render_problem, status_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -60,7 +60,7 @@ class Around:
     """What is done around every verb, however its route was made.
 
     `is_monitoring`: whether it is answered also while the server stops. `begins`: whether it
-    begins an upload.
+    begins an upload. `statuses`: of its refusals.
     """
 
     metrics: Metrics
@@ -68,6 +68,7 @@ class Around:
     max_body: MaxBody = None
     is_monitoring: bool = False
     begins: bool = False
+    statuses: Statuses = status_of
 
     async def answer(self, request: Request, handle: Handler) -> Response:
         """The answer of `handle`, or its refusal: as problem+json, logged and counted."""
@@ -88,13 +89,13 @@ class Around:
                 metrics=self.metrics,
                 level=_level(error),
                 code=error.code,
-                status=STATUS[type(error)],
+                status=self.statuses(type(error)),
                 method=request.method,
                 upload_id=named.get(),
                 bytes=length,
                 seconds=time.monotonic() - begun,
             )
-            response = Refusal(render_problem(error))
+            response = Refusal(render_problem(error, self.statuses))
         finally:
             request_id.reset(token)
         response.headers.setdefault("X-Request-ID", current)

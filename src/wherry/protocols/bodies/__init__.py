@@ -5,6 +5,7 @@ inside of a form, read from another source). `choose` has `body_of`, which picks
 """
 
 from wherry.protocols.bodies.choose import body_of
+from wherry.protocols.bodies.form import ANY_FIELD
 from wherry.protocols.bodies.source import SHORT, Form, RequestBody
 
-__all__ = ["SHORT", "Form", "RequestBody", "body_of"]
+__all__ = ["ANY_FIELD", "SHORT", "Form", "RequestBody", "body_of"]

@@ -33,8 +33,8 @@ async def body_of(
     anything else (`RequestBody.bound`).
 
     `stall_timeout`: the seconds within which the client must make progress (`bodies.asgi`).
-    `file_field`: the field that has the file, for a verb that takes forms; a form is read as
-    far as its file begins. Without `file_field`, a form is bytes like any other.
+    `file_field`: the field that has the file, or `ANY_FIELD`, for a verb that takes forms; a form
+    is read as far as its file begins. Without `file_field`, a form is bytes like any other.
     `is_distant`: whether the bytes go over a network, where threads wait longer than for a disk.
     `in_memory`: a body of at most so many bytes is wanted in memory (`gather`).
 

@@ -22,6 +22,8 @@ from wherry.core.limits import FORM_OVERHEAD
 from wherry.protocols.bodies.source import Form, Piece, Source
 from wherry.protocols.parsing import parse_filename, parse_header
 
+#: For `file_field`: whichever field has a file.
+ANY_FIELD = ""
 #: The most that all fields before the file may have together, in bytes; and what may follow it.
 FIELDS_LIMIT = FORM_OVERHEAD
 
@@ -100,6 +102,8 @@ class FormFile:
                 raise BodyCut(0, self._total)
             if self.ended is Ended.STALLED:
                 raise BodyStalled(0, self.timeout)
+            if self._file_field == ANY_FIELD:
+                raise BadRequest("form", "has no file")
             raise BadRequest(self._file_field, "is missing; the form's file belongs into it")
         fields = {name: value.decode("utf-8", "replace") for name, value in self._fields.items()}
         return Form(fields, self._filename, self._file_type)
@@ -180,9 +184,16 @@ class FormFile:
         self._header = [b"", b""]
 
     def _on_headers_finished(self) -> None:
-        if self._file is _File.AHEAD and self._name() == self._file_field:
+        if self._file is not _File.AHEAD:
+            return
+        is_any = self._file_field == ANY_FIELD
+        if is_any or self._name() == self._file_field:
+            filename = parse_filename(self._disposition, is_form=True)
+            # https://html.spec.whatwg.org/#multipart-form-data: only a file has a file name
+            if is_any and filename is None:
+                return
             self._file = _File.OPEN
-            self._filename = parse_filename(self._disposition, is_form=True)
+            self._filename = filename
             self._file_type = self._part.get("content-type")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:

@@ -15,6 +15,7 @@ from wherry.core.upload import Upload
 from wherry.protocols.bodies import RequestBody
 from wherry.protocols.openapi import Completion, Id
 from wherry.protocols.parsing import parse_filename, raw_header
+from wherry.protocols.whole import reckoned
 
 #: The longest idempotency key, in characters.
 LONGEST_KEY = 255
@@ -41,11 +42,6 @@ def parse_upload(request: Request, body: RequestBody, max_size: int | None) -> C
         fingerprint=fingerprint,
         metadata=body.form.fields,
     )
-
-
-def reckoned(length: int, max_size: int | None) -> int:
-    """The most that a form's file can have: two bytes more if no line break ends the form."""
-    return length + 2 if max_size is None else max(length, min(length + 2, max_size))
 
 
 def parse_key(request: Request) -> str | None:

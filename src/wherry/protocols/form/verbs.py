@@ -5,16 +5,16 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wherry.core.errors import BadRequest, LengthRequired, TooLarge, UploadError
+from wherry.core.errors import BadRequest
 from wherry.core.requests import Caller
 from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.protocols.answers import JsonAnswer
-from wherry.protocols.bodies import SHORT, RequestBody, body_of
-from wherry.protocols.bodylimit import largest_chunk
+from wherry.protocols.bodies import RequestBody, body_of
 from wherry.protocols.digests import parse_digest
 from wherry.protocols.form.models import parse_key, parse_upload, render_upload
 from wherry.protocols.paths import note_arrival
+from wherry.protocols.whole import largest_file
 
 #: The field of a form that has the file.
 FILE_FIELD = "file"
@@ -40,7 +40,7 @@ async def _receive(
     request: Request, caller: Caller, engine: Engine, body: RequestBody, key: str | None
 ) -> Upload:
     if not body.is_announced:
-        await body.bound(*_bound(request, caller, engine))
+        await body.bound(*largest_file(request, caller, engine))
     try:
         create = parse_upload(request, body, caller.max_size(engine.settings.max_size))
     except BadRequest:
@@ -55,14 +55,3 @@ async def _receive(
     sent = request.headers.get("content-digest") if body.form is None else None
     digest = parse_digest(sent, "content-digest") if sent else None
     return await engine.receive(caller, create, body, digest=digest, key=key)
-
-
-def _bound(request: Request, caller: Caller, engine: Engine) -> tuple[int, UploadError]:
-    """The most that a file of unknown length may have, and why it may not have more.
-
-    That much space is reserved for it while it comes. So where there is no limit, a file may not
-    have more than what is read before anything is reserved.
-    """
-    limits = (caller.max_size(engine.settings.max_size), largest_chunk(request.scope))
-    most = min((limit for limit in limits if limit is not None), default=None)
-    return (SHORT, LengthRequired()) if most is None else (most, TooLarge(most, most + 1))
