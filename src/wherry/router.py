@@ -12,6 +12,7 @@ Rule 2: every route lies under `/chunked-upload`, so none hides a route of the a
 # because they are local names here.
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from inspect import iscoroutinefunction
 from typing import Annotated, Any
@@ -29,7 +30,17 @@ from wherry.core.assessment import parse_priority
 from wherry.core.errors import ContentRefused, NotThere, Unauthorized
 from wherry.core.requests import Caller
 from wherry.engine import BeforeComplete, FinishedFile, Hooks, OnComplete, Priority
-from wherry.protocols import chunked, examination, files, form, guests, probe, receipts, watching
+from wherry.protocols import (
+    chunked,
+    examination,
+    files,
+    form,
+    frontends,
+    guests,
+    probe,
+    receipts,
+    watching,
+)
 from wherry.protocols.direct import Address
 from wherry.protocols.guests import has_ticket, presented_by
 from wherry.protocols.notfound import NotFound
@@ -156,7 +167,8 @@ def operations(app: App) -> tuple[Operation, ...]:
     """Everything below `/chunked-upload`."""
     tickets = guests.operations(app.settings)
     signed = receipts.ROUTES if app.settings.receipt_key else ()
-    own = (*chunked.ROUTES, *whole_files(app), *tickets, *signed)
+    others = frontends.ROUTES if app.settings.front_ends else ()
+    own = (*chunked.ROUTES, *whole_files(app), *tickets, *signed, *others)
     return (*own, *watching.ROUTES, *probe.ROUTES, *examination.ROUTES)
 
 
@@ -166,8 +178,12 @@ def whole_files(app: App) -> tuple[Operation, ...]:
     return (*form.ROUTES, *files.FILES, *assessments)
 
 
-def around(app: App, *, begins: bool = False) -> Around:
-    return Around(app.metrics, app.load, app.settings.max_body, begins=begins)
+def around(app: App, operation: Operation | None = None) -> Around:
+    """`operation`: None for routes that are in no table."""
+    plain = Around(app.metrics, app.load, app.settings.max_body)
+    if operation is None:
+        return plain
+    return replace(plain, begins=operation.begins, statuses=operation.statuses)
 
 
 def _add_keys(router: APIRouter, app: App) -> None:
@@ -215,7 +231,7 @@ def _address(prefix: str, app: App, operation: Operation, who: Who) -> Address:
     async def endpoint(request: Request) -> Response:
         return await _perform(operation, request, await who(request), app)
 
-    whole = around(app, begins=operation.begins).application(endpoint)
+    whole = around(app, operation).application(endpoint)
     return Address(operation.method, f"{prefix}{operation.path}", whole)
 
 
@@ -273,7 +289,7 @@ def _add(
         endpoint,
         response_class=Response,
         route_class_override=route_class(
-            around(app, begins=operation.begins), GuestRoute if for_guests else UploadRoute
+            around(app, operation), GuestRoute if for_guests else UploadRoute
         ),
     )
     name, described = f"wherry_{operation.name}", operation.described()

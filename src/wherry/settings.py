@@ -41,6 +41,7 @@ GROUPS = {
         "chunk_timeout",
         "concurrency",
         "max_requests",
+        "front_ends",
     ),
     "Limits": (
         "max_open",
@@ -338,6 +339,12 @@ class Settings(BaseSettings):
         ge=1,
         le=MANY,
         description="How many files are assessed at once, by all workers together.",
+    )
+
+    front_ends: bool = Field(
+        default=False,
+        description="Whether pages with Resumable.js, Flow.js, Dropzone or FilePond may upload, at "
+        "`/chunked-upload/resumable`, `/dropzone` and `/filepond`.",
     )
 
     guests: bool = Field(

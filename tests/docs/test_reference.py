@@ -46,7 +46,12 @@ def test_every_command_has_its_section() -> None:
 
 def test_every_route_is_described(tmp_path: Path) -> None:
     router = chunked_upload_router(
-        owner=lambda: "me", data=tmp_path, assessment=True, guests=True, shared_reports=True
+        owner=lambda: "me",
+        data=tmp_path,
+        assessment=True,
+        guests=True,
+        shared_reports=True,
+        front_ends=True,
     )
     page = reference("chunked-api.md")
     shown = [r for r in router.routes if r.include_in_schema]  # type: ignore[attr-defined]
