@@ -329,9 +329,7 @@ def test_after_a_reload_a_small_file_goes_on_by_itself(
         page.wait_for_timeout(50)
 
 
-def test_after_a_reload_a_file_with_a_handle_goes_on_by_itself(
-    page: Page, server: Server
-) -> None:
+def test_after_a_reload_a_file_with_a_handle_goes_on_by_itself(page: Page, server: Server) -> None:
     page.add_init_script(CHOSEN_BY_HANDLE)
     page.goto(server.url)
     hold = Hold(page)
