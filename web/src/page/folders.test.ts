@@ -84,3 +84,15 @@ test('a folder that is chosen brings the paths of its files, and files come as t
   expect(paths(inside('trip/10.jpg'), inside('trip/9.jpg'))).toEqual(['trip/9.jpg', 'trip/10.jpg'])
   expect(paths(fileOf('b.jpg'), fileOf('a.jpg'))).toEqual(['b.jpg', 'a.jpg'])
 })
+
+test('a dropped file brings its handle, if the browser gives one', async () => {
+  const handle = { kind: 'file' }
+  const given = [async () => handle, async () => ({ kind: 'directory' }), async () => Promise.reject(new Error('no')), undefined]
+  const items = given.map((getAsFileSystemHandle) => ({
+    kind: 'file',
+    getAsFile: () => fileOf('talk.mp4'),
+    getAsFileSystemHandle,
+  }))
+  const { chosen } = await gather({ items } as unknown as DataTransfer)
+  expect(await Promise.all(chosen.map((one) => one.handle))).toEqual([handle, null, null, null])
+})
