@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from tests.parts import need_package
 from wherry.app.host import buffering, log_host_limits
 from wherry.protocols.bodies import asgi
 from wherry.settings import Settings
+from wherry.testing.ports import free_port
 
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT = 60.0
@@ -41,8 +41,7 @@ def hosting(server: str, options: str, app: str, folder: Path) -> Iterator[tuple
     """The address of the application, and the log of its server."""
     need_package("gunicorn" if server == "uvicorn-worker" else server)
     log = folder / "log"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = SERVERS[server].format(app=f"hosting:{app}", port=port).split()
     environment = {**os.environ, "WHERRY_DATA": str(folder / "data")}
     with log.open("wb") as out:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from tests.storage.store_proxy import Fault, StoreProxy, store_proxy
 from wherry.client import Client, Progress, Result, UploadGone
 from wherry.client import direct as directly
 from wherry.core.limits import KiB, MiB
+from wherry.testing.ports import free_port
 from wherry.testing.proxy import LimitingProxy
 from wherry.testing.s3 import BUCKET, S3Server
 from wherry.testing.server import serving
@@ -102,8 +102,7 @@ def site(shared: Site) -> Site:
 
 
 def closed_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 def test_all_parts_but_the_first_go_to_the_store(site: Site, file: File) -> None:

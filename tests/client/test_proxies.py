@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from wherry.client import AsyncClient
 from wherry.client.proxies import proxy_for
+from wherry.testing.ports import free_port
 
 ELSEWHERE = httpx2.URL("https://uploads.example.org/api")
 
@@ -72,8 +72,7 @@ def test_the_password_of_a_proxy_is_in_no_message(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_proxy_that_is_away_is_one_sentence_with_its_variable(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     (tmp_path / "film.mp4").write_bytes(b"film")
     command = [sys.executable, "-m", "wherry", "report", "a" * 16, str(ELSEWHERE)]
     environment = {**os.environ, "HTTPS_PROXY": f"http://127.0.0.1:{port}"}

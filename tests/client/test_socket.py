@@ -26,6 +26,7 @@ from wherry.client import AsyncClient, Client, GaveUp, NotConnected, Progress
 from wherry.client.chunk_size import FIRST
 from wherry.client.paths import path_to
 from wherry.core.limits import KiB, MiB
+from wherry.testing.ports import free_port
 from wherry.testing.proxy import Fault, LimitingProxy
 
 SOON = 20.0
@@ -179,7 +180,7 @@ def test_nobody_at_the_address_is_said_after_a_while(file: File) -> None:
     with serving(FakeServer()) as port:
         pass
     with pytest.raises(GaveUp) as error:
-        Client(f"http://127.0.0.1:{port}/api", patience=0.2).upload(file(10))
+        Client(f"http://127.0.0.1:{free_port()}/api", patience=0.2).upload(file(10))
     assert isinstance(error.value.__cause__, NotConnected)
 
 

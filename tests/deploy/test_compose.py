@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from tests.e2e.conftest import make_file, sha256
 from wherry.client import Client
 from wherry.settings import Settings
 from wherry.testing.nginx import require_nginx
+from wherry.testing.ports import free_port
 from wherry.testing.s3 import S3Server
 from wherry.testing.server import serving
 
@@ -132,8 +132,7 @@ def _nginx(server: str, folder: Path) -> Iterator[str]:
     """Run nginx with this configuration of a server, on a free port. Its address."""
     program = require_nginx()
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     built = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
     kinds = [k for k in _TEMPORARY if f"--without-http_{k}_module" not in built]
     (folder / "server.conf").write_text(server.replace("listen 80;", f"listen 127.0.0.1:{port};"))

@@ -20,6 +20,7 @@ from wherry.doctor.address import parse_address
 from wherry.doctor.diagnosis import Diagnosis, diagnose
 from wherry.doctor.examination import examine
 from wherry.doctor.measured import Measured
+from wherry.testing.ports import free_port
 from wherry.testing.server import Server, serving
 
 Examine = Callable[..., tuple[Measured, Diagnosis]]
@@ -49,8 +50,7 @@ def examined(
 def haproxy(port: int, folder: Path, more: str = "") -> Iterator[str]:
     """HAProxy in front of 127.0.0.1:`port`; its URL. `more`: lines of its frontend."""
     program = need_program("haproxy")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        own = int(listener.getsockname()[1])
+    own = free_port()
     (folder / "haproxy.cfg").write_text(f"""\
 defaults
   mode http

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from wherry.cli import app
 from wherry.doctor.diagnosis import diagnose
 from wherry.doctor.measured import Measured
 from wherry.doctor.report import as_object
+from wherry.testing.ports import free_port
 from wherry.testing.proxy import LimitingProxy
 from wherry.testing.server import Server, serving
 
@@ -53,8 +53,7 @@ def test_a_letter_that_is_there_is_kept(here: Path) -> None:
 
 
 def test_an_address_that_cannot_be_reached_is_said_with_its_reason() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     done = CliRunner().invoke(app, ["doctor", f"http://127.0.0.1:{port}/api"])
     assert done.exit_code == 1
     assert "cannot be reached" in done.stdout

@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +31,7 @@ from wherry.engine.stopping import is_server_stopping
 from wherry.locks.files import FileLocks
 from wherry.router import chunked_upload_router
 from wherry.settings import Settings
+from wherry.testing.ports import free_port
 
 pytestmark = pytest.mark.anyio
 
@@ -200,8 +200,7 @@ app.include_router(
 @contextmanager
 def four_workers(folder: Path) -> Iterator[str]:
     (folder / "host.py").write_text(PROGRAM.format(data=str(folder / "data")))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "host:app", "--port", str(port), "--workers", "4"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)

@@ -13,7 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -32,6 +31,7 @@ from tests.parts import need
 from wherry.client import Client, Progress
 from wherry.core.limits import KiB, MiB
 from wherry.testing.nginx import nginx, require_nginx
+from wherry.testing.ports import free_port
 from wherry.testing.s3 import BUCKET, S3Server
 from wherry.testing.server import serving
 
@@ -82,8 +82,7 @@ def application(tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
     elsewhere.mkdir()
     program = tmp_path / "application.py"
     program.write_text(APPLICATION)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = int(listener.getsockname()[1])
+    port = free_port()
     size = ROOM * SIZE + 2 * CATALOG
     mount = f'mount -t tmpfs -o size={size} none {data} && exec "$@"'
     command = [sys.executable, program, data, elsewhere, port, CATALOG]

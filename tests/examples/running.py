@@ -35,6 +35,7 @@ from tests.parts import need
 
 from wherry.testing.nginx import require_nginx
 
+from wherry.testing.ports import free_port
 CACHE = ROOT / ".cache" / "examples"
 #: Seconds that the whole example may take to start, and to end.
 TIMEOUT = 60.0
@@ -95,7 +96,7 @@ def running_example(
         for file, text in (changes or {}).items():
             (root / file).write_text(text)
         build_frontend(root / "frontend")
-        ports = free_ports(len(PORTS))
+        ports = [str(free_port()) for _ in PORTS]
         for file in ("supervisord.conf", "nginx.conf"):
             (root / file).write_text(configured(file, dict(zip(PORTS, ports, strict=True)), limit))
         (root / "run").mkdir()
@@ -161,15 +162,6 @@ def is_listening(url: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def free_ports(count: int) -> list[str]:
-    """So many ports that are free now; all are held until the last is found."""
-    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [str(listener.getsockname()[1]) for listener in listeners]
-    for listener in listeners:
-        listener.close()
-    return ports
 
 
 def environment(root: Path) -> dict[str, str]:

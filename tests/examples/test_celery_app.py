@@ -15,10 +15,11 @@ import httpx2
 import pytest
 from tests.e2e.conftest import make_file, sha256
 from tests.examples.edits import LEFT_BY_RUNNING, ROOT
-from tests.examples.running import TIMEOUT, free_ports, is_answering
+from tests.examples.running import TIMEOUT, is_answering
 from tests.parts import need_package
 
 from wherry.client import Client
+from wherry.testing.ports import free_port
 
 #: Seconds between two looks at something that another process does.
 LOOK_EVERY = 0.05
@@ -74,7 +75,7 @@ def test_an_upload_is_processed_once_however_often_it_is_handed_over(
     folder: Path, tmp_path: Path
 ) -> None:
     film = make_file(tmp_path / "film.mp4", 6_000_000)
-    [port] = free_ports(1)
+    port = str(free_port())
     url = f"http://127.0.0.1:{port}"
     with running(folder, "server", "-m", "uvicorn", "server:app", "--port", port):
         wait_until(lambda: is_answering(f"{url}/openapi.json"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ import httpx2
 import pytest
 from tests.e2e.conftest import Api
 from tests.stopped import stop
+
+from wherry.testing.ports import free_port
 
 PROGRAMS = Path(__file__).parent / "programs"
 #: For a busy machine, in seconds.
@@ -47,8 +48,7 @@ def is_up(url: str) -> bool:
 
 @contextmanager
 def host(folder: Path) -> Iterator[Host]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(PROGRAMS), "slow_hook:app"]
     with (folder / f"{port}.log").open("wb") as log:
         process = subprocess.Popen(

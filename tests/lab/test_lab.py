@@ -5,7 +5,6 @@ Times are not asserted: `make lab` measures them.
 
 from __future__ import annotations
 
-import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,6 +26,7 @@ from tests.lab.table import render
 from tests.lab.upstream import Upstream, upstream
 from tests.parts import need
 
+from wherry.testing.ports import free_port
 from wherry.testing.proxy import Fault, LimitingProxy
 
 CACHE = Path(__file__).parents[2] / ".cache" / "lab"
@@ -45,8 +45,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 @pytest.fixture
 def target(tmp_path: Path) -> int:
     """A port that nobody listens on: the limiting proxy answers by itself, or with 502."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    return free_port()
 
 
 def test_a_refused_body_is_counted_as_far_as_it_crossed(target: int) -> None:

@@ -17,6 +17,8 @@ import httpx2
 import pytest
 from tests.parts import need_package
 
+from wherry.testing.ports import free_port
+
 PROGRAMS = Path(__file__).parent / "programs"
 TIMEOUT = 60.0
 SERVERS = {
@@ -32,8 +34,7 @@ CONTENT = os.urandom(3 * 2**20 + 12_345)
 @contextmanager
 def serving(server: str, app: str, log: Path) -> Iterator[str]:
     need_package(server.partition("-")[0])
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = SERVERS[server].format(app=f"pouring:{app}", port=port).split()
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+from wherry.testing.ports import free_port
 from wherry.testing.s3 import BUCKET
 
 START_TIMEOUT = 60.0
@@ -34,11 +34,6 @@ api_bind_addr = "127.0.0.1:{s3}"
 root_domain = ".s3.garage.test"
 """
 TESTS = ["tests/storage/test_contract.py", "-k", "object_store"]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,6 +11,7 @@ import pytest
 from tests.testing.conftest import Upstream
 
 from wherry.core.limits import KiB, MiB
+from wherry.testing.ports import free_port
 from wherry.testing.proxy import Fault, LimitingProxy
 
 pytestmark = pytest.mark.anyio
@@ -199,9 +199,7 @@ async def test_a_dead_upstream_is_a_502(upstream: Upstream) -> None:
     async with behind(upstream) as (_, client):
         assert (await client.post("/dead", content=bytes(MiB))).status_code == 502
         assert (await client.post("/", content=bytes(MiB))).status_code == 200
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        port = nobody.getsockname()[1]
-    async with LimitingProxy("127.0.0.1", port) as proxy, httpx2.AsyncClient() as client:
+    async with LimitingProxy("127.0.0.1", free_port()) as proxy, httpx2.AsyncClient() as client:
         assert (await client.head(proxy.url)).status_code == 502
         assert (await client.post(proxy.url, content=bytes(MiB))).status_code == 502
 

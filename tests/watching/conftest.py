@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from wherry.testing.ports import free_port
 
 #: A server ends in five seconds; a busy machine may need more. Streams last 25 and longer.
 ENDS_IN = 12.0
@@ -55,8 +56,7 @@ class Host:
 @contextmanager
 def host_under_uvicorn(data: Path, *options: str, workers: int = 1) -> Iterator[Host]:
     """The host application under uvicorn, with all its workers up."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(PROGRAMS), "host:app"]
     command += ["--port", str(port), "--workers", str(workers), *options]
     log = data.parent / "host.log"

@@ -14,6 +14,7 @@ import pytest
 from tests.webhooks.receiver import SECRET, receiving
 
 from wherry.core.webhooks import LONGEST_PAUSE, Delivery
+from wherry.testing.ports import free_port
 from wherry.webhooks import request
 from wherry.webhooks.request import Outcome, Requests
 
@@ -175,10 +176,8 @@ async def test_an_endpoint_that_does_not_answer_ends_in_time(
 
 
 async def test_no_endpoint_there_is_a_problem_and_not_an_error() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
     async with opened() as requests:
-        outcome = await requests.send(to(f"http://127.0.0.1:{port}/"))
+        outcome = await requests.send(to(f"http://127.0.0.1:{free_port()}/"))
         unknown = await requests.send(to("http://nothing.invalid/"))
     assert outcome.problem is not None
     assert unknown.problem is not None

@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from wherry.testing.ports import free_port
+
 #: How long Apache may take to start, and to stop, in seconds.
 _TIMEOUT = 30.0
 #: The names of the program; the folders, besides those in PATH, where it may be; the folders where
@@ -87,8 +89,7 @@ def _start(
 ) -> tuple[subprocess.Popen[bytes], int]:
     # Another process may take the free port before Apache does, so this is tried again.
     for _ in range(3):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = int(listener.getsockname()[1])
+        port = free_port()
         configuration = folder / "httpd.conf"
         configuration.write_text(_configuration(modules, folder, port, upstream_port, more))
         command = [program, "-d", str(folder), "-f", str(configuration), "-DFOREGROUND"]

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from wherry.testing.ports import free_port
 
 #: How long nginx may take to start, and to stop, in seconds.
 _TIMEOUT = 10.0
@@ -142,7 +143,7 @@ def _start(  # noqa: PLR0917 - it is called once
 ) -> tuple[subprocess.Popen[bytes], int]:
     # nginx cannot choose a free port itself, and another process may take this one first.
     for _ in range(3):
-        port = _free_port()
+        port = free_port()
         configuration = folder / "nginx.conf"
         configuration.write_text(
             _configuration(program, folder, port, upstreams, max_body, buffers, tls)
@@ -165,11 +166,6 @@ def _is_up(process: subprocess.Popen[bytes], pid_file: Path) -> bool:
     process.kill()
     process.wait()
     return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _configuration(  # noqa: PLR0917 - it is called once

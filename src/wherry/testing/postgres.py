@@ -16,7 +16,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+
+from wherry.testing.ports import free_port
 
 #: How long PostgreSQL may take to start, and to stop, in seconds.
 _TIMEOUT = 60.0
@@ -82,7 +83,7 @@ class Postgres:
     def start(self) -> None:
         """Start the server, on the port that it had before. Raises `RuntimeError`."""
         for _ in range(3):  # another process may take a free port first
-            port = self.port or _free_port()
+            port = self.port or free_port()
             options = [f"-c{name}={value}" for name, value in self._options.items()]
             command = [self._program("postgres"), "-D", str(self._data), "-p", str(port), *options]
             with self._log.open("ab") as log:
@@ -189,8 +190,3 @@ def postgres(
             yield server
         finally:
             server.stop(signal.SIGQUIT)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -9,7 +9,6 @@ Rule 1: the server ends with the context, by the id of its process.
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from wherry.testing.ports import free_port
 
 #: How long the server may take to start, in seconds; how many ports are tried.
 START_TIMEOUT, PORTS = 60.0, 5
@@ -58,8 +59,7 @@ def serving_s3(program: str, folder: Path, address: str = "127.0.0.1") -> Iterat
     objects = folder / "objects"
     objects.mkdir(parents=True)
     for attempt in range(PORTS):
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        port = free_port()
         server = S3Server(f"http://{address}:{port}", objects)
         environment: dict[str, Any] = {
             **os.environ,

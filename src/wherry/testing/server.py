@@ -8,18 +8,19 @@ with serving(folder) as server:
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 
-#: How long a server may take to start, in seconds.
-START_TIMEOUT = 120.0
+from wherry.testing.ports import free_port
+
+#: How long a server may take to start, and to end by itself, in seconds, on a busy machine.
+START_TIMEOUT, STOP_TIMEOUT = 120.0, 20.0
 
 
 class Server:
@@ -34,7 +35,7 @@ class Server:
     def __init__(self, data: Path, **options: object) -> None:
         self.data = data
         self.log = data.parent / f"{data.name}.log"
-        self.port = _free_port()
+        self.port = free_port()
         options = {"host": "127.0.0.1", "port": self.port, "data": data} | options
         self.url = f"http://{options['host']}:{self.port}"
         self._command = [sys.executable, "-m", "wherry", "serve"]
@@ -67,18 +68,24 @@ class Server:
         """End it with SIGKILL, like `kill -9`."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
-            self._process = None
+            self._forget()
 
     def stop(self) -> None:
-        """End it with SIGTERM, and with SIGKILL if it takes longer than 10 seconds."""
+        """End it with SIGTERM, and with SIGKILL if it takes longer than `STOP_TIMEOUT`."""
         if self._process is not None:
             self._process.terminate()
             try:
-                self._process.wait(10)
+                self._process.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:
-                self.kill()
+                self._process.kill()
+            self._forget()
+
+    def _forget(self) -> None:
+        if self._process is not None:
+            self._process.wait()
             self._process = None
+            with suppress(OSError):  # taken by now: only the next start needs it
+                free_port(self.port)
 
 
 @contextmanager
@@ -90,8 +97,3 @@ def serving(data: Path, **options: object) -> Iterator[Server]:
         yield server
     finally:
         server.stop()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
