@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, inspect, make_url
@@ -26,6 +27,9 @@ ROOT = Path(__file__).parent
 # How long something takes on a busy machine is no claim of any test.
 settings.register_profile("wherry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("wherry")
+# httpx2 gives up after five seconds where nothing else is said.
+for _name in ("connect", "read", "write", "pool"):
+    setattr(httpx2._config.DEFAULT_TIMEOUT_CONFIG, _name, 120.0)
 
 #: Folders of the files that take longest. They come first, so that none is left to one process at
 #: the end. pytest-xdist would begin with the files that have most tests, which are short ones.

@@ -25,6 +25,8 @@ from wherry.testing.server import Server
 
 BLACK, FREEZE, SILENCE = (5.0, 7.0), (10.0, 13.0), (14.0, 17.0)
 SAMPLE_EVERY = 0.02
+#: How long an answer may take, in seconds.
+TIMEOUT = 60.0
 
 
 class Demo:
@@ -67,7 +69,8 @@ class Demo:
     def _send_in_one_request(self, url: str) -> None:
         say("An upload in one ordinary request:")
         with self._video.open("rb") as file:
-            answer = httpx2.post(f"{url}/api/upload", files={"file": (self._video.name, file)})
+            files = {"file": (self._video.name, file)}
+            answer = httpx2.post(f"{url}/api/upload", files=files, timeout=TIMEOUT)
         what = answer.headers.get("server", "the proxy")
         note(f"HTTP {answer.status_code} {answer.reason_phrase} from {what}: its limit is 1 MiB")
         if answer.status_code != httpx2.codes.REQUEST_ENTITY_TOO_LARGE:
@@ -91,7 +94,9 @@ class Demo:
             self._half_way.set()
             killer.join()
         again = httpx2.post(
-            f"{self._server.url}/api/chunked-upload/complete", json={"upload_id": result.upload_id}
+            f"{self._server.url}/api/chunked-upload/complete",
+            json={"upload_id": result.upload_id},
+            timeout=TIMEOUT,
         ).json()
         note(f"completed again: the same answer, assessment {again['assessment_id']}")
         return result, again["assessment_id"] == result.assessment_id
