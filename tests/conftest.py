@@ -104,6 +104,12 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     `WHERRY_TESTED_S3` names another one, which has the bucket (`make try-garage`).
     """
     need_package("botocore")
+    # A busy machine forgets nothing in between: tests count the requests that this saves.
+    with patch.multiple("wherry.storage.s3.remembered", FRESH_FOR=3600.0, LEFT_FOR=3600.0):
+        yield from _serving_s3(tmp_path_factory)
+
+
+def _serving_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     if endpoint := os.environ.get("WHERRY_TESTED_S3"):
         key, secret = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
         yield S3Server(endpoint, tmp_path_factory.mktemp("s3"), key, secret)
