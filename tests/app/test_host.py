@@ -24,7 +24,7 @@ from wherry.settings import Settings
 from wherry.testing.ports import free_port
 
 PROGRAMS = Path(__file__).parent / "programs"
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 MiB = 1 << 20
 SERVERS = {
     "uvicorn": "uvicorn {app} --port {port}",

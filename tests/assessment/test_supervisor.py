@@ -76,7 +76,7 @@ async def test_a_command_that_cannot_even_be_tried_is_told_and_tried_again(
 
     monkeypatch.setattr(supervisor, "sleep", pause)
     async with Supervisor(["with a \0 in it"]) as keeper:
-        await asyncio.wait_for(tried.wait(), 20)
+        await asyncio.wait_for(tried.wait(), 120)
         assert keeper.worker.state is WorkerState.FAILING
         assert "null" in (keeper.worker.problem or "")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.browser.tab import MiB, Tab
+from tests.browser.tab import TIMEOUT, MiB, Tab
 from tests.e2e.conftest import make_file
 from tests.parts import need
 
@@ -42,7 +42,9 @@ def browser() -> Iterator[Browser]:
     options = ["--no-sandbox"] if os.geteuid() == 0 else []
     options.append(f"--host-resolver-rules={NAMES}")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=options)
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=options, timeout=TIMEOUT
+        )
         yield browser
         browser.close()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MiB = 1 << 20
 #: Milliseconds that anything may take, on a machine with much else to do.
-TIMEOUT = 60_000
+TIMEOUT = 120_000
 #: Milliseconds between two looks into a page.
 LOOK_EVERY = 25
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 #: How long anything may take on a busy machine, in seconds.
-PATIENCE = 60.0
+PATIENCE = 120.0
 ROWS, COLUMNS = 40, 160
 _CONTROLS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\x1b[()][A-Z0-9]|\r")
 

@@ -181,7 +181,7 @@ def test_sigterm_ends_the_server_in_time_whatever_is_open(tmp_path: Path) -> Non
                 server.stop()
     finally:
         server.kill()
-    # It was not killed, as it is after 10 s.
+    # It was not killed, as it is after `STOP_TIMEOUT`.
     assert "Finished server process" in server.log.read_text()
 
 

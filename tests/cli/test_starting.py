@@ -16,7 +16,7 @@ from tests.cli.command import wherry
 from wherry.testing.postgres import postgres, require_postgres
 
 #: For a busy machine, in seconds.
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 
 
 @pytest.mark.parametrize("command", ["serve", "worker", "migrate"])

@@ -68,7 +68,7 @@ backend back
         command = [program, "-db", "-f", str(folder / "haproxy.cfg")]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             assert process.poll() is None, (folder / "haproxy.log").read_text()
             try:

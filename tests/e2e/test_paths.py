@@ -19,7 +19,7 @@ from wherry.testing.server import Server, serving
 MiB = 1 << 20
 HOST = "uploads.example"
 #: How long servers may take to tell each other, in seconds.
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 #: The API key of each data folder.
 KEYS: dict[Path, str] = {}
 

@@ -38,8 +38,8 @@ from wherry.testing.server import serving
 SIZE = int(os.environ.get("WHERRY_SIZE_MIB", "4")) * MiB
 CHUNK = min(SIZE // 8, 5 * MiB)
 OPEN, ALL, ROOM = 10, 50, 12
-#: How long all uploads may take to begin, in seconds.
-COMING = 120
+#: How long all uploads may take to begin, and the application to start or to end, in seconds.
+TIMEOUT = 120
 #: What the catalog may take of the volume.
 CATALOG = 8 * MiB
 
@@ -92,17 +92,19 @@ def application(tmp_path: Path) -> Iterator[tuple[str, Path, Path]]:
         )
     try:
         url = f"http://127.0.0.1:{port}/api"
-        for _ in range(300):
+        deadline = time.monotonic() + TIMEOUT
+        while True:
             try:
                 httpx2.get(f"{url}/chunked-upload/", headers={"x-user": "a"})
                 break
             except httpx2.TransportError:
                 assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
         yield url, elsewhere, log
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(TIMEOUT)
 
 
 def can_mount(tmp_path: Path) -> bool:
@@ -193,7 +195,7 @@ def test_fifty_finish_over_two_servers_with_a_database_and_an_object_store(
     def hold_back(progress: Progress) -> None:
         """The ten that are open send nothing before the forty others have come."""
         if progress.state == "sending":
-            assert have_all_come.wait(COMING)
+            assert have_all_come.wait(TIMEOUT)
 
     with (
         serving(tmp_path / "one", **options) as one,

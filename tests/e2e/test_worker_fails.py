@@ -23,7 +23,7 @@ from wherry.testing.server import serving
 from wherry.testing.video import make_video
 
 CAUSE = "The worker cannot start: "
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -45,7 +45,7 @@ async def test_a_request_cancelled_while_it_opens_its_range_leaves_no_lock(world
 
     def slow(upload_id: str, within: Range) -> Writer:
         begun.set()
-        finish.wait(5)
+        finish.wait(60)
         return real(upload_id, within)
 
     world.storage.open = slow  # type: ignore[method-assign]
@@ -56,7 +56,7 @@ async def test_a_request_cancelled_while_it_opens_its_range_leaves_no_lock(world
     with pytest.raises(asyncio.CancelledError):
         await task
     world.storage.open = real  # type: ignore[method-assign]
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         await written(world.engine(), upload, 0, DATA)
 
 
@@ -216,7 +216,7 @@ async def test_a_completion_that_is_stopped_waits_for_the_hook_and_is_not_begun_
         running += 1
         most = max(most, running)
         begun.set()
-        finish.wait(5)
+        finish.wait(60)
         running -= 1
         return "one"
 
@@ -251,7 +251,7 @@ async def test_who_asks_while_another_process_completes_gets_the_same_answer(wor
         if found.state is State.RECEIVING and not answers:
             answers.append(None)
             done = asyncio.run_coroutine_threadsafe(other.complete(ALICE, upload.id), loop)
-            answers.append(done.result(20).assessment_id)
+            answers.append(done.result(60).assessment_id)
         return found
 
     world.catalog.around = late  # type: ignore[method-assign]
@@ -270,7 +270,7 @@ async def test_a_cancelled_init_promises_no_space(world: World) -> None:
         except asyncio.CancelledError:
             continue
         await engine.cancel(ALICE, upload.id)
-    with anyio.fail_after(5):
+    with anyio.fail_after(60):
         while True:
             try:
                 await engine.create(ALICE, Create("a", 1000))

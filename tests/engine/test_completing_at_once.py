@@ -296,7 +296,7 @@ class Paused(Spy):
 
     def submit_update(self, *args: Any) -> Any:
         self.linked.set()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(60)
         return self._thing.submit_update(*args)
 
 

@@ -20,7 +20,7 @@ async def test_one_thread_renews_every_lease_while_hooks_run(world: World) -> No
     before, go_on = set(threading.enumerate()), threading.Event()
 
     def on_complete(file: FinishedFile) -> str:
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         return "done"
 
     engine = world.engine(hooks=Hooks(on_complete=on_complete))
@@ -29,7 +29,7 @@ async def test_one_thread_renews_every_lease_while_hooks_run(world: World) -> No
         for upload in uploads:
             await written(engine, upload, 0, b"x" * 10)
             tasks.start_soon(engine.complete, ALICE, upload.id)
-        with anyio.fail_after(20):
+        with anyio.fail_after(60):
             while not all([(await world.catalog.load(u.id)).calls.lost for u in uploads]):
                 await anyio.sleep(0.01)
             world.now += 1000.0
@@ -44,7 +44,7 @@ async def test_one_thread_renews_every_lease_while_hooks_run(world: World) -> No
         started = [t for t in {*threading.enumerate()} - before if t.name == "wherry-lease"]
         assert len(started) == 1
         go_on.set()
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while started[0].is_alive():
             await anyio.sleep(0.01)
     for upload in uploads:
@@ -69,5 +69,5 @@ async def test_a_completion_that_is_recorded_is_not_reported_as_one_that_lost_it
     monkeypatch.setattr(world.catalog, "submit_update", submitted)
     with engine._completing._leases.kept(upload.id, "token"):
         for _ in range(2):  # the first one has ended, and was reported, when the second begins
-            assert await anyio.to_thread.run_sync(renewals.acquire, True, 20)
+            assert await anyio.to_thread.run_sync(renewals.acquire, True, 60)
     assert "lease-not-renewed" not in caplog.text

@@ -198,7 +198,7 @@ async def test_while_one_process_admits_an_upload_no_other_touches_its_folder(wo
     class Slow(Disk):
         def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
             begun.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             super().reserve(upload_id, length)
 
     world.settings = settings_in(world.settings.data, max_open=1)
@@ -242,7 +242,7 @@ async def test_cancelling_while_it_is_admitted_leaves_nothing_and_affects_no_oth
     class Slow(Disk):
         def reserve(self, upload_id: str, length: int, suffix: str = "") -> None:
             begun.set()
-            assert go_on.wait(20)
+            assert go_on.wait(60)
             super().reserve(upload_id, length)
 
     engine = world.engine()
@@ -270,7 +270,7 @@ async def test_an_open_request_keeps_its_slot_however_slow_it_is(world: World) -
         for _ in range(3):
             before = (await world.catalog.load(slow.id)).slot_until
             world.now += world.settings.slot_idle / 2
-            with anyio.fail_after(20):
+            with anyio.fail_after(60):
                 while (await world.catalog.load(slow.id)).slot_until == before:
                     await anyio.sleep(0.05)
         body.let_go.set()

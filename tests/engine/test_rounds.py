@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 ROUND = 500
 DATA = bytes(range(250)) * 6
-TIMEOUT = 20.0
+TIMEOUT = 120.0
 
 
 @pytest.fixture(autouse=True)

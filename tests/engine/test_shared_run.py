@@ -15,7 +15,7 @@ from wherry.engine.shared_run import SharedRun
 
 pytestmark = pytest.mark.anyio
 
-LONG = 20.0
+LONG = 120.0
 
 
 class Slow:

@@ -19,7 +19,7 @@ from wherry.engine.stopping import is_server_stopping, time_for_requests
 pytestmark = pytest.mark.anyio
 
 DATA = bytes(range(250)) * 4
-LONG = 20.0
+LONG = 120.0
 
 
 @pytest.fixture(autouse=True)

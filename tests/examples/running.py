@@ -34,11 +34,11 @@ from tests.examples.edits import APPLICATION, ROOT, tree, write
 from tests.parts import need
 
 from wherry.testing.nginx import require_nginx
-
 from wherry.testing.ports import free_port
 CACHE = ROOT / ".cache" / "examples"
+
 #: Seconds that the whole example may take to start, and to end.
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 #: Ports as the example has them: ingress, backend, frontend.
 PORTS = ("8080", "8001", "3000")
 USERS = ("alice", "bob")

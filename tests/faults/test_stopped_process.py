@@ -22,7 +22,7 @@ from wherry.testing.ports import free_port
 
 PROGRAMS = Path(__file__).parent / "programs"
 #: For a busy machine, in seconds.
-TIMEOUT = 60.0
+TIMEOUT = 120.0
 DATA = b"film" * 1000
 
 

@@ -52,7 +52,7 @@ def test_a_lock_ends_with_its_process_and_not_while_that_is_stopped(
         os.waitpid(process.pid, os.WUNTRACED)  # until it is stopped
         assert locks.take(name) is None
         process.kill()
-        process.wait(30)
+        process.wait(60)
         lock = locks.take(name)
     assert lock is not None
     with lock:

@@ -24,7 +24,7 @@ __all__ = ["script"]  # a fixture: tests find it here
 
 MiB = 1 << 20
 #: How long a browser may take for anything, in milliseconds.
-TIMEOUT = 20_000
+TIMEOUT = 120_000
 
 
 def find_chromium() -> str:
@@ -43,7 +43,7 @@ def browser() -> Iterator[Browser]:
     # A camera that shows a moving picture, and whoever is asked whether it may be used agrees.
     options += ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=options)
+        browser = playwright.chromium.launch(executable_path=program, args=options, timeout=TIMEOUT)
         yield browser
         browser.close()
 

@@ -39,7 +39,7 @@ TICKET = "wherry_guest_" + "0123456789abcdef" * 2 + "_" + "f" * 32
 #: Milliseconds between two chunks.
 STEP = 250
 #: How many steps of its clock a page gets to show something.
-TRIES = 100
+TRIES = 500
 
 #: What comes last of a report.
 REPORT_PARTS = (".axis .wave img", ".strip image >> nth=7", ".contact-sheet image >> nth=11")
@@ -169,7 +169,7 @@ class Stage:
         self.settle()
 
     def _wait_for_held(self, count: int) -> None:
-        for _ in range(1000):
+        for _ in range(6000):
             if len(self.held) == count:
                 return
             self.page.wait_for_timeout(10)
@@ -177,7 +177,7 @@ class Stage:
 
     def _wait_for_all(self, files: int) -> None:
         """Until every file has sent all it sends at once: two chunks."""
-        for _ in range(1000):
+        for _ in range(6000):
             if len(self._safe) == files and len(self.held) == 2 * files:
                 return
             self.page.wait_for_timeout(10)

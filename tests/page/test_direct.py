@@ -23,7 +23,7 @@ def test_the_page_sends_all_parts_but_the_first_to_the_store(
     with direct_site(s3_server, tmp_path, cors=True) as site:
         page.goto(site.url)
         page.get_by_label("Files", exact=True).set_input_files(file)
-        page.get_by_text("The whole file has arrived.", exact=True).wait_for(timeout=60_000)
+        page.get_by_text("The whole file has arrived.", exact=True).wait_for()
         assert site.stored() == {sha256(file)}
         assert site.store.sent["UploadPart"] == 2 * PART + 1
         assert chunks

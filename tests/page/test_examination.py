@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.page.conftest import TIMEOUT, Complaints, MiB
+from tests.page.conftest import Complaints, MiB
 
 from wherry.auth import Keys, keys_file
 from wherry.testing.nginx import nginx, require_nginx
@@ -16,15 +16,12 @@ from wherry.testing.server import Server, serving
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
 
-#: An examination takes a second or two, and on a busy machine at most its 30 seconds.
-LONG = 40_000
-
 
 def check(page: Page, url: str) -> Locator:
     """Open the page at `url`, and check the connection. The section of the page with the report."""
     page.goto(url)
     page.get_by_role("button", name="Start the check").click()
-    page.locator(".check .verdict").wait_for(timeout=LONG)
+    page.locator(".check .verdict").wait_for()
     return page.get_by_role("region", name="Check the connection")
 
 
@@ -146,7 +143,7 @@ def test_the_keyboard_is_enough_to_start_stop_and_start_again(page: Page, server
     page.unroute_all(behavior="ignoreErrors")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.locator(".check .verdict").wait_for(timeout=LONG)
+    page.locator(".check .verdict").wait_for()
     assert page.evaluate(focused) == "Check the connection"
 
 
@@ -159,7 +156,7 @@ def test_with_keys_a_check_without_one_asks_for_it(page: Page, tmp_path: Path) -
         page.get_by_role("textbox", name="Key").fill(key)
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Check again").click()
-        page.locator(".check .verdict").wait_for(timeout=LONG)
+        page.locator(".check .verdict").wait_for()
 
 
 def test_the_page_sends_no_more_than_it_says_whatever_the_server_asks_for(
@@ -170,7 +167,5 @@ def test_the_page_sends_no_more_than_it_says_whatever_the_server_asks_for(
     sizes = spent(page)
     page.goto(server.url)
     page.get_by_role("button", name="Start the check").click()
-    page.get_by_text("asks for more requests than an examination may have").wait_for(
-        timeout=TIMEOUT
-    )
+    page.get_by_text("asks for more requests than an examination may have").wait_for()
     assert sum(sizes) <= 32 * MiB

@@ -16,7 +16,7 @@ from wherry.protocols.load import Load
 pytestmark = pytest.mark.anyio
 
 INIT = {"filename": "film.mp4", "size": 1000}
-LONG = 20.0
+LONG = 120.0
 
 
 class Held:

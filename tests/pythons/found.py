@@ -51,7 +51,7 @@ def ask(path: Path) -> Python | None:
     """This interpreter; None for one that does not run, is too old, or is a shim without one."""
     try:
         told = subprocess.run(
-            [path, "-c", ASK], capture_output=True, text=True, timeout=30, check=True
+            [path, "-c", ASK], capture_output=True, text=True, timeout=120, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return None

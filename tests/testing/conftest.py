@@ -46,7 +46,7 @@ class Upstream:
 
     async def until(self, is_so: str) -> None:
         """Wait until the expression over `heard` is true."""
-        async with asyncio.timeout(10), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: eval(is_so, {"heard": self.heard}))
 
     async def _note(self) -> None:

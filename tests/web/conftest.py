@@ -14,8 +14,8 @@ from tests.parts import need_package, need_program
 WEB = Path(__file__).parents[2] / "web"
 STATIC = Path(__file__).parents[2] / "src" / "wherry" / "static"
 
-#: Seconds that any of npm's scripts may take.
-TIMEOUT = 300
+#: Seconds that any of npm's scripts may take, and milliseconds for anything in a browser.
+TIMEOUT, LONG = 300, 120_000
 
 Script = Callable[..., str]
 
@@ -55,6 +55,10 @@ def page() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield browser.new_page(ignore_https_errors=True)
+        browser = started.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"], timeout=LONG
+        )
+        page = browser.new_page(ignore_https_errors=True)
+        page.set_default_timeout(LONG)
+        yield page
         browser.close()

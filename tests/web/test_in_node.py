@@ -38,6 +38,6 @@ def test_an_upload_works_from_node(tmp_path: Path, node: str) -> None:
     with serving(tmp_path / "data", assessment=False) as server:
         command = [node, str(program), str(STATIC / "chunkedUploadApi.js"), str(file)]
         command.append(f"{server.url}/api")
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
         assert json.loads(done.stdout)["state"] == "complete"
         assert [sha256(path) for path in (server.data / "files").iterdir()] == [sha256(file)]

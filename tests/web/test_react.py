@@ -136,7 +136,7 @@ def test_an_application_is_built_with_it_and_uploads_a_large_file(
             [bundle.read_text(), f"{ingress.url}/api"],
         )
         page.set_input_files("main input", film)
-        page.wait_for_function("document.querySelector('#result').textContent", timeout=60_000)
+        page.wait_for_function("document.querySelector('#result').textContent")
         assert page.locator("main progress").get_attribute("value") == "100"
         assert page.locator("#failure").inner_text() == ""
         assert [sha256(path) for path in (data / "files").iterdir()] == [sha256(film)]

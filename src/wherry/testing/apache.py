@@ -24,7 +24,7 @@ from pathlib import Path
 from wherry.testing.ports import free_port
 
 #: How long Apache may take to start, and to stop, in seconds.
-_TIMEOUT = 30.0
+_TIMEOUT = 60.0
 #: The names of the program; the folders, besides those in PATH, where it may be; the folders where
 #: its modules may be.
 _NAMES = ("apache2", "httpd")

@@ -82,7 +82,7 @@ def one_of_many_threads_gets_the_lock(locks: Locks) -> None:
     together = Barrier(threads)
 
     def take(_: int) -> AbstractContextManager[object] | None:
-        together.wait(30)
+        together.wait(60)
         return locks.take("line")
 
     with ThreadPoolExecutor(threads) as pool:

@@ -24,7 +24,7 @@ from pathlib import Path
 from wherry.testing.ports import free_port
 
 #: How long nginx may take to start, and to stop, in seconds.
-_TIMEOUT = 10.0
+_TIMEOUT = 60.0
 #: nginx creates these folders when it starts, whether they are needed or not.
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 #: Folders, besides those in PATH, where the program may be.
