@@ -33,6 +33,26 @@ pytestmark = pytest.mark.anyio
 UPLOAD = "u" * 32
 
 
+class SteadyClock:
+    """Leases end when a worker sleeps for so long, and not when the machine is slow."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    async def sleep_or_stop(self, stop: asyncio.Event, seconds: float) -> None:
+        self.now += seconds
+        await asyncio.sleep(0.001)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SteadyClock:
+    clock = SteadyClock()
+    monkeypatch.setattr("wherry.assessment.worker.sleep_or_stop", clock.sleep_or_stop)
+    return clock
+
+
 @pytest.fixture
 async def catalog() -> MemoryCatalog:
     """A catalog with one queued assessment."""
@@ -216,12 +236,12 @@ class Failing:
 
 
 async def test_an_assessment_whose_workflow_failed_is_begun_anew(
-    catalog: MemoryCatalog, tmp_path: Path
+    catalog: MemoryCatalog, tmp_path: Path, clock: SteadyClock
 ) -> None:
     storage = storage_with_the_file()
-    site = Site(catalog, storage, tmp_path, MemoryLocks())
+    site = Site(catalog, storage, tmp_path, MemoryLocks(), lease_clock=clock)
     workflows, stop = Failing(), asyncio.Event()
-    assessing = Assessing(timing=Timing(lease=0.2, poll_interval=0.01, progress_interval=0.01))
+    assessing = Assessing(timing=Timing(poll_interval=0.01, progress_interval=0.01))
     worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
     lane = asyncio.create_task(worker.lane(stop))
     while (await catalog.load_assessment("a")).state is not AssessmentState.DONE:
@@ -373,7 +393,7 @@ async def test_a_file_is_not_missing_while_the_storage_is_away(
     site = Site(catalog, storage, tmp_path, MemoryLocks())
     workflows, stop = Failing(), asyncio.Event()
     workflows.begun.append("before")  # so that the first one succeeds
-    assessing = Assessing(timing=Timing(lease=0.2, poll_interval=0.01, progress_interval=0.01))
+    assessing = Assessing(timing=Timing(poll_interval=0.01, progress_interval=0.01))
     worker = Worker(site, assessing, cast("Workflows", workflows), Sandbox())
     lane = asyncio.create_task(worker.lane(stop))
     while looks < 20:
