@@ -22,6 +22,8 @@ from wherry.cli.screen import Screen, render_facts
 from wherry.client import Progress
 from wherry.core.limits import KiB, MiB
 
+pytestmark = pytest.mark.usefixtures("fast_line")
+
 
 @pytest.fixture
 def server() -> FakeServer:

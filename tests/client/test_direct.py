@@ -286,13 +286,13 @@ def test_a_client_that_is_killed_goes_on_where_it_was(site: Site, file: File) ->
     script = "import sys; from wherry.client import Client; Client(sys.argv[1]).upload(sys.argv[2])"
     command = [sys.executable, "-c", script, site.url, str(path)]
     with httpx2.Client(base_url=site.url) as http:
-        # The third part has no answer until the client is dead.
-        process = subprocess.Popen(command)
+        # The fourth part has no answer until the client is dead.
         site.store.faults = [
             Fault("UploadPart", 3, 200),
-            Fault("UploadPart", 1, then=process.kill),
+            Fault("UploadPart", 1, then=lambda: process.kill()),
         ]
-        assert process.wait(60) == -signal.SIGKILL
+        process = subprocess.Popen(command)
+        assert process.wait(120) == -signal.SIGKILL
         upload = site.unfinished(http)
         assert 0 < upload["received_bytes"] < 8 * PART
     site.store.faults = []

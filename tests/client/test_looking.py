@@ -17,7 +17,7 @@ from wherry.client.chunk_size import NetworkPath
 from wherry.client.errors import NotFound
 from wherry.core.limits import KiB, MiB
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_line")]
 
 
 def refusing(status: Reply) -> Callable[[Asked], Reply | None]:
@@ -80,7 +80,7 @@ async def test_when_only_the_last_answer_was_lost_nothing_is_left_to_wait_for(
         return page(504) if is_last and next(lost, False) else done
 
     server._answer = answer  # type: ignore[method-assign]
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         await client.upload(path)
     assert bytes(server.only.data) == path.read_bytes()
 

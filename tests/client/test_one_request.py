@@ -26,7 +26,7 @@ from wherry.client.source import Source
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_line")]
 
 
 async def test_a_small_file_goes_in_one_ordinary_request(
@@ -309,7 +309,7 @@ async def test_small_files_do_not_wait_for_a_large_one(
 
     async def hold(verb: str) -> None:
         if verb == "chunk":
-            with anyio.fail_after(20):
+            with anyio.fail_after(120):
                 await small_is_there.wait()
 
     async def send_small() -> None:

@@ -12,7 +12,7 @@ from wherry.client.chunk_size import FIRST, NetworkPath
 from wherry.client.paths import path_to
 from wherry.core.limits import KiB, MiB
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_line")]
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from wherry.server import create_app
 from wherry.settings import Settings
 from wherry.testing.proxy import Fault, LimitingProxy
 
+pytestmark = pytest.mark.usefixtures("fast_line")
+
 
 @contextmanager
 def real_server(data: Path, **settings: object) -> Iterator[int]:

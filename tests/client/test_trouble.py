@@ -147,7 +147,8 @@ async def test_a_full_server_is_waited_for_beyond_all_patience(
         await client.upload(file(6 * MiB), on_progress=told.append)
     waiting = [progress for progress in told if progress.state == "waiting"]
     assert waiting
-    assert waiting[0].retry_after == pytest.approx(0.1, abs=0.05)
+    assert waiting[0].retry_after is not None
+    assert 0 <= waiting[0].retry_after <= 0.1  # of which a busy machine has let some pass
 
 
 async def test_a_place_in_the_line_is_shown_and_waited_for(

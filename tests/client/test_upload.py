@@ -22,7 +22,7 @@ from wherry.client.chunk_size import NetworkPath
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_line")]
 
 
 # In chunks.
