@@ -19,8 +19,8 @@ from wherry.settings import Settings
 pytestmark = pytest.mark.anyio
 
 
-def writers() -> int:
-    return sum(thread.name == "wherry-catalog-writer" for thread in threading.enumerate())
+def writers() -> set[threading.Thread]:
+    return {each for each in threading.enumerate() if each.name == "wherry-catalog-writer"}
 
 
 async def test_starts_that_fail_leave_nothing_open(tmp_path: Path) -> None:
@@ -29,11 +29,11 @@ async def test_starts_that_fail_leave_nothing_open(tmp_path: Path) -> None:
     for _ in range(3):
         with pytest.raises(IsADirectoryError):
             await app.engine()
-        assert writers() == before
+        assert writers() <= before
     (tmp_path / "served.clock").rmdir()
     await app.engine()
     await app.stop()
-    assert writers() == before
+    assert writers() <= before
 
 
 async def test_a_process_that_fails_to_lead_tries_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -16,14 +17,17 @@ from wherry.testing.nginx import require_nginx
 @pytest.mark.slow
 def test_the_demo_shows_the_whole_line() -> None:
     require_nginx()
-    before = set(Path(tempfile.gettempdir()).glob("wherry-demo-*"))
-    done = subprocess.run(
-        [sys.executable, "-m", "wherry", "demo", "--size", "24"],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    # A folder of its own, because other tests run the demo, too.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-m", "wherry", "demo", "--size", "24"],
+            env={**os.environ, "TMPDIR": folder},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        left = list(Path(folder).iterdir())
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
     assert "HTTP 413" in done.stdout
@@ -39,4 +43,4 @@ def test_the_demo_shows_the_whole_line() -> None:
     assert re.search(r"peak disk ÷ file size +1\.0[0-3]", done.stdout), said
     assert re.search(r"complete twice, same answer +yes", done.stdout)
     assert re.search(r"SHA-256 equal +yes", done.stdout)
-    assert set(Path(tempfile.gettempdir()).glob("wherry-demo-*")) == before
+    assert left == []

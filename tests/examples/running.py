@@ -18,6 +18,7 @@ import fcntl
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -35,8 +36,8 @@ from tests.parts import need
 
 from wherry.testing.nginx import require_nginx
 from wherry.testing.ports import free_port
-CACHE = ROOT / ".cache" / "examples"
 
+CACHE = ROOT / ".cache" / "examples"
 #: Seconds that the whole example may take to start, and to end.
 TIMEOUT = 120.0
 #: Ports as the example has them: ingress, backend, frontend.
@@ -110,8 +111,8 @@ def running_example(
 
 def configured(file: str, ports: Mapping[str, str], limit: str) -> str:
     text = (APPLICATION / file).read_text()
-    for old, new in ports.items():
-        text = text.replace(old, new)
+    # In one go: a new port may have an old one in it.
+    text = re.sub("|".join(ports), lambda found: ports[found[0]], text)
     if limit != "1m":
         text = text.replace("server {", f"server {{\n    client_max_body_size {limit};")
     return text
