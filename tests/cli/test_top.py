@@ -19,6 +19,7 @@ from wherry.cli.looking import Look, Speeds
 from wherry.testing.server import Server, serving
 
 MiB = 1 << 20
+HOUR = 3600
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     data = tmp_path_factory.mktemp("top") / "data"
     keys = Keys(keys_file(data))
     alice, boss = keys.add("alice"), keys.add("boss", operator=True)
-    with serving(data, assessment=False, max_open=1) as server:
+    # The first upload stays open, however long the tests take.
+    with serving(data, assessment=False, max_open=1, slot_idle=HOUR) as server:
         with Api(server.url, alice) as api:
             first = api.init(4 * MiB, filename="film.mp4")["upload_id"]
             assert api.chunk(first, 0, b"x" * MiB).is_success
@@ -68,7 +70,11 @@ def test_without_a_terminal_it_prints_what_there_is_once(watched: Watched) -> No
 
 def test_the_server_and_its_folder_tell_the_same(watched: Watched) -> None:
     by_url = wherry("top", watched.url, "--json", environment=watched.as_boss).stdout
-    settings = {"WHERRY_MAX_OPEN": "1", "WHERRY_ASSESSMENT": "false"}  # as the server's
+    settings = {  # as the server's
+        "WHERRY_MAX_OPEN": "1",
+        "WHERRY_SLOT_IDLE": str(HOUR),
+        "WHERRY_ASSESSMENT": "false",
+    }
     words = ("top", "--data", watched.server.data, "--json")
     told, read = _facts(by_url), _facts(wherry(*words, environment=settings).stdout)
     assert told == read

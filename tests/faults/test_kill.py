@@ -10,7 +10,6 @@ import os
 import random
 import sqlite3
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,17 +84,18 @@ def trial(server: Server, seed: int) -> None:
     [(chunk, most)] = rng.choices(KINDS, HOW_OFTEN)
     client = Client(server.url, rng.randbytes(rng.randrange(1, most)), chunk)
     client.begin()
-    begun = time.monotonic()
     # Some die early, some while completing, and for some the blow comes too late.
     delay = rng.choice([rng.uniform(0, 0.05), rng.uniform(0, 0.5)])
     killer = threading.Timer(delay, server.kill)
     killer.start()
     try:
         client.run(rng)
+    except httpx2.TimeoutException:  # whoever loses the server learns it, and is not left waiting
+        raise
     except httpx2.TransportError:
+        pass
+    finally:
         killer.join()
-    assert time.monotonic() - begun < 60
-    killer.join()
     server.start()
     client.check()
     client.run(rng)

@@ -297,7 +297,7 @@ def test_time_that_what_comes_first_takes_is_not_the_clients(
     connection = server.connect()
     connection.sendall(head(len(DATA)))
     over.wait(TIMEOUT)
-    time.sleep(1.0)
+    time.sleep(0.7)
     connection.sendall(DATA)
     assert told(connection) == whole(DATA)
 

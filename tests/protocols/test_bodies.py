@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, closing
+from itertools import chain, repeat
 from typing import Any, NoReturn
 
 import anyio
@@ -74,7 +75,7 @@ def test_whatever_the_pieces_the_bytes_come_in_order(
     whole = b"".join(pieces)
 
     async def run() -> None:
-        source = AsgiSource(bringing(pieces or [b""]), len(whole), 5)
+        source = AsgiSource(bringing(pieces or [b""]), len(whole), 60)
         async with source:
             with closing(SourceBody(source)) as body:
                 await in_steps(body)
@@ -94,7 +95,7 @@ def test_whatever_the_pieces_the_bytes_come_in_order(
 
 
 async def test_a_client_that_goes_away_has_been_cut() -> None:
-    source = AsgiSource(bringing([b"abc"], then="gone"), 10, 5)
+    source = AsgiSource(bringing([b"abc"], then="gone"), 10, 60)
     assert await poured(source, 10) == (b"abc", Ended.CUT)
     assert source.remaining == 0
 
@@ -105,8 +106,10 @@ async def test_a_client_that_sends_nothing_more_has_stalled_and_what_came_is_kep
 
 
 async def test_a_body_that_trickles_has_stalled_however_often_a_byte_comes() -> None:
+    pauses = chain([0.0], repeat(0.01))  # the first byte comes, however busy the machine is
+
     async def receive() -> Message:
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(next(pauses))
         return {"type": "http.request", "body": b"x", "more_body": True}
 
     got, ended = await poured(AsgiSource(receive, 1000, 0.1), 1000)
@@ -152,7 +155,7 @@ async def test_a_message_costs_no_task_and_no_timer(monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patched:
         patched.setattr(loop, "call_at", counting)
         patched.setattr(loop, "create_task", refuse)
-        found = await poured(AsgiSource(bringing(data), 500_000, 5), 500_000)
+        found = await poured(AsgiSource(bringing(data), 500_000, 60), 500_000)
     assert found == (b"".join(data), Ended.WHOLE)
     assert timers <= 2
 
@@ -171,7 +174,7 @@ async def test_the_next_block_is_read_while_one_is_written_and_no_more_than_that
 
     def slow(data: memoryview) -> None:
         in_sink.set()
-        assert finish.wait(30)
+        assert finish.wait(60)
         got.extend(data)
 
     pouring = asyncio.create_task(poured_into(slow, AsgiSource(receive, 1000, 30), 1000))
@@ -358,7 +361,7 @@ async def test_a_cancelled_pour_returns_only_after_the_last_write() -> None:
     def sink(_: memoryview) -> None:
         nonlocal wrote
         in_sink.set()
-        finish.wait(5)
+        finish.wait(60)
         wrote = True
 
     source = AsgiSource(bringing([b"abc"], then="hang"), 10, 5)

@@ -12,6 +12,9 @@ from tests.protocols.problems import problem
 from tests.protocols.sending import CHUNK, DATA, SIZE, send_all, sha256
 
 from wherry.core.digests import Digest, crc64
+from wherry.core.upload import Upload
+from wherry.engine import Engine
+from wherry.protocols.chunked import verbs
 
 pytestmark = pytest.mark.anyio
 
@@ -99,20 +102,40 @@ async def test_a_line_that_is_full_is_said_to_be(serve: Serve) -> None:
         assert int(full.headers["retry-after"]) > 0
 
 
-async def test_events_tell_the_place_and_then_the_turn(serve: Serve) -> None:
+async def test_events_tell_the_place_and_then_the_turn(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, real = 0, Engine.with_position
+
+    async def with_position(engine: Engine, upload: Upload) -> tuple[Upload, int | None]:
+        nonlocal looks
+        found = await real(engine, upload)
+        looks += 1
+        return found
+
+    monkeypatch.setattr(Engine, "with_position", with_position)
+    monkeypatch.setattr(verbs, "POLL_INTERVAL", 0.01)
     async with serve(max_open=1) as client:
         upload = Uploading(client)
         first = await upload.begin(SIZE)
         waiting = (await upload.init(SIZE)).json()["upload_id"]
 
+        async def told_what_there_is() -> None:
+            seen = looks
+            while looks < seen + 2:
+                await anyio.sleep(0.01)
+
         async def make_room() -> None:
-            for leaves in (first, waiting):
-                await anyio.sleep(1.5)  # longer than it takes the stream to look
-                await upload.cancel(leaves)
+            await told_what_there_is()
+            await upload.cancel(first)
+            while (await upload.status(waiting)).json()["state"] == "waiting":
+                await anyio.sleep(0.01)
+            await told_what_there_is()
+            await upload.cancel(waiting)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(make_room)
-            answer = await client.get(f"/chunked-upload/{waiting}/events", timeout=30)
+            answer = await client.get(f"/chunked-upload/{waiting}/events", timeout=120)
     told = [json.loads(line[5:]) for line in answer.text.splitlines() if line.startswith("data:")]
     states = [(each["state"], each["position"]) for each in told]
     assert states == [("waiting", 1), ("receiving", None), ("cancelled", None)]
@@ -129,7 +152,7 @@ async def test_an_idle_upload_gives_its_slot_away_and_keeps_its_bytes(serve: Ser
         answer = await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK])
         assert problem(answer, 429, "waiting")["position"] == 1
         await upload.cancel(active)
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             while answer.status_code == 429:
                 await anyio.sleep(0.05)
                 answer = await upload.chunk(idle, CHUNK, DATA[CHUNK : 2 * CHUNK])

@@ -59,7 +59,7 @@ class Slow:
 
     def __call__(self) -> str:
         self.begun.set()
-        assert self.finish.wait(30)
+        assert self.finish.wait(60)
         self.has_returned = True
         return "done"
 
@@ -193,7 +193,7 @@ async def test_no_more_calls_run_at_once_than_there_are_threads(
         with lock:
             running += 1
             most = max(most, running)
-        assert finish.wait(30)
+        assert finish.wait(60)
         with lock:
             running -= 1
 
@@ -307,18 +307,25 @@ def _run(program: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
 
 UNDER_UVLOOP = """
-import asyncio, time, uvloop
+import asyncio, threading, uvloop
 from wherry.threads import until_returned
+begun, go_on = threading.Event(), threading.Event()
+def work():
+    begun.set()
+    go_on.wait()
+    print("over")
 async def main():
-    task = asyncio.create_task(until_returned(lambda: time.sleep(0.2) or print("over")))
-    await asyncio.sleep(0.05)
+    task = asyncio.create_task(until_returned(work))
+    while not begun.is_set():
+        await asyncio.sleep(0.001)
     task.cancel()
+    asyncio.get_running_loop().call_later(0.05, go_on.set)
     try:
         await task
     except asyncio.CancelledError:
@@ -372,12 +379,15 @@ def test_a_forked_process_starts_threads_of_its_own() -> None:
 INTERRUPTED = """
 import asyncio, time
 from wherry.threads import until_returned
-def work():
+def work(task):
     print("begun", flush=True)
-    time.sleep(0.5)
+    while not task.cancelling():
+        time.sleep(0.01)
+    time.sleep(0.1)
     print("over", flush=True)
 async def main():
-    await until_returned(work)
+    task = asyncio.current_task()
+    await until_returned(lambda: work(task))
 try:
     asyncio.run(main())
 except KeyboardInterrupt:

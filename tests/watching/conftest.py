@@ -15,7 +15,9 @@ from pathlib import Path
 from wherry.testing.ports import free_port
 
 #: A server ends in five seconds; a busy machine may need more. Streams last 25 and longer.
-ENDS_IN = 12.0
+ENDS_IN = 20.0
+#: For a busy machine, in seconds.
+TIMEOUT = 120.0
 PROGRAMS = Path(__file__).parent / "programs"
 _SAMPLE = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -59,6 +61,7 @@ def host_under_uvicorn(data: Path, *options: str, workers: int = 1) -> Iterator[
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "--app-dir", str(PROGRAMS), "host:app"]
     command += ["--port", str(port), "--workers", str(workers), *options]
+    command += ["--timeout-worker-healthcheck", "60"]
     log = data.parent / "host.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -69,7 +72,7 @@ def host_under_uvicorn(data: Path, *options: str, workers: int = 1) -> Iterator[
         )
     host = Host(process, f"http://127.0.0.1:{port}", log)
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + TIMEOUT
         while not (
             host.has_said("Application startup complete", workers)
             and host.has_said("Uvicorn running on")
@@ -81,7 +84,7 @@ def host_under_uvicorn(data: Path, *options: str, workers: int = 1) -> Iterator[
     finally:
         process.terminate()  # its workers end with it only if it is asked
         try:
-            process.wait(30)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
