@@ -109,9 +109,9 @@ def test_a_server_with_its_defaults_is_named_only_for_a_limit_that_it_has(
     ("server", "options", "place", "problem"),
     [
         ("uvicorn", "--limit-concurrency 9", "uvicorn --limit-concurrency", "there are 9"),
-        ("gunicorn", "--timeout 7", "gunicorn --timeout", "no byte comes for 7 s"),
+        ("gunicorn", "--timeout 50", "gunicorn --timeout", "no byte comes for 50 s"),
         ("gunicorn", "--timeout 0", "gunicorn --timeout", "no byte comes for 30 s"),
-        ("hypercorn", "--read-timeout 5", "hypercorn --read-timeout", "no byte comes for 5 s"),
+        ("hypercorn", "--read-timeout 50", "hypercorn --read-timeout", "no byte comes for 50 s"),
     ],
 )
 def test_an_option_that_limits_requests_is_named_and_the_server_starts(
