@@ -153,7 +153,7 @@ async def test_a_process_that_could_not_lead_at_once_leads_later(
     monkeypatch.setattr("wherry.app.POLL_INTERVAL", 0.01)
     monkeypatch.setattr("wherry.engine.sweeping.Sweeping.tidy", lambda _: led_now(led))
     async with App(Settings(data=tmp_path, assessment=False)).lifespan():
-        with anyio.fail_after(20):
+        with anyio.fail_after(TIMEOUT):
             await led.wait()
     assert len(tries) == 3
 
@@ -202,6 +202,8 @@ def four_workers(folder: Path) -> Iterator[str]:
     (folder / "host.py").write_text(PROGRAM.format(data=str(folder / "data")))
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "host:app", "--port", str(port), "--workers", "4"]
+    # On a busy machine, a process may need longer than 5 s until it answers for the first time.
+    command += ["--timeout-worker-healthcheck", "60"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
