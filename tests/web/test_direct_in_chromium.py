@@ -18,7 +18,7 @@ from wherry.testing.s3 import S3Server
 LENGTH = 4 * PART + 12_345
 DIRECT = LENGTH - PART
 #: Seconds that a request may be held.
-HELD = 60
+HELD = 120
 
 #: Imports the client, once for a page.
 IMPORT = """
@@ -77,7 +77,7 @@ class Tab:
 
     def end(self, name: str) -> dict[str, Any] | None:
         """The error with which the upload ended, if any."""
-        self.page.wait_for_function("(name) => uploads[name].ended", arg=name, timeout=60_000)
+        self.page.wait_for_function("(name) => uploads[name].ended", arg=name)
         error: dict[str, Any] | None = self.page.evaluate(
             "(name) => uploads[name].ended.error", name
         )
@@ -155,15 +155,18 @@ def test_a_store_that_fails_for_a_moment_is_tried_again(tab: Tab) -> None:
     assert not tab.is_quiet("d.mp4"), "its caller sees that it tries again"
 
 
-def hold_part(tab: Tab) -> tuple[Event, Event]:
-    """Events: a part has reached the store; the store may answer."""
+def hold_part(tab: Tab, after: int = 0) -> tuple[Event, Event]:
+    """Events: a part has reached the store, after so many others; the store may answer."""
     reached, let_go = Event(), Event()
 
     def hold() -> None:
         reached.set()
         let_go.wait(HELD)
 
-    tab.site.store.faults = [Fault("UploadPart", 1, 200, then=hold)]
+    tab.site.store.faults = [
+        Fault("UploadPart", after, 200),
+        Fault("UploadPart", 1, 200, then=hold),
+    ]
     return reached, let_go
 
 
@@ -198,11 +201,14 @@ def test_a_cancel_ends_the_parts_in_flight_and_the_upload_on_the_server(tab: Tab
 
 
 def test_after_a_reload_the_parts_that_the_store_has_are_not_sent_again(tab: Tab) -> None:
+    reached, let_go = hold_part(tab, after=1)
     tab.start("g.mp4", concurrency=1)
     tab.page.wait_for_function(
-        f"() => uploads['g.mp4'].moments.some((m) => m.bytesSafe >= {2 * PART})", timeout=60_000
+        f"() => uploads['g.mp4'].moments.some((m) => m.bytesSafe >= {2 * PART})"
     )
+    assert reached.wait(HELD)
     again = Tab(tab.page, tab.site)
+    let_go.set()
     tab.site.store.reset()
     sha256 = again.start("g.mp4")
     assert again.end("g.mp4") is None
