@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
@@ -20,6 +22,9 @@ from tests.browser.tab import MiB, Tab
 from tests.examples.running import Example
 
 from wherry.testing.proxy import Fault
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 pytestmark = [pytest.mark.slow, pytest.mark.nginx]
 
@@ -52,6 +57,32 @@ def example() -> Iterator[Example]:
         yield example
 
 
+class SecondHalf:
+    """Holds the chunks of the second half of the film until it lets them go."""
+
+    def __init__(self, tab: Tab, film: Path) -> None:
+        self._begin, self._is_held = film.stat().st_size // 2, True
+        self._held: list[Route] = []
+        tab.page.route("**/chunk?*", self._hold)
+
+    def _hold(self, route: Route) -> None:
+        offset = int(parse_qs(urlsplit(route.request.url).query)["offset"][0])
+        if self._is_held and offset >= self._begin:
+            self._held.append(route)
+        else:
+            route.continue_()
+
+    def let_go(self) -> None:
+        self._is_held = False
+        while self._held:
+            self._held.pop().continue_()
+
+    def forget(self) -> None:
+        """The document that sent them is gone."""
+        self._held.clear()
+        self.let_go()
+
+
 def test_a_restart_of_backend_and_frontend_is_waited_out_by_the_open_page(
     example: Example, tab: Tab, film: Path
 ) -> None:
@@ -60,12 +91,13 @@ def test_a_restart_of_backend_and_frontend_is_waited_out_by_the_open_page(
 
     before = programs()
     tab.choose(film)
-    with tab.slow(4 * MiB):
-        tab.begin()
-        tab.wait_for_middle()
-        with example.start_supervisorctl("restart", "backend", "frontend") as restarting:
-            wait_until(lambda: not example.is_backend_up())
-            tab.wait_for("m.state === 'retrying'")
+    rest = SecondHalf(tab, film)
+    tab.begin()
+    tab.wait_for_middle()
+    with example.start_supervisorctl("restart", "backend", "frontend") as restarting:
+        wait_until(lambda: not example.is_backend_up())
+        rest.let_go()
+        tab.wait_for("m.state === 'retrying'")
     check_arrived(example, tab.result(), film)
     assert restarting.returncode == 0
     assert not before & programs()
@@ -78,10 +110,11 @@ def test_after_a_reload_only_what_is_missing_is_sent(
     with faulty_ingress(example, max_body=MiB) as ingress:
         tab = open_tab(example, url=ingress.url)
         tab.choose(film)
-        with tab.slow(8 * MiB):
-            tab.press_upload()
-            tab.wait_for_percent(40)
-            tab.page.reload()
+        rest = SecondHalf(tab, film)
+        tab.press_upload()
+        tab.wait_for_percent(40)
+        tab.page.reload()
+        rest.forget()  # not before: the old document may just be sending another chunk
         [upload_id] = unfinished(example)
         url = f"{example.url}/api/chunked-upload/{upload_id}"
         safe = httpx2.get(url, cookies=example.sign_in("alice")).json()["received_bytes"]
@@ -143,7 +176,7 @@ def test_a_time_to_come_back_is_obeyed(
         # Those that it was just making ready may still go out.
         assert tab.page.evaluate(BEGUN_AFTER, status) < CONCURRENCY
     check_arrived(example, result, film)
-    assert waited[0]["retryAfter"] == pytest.approx(2, abs=0.5)
+    assert 0 < waited[0]["retryAfter"] <= 2  # of which a busy machine has let some pass
 
 
 def test_a_server_that_fails_with_every_tenth_chunk_gets_every_byte(
