@@ -1,6 +1,8 @@
 # Everything is installed into .venv. Nothing is written outside this folder, except Debian
 # packages, which `make test` installs if it runs as root and finds apt.
 PYTHON ?= python3
+# Many tests start Python. Without compiled modules, each start compiles all of Wherry.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 # More than there are cores, because most tests wait more than they compute.

@@ -15,12 +15,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, inspect, make_url
 from sqlalchemy.pool import StaticPool
+from tests import forked
 from tests.parts import need_package, need_versitygw
 
 from wherry.catalog.sql import migrations
 from wherry.catalog.sqlite import connections
 from wherry.testing.postgres import Postgres, postgres, require_postgres
 from wherry.testing.s3 import BUCKET, S3Server, serving_s3
+from wherry.testing.server import Server
 
 ROOT = Path(__file__).parent
 
@@ -87,6 +89,12 @@ def _migrated_once() -> Iterator[None]:
                 connection.exec_driver_sql(statement)
 
     with patch.object(connections, "migrate", migrate):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _forked_servers() -> Iterator[None]:
+    with patch.object(Server, "launch", staticmethod(forked.launch)):
         yield
 
 

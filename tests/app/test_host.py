@@ -86,7 +86,6 @@ def upload(url: str, size: int) -> None:
         assert answer.status_code == 200, answer.text
 
 
-@pytest.mark.parametrize("app", ["plain", "watched"])
 @pytest.mark.parametrize(
     ("server", "expected"),
     [
@@ -98,9 +97,9 @@ def upload(url: str, size: int) -> None:
     ],
 )
 def test_a_server_with_its_defaults_is_named_only_for_a_limit_that_it_has(
-    server: str, expected: list[str], app: str, tmp_path: Path
+    server: str, expected: list[str], tmp_path: Path
 ) -> None:
-    with hosting(server, "", app, tmp_path) as (url, log):
+    with hosting(server, "", "watched", tmp_path) as (url, log):
         upload(url, 20 * MiB)  # in many messages, none of which looks like a whole body
         assert named(log) == expected, log.read_text()
 

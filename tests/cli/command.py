@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.forked import Forked
+
+TIMEOUT = 60.0
 
 
 def wherry(
     *words: object, code: int = 0, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "wherry", *map(str, words)]
-    env = {**os.environ, **(environment or {})}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=env)
+    command = list(map(str, words))
+    with TemporaryDirectory() as name:
+        out, err = Path(name, "out"), Path(name, "err")
+        process = Forked(command, str(out), str(err), os.environ | dict(environment or {}))
+        try:
+            ended = process.wait(TIMEOUT)
+        finally:
+            process.kill()
+        said = [path.read_text() if path.exists() else "" for path in (out, err)]
+    done = subprocess.CompletedProcess(command, ended, *said)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     return done

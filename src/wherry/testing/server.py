@@ -11,9 +11,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 import httpx2
 
@@ -23,14 +24,27 @@ from wherry.testing.ports import free_port
 START_TIMEOUT, STOP_TIMEOUT = 120.0, 20.0
 
 
+class Process(Protocol):
+    """What it needs of a `subprocess.Popen`."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill(self) -> None: ...
+    def terminate(self) -> None: ...
+
+
 class Server:
     """`wherry serve` on a free port of 127.0.0.1 or `host`, with the data folder `data`.
 
     `options`: options of the command, as in `max_open=2` for `--max-open 2`. Its output is
     appended to `log`. `before` is a command that runs it, as `nsenter` does; empty: none.
+    `launch` starts a command as `subprocess.Popen` does.
     """
 
     before: Sequence[str] = ()
+    launch: Callable[..., Process] = staticmethod(subprocess.Popen)
 
     def __init__(self, data: Path, **options: object) -> None:
         self.data = data
@@ -41,7 +55,7 @@ class Server:
         self._command = [sys.executable, "-m", "wherry", "serve"]
         for name, value in options.items():
             self._command += [f"--{name.replace('_', '-')}", str(value)]
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Process | None = None
 
     @property
     def pid(self) -> int:
@@ -53,7 +67,7 @@ class Server:
     def start(self) -> None:
         """Start it and wait until it answers. Raises `RuntimeError` with the end of its log."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([*self.before, *self._command], stdout=log, stderr=log)
+            self._process = self.launch([*self.before, *self._command], stdout=log, stderr=log)
         deadline = time.monotonic() + START_TIMEOUT
         while time.monotonic() < deadline and self._process.poll() is None:
             try:
