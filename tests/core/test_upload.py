@@ -11,6 +11,7 @@ from wherry.core.errors import (
     DigestDiffers,
     HookFailed,
     RangeOutside,
+    Superseded,
     TooFragmented,
     TooLarge,
     UploadClosed,
@@ -95,6 +96,31 @@ def test_an_upload_with_very_many_gaps_takes_only_what_touches_a_part() -> None:
         full_of_gaps.lease(Range(2, 3), "t", 1.0)
     for touching in (Range(1, 2), Range(3, 4), Range(1, 4), Range(2, 9)):
         assert full_of_gaps.lease(touching, "t", 1.0).holds("t")
+
+
+def test_a_request_has_the_next_bytes_only_while_it_has_those_before() -> None:
+    first = upload().lease(Range(0, 4), "a1", 1.0, whole=Range(0, 10))
+    both = first.lease(Range(4, 8), "a2", 1.0, is_newest=False, after="a1")
+    assert both.holds("a1")
+    assert both.holds("a2")
+    assert both.record("a1", (Part(0, 4, 0),)).record("a2", (Part(4, 8, 0),)).offset == 8
+    # A newer request takes the leases of all bytes that it will bring.
+    newer = both.lease(Range(2, 4), "b1", 1.0, whole=Range(2, 10))
+    assert [lease.token for lease in newer.leases] == ["b1"]
+    with pytest.raises(Superseded):
+        newer.lease(Range(4, 8), "a2", 1.0, is_newest=False, after="a1")
+    with pytest.raises(Superseded):
+        first.record("a1", ()).lease(Range(4, 8), "a2", 1.0, is_newest=False, after="a1")
+
+
+def test_the_next_bytes_of_a_request_are_no_further_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MAX_PARTS", 1)
+    one = replace(upload(), received=PartSet((Part(0, 2, 0),)))
+    with pytest.raises(TooFragmented):
+        one.lease(Range(4, 6), "b", 1.0)
+    leased = one.lease(Range(2, 4), "a1", 1.0)
+    leased = leased.lease(Range(4, 6), "a2", 1.0, is_newest=False, after="a1")
+    assert leased.record("a1", (Part(2, 4, 0),)).record("a2", (Part(4, 6, 0),)).offset == 6
 
 
 def test_bytes_on_their_way_are_activity_of_their_upload() -> None:

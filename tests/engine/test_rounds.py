@@ -13,6 +13,7 @@ from tests.engine.conftest import ALICE, Bytes, World, created, written
 
 from wherry.body import Ended, First, Sink
 from wherry.core.errors import Stopping, StorageFailed, Superseded, UploadGone
+from wherry.core.facts import UploadFacts
 from wherry.core.ranges import Range
 from wherry.core.requests import Write
 from wherry.core.upload import Upload
@@ -27,10 +28,13 @@ DATA = bytes(range(250)) * 6
 TIMEOUT = 120.0
 
 
-@pytest.fixture(autouse=True)
-def short_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, params=[False, True], ids=["locked", "leased"])
+def short_rounds(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an object store, every round has a lease."""
     for name in ("EVERY", "MOST"):
         monkeypatch.setattr(f"wherry.engine.writing.RECORD_{name}", ROUND)
+    if request.param:
+        monkeypatch.setattr(UploadFacts, "needs_no_lease", lambda *_: False)
 
 
 class Long(Bytes):
@@ -201,3 +205,36 @@ async def test_a_newer_request_ends_an_older_one_in_a_later_round(world: World) 
     assert after.offset == len(DATA)
     with pytest.raises(Superseded):
         await older
+
+
+async def test_an_older_request_that_has_lost_its_bytes_gets_none_of_those_after_them(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise, a later round of the newer one would meet a lease, and end."""
+    engine, lease = world.engine(), Upload.lease
+    upload = await created(engine, len(DATA))
+    granted: list[Range] = []
+
+    def noted(self: Upload, want: Range, *args: Any, **options: Any) -> Upload:
+        after = lease(self, want, *args, **options)
+        granted.append(want)
+        return after
+
+    class Overtaken(Long):
+        """Another process begins to write the same bytes when its first round has come."""
+
+        async def pour(self, sink: Sink, limit: int, first: First | None = None) -> Ended:
+            is_first = self.remaining == len(DATA)
+            ended = await super().pour(sink, limit, first)
+            if is_first:
+                whole = Range(0, len(DATA))
+                await world.catalog.update(
+                    upload.id, lambda u: lease(u, Range(0, ROUND), "newer", world.now, whole=whole)
+                )
+            return ended
+
+    monkeypatch.setattr(Upload, "lease", noted)
+    with pytest.raises(Superseded):
+        await engine.write(ALICE, Write(upload.id, 0), Overtaken())
+    assert Range(ROUND, 2 * ROUND) not in granted
+    assert [held.token for held in (await world.catalog.load(upload.id)).leases] == ["newer"]

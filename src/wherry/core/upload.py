@@ -76,21 +76,27 @@ class Upload(UploadFacts):
         want: Range,
         token: str,
         now: float,
+        *,
         whole: Range | None = None,
         is_newest: bool = True,
+        after: str | None = None,
     ) -> Upload:
         """Give `want` to the request `token`. Others that held any of its bytes lose their lease.
 
         `whole`: all bytes that the request will bring; of these, too, others lose their leases.
         `is_newest`: False for a request that began before it asks for the lease. It gets
-        `Superseded` where another one, which may be newer, has a lease. Raises `UploadGone`,
-        `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
+        `Superseded` where another one, which may be newer, has a lease. `after`: the token by
+        which the same request has the bytes before `want`; `Superseded` if that has no lease any
+        more. Raises `UploadGone`, `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
         """
         self.check_receiving()
         self.check_inside(want)
         if not is_newest and self.has_foreign_lease(want, token):
             raise Superseded
-        self.check_fragments(want)
+        if after is None:
+            self.check_fragments(want)
+        elif not self.holds(after):  # otherwise its bytes will be one part with those before
+            raise Superseded
         lost = whole if whole is not None and is_newest else want
         kept = (le for le in self.leases if le.token != token and not le.range.overlaps(lost))
         return replace(self, leases=(*kept, Lease(token, want, now)))

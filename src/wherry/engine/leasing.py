@@ -15,8 +15,9 @@ leases happens to it. It takes none from another request: which of them is newer
 knows that takes a lease as it begins.
 
 Rule 2: the first round of a request takes the leases of all bytes that the request will bring, also
-from requests whose process has died. Later rounds take none. So of the rounds of a request, only
-the first that is not recorded may have a lease.
+from requests whose process has died. Later rounds take none. A later round gets a lease only while
+the round before it still has its own, or when that one is recorded. Otherwise an older request that
+has lost its range would lease the bytes after it, and end a later round of the newer one.
 """
 
 from __future__ import annotations
@@ -52,9 +53,38 @@ class Leasing:
         self._open = open_writes
 
     async def lease(self, mine: OpenWrite) -> None:
+        """Take the range, and end the older requests that have it."""
+        earlier, is_leased = mine.earlier, False
+        if earlier is not None:  # rule 2
+            is_leased = earlier.has_lease and await self._is_leased_after(mine, earlier)
+            if not is_leased:
+                await earlier.over.wait()
+                if not earlier.is_recorded:
+                    raise Superseded
+        # Nothing waits between `OpenWrites.add` and this, if a new request asks for a lease at
+        # once. The catalog applies changes in the order in which they are asked for, so of
+        # two such requests the newer one takes the range from the older one in the catalog,
+        # and ends it here. (Others may ask in another order. There the older request may
+        # lease last, and both end with `Superseded`: the client sends the chunk again.)
+        if not is_leased:
+            await self._lease(mine)
+        # In this process, wait for the end of older requests; requests in other processes
+        # are kept out by the lock.
+        await self._open.end_older(mine)
+
+    async def _is_leased_after(self, mine: OpenWrite, earlier: OpenWrite) -> bool:
+        """Take the range, or return False if the `earlier` round has no lease any more."""
+        try:
+            await self._lease(mine, earlier)
+        except Superseded:  # the earlier one may just have been recorded
+            return False
+        return True
+
+    async def _lease(self, mine: OpenWrite, after: OpenWrite | None = None) -> None:
         """Take the range in the catalog. An upload without a slot asks for one again.
 
         The checks and the lease are one transaction, so no other request comes between them.
+        `after`: as `Upload.lease` has it.
         """
         context, now = self._context, self._context.clock()
         limits = context.limits
@@ -65,11 +95,19 @@ class Leasing:
             # first round. If it were, the two would take the range from each other for ever.
             kept = upload.keep_slot(now, limits)
             return kept.lease(
-                mine.range, mine.token, now, whole=mine.whole, is_newest=mine.is_first
+                mine.range,
+                mine.token,
+                now,
+                whole=mine.whole,
+                is_newest=mine.is_first,
+                after=after.token if after is not None else None,
             )
 
         try:
-            await self._admitting.with_slot(mine.upload_id, now, lease)
+            with anyio.CancelScope(
+                shield=True
+            ):  # what is cut off here may be recorded all the same
+                await self._admitting.with_slot(mine.upload_id, now, lease)
         except UploadError:
             raise  # a refusal: there is nothing to give back
         except BaseException:
@@ -133,7 +171,7 @@ class Leasing:
             if write.is_open
             and write.begun <= since
             and not write.has_lease
-            and (write.earlier is None or write.earlier.is_set())
+            and (write.earlier is None or write.earlier.over.is_set())
         ]
         await asyncio.gather(*map(self._lease_late, lasting))
 

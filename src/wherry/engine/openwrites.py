@@ -39,8 +39,8 @@ class OpenWrite:
     token: str
     number: int  #: Of its request; newer requests have higher ones.
     begun: float  #: When the round began, by the event loop's clock.
-    #: Set when the round before it has let go of everything; None: there is none.
-    earlier: anyio.Event | None
+    #: The round before it; None: there is none. Forgotten when this one is over.
+    earlier: OpenWrite | None
     is_first: bool  #: Whether it is the first round of its request.
     is_limited: bool  #: Whether the limits hold for the size of its body.
     is_open: bool = False  #: Whether it has its range of the file, and may write.
@@ -49,6 +49,7 @@ class OpenWrite:
     #: Held while its lease or its record is asked for. The record comes last, because it ends both.
     asking: Lock = field(default_factory=Lock)
     is_recording: bool = False
+    is_recorded: bool = False
     is_stopped: bool = False  #: Whether the server has ended it because it stops.
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     over: anyio.Event = field(default_factory=anyio.Event)
@@ -79,6 +80,7 @@ class OpenWrites:
         same.remove(mine)
         if not same:
             del self._open[mine.upload_id]
+        mine.earlier = None  # which has an earlier one itself
         mine.over.set()
 
     def all(self) -> list[OpenWrite]:

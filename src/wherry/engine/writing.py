@@ -61,7 +61,7 @@ that the request brings, so a request that a later round meets came after it. If
 a lease or a lock, it is superseded, and takes nothing from the other request.
 
 Where ranges cannot be locked (`Capabilities.locks_ranges`), every round takes a lease, and can
-record only while it has it.
+record only while it has it. It takes it while the round before is synced.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Writing:
         start = begin = write.offset
         announced, number = body.remaining, next(self._numbers)
         every = RECORD_EVERY
-        before: anyio.Event | None = None
+        before: OpenWrite | None = None
         earlier: asyncio.Task[Upload] | None = None
         try:
             while True:
@@ -161,7 +161,7 @@ class Writing:
                     break
                 # The next bytes come while these are synced.
                 earlier = asyncio.ensure_future(self._record(round_))
-                begin, before = round_.at, mine.over
+                begin, before = round_.at, mine
                 every = _size_of_next(size, anyio.current_time() - mine.begun)
             upload = await self._record(round_)
         except Superseded:
@@ -231,6 +231,7 @@ class Writing:
         except BaseException:
             await self._let_go(round_)
             raise
+        mine.is_recorded = True
         self._open.remove(mine)
         if round_.received:
             seconds, at = context.clock() - round_.begun, mine.range.start
@@ -326,7 +327,7 @@ class Writing:
                 first = round_.open_without_lease
                 round_.ended = await body.pour(round_, len(mine.range), first)
         if not mine.is_open:  # or the body has ended before
-            await self._lease_range(mine)
+            await self._leasing.lease(mine)
             await self._open_with_lease(round_)
             round_.ended = await body.pour(round_, len(mine.range))
 
@@ -335,22 +336,8 @@ class Writing:
             with suppress(SteppedAside):
                 await until_returned(round_.open_without_lease)
                 return
-        await self._lease_range(round_.mine)
+        await self._leasing.lease(round_.mine)
         await self._open_with_lease(round_)
-
-    async def _lease_range(self, mine: OpenWrite) -> None:
-        if mine.earlier is not None:  # `Leasing`, rule 2
-            await mine.earlier.wait()
-        # Nothing waits between `OpenWrites.add` and this, if a new request asks for a lease at
-        # once. The catalog applies changes in the order in which they are asked for, so of
-        # two such requests the newer one takes the range from the older one in the catalog,
-        # and ends it here. (Others may ask in another order. There the older request may
-        # lease last, and both end with `Superseded`: the client sends the chunk again.)
-        with anyio.CancelScope(shield=True):  # what is cut off here may be recorded all the same
-            await self._leasing.lease(mine)
-        # In this process, wait for the end of older requests; requests in other processes
-        # are kept out by the lock.
-        await self._open.end_older(mine)
 
     async def _open_with_lease(self, round_: Round) -> None:
         """Open a range for a request that has a lease of it, when the other request has left it.
