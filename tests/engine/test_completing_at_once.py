@@ -232,6 +232,41 @@ async def test_a_linked_file_that_a_hook_refuses_is_deleted(world: World) -> Non
     assert world.stored() == []
 
 
+@pytest.mark.parametrize("is_accepted", [True, False], ids=["accepted", "refused"])
+async def test_a_file_that_no_hook_has_accepted_is_checked_though_only_its_name_is_left(
+    world: World, *, is_accepted: bool
+) -> None:
+    upload = await whole(world)
+    world.storage.link(upload.id, upload.suffix, len(DATA))
+    await world.catalog.update(
+        upload.id, lambda u: u.begin_completion("died", world.now, world.now)
+    )
+    world.lose(upload.id)
+    told: list[str] = []
+
+    def scan(file: FinishedFile) -> None:
+        with file.open() as opened:
+            assert opened.read() == DATA
+        told.append("scan")
+        if not is_accepted:
+            raise ContentRefused("a virus")
+
+    def on_complete(file: FinishedFile) -> str:
+        told.append("on_complete")
+        return "theirs"
+
+    engine = world.engine(hooks=Hooks(scan, on_complete))
+    if is_accepted:
+        assert (await engine.complete(ALICE, upload.id)).assessment_id == "theirs"
+        assert told == ["scan", "on_complete"]
+        assert world.stored() == [f"files/{upload.id}.mp4"]
+    else:
+        with pytest.raises(ContentRefused):
+            await engine.complete(ALICE, upload.id)
+        assert told == ["scan"]
+        assert world.stored() == []
+
+
 @pytest.mark.parametrize("error", [errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK])
 async def test_a_volume_without_hard_links_completes_by_a_rename(
     world: World, monkeypatch: pytest.MonkeyPatch, error: int

@@ -243,16 +243,16 @@ class Completing:
 
             is_there  is_named   then the process before us died
             no        no         before the rename (or there was none)
-            yes       no         after the rename, before on_complete
+            yes       no         after the rename, before on_complete (or see `_check_or_finish`)
             yes       yes        during on_complete, or before the record
             no        yes        the same, and the application has moved the file
         """
         context, storage, hooks = self._context, self._context.storage, self._hooks
         file = storage.finished_file(upload.id, upload.suffix)
-        unfinished = await context.on_thread(self._check_or_finish, upload, file)
-        if unfinished is not None and hooks.before_complete is not None:
+        unchecked = await context.on_thread(self._check_or_finish, upload, file)
+        if unchecked is not None and hooks.before_complete is not None:
             # Before the rename: a file that is refused was never to be had under its name.
-            await self._hook_calls.before_complete(hooks.before_complete, upload, token, unfinished)
+            await self._hook_calls.before_complete(hooks.before_complete, upload, token, unchecked)
             # A crash here: before_complete is called again, as its documentation says.
             size, crc = upload.received.size, upload.received.crc
             await context.on_thread(storage.finish, upload.id, upload.suffix, size, crc)
@@ -283,7 +283,7 @@ class Completing:
         return await context.catalog.update(upload.id, complete, queued)
 
     def _check_or_finish(self, upload: Upload, file: StoredFile) -> StoredFile | None:
-        """Steps 3 and 5, blocking; the unfinished file if `before_complete` comes in between."""
+        """Steps 3 and 5, blocking; the file to be checked if `before_complete` comes in between."""
         storage, size, crc = self._context.storage, upload.received.size, upload.received.crc
         is_there = file.stat() is not None and self._is_renamed(upload.id)
         if not is_there and upload.is_named:
@@ -295,6 +295,10 @@ class Completing:
                 self._file_types.check_head(storage.head(upload.id, HEAD))
             if self._hooks.before_complete is not None:
                 return storage.unfinished_file(upload.id, size, crc)
+        elif self._hooks.before_complete is not None and not upload.is_named:
+            # Its name does not prove that it was accepted: an object store makes the finished
+            # object for the hook, and somebody may have removed what was left of the upload.
+            return file
         # Also when the file is there: the process before us may have died after the rename
         # and before the folder was synced, and power loss would undo the rename.
         storage.finish(upload.id, upload.suffix, size, crc)
