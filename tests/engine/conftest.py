@@ -188,9 +188,13 @@ class World:
         return self.files / f"{upload.id}{upload.suffix}"
 
     def lose(self, upload_id: str) -> None:
-        """Somebody else removes an upload's unfinished bytes: an operator, or a lifecycle rule."""
+        """Somebody else removes an upload's unfinished bytes: an operator, or a lifecycle rule.
+
+        Afterwards half a minute is over, for which a process remembers what a store has.
+        """
         if isinstance(self.storage, S3Storage):
             unchecked_storage(self.settings).delete(upload_id)
+            self.storage.markers.forget(upload_id)
         else:
             shutil.rmtree(self.unfinished(upload_id).parent)
 

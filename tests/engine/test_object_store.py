@@ -6,8 +6,9 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
-from threading import Event
+from threading import Barrier, BrokenBarrierError, Event
 from unittest.mock import patch
 
 import httpx2
@@ -25,10 +26,11 @@ from tests.storage.store_proxy import Fault, StoreProxy, store_proxy
 
 from wherry.app.backends import open_catalog, open_storage
 from wherry.core.digests import crc64
-from wherry.core.errors import ContentRefused, UploadError
+from wherry.core.errors import ContentRefused, UploadError, UploadGone
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.core.requests import Create
+from wherry.core.upload import State
 from wherry.engine import FinishedFile, Hooks
 from wherry.engine.finished import NoLocalPath, NoUrl
 from wherry.storage.s3.storage import S3Storage
@@ -156,6 +158,26 @@ async def test_a_file_that_a_hook_refuses_leaves_nothing(distant: World) -> None
     assert keys(distant) == []
 
 
+async def test_the_next_bytes_are_sent_while_a_round_is_synced(
+    distant: World, proxy: StoreProxy
+) -> None:
+    engine = distant.engine()
+    upload = await created(engine, len(DATA))
+    # Both parts of the first round, and the first one of the second round.
+    together = Barrier(3, timeout=60)
+    proxy.faults = [Fault("UploadPart", 3, 503, "SlowDown", then=lambda: arrived(together))]
+    with patch("wherry.engine.writing.RECORD_EVERY", 2 * PART):
+        upload = await written(engine, upload, 0, DATA)
+    assert not together.broken, "no part of the second round came while the first one was synced"
+    assert upload.received.size == len(DATA)
+    assert await content(engine, (await engine.complete(ALICE, upload.id)).id) == DATA
+
+
+def arrived(together: Barrier) -> None:
+    with suppress(BrokenBarrierError):
+        together.wait()
+
+
 async def test_an_upload_whose_parts_are_gone_is_told_when_bytes_come(distant: World) -> None:
     engine = distant.engine()
     upload = await created(engine, 100_000)
@@ -165,6 +187,29 @@ async def test_an_upload_whose_parts_are_gone_is_told_when_bytes_come(distant: W
     with pytest.raises(UploadError) as raised:
         await written(engine, upload, 50_000, DATA[50_000:100_000])
     assert raised.value.code == "upload-gone"
+
+
+@pytest.mark.parametrize("verb", ["write", "complete", "status", "sweep"])
+async def test_a_process_that_remembers_an_upload_that_is_gone_claims_nothing_of_it_for_long(
+    distant: World, verb: str
+) -> None:
+    engine, length = distant.engine(), PART + 100_000
+    upload = await created(engine, length)
+    await written(engine, upload, 0, DATA[: length if verb == "complete" else PART])
+    open_again(distant).delete(upload.id)  # as an operator may
+    assert (await engine.status(ALICE, upload.id)).state is State.RECEIVING  # it is remembered
+    with patch("wherry.storage.s3.multipart.PAUSES", (0.01,)):
+        if verb == "write":
+            with pytest.raises(UploadGone):
+                await written(engine, upload, PART, DATA[PART : PART + 1000])
+        elif verb == "complete":
+            with pytest.raises(UploadGone):
+                await engine.complete(ALICE, upload.id)
+    with patch("wherry.storage.s3.markers.FRESH", 0.0):  # half a minute later
+        swept = [each.action for each in await engine.sweep()] if verb == "sweep" else []
+        assert (await engine.status(ALICE, upload.id)).state is State.EXPIRED
+    assert swept == (["vanish"] if verb == "sweep" else [])
+    assert keys(distant) == []
 
 
 async def test_many_unfinished_uploads_cost_a_sweep_few_requests(
