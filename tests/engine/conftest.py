@@ -13,7 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -27,7 +27,7 @@ from wherry.app import App
 from wherry.app.backends import open_catalog, open_locks, open_storage, unchecked_storage
 from wherry.body import Ended, First, Sink
 from wherry.catalog import Catalog
-from wherry.core.errors import UploadError
+from wherry.core.errors import UploadError, UploadNotFound
 from wherry.core.facts import UploadFacts
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import Upload
@@ -218,6 +218,13 @@ class World:
     def leftovers(self) -> list[str]:
         """All that storage has and that is no finished file."""
         return [name for name in self.stored() if not name.startswith("files/")]
+
+    async def until_decided(self) -> None:
+        """Until what the process had submitted when it died is recorded or lost."""
+        await self.catalog.forget(())
+        for number in range(8):  # PostgreSQL has several threads that write; some for each of them
+            with suppress(UploadNotFound):
+                await self.catalog.update(f"none-{number}", lambda upload: upload)
 
     def restart(self) -> None:
         """The process has died: what it remembered of the storage is forgotten."""

@@ -166,7 +166,7 @@ async def test_an_init_that_dies_leaves_nothing_that_the_sweep_does_not_find(
         with point:
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
             await created(engine, 1000, fingerprint="f")
-        await world.catalog.forget(())  # wait for what was submitted before the crash
+        await world.until_decided()
         world.restart()
         again = await created(world.engine(), 1000, fingerprint="f")
         assert again.state is State.RECEIVING

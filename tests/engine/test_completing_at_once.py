@@ -137,7 +137,7 @@ async def test_an_upload_that_ends_after_a_crash_leaves_nothing(
         with point:
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
             await engine.complete(ALICE, upload.id)
-        await world.catalog.forget(())  # wait for what was submitted before the crash
+        await world.until_decided()
         world.restart()
         engine = world.engine()
         # It is never taken for removed, whatever is asked first.

@@ -20,7 +20,7 @@ from tests.engine.conftest import (
 )
 
 from wherry.catalog import Catalog
-from wherry.core.errors import UploadError, UploadGone, UploadNotFound
+from wherry.core.errors import UploadError, UploadGone
 from wherry.core.requests import Create
 from wherry.core.upload import State
 from wherry.engine import Engine, FinishedFile, Hooks
@@ -46,12 +46,6 @@ def fresh(folder: Path, point: CrashPoint, **changes: object) -> World:
     if isinstance(world.storage, S3Storage):
         world.now = time.time()  # the store dates what it has by a clock of its own
     return world
-
-
-async def until_decided(catalog: Catalog) -> None:
-    """Until what the process had submitted when it died is recorded or lost."""
-    with suppress(UploadNotFound):
-        await catalog.update("none", lambda upload: upload)
 
 
 async def assess(catalog: Catalog, now: float, is_sure: bool = True) -> None:
@@ -96,8 +90,7 @@ async def crash_and_go_on(world: World, point: CrashPoint) -> None:
         await upload_everything(
             world.engine(point.wrap(world.storage), point.wrap(world.catalog)), acknowledged
         )
-    # What was submitted before the crash is committed or not, as after a real one; wait for it.
-    await world.catalog.forget(())
+    await world.until_decided()
     world.restart()
     world.now += world.settings.completion_lease
     engine = world.engine()
@@ -224,7 +217,7 @@ async def test_a_crash_at_any_point_loses_no_webhook_and_invents_none(
                 upload = await created(engine, len(DATA))
                 await written(engine, upload, 0, DATA)
                 await engine.complete(ALICE, upload.id)
-        await until_decided(world.catalog)
+        await world.until_decided()
         world.restart()
         await check_webhooks(world)
         world.now += world.settings.completion_lease
@@ -262,7 +255,7 @@ async def test_one_request_that_dies_leaves_nothing_the_sweep_does_not_find(
         with point:
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
             await engine.receive(ALICE, create, body(DATA))
-        await until_decided(world.catalog)
+        await world.until_decided()
         world.restart()
         await world.engine().advance()
         # The file itself has its date from the system.
@@ -288,7 +281,7 @@ async def test_a_request_with_a_key_is_repeated_after_a_crash_at_any_point(
         with point:
             engine = world.engine(point.wrap(world.storage), point.wrap(world.catalog))
             answered = await engine.receive(ALICE, create, body(DATA), key="k")
-        await until_decided(world.catalog)
+        await world.until_decided()
         world.restart()
         world.now += world.settings.completion_lease
         upload = await world.engine().receive(ALICE, create, body(DATA), key="k")
