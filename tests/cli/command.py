@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 
 from tests.forked import Forked
 
-TIMEOUT = 60.0
+#: A busy machine may need long, in seconds.
+TIMEOUT = 240.0
 
 
 def wherry(
