@@ -27,7 +27,7 @@ from tests.stopped import stop
 from wherry.app import App
 from wherry.assessment.steps import PLAN
 from wherry.catalog.postgres.catalog import PostgresCatalog
-from wherry.core.assessment import MAX_TRIES, Assessment, AssessmentState
+from wherry.core.assessment import LONGEST_LEASE, MAX_TRIES, Assessment, AssessmentState
 from wherry.core.errors import NotThere
 from wherry.core.requests import Caller
 from wherry.settings import SHORTEST, Settings
@@ -39,8 +39,8 @@ pytestmark = pytest.mark.anyio
 
 #: A step that is finished, one that waits for the test, and one after it.
 GATED = ["before", "gate", "after"]
-#: A lease that outlasts the test: a worker that is only slow loses none to another one.
-LONG = 600
+#: A lease that outlasts any pause: a worker that is only slow loses none to another one.
+LONG = LONGEST_LEASE
 
 
 async def test_a_queued_upload_is_assessed_and_its_pictures_are_there(

@@ -45,7 +45,7 @@ from wherry.assessment.sandbox import Sandbox, remove_scratch
 from wherry.assessment.steps import current_plan
 from wherry.assessment.worker_status import ManualWorkerStatus, OnProblem, cause_of, send_problem
 from wherry.catalog import Catalog
-from wherry.core.assessment import LeaseLost
+from wherry.core.assessment import LONGEST_LEASE, LeaseLost
 from wherry.core.errors import NotThere, UploadError, UploadNotFound
 from wherry.core.upload import Upload
 from wherry.events import Event, log_event
@@ -63,11 +63,18 @@ MAX_FAILURES, QUIET_LEASES = 3, 3
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """In seconds: how long a lease lasts, and how often to poll for work and for progress."""
+    """In seconds: how long a lease lasts, and how often to poll for work and for progress.
+
+    Raises `ValueError` for a lease that would not count (`LONGEST_LEASE`).
+    """
 
     lease: float = 10.0
     poll_interval: float = 0.5
     progress_interval: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.lease > LONGEST_LEASE:
+            raise ValueError(f"a lease lasts {LONGEST_LEASE:.0f} seconds at most")
 
 
 @dataclass(frozen=True, slots=True)
