@@ -8,8 +8,7 @@ the pages may come from any port, for the proxies of tests have ports of their o
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -128,10 +127,3 @@ def faulty_ingress(
     proxy = LimitingProxy(address.host, address.port or 0, max_body, faults)
     with proxy.run_in_thread() as ingress:
         yield ingress
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)

@@ -15,11 +15,11 @@ from tests.browser.application import (
     expire_logins,
     faulty_ingress,
     unfinished,
-    wait_until,
 )
 from tests.browser.conftest import OpenTab
 from tests.browser.tab import MiB, Tab
 from tests.examples.running import Example
+from tests.waiting import wait_until
 
 from wherry.testing.proxy import Fault
 

@@ -6,12 +6,13 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import Api
+from tests.waiting import wait_until
 
 from wherry.testing.server import Server, serving
 
@@ -19,13 +20,6 @@ from wherry.testing.server import Server, serving
 TIMEOUT = 120.0
 
 MiB = 1 << 20
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture

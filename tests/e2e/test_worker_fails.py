@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
 import httpx2
 import pytest
 from fastapi import FastAPI
+from tests.waiting import wait_until
 
 from wherry import app as app_module
 from wherry.app import App
@@ -24,13 +23,6 @@ from wherry.testing.video import make_video
 
 CAUSE = "The worker cannot start: "
 TIMEOUT = 120.0
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def wherry(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -59,7 +51,7 @@ def test_a_worker_that_cannot_start_is_told_and_what_was_uploaded_is_assessed_la
         assert waited.returncode == 1
         assert "complete" in waited.stdout
         assert f"{CAUSE}(sqlite3.OperationalError) unable to open database" in waited.stderr
-        until(lambda: ready().status_code == 503)
+        wait_until(lambda: ready().status_code == 503)
         assert CAUSE in ready().json()["detail"]
         assert 'wherry_worker{state="failing"} 1.0' in httpx2.get(f"{server.url}/metrics").text
         assert f'worker-failing problem="{CAUSE}' in server.log.read_text()
@@ -69,7 +61,7 @@ def test_a_worker_that_cannot_start_is_told_and_what_was_uploaded_is_assessed_la
         assert told.stdout.startswith(f"queued: {CAUSE}")
 
         in_the_way.rmdir()
-        until(lambda: ready().status_code == 200)
+        wait_until(lambda: ready().status_code == 200)
         report = wherry("report", assessment, f"{server.url}/api", "--wait")
         assert report.returncode == 0, report.stderr
         assert "verdict" in report.stdout

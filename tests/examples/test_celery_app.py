@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ from tests.e2e.conftest import make_file, sha256
 from tests.examples.edits import LEFT_BY_RUNNING, ROOT
 from tests.examples.running import TIMEOUT, is_answering
 from tests.parts import need_package
+from tests.waiting import wait_until
 
 from wherry.client import Client
 from wherry.testing.ports import free_port
 
-#: Seconds between two looks at something that another process does.
-LOOK_EVERY = 0.05
 WORKER = ("-m", "celery", "-A", "tasks", "worker", "--pool=solo", "--loglevel=info")
 #: Called as after a crash between its end and the record of its answer.
 HAND_OVER_AGAIN = """
@@ -57,13 +55,6 @@ def running(folder: Path, name: str, *command: str) -> Iterator[Path]:
         finally:
             process.kill()
             process.wait()
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(LOOK_EVERY)
 
 
 def ask(url: str, who: str) -> httpx2.Response:

@@ -6,7 +6,7 @@ Times are not asserted: `make lab` measures them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,21 +25,13 @@ from tests.lab.results import Results
 from tests.lab.table import render
 from tests.lab.upstream import Upstream, upstream
 from tests.parts import need
+from tests.waiting import wait_until
 
 from wherry.testing.ports import free_port
 from wherry.testing.proxy import Fault, LimitingProxy
 
 CACHE = Path(__file__).parents[2] / ".cache" / "lab"
 KiB, MiB = 1 << 10, 1 << 20
-#: Seconds until a count must be there, on a busy machine.
-TIMEOUT = 60.0
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT
-    while not is_so():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 @pytest.fixture
