@@ -401,6 +401,15 @@ async def test_the_chunk_without_bytes_that_filepond_sends_last_is_no_mistake(
     assert len(begun) == 1
 
 
+async def test_an_upload_of_another_protocol_is_begun_anew_whatever_its_metadata_say(
+    client: httpx2.AsyncClient,
+) -> None:
+    metadata = {"filepond_chunk_size": "large"}
+    create = {"filename": "a.mp4", "size": len(DATA), "metadata": metadata}
+    upload = (await client.post("/chunked-upload/init", json=create)).json()
+    assert await offset(client, upload["upload_id"]) == "0"
+
+
 async def test_nobody_takes_the_id_of_somebody_else(client: httpx2.AsyncClient) -> None:
     transfer = await begin(client)
     await patch(client, transfer, 0, DATA[:CHUNK])

@@ -104,9 +104,7 @@ class Leasing:
             )
 
         try:
-            with anyio.CancelScope(
-                shield=True
-            ):  # what is cut off here may be recorded all the same
+            with anyio.CancelScope(shield=True):  # what is cut off may be recorded all the same
                 await self._admitting.with_slot(mine.upload_id, now, lease)
         except UploadError:
             raise  # a refusal: there is nothing to give back

@@ -93,7 +93,9 @@ async def head(request: Request, caller: Caller, engine: Engine) -> Response:
 
 def resume_at(upload: Upload) -> int:
     """The first byte of the first chunk that has to come (again)."""
-    length, size = upload.length or 0, int(upload.metadata.get(CHUNK_SIZE, "0"))
+    length, said = upload.length or 0, upload.metadata.get(CHUNK_SIZE, "")
+    # An upload that began in another protocol has no such metadata, or what its client likes.
+    size = int(said) if said.isdecimal() and len(said) < 20 else 0
     if upload.is_complete():
         return length
     return min(upload.offset, max(length - 1, 0)) // size * size if size else 0
