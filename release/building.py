@@ -22,7 +22,11 @@ WEB, STATIC = ROOT / "web", ROOT / "src" / "wherry" / "static"
 #: Of package.json, what only this repository needs.
 _OURS = ("private", "scripts", "devDependencies")
 #: What the npm package and the wheel carry.
-SHARED = ("chunkedUploadApi.js", "chunkedUploadApi.d.ts", "useUpload.js", "useUpload.d.ts")
+SHARED = tuple(
+    f"{name}.{ending}"
+    for name in ("chunkedUploadApi", "useUpload", "wherryUpload", "uppyWherry")
+    for ending in ("js", "d.ts")
+)
 
 
 class Stale(Exception):
@@ -38,7 +42,8 @@ def build_python(folder: Path) -> Path:
 
 def build_npm(folder: Path) -> Path:
     """Make the npm package. Raises `CalledProcessError`, `Stale`."""
-    npm("run", "build:core")
+    for made in ("build:files", "build:types"):
+        npm("run", made, "--", "dist")
     for name in SHARED:
         if (WEB / "dist" / name).read_bytes() != (STATIC / name).read_bytes():
             raise Stale(f"src/wherry/static/{name} is not what web/src makes; run make web")

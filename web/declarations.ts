@@ -1,5 +1,5 @@
 /**
- * Writes the types of the built files beside them: chunkedUploadApi.d.ts and useUpload.d.ts.
+ * Writes the types of the built files beside them: chunkedUploadApi.d.ts and those of what imports it.
  *
  * The first puts together what `src/core/index.ts` exports, from the declarations that tsc made.
  */
@@ -32,6 +32,8 @@ if (/^import\b/m.test(together)) throw new Error('what everything is exported of
 const folder = process.argv[2] ?? new URL('../src/wherry/static', import.meta.url).pathname
 writeFileSync(join(folder, 'chunkedUploadApi.d.ts'), together)
 
-const hook = built('react/useUpload').replaceAll("from '../core'", "from './chunkedUploadApi.js'")
-if (/from '\.\.\//.test(hook)) throw new Error('the hook imports more than React and the client')
-writeFileSync(join(folder, 'useUpload.d.ts'), hook)
+for (const path of ['react/useUpload', 'element/wherryUpload', 'uppy/uppyWherry']) {
+  const types = built(path).replaceAll("from '../core'", "from './chunkedUploadApi.js'")
+  if (/from '\.\.\//.test(types)) throw new Error(`${path} imports more than the client and its library`)
+  writeFileSync(join(folder, `${path.split('/')[1]}.d.ts`), types)
+}

