@@ -126,7 +126,7 @@ def test_several_files_arrive_with_the_servers_answer(site: Site, tmp_path: Path
     names = {f"{upload_id}.mp4" for _, _, upload_id in found}
     assert names <= {path.name for path in (site.server.data / "files").iterdir()}
     assert site.stored() >= {sha256(file) for file in files}
-    assert site.page.evaluate("uppy.getState().totalProgress") == 100
+    site.page.wait_for_function("uppy.getState().totalProgress === 100")  # Uppy is in no hurry
 
 
 def test_what_is_paused_goes_on_when_it_is_resumed(site: Site, tmp_path: Path) -> None:
