@@ -11,7 +11,18 @@ from __future__ import annotations
 import typer
 
 from wherry import __version__
-from wherry.cli import demo, doctor, javascript, migrate, operate, receipts, serving, top, upload
+from wherry.cli import (
+    demo,
+    doctor,
+    javascript,
+    listing,
+    migrate,
+    operate,
+    receipts,
+    serving,
+    top,
+    upload,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -23,6 +34,7 @@ upload.register(app)
 doctor.register(app)
 serving.register(app)
 operate.register(app)
+listing.register(app)
 top.register(app)
 migrate.register(app)
 javascript.register(app)

@@ -1,4 +1,4 @@
-"""The operator's commands: `sweep`, `storage`, `uploads`, `paths`, `keys`, `guests`, `assessments`,
+"""The operator's commands: `sweep`, `storage`, `paths`, `keys`, `guests`, `assessments`,
 `webhooks`.
 
 They open the data folder themselves, beside a running server or without one.
@@ -8,7 +8,6 @@ They open the data folder themselves, beside a running server or without one.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,8 +23,6 @@ from wherry.cli.sizes import size
 from wherry.cli.webhooks import webhooks
 
 if TYPE_CHECKING:
-    from wherry.core.upload import Upload
-    from wherry.engine import Engine
     from wherry.settings import Settings
 
 ANONYMOUS = "`wherry serve` answers requests from this machine only, and asks for no key."
@@ -40,7 +37,6 @@ def register(app: typer.Typer) -> None:
     app.add_typer(storage, name="storage")
     register_with_settings(storage, reconcile)
     register_with_settings(storage, adopt)
-    app.command()(uploads)
     app.command()(paths)
     app.add_typer(keys, name="keys")
     app.add_typer(guests, name="guests")
@@ -137,57 +133,6 @@ def adopt(settings: "Settings") -> None:
     typer.echo(f"The catalog knows {known} uploads with files, of which {missing} are missing.")
 
 
-def uploads(
-    data: Data = DATA,
-    limit: Annotated[
-        int | None,
-        typer.Option(min=1, metavar="NUMBER", help="The largest number of uploads to list."),
-    ] = None,
-    newest: Annotated[bool, typer.Option("--newest", help="List the newest first.")] = False,
-    as_json: Json = False,
-) -> None:
-    """List the uploads of all owners, oldest first."""
-
-    async def print_all(engine: "Engine") -> None:
-        printed = 0
-        async for upload in _every_upload(engine, limit, newest):
-            typer.echo(_as_item(upload, printed) if as_json else _as_line(upload))
-            printed += 1
-        if as_json:
-            typer.echo("]" if printed else "[]")
-
-    with_engine(data, print_all)
-
-
-async def _every_upload(
-    engine: "Engine", limit: int | None, newest: bool
-) -> AsyncIterator["Upload"]:
-    from wherry.core.pages import LARGEST_PAGE, Cursor, PageRequest  # noqa: PLC0415
-
-    after: Cursor | None = None
-    left = limit
-    while left is None or left > 0:
-        most = LARGEST_PAGE if left is None else min(left, LARGEST_PAGE)
-        page = await engine.uploads(
-            OPERATOR, None, PageRequest(after, most, newest), everybody=True
-        )
-        for upload in page:
-            yield upload
-        left = None if left is None else left - len(page)
-        if (after := page.next) is None:
-            return
-
-
-def _as_item(upload: "Upload", number: int) -> str:
-    """One item of a JSON array that is printed item by item, one on each line."""
-    return f"{',' if number else '['}{json.dumps(_as_dict(upload))}"
-
-
-def _as_line(upload: "Upload") -> str:
-    received = f"{size(upload.received.size)} of {size(upload.limit)}"
-    return f"{upload.id} {upload.state.value:10} {received:24} {upload.owner}  {upload.filename}"
-
-
 @keys.command("add")
 def add_key(
     name: str,
@@ -243,17 +188,3 @@ def remove_key(
             which = f" whose hash begins with {begins}" if begins else ""
             raise ValueError(f"{name} has no key{which}; `wherry keys list` shows all keys")
         typer.echo(f"removed {removed}")
-
-
-def _as_dict(upload: "Upload") -> dict[str, str | int | None]:
-    return {
-        "upload_id": upload.id,
-        "state": upload.state.value,
-        "owner": upload.owner,
-        "filename": upload.filename,
-        "size": upload.length,
-        "received_bytes": upload.received.size,
-        "assessment_id": upload.assessment_id,
-        "ticket_id": upload.ticket_id,
-        "failure": upload.failure,
-    }

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,7 +21,7 @@ from wherry.cli.failing import (
     sentence_of,
 )
 from wherry.cli.serving import DATA, Data
-from wherry.cli.upload import Ca, Insecure, Key
+from wherry.cli.upload import Ca, Insecure, Key, OptionalUrl
 
 if TYPE_CHECKING:
     from wherry.cli.looking import Looking, Speeds
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks.
 EVERY = 1.0
-NO_OPERATOR = "Only operators may see this, and the server does not know this key as an operator's."
-HOW_TO_BE_ONE = "The operator makes one with: wherry keys add NAME --operator"
 
 
 def register(app: typer.Typer) -> None:
@@ -39,15 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def top(
-    url: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[URL]",
-            help="The address of the API, like https://example.org/api, or a name from "
-            "servers.toml. Without it, the command reads the data folder.",
-            show_default=False,
-        ),
-    ] = None,
+    url: OptionalUrl = None,
     *,
     data: Data = DATA,
     key: Key = None,
@@ -69,8 +59,9 @@ def top(
 
         with_engine(data, beside)
         return
+    from wherry.cli.asking import for_operators, hint_at_key  # noqa: PLC0415
     from wherry.cli.servers import find_server  # noqa: PLC0415
-    from wherry.client import AsyncClient, NotFound, Unauthorized  # noqa: PLC0415
+    from wherry.client import AsyncClient, Unauthorized  # noqa: PLC0415
 
     with failing(code=WRONG_USAGE):
         found = find_server(url, key=key, ca=ca, insecure=insecure)
@@ -84,14 +75,9 @@ def top(
 
     with failing():
         try:
-            asyncio.run(remote())
-        except NotFound as error:
-            if error.code != "not-found":
-                raise
-            raise Unauthorized(NO_OPERATOR, HOW_TO_BE_ONE) from None
+            with for_operators():
+                asyncio.run(remote())
         except Unauthorized as error:
-            from wherry.cli.asking import hint_at_key  # noqa: PLC0415
-
             hint_at_key(error, found.key)
             raise
 

@@ -36,6 +36,15 @@ Url = Annotated[
         help="The address of the API, like https://example.org/api, or a name from servers.toml.",
     ),
 ]
+OptionalUrl = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[URL]",
+        help="The address of the API, like https://example.org/api, or a name from "
+        "servers.toml. Without it, the command reads the data folder.",
+        show_default=False,
+    ),
+]
 Key = Annotated[
     str | None, typer.Option(metavar="KEY", help="The API key (environment: WHERRY_API_KEY).")
 ]
@@ -57,6 +66,7 @@ def register(app: typer.Typer) -> None:
     app.command()(upload)
     app.command()(report)
     app.command()(status)
+    app.command()(watch)
     app.command()(cancel)
 
 
@@ -176,6 +186,25 @@ def status(
 
     with asking.server(url, key, ca, insecure) as client:
         asking.status(client, upload_id, as_json=as_json)
+
+
+def watch(
+    upload_id: UploadId,
+    url: Url,
+    *,
+    key: Key = None,
+    ca: Ca = None,
+    insecure: Insecure = False,
+    as_json: Json = False,
+) -> None:
+    """Show an upload that somebody else sends, until it is complete and assessed.
+
+    With --json, the command prints nothing before that.
+    """
+    from wherry.cli import asking  # noqa: PLC0415
+
+    with asking.server(url, key, ca, insecure) as client:
+        asking.watch(client, upload_id, as_json=as_json)
 
 
 def cancel(

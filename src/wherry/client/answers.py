@@ -85,6 +85,11 @@ class UploadStatus:
         """Whether the whole file has arrived. `init` would begin a second upload then."""
         return self.state in ("completing", "complete")
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more happens to it: it is complete, cancelled, expired or failed."""
+        return self.state not in ("waiting", "receiving", "completing")
+
     def check_not_gone(self) -> None:
         """Raises `UploadGone`."""
         if self.state in ("cancelled", "expired", "failed"):

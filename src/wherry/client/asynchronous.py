@@ -196,6 +196,24 @@ class AsyncClient:
         """
         return await self._wire().assessment(assessment_id)
 
+    async def wait_for_upload(
+        self, upload_id: str, on_look: Callable[[UploadStatus], None] | None = None
+    ) -> UploadStatus:
+        """Wait until an upload that somebody else sends is complete, or has ended otherwise.
+
+        `on_look` is called about twice a second. Waits as long as it takes; the server may be away
+        for `patience` seconds. Raises `ClientError`.
+        """
+        retrying = Retrying(self._options.patience, lambda error, pause: None)
+        wire = self._wire()
+        while True:
+            found = await retrying.ask("status", wire.status, upload_id)
+            if on_look is not None:
+                on_look(found)
+            if found.is_over:
+                return found
+            await anyio.sleep(POLL_INTERVAL)
+
     async def wait_for_assessment(
         self, assessment_id: str, on_change: Callable[[Assessment], None] | None = None
     ) -> Assessment:

@@ -129,6 +129,12 @@ class Client:
         """See `AsyncClient.assessment`."""
         return self._run(lambda client: client.assessment(assessment_id))
 
+    def wait_for_upload(
+        self, upload_id: str, on_look: Callable[[UploadStatus], None] | None = None
+    ) -> UploadStatus:
+        """See `AsyncClient.wait_for_upload`."""
+        return self._run(lambda client: client.wait_for_upload(upload_id, on_look))
+
     def wait_for_assessment(
         self, assessment_id: str, on_change: Callable[[Assessment], None] | None = None
     ) -> Assessment:
