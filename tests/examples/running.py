@@ -111,8 +111,8 @@ def running_example(
 
 def configured(file: str, ports: Mapping[str, str], limit: str) -> str:
     text = (APPLICATION / file).read_text()
-    # In one go: a new port may have an old one in it.
-    text = re.sub("|".join(ports), lambda found: ports[found[0]], text)
+    if ports:  # in one go: a new port may have an old one in it
+        text = re.sub("|".join(ports), lambda found: ports[found[0]], text)
     if limit != "1m":
         text = text.replace("server {", f"server {{\n    client_max_body_size {limit};")
     return text
