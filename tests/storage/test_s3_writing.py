@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from unittest.mock import patch
 from weakref import ref
 
@@ -193,9 +193,10 @@ def test_an_upload_that_was_deleted_by_another_process_has_vanished(
         whole.write(0, memoryview(DATA)[:length])
         some.write(0, memoryview(DATA)[:1000])
         pods[1].delete(UPLOAD)
-        # versitygw closes the connection of a large part that it refuses, perhaps before its answer
-        # is read.
-        with pytest.raises((FileNotFoundError, S3Error)):
+        # A part is sent as soon as it is full, so all of it may have come before the deletion. And
+        # versitygw closes the connection of a large part that it refuses, perhaps before its
+        # answer is read.
+        with suppress(FileNotFoundError, S3Error):
             whole.sync()
         with pytest.raises(FileNotFoundError):
             some.sync()
