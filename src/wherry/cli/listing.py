@@ -18,12 +18,13 @@ from wherry.cli.engines import OPERATOR, Json, with_engine
 from wherry.cli.serving import DATA, Data
 from wherry.cli.sizes import size
 from wherry.cli.upload import Ca, Insecure, Key, OptionalUrl
+from wherry.core.states import State
 
 if TYPE_CHECKING:
     from wherry.client import Client
     from wherry.engine import Engine
 
-STATES = ("waiting", "receiving", "completing", "complete", "failed", "expired", "cancelled")
+STATES = tuple(state.value for state in State)
 Facts = Mapping[str, Any]
 
 
@@ -101,7 +102,6 @@ def uploads(
 async def in_records(engine: "Engine", wanted: Wanted) -> AsyncIterator[Facts]:
     """Raises `UploadError`."""
     from wherry.core.pages import Cursor, PageRequest  # noqa: PLC0415
-    from wherry.core.upload import State  # noqa: PLC0415
     from wherry.protocols.chunked import operators  # noqa: PLC0415
 
     states = frozenset(map(State, wanted.states)) or None
