@@ -346,6 +346,24 @@ async def test_of_a_file_that_is_deleted_while_it_is_assessed_nothing_is_left(
     await until(lambda: workflows_in(stand.data) == 0)
 
 
+async def test_what_a_dead_worker_left_is_removed_although_the_record_is_gone(
+    stand: Stand,
+) -> None:
+    await stand.queue_gate()
+    worker = stand.start(plan=GATED)
+    await stand.in_gate()
+    worker.kill()
+    app = App(Settings(data=stand.data, keep_complete_records=SHORTEST, min_free=0))
+    async with app.beside() as engine:
+        await engine.discard(Caller("ada"), upload_id_of(1))
+        await engine.sweep()
+    (drawn := stand.data / "assessments" / "a1").mkdir(parents=True)
+    assert workflows_in(stand.data) == 1
+    stand.start(plan=GATED)
+    await until(lambda: workflows_in(stand.data) == 0)
+    assert not drawn.exists()
+
+
 def workflows_in(data: Path) -> int:
     with closing(sqlite3.connect(data / "dbos.sqlite")) as database:
         return int(database.execute("SELECT count(*) FROM workflow_status").fetchone()[0])

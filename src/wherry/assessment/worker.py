@@ -10,6 +10,10 @@ Rule 3: no file and no database error ends the loop. A failed assessment is trie
 its lease has ended, and given up after `MAX_ATTEMPTS` leases. The worker records that it lives, so
 that its failure is not taken for a death. If it cannot assess anything, it reports that, too
 (`worker_status.py`).
+
+Rule 4: what an assessment leaves outside the catalog is found by its workflow, which is deleted
+last. A worker with nothing else to do removes what belongs to assessments that are over, or whose
+record the sweep has deleted: no worker may have run then.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Never
 
@@ -59,6 +64,8 @@ if TYPE_CHECKING:
 #: After so many failures in a row the worker reports a problem; after so many lease times
 #: without a failure it reports that it works again.
 MAX_FAILURES, QUIET_LEASES = 3, 3
+#: How often to look for what other workers have left (Rule 4), in seconds.
+TIDY_INTERVAL = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +212,7 @@ class Worker:
         self._is_away = False
         # Those that were not brought to an end here.
         self._failed: list[Lease] = []
+        self._tidy_at = -inf
 
     async def lane(self, stop: asyncio.Event) -> None:
         """Lease and assess until `stop` is set."""
@@ -216,13 +224,16 @@ class Worker:
                 lease = await self._take_lease() if is_present else None
                 if lease is not None:
                     if lease.assessment.is_over:
-                        await self._forget(lease)
+                        await self._forget(lease.assessment.id)
                     else:
                         await self._assess(lease, stop)
                     continue
                 self._clear_failures(
                     time.monotonic() - self._failed_at > QUIET_LEASES * self._timing.lease
                 )
+                if is_present and time.monotonic() >= self._tidy_at:
+                    self._tidy_at = time.monotonic() + TIDY_INTERVAL
+                    await self._tidy_all()
             except (LeaseLost, NotThere):
                 log_event(Event.LEASE_LOST)
             except Exception as error:  # Rule 3
@@ -281,28 +292,29 @@ class Worker:
             await self._assess_leased(lease, pictures, stop)
         except (LeaseLost, NotThere):
             self._failed.append(lease)
-            if not await self._is_recorded(lease):
-                await asyncio.to_thread(self._remove_all, lease.assessment.id, pictures)
+            # A step may still run: it ends at the next picture that it wants to store.
+            await asyncio.to_thread(pictures.close)
+            await self._tidy(lease.assessment.id)
             raise
         except Exception:
             self._failed.append(lease)
             raise
 
-    async def _is_recorded(self, lease: Lease) -> bool:
-        """Whether the assessment still has a record; the sweep deletes it with its upload's."""
-        try:
-            await self._site.catalog.load_assessment(lease.assessment.id)
-        except NotThere:
-            return False
-        return True
+    async def _tidy_all(self) -> None:
+        """Tidy up after workers that could not do it themselves (Rule 4)."""
+        for assessment_id in await asyncio.to_thread(self._workflows.known):
+            await self._tidy(assessment_id)
 
-    def _remove_all(self, assessment_id: str, pictures: PictureSink) -> None:
-        """Remove what an assessment without a record has left: no sweep would find it."""
-        # First, as a step may still run: it ends at the next picture that it wants to store.
-        pictures.close()
-        self._workflows.forget(assessment_id)
-        remove_scratch(self._site.scratch_of(assessment_id))
-        self._site.storage.pictures.delete(assessment_id)
+    async def _tidy(self, assessment_id: str) -> None:
+        """Remove what an assessment has left that is over, or has no record."""
+        try:
+            assessment = await self._site.catalog.load_assessment(assessment_id)
+        except NotThere:
+            await asyncio.to_thread(self._site.storage.pictures.delete, assessment_id)
+        else:
+            if not assessment.is_over:
+                return
+        await self._forget(assessment_id)
 
     async def _assess_leased(
         self, lease: Lease, pictures: PictureSink, stop: asyncio.Event
@@ -339,9 +351,7 @@ class Worker:
             dated = replace(upload, created_at=self._site.date_of(upload.created_at))
             # A crash here leaves the results with DBOS; the report is made from them again.
             await lease.finish(render_report(dated, assessment_id, self._policy, progress.results))
-            # A crash here leaves the records of a workflow that has ended.
-            await asyncio.to_thread(self._workflows.forget, assessment_id)
-            await asyncio.to_thread(remove_scratch, self._site.scratch_of(assessment_id))
+            await self._forget(assessment_id)
             await asyncio.to_thread(self._remove_pictures_of_deleted, assessment_id, file)
             self._clear_failures()
 
@@ -389,13 +399,13 @@ class Worker:
 
     async def _give_up(self, lease: Lease, problem: str) -> None:
         await lease.give_up(problem)
-        await self._forget(lease)
+        await self._forget(lease.assessment.id)
 
-    async def _forget(self, lease: Lease) -> None:
-        """Remove what the steps of an assessment without a report have left."""
-        scratch = self._site.scratch_of(lease.assessment.id)
-        await asyncio.to_thread(remove_scratch, scratch)
-        await asyncio.to_thread(self._workflows.forget, lease.assessment.id)
+    async def _forget(self, assessment_id: str) -> None:
+        """Remove what the steps of an assessment have left, besides pictures."""
+        await asyncio.to_thread(remove_scratch, self._site.scratch_of(assessment_id))
+        # Last: after a crash, `_tidy_all` finds the rest by the workflow.
+        await asyncio.to_thread(self._workflows.forget, assessment_id)
 
     async def _wait_for_steps(
         self, lease: Lease, copy: PartialCopy | None, stop: asyncio.Event

@@ -44,6 +44,7 @@ from wherry.events import Event, log_event
 #: ever in one stays known (`steps`). What would be: other arguments of `assess`, another
 #: `StepResult`, or other calls of DBOS in `_run`.
 APPLICATION_VERSION = "assess-1"
+NAME = "assess"
 #: The kind of the problem of a step during which too many workers died.
 WORKER_DIED = "worker-died"
 #: A workflow of this process without a thread is resumed after this time, in seconds.
@@ -80,6 +81,8 @@ class Workflows:
         self._sandbox, self._plan, self._allowance = sandbox, list(plan), allowance
         self._work: dict[str, Work] = {}
         self._lock = Lock()
+        # So that no workflow begins after `forget`.
+        self._starting = Lock()
         # A body that DBOS runs here now, and when `advance` last saw it do so.
         self._running: Counter[str] = Counter()
         self._seen: dict[str, float] = {}
@@ -92,7 +95,7 @@ class Workflows:
         def assess(plan: list[str]) -> list[dict[str, Any]]:
             return self._run(plan)
 
-        self._assess = DBOS.workflow(name="assess")(assess)
+        self._assess = DBOS.workflow(name=NAME)(assess)
         # Only what this worker resumed itself is run here.
         DBOS.listen_queues([self._queue])
         DBOS.launch()
@@ -169,8 +172,10 @@ class Workflows:
             running = self._running[assessment_id] > 0
         status = DBOS.get_workflow_status(assessment_id)
         if status is None:
-            with SetWorkflowID(assessment_id):
-                DBOS.start_workflow(self._assess, self._plan)
+            with self._starting:
+                if assessment_id in self._work:
+                    with SetWorkflowID(assessment_id):
+                        DBOS.start_workflow(self._assess, self._plan)
             return Progress(_steps(self._plan, {}))
         if status.status == "ERROR":
             return Progress((), failure=f"{type(status.error).__name__}: {status.error}")
@@ -201,9 +206,17 @@ class Workflows:
         return lost
 
     def forget(self, assessment_id: str) -> None:
-        """The report is recorded: delete what DBOS knows."""
+        """The report is recorded, or the assessment has no record: delete what DBOS knows."""
         self.leave(assessment_id)
-        DBOS.delete_workflow(assessment_id)
+        with self._starting:
+            DBOS.delete_workflow(assessment_id)
+
+    def known(self) -> list[str]:
+        """The identifiers of the assessments that have a workflow, in any worker."""
+        found = DBOS.list_workflows(
+            name=NAME, app_version=APPLICATION_VERSION, load_input=False, load_output=False
+        )
+        return [workflow.workflow_id for workflow in found]
 
 
 def _duration(probe: Mapping[str, Any]) -> float:
