@@ -100,6 +100,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
             asks_for_key=True,
             store=store_origin(settings),
             keeps_files=settings.page_keeps_files,
+            fields=settings.page_fields,
         )
     )
     api.include_router(watched(app, operator, access))

@@ -60,7 +60,7 @@ GROUPS = {
     "Completion and hooks": ("completion_lease", "answer_within", "hook_timeout"),
     "Assessment": ("assessment", "policy", "run_worker", "worker_concurrency", "max_assessments"),
     "Guests": ("guests", "shared_reports", "shared_files"),
-    "Page": ("page_keeps_files",),
+    "Page": ("page_fields", "page_keeps_files"),
     "Receipts": ("receipt_key",),
     "Webhooks": ("webhook_url", "webhook_secret", "webhook_allow_private"),
 }
@@ -76,6 +76,7 @@ WITHOUT_VALUE = {
     "keep_complete_records": "for ever",
     "max_body": "as large as a chunk or a file",
     "stop_delay": "as long as requests are in flight",
+    "page_fields": "none",
     "receipt_key": "none",
     "webhook_url": "none",
     "webhook_secret": "none",
@@ -363,6 +364,11 @@ class Settings(BaseSettings):
         "so. Only with `shared_reports`.",
     )
 
+    page_fields: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="The details that the page asks for before it uploads a file, such as "
+        "`Title,Project`. They become metadata with these names.",
+    )
     page_keeps_files: bool = Field(
         default=True,
         description="Whether the page may keep files in its user's browser until their uploads are "
@@ -422,7 +428,7 @@ class Settings(BaseSettings):
             [t.strip() for t in value.split(",") if t.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("receipt_key", "webhook_url", "webhook_secret", mode="before")
+    @field_validator("page_fields", "receipt_key", "webhook_url", "webhook_secret", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         """In text, they are separated by commas; `none` is an empty list."""

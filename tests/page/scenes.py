@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,31 @@ XMLHttpRequest.prototype.send = function (body) {
 """
 
 
+#: What an earlier page of this browser has kept of an unfinished upload.
+KEEP = """
+async ({ upload_id: uploadId, name, size }) => {
+  const root = await navigator.storage.getDirectory()
+  const handle = await root.getFileHandle(name, { create: true })
+  const { lastModified } = await handle.getFile()
+  const opening = indexedDB.open('wherry', 1)
+  opening.onupgradeneeded = () => opening.result.createObjectStore('kept', { keyPath: 'id' })
+  await new Promise((resolve) => { opening.onsuccess = resolve })
+  const records = opening.result.transaction('kept', 'readwrite').objectStore('kept')
+  const putting = records.put({
+    id: 'one', page: 'closed', api: `${location.origin}/api`, who: null, uploadId, isPaused: false,
+    path: name, name, type: 'video/mp4', size, lastModified, handle, keptAt: Date.now(),
+  })
+  await new Promise((resolve, reject) => {
+    putting.onsuccess = resolve
+    putting.onerror = reject
+  })
+  opening.result.close()
+}
+"""
+#: As of a file on a disk, after the page was closed.
+ASKS_FIRST = "FileSystemHandle.prototype.queryPermission = async () => 'prompt'"
+
+
 def scene(play: Scene) -> Scene:
     SCENES[play.__name__.removeprefix("play_").replace("_", "-")] = play
     return play
@@ -111,6 +137,17 @@ class Stage:
         """Prefer this language, as the user of a browser may."""
         wanted = f"Object.defineProperty(navigator, 'languages', {{ get: () => ['{language}'] }})"
         self.page.add_init_script(wanted)
+
+    def ask_for(self, *fields: str) -> None:
+        """Let the page want these details of each file, as a server may."""
+        asked = json.dumps(fields).replace('"', "&quot;")
+        plain, wanted = (f'name="wherry-fields" content="{each}"' for each in ("[]", asked))
+
+        def answer(route: Route) -> None:
+            document = route.fetch()
+            route.fulfill(response=document, body=document.text().replace(plain, wanted))
+
+        self.page.route(self._url + "/", answer)
 
     def close(self) -> None:
         """Answer what is still waiting, so that the browser can end."""
@@ -536,6 +573,32 @@ def play_unfinished(stage: Stage) -> None:
     stage.uploads = [upload("f" * 32, *TALK, received=received)]
     stage.open()
     stage.has("Unfinished uploads")
+
+
+@scene
+def play_offered(stage: Stage) -> None:
+    """This browser has the file of an unfinished upload, and asks before the page may read it."""
+    stage.uploads = [upload("f" * 32, *TALK, received=[(0, 9 * MiB)])]
+    stage.open()
+    stage.page.evaluate(KEEP, {"upload_id": "f" * 32, "name": TALK[0], "size": TALK[1]})
+    stage.page.add_init_script(ASKS_FIRST)
+    stage.page.reload()
+    stage.wait_for(stage.page.get_by_role("button", name=re.compile("^Continue")))
+
+
+@scene
+def play_edited(stage: Stage) -> None:
+    """Files wait for their user, who is changing the name of one."""
+    stage.ask_for("Title", "Project")
+    stage.open()
+    stage.choose(TALK, ("interview.mov", 12 * MiB))
+    edit = stage.page.get_by_role("button", name="Edit talk.mp4")
+    stage.wait_for(edit)
+    edit.click()
+    stage.page.get_by_label("File name").fill("talk/2026.mp4")
+    stage.page.get_by_label("Title").fill("Rivers in Bremen")
+    stage.page.get_by_role("button", name="Save").click()
+    stage.has("it contains a slash or backslash")
 
 
 @scene

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -246,6 +248,46 @@ def test_several_files_go_up_and_one_can_be_cancelled(page: Page, tmp_path: Path
             card(page, name).get_by_text("The whole file has arrived.").wait_for()
         assert stored(server) == sorted(sha256(files[n]) for n in (0, 2))
         assert list((server.data / "temp_chunks").iterdir()) == []
+
+
+def test_names_and_details_are_changed_before_anything_is_sent(page: Page, tmp_path: Path) -> None:
+    file = make_file(tmp_path / "talk.mp4", LARGE)
+    page.add_init_script(KEEPS_NOTHING)
+    page.on("dialog", lambda dialog: dialog.accept())
+    sent = list[str]()
+    page.on("request", lambda request: sent.append(request.url))
+    with serving(tmp_path / "data", page_fields="Title,Project", **SMALL) as server:
+        gate = Gate(page, chunks=5)
+        page.goto(server.url)
+        assert page.get_by_label("Wait after choosing").is_checked()
+        choose(page, file)
+        card(page, "talk.mp4").get_by_text("Starts when you press Start.").wait_for()
+        card(page, "talk.mp4").get_by_role("button", name="Edit").click()
+        # What is likely to be changed is selected.
+        page.keyboard.type("rivers")
+        page.get_by_label("Title").fill("Rivers in Bremen")
+        page.keyboard.press("Enter")
+        renamed = card(page, "rivers.mp4")
+        renamed.wait_for()
+        assert page.evaluate("document.activeElement.textContent") == "Edit rivers.mp4"
+        assert not [url for url in sent if url.endswith(("/init", "/upload"))]
+        renamed.get_by_role("button", name="Start").click()
+        gate.wait()
+        page.get_by_text("640 KiB of 6 MiB safe").wait_for()
+        page.reload()
+        gate.forget()
+
+        # The same file continues it, although it has another name on this disk.
+        with page.expect_file_chooser() as choosing:
+            card(page, "rivers.mp4").get_by_role("button", name="Choose the file").click()
+        choosing.value.set_files(file)
+        page.get_by_text("Continuing an earlier upload: 640 KiB were safe already.").wait_for()
+        card(page, "rivers.mp4").get_by_text("The whole file has arrived.").wait_for()
+        assert stored(server) == [sha256(file)]
+        [row] = sqlite3.connect(server.data / "catalog.sqlite").execute(
+            "SELECT filename, metadata FROM uploads"
+        )
+        assert (row[0], json.loads(row[1])) == ("rivers.mp4", {"Title": "Rivers in Bremen"})
 
 
 def test_a_script_from_elsewhere_does_not_run(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import html
+import json
 import re
 from pathlib import Path
 from urllib.parse import urljoin
@@ -121,6 +123,14 @@ async def test_a_server_can_forbid_the_browser_to_keep_files(tmp_path: Path) -> 
     settings = Settings(data=tmp_path, assessment=False, page_keeps_files=False)
     async with asking(create_app(settings, "127.0.0.1")) as client:
         assert '<meta name="wherry-keep" content="nothing" />' in (await client.get("/")).text
+
+
+async def test_a_server_can_have_details_asked_for(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, assessment=False, page_fields=("Title", 'A "B"'))
+    async with asking(create_app(settings, "127.0.0.1")) as client:
+        document = (await client.get("/")).text
+    [asked] = re.findall('<meta name="wherry-fields" content="([^"]*)" />', document)
+    assert json.loads(html.unescape(asked)) == ["Title", 'A "B"']
 
 
 async def test_an_address_cannot_break_out_of_the_document() -> None:

@@ -13,8 +13,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import html
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -75,6 +76,7 @@ def page_router(
     asks_for_key: bool = False,
     store: str | None = None,
     keeps_files: bool = True,
+    fields: Sequence[str] = (),
 ) -> APIRouter:
     """The page at `/` of this router, and its scripts beside it.
 
@@ -83,13 +85,15 @@ def page_router(
     refuses a request; a host application has its own login. `store`: the origin of the object
     store, like `https://bucket.s3.amazonaws.com`, if the page may send parts there
     (`direct_uploads`). `keeps_files`: whether the browser may keep files until their uploads are
-    over, so that they continue after a reload.
+    over, so that they continue after a reload. `fields`: the names of the metadata that the page
+    asks for before it uploads a file.
     """
     built = dict(_built())
     values = {
         "wherry-api": api,
         "wherry-login": "key" if asks_for_key else "host",
         "wherry-keep": "files" if keeps_files else "nothing",
+        "wherry-fields": json.dumps(list(fields)),
     }
     document = _render(built.pop(DOCUMENT), values)
     policy = POLICY if store is None else f"{POLICY}; connect-src 'self' {store}"

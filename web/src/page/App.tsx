@@ -9,7 +9,7 @@ import { useAccepted } from './accepted'
 import { Boat } from './Boat'
 import { CheckConnection } from './CheckConnection'
 import { Chooser } from './Chooser'
-import { fromDialog, leftOut } from './folders'
+import { fromDialog, leftOut, takeAsMeant } from './folders'
 import type { Chosen, Gathered } from './folders'
 import { GuestLinks } from './GuestLinks'
 import { GuestNotice } from './GuestNotice'
@@ -36,6 +36,7 @@ export function App({ session }: { session: Session }) {
   const known = useKnownUploads(session)
   const { uploads: onServer, problem, refresh } = known
   const [uploads] = useState(() => new Uploads(session))
+  const [waits, setWaits] = useState(uploads.waits)
   const items = useSyncExternalStore(uploads.subscribe, uploads.now)
   const isOnline = useOnline()
   const isOperators = useFragment() === OPERATOR && !session.isGuest
@@ -150,7 +151,11 @@ export function App({ session }: { session: Session }) {
         ) : (
           <>
             <GuestNotice {...{ refusal }} ticket={accepted.ticket} />
-            <Chooser {...{ onFiles, accepted }} isFirst={items.length === 0} />
+            <Chooser
+              {...{ onFiles, accepted, waits }}
+              onWaits={(waits) => setWaits((uploads.waits = waits))}
+              isFirst={items.length === 0}
+            />
             {notice !== null && (
               <p className="notice" role="alert">
                 {notice}
@@ -187,7 +192,7 @@ export function App({ session }: { session: Session }) {
           event.currentTarget.value = ''
           const other = chosen.find(({ file }) => meant?.size != null && file.size !== meant.size)
           if (other) setNotice(isOther(other.file, meant!))
-          else if (chosen.length > 0) add(chosen, meant, null)
+          else if (meant) void takeAsMeant(chosen, meant).then((taken) => add(taken, meant, null))
         }}
       />
       <p className="unseen" role="status" aria-live="polite">

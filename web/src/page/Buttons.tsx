@@ -8,6 +8,7 @@ import { Component, createRef, useState } from 'preact/compat'
 import type { ReactNode } from 'preact/compat'
 import { ConfirmDelete } from './ConfirmDelete'
 import type { Asking } from './ConfirmDelete'
+import { EditDetails } from './EditDetails'
 import { t } from './language'
 import { takeFocus } from './takeFocus'
 import { isOver } from './uploads'
@@ -25,6 +26,7 @@ interface ButtonsProps {
 
 export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsProps) {
   const [asking, setAsking] = useState<Asking>('not yet')
+  const [editing, setEditing] = useState<Asking>('not yet')
   const { name, upload } = item
   const isRunning = state === 'starting' || state === 'sending' || state === 'retrying'
   const isOpen = isRunning || state === 'waiting' || state === 'paused'
@@ -51,6 +53,13 @@ export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsP
       </KeepFocus>
     )
   }
+  if (editing === 'now' && item.mayBeEdited) {
+    return (
+      <KeepFocus>
+        <EditDetails {...{ item, uploads }} onClose={() => setEditing('kept')} />
+      </KeepFocus>
+    )
+  }
   const close = { on: () => onClose(item), words: t.buttons.remove, name }
   const endOrAsk = {
     on: () => (bytesKept > 0 ? setAsking('now') : void end()),
@@ -64,6 +73,14 @@ export function Buttons({ item, state, uploads, isLockedOut, onClose }: ButtonsP
         {isOpen && <Act {...endOrAsk} words={state === 'waiting' ? t.buttons.leaveQueue : t.buttons.cancel} />}
         {state === 'failed' && (
           <Act {...endOrAsk} words={mayTryAgain ? t.buttons.giveUp : t.buttons.remove} />
+        )}
+        {item.mayBeEdited && (
+          <Act
+            on={() => setEditing('now')}
+            words={t.edit.button}
+            name={name}
+            takesFocus={editing === 'kept'}
+          />
         )}
         {(isOver(state) || state === 'queued' || state === 'refused') && <Act {...close} />}
       </div>
@@ -82,6 +99,10 @@ interface MainActProps {
 export function MainAct({ item, state, uploads, mayTryAgain }: MainActProps) {
   const { name, upload } = item
   switch (state) {
+    case 'queued':
+      return item.isDue ? null : (
+        <Act on={() => uploads.start(item)} words={t.buttons.start} name={name} primary />
+      )
     case 'starting':
     case 'sending':
     case 'retrying':

@@ -12,6 +12,9 @@ import { Recorder } from './Recorder'
 interface Props {
   onFiles(gathered: Gathered): void
   accepted: Accepted
+  /** Whether what is chosen waits until its user starts it. */
+  waits: boolean
+  onWaits(waits: boolean): void
   /** Nothing was chosen yet: say what this is. */
   isFirst: boolean
 }
@@ -19,7 +22,7 @@ interface Props {
 /** Phones have no folders. */
 const HAS_FOLDERS = 'webkitdirectory' in HTMLInputElement.prototype
 
-export function Chooser({ onFiles, accepted, isFirst }: Props) {
+export function Chooser({ onFiles, accepted, waits, onWaits, isFirst }: Props) {
   const files = useRef<HTMLInputElement>(null)
   const folder = useRef<HTMLInputElement>(null)
   const isOver = useDrop(onFiles)
@@ -62,6 +65,14 @@ export function Chooser({ onFiles, accepted, isFirst }: Props) {
           }
         />
       )}
+      <label className="tick">
+        <input
+          type="checkbox"
+          checked={waits}
+          onChange={(event) => onWaits(event.currentTarget.checked)}
+        />
+        {t.choose.waits}
+      </label>
       {limits !== '' && <p className="limits">{limits}</p>}
       {isFirst && <p className="hint">{t.choose.hint}</p>}
       <input

@@ -67,7 +67,8 @@ interface AllButtonsProps {
 
 function AllButtons({ items, uploads, bytesKept, onGone }: AllButtonsProps) {
   const [asking, setAsking] = useState<Asking>('not yet')
-  const isGoing = items.some(({ state }) => isMoving(state) || state === 'queued')
+  const isGoing = items.some((item) => isMoving(item.state) || (item.state === 'queued' && item.isDue))
+  const isWaiting = items.some(({ isUnstarted }) => isUnstarted)
   const isPaused = uploads.isHeld || items.some(({ state }) => state === 'paused')
   const open = items.filter(({ state }) => state !== 'completing' && !OVER.includes(state))
   const again = items.some((item) => item.state === 'failed' && !item.trouble?.isFinal)
@@ -95,17 +96,16 @@ function AllButtons({ items, uploads, bytesKept, onGone }: AllButtonsProps) {
   return (
     <KeepFocus>
       <div className="buttons">
-        {isGoing && !uploads.isHeld ? (
+        {isGoing && !uploads.isHeld && (
           <Act on={() => uploads.pauseAll()} words={t.buttons.pauseAll} name={t.buttons.files} />
-        ) : (
-          isPaused && (
-            <Act
-              on={() => uploads.resumeAll()}
-              words={t.buttons.resumeAll}
-              name={t.buttons.files}
-              primary
-            />
-          )
+        )}
+        {(isWaiting || (isPaused && (uploads.isHeld || !isGoing))) && (
+          <Act
+            on={() => uploads.resumeAll()}
+            words={isPaused ? t.buttons.resumeAll : t.buttons.startAll}
+            name={t.buttons.files}
+            primary
+          />
         )}
         {again && <Act on={() => uploads.againAll()} words={t.buttons.tryAllAgain} name="" />}
         {open.length > 0 && (

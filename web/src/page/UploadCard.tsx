@@ -29,6 +29,9 @@ function isOnItsWay(details: UploadDetails): boolean {
 interface Props {
   item: Item
   state: ItemState
+  /** Both may change before it begins. */
+  name: string
+  isDue: boolean
   /** All are paused. */
   isHeld: boolean
   uploads: Uploads
@@ -39,10 +42,10 @@ interface Props {
 
 /** Memoised: of a thousand cards, only those are rendered that change. */
 export const UploadCard = memo(function UploadCard(props: Props) {
-  const { item, state, isHeld, uploads, session, onClose, announce } = props
+  const { item, state, name, isHeld, uploads, session, onClose, announce } = props
   const shown = useSyncExternalStore(item.upload.subscribe, item.upload.now)
   const { failure, result, uploadId } = shown
-  const { details, name, trouble } = item
+  const { details, trouble } = item
   const position = details?.position
   useEffect(() => {
     if (state === 'queued') return
@@ -70,8 +73,8 @@ export const UploadCard = memo(function UploadCard(props: Props) {
       )}
       {!trouble && (
         <p className="state">
-          <strong>{stateWord(details)}</strong>
-          <span>{details ? numbers(details) : beforeIt(isHeld)}</span>
+          <strong>{wordOf(item)}</strong>
+          <span>{details ? numbers(details) : beforeIt(item, isHeld)}</span>
         </p>
       )}
       <Notices item={item} details={details} uploadId={uploadId} />
@@ -81,7 +84,7 @@ export const UploadCard = memo(function UploadCard(props: Props) {
           session={session}
           uploadId={result.upload_id}
           assessmentId={result.assessment_id}
-          filename={item.file.name}
+          filename={item.called}
           hasReceipt={uploads.hasReceipts}
           sharing={uploads.sharing}
           announce={announce}
@@ -95,7 +98,13 @@ export const UploadCard = memo(function UploadCard(props: Props) {
   )
 })
 
-function beforeIt(isHeld: boolean): string {
+/** Its state in one or two words. */
+export function wordOf(item: Item): string {
+  return item.isUnstarted ? t.state.ready : stateWord(item.details)
+}
+
+function beforeIt({ isUnstarted }: Item, isHeld: boolean): string {
+  if (isUnstarted) return t.state.startsOnStart
   return isHeld ? t.state.startsOnResume : t.state.startsLater
 }
 
@@ -121,11 +130,15 @@ function Notices(
   const isKnown = item.meant === null || uploadId === null || details.chunkSize === null
   const isOther = !isKnown && item.meant!.upload_id !== uploadId
   const refused = refusedSentence(details)
+  const hasDetails = item.meant === null && Object.keys(item.metadata).length > 0
   return (
     <>
       {isOther && <p className="notice">{t.state.isOther(item.meant!.filename)}</p>}
       {before && details.state !== 'cancelled' && (
-        <p className="notice">{t.state.continued(size(before.received_bytes))}</p>
+        <p className="notice">
+          {t.state.continued(size(before.received_bytes))}
+          {hasDetails && ` ${t.state.detailsStay}`}
+        </p>
       )}
       {refused && <p className="quiet">{refused}</p>}
     </>

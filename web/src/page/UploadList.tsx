@@ -14,12 +14,12 @@ import { t } from './language'
 import { Preview } from './Preview'
 import { Progress } from './Progress'
 import type { Session } from './session'
-import { UploadCard } from './UploadCard'
+import { UploadCard, wordOf } from './UploadCard'
 import { isOver, isStopped } from './uploads'
 import type { Item, ItemState, Uploads } from './uploads'
 import { heightOf, rowsIn, topOf } from './windowing'
 import type { Layout } from './windowing'
-import { percentOf, size, stateWord } from './words'
+import { percentOf, size } from './words'
 
 /** The height of a row, as in page.css, in rem. */
 const ROW = 4
@@ -78,6 +78,8 @@ export function UploadList({ items, uploads, session, onClose, announce }: Props
                 <>
                   <Row
                     {...{ item: entry, state: entry.state, uploads }}
+                    name={entry.name}
+                    isDue={entry.isDue}
                     isOpen={entry.id === openId}
                     onToggle={setOpenId}
                   />
@@ -85,6 +87,8 @@ export function UploadList({ items, uploads, session, onClose, announce }: Props
                     <Measured onHeight={setExtra}>
                       <UploadCard
                         {...{ item: entry, state: entry.state, uploads, session, announce }}
+                        name={entry.name}
+                        isDue={entry.isDue}
                         isHeld={uploads.isHeld}
                         onClose={onClose}
                       />
@@ -127,6 +131,9 @@ function keyAt(element: Element): number | typeof FOLD | null {
 interface RowProps {
   item: Item
   state: ItemState
+  /** Both may change before it begins. */
+  name: string
+  isDue: boolean
   uploads: Uploads
   isOpen: boolean
   /** With the id of the row to open; null for none. */
@@ -134,9 +141,9 @@ interface RowProps {
 }
 
 /** Memoised: only rows that change are rendered. */
-const Row = memo(function Row({ item, state, uploads, isOpen, onToggle }: RowProps) {
+const Row = memo(function Row({ item, state, name, uploads, isOpen, onToggle }: RowProps) {
   const { failure } = useSyncExternalStore(item.upload.subscribe, item.upload.now)
-  const { details, name, trouble } = item
+  const { details, trouble } = item
   const isFinal = trouble?.isFinal ?? false
   const hasBar = details !== null && !isOver(state) && state !== 'waiting'
   const number = hasBar && state !== 'starting' ? ` · ${percentOf(details)} %` : ''
@@ -151,7 +158,7 @@ const Row = memo(function Row({ item, state, uploads, isOpen, onToggle }: RowPro
       >
         <bdi className="name">{name}</bdi>
         <span className="how">
-          {trouble ? trouble.what : `${stateWord(details)}${number} · ${size(item.file.size)}`}
+          {trouble ? trouble.what : `${wordOf(item)}${number} · ${size(item.file.size)}`}
         </span>
       </button>
       {!isOpen && (

@@ -38,6 +38,8 @@ export function YourFiles({ isOnline, onGone, ...props }: Props) {
             key={item.id}
             item={item}
             state={item.state}
+            name={item.name}
+            isDue={item.isDue}
             isHeld={uploads.isHeld}
             uploads={uploads}
             session={props.session}

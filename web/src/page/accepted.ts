@@ -80,7 +80,10 @@ export function useAccepted(session: Session, isMoving: boolean): Told {
 }
 
 /** Why a file is not sent; null if nothing speaks against it. */
-export function refusalOf(file: File, { max_size, allowed_types }: FileLimits): Trouble | null {
+export function refusalOf(
+  file: Pick<File, 'name' | 'size' | 'type'>,
+  { max_size, allowed_types }: FileLimits,
+): Trouble | null {
   const { safe } = t.refusal
   const name = nameProblem(file.name)
   if (name !== null) {

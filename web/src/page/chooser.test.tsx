@@ -18,7 +18,13 @@ async function chosenBy(dialog: () => Promise<unknown[]>, isPhone = false) {
   const gathered: Gathered[] = []
   const accepted = { ...ANYTHING, allowed_types: ['video/*', 'audio/flac'] }
   const page = await render(
-    <Chooser onFiles={(files) => gathered.push(files)} accepted={accepted} isFirst />,
+    <Chooser
+      onFiles={(files) => gathered.push(files)}
+      accepted={accepted}
+      waits={false}
+      onWaits={() => undefined}
+      isFirst
+    />,
   )
   const plain = vi.fn()
   page.querySelector<HTMLInputElement>('input[aria-label="Files"]')!.click = plain

@@ -114,13 +114,15 @@ export class Comeback {
     let file: File
     try {
       file = await this.keeping.file(kept)
-      if (!upload && (await hasArrived(file, uploads))) return this.drop(kept)
+      if (!upload && (await hasArrived(file, kept, uploads))) return this.drop(kept)
     } catch {
       lost.changed.push(kept.path)
       return this.drop(kept)
     }
     if (!this.left.delete(kept.id)) return
-    const twice = this.uploads.add([{ file, path: kept.path, kept }], uploads, upload)
+    const { path, called = file.name, metadata = {}, isPaused } = kept
+    const chosen = { file, path, called, metadata, kept, waits: !upload && isPaused }
+    const twice = this.uploads.add([chosen], uploads, upload)
     if (twice.length > 0) this.keeping.discard(kept)
   }
 
@@ -158,10 +160,13 @@ async function isReadable({ handle }: Kept, mayAsk: boolean): Promise<boolean> {
   }
 }
 
-async function hasArrived(file: File, uploads: readonly KnownUpload[]): Promise<boolean> {
+async function hasArrived(
+  file: File,
+  { called = file.name }: Kept,
+  uploads: readonly KnownUpload[],
+): Promise<boolean> {
   const alike = uploads.filter(
-    ({ state, filename, size }) =>
-      state === 'complete' && filename === file.name && size === file.size,
+    ({ state, filename, size }) => state === 'complete' && filename === called && size === file.size,
   )
   if (alike.length === 0) return false
   const { crc } = await new Source(file).digest([0, file.size])

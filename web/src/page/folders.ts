@@ -4,9 +4,14 @@
  * Rule 1: nothing is left out silently: what cannot be read and what holds no file is named.
  */
 
+import { Source } from '../core/source'
 import type { Kept } from './keptFiles'
 import { t } from './language'
+import type { KnownUpload } from './server'
 import { named } from './words'
+
+/** What its user says of a file: texts by name. */
+export type Metadata = Readonly<Record<string, string>>
 
 export interface Chosen {
   file: File
@@ -14,6 +19,11 @@ export interface Chosen {
   path: string
   /** Leads to the file after a reload, too: in Chromium, but for a file in a folder. Never rejects. */
   handle?: Promise<FileSystemFileHandle | null>
+  /** Its name on the server, where that is not the file's own. */
+  called?: string
+  metadata?: Metadata
+  /** It does not begin before its user starts it. */
+  waits?: boolean
   /** It is nowhere but in this page. */
   isRecorded?: boolean
   /** What this browser kept of it, if an earlier page had it chosen. */
@@ -37,6 +47,20 @@ export function fromDialog(files: Iterable<File>): Chosen[] {
   const chosen = [...files].map((file) => ({ file, path: file.webkitRelativePath || file.name }))
   const isFolder = chosen.some(({ file }) => file.webkitRelativePath)
   return isFolder ? chosen.sort((one, other) => inOrder(one.path, other.path)) : chosen
+}
+
+/** Files chosen for an unfinished upload: one that was renamed for it has its name there. */
+export function takeAsMeant(
+  chosen: readonly Chosen[],
+  { filename, fingerprint }: KnownUpload,
+): Promise<Chosen[]> {
+  return Promise.all(
+    chosen.map(async (one) => {
+      if (one.file.name === filename || !fingerprint) return one
+      const found = await new Source(one.file, filename).fingerprint().catch(() => null)
+      return found === fingerprint ? { ...one, called: filename } : one
+    }),
+  )
 }
 
 /** Files from a dialog that gives handles. */

@@ -371,3 +371,21 @@ test('a copy whose page was closed before it was recorded is removed, and so is 
   await page().look([onServer('u1')])
   expect([made, disk.kept, disk.copies.size]).toEqual([[], [], 0])
 })
+
+test('a file that its user has not started comes back with its name and details, and waits', async () => {
+  const first = page()
+  first.uploads.waits = true
+  add(first, small())
+  await settle(1)
+  first.uploads.edit(first.uploads.now()[0]!, 'talk.mp4', { Title: 'A talk' })
+  await settle(1)
+  disk.open.clear()
+  const second = page()
+  await second.look([])
+  expect(made).toEqual([])
+  second.uploads.resumeAll()
+  expect(made.map(({ options }) => [options.filename, options.metadata])).toEqual([
+    ['talk.mp4', { Title: 'A talk' }],
+  ])
+  await settle(1)
+})

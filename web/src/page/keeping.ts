@@ -167,10 +167,9 @@ export class Keeping {
     const { kept } = entry
     if (entry.isEnded) return
     if (kept) {
-      const uploadId = item.uploadId ?? kept.uploadId
-      const isPaused = item.state === 'paused'
-      if (uploadId === kept.uploadId && isPaused === kept.isPaused) return
-      const changed = (entry.kept = { ...kept, uploadId, isPaused })
+      const now = changeable(item, kept.uploadId)
+      if (isSame(now, kept)) return
+      const changed = (entry.kept = { ...kept, ...now })
       this.soon(async (files) => {
         if (!entry.isEnded) await files.put(changed)
       })
@@ -192,7 +191,7 @@ export class Keeping {
     const { name, type, size, lastModified } = file
     const kept: Kept = {
       ...{ id, page: this.page, api: this.api, who: await this.who() },
-      ...{ uploadId: item.uploadId, isPaused: item.state === 'paused' },
+      ...changeable(item, null),
       ...{ path, name, type, size, lastModified, handle, keptAt: Date.now() },
     }
     if (entry.isEnded) return files.remove(id) // It was over before the copy was made.
@@ -217,6 +216,18 @@ export class Keeping {
     }
   }
 }
+
+type Changeable = Pick<Kept, 'uploadId' | 'isPaused' | 'called' | 'metadata'>
+
+/** What is kept of it that may change. */
+function changeable(item: Item, uploadId: string | null): Changeable {
+  const { called, metadata } = item
+  const isPaused = item.state === 'paused' || item.isUnstarted
+  return { uploadId: item.uploadId ?? uploadId, isPaused, called, metadata }
+}
+
+const isSame = (one: Changeable, other: Changeable): boolean =>
+  Object.entries(one).every(([name, value]) => value === other[name as keyof Changeable])
 
 const isOfUse = (item: Item): boolean =>
   !isOver(item.state) &&

@@ -8,6 +8,8 @@
  * Rule 2: a page holds a lock as long as it is open, so others know whose records are left over.
  */
 
+import type { Metadata } from './folders'
+
 declare global {
   // Chromium alone has these.
   interface FileSystemHandle {
@@ -36,7 +38,7 @@ export interface Kept {
   who: string | null
   /** Null as long as the server has not told one. */
   uploadId: string | null
-  /** Its user has paused the upload. */
+  /** Its user has paused the upload, or not started it yet. */
   isPaused: boolean
   path: string
   name: string
@@ -44,6 +46,9 @@ export interface Kept {
   size: number
   /** Milliseconds since 1970, as is `keptAt`. */
   lastModified: number
+  /** Its name on the server and what its user says of it; of an earlier version without. */
+  called?: string
+  metadata?: Metadata
   /** Null: there is a copy. */
   handle: FileSystemFileHandle | null
   keptAt: number

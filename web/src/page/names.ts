@@ -25,6 +25,7 @@ export function shownName(name: string): string {
 
 /** Why the server does not accept a file of this name; null if it does. */
 export function nameProblem(name: string): string | null {
+  if (/^\.{0,2}$/.test(name)) return t.refusal.empty
   if (REFUSED.test(name)) return t.refusal.control
   if (/[/\\]/.test(name)) return t.refusal.slash
   if (name.length > LONGEST) return t.refusal.long(LONGEST)

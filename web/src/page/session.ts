@@ -25,6 +25,8 @@ export interface Place {
   shown?: string | null
   /** Whether the browser may keep files for uploads that are not over. */
   keepsFiles?: boolean
+  /** The names of the metadata that are asked for of each file. */
+  fields?: readonly string[]
 }
 
 export interface Access {
@@ -205,5 +207,6 @@ export function placeOf(document: Document): Place {
     ticket,
     shown: ticket === null ? null : link.get('report'),
     keepsFiles: said('wherry-keep') !== 'nothing',
+    fields: JSON.parse(said('wherry-fields') ?? '[]') as string[],
   }
 }

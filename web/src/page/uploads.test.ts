@@ -2,6 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { ConnectionLost, Refused } from '../core'
 import { fileOf, made, MiB } from '../core/testing/upload'
 import { ANYTHING } from './accepted'
+import { known } from './scene'
 import { Session } from './session'
 import { totalsOf } from './totals'
 import { Uploads } from './uploads'
@@ -143,4 +144,46 @@ test('a page that is closed sends nothing more', () => {
   close.add([{ file: fileOf('a', 1), path: 'a' }], [])
   end()
   expect(made[0]!.calls).toEqual(['start', 'pause'])
+})
+
+test('what is to wait begins when its user starts it, with the name and details given until then', () => {
+  uploads.waits = true
+  uploads.add([{ file: fileOf('IMG_1.jpg', 1), path: 'holiday/IMG_1.jpg' }], [])
+  add(['b', 1])
+  uploads.edit(item(0), 'beach.jpg', { Title: 'On the beach' })
+  expect([made, item(0).path]).toEqual([[], 'holiday/beach.jpg'])
+  uploads.start(item(0))
+  uploads.edit(item(0), 'late.jpg', {})
+  expect(made.map(({ options }) => [options.filename, options.metadata])).toEqual([
+    ['beach.jpg', { Title: 'On the beach', relative_path: 'holiday/beach.jpg' }],
+  ])
+  expect(states()).toEqual(['starting', 'queued'])
+  uploads.resumeAll()
+  expect(begun()).toEqual(['IMG_1.jpg', 'b'])
+})
+
+test('a file whose form is open does not begin until it is closed', () => {
+  uploads.pauseAll()
+  add(['a', 1], ['b', 1])
+  uploads.holdForEdit(item(0), true)
+  uploads.resumeAll()
+  expect(begun()).toEqual(['b'])
+  uploads.holdForEdit(item(0), false)
+  expect(begun()).toEqual(['b', 'a'])
+})
+
+test('a file that is refused for its name alone goes up with another one', () => {
+  add(['photo\u202e4pm.exe', 1])
+  expect([states(), item(0).mayBeEdited]).toEqual([['refused'], true])
+  uploads.edit(item(0), '..', {})
+  expect(states()).toEqual(['refused'])
+  uploads.edit(item(0), 'photo.exe', {})
+  expect(made.map(({ options }) => options.filename)).toEqual(['photo.exe'])
+})
+
+test('a file for an unfinished upload begins at once, and is called as it is there', () => {
+  uploads.waits = true
+  uploads.add([{ file: fileOf('IMG_1.mp4'), path: 'IMG_1.mp4', called: 'talk.mp4' }], [], known())
+  expect(made.map(({ options }) => options.filename)).toEqual(['talk.mp4'])
+  expect(item(0).mayBeEdited).toBe(false)
 })

@@ -8,14 +8,17 @@
  * for its key goes on by itself when there is a new one.
  *
  * Rule 3: a file that the server would refuse is refused here, and nothing of it is sent.
+ *
+ * Rule 4: no file begins while its name and details are being changed, and none changes after it has
+ * begun.
  */
 
 import type { UploadDetails, UploadFailure } from '../core'
 import { Observed } from '../react/observed'
 import { ANYTHING, refusalOf } from './accepted'
 import type { Accepted, Sharing } from './accepted'
-import type { Chosen } from './folders'
-import { shownName } from './names'
+import type { Chosen, Metadata } from './folders'
+import { nameProblem, shownName } from './names'
 import type { KnownUpload } from './server'
 import type { Session } from './session'
 import { settled, trouble } from './words'
@@ -54,6 +57,11 @@ export class Item {
   isBeginning = false
   /** The user knows better than this page. */
   isForced = false
+  /** A form is open that may change its name and details. */
+  isBeingEdited = false
+  /** Its name on the server. */
+  called: string
+  metadata: Metadata
   /** The round of the session in which its upload was last sent. */
   round = 0
 
@@ -65,14 +73,30 @@ export class Item {
     /** The server's uploads when it was chosen. */
     readonly known: readonly KnownUpload[],
     readonly upload: Observed,
-  ) {}
+  ) {
+    this.called = chosen.called ?? chosen.file.name
+    this.metadata = chosen.metadata ?? {}
+  }
 
   get file(): File {
     return this.chosen.file
   }
 
+  /** As it was chosen, with the name on the server. */
   get path(): string {
-    return this.chosen.path
+    const { path } = this.chosen
+    return path.slice(0, path.lastIndexOf('/') + 1) + this.called
+  }
+
+  /** It waits for its user, who has not started it yet. */
+  get isUnstarted(): boolean {
+    return this.state === 'queued' && !this.isDue
+  }
+
+  /** The server has its name and details as soon as it has an upload of it. */
+  get mayBeEdited(): boolean {
+    if (this.meant !== null) return false
+    return this.state === 'queued' || (this.state === 'refused' && nameProblem(this.called) !== null)
   }
 
   /** The upload that it is, or will be if all is well. */
@@ -109,12 +133,21 @@ export class Item {
 export class Uploads {
   /** All are paused; what is chosen meanwhile waits, too. */
   isHeld = false
+  /** What is chosen does not begin before its user starts it. */
+  waits: boolean
   private items: readonly Item[] = []
   private accepted = ANYTHING
   private nextId = 1
   private readonly listeners = new Set<() => void>()
 
-  constructor(private readonly session: Session) {}
+  constructor(private readonly session: Session) {
+    this.waits = this.fields.length > 0
+  }
+
+  /** The names of the details that the server wants to be asked for. */
+  get fields(): readonly string[] {
+    return this.session.place.fields ?? []
+  }
 
   readonly subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener)
@@ -139,7 +172,7 @@ export class Uploads {
     known: readonly KnownUpload[],
     meant: KnownUpload | null = null,
   ): Chosen[] {
-    const listed = new Set(this.items.filter(isOfUse).map(identity))
+    const listed = new Set(this.items.filter(isOfUse).map(({ chosen }) => identity(chosen)))
     const twice: Chosen[] = []
     const more: Item[] = []
     for (const one of chosen) {
@@ -179,6 +212,25 @@ export class Uploads {
     this.change()
   }
 
+  /** The user has done with a file what they wanted to do before it begins. */
+  start(item: Item): void {
+    item.isDue = true
+    this.change()
+  }
+
+  /** It does not begin while a form is open. */
+  holdForEdit(item: Item, isOpen: boolean): void {
+    item.isBeingEdited = isOpen
+    this.change()
+  }
+
+  edit(item: Item, called: string, metadata: Metadata): void {
+    if (!item.mayBeEdited) return
+    Object.assign(item, { called, metadata })
+    this.check(item)
+    this.change()
+  }
+
   remove(item: Item): void {
     this.drop((one) => one === item)
   }
@@ -196,7 +248,7 @@ export class Uploads {
 
   resumeAll(): void {
     this.isHeld = false
-    for (const item of this.items) item.isDue ||= item.state === 'paused'
+    for (const item of this.items) item.isDue ||= item.state === 'paused' || item.isUnstarted
     this.change()
   }
 
@@ -216,15 +268,16 @@ export class Uploads {
 
   private item(one: Chosen, known: readonly KnownUpload[], meant: KnownUpload | null): Item {
     const { endpoint, headers } = { endpoint: this.session.place.api, headers: this.session.headers }
-    const isInFolder = one.path !== one.file.name
     const upload = new Observed(() => ({
       endpoint,
       headers,
       concurrency: CHUNKS_AT_ONCE,
-      ...(isInFolder ? { metadata: { relative_path: one.path } } : {}),
+      filename: item.called,
+      ...metadataOf(item),
       ...inChunks(one.file, meant),
     }))
-    const item = new Item(this.nextId++, one, meant, known, upload)
+    const item: Item = new Item(this.nextId++, one, meant, known, upload)
+    item.isDue = !(one.waits ?? (this.waits && meant === null))
     upload.subscribe(() => this.noteChange(item))
     this.check(item)
     return item
@@ -232,7 +285,7 @@ export class Uploads {
 
   private check(item: Item): void {
     if (item.isForced) return
-    item.refusal = refusalOf(item.file, this.accepted)
+    item.refusal = refusalOf({ name: item.called, size: item.file.size, type: item.file.type }, this.accepted)
     item.state = item.refusal ? 'refused' : 'queued'
   }
 
@@ -279,7 +332,7 @@ export class Uploads {
 
   /** The first that is due, if there is room for it. */
   private next(): Item | undefined {
-    const next = this.items.find((item) => item.isDue && mayBegin(item.state))
+    const next = this.items.find((item) => item.isDue && !item.isBeingEdited && mayBegin(item.state))
     if (!next) return undefined
     const moving = this.items.filter((item) => item.isBeginning || isMoving(item.state))
     const weight = moving.reduce((sum, item) => sum + item.weight, next.weight)
@@ -304,6 +357,13 @@ const mayBegin = (state: ItemState): boolean => state === 'queued' || isLeft(sta
 const isOfUse = ({ state }: Item): boolean => !isStopped(state) && state !== 'cancelled'
 
 const identity = ({ file, path }: Chosen): string => `${path}\0${file.size}\0${file.lastModified}`
+
+/** Without any, a small file needs no form around it. */
+function metadataOf({ chosen, path, metadata }: Item): { metadata?: Metadata } {
+  const isInFolder = chosen.path !== chosen.file.name
+  const all = isInFolder ? { ...metadata, relative_path: path } : metadata
+  return Object.keys(all).length > 0 ? { metadata: all } : {}
+}
 
 /** Only an upload in chunks continues an unfinished one, so a small file goes in two. */
 function inChunks(file: File, meant: KnownUpload | null): { chunkSize?: number } {

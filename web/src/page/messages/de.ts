@@ -59,6 +59,7 @@ export const de: Messages = {
     drop: 'Lassen Sie die Dateien los, um sie hochzuladen',
     orDrop: 'oder irgendwo auf dieser Seite ablegen oder einfügen',
     hint: 'Dateien jeder Größe werden in kleinen Anfragen hochgeladen. Nach einem Verbindungsabbruch geht der Upload von selbst weiter. Wenn Sie diese Seite schließen, öffnen Sie sie wieder, um fortzufahren; vielleicht müssen Sie die Datei noch einmal auswählen.',
+    waits: 'Nach dem Auswählen warten, damit ich Namen und Angaben ändern kann',
     theFiles: 'Dateien',
     theFolder: 'Ordner',
     accepted: (types) => `Erlaubt: ${types}.`,
@@ -89,7 +90,8 @@ export const de: Messages = {
   refusal: {
     safe: 'Es wurde nichts gesendet.',
     name: (why) => `Der Server nimmt den Namen dieser Datei nicht an: ${why}.`,
-    nameNext: 'Benennen Sie die Datei um, und wählen Sie sie dann noch einmal aus.',
+    nameNext: 'Ändern Sie den Namen hier, oder benennen Sie die Datei um, und wählen Sie sie noch einmal aus.',
+    empty: 'Er ist leer oder besteht nur aus Punkten',
     control: 'Er enthält ein unsichtbares Steuerzeichen',
     slash: 'Er enthält einen Schrägstrich',
     long: (most) => `Er hat mehr als ${most} Zeichen`,
@@ -117,7 +119,17 @@ export const de: Messages = {
     use: 'Diesen Schlüssel verwenden',
   },
 
+  edit: {
+    button: 'Bearbeiten',
+    label: (name) => `Name und Angaben von ${name}`,
+    name: 'Dateiname',
+    save: 'Speichern',
+    discard: 'Änderungen verwerfen',
+  },
+
   buttons: {
+    start: 'Starten',
+    startAll: 'Alle starten',
     pause: 'Anhalten',
     resume: 'Fortsetzen',
     tryAgain: 'Erneut versuchen',
@@ -168,6 +180,8 @@ export const de: Messages = {
     completingLong: 'Alle Bytes sind angekommen. Der Server schließt den Upload ab.',
     arrived: 'Die ganze Datei ist angekommen.',
     nothingKept: 'Der Server hat nichts von dieser Datei behalten.',
+    ready: 'Bereit',
+    startsOnStart: 'Beginnt, wenn Sie „Starten“ drücken.',
     startsOnResume: 'Beginnt, wenn Sie fortsetzen.',
     startsLater: 'Beginnt, wenn eine der Dateien darüber fertig ist.',
     refusedSize: (size) => `Anfragen von ${size} werden abgelehnt.`,
@@ -176,6 +190,7 @@ export const de: Messages = {
     isOther: (name) =>
       `Das ist nicht die Datei des unvollständigen Uploads „${name}“. Sie wird als neue Datei hochgeladen, und der unvollständige Upload bleibt erhalten.`,
     continued: (size) => `Ein früherer Upload geht weiter: ${size} waren schon gesichert.`,
+    detailsStay: 'Es bleiben die Angaben, mit denen er begonnen hat.',
   },
 
   map: {

@@ -63,6 +63,7 @@ export const en = {
     drop: 'Drop the files to upload them',
     orDrop: 'or drop or paste them anywhere on this page',
     hint: 'Files of any size are uploaded in small requests. After a broken connection, the upload continues automatically. If you close this page, open it again to continue; you may have to choose the file again.',
+    waits: 'Wait after choosing, so that I can change names and details',
     theFiles: 'Files',
     theFolder: 'Folder',
     accepted: (types: string) => `Accepted: ${types}.`,
@@ -93,7 +94,8 @@ export const en = {
   refusal: {
     safe: 'Nothing was sent.',
     name: (why: string) => `The server does not accept the name of this file: ${why}.`,
-    nameNext: 'Rename the file, then choose it again.',
+    nameNext: 'Change the name here, or rename the file and choose it again.',
+    empty: 'it is empty, or has only dots',
     control: 'it contains an invisible control character',
     slash: 'it contains a slash or backslash',
     long: (most: number) => `it is longer than ${most} characters`,
@@ -120,7 +122,17 @@ export const en = {
     use: 'Use this key',
   },
 
+  edit: {
+    button: 'Edit',
+    label: (name: string) => `Name and details of ${name}`,
+    name: 'File name',
+    save: 'Save',
+    discard: 'Discard changes',
+  },
+
   buttons: {
+    start: 'Start',
+    startAll: 'Start all',
     pause: 'Pause',
     resume: 'Resume',
     tryAgain: 'Try again',
@@ -171,6 +183,8 @@ export const en = {
     completingLong: 'All bytes have arrived. The server is completing the upload.',
     arrived: 'The whole file has arrived.',
     nothingKept: 'The server has kept nothing of this file.',
+    ready: 'Ready',
+    startsOnStart: 'Starts when you press Start.',
     startsOnResume: 'Starts when you resume.',
     startsLater: 'Starts when one of the files above is done.',
     refusedSize: (size: string) => `Requests of ${size} are refused.`,
@@ -179,6 +193,7 @@ export const en = {
     isOther: (name: string) =>
       `This is not the file of the unfinished upload “${name}”. It is uploaded as a new file, and the unfinished upload is kept.`,
     continued: (size: string) => `Continuing an earlier upload: ${size} were safe already.`,
+    detailsStay: 'The details that it began with stay.',
   },
 
   map: {
