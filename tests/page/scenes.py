@@ -133,6 +133,9 @@ class Stage:
         self.page.get_by_role("heading", name="Wherry").wait_for()
         self.page.clock.pause_at("2026-11-23T15:01:00Z")
 
+    def visit(self, path: str) -> None:
+        self.page.goto(self._url + path)
+
     def speak(self, language: str) -> None:
         """Prefer this language, as the user of a browser may."""
         wanted = f"Object.defineProperty(navigator, 'languages', {{ get: () => ['{language}'] }})"
@@ -579,10 +582,10 @@ def play_unfinished(stage: Stage) -> None:
 def play_offered(stage: Stage) -> None:
     """This browser has the file of an unfinished upload, and asks before the page may read it."""
     stage.uploads = [upload("f" * 32, *TALK, received=[(0, 9 * MiB)])]
-    stage.open()
-    stage.page.evaluate(KEEP, {"upload_id": "f" * 32, "name": TALK[0], "size": TALK[1]})
     stage.page.add_init_script(ASKS_FIRST)
-    stage.page.reload()
+    stage.visit("/api/chunked-upload/accepted")  # of the same origin, and not the page
+    stage.page.evaluate(KEEP, {"upload_id": "f" * 32, "name": TALK[0], "size": TALK[1]})
+    stage.open()
     stage.wait_for(stage.page.get_by_role("button", name=re.compile("^Continue")))
 
 
