@@ -68,7 +68,8 @@ async def check_filled(catalog: Catalog) -> None:
     """All records are there, and what is new in them has its default."""
     upload = await catalog.load(UPLOAD)
     assert upload.received.parts == (PART,)
-    assert (upload.owner, upload.ticket_id, upload.completed_at) == ("o", None, None)
+    assert (upload.owner, upload.ticket_id) == ("o", None)
+    assert upload.completed_at is upload.ended_at is None
     assert await catalog.load_assessment("a") == Assessment("a", UPLOAD, "o", 1.0)
     assert await catalog.identify("other") == Installation("c", "s")
     assert [delivery.id for delivery in await catalog.deliveries()] == ["d"]

@@ -79,8 +79,8 @@ ALWAYS = [
     Action("enter_queue", (1.0,)),
     Action("admit", (0.0, 1.0)),
     *(Action("forfeit", (now,)) for now in (0.0, 1.0)),
-    *(Action("vanish", (token,)) for token in (None, *TOKENS)),
-    *(Action("fail", ("type-refused", token)) for token in (None, *TOKENS)),
+    *(Action("vanish", (MUCH_LATER, token)) for token in (None, *TOKENS)),
+    *(Action("fail", ("type-refused", MUCH_LATER, token)) for token in (None, *TOKENS)),
     Action("keep_slot", (0.0, Limits(slot_idle=1.0, turn=1.0))),
 ]
 

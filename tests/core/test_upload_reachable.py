@@ -133,8 +133,16 @@ def test_an_upload_that_is_not_completed_expires() -> None:
 def test_an_upload_whose_folder_was_removed_is_expired_with_that_reason() -> None:
     for upload in states():
         if upload.state in ACCEPTS:
-            ended = upload.vanish()
+            ended = upload.vanish(MUCH_LATER)
             assert (ended.state, bool(ended.failure)) == (State.EXPIRED, True)
+
+
+def test_whatever_ends_without_a_file_has_the_time_of_its_end_and_nothing_else_has() -> None:
+    for upload in states():
+        assert (upload.ended_at is not None) == (upload.state in GONE)
+    for step in steps():
+        if step.before.ended_at is not None:
+            assert step.after.ended_at == step.before.ended_at
 
 
 # Its bytes.

@@ -490,7 +490,9 @@ async def test_a_key_whose_upload_has_ended_is_gone(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(receive)
         await first.begun.wait()
-        await world.catalog.update(id_of_key("alice", "k"), lambda u: u.fail("content-refused"))
+        await world.catalog.update(
+            id_of_key("alice", "k"), lambda u: u.fail("content-refused", 1.0)
+        )
         first.let_go.set()
     with pytest.raises(UploadGone):
         await engine.receive(ALICE, film(), body(DATA), key="k")

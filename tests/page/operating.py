@@ -37,6 +37,7 @@ def _upload(name: str, owner: str, size: int, safe: int, **more: Any) -> Facts:
         "completed_at": None,
         "expires_at": "2026-11-24T14:59:57Z",
         "deleted_at": None,
+        "ended_at": None,
         "path": None,
         **more,
     }
@@ -48,7 +49,8 @@ def _waiting(name: str, owner: str, size: int, position: int) -> Facts:
 
 
 def _ended(name: str, owner: str, state: str, failure: str | None) -> Facts:
-    return _upload(name, owner, 700 * MiB, 64 * MiB, state=state, failure=failure, expires_at=None)
+    ended = {"state": state, "failure": failure, "ended_at": "2026-11-23T15:00:01Z"}
+    return _upload(name, owner, 700 * MiB, 64 * MiB, expires_at=None, **ended)
 
 
 UNFINISHED = [

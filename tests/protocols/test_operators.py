@@ -87,6 +87,10 @@ async def test_an_upload_of_another_owner_has_its_owner_and_its_moments(
         assert begun["completed_at"] is None
         await upload.complete(first)
         assert (await asked(client, f"/all/{first}"))["completed_at"] is not None
+        assert (await asked(client, f"/all/{first}"))["ended_at"] is None
+        await upload.cancel(second)
+        ended = await asked(client, f"/all/{second}")
+        assert ended["ended_at"] >= ended["created_at"]
         listed = (await asked(client, "/all?order=newest"))["uploads"]
         assert [each["upload_id"] for each in listed] == [second, first]
         assert {each["owner"] for each in listed} == {"alice"}

@@ -132,6 +132,8 @@ def render_status(found: UploadStatus) -> str:
         parts.append(f"assessment {found.assessment_id}")
     if found.expires_at is not None:
         parts.append(f"kept until {found.expires_at}")
+    if found.ended_at is not None:
+        parts.append(f"ended on {found.ended_at}")
     if found.deleted_at is not None:
         parts.append(f"deleted or moved away on {found.deleted_at}")
     return ", ".join(parts)

@@ -74,6 +74,7 @@ class UploadStatus:
     fingerprint: str | None = None
     digest: str | None = None
     deleted_at: str | None = None
+    ended_at: str | None = None
 
     @property
     def is_waiting(self) -> bool:
@@ -160,6 +161,7 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
             fingerprint=data.get("fingerprint"),
             digest=data.get("digest"),
             deleted_at=data.get("deleted_at"),
+            ended_at=data.get("ended_at"),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise unexpected(answer) from error

@@ -54,6 +54,8 @@ class UploadFacts:
     `discarded_at`: when its finished file was deleted or moved away.
     `ticket_id`: of the guest's ticket that it was made with; None: its owner has made it.
     `completed_at`: when it became complete, in Unix seconds; None: before Wherry recorded that.
+    `ended_at`: when it was cancelled, expired or failed; None: it did not, or before Wherry
+    recorded that.
     `sha256`: of the complete file, in hexadecimal digits, once somebody has asked for it.
     """
 
@@ -83,6 +85,7 @@ class UploadFacts:
     ticket_id: str | None = None
     completed_at: float | None = None
     sha256: str | None = None
+    ended_at: float | None = None
 
     # Values that follow from the fields.
 

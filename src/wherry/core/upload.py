@@ -218,7 +218,7 @@ class Upload(UploadFacts):
         begun = self.received.count or self.leases or self.state is not State.RECEIVING
         if begun or self.queued_at is not None or self.slot_until > now:
             return self
-        return self._end(State.EXPIRED, "it was admitted and sent nothing in time")
+        return self._end(State.EXPIRED, "it was admitted and sent nothing in time", now)
 
     def keep_slot(self, now: float, limits: Limits) -> Upload:
         """Give an upload that sends bytes a slot for `slot_idle` seconds from `now`.
@@ -384,7 +384,7 @@ class Upload(UploadFacts):
             return self
         if self.is_being_completed(now, latest):
             raise Busy("completing this upload")
-        return self._end(State.CANCELLED, None)
+        return self._end(State.CANCELLED, None, now)
 
     def expire(self, now: float, expires_after: float) -> Upload:
         """Give up an upload whose last byte came `expires_after` seconds ago or earlier.
@@ -393,9 +393,11 @@ class Upload(UploadFacts):
         """
         if self.state in GONE or self.is_complete() or self.completion is not None:
             return self
-        return self._end(State.EXPIRED, None) if now >= self.expires_at(expires_after) else self
+        return (
+            self._end(State.EXPIRED, None, now) if now >= self.expires_at(expires_after) else self
+        )
 
-    def vanish(self, token: str | None = None) -> Upload:
+    def vanish(self, now: float, token: str | None = None) -> Upload:
         """Expire an upload whose folder was removed from outside, for example by a clean-up job.
 
         A late request also finds no folder after completion has moved the file, although
@@ -403,12 +405,12 @@ class Upload(UploadFacts):
         complete (`token`) may report this. Raises `Superseded` for every other one.
         """
         self._require_in_charge(token)
-        return self._end(State.EXPIRED, "its folder was removed")
+        return self._end(State.EXPIRED, "its folder was removed", now)
 
-    def fail(self, reason: str, token: str | None = None) -> Upload:
+    def fail(self, reason: str, now: float, token: str | None = None) -> Upload:
         """Its content was refused; `reason` is the code of the error. Raises as `vanish` does."""
         self._require_in_charge(token)
-        return self._end(State.FAILED, reason)
+        return self._end(State.FAILED, reason, now)
 
     def note_sha256(self, sha256: str) -> Upload:
         """Record the SHA-256 of the complete file. Raises `UploadClosed` for any other one."""
@@ -422,7 +424,7 @@ class Upload(UploadFacts):
             raise UploadClosed(self.state.value)
         return self if self.discarded_at is not None else replace(self, discarded_at=now)
 
-    def _end(self, state: State, reason: str | None) -> Upload:
+    def _end(self, state: State, reason: str | None, now: float) -> Upload:
         ended = self._move(state)
         return replace(
             ended,
@@ -432,6 +434,7 @@ class Upload(UploadFacts):
             queued_at=None,
             slot_until=0.0,
             failure=reason,
+            ended_at=now,
         )
 
     def _require_in_charge(self, token: str | None) -> None:

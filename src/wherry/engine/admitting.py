@@ -221,8 +221,9 @@ class Admitting:
             return
         self._trouble[entry.upload_id] = error
         if isinstance(error, NeverFits):
+            now = self._context.clock()
             upload = await self._context.catalog.update(
-                entry.upload_id, lambda u: u.fail(error.code)
+                entry.upload_id, lambda u: u.fail(error.code, now)
             )
             self._context.log_event(Event.FAILED, upload, code=error.code)
 

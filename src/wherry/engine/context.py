@@ -217,8 +217,9 @@ class Context:
         of an upload that is being completed: the folder is missing there because the file has
         its final name.
         """
+        now = self.clock()
         try:
-            upload = await self.catalog.update(upload_id, lambda u: u.vanish(token))
+            upload = await self.catalog.update(upload_id, lambda u: u.vanish(now, token))
         except UploadError as error:  # it has ended, or is being completed
             return error
         # A completion that died may have given the file its final name as well.

@@ -53,7 +53,10 @@ class FileTypes:
 
     async def refuse(self, upload: Upload, error: UploadError, token: str | None = None) -> None:
         """Record the refusal, then delete the bytes. `token`: of the completion that refuses."""
-        upload = await self._context.catalog.update(upload.id, lambda u: u.fail(error.code, token))
+        now = self._context.clock()
+        upload = await self._context.catalog.update(
+            upload.id, lambda u: u.fail(error.code, now, token)
+        )
         # A crash here leaves a folder without a living upload: the sweep deletes it.
         await self._context.remove(upload)
         self._context.log_event(Event.FAILED, upload, code=error.code)

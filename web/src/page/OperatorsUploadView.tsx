@@ -56,12 +56,13 @@ export function OperatorsUploadView({ upload, overview, session, announce, refre
       <ol className="timeline">
         {timelineOf(upload).map(({ what, at }) => (
           <li key={what}>
-            <time dateTime={at}>{t.write.exact(new Date(at))}</time> {o.events[what]}
+            <time dateTime={at}>{t.write.exact(new Date(at))}</time>{' '}
+            {what === 'ended' ? <End {...upload} /> : o.events[what]}
           </li>
         ))}
-        {upload.failure !== null && (
+        {upload.failure !== null && !upload.ended_at && (
           <li>
-            <strong>{o.states[upload.state]}</strong> <bdi lang="en">{upload.failure}</bdi>
+            <End {...upload} />
           </li>
         )}
       </ol>
@@ -102,5 +103,14 @@ export function OperatorsUploadView({ upload, overview, session, announce, refre
         </label>
       )}
     </div>
+  )
+}
+
+/** How it ended without a file, with the server's own reason. */
+function End({ state, failure }: OperatorsUpload) {
+  return (
+    <>
+      {o.endedAs(o.states[state] ?? state)} {failure !== null && <bdi lang="en">{failure}</bdi>}
+    </>
   )
 }

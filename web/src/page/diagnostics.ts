@@ -14,6 +14,7 @@ export type Happening =
   | 'admitted'
   | 'lastByte'
   | 'complete'
+  | 'ended'
   | 'deleted'
   | 'keptUntil'
 
@@ -25,6 +26,7 @@ export function timelineOf(upload: OperatorsUpload): { what: Happening; at: stri
     ['admitted', upload.admitted_at],
     ['lastByte', upload.last_byte_at],
     ['complete', upload.completed_at],
+    ['ended', upload.ended_at ?? null],
     ['deleted', upload.deleted_at],
     ['keptUntil', upload.expires_at],
   ]
@@ -81,6 +83,7 @@ const WORDS: Record<Happening, string> = {
   admitted: 'admitted',
   lastByte: 'last byte',
   complete: 'complete',
+  ended: 'ended',
   deleted: 'file deleted',
   keptUntil: 'kept until',
 }

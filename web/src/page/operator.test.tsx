@@ -245,6 +245,17 @@ test('without a clipboard, the diagnostics are shown to be copied', async () => 
   expect(page.querySelector('textarea')!.value).toBe(diagnosticsOf(upload(), overview()))
 })
 
+test('the timeline of what ended without a file says when and why', async () => {
+  const end = { ended_at: '2026-11-23T15:00:01Z' }
+  answers.set(`GET ${paths.everybodysEnded}`, { json: { uploads: [{ ...refused, ...end }] } })
+  const page = await openView()
+  await after(() => button(page, 'bad.exe').click())
+  const last = [...page.querySelectorAll('.timeline li')].at(-1)!
+  expect(last.querySelector('time')!.getAttribute('datetime')).toBe(end.ended_at)
+  expect(last.textContent).toMatch(/Ended: refused. type-refused$/)
+  expect(diagnosticsOf({ ...refused, ...end }, overview())).toContain('  ended: 2026-11-23T15:00:01Z')
+})
+
 test('the diagnostics have states, times, sizes, limits and versions, and no secret', () => {
   const text = diagnosticsOf(
     upload({ failure: 'type-refused', fingerprint: 'the-fingerprint', ticket_id: 'the-ticket' }),

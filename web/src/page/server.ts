@@ -44,6 +44,8 @@ export interface KnownUpload {
   position?: number | null
   expires_at: string | null
   deleted_at: string | null
+  /** When it was cancelled, expired or failed; a server of an earlier version does not say it. */
+  ended_at?: string | null
 }
 
 /** An upload as operators see it. */

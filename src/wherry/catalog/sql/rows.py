@@ -57,6 +57,7 @@ def upload_row(upload: Upload) -> Values:
         "ticket_id": upload.ticket_id,
         "completed_at": upload.completed_at,
         "sha256": upload.sha256,
+        "ended_at": upload.ended_at,
     }
 
 
@@ -96,6 +97,7 @@ def upload_of(
         ticket_id,
         completed_at,
         sha256,
+        ended_at,
     ) = row
     has_completion = completion_token is not None
     return Upload(
@@ -125,6 +127,7 @@ def upload_of(
         ticket_id=ticket_id,
         completed_at=completed_at,
         sha256=sha256,
+        ended_at=ended_at,
     )
 
 

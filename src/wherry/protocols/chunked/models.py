@@ -196,6 +196,9 @@ class UploadStatus(Received):
     deleted_at: datetime | None = Field(
         description="When the finished file was deleted, or moved away by on_complete."
     )
+    ended_at: datetime | None = Field(
+        description="When it was cancelled, expired or failed; null where that is not recorded."
+    )
     path: PathFacts | None = Field(
         description="What proxies on the way let pass; null where nothing is known, and in lists."
     )
@@ -303,7 +306,7 @@ def status_fields(
     upload: Upload, position: int | None, engine: Engine, path: PathLimits | None
 ) -> dict[str, Any]:
     """The fields of `UploadStatus`."""
-    settings, deleted_at = engine.settings, upload.discarded_at
+    settings, deleted_at, ended_at = engine.settings, upload.discarded_at, upload.ended_at
     expires_at = engine.date_of(upload.expires_at(settings.expires_after))
     return {
         "upload_id": upload.id,
@@ -321,6 +324,7 @@ def status_fields(
         "retry_after": None if upload.queued_at is None else poll_after(position, settings.turn),
         "expires_at": render_time(expires_at) if upload.state in UNFINISHED else None,
         "deleted_at": render_time(engine.date_of(deleted_at)) if deleted_at else None,
+        "ended_at": render_time(engine.date_of(ended_at)) if ended_at else None,
         "path": None if path is None else PathFacts(passes=path.passes, refuses=path.refuses),
         **_received(upload),
     }

@@ -71,6 +71,7 @@ async def a_recorded_upload_is_loaded_unchanged(catalog: Catalog) -> None:
         ticket_id="ticket",
         completed_at=1.8e9,
         sha256="5" * 64,
+        ended_at=14.25,
     )
     check_no_defaults(full)
     await catalog.add_ticket(new_ticket("ticket"))

@@ -124,7 +124,7 @@ async def an_upload_that_ends_without_a_file_gives_its_use_back(catalog: Catalog
     await catalog.update("cancelled", lambda u: u.cancel(3.0))
     assert await used(catalog) == 3
     await catalog.update("cancelled", lambda u: u.cancel(4.0))
-    await catalog.update("failed", lambda u: u.fail("type-refused"))
+    await catalog.update("failed", lambda u: u.fail("type-refused", 3.0))
     await catalog.advance(3.0, lambda _: ["expired"], lambda u: u.expire(1e6, 1.0))
     assert await used(catalog) == 1
     await catalog.update("complete", lambda u: u.discard(5.0))

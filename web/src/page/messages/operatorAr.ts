@@ -70,6 +70,7 @@ export const operatorAr: OperatorMessages = {
     failed: 'رُفض',
   },
 
+  endedAs: (state) => `انتهى: ${state}.`,
   timeline: 'التسلسل الزمني',
   events: {
     begun: 'بدأ',

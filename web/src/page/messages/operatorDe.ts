@@ -69,6 +69,7 @@ export const operatorDe: OperatorMessages = {
     failed: 'abgelehnt',
   },
 
+  endedAs: (state) => `Beendet: ${state}.`,
   timeline: 'Verlauf',
   events: {
     begun: 'Begonnen',

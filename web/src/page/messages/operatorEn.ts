@@ -69,6 +69,7 @@ export const operatorEn = {
     failed: 'refused',
   } as Record<string, string>,
 
+  endedAs: (state: string) => `Ended: ${state}.`,
   timeline: 'Timeline',
   events: {
     begun: 'Begun',
