@@ -29,6 +29,9 @@ _TIMEOUT = 60.0
 _TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 #: Folders, besides those in PATH, where the program may be.
 _BESIDES = ("/usr/sbin", "/usr/local/sbin")
+#: How it passes a WebSocket on.
+_UPGRADING = """proxy_pass http://wherry; proxy_http_version 1.1; proxy_set_header Host $http_host;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;"""
 #: What nginx writes to its error log for each 413 of its own.
 _REFUSAL = "client intended to send too large"
 
@@ -103,6 +106,8 @@ def nginx(
     buffers: bool = True,
     more: Sequence[int | str] = (),
     tls: tuple[Path, Path] | None = None,
+    *,
+    websocket: str | None = None,
 ) -> Iterator[Nginx]:
     """Start nginx in front of `upstream`, and stop it at the end.
 
@@ -111,7 +116,8 @@ def nginx(
     `client_max_body_size`, like `10m`; None leaves out the directive, so that nginx's default of
     1 MiB applies. `buffers`: whether it reads the whole body before it passes the request on,
     which is its default. `tls`: files with a certificate and its key; with them, it speaks HTTP/2
-    and HTTP/1.1 over TLS. Raises `RuntimeError` if nginx does not start.
+    and HTTP/1.1 over TLS. `websocket`: the path of a WebSocket, without which nginx passes none on.
+    Raises `RuntimeError` if nginx does not start.
     """
     program = find_nginx()
     if program is None:
@@ -119,7 +125,7 @@ def nginx(
     with tempfile.TemporaryDirectory(prefix="wherry-nginx-") as name:
         folder = Path(name)
         upstreams = [f"127.0.0.1:{u}" if isinstance(u, int) else u for u in (upstream, *more)]
-        process, port = _start(program, folder, upstreams, max_body, buffers, tls)
+        process, port = _start(program, folder, upstreams, max_body, buffers, tls, websocket)
         running = Nginx(port, folder, "http" if tls is None else "https")
         try:
             yield running
@@ -140,13 +146,14 @@ def _start(  # noqa: PLR0917 - it is called once
     max_body: str | None,
     buffers: bool,
     tls: tuple[Path, Path] | None,
+    websocket: str | None,
 ) -> tuple[subprocess.Popen[bytes], int]:
     # nginx cannot choose a free port itself, and another process may take this one first.
     for _ in range(3):
         port = free_port()
         configuration = folder / "nginx.conf"
         configuration.write_text(
-            _configuration(program, folder, port, upstreams, max_body, buffers, tls)
+            _configuration(program, folder, port, upstreams, max_body, buffers, tls, websocket)
         )
         with (folder / "stderr.log").open("wb") as log:
             command = [program, "-p", str(folder), "-c", str(configuration)]
@@ -176,6 +183,7 @@ def _configuration(  # noqa: PLR0917 - it is called once
     max_body: str | None,
     buffers: bool,
     tls: tuple[Path, Path] | None,
+    websocket: str | None,
 ) -> str:
     built = subprocess.run([program, "-V"], capture_output=True, text=True, check=True).stderr
     folders = "\n  ".join(
@@ -191,6 +199,7 @@ def _configuration(  # noqa: PLR0917 - it is called once
     if tls is not None:
         speaking = f"listen 127.0.0.1:{port} ssl http2;\n    ssl_certificate {tls[0]};"
         speaking += f"\n    ssl_certificate_key {tls[1]};"
+    upgrading = "" if websocket is None else f"location {websocket} {{ {_UPGRADING} }}"
     return f"""\
 daemon off;
 master_process off;
@@ -210,6 +219,7 @@ http {{
       proxy_set_header Host $http_host;
       {passing}
     }}
+    {upgrading}
   }}
 }}
 """
