@@ -220,10 +220,12 @@ changelog: .venv/.installed-release ## Show what changelog.d says about the next
 	$(BIN)/python -m pip install --quiet --requirement requirements-release.lock
 	@touch $@
 
+# Not the extras streamlit and gradio: with them, `make demo` would install half a gigabyte more.
 .PHONY: lock
 lock: setup ## Update requirements.lock to new versions
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --group dev \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group dev \
+	  --extra server --extra s3 --extra postgres --extra assessment \
 	  --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group parts \
 	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock -o requirements-parts.lock

@@ -45,14 +45,29 @@ const FILES: Beside[] = [
  *   import Wherry from './api/uppyWherry'
  *   uppy.use(Wherry, { endpoint: '/api' })`,
   },
+  {
+    entry: 'src/element/wherryComponent.ts',
+    external: [],
+    about: `
+ * Wherry's element <wherry-upload> in Streamlit and Gradio ${version}. MIT licence.
+ *
+ * wherry.streamlit and wherry.gradio serve it, and what it imports.`,
+  },
 ]
 
-/** The client stays a file of its own: an application has one `defaults` and one set of errors. */
-const client: Plugin = {
-  name: 'client',
+/** These stay files of their own: an application has one `defaults` and one set of errors. */
+const OURS: Record<string, string> = {
+  '../core': './chunkedUploadApi.js',
+  './wherryUpload': './wherryUpload.js',
+}
+
+const ours: Plugin = {
+  name: 'ours',
   enforce: 'pre',
-  resolveId: (name) =>
-    name === '../core' ? { id: './chunkedUploadApi.js', external: true } : undefined,
+  resolveId(name) {
+    const id = OURS[name]
+    return id ? { id, external: true } : undefined
+  },
 }
 
 function configOf(file: Beside): UserConfig {
@@ -62,7 +77,7 @@ function configOf(file: Beside): UserConfig {
  * It is made from TypeScript; change it there (web/ in the repository), not here.
  */`
   return {
-    plugins: [client, stars],
+    plugins: [ours, stars],
     publicDir: false,
     build: {
       target: 'es2022',

@@ -51,6 +51,16 @@ def test_the_page_about_celery_shows_the_example_as_it_is() -> None:
         assert re.sub(r"^# \w+\.py\n", "", block) in text
 
 
+@pytest.mark.parametrize("package", ["streamlit", "gradio"])
+def test_the_pages_about_pages_in_python_show_the_examples_as_they_are(package: str) -> None:
+    example = ROOT / "examples" / f"{package}_app"
+    shown = re.compile(r"^# (\w+\.py)\n(.*)", re.DOTALL)
+    found = [match for b in blocks(f"howto/{package}.md", "python") if (match := shown.match(b))]
+    assert len(found) >= 4
+    for match in found:
+        assert match[2] in (example / match[1]).read_text()
+
+
 def test_the_page_about_supervisor_has_the_numbers_of_the_example() -> None:
     [shown] = blocks("howto/run-under-supervisor.md", "ini")
     example = (APPLICATION / "supervisord.conf").read_text()

@@ -6,10 +6,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.parts import need_package, need_program
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
 
 WEB = Path(__file__).parents[2] / "web"
 STATIC = Path(__file__).parents[2] / "src" / "wherry" / "static"
@@ -79,3 +82,28 @@ def page() -> Iterator[Any]:
         page.set_default_timeout(LONG)
         yield page
         browser.close()
+
+
+class Held:
+    """Requests to these addresses wait until they are let go."""
+
+    def __init__(self, page: Page, pattern: str) -> None:
+        self._page, self._pattern = page, pattern
+        self._waiting: list[Route] = []
+        self._is_open = False
+        page.route(pattern, lambda route: self._handle(route))
+
+    def _handle(self, route: Route) -> None:
+        if self._is_open:
+            route.continue_()
+        else:
+            self._waiting.append(route)
+
+    def let_go(self) -> None:
+        assert self._waiting
+        self._is_open = True
+        for route in self._waiting:
+            route.continue_()
+
+    def end(self) -> None:
+        self._page.unroute(self._pattern)

@@ -18,6 +18,8 @@ FILES = {
     "wherryUpload": ["--element"],
     "uppyWherry": ["--uppy"],
 }
+#: What Streamlit and Gradio serve of the package, besides some of those.
+SERVED = "wherryComponent.js"
 
 
 @pytest.mark.parametrize("project", ["core", "page"])
@@ -36,6 +38,7 @@ def test_the_files_that_are_checked_in_are_what_the_sources_make(
         script(made, str(tmp_path))
     stale = "run: make web, and commit what it changes"
     names = {f"{name}.{ending}" for name in FILES for ending in ("js", "d.ts")}
+    names.add(SERVED)
     assert {path.name for path in tmp_path.iterdir()} == names
     for name in names:
         assert (tmp_path / name).read_bytes() == (STATIC / name).read_bytes(), stale

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from tests.e2e.conftest import make_file, sha256
-from tests.web.conftest import STATIC
+from tests.web.conftest import STATIC, Held
 
 from wherry.testing.nginx import nginx, require_nginx
 from wherry.testing.server import Server, serving
@@ -25,6 +25,20 @@ DOCUMENT = """<!doctype html><html lang="en"><title>Hand in</title>
   <wherry-upload name="film" endpoint="{api}" required {more}></wherry-upload>
   <button type="submit">Hand in</button>
 </form></main>"""
+
+#: What Streamlit and Gradio do in their pages.
+DRAW_FOR_PYTHON = """async (endpoint) => {
+  const { show, clear } = await import('/wherryComponent.js')
+  const parent = document.querySelector('main').appendChild(document.createElement('section'))
+  const settings = { endpoint, accept: '', multiple: false, disabled: false, metadata: {} }
+  const draw = (run) => show(
+    parent,
+    { ...settings, credentials: 'same-origin', headers: { 'X-Run': run } },
+    (files) => told.push(files),
+  )
+  Object.assign(window, { told: [], draw, empty: () => clear(parent) })
+  draw('first')
+}"""
 
 Open = Callable[..., Any]
 
@@ -133,6 +147,40 @@ def test_a_refusal_is_told_and_another_file_takes_its_place(form: Open, tmp_path
     assert not is_valid(page)
     page.evaluate("document.forms[0].reset()")
     assert page.get_by_role("status").count() == 0
+
+
+def test_python_is_told_of_each_change_and_can_renew_the_headers_and_empty_the_element(
+    form: Open, served: tuple[Server, str], tmp_path: Path
+) -> None:
+    files = [make_file(tmp_path / f"{n}.mp4", 20_000 + n, seed=30 + n) for n in range(3)]
+    page = form()
+    page.evaluate(DRAW_FOR_PYTHON, f"{served[1]}/api")
+    chosen = page.locator("section input")
+    runs: list[str | None] = []
+    page.on("request", lambda request: runs.append(request.headers.get("x-run")))
+    chosen.set_input_files(files[0])
+    page.wait_for_function("told.length === 1")
+    assert set(runs) == {"first"}
+    runs.clear()
+    page.evaluate("draw('second')")
+    chosen.set_input_files(files[1])  # it replaces the first one
+    page.wait_for_function("told.length === 3")
+    assert set(runs) == {"second"}
+    page.evaluate("empty()")
+    assert page.locator("section li").count() == 0
+    held = Held(page, "**/chunked-upload/upload")
+    with page.expect_request("**/chunked-upload/upload"):
+        chosen.set_input_files(files[2])
+    page.evaluate("empty()")  # nothing that Python knows of: what is under way stays
+    held.let_go()
+    page.wait_for_function("told.length === 4")
+    held.end()
+    told = page.evaluate("told")
+    assert told[1] == []
+    for file, [entry] in zip(files, (told[0], told[2], told[3]), strict=True):
+        facts = {"filename": file.name, "size": file.stat().st_size, "assessment_id": None}
+        assert entry == {"id": entry["id"], **facts}
+        assert sha256(served[0].data / "files" / f"{entry['id']}.mp4") == sha256(file)
 
 
 def test_there_are_no_barriers(form: Open, axe: str, tmp_path: Path) -> None:
