@@ -37,6 +37,12 @@ ASS = (
     b"[Events]\nFormat: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text\n"
 )
 
+#: FFmpeg encrypts with these options.
+CENC = {
+    "encryption_scheme": "cenc-aes-ctr",
+    "encryption_key": "00112233445566778899aabbccddeeff",
+    "encryption_kid": "0123456789abcdef0123456789abcdef",
+}
 Packets: TypeAlias = "list[Packet[Any]]"
 
 
@@ -298,6 +304,23 @@ def renamed(path: Path, old: bytes, new: bytes, *, last: bool = False) -> Path:
     at = data.rfind(old) if last else data.find(old)
     data[at : at + 4] = new
     path.write_bytes(data)
+    return path
+
+
+def padded(path: Path, most: int = 12 << 20) -> Path:
+    """Make the box of the media so much longer, by zeros that belong to no picture."""
+    data = path.read_bytes()
+    begin = data.index(b"mdat") - 4
+    size = int.from_bytes(data[begin : begin + 4], "big")
+    longer = (size + most).to_bytes(4, "big")
+    end = begin + size
+    path.write_bytes(data[:begin] + longer + data[begin + 4 : end] + bytes(most) + data[end:])
+    return path
+
+
+def without_index(path: Path) -> Path:
+    """A recording whose end was never written."""
+    path.write_bytes(path.read_bytes().partition(b"moov")[0][:-4])
     return path
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.assessment.conftest import Assess, codes, look
 from tests.assessment.recordings import (
+    CENC,
     FRAGMENTED,
     record,
     renamed,
@@ -20,11 +21,6 @@ from wherry.assessment.policy import POLICIES
 from wherry.assessment.progress import StepResult
 from wherry.assessment.report import find
 
-CENC = {
-    "encryption_scheme": "cenc-aes-ctr",
-    "encryption_key": "00112233445566778899aabbccddeeff",
-    "encryption_kid": "0123456789abcdef0123456789abcdef",
-}
 ENCRYPTED: dict[str, tuple[str, Callable[[Path], Path]]] = {
     "cenc": ("mp4", lambda path: record(path, options=CENC)),
     "cbcs": ("mp4", lambda path: renamed(record(path, options=CENC), b"cenc", b"cbcs")),

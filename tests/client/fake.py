@@ -113,6 +113,8 @@ class FakeServer:
         self.after: Callable[[Asked], None] = lambda asked: None
         self.hold: Callable[[str], Awaitable[None]] = _go_on
         self.assessments: list[dict[str, Any]] = []
+        self.tail: int | None = None  # the bytes of the end that it wants second
+        self.early: dict[str, Any] = {}  # its answer to whoever asks for the early verdict
 
     @property
     def only(self) -> FakeUpload:
@@ -176,6 +178,8 @@ class FakeServer:
             print_ = asked.query["fingerprint"]
             alike = [u for u in self.uploads.values() if u.fingerprint == print_]
             return reply(200, {"uploads": [self._facts(u) for u in reversed(alike)]})
+        if asked.verb == "early-verdict":
+            return reply(200, self.early)
         if asked.method == "GET" and asked.verb in self.uploads:
             return reply(200, self._facts(self.uploads[asked.verb]))
         return problem(404, "upload-not-found")
@@ -207,6 +211,7 @@ class FakeServer:
             "limits": {"max_size": None, "min_chunk": self.min_chunk, "max_chunk": 64 * MiB},
             "concurrency": 4,
             "path": self.path,
+            "early": None if self.tail is None else {"tail": self.tail},
             "received_bytes": upload.received_bytes,
             "received": [[r.start, r.end] for r in upload.received],
             "expires_at": "2030-01-01T00:00:00Z",

@@ -23,10 +23,11 @@ from wherry.client.backoff import Backoff
 from wherry.client.chunk_size import ChunkSize, NetworkPath
 from wherry.client.decisions import Next, Verb, wants_fresh_headers, what_next
 from wherry.client.direct import DirectWay
+from wherry.client.early_verdict import EarlyQuestions
 from wherry.client.errors import ClientError, ConnectionLost, TimedOut, UnexpectedAnswer
 from wherry.client.one_request import OneRequest
 from wherry.client.plan import Chunk, Plan
-from wherry.client.ranges import gaps
+from wherry.client.ranges import gaps, overlap
 from wherry.core.ranges import Range
 from wherry.protocols.problem import STATUS
 
@@ -49,6 +50,7 @@ def named(vectors: list[dict[str, Any]]) -> pytest.MarkDecorator:
 
 FILES = ("answers", "values", "plans", "resume", "one-request", "paths")
 ANSWERS, VALUES, PLANS, RESUME, ONE_REQUEST, PATHS = map(load, FILES)
+EARLY = load("early-verdict")
 DIRECT: dict[str, list[dict[str, Any]]] = json.loads((VECTORS / "direct.json").read_text())
 BY_NAME = {vector["name"]: vector["answer"] for vector in ANSWERS}
 
@@ -115,7 +117,10 @@ class Played:
         size = ChunkSize(NetworkPath(**vector["way"]), vector["preferred"], vector["floor"])
         patience = Backoff(vector["patience"])
         missing, parts = ranges(vector["missing"]), vector.get("part_size")
-        self.plan = Plan(vector["length"], missing, size, vector["concurrency"], patience, parts)
+        tail = vector.get("tail", 0)
+        self.plan = Plan(
+            vector["length"], missing, size, vector["concurrency"], patience, parts, tail
+        )
         self._flying: dict[tuple[int, int], Chunk] = {}
 
     def step(self, step: dict[str, Any]) -> dict[str, Any]:
@@ -189,6 +194,21 @@ def test_the_way_to_the_store_is_given_up_as_the_vectors_say(vector: dict[str, A
 def test_a_plan_with_parts_goes_as_the_vectors_say(vector: dict[str, Any]) -> None:
     played = Played(vector)
     assert [played.step(step) for step in vector["steps"]] == vector["steps"]
+
+
+@named(EARLY)
+def test_the_early_verdict_is_asked_for_as_the_vectors_say(vector: dict[str, Any]) -> None:
+    questions = EarlyQuestions(vector["length"], vector["tail"])
+    for step in vector["steps"]:
+        if "asks" in step:
+            safe = ranges(step["safe"])
+            is_due = questions.is_due(lambda one, safe=safe: overlap([one], safe) == [one])  # type: ignore[misc]
+            assert is_due is step["asks"], step
+            continue
+        verdict = questions.answered(step["answer"])
+        found = (None, []) if verdict is None else (verdict.verdict, verdict.findings)
+        codes = [one.code for one in found[1]]
+        assert (found[0], codes) == (step["verdict"], step["findings"])
 
 
 @named(PLANS)

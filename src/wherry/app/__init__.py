@@ -38,7 +38,7 @@ from wherry.assessment.supervisor import Supervisor
 from wherry.assessment.worker_status import EXTRA, WorkerStatus, sending_fatal_error
 from wherry.catalog import Catalog
 from wherry.deadline_clock import BEAT_INTERVAL, DeadlineClock
-from wherry.engine import Context, Engine, Hooks, Priority, SigningKey
+from wherry.engine import Context, Engine, Hooks, Looks, Priority, SigningKey
 from wherry.engine.stopping import is_server_stopping
 from wherry.events import Event
 from wherry.events.lines import JsonLines
@@ -160,11 +160,24 @@ class App:
             if self.settings.assessment:
                 context.lease_clock = await asyncio.to_thread(open_lease_clock, self.settings)
             running.callback(context.locks.close)
-            engine = Engine(context, self._hooks, self._receipt_keys)
+            looks = await asyncio.to_thread(self._open_looks, running)
+            engine = Engine(context, self._hooks, self._receipt_keys, looks)
             await running.enter_async_context(engine.running())
             running.push_async_callback(_end, asyncio.create_task(self._lead(engine, context)))
             self._running = running.pop_all()
         return engine
+
+    def _open_looks(self, running: AsyncExitStack) -> Looks | None:
+        """For early verdicts, where this server may process videos; ended with `running`."""
+        if not self._runs_worker:
+            return None
+        # Only where it is needed: it takes a while to import.
+        from wherry.assessment.early_verdict import EarlyLooks  # noqa: PLC0415
+
+        scratch = self.settings.data / "assessments" / "early"
+        looks = EarlyLooks(load_policy(self.settings.policy), scratch)
+        running.callback(looks.close)
+        return looks
 
     async def _lead(self, engine: Engine, context: Context) -> None:
         """Wait until no other process leads; then sweep, and keep the worker running."""

@@ -11,7 +11,7 @@ end.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,6 +44,9 @@ MAX_PIXELS = 36_000_000
 #: More threads bring little, and each costs memory.
 THREADS = min(os.cpu_count() or 1, 4)
 
+#: What keeps FFmpeg from looking into the media; it still looks far enough to know the format.
+HEADERS_ONLY = {"probesize": "32", "analyzeduration": "1"}
+
 #: Tags that are not UTF-8 come with lone surrogates in them; `plain` makes text of those.
 #: PyAV has been doing so by itself since 19, and knows no other way.
 TAGS: dict[str, Any] = (
@@ -73,13 +76,17 @@ class Unreadable(Exception):
         self.is_media = is_media
 
 
-def open_media(file: str) -> InputContainer:
-    """Open `file`, a path or what a step is given as `Context.file`. Raises `Unreadable`."""
+def open_media(file: str, *, headers_only: bool = False) -> InputContainer:
+    """Open `file`, a path or what a step is given as `Context.file`. Raises `Unreadable`.
+
+    `headers_only`: read no more than headers and one packet. Then facts are missing that only the
+    media show, such as the layout of pixels.
+    """
     kind = kind_of(file)
     if kind is Kind.OTHER:
         raise Unreadable("it is something else", is_media=False)
     try:
-        container = _open(file)
+        container = _open(file, HEADERS_ONLY if headers_only else {})
     except FFmpegError as error:
         if is_without_index(boxes(file)):
             raise Unreadable("its index is missing: the end of the file is lost") from None
@@ -96,8 +103,9 @@ def open_media(file: str) -> InputContainer:
     return container
 
 
-def _open(file: str) -> InputContainer:
+def _open(file: str, more: Mapping[str, str]) -> InputContainer:
     options = {
+        **more,
         "format_whitelist": FORMATS,
         "protocol_whitelist": "fd" if is_open(file) else "file",
         "max_streams": str(MAX_STREAMS),

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Self
+from typing import Protocol, Self
 
 from wherry.assessment.reading import BLOCK
 from wherry.core.ranges import Range
@@ -34,6 +34,32 @@ class Interrupted(BaseException):
 
     It is no `Exception`, so that it is never recorded as a result.
     """
+
+
+class Partial(Protocol):
+    """A file of which not all bytes are on this machine. Its methods block."""
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def length(self) -> int: ...
+
+    @property
+    def waited(self) -> float:
+        """How long bytes were waited for until now, in seconds."""
+
+    def open(self) -> int:
+        """A descriptor for reading, to close. Raises `Interrupted`, `OSError`."""
+
+    def fetch(self, at: int, count: int) -> tuple[int, int]:
+        """Get these bytes; where what need not be asked for again begins and ends.
+
+        Raises `Interrupted`.
+        """
+
+    def fetch_all(self) -> None:
+        """Get all that is not there yet. Raises `Interrupted`."""
 
 
 class PartialCopy:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 
-from wherry.assessment.partial_copy import PartialCopy
+from wherry.assessment.partial_copy import Partial
 from wherry.assessment.reading import ANSWER, LARGEST_QUESTION, QUESTION
 
 
@@ -19,7 +19,7 @@ class NoQuestion(Exception):
 class Questions:
     """`theirs` is the step's end. Close it when the step has it, and `close` both at the end."""
 
-    def __init__(self, copy: PartialCopy) -> None:
+    def __init__(self, copy: Partial) -> None:
         self.copy = copy
         self._ours, self.theirs = socket.socketpair()
         self._ours.setblocking(False)

@@ -33,7 +33,7 @@ from typing import Any
 from wherry.assessment.child import Request
 from wherry.assessment.confine import Bounds
 from wherry.assessment.json_safe import check_json_safe
-from wherry.assessment.partial_copy import SCRATCH, Interrupted, PartialCopy
+from wherry.assessment.partial_copy import SCRATCH, Interrupted, Partial
 from wherry.assessment.questions import NoQuestion, Questions
 
 #: The longest answer of a step, in bytes.
@@ -84,7 +84,7 @@ class Sandbox:
     def run(
         self,
         step: str,
-        file: Path | PartialCopy,
+        file: Path | Partial,
         scratch: Path,
         keep: Callable[[str, bytes], None],
         bounds: Bounds,
@@ -94,12 +94,12 @@ class Sandbox:
         """Run the callable `step`, a `module:name`, over `file`.
 
         It draws in a folder of its own below `scratch`. `keep(name, data)` gets each picture
-        that the result names. `by_ranges`: of a copy, it gets the bytes that it asks for, while it
-        runs; else all are there before it begins.
+        that the result names. `by_ranges`: of a partial file, it gets the bytes that it asks for,
+        while it runs; else all are there before it begins.
 
         Raises `Interrupted` when `close` was called, or bytes cannot be had, and nothing else.
         """
-        path, copy = (file.path, file) if isinstance(file, PartialCopy) else (file, None)
+        path, copy = (file, None) if isinstance(file, Path) else (file.path, file)
         if copy is not None and not by_ranges:
             copy.fetch_all()
         began = time.monotonic()
@@ -128,7 +128,7 @@ class Sandbox:
     def _try(
         self,
         request: Request,
-        copy: PartialCopy | None,
+        copy: Partial | None,
         scratch: Path,
         keep: Callable[[str, bytes], None],
     ) -> Outcome:
@@ -145,7 +145,7 @@ class Sandbox:
                 break
         return outcome
 
-    def _once(self, request: Request, copy: PartialCopy | None, folder: Path) -> Outcome:
+    def _once(self, request: Request, copy: Partial | None, folder: Path) -> Outcome:
         with ExitStack() as stack:
             questions = None
             if copy is not None:

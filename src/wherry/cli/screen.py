@@ -10,7 +10,7 @@ from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from wherry.cli.sizes import size
-from wherry.client import Assessment, Progress
+from wherry.client import Assessment, EarlyVerdict, Progress
 
 
 def new_console() -> Console:
@@ -91,6 +91,15 @@ class Screen:
         self._bar.update(
             self._bar.task_ids[0], total=total, completed=safe, facts=render_facts(now)
         )
+
+    def show_early(self, early: EarlyVerdict) -> None:
+        """What the report will find, told before the upload is complete."""
+        found = [one for one in early.findings if one.severity != "info"]
+        if self._is_quiet or not found:
+            return
+        for one in found:
+            self.say(f"{self._prefix}early verdict {one.severity.upper()}: {one.message}")
+        self.say(f"{self._prefix}the upload goes on; the report will say the same")
 
     def show_steps(self, assessment: Assessment) -> None:
         for step in () if self._is_quiet else assessment.steps:

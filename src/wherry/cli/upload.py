@@ -110,6 +110,14 @@ def upload(
     wait: Annotated[
         bool, typer.Option(help="Wait for the assessment too, if Wherry makes one.")
     ] = False,
+    stop_early: Annotated[
+        bool,
+        typer.Option(
+            "--stop-early",
+            help="Cancel the upload of a video as soon as its beginning and its end show that its "
+            "verdict is `fail`.",
+        ),
+    ] = False,
     metadata: Annotated[
         list[str] | None,
         typer.Option(
@@ -147,6 +155,7 @@ def upload(
         limit_rate=limit_rate,
         smart=smart,
         wait=wait,
+        stop_early=stop_early,
         metadata=about,
         name=name,
         again=again,

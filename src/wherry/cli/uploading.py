@@ -27,6 +27,7 @@ from wherry.client import (
     Assessment,
     AsyncClient,
     ClientError,
+    EarlyVerdict,
     NotAssessed,
     Result,
     Unauthorized,
@@ -56,6 +57,7 @@ def upload(
     limit_rate: int | None,
     smart: bool,
     wait: bool,
+    stop_early: bool,
     metadata: dict[str, str],
     name: str | None,
     again: bool,
@@ -83,7 +85,7 @@ def upload(
         )
     send = partial(client.upload, filename=name, smart=smart, again=again)
     small = (chunk_size or 5 * MiB) if smart else -1
-    uploads = Uploads(client, send, metadata, small, server.key, wait, quiet, as_json)
+    uploads = Uploads(client, send, metadata, small, server.key, wait, stop_early, quiet, as_json)
     if insecure:
         new_console().print("warning: the server's certificate is not checked")
     try:
@@ -113,6 +115,7 @@ class Uploads:
     small: int  # the size in bytes up to which files are sent at once
     key: str | None
     wait: bool
+    stop_early: bool
     quiet: bool
     as_json: bool
     failures: set[int] = field(default_factory=set)  # exit codes
@@ -175,11 +178,21 @@ class Uploads:
         file = await to_thread.run_sync(chosen.open)
         try:
             return await self.send(
-                file, metadata={**within, **self.metadata}, on_progress=screen.show
+                file,
+                metadata={**within, **self.metadata},
+                on_progress=screen.show,
+                on_early=partial(self._told_early, screen),
             )
         finally:
             if not isinstance(file, Path):
                 file.close()
+
+    def _told_early(self, screen: Screen, early: EarlyVerdict) -> bool:
+        """Say what the ends of the file show; True if the upload is to be stopped."""
+        stops = self.stop_early and early.verdict == "fail"
+        if not stops:
+            screen.show_early(early)
+        return stops
 
     def _print_outcome(
         self,

@@ -6,6 +6,7 @@ result = Client("https://example.org/api").upload("talk.mp4")
 
 from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.asynchronous import AsyncClient
+from wherry.client.early_verdict import EarlyFinding, EarlyVerdict
 from wherry.client.errors import (
     Busy,
     BytesMissing,
@@ -20,6 +21,7 @@ from wherry.client.errors import (
     NotFound,
     Refused,
     ServerFailed,
+    StoppedEarly,
     TimedOut,
     TooLarge,
     Unauthorized,
@@ -38,6 +40,8 @@ __all__ = [
     "Client",
     "ClientError",
     "ConnectionLost",
+    "EarlyFinding",
+    "EarlyVerdict",
     "FileChanged",
     "GaveUp",
     "NoRoom",
@@ -49,6 +53,7 @@ __all__ = [
     "Refused",
     "Result",
     "ServerFailed",
+    "StoppedEarly",
     "TimedOut",
     "TooLarge",
     "Unauthorized",

@@ -49,10 +49,11 @@ class Answer:
 class UploadStatus:
     """An upload as the server sees it. Sizes in bytes, `retry_after` in seconds.
 
-    `position`: where it stands in the queue, if it waits; 1 is next. `min_chunk`, `concurrency`
-    and `part_size` come from `init` alone. `part_size`: of parts that may go to the object store
-    directly; None where all bytes go in chunks. `passes`, `refuses`: the largest request that
-    passes here, and the smallest that is refused, as far as the server knows.
+    `position`: where it stands in the queue, if it waits; 1 is next. `min_chunk`, `concurrency`,
+    `part_size` and `tail` come from `init` alone. `part_size`: of parts that may go to the object
+    store directly; None where all bytes go in chunks. `tail`: how many bytes of the end come
+    second, for an early verdict; None where there is none. `passes`, `refuses`: the largest request
+    that passes here, and the smallest that is refused, as far as the server knows.
     """
 
     upload_id: str
@@ -69,6 +70,7 @@ class UploadStatus:
     min_chunk: int | None = None
     concurrency: int | None = None
     part_size: int | None = None
+    tail: int | None = None
     passes: int | None = None
     refuses: int | None = None
     fingerprint: str | None = None
@@ -141,6 +143,7 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
         limits = {} if data.get("limits") is None else data["limits"]
         direct = {} if data.get("direct") is None else data["direct"]
         path = {} if data.get("path") is None else data["path"]
+        early = {} if data.get("early") is None else data["early"]
         return UploadStatus(
             upload_id=_text(data, "upload_id"),
             state=_text(data, "state"),
@@ -156,6 +159,7 @@ def _upload_of(data: Mapping[str, Any], answer: Answer) -> UploadStatus:
             min_chunk=_number(limits, "min_chunk"),
             concurrency=_number(data, "concurrency"),
             part_size=_number(direct, "part_size") or None,
+            tail=_number(early, "tail") or None,
             passes=_number(path, "passes"),
             refuses=_number(path, "refuses"),
             fingerprint=data.get("fingerprint"),

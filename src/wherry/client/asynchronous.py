@@ -17,6 +17,7 @@ from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.chunk_size import ChunkSize, NetworkPath
 from wherry.client.direct import DirectWay
 from wherry.client.early import Transport
+from wherry.client.early_verdict import OnEarly
 from wherry.client.errors import WorkerFails
 from wherry.client.paths import path_to
 from wherry.client.progress import OnProgress, ProgressReporter, Result
@@ -136,6 +137,7 @@ class AsyncClient:
         filename: str | None = None,
         metadata: Mapping[str, str] | None = None,
         on_progress: OnProgress | None = None,
+        on_early: OnEarly | None = None,
         smart: bool = True,
         again: bool = True,
     ) -> Result:
@@ -148,8 +150,12 @@ class AsyncClient:
         again, and the result says `was_there`. After a cancellation an upload in chunks can go on
         later.
 
-        Raises `ClientError`; `OSError` for a file that cannot be read, `TypeError` or
-        `ValueError` for a file object that is not binary or cannot seek.
+        `on_early` gets the `EarlyVerdict` on a video as soon as its beginning and its end show
+        one, if the server gives any. It returns True to stop the upload.
+
+        Raises `ClientError`, which is `StoppedEarly` if `on_early` has stopped it; `OSError` for a
+        file that cannot be read, `TypeError` or `ValueError` for a file object that is not binary
+        or cannot seek.
         """
         path = self._path or path_to(httpx2.URL(self._base))
         size = ChunkSize(path, self._options.chunk_size or 5 * MiB)
@@ -168,6 +174,7 @@ class AsyncClient:
                     options=options,
                     way=self._direct_way,
                     metadata=metadata,
+                    on_early=on_early,
                 )
                 if source.whole is not None:
                     result = None if again else await run.from_before()

@@ -112,3 +112,7 @@ class UnexpectedAnswer(ClientError):
 
 class FileChanged(ClientError):
     """The file changed while it was being sent; the upload is cancelled."""
+
+
+class StoppedEarly(ClientError):
+    """`on_early` has stopped the upload because of the early verdict; the upload is cancelled."""

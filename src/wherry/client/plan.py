@@ -15,6 +15,9 @@ Rule 4: a range is in exactly one place: to send, in flight, or acknowledged.
 Rule 5: where parts may go to the object store directly, a part that is wholly to be sent does. What
 comes as chunks goes first: the first part, by which the server checks the file's type, and what is
 left of others. A part on its way to the store says nothing about the size of chunks.
+
+Rule 6: where the server can look at unfinished files, the end of the file comes second, after the
+first chunk. It has chunks of the same sizes as the rest, so this costs no time.
 """
 
 from __future__ import annotations
@@ -46,7 +49,8 @@ class Chunk:
 class Plan:
     """Which bytes of one upload are to send, in flight, or acknowledged. `missing`: to send.
 
-    `part_size`: of the parts that may go to the object store; None: all bytes go in chunks.
+    `part_size`: of the parts that may go to the object store; None: all bytes go in chunks. `tail`:
+    how many bytes of the end come second.
     """
 
     def __init__(  # noqa: PLR0917 - what a plan depends on
@@ -57,6 +61,7 @@ class Plan:
         concurrency: int,
         backoff: Backoff,
         part_size: int | None = None,
+        tail: int = 0,
     ) -> None:
         # Otherwise, a chunk that ends where a part begins could be below the server's minimum.
         is_on_grid = part_size is not None and part_size % size.floor == 0
@@ -68,6 +73,7 @@ class Plan:
         self._length = length
         self._concurrency = concurrency
         self._to_send = self._on_grid(missing)
+        self._tail = self._on_grid([Range(max(length - tail, 0), length)]) if tail else []
         self._flying: set[Chunk] = set()
         self._from_end = False
         self._turned_at = 0.0
@@ -93,6 +99,11 @@ class Plan:
     def to_send(self) -> tuple[Range, ...]:
         """The ranges that are not in flight."""
         return tuple(self._to_send)
+
+    def is_safe(self, within: Range) -> bool:
+        """Whether all bytes of a range are acknowledged."""
+        flying = (chunk.range for chunk in self._flying)
+        return not overlap([*self._to_send, *flying], [within])
 
     @property
     def chunk_size(self) -> int:
@@ -123,7 +134,13 @@ class Plan:
             return None
         if not all(map(self.size.is_proven, flying)):
             size = min(size, self.size.proven)
-        return Chunk(self._cut(for_chunks, size), now) if size else None
+        return Chunk(self._cut(self._due(for_chunks), size), now) if size else None
+
+    def _due(self, ranges: list[Range]) -> list[Range]:
+        """Those of these ranges that come first: the end, once the beginning is on its way."""
+        if self._from_end or not self._to_send[0].start:
+            return ranges
+        return overlap(ranges, self._tail) or ranges
 
     def _next_part(self, now: float) -> Chunk | None:
         if (size := self._part_size) is None:

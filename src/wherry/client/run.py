@@ -25,6 +25,7 @@ from wherry.client.backoff import pause_of
 from wherry.client.chunk_size import FLOOR, ChunkSize
 from wherry.client.decisions import Next, what_next
 from wherry.client.direct import LARGEST_PART, DirectWay
+from wherry.client.early_verdict import EarlyQuestions, OnEarly
 from wherry.client.errors import (
     BytesMissing,
     ClientError,
@@ -33,6 +34,7 @@ from wherry.client.errors import (
     NoRoom,
     NotFound,
     ServerFailed,
+    StoppedEarly,
     TooLarge,
     UploadGone,
 )
@@ -78,8 +80,10 @@ class Run:
         options: Options,
         way: DirectWay,
         metadata: Mapping[str, str] | None = None,
+        on_early: OnEarly | None = None,
     ) -> None:
         self._wire = wire
+        self._on_early = on_early
         self._way = way
         self._direct = 0  # bytes that went to the object store
         self._source = source
@@ -212,8 +216,8 @@ class Run:
                     opened = replace(opened, state=seen.state, received=seen.received)
                 else:
                     return self._finish(done, began)
-        except FileChanged:
-            # The bytes received are a mixture. If this request fails, they expire.
+        except (FileChanged, StoppedEarly):
+            # The bytes received are a mixture, or not wanted. If this request fails, they expire.
             with anyio.CancelScope(shield=True), suppress(ClientError):
                 await self._wire.cancel(opened.upload_id)
             raise
@@ -267,7 +271,8 @@ class Run:
         backoff = self._retrying.backoff
         is_direct = self._way.is_open and (opened.part_size or 0) <= LARGEST_PART
         part_size = opened.part_size if is_direct else None
-        plan = Plan(length, missing, self._size, concurrency, backoff, part_size)
+        plan = Plan(length, missing, self._size, concurrency, backoff, part_size, opened.tail or 0)
+        early = EarlyQuestions(length, opened.tail if self._on_early else None)
         parts = PartSending(self._wire, self._retrying, self._way, opened.upload_id)
         self._resumed = min(self._resumed, length - plan.left)
         self._reporter.note_answered(0, length - plan.left)
@@ -275,8 +280,12 @@ class Run:
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._digest, gaps(plan.to_send, length))
+                asking = anyio.CancelScope()
                 while not plan.is_done:
                     self._changed = anyio.Event()
+                    if early.is_due(plan.is_safe):
+                        asking = anyio.CancelScope()
+                        tasks.start_soon(self._ask_early, early, opened.upload_id, asking)
                     if plan.must_look and not plan.is_flying:
                         seen = await self._look(plan, opened.upload_id)
                         if seen.has_arrived:
@@ -294,6 +303,7 @@ class Run:
                     pause = backoff.until - now
                     with anyio.move_on_after(pause if pause > 0 else None):
                         await self._changed.wait()
+                asking.cancel()
         except ExceptionGroup as group:
             error = group.exceptions[0]
             if isinstance(error, ClientError) and what_next(error, "chunk") is Next.COMPLETE:
@@ -372,6 +382,22 @@ class Run:
         finally:
             self._reporter.note_answered(flown, self._source.size - plan.left)
             self._changed.set()
+
+    async def _ask_early(
+        self, early: EarlyQuestions, upload_id: str, asking: anyio.CancelScope
+    ) -> None:
+        """Ask once for the early verdict, and tell it. Raises `StoppedEarly`."""
+        verdict = None
+        with asking, suppress(ClientError):  # the upload does not depend on it
+            path = f"/chunked-upload/{upload_id}/early-verdict"
+            verdict = early.answered(await self._wire.get(path))
+        self._changed.set()  # by now, the bytes may be there that the server lacks
+        if verdict and self._on_early and self._on_early(verdict):
+            raise StoppedEarly(
+                " ".join(["The upload was stopped.", *(one.message for one in verdict.findings)]),
+                "The bytes that were received are deleted.",
+                code="stopped-early",
+            )
 
     def _store_failed(self, plan: Plan, error: StoreFailed, chunk: Chunk) -> None:
         try:

@@ -30,6 +30,7 @@ from wherry.client.answers import Assessment, UploadStatus
 from wherry.client.asynchronous import AsyncClient, File, parse_base_url
 from wherry.client.chunk_size import NetworkPath
 from wherry.client.direct import DirectWay
+from wherry.client.early_verdict import OnEarly
 from wherry.client.progress import OnProgress, Result
 from wherry.client.wire import Headers
 
@@ -102,6 +103,7 @@ class Client:
         filename: str | None = None,
         metadata: Mapping[str, str] | None = None,
         on_progress: OnProgress | None = None,
+        on_early: OnEarly | None = None,
         smart: bool = True,
         again: bool = True,
     ) -> Result:
@@ -112,6 +114,7 @@ class Client:
                 filename=filename,
                 metadata=metadata,
                 on_progress=on_progress,
+                on_early=on_early,
                 smart=smart,
                 again=again,
             )

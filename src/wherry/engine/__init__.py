@@ -11,6 +11,7 @@ owner check, a limit, a state rule is written once and holds for all.
 
 from wherry.engine.context import Context
 from wherry.engine.direct_parts import AddressedPart
+from wherry.engine.early_verdicts import Looks
 from wherry.engine.engine import Engine
 from wherry.engine.finished import FinishedFile, NoLocalPath
 from wherry.engine.hooks import BeforeComplete, Hooks, OnComplete, Priority
@@ -26,6 +27,7 @@ __all__ = [
     "Engine",
     "FinishedFile",
     "Hooks",
+    "Looks",
     "NoLocalPath",
     "OnComplete",
     "Overview",

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from wherry.body import Body
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.digests import Digest
+from wherry.core.early_verdict import EarlyVerdict
 from wherry.core.errors import NotThere, Queued, TypeRefused, UploadGone
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
@@ -25,6 +26,7 @@ from wherry.engine.completing import Completing
 from wherry.engine.context import Context
 from wherry.engine.creating import Creating
 from wherry.engine.direct_parts import AddressedPart, DirectParts
+from wherry.engine.early_verdicts import EarlyVerdicts, Looks
 from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
 from wherry.engine.paths import KnownPaths
@@ -45,8 +47,12 @@ class Engine:
         context: Context,
         hooks: Hooks | None = None,
         receipt_keys: Sequence[SigningKey] = (),
+        looks: Looks | None = None,
     ) -> None:
-        """`receipt_keys`: the first one signs receipts; none: there are no receipts."""
+        """`receipt_keys`: the first one signs receipts; none: there are no receipts.
+
+        `looks`: for early verdicts; None: there are none.
+        """
         self._context = context
         self.settings = context.settings
         self._file_types = FileTypes(context)
@@ -62,6 +68,7 @@ class Engine:
         #: What guests are let in by.
         self.tickets = Tickets(context)
         self.receipts = Receipts(context, receipt_keys)
+        self._early = EarlyVerdicts(context, looks)
         self._cancelling = Cancelling(context, self._admitting, self._writing)
         self._creating = Creating(context, self._admitting, self._cancelling)
         self._receiving = Receiving(
@@ -200,6 +207,17 @@ class Engine:
             await self._writing.end(upload_id)
             upload = await self._context.load(caller, upload_id, everybody=everybody)
         return upload
+
+    def early_tail(self, upload: Upload) -> int | None:
+        """How many bytes of the end clients should send second, for an early verdict; or None."""
+        return self._early.tail_of(upload)
+
+    async def early_verdict(self, caller: Caller, upload_id: str) -> EarlyVerdict:
+        """What the bytes show that have been received, while the upload goes on.
+
+        Raises `UploadNotFound`, `UploadClosed`, `StorageFailed`.
+        """
+        return await self._early.verdict_on(await self.status(caller, upload_id))
 
     async def with_position(self, upload: Upload) -> tuple[Upload, int | None]:
         """The upload and its position in the queue; loaded anew if it has just left the queue."""

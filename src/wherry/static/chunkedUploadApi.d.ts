@@ -116,6 +116,23 @@ export interface UploadOptions {
     /** Identifies the file, to find its upload again. `false`: always begin a new upload. */
     fingerprint?: string | false;
     onProgress?: OnProgress;
+    /**
+     * Is told what the beginning and the end of a video show, before it is complete. The upload goes on:
+     * `cancel()` stops it.
+     */
+    onEarly?: (early: EarlyVerdict) => void;
+}
+/** `code` and `message` are those of the report. */
+export interface EarlyFinding {
+    code: string;
+    severity: 'info' | 'warn' | 'fail';
+    message: string;
+}
+/** What the rest of the file cannot change. The verdict of the report may be worse. */
+export interface EarlyVerdict {
+    verdict: 'pass' | 'warn' | 'fail' | 'not-assessed';
+    policy: string;
+    findings: EarlyFinding[];
 }
 /** `percent`: 0 to 100. It never falls. */
 export type OnProgress = (percent: number, details: UploadDetails) => void;

@@ -814,7 +814,10 @@ function parseUpload(answer) {
 	const limits = data["limits"] ?? {};
 	const direct = data["direct"] ?? {};
 	const path = data["path"] ?? {};
-	if (!(typeof uploadId === "string" && typeof state === "string") || !isObject(limits) || !isObject(direct) || !isObject(path)) throw unexpected(answer);
+	const early = data["early"] ?? {};
+	const areStrings = typeof uploadId === "string" && typeof state === "string";
+	const areObjects = isObject(limits) && isObject(direct) && isObject(path) && isObject(early);
+	if (!areStrings || !areObjects) throw unexpected(answer);
 	const count = (value) => {
 		if (value == null || isCount(value)) return value ?? null;
 		throw unexpected(answer);
@@ -831,6 +834,7 @@ function parseUpload(answer) {
 		minChunk: count(limits["min_chunk"]),
 		concurrency: count(data["concurrency"]),
 		partSize: count(direct["part_size"]) || null,
+		tail: count(early["tail"]) || null,
 		passes: count(path["passes"]),
 		refuses: count(path["refuses"]),
 		result: {
@@ -1027,6 +1031,36 @@ function webAddress(text) {
 	if (!/^https?:$/.test(protocol)) throw new TypeError(text);
 	return href;
 }
+// src/core/earlyVerdict.ts
+/** How often one upload asks. */
+var MOST$1 = 6;
+/** Of the beginning, at least this much must have arrived (bytes). */
+var BEGINNING = 65536;
+var EarlyQuestions = class {
+	/** `tail`: how many bytes of the end the server wants second; null: it is not asked. */
+	constructor(length, tail) {
+		this.needs = [];
+		this.left = MOST$1;
+		if (tail) this.needs = [[0, Math.min(BEGINNING, length)], [Math.max(length - tail, 0), length]];
+	}
+	/** Whether to ask now. The next question is due after the answer, if that wants one. */
+	isDue(isSafe) {
+		if (!this.needs.length || !this.left || !this.needs.every(isSafe)) return false;
+		this.needs = [];
+		this.left -= 1;
+		return true;
+	}
+	/** The verdict; null if the server lacks bytes for it, or has none. */
+	answered({ state, needs, verdict, policy, findings }) {
+		if (state === "more" && Array.isArray(needs)) this.needs = [needs];
+		if (state !== "known" || !Array.isArray(findings)) return null;
+		return {
+			verdict: String(verdict),
+			policy: String(policy),
+			findings
+		};
+	}
+};
 // src/core/gathering.ts
 /**
  * Small requests of one kind that are wanted at the same time become one.
@@ -1147,9 +1181,9 @@ var LISTED = 100;
 var Plan = class {
 	/**
 	 * `missing`: the ranges to send, sorted or not. `partSize`: of the parts that may go to the object
-	 * store; null if all bytes go in chunks.
+	 * store; null if all bytes go in chunks. `tail`: how many bytes of the end come second.
 	 */
-	constructor(length, missing, size, concurrency, backoff, partSize = null) {
+	constructor(length, missing, size, concurrency, backoff, partSize = null, tail = 0) {
 		this.length = length;
 		this.size = size;
 		this.concurrency = concurrency;
@@ -1164,6 +1198,7 @@ var Plan = class {
 		this.suspected = null;
 		this.inChunks = [];
 		this.toSend = this.onGrid(missing);
+		this.tail = tail ? this.onGrid([[Math.max(length - tail, 0), length]]) : [];
 		if (partSize && partSize % size.floor) this.partSize = null;
 		this.inChunks.push([0, partSize ?? 0]);
 	}
@@ -1182,6 +1217,10 @@ var Plan = class {
 	get bytesSafe() {
 		return this.length - bytesIn(this.toSend) - bytesIn(this.sending);
 	}
+	/** Whether all bytes of a range are acknowledged. */
+	isSafe(range) {
+		return !overlap([...this.toSend, ...this.sending], [range]).length;
+	}
 	/** How large the next chunk may be. */
 	get chunkSize() {
 		return this.size.now(this.length - this.bytesSafe);
@@ -1191,7 +1230,7 @@ var Plan = class {
 		if (this.mustLook || now < this.backoff.until) return null;
 		if (this.flying.size >= (this.backoff.inTrouble ? 1 : this.concurrency)) return null;
 		const forStore = this.forStore;
-		const range = this.nextChunk(overlap(this.toSend, gaps(forStore, this.length)));
+		const range = this.nextChunk(this.due(overlap(this.toSend, gaps(forStore, this.length))));
 		const chunk = range ? {
 			range,
 			began: now,
@@ -1201,6 +1240,12 @@ var Plan = class {
 		this.flying.add(chunk);
 		this.toSend = overlap(this.toSend, gaps([chunk.range], this.length));
 		return chunk;
+	}
+	/** Those of the ranges that come first: the end, once the beginning is on its way. */
+	due(ranges) {
+		if (this.fromEnd || !this.toSend[0]?.[0]) return ranges;
+		const tail = overlap(ranges, this.tail);
+		return tail.length ? tail : ranges;
 	}
 	nextChunk(forChunks) {
 		const gap = this.fromEnd ? forChunks.at(-1) : forChunks[0];
@@ -1330,6 +1375,7 @@ var Sending = class {
 		this.context = context;
 		this.opened = opened;
 		this.readStatus = readStatus;
+		this.ended = new AbortController();
 		const { environment, options, reporter, retrying, size, source, wire } = context;
 		const missing = gaps(opened.received, source.size);
 		const allowed = opened.concurrency ?? CONCURRENCY;
@@ -1339,7 +1385,10 @@ var Sending = class {
 		this.parts = new PartSending(context, way, opened.uploadId);
 		const { partSize } = opened;
 		const direct = way.isOpen && (partSize ?? 0) <= LARGEST_PART ? partSize : null;
-		this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff, direct);
+		const { backoff } = retrying;
+		const tail = opened.tail ?? 0;
+		this.plan = new Plan(source.size, missing, size, concurrency, backoff, direct, tail);
+		this.early = new EarlyQuestions(source.size, options.onEarly ? opened.tail : null);
 		reporter.where = this.plan;
 		reporter.chunkSize = this.plan.chunkSize;
 	}
@@ -1365,6 +1414,7 @@ var Sending = class {
 			while (!plan.isDone) {
 				if (failure) throw failure;
 				check();
+				if (this.early.isDue((range) => plan.isSafe(range))) this.askEarly();
 				if (plan.mustLook && !flying.size) {
 					const seen = await this.readStatus();
 					if (isBrought(seen)) return null;
@@ -1384,10 +1434,25 @@ var Sending = class {
 			control.check();
 			if (nextAfter(error, "chunk") === "complete") return null;
 			throw error;
+		} finally {
+			this.ended.abort();
 		}
 		await reading;
 		await source.digestRest(parts, parts.missing(source.size), check);
 		return parts.crc;
+	}
+	/** Ask once for the early verdict, and tell it. */
+	async askEarly() {
+		const { control, options, wire } = this.context;
+		let found;
+		try {
+			found = this.early.answered(await wire.earlyVerdict(this.opened.uploadId, this.ended.signal));
+		} catch {
+			return;
+		}
+		if (this.ended.signal.aborted) return;
+		if (found) options.onEarly?.(found);
+		control.wake();
 	}
 	async sendChunk(chunk) {
 		const { control, environment, parts, reporter, retrying, source, wire } = this.context;
@@ -2117,6 +2182,10 @@ var Wire = class {
 	async status(uploadId, signal) {
 		const path = `/chunked-upload/${encodeURIComponent(uploadId)}`;
 		return parseUpload(await this.request("GET", path, {}, null, signal));
+	}
+	async earlyVerdict(uploadId, signal) {
+		const path = `/chunked-upload/${encodeURIComponent(uploadId)}/early-verdict`;
+		return parseObject(await this.request("GET", path, {}, null, signal));
 	}
 	/** Returns the ranges that the server still lacks. */
 	async chunk(uploadId, body, { range, crc }, signal, onSent) {

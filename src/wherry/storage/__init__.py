@@ -287,8 +287,9 @@ class Storage(Protocol):
 
         Called when all bytes are there: nothing is written into this upload any more. A
         storage with parts puts them together now, under the final name: the record alone says
-        whether the file counts. `crc` as for `link`. Raises `Vanished`; `OSError`, also
-        when there are fewer bytes than `length`.
+        whether the file counts. In one without, it may be called before: bytes that have not
+        come read as anything, and others go on coming. `crc` as for `link`. Raises `Vanished`;
+        `OSError`, also when there are fewer bytes than `length`.
         """
 
     def link(self, upload_id: str, suffix: str, length: int, crc: int | None = None) -> bool:

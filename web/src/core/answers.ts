@@ -38,6 +38,8 @@ export interface Status {
   concurrency: number | null
   /** Of the parts that may go to the object store; null: all bytes go in chunks. */
   partSize: number | null
+  /** How many bytes of the end come second, for an early verdict; null: there is none. */
+  tail: number | null
   /** The largest request that passes here, and the smallest that is refused, if the server knows. */
   passes: number | null
   refuses: number | null
@@ -52,8 +54,10 @@ export function parseUpload(answer: Answer): Status {
   const limits = data['limits'] ?? {}
   const direct = data['direct'] ?? {}
   const path = data['path'] ?? {}
+  const early = data['early'] ?? {}
   const areStrings = typeof uploadId === 'string' && typeof state === 'string'
-  if (!areStrings || !isObject(limits) || !isObject(direct) || !isObject(path)) {
+  const areObjects = isObject(limits) && isObject(direct) && isObject(path) && isObject(early)
+  if (!areStrings || !areObjects) {
     throw unexpected(answer)
   }
   const count = (value: unknown): number | null => {
@@ -72,6 +76,7 @@ export function parseUpload(answer: Answer): Status {
     minChunk: count(limits['min_chunk']),
     concurrency: count(data['concurrency']),
     partSize: count(direct['part_size']) || null,
+    tail: count(early['tail']) || null,
     passes: count(path['passes']),
     refuses: count(path['refuses']),
     result: { assessment_id: null, ...data } as UploadResult,

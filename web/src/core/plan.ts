@@ -16,6 +16,9 @@
  * Rule 5: where parts may go to the object store, a part that is wholly to be sent does. What goes in
  * chunks is sent first: the first part, by which the server checks the file's type, and what is left
  * of other parts. A part that goes to the store says nothing about the size of chunks.
+ *
+ * Rule 6: where the server can look at unfinished files, the end of the file comes second, after the
+ * first chunk. It has chunks of the same sizes as the rest, so this costs no time.
  */
 
 import type { Backoff } from './backoff'
@@ -51,10 +54,12 @@ export class Plan {
   private suspected: { range: Range; error: UploadFailure; failures: number } | null = null
   /** Parts that go in chunks. */
   private readonly inChunks: Range[] = []
+  /** The end that comes second. */
+  private readonly tail: Range[]
 
   /**
    * `missing`: the ranges to send, sorted or not. `partSize`: of the parts that may go to the object
-   * store; null if all bytes go in chunks.
+   * store; null if all bytes go in chunks. `tail`: how many bytes of the end come second.
    */
   constructor(
     private readonly length: number,
@@ -63,8 +68,10 @@ export class Plan {
     private readonly concurrency: number,
     readonly backoff: Backoff,
     private partSize: number | null = null,
+    tail = 0,
   ) {
     this.toSend = this.onGrid(missing)
+    this.tail = tail ? this.onGrid([[Math.max(length - tail, 0), length]]) : []
     // Otherwise, a chunk that ends where a part begins could be below the server's minimum.
     if (partSize && partSize % size.floor) this.partSize = null
     this.inChunks.push([0, partSize ?? 0])
@@ -89,6 +96,11 @@ export class Plan {
     return this.length - bytesIn(this.toSend) - bytesIn(this.sending)
   }
 
+  /** Whether all bytes of a range are acknowledged. */
+  isSafe(range: Range): boolean {
+    return !overlap([...this.toSend, ...this.sending], [range]).length
+  }
+
   /** How large the next chunk may be. */
   get chunkSize(): number {
     return this.size.now(this.length - this.bytesSafe)
@@ -99,12 +111,19 @@ export class Plan {
     if (this.mustLook || now < this.backoff.until) return null
     if (this.flying.size >= (this.backoff.inTrouble ? 1 : this.concurrency)) return null
     const forStore = this.forStore
-    const range = this.nextChunk(overlap(this.toSend, gaps(forStore, this.length)))
+    const range = this.nextChunk(this.due(overlap(this.toSend, gaps(forStore, this.length))))
     const chunk = range ? { range, began: now, part: null } : this.nextPart(forStore, now)
     if (!chunk) return null
     this.flying.add(chunk)
     this.toSend = overlap(this.toSend, gaps([chunk.range], this.length))
     return chunk
+  }
+
+  /** Those of the ranges that come first: the end, once the beginning is on its way. */
+  private due(ranges: Range[]): Range[] {
+    if (this.fromEnd || !this.toSend[0]?.[0]) return ranges
+    const tail = overlap(ranges, this.tail)
+    return tail.length ? tail : ranges
   }
 
   private nextChunk(forChunks: Range[]): Range | null {

@@ -5,9 +5,11 @@ import type { Context } from './context'
 import { nextAfter } from './decisions'
 import { DirectWay, LARGEST_PART } from './direct'
 import { Aborted, ConnectionLost, GaveUp, TooLarge, UploadFailure } from './errors'
+import { EarlyQuestions } from './earlyVerdict'
 import { InChunks, PartSending, StoreFailed } from './partSending'
 import { Plan, type Chunk } from './plan'
 import { gaps, overlap } from './ranges'
+import type { EarlyVerdict } from './types'
 
 /** Chunks in flight at once, if the server does not say. */
 const CONCURRENCY = 4
@@ -16,6 +18,9 @@ export class Sending {
   private readonly plan: Plan
   private readonly way: DirectWay
   private readonly parts: PartSending
+  private readonly early: EarlyQuestions
+  /** Aborted when nothing more is to be sent. */
+  private readonly ended = new AbortController()
 
   /** `readStatus`: reads the status of the upload, and waits while the upload is queued. */
   constructor(
@@ -33,7 +38,10 @@ export class Sending {
     const { partSize } = opened
     const isDirect = way.isOpen && (partSize ?? 0) <= LARGEST_PART
     const direct = isDirect ? partSize : null
-    this.plan = new Plan(source.size, missing, size, concurrency, retrying.backoff, direct)
+    const { backoff } = retrying
+    const tail = opened.tail ?? 0
+    this.plan = new Plan(source.size, missing, size, concurrency, backoff, direct, tail)
+    this.early = new EarlyQuestions(source.size, options.onEarly ? opened.tail : null)
     reporter.where = this.plan
     reporter.chunkSize = this.plan.chunkSize
   }
@@ -63,6 +71,7 @@ export class Sending {
       while (!plan.isDone) {
         if (failure) throw failure
         check()
+        if (this.early.isDue((range) => plan.isSafe(range))) void this.askEarly()
         if (plan.mustLook && !flying.size) {
           const seen = await this.readStatus()
           if (isBrought(seen)) return null
@@ -82,10 +91,26 @@ export class Sending {
       control.check()
       if (nextAfter(error, 'chunk') === 'complete') return null
       throw error
+    } finally {
+      this.ended.abort()
     }
     await reading
     await source.digestRest(parts, parts.missing(source.size), check)
     return parts.crc
+  }
+
+  /** Ask once for the early verdict, and tell it. */
+  private async askEarly(): Promise<void> {
+    const { control, options, wire } = this.context
+    let found: EarlyVerdict | null
+    try {
+      found = this.early.answered(await wire.earlyVerdict(this.opened.uploadId, this.ended.signal))
+    } catch {
+      return // The upload does not depend on it.
+    }
+    if (this.ended.signal.aborted) return
+    if (found) options.onEarly?.(found)
+    control.wake() // By now, the bytes may be there that the server lacks.
   }
 
   private async sendChunk(chunk: Chunk): Promise<void> {

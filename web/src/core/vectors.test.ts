@@ -5,12 +5,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { checkNotGone, isBrought, parseError, parseMissing, parseUpload, refusedBy } from './answers'
 import { wantsFreshHeaders, whatNext, type Next, type Verb } from './decisions'
 import { DirectWay, type StoreFailure } from './direct'
+import { EarlyQuestions } from './earlyVerdict'
 import { ConnectionLost, UploadFailure } from './errors'
 import { Backoff } from './backoff'
 import { ChunkSize, unknownPath, type NetworkPath } from './chunkSize'
 import { OneRequest } from './oneRequest'
 import { Plan, type Chunk } from './plan'
-import { gaps } from './ranges'
+import { gaps, overlap } from './ranges'
 import type { Answer } from './transport'
 import type { Range } from './types'
 
@@ -63,6 +64,7 @@ interface PlanVector {
   concurrency: number
   patience: number
   part_size?: number | null
+  tail?: number
   way: Way
   steps: Step[]
 }
@@ -109,6 +111,17 @@ interface ResumeVector {
   answer: Given
   then: string
   sends: Range[] | null
+}
+
+type EarlyStep =
+  | { safe: Range[]; asks: boolean }
+  | { answer: Record<string, unknown>; verdict: string | null; findings: string[] }
+
+interface EarlyVector {
+  name: string
+  length: number
+  tail: number | null
+  steps: EarlyStep[]
 }
 
 interface WayVector {
@@ -176,6 +189,7 @@ describe('an answer is the value that the vectors say', () => {
         chunk_size: seen.chunkSize,
         min_chunk: seen.minChunk,
         concurrency: seen.concurrency,
+        tail: seen.tail,
         passes: seen.passes,
         refuses: seen.refuses,
       }
@@ -238,9 +252,9 @@ class Played {
   constructor(vector: PlanVector) {
     const size = new ChunkSize(pathOf(vector.way))
     size.offered(vector.preferred, vector.floor)
-    const { length, missing, concurrency, patience, part_size: partSize } = vector
+    const { length, missing, concurrency, patience, part_size: partSize, tail } = vector
     const backoff = new Backoff(patience)
-    this.plan = new Plan(length, missing, size, concurrency, backoff, partSize)
+    this.plan = new Plan(length, missing, size, concurrency, backoff, partSize, tail)
   }
 
   /** The step as it comes out. */
@@ -342,6 +356,23 @@ describe('a file in one request goes as the vectors say', () => {
       return found
     }
     for (const step of vector.steps) expect(after(step)).toEqual(step)
+  })
+})
+
+describe('the early verdict is asked for as the vectors say', () => {
+  const vectors = load<EarlyVector>('early-verdict')
+  test.each(vectors.map((vector) => [vector.name, vector] as const))('%s', (_, vector) => {
+    const questions = new EarlyQuestions(vector.length, vector.tail)
+    for (const step of vector.steps) {
+      if ('asks' in step) {
+        const isSafe = (range: Range): boolean => !overlap([range], gaps(step.safe, vector.length)).length
+        expect(questions.isDue(isSafe)).toBe(step.asks)
+      } else {
+        const found = questions.answered(step.answer)
+        expect(found?.verdict ?? null).toBe(step.verdict)
+        expect((found?.findings ?? []).map(({ code }) => code)).toEqual(step.findings)
+      }
+    }
   })
 })
 

@@ -5,7 +5,7 @@
  * again, once. What was acknowledged before stays valid.
  */
 
-import { parseError, parseMissing, parseUpload, type Status } from './answers'
+import { parseError, parseMissing, parseObject, parseUpload, type Status } from './answers'
 import { unknownPath, type NetworkPath } from './chunkSize'
 import { wantsFreshHeaders } from './decisions'
 import { ConnectionLost, Unauthorized, UploadFailure } from './errors'
@@ -56,6 +56,11 @@ export class Wire {
   async status(uploadId: string, signal: AbortSignal): Promise<Status> {
     const path = `/chunked-upload/${encodeURIComponent(uploadId)}`
     return parseUpload(await this.request('GET', path, {}, null, signal))
+  }
+
+  async earlyVerdict(uploadId: string, signal: AbortSignal): Promise<Record<string, unknown>> {
+    const path = `/chunked-upload/${encodeURIComponent(uploadId)}/early-verdict`
+    return parseObject(await this.request('GET', path, {}, null, signal))
   }
 
   /** Returns the ranges that the server still lacks. */

@@ -39,6 +39,8 @@ from wherry.assessment.mp4 import boxes, is_faststart
 TEXT = 200
 TAGS = ("title", "encoder", "creation_time", "timecode", "major_brand", "com.apple.quicktime.model")
 DOLBY_VISION = dict.fromkeys((b"dvh1", b"dvhe", b"dvav", b"dva1", b"dav1"), "Dolby Vision")
+#: Containers whose header lists all streams, by FFmpeg's names.
+LISTS_STREAMS = frozenset(("mov", "matroska", "avi"))
 HDR = {ColorTrc.SMPTE2084: "PQ", ColorTrc.ARIB_STD_B67: "HLG"}
 
 
@@ -71,6 +73,26 @@ def measure(context: Context) -> dict[str, Any]:
             "rotation": rotation,
             "streams": streams,
         }
+
+
+def measure_early(context: Context) -> dict[str, Any]:
+    """What `measure` finds, as far as headers alone show it; for an early verdict.
+
+    Where headers list all streams, it reads them and one packet; of other containers, it measures
+    all. Raises `Unreadable`.
+    """
+    with open_media(context.file, headers_only=True) as container:
+        name = container.format.name
+        if LISTS_STREAMS & set(name.split(",")):
+            declared = read_declared(container, context.file)
+            return {
+                "container": name,
+                "guessed": is_guessed(container, context.file),
+                "duration": seconds(declared.length),
+                "duration_basis": declared.basis,
+                "streams": [_stream(stream, declared) for stream in container.streams],
+            }
+    return measure(context)
 
 
 def _stream(stream: Any, declared: Declared) -> dict[str, Any]:

@@ -218,6 +218,12 @@ class Direct(BaseModel):
     part_size: int = Field(description="Of all parts but the last.")
 
 
+class Early(BaseModel):
+    """How to send the file so that there may be a verdict before it is complete."""
+
+    tail: int = Field(description="Bytes of the end that are best sent after the first chunk.")
+
+
 class Begun(UploadStatus):
     """An upload to send, new or found again."""
 
@@ -227,6 +233,7 @@ class Begun(UploadStatus):
     direct: Direct | None = Field(
         description="If the client asked for it: null where all bytes have to come as chunks."
     )
+    early: Early | None = Field(description="Null where there is no early verdict.")
 
 
 class Addressed(BaseModel):
@@ -365,6 +372,7 @@ def render_init(
     """
     settings, largest_chunk = engine.settings, create.largest_chunk
     part_size = engine.direct_part_size(upload) if is_direct else None
+    tail = engine.early_tail(upload)
     return Begun(
         **status_fields(upload, position, engine, path),
         total_chunks=total_chunks(upload),
@@ -375,6 +383,7 @@ def render_init(
         ),
         concurrency=settings.concurrency,
         direct=None if part_size is None else Direct(part_size=part_size),
+        early=None if tail is None else Early(tail=tail),
     )
 
 

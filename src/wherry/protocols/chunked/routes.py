@@ -6,6 +6,7 @@ from wherry.core import errors
 from wherry.core.upload import State
 from wherry.protocols.chunked import models, operators, verbs
 from wherry.protocols.chunked.accepted import AcceptedFiles, accepted
+from wherry.protocols.chunked.early_verdict import EarlyVerdictFacts, early_verdict
 from wherry.protocols.openapi import (
     BYTES,
     FINGERPRINT,
@@ -159,6 +160,16 @@ _STATUS = Operation(
     (errors.UploadNotFound,),
     takes_guests=True,
 )
+_EARLY_VERDICT = Operation(
+    "GET",
+    "/{upload_id}/early-verdict",
+    "early_verdict",
+    early_verdict,
+    "What the bytes received so far show of a video",
+    {200: ("What is known.", EarlyVerdictFacts)},
+    (errors.UploadNotFound, errors.UploadClosed),
+    takes_guests=True,
+)
 _EVENTS = Operation(
     "GET",
     "/{upload_id}/events",
@@ -286,5 +297,6 @@ ROUTES = (
     _list_own("", is_shown=False),  # without a slash, which not every client sends
     _STATUS,
     _DELETE,
+    _EARLY_VERDICT,
     _EVENTS,
 )

@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     unfinished.a_finished_file_has_the_written_bytes,
     unfinished.many_threads_can_write_at_once,
     unfinished.an_unfinished_file_can_be_read,
+    unfinished.an_unfinished_file_can_be_read_while_bytes_are_to_come,
     unfinished.an_unfinished_file_needs_all_its_bytes,
     unfinished.reserving_again_keeps_the_bytes,
     finished.an_empty_file_can_be_finished,

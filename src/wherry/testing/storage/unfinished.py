@@ -56,6 +56,18 @@ def an_unfinished_file_can_be_read(storage: Storage) -> None:
     assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
 
 
+def an_unfinished_file_can_be_read_while_bytes_are_to_come(storage: Storage) -> None:
+    if storage.parts is not None:
+        return
+    upload_id = reserve_new(storage)
+    write(storage, upload_id, HALF, DATA[HALF:])
+    file = storage.unfinished_file(upload_id, len(DATA))
+    assert size(file) == len(DATA)
+    assert b"".join(file.read(Range(HALF, len(DATA)))) == DATA[HALF:]
+    write(storage, upload_id, 0, DATA[:HALF])
+    assert read(storage.finish(upload_id, ".mp4", len(DATA))) == DATA
+
+
 def an_unfinished_file_needs_all_its_bytes(storage: Storage) -> None:
     upload_id = reserve_new(storage)
     with raises(OSError):

@@ -181,6 +181,9 @@ export class FakeServer {
   resets = false
   /** What it knows of the path to it. */
   path: object | null = null
+  /** How many bytes of the end it wants second, and what it answers to a question for the early verdict. */
+  tail: number | null = null
+  early: object = {}
   uploads = new Map<string, FakeUpload>()
   asked: Request[] = []
   atOnce = 0
@@ -235,7 +238,7 @@ export class FakeServer {
     const url = new URL(asked.url, 'http://test')
     const path = url.pathname.replace(/^\/api/, '')
     const last = path.split('/').at(-1)!
-    const verb = asked.method === 'GET' ? 'status' : last
+    const verb = asked.method === 'GET' && last !== 'early-verdict' ? 'status' : last
     const isJson = asked.headers['content-type'] === 'application/json'
     const json = isJson
       ? (JSON.parse(new TextDecoder().decode(bytes)) as Record<string, unknown>)
@@ -246,6 +249,7 @@ export class FakeServer {
 
   protected own(request: Request, bytes: Uint8Array): Answer {
     if (request.verb === 'init') return this.init(request)
+    if (request.verb === 'early-verdict') return reply(200, this.early)
     const named =
       request.verb === 'status'
         ? request.path.split('/').at(-1)
@@ -299,6 +303,7 @@ export class FakeServer {
       limits: { min_chunk: this.minChunk },
       concurrency: this.concurrency,
       path: this.path,
+      early: this.tail && { tail: this.tail },
     })
   }
 
