@@ -51,6 +51,7 @@ def running(package: str, folder: Path) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
     environment = {**os.environ, **QUIET, "SECRET_KEY": "of this test", "HOME": str(folder)}
+    environment["GRADIO_TEMP_DIR"] = str(folder / "temporary")
     log = folder / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=out, env=environment)
