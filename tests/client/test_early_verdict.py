@@ -11,7 +11,8 @@ from tests.client.fake import Asked, Broken, FakeServer, problem, serving
 from typer.testing import CliRunner
 
 from wherry.cli import app
-from wherry.client import AsyncClient, EarlyVerdict, StoppedEarly
+from wherry.client import AsyncClient, EarlyVerdict, StoppedEarly, early_verdict
+from wherry.client.progress import ProgressReporter
 from wherry.core.limits import KiB, MiB
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("fast_line")]
@@ -30,6 +31,13 @@ def server() -> FakeServer:
     server = FakeServer()
     server.tail, server.early = 512 * KiB, known("fail", "fail")
     return server
+
+
+@pytest.fixture(autouse=True)
+def _slow_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any upload counts as one that takes long, from its first bytes on."""
+    monkeypatch.setattr(early_verdict, "LEAST_LEFT", 0.0)
+    monkeypatch.setattr(ProgressReporter, "seconds_left", 1.0)
 
 
 async def test_the_end_is_sent_second_and_what_both_ends_show_is_told_while_the_rest_waits(

@@ -202,7 +202,8 @@ def test_the_early_verdict_is_asked_for_as_the_vectors_say(vector: dict[str, Any
     for step in vector["steps"]:
         if "asks" in step:
             safe = ranges(step["safe"])
-            is_due = questions.is_due(lambda one, safe=safe: overlap([one], safe) == [one])  # type: ignore[misc]
+            left = step.get("left", 60.0)
+            is_due = questions.is_due(lambda one, safe=safe: overlap([one], safe) == [one], left)  # type: ignore[misc]
             assert is_due is step["asks"], step
             continue
         verdict = questions.answered(step["answer"])

@@ -4,6 +4,9 @@ Rule 1: no clock and no I/O, as in `plan`. The twin of earlyVerdict.ts.
 
 Rule 2: it is asked for when the bytes that it needs are acknowledged, and `MOST` times at most. The
 upload never waits for it.
+
+Rule 3: an upload that is nearly over does not ask: to look takes the server's processor, and there
+is no time left to be saved.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from wherry.core.ranges import Range
 
 #: How often one upload asks.
 MOST = 6
+#: The verdict is of use while the rest takes at least so long (seconds).
+LEAST_LEFT = 20.0
 #: Of the beginning, at least this much must have arrived (bytes).
 BEGINNING = 64 * KiB
 
@@ -57,8 +62,13 @@ class EarlyQuestions:
             self._needs = (beginning, Range(max(length - tail, 0), length))
         self._left = MOST
 
-    def is_due(self, is_safe: Callable[[Range], bool]) -> bool:
-        """Whether to ask now. The next question is due after the answer, if that wants one."""
+    def is_due(self, is_safe: Callable[[Range], bool], seconds_left: float | None) -> bool:
+        """Whether to ask now. The next question is due after the answer, if that wants one.
+
+        `seconds_left`: until all is sent; None while nobody knows.
+        """
+        if seconds_left is None or seconds_left < LEAST_LEFT:
+            return False
         if not self._needs or not self._left or not all(map(is_safe, self._needs)):
             return False
         self._needs = ()

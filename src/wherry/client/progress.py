@@ -127,8 +127,7 @@ class ProgressReporter:
         if self._on_progress is None or (state == before and now - at < REPORT_INTERVAL):
             return
         self._reported = (state, now)
-        sent = min(self.safe + self.flying, self._total)
-        speed = self._speed()
+        sent, speed = self._sent(), self._speed()
         self._on_progress(
             Progress(
                 state,
@@ -138,12 +137,21 @@ class ProgressReporter:
                 self._chunk_size,
                 self._refused_size,
                 speed,
-                (self._total - sent) / speed if speed else None,
+                self.seconds_left,
                 position,
                 retry_after,
                 problem,
             )
         )
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Until all is sent, at the speed of the last seconds; None while that is not known."""
+        speed = self._speed()
+        return (self._total - self._sent()) / speed if speed else None
+
+    def _sent(self) -> int:
+        return min(self.safe + self.flying, self._total)
 
     def _speed(self) -> float | None:
         """Bytes a second over the last seconds; None if there is too little to measure."""

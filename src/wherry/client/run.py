@@ -283,7 +283,7 @@ class Run:
                 asking = anyio.CancelScope()
                 while not plan.is_done:
                     self._changed = anyio.Event()
-                    if early.is_due(plan.is_safe):
+                    if early.is_due(plan.is_safe, self._reporter.seconds_left):
                         asking = anyio.CancelScope()
                         tasks.start_soon(self._ask_early, early, opened.upload_id, asking)
                     if plan.must_look and not plan.is_flying:

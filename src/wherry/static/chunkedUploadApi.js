@@ -1034,6 +1034,8 @@ function webAddress(text) {
 // src/core/earlyVerdict.ts
 /** How often one upload asks. */
 var MOST$1 = 6;
+/** The verdict is of use while the rest takes at least so long (seconds). */
+var LEAST_LEFT = 20;
 /** Of the beginning, at least this much must have arrived (bytes). */
 var BEGINNING = 65536;
 var EarlyQuestions = class {
@@ -1043,8 +1045,12 @@ var EarlyQuestions = class {
 		this.left = MOST$1;
 		if (tail) this.needs = [[0, Math.min(BEGINNING, length)], [Math.max(length - tail, 0), length]];
 	}
-	/** Whether to ask now. The next question is due after the answer, if that wants one. */
-	isDue(isSafe) {
+	/**
+	 * Whether to ask now. The next question is due after the answer, if that wants one.
+	 * `secondsLeft`: until all is sent; null while nobody knows.
+	 */
+	isDue(isSafe, secondsLeft) {
+		if (secondsLeft === null || secondsLeft < LEAST_LEFT) return false;
 		if (!this.needs.length || !this.left || !this.needs.every(isSafe)) return false;
 		this.needs = [];
 		this.left -= 1;
@@ -1414,7 +1420,8 @@ var Sending = class {
 			while (!plan.isDone) {
 				if (failure) throw failure;
 				check();
-				if (this.early.isDue((range) => plan.isSafe(range))) this.askEarly();
+				const { secondsLeft } = this.context.reporter.details;
+				if (this.early.isDue((range) => plan.isSafe(range), secondsLeft)) this.askEarly();
 				if (plan.mustLook && !flying.size) {
 					const seen = await this.readStatus();
 					if (isBrought(seen)) return null;

@@ -10,7 +10,7 @@
  *
  * Rule 2: a new state is rendered at once, new numbers at most ten times a second.
  */
-import type { UploadDetails, UploadFailure, UploadOptions, UploadResult } from './chunkedUploadApi.js';
+import type { EarlyVerdict, UploadDetails, UploadFailure, UploadOptions, UploadResult } from './chunkedUploadApi.js';
 export interface UseUpload {
     /** The file of the last `start`. */
     file: File | null;
@@ -23,6 +23,8 @@ export interface UseUpload {
     result: UploadResult | null;
     /** Why the upload has failed; null while it runs, and after a cancel. */
     failure: UploadFailure | null;
+    /** What the beginning and the end of a video show before it is complete; null: nothing yet. */
+    early: EarlyVerdict | null;
     /** Upload this file. An upload that runs already is left: the server keeps what has arrived. */
     start(file: File): void;
     /** Continue after a failure. */

@@ -28,10 +28,11 @@ var NOTHING = {
 	details: null,
 	uploadId: null,
 	result: null,
-	failure: null
+	failure: null,
+	early: null
 };
 var Observed = class {
-	/** `options`: asked for at each `start`; its `onProgress` at each progress. */
+	/** `options`: asked for at each `start`; its `onProgress` and `onEarly` when they are told. */
 	constructor(options) {
 		this.options = options;
 		this.shown = NOTHING;
@@ -49,6 +50,10 @@ var Observed = class {
 			let percent = 0;
 			const upload = createUpload(file, {
 				...rest,
+				onEarly: (early) => {
+					this.options().onEarly?.(early);
+					this.change(upload, { early });
+				},
 				onProgress: (now, details) => {
 					this.options().onProgress?.(now, details);
 					if (this.current !== upload) return;

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest'
 import { hasArrived, problem, someFile, STEP } from './testing/fake'
-import { server, upload } from './testing/scene'
+import { environment, server, upload } from './testing/scene'
 import type { EarlyVerdict } from './types'
 
 const FOUND = {
@@ -16,7 +16,11 @@ function wantsTheEnd(): void {
   server.tail = 4 * STEP
   server.early = FOUND
   server.concurrency = 1
+  server.hold = ({ verb }) => (verb === 'chunk' ? slowly() : Promise.resolve())
 }
+
+/** So long takes a chunk. */
+const slowly = (): Promise<void> => new Promise((resolve) => environment.after(10, () => resolve()))
 
 test('the end is sent second, and what both ends show is told while the rest waits', async () => {
   wantsTheEnd()
@@ -25,6 +29,7 @@ test('the end is sent second, and what both ends show is told while the rest wai
   let tell: () => void
   const isTold = new Promise<void>((resolve) => (tell = resolve))
   server.hold = async ({ verb }) => {
+    if (verb === 'chunk') await slowly()
     if (verb === 'chunk' && server.verbs('chunk').length > 8) await isTold
   }
   await upload(file, {
@@ -46,7 +51,7 @@ test('an upload goes on where the early verdict cannot be had, or is late', asyn
   for (const late of [true, false]) {
     server.trouble = ({ verb }) => (verb === 'early-verdict' && !late ? problem(404, 'gone') : null)
     server.hold = ({ verb }) =>
-      verb === 'early-verdict' && late ? new Promise(() => undefined) : Promise.resolve()
+      verb === 'early-verdict' ? (late ? new Promise(() => undefined) : Promise.resolve()) : slowly()
     const result = await upload(someFile(40 * STEP, late ? 1 : 2), {
       onEarly: () => expect.unreachable(),
     }).start()
@@ -57,5 +62,12 @@ test('an upload goes on where the early verdict cannot be had, or is late', asyn
 test('nobody asks who does not want to know', async () => {
   wantsTheEnd()
   await upload(someFile(40 * STEP)).start()
+  expect(server.verbs('early-verdict')).toEqual([])
+})
+
+test('an upload that is nearly over does not ask', async () => {
+  wantsTheEnd()
+  server.hold = () => Promise.resolve()
+  await upload(someFile(40 * STEP), { onEarly: () => expect.unreachable() }).start()
   expect(server.verbs('early-verdict')).toEqual([])
 })

@@ -5,12 +5,17 @@
  *
  * Rule 2: it is asked for when the bytes that it needs are acknowledged, and `MOST` times at most. The
  * upload never waits for it.
+ *
+ * Rule 3: an upload that is nearly over does not ask: to look takes the server's processor, and there
+ * is no time left to be saved.
  */
 
 import type { EarlyFinding, EarlyVerdict, Range } from './types'
 
 /** How often one upload asks. */
 const MOST = 6
+/** The verdict is of use while the rest takes at least so long (seconds). */
+const LEAST_LEFT = 20
 /** Of the beginning, at least this much must have arrived (bytes). */
 const BEGINNING = 65_536
 
@@ -28,8 +33,12 @@ export class EarlyQuestions {
     }
   }
 
-  /** Whether to ask now. The next question is due after the answer, if that wants one. */
-  isDue(isSafe: (range: Range) => boolean): boolean {
+  /**
+   * Whether to ask now. The next question is due after the answer, if that wants one.
+   * `secondsLeft`: until all is sent; null while nobody knows.
+   */
+  isDue(isSafe: (range: Range) => boolean, secondsLeft: number | null): boolean {
+    if (secondsLeft === null || secondsLeft < LEAST_LEFT) return false
     if (!this.needs.length || !this.left || !this.needs.every(isSafe)) return false
     this.needs = []
     this.left -= 1

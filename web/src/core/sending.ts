@@ -71,7 +71,8 @@ export class Sending {
       while (!plan.isDone) {
         if (failure) throw failure
         check()
-        if (this.early.isDue((range) => plan.isSafe(range))) void this.askEarly()
+        const { secondsLeft } = this.context.reporter.details
+        if (this.early.isDue((range) => plan.isSafe(range), secondsLeft)) void this.askEarly()
         if (plan.mustLook && !flying.size) {
           const seen = await this.readStatus()
           if (isBrought(seen)) return null

@@ -114,7 +114,7 @@ interface ResumeVector {
 }
 
 type EarlyStep =
-  | { safe: Range[]; asks: boolean }
+  | { safe: Range[]; left?: number | null; asks: boolean }
   | { answer: Record<string, unknown>; verdict: string | null; findings: string[] }
 
 interface EarlyVector {
@@ -366,7 +366,7 @@ describe('the early verdict is asked for as the vectors say', () => {
     for (const step of vector.steps) {
       if ('asks' in step) {
         const isSafe = (range: Range): boolean => !overlap([range], gaps(step.safe, vector.length)).length
-        expect(questions.isDue(isSafe)).toBe(step.asks)
+        expect(questions.isDue(isSafe, step.left === undefined ? 60 : step.left)).toBe(step.asks)
       } else {
         const found = questions.answered(step.answer)
         expect(found?.verdict ?? null).toBe(step.verdict)

@@ -1,7 +1,7 @@
 /** One file on its way, from the choice to the assessment, with all that there is to say of it. */
 
 import { memo, useEffect, useSyncExternalStore } from 'preact/compat'
-import type { UploadDetails } from '../core'
+import type { EarlyFinding, UploadDetails } from '../core'
 import { AssessmentView } from './AssessmentView'
 import { Buttons } from './Buttons'
 import { t } from './language'
@@ -19,6 +19,8 @@ import {
   stateWord,
 } from './words'
 import type { Trouble } from './words'
+
+const isUnderWay = (state: ItemState): boolean => !isOver(state) && state !== 'failed'
 
 const HAS_PERCENT: readonly ItemState[] = ['sending', 'retrying', 'paused', 'completing', 'done']
 
@@ -44,7 +46,7 @@ interface Props {
 export const UploadCard = memo(function UploadCard(props: Props) {
   const { item, state, name, isHeld, uploads, session, onClose, announce } = props
   const shown = useSyncExternalStore(item.upload.subscribe, item.upload.now)
-  const { failure, result, uploadId } = shown
+  const { failure, result, uploadId, early } = shown
   const { details, trouble } = item
   const position = details?.position
   useEffect(() => {
@@ -53,6 +55,12 @@ export const UploadCard = memo(function UploadCard(props: Props) {
     announce(`${name}: ${trouble ? t.state.failed : stateWord(details)}. ${sentence}`)
     // Numbers change all the time; only a new state and a new position are announced.
   }, [state, failure, position])
+  const foundEarly = early?.findings.filter(({ severity }) => severity !== 'info') ?? []
+  useEffect(() => {
+    if (foundEarly.length === 0) return
+    const messages = foundEarly.map(({ message }) => message)
+    announce(`${name}: ${[t.early.found, ...messages, t.early.goesOn].join(' ')}`)
+  }, [early])
 
   return (
     <article className={`card upload ${state}`} aria-label={name} tabIndex={-1}>
@@ -78,6 +86,7 @@ export const UploadCard = memo(function UploadCard(props: Props) {
         </p>
       )}
       <Notices item={item} details={details} uploadId={uploadId} />
+      {foundEarly.length > 0 && isUnderWay(state) && <EarlyFindings findings={foundEarly} />}
       {trouble && <Failure trouble={trouble} />}
       {result && (
         <AssessmentView
@@ -142,6 +151,25 @@ function Notices(
       )}
       {refused && <p className="quiet">{refused}</p>}
     </>
+  )
+}
+
+/** What the report will say of a video that is still on its way. */
+function EarlyFindings({ findings }: { findings: readonly EarlyFinding[] }) {
+  return (
+    <div className="notice">
+      <p>
+        <strong>{t.early.found}</strong>
+      </p>
+      <ul>
+        {findings.map(({ code, message }) => (
+          <li key={`${code} ${message}`}>
+            <bdi>{message}</bdi>
+          </li>
+        ))}
+      </ul>
+      <p>{t.early.goesOn}</p>
+    </div>
   )
 }
 

@@ -7,7 +7,7 @@
  */
 
 import { createUpload, leave, UploadFailure } from '../core'
-import type { Upload, UploadDetails, UploadOptions, UploadResult } from '../core'
+import type { EarlyVerdict, Upload, UploadDetails, UploadOptions, UploadResult } from '../core'
 
 /** How often new numbers are told, in milliseconds. */
 const INTERVAL = 100
@@ -19,6 +19,7 @@ export interface Shown {
   uploadId: string | null
   result: UploadResult | null
   failure: UploadFailure | null
+  early: EarlyVerdict | null
 }
 
 const NOTHING: Shown = {
@@ -28,6 +29,7 @@ const NOTHING: Shown = {
   uploadId: null,
   result: null,
   failure: null,
+  early: null,
 }
 
 export class Observed {
@@ -36,7 +38,7 @@ export class Observed {
   private timer: ReturnType<typeof setTimeout> | undefined
   private readonly listeners = new Set<() => void>()
 
-  /** `options`: asked for at each `start`; its `onProgress` at each progress. */
+  /** `options`: asked for at each `start`; its `onProgress` and `onEarly` when they are told. */
   constructor(private readonly options: () => UploadOptions) {}
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -54,6 +56,10 @@ export class Observed {
     let percent = 0
     const upload = createUpload(file, {
       ...rest,
+      onEarly: (early) => {
+        this.options().onEarly?.(early)
+        this.change(upload, { early })
+      },
       onProgress: (now, details) => {
         this.options().onProgress?.(now, details)
         if (this.current !== upload) return

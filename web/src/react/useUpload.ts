@@ -12,7 +12,7 @@
  */
 
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react'
-import type { UploadDetails, UploadFailure, UploadOptions, UploadResult } from '../core'
+import type { EarlyVerdict, UploadDetails, UploadFailure, UploadOptions, UploadResult } from '../core'
 import { Observed } from './observed'
 
 export interface UseUpload {
@@ -27,6 +27,8 @@ export interface UseUpload {
   result: UploadResult | null
   /** Why the upload has failed; null while it runs, and after a cancel. */
   failure: UploadFailure | null
+  /** What the beginning and the end of a video show before it is complete; null: nothing yet. */
+  early: EarlyVerdict | null
   /** Upload this file. An upload that runs already is left: the server keeps what has arrived. */
   start(file: File): void
   /** Continue after a failure. */

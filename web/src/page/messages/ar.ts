@@ -198,6 +198,12 @@ export const ar: Messages = {
     detailsStay: 'تبقى البيانات التي بدأ بها كما هي.',
   },
 
+  early: {
+    found: 'تُظهر بداية هذا الملف ونهايته:',
+    goesOn:
+      'سيقول التقرير الشيء نفسه. يستمر الرفع؛ ألغِه إن لم يكن الملف نافعًا.',
+  },
+
   map: {
     sent: (part, whole) => `أُرسل ${part} من ${whole}`,
     chunks: (n, size, done, onTheWay, toCome) =>

@@ -193,6 +193,12 @@ export const de: Messages = {
     detailsStay: 'Es bleiben die Angaben, mit denen er begonnen hat.',
   },
 
+  early: {
+    found: 'Anfang und Ende dieser Datei zeigen:',
+    goesOn:
+      'Der Bericht wird dasselbe sagen. Der Upload geht weiter; brechen Sie ihn ab, wenn die Datei so nicht zu gebrauchen ist.',
+  },
+
   map: {
     sent: (part, whole) => `${part} von ${whole} gesendet`,
     chunks: (n, size, done, onTheWay, toCome) =>

@@ -196,6 +196,12 @@ export const en = {
     detailsStay: 'The details that it began with stay.',
   },
 
+  early: {
+    found: 'The beginning and the end of this file show:',
+    goesOn:
+      'The report will say the same. The upload goes on; cancel it if the file is of no use.',
+  },
+
   map: {
     sent: (part: string, whole: string) => `${part} of ${whole} sent`,
     chunks: (n: number, size: string | null, done: number, onTheWay: number, toCome: number) =>
