@@ -39,6 +39,7 @@ from wherry.protocols import (
     guests,
     probe,
     receipts,
+    tus,
     watching,
 )
 from wherry.protocols.direct import Address
@@ -49,13 +50,28 @@ from wherry.protocols.page import page_router
 from wherry.protocols.route import Around, UploadRoute, route_class
 from wherry.settings import Settings
 
-__all__ = ["ContentRefused", "FinishedFile", "chunked_upload_router", "page_router"]
+__all__ = [
+    "ContentRefused",
+    "FinishedFile",
+    "UploadRouter",
+    "chunked_upload_router",
+    "page_router",
+    "tus_router",
+]
 
 Dependency = Callable[..., Any]
 #: Finds the caller of a request, for the standalone server. Raises if none is authorised.
 Who = Callable[[Request], Awaitable[Caller]]
 
 PREFIX = "/chunked-upload"
+
+
+class UploadRouter(APIRouter):
+    """A router with what a router of another protocol needs, to share its engine and its login."""
+
+    def __init__(self, app: App, caller: Dependency, guest: Dependency | None) -> None:
+        super().__init__(prefix=PREFIX, route_class=routes_of(app), lifespan=app.lifespan)
+        self.wherry, self.caller, self.guest = app, caller, guest
 
 
 async def nobody_is_operator() -> bool:
@@ -70,7 +86,7 @@ def chunked_upload_router(
     on_complete: OnComplete | None = None,
     priority: Priority = 0,
     **settings: Any,
-) -> APIRouter:
+) -> UploadRouter:
     """A router with the chunked API, the ordinary upload, finished files and assessments.
 
     `owner`: a FastAPI dependency that returns the owner of what the request uploads, as text, a
@@ -146,20 +162,35 @@ async def guest(app: App, request: Request) -> Caller:
 
 def build_router(
     app: App, caller: Dependency, operator: Dependency, guest: Dependency | None = None
-) -> APIRouter:
+) -> UploadRouter:
     """Everything below `/chunked-upload`: the tables of all protocols, side by side.
 
     `guest`: who a request with a ticket is of, for an application whose own login does not know
     tickets. None: `caller` tells.
     """
-    router = APIRouter(prefix=PREFIX, route_class=routes_of(app), lifespan=app.lifespan)
+    router = UploadRouter(app, caller, guest)
     if app.settings.receipt_key:
         _add_keys(router, app)
     # The first route that matches takes a request, and /{upload_id} would match /metrics, too.
     for operation in sorted(operations(app), key=lambda each: "{" in each.path):
-        if guest is not None and operation.takes_tickets(app.settings):
-            _add(router, app, operation, guest, for_guests=True)
-        _add(router, app, operation, operator if operation.is_operators else caller)
+        who = operator if operation.is_operators else caller
+        _add_for_all(router, app, operation, who, guest)
+    return router
+
+
+def tus_router(uploads: UploadRouter) -> APIRouter:
+    """A router with tus 1.0, for the same uploads, owners and hooks as `uploads`.
+
+        uploads = chunked_upload_router(owner=current_user_id)
+        app.include_router(uploads, prefix="/api")
+        app.include_router(tus_router(uploads), prefix="/files")
+
+    `uploads`: what `chunked_upload_router` has returned; the application includes it, too.
+    """
+    app = uploads.wherry
+    router = APIRouter(route_class=routes_of(app))
+    for operation in tus.ROUTES:
+        _add_for_all(router, app, operation, uploads.caller, uploads.guest)
     return router
 
 
@@ -183,7 +214,8 @@ def around(app: App, operation: Operation | None = None) -> Around:
     plain = Around(app.metrics, app.load, app.settings.max_body)
     if operation is None:
         return plain
-    return replace(plain, begins=operation.begins, statuses=operation.statuses)
+    begins, statuses, headers = operation.begins, operation.statuses, operation.headers
+    return replace(plain, begins=begins, statuses=statuses, headers=headers)
 
 
 def _add_keys(router: APIRouter, app: App) -> None:
@@ -211,8 +243,13 @@ def routes_of(app: App) -> type[UploadRoute]:
     return route_class(around(app))
 
 
-def addresses(app: App, caller: Who, operator: Who, prefix: str) -> Iterator[Address]:
-    """What `build_router` and `short_router` have, behind `prefix`, for `direct.Direct`."""
+def addresses(
+    app: App, caller: Who, operator: Who, prefix: str, tus_prefix: str
+) -> Iterator[Address]:
+    """What `build_router` and `short_router` have, behind `prefix`, for `direct.Direct`.
+
+    And what `tus_router` has, behind `tus_prefix`.
+    """
     if app.settings.receipt_key:
 
         async def keys(_: Request) -> Response:
@@ -225,6 +262,8 @@ def addresses(app: App, caller: Who, operator: Who, prefix: str) -> Iterator[Add
         yield _address(f"{prefix}{PREFIX}", app, operation, who)
     for operation in whole_files(app):
         yield _address(prefix, app, operation, caller)
+    for operation in tus.ROUTES:
+        yield _address(tus_prefix, app, operation, caller)
 
 
 def _address(prefix: str, app: App, operation: Operation, who: Who) -> Address:
@@ -270,6 +309,15 @@ def short_router(app: App, caller: Dependency) -> APIRouter:
     for operation in whole_files(app):
         _add(router, app, operation, caller)
     return router
+
+
+def _add_for_all(
+    router: APIRouter, app: App, operation: Operation, who: Dependency, guest: Dependency | None
+) -> None:
+    """Add it for `who`; before that, for requests with a ticket, if the login knows none."""
+    if guest is not None and operation.takes_tickets(app.settings):
+        _add(router, app, operation, guest, for_guests=True)
+    _add(router, app, operation, who)
 
 
 def _add(

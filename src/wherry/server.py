@@ -44,6 +44,7 @@ from wherry.router import (
     page_router,
     routes_of,
     short_router,
+    tus_router,
 )
 from wherry.settings import Settings
 
@@ -51,6 +52,8 @@ log = logging.getLogger("wherry")
 
 #: What the API's addresses begin with.
 PREFIX = "/api"
+#: Where tus clients begin.
+TUS_PREFIX = "/files"
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 #: How often a server that is stopping checks whether its requests have ended, in seconds.
 POLL_INTERVAL = 0.05
@@ -93,7 +96,9 @@ def create_app(settings: Settings, host: str) -> FastAPI:
         return found
 
     api = FastAPI(title="Wherry", version=__version__, docs_url=None, redoc_url=None)
-    api.include_router(build_router(app, caller, operator), prefix=PREFIX)
+    uploads = build_router(app, caller, operator)
+    api.include_router(uploads, prefix=PREFIX)
+    api.include_router(tus_router(uploads), prefix=TUS_PREFIX)
     api.include_router(short_router(app, caller), prefix=PREFIX)
     api.include_router(
         page_router(
@@ -108,7 +113,7 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     add_not_found(rest, api.router.routes)
     api.include_router(rest)
     api.add_middleware(Drained)
-    api.add_middleware(Direct, addresses=addresses(app, caller, operator, PREFIX))
+    api.add_middleware(Direct, addresses=addresses(app, caller, operator, PREFIX, TUS_PREFIX))
     return api
 
 

@@ -12,7 +12,7 @@ import pytest
 from fastapi import FastAPI, Header, HTTPException
 from tests.protocols.described import Described
 
-from wherry.router import chunked_upload_router
+from wherry.router import chunked_upload_router, tus_router
 
 KiB = 1024
 Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
@@ -50,6 +50,7 @@ def serve(tmp_path: Path, paths_of: Callable[[FastAPI, dict[str, Any]], dict[str
         host = FastAPI()
         router = chunked_upload_router(owner=owner_of_token, operator=is_admin, **settings)
         host.include_router(router, prefix="/api")
+        host.include_router(tus_router(router), prefix="/api/files")
         transport = httpx2.ASGITransport(host)
         async with (
             host.router.lifespan_context(host),

@@ -13,7 +13,7 @@ from tests.protocols.conftest import KiB, Serve
 
 from wherry.core.errors import UploadError, every_error
 from wherry.engine import FinishedFile
-from wherry.protocols.frontends import receiving, refusals
+from wherry.protocols import waiting
 from wherry.protocols.frontends.refusals import FINAL, status_of
 from wherry.router import ContentRefused
 
@@ -33,13 +33,13 @@ WAIT = 0.3
 
 @pytest.fixture(autouse=True)
 def _waits_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refusals, "LONGEST_WAIT", WAIT)
+    monkeypatch.setattr(waiting, "LONGEST_WAIT", WAIT)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No chunk waits for anything, until this is undone."""
-    monkeypatch.setattr(receiving, "PATIENCE", 0.0)
+    monkeypatch.setattr(waiting, "PATIENCE", 0.0)
     return monkeypatch
 
 

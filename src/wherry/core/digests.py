@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,10 +39,16 @@ class Running(Protocol):
     def digest(self) -> bytes: ...
 
 
+_STEPS: Mapping[str, Callable[[memoryview, int], int]] = {
+    "crc64nvme": checksums.crc64nvme,
+    "crc32c": checksums.crc32c,
+    "crc32": checksums.crc32,
+}
+
+
 class _Crc:
-    def __init__(self, bits: int) -> None:
-        self._bytes = bits // 8
-        self._step = checksums.crc64nvme if bits == 64 else checksums.crc32c
+    def __init__(self, step: Callable[[memoryview, int], int], length: int) -> None:
+        self._step, self._bytes = step, length
         self._crc = 0
 
     def update(self, data: memoryview, /) -> None:
@@ -58,12 +64,10 @@ LENGTHS: Mapping[str, int] = {"sha-512": 64, "sha-256": 32, "crc64nvme": 8, "crc
 
 
 def running(algorithm: str) -> Running:
-    """A new digest in one of the algorithms of `LENGTHS`."""
-    if algorithm == "crc64nvme":
-        return _Crc(64)
-    if algorithm == "crc32c":
-        return _Crc(32)
-    return hashlib.new(algorithm.replace("-", ""))
+    """A new digest in one of the algorithms of `LENGTHS`, or in `crc32`, `md5` or `sha1`."""
+    if (step := _STEPS.get(algorithm)) is not None:
+        return _Crc(step, 8 if algorithm == "crc64nvme" else 4)
+    return hashlib.new(algorithm.replace("-", ""), usedforsecurity=False)
 
 
 @dataclass(frozen=True, slots=True)

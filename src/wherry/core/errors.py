@@ -162,6 +162,18 @@ class UploadGone(UploadError):
 
 
 @dataclass
+class OffsetDiffers(UploadError):
+    """Bytes can only be appended at the offset, and the client has another one."""
+
+    code: ClassVar[str] = "offset-differs"
+    offset: int
+    provided: int
+
+    def __str__(self) -> str:
+        return "The bytes do not begin where the upload goes on."
+
+
+@dataclass
 class RangeOutside(UploadError):
     code: ClassVar[str] = "range-outside"
     start: int

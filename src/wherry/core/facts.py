@@ -13,6 +13,7 @@ from wherry.core.digests import Digest
 from wherry.core.errors import (
     BadRequest,
     DigestDiffers,
+    OffsetDiffers,
     Queued,
     RangeOutside,
     TooFragmented,
@@ -181,6 +182,11 @@ class UploadFacts:
             raise Queued
         if self.state is not State.RECEIVING:
             raise UploadClosed(self.state.value)
+
+    def check_offset(self, offset: int) -> None:
+        """Raises `OffsetDiffers` unless the bytes from `offset` on are the next ones."""
+        if offset != self.offset:
+            raise OffsetDiffers(self.offset, offset)
 
     def check_inside(self, want: Range) -> None:
         """Raises `RangeOutside`, or `TooLarge` while the length is unknown."""

@@ -13,7 +13,14 @@ from wherry.body import Body
 from wherry.core.assessment import Assessment, AssessmentState
 from wherry.core.digests import Digest
 from wherry.core.early_verdict import EarlyVerdict
-from wherry.core.errors import NotThere, Queued, TypeRefused, UploadGone
+from wherry.core.errors import (
+    NotThere,
+    OffsetDiffers,
+    Queued,
+    Superseded,
+    TypeRefused,
+    UploadGone,
+)
 from wherry.core.pages import FIRST_PAGE, Page, PageRequest
 from wherry.core.requests import Caller, Create, Write
 from wherry.core.upload import State, Upload
@@ -166,6 +173,31 @@ class Engine:
             upload = await self._context.catalog.load(write.upload_id)
             await self._file_types.refuse(upload, error)
             raise
+
+    async def append(self, caller: Caller, write: Write, body: Body) -> Upload:
+        """`write`, for a client that sends the bytes of a file in their order, in any sizes.
+
+        Raises `OffsetDiffers` if `write.offset` is not where the upload goes on, before a byte is
+        read, and instead of `Superseded`.
+        """
+        upload = await self.status(caller, write.upload_id)
+        upload.check_offset(write.offset)
+        await self.count_bytes(caller, body.remaining)
+        try:
+            # The bytes touch those before them, so however few there are, they are no further part.
+            return await self._write(caller, write, body, is_limited=False)
+        except Superseded:
+            upload = await self.status(caller, write.upload_id)
+            raise OffsetDiffers(upload.offset, write.offset) from None
+
+    async def declare_length(self, caller: Caller, upload_id: str, length: int) -> Upload:
+        """The upload with its length, which was unknown when it was created.
+
+        Raises `LengthMismatch`, `TooLarge`, `UploadNotFound`, `UploadClosed`, `UploadGone`,
+        `Queued`.
+        """
+        await self.status(caller, upload_id)
+        return await self._context.catalog.update(upload_id, lambda u: u.declare_length(length))
 
     def direct_part_size(self, upload: Upload) -> int | None:
         """The size of the parts that clients may send to the storage; None: not of this upload."""

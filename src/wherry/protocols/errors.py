@@ -17,3 +17,26 @@ class WrongMethod(UploadError):
 
     def __str__(self) -> str:
         return f"This address takes {', '.join(self.allowed)}."
+
+
+@dataclass
+class WrongMediaType(UploadError):
+    """The body of the request has not the media type that the protocol wants."""
+
+    code: ClassVar[str] = "wrong-media-type"
+    expected: str
+
+    def __str__(self) -> str:
+        return f"The body must be {self.expected}."
+
+
+@dataclass
+class WrongVersion(UploadError):
+    """The request is of another version of its protocol, or does not name one."""
+
+    code: ClassVar[str] = "wrong-version"
+    field: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.field} does not name a version that is spoken here."

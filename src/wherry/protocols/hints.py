@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from wherry.core import errors
 from wherry.core.errors import UploadError
-from wherry.protocols.errors import WrongMethod
+from wherry.protocols.errors import WrongMediaType, WrongMethod, WrongVersion
 
 _NOTHING_STORED = "Nothing was stored."
 _SEND_THE_REST = "What arrived is kept, unless it came with a digest. Send the rest."
@@ -49,10 +49,15 @@ HINTS: Mapping[type[UploadError], str] = {
     errors.UploadNotFound: "Check the identifier and the credentials, or start a new upload.",
     errors.NotThere: "Check the address and the credentials.",
     WrongMethod: "Use one of the allowed methods.",
+    WrongMediaType: f"{_NOTHING_STORED} Send the body with the media type `expected`.",
+    WrongVersion: f"{_NOTHING_STORED} Speak the protocol's version `expected`.",
     errors.UploadClosed: (
         "Nothing is lost: an upload that is complete or completing is safe. Ask for its status."
     ),
     errors.UploadGone: "Its bytes are deleted. Start a new upload.",
+    errors.OffsetDiffers: (
+        "Nothing of this request was stored, and nothing is lost. Go on at `offset`."
+    ),
     errors.RangeOutside: (
         "Nothing of this request was stored. Send bytes inside the declared size."
     ),

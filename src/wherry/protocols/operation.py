@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
@@ -48,7 +48,7 @@ class Operation:
     are answered as if the address did not exist. `is_shown`: whether OpenAPI has it. `begins`:
     whether it begins an upload. `takes_guests`: whether those who have a ticket and no login may
     ask; for any other operation, they are refused. `takes_readers`: the same for those whose ticket
-    shows a report. `statuses`: those of its refusals.
+    shows a report. `statuses`: those of its refusals. `headers`: what every answer has.
     """
 
     method: str
@@ -66,6 +66,7 @@ class Operation:
     takes_guests: bool = False
     takes_readers: bool = False
     statuses: Statuses = status_of
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def takes_tickets(self, settings: Settings) -> bool:
         """Whether anybody with a ticket may ask, where these settings hold."""

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from wherry.core import errors
 from wherry.core.errors import UploadError
 from wherry.protocols.answers import NOT_STORED, JsonAnswer
-from wherry.protocols.errors import WrongMethod
+from wherry.protocols.errors import WrongMediaType, WrongMethod, WrongVersion
 from wherry.protocols.hints import HINTS
 
 STATUS: Mapping[type[UploadError], int] = {
@@ -29,8 +29,11 @@ STATUS: Mapping[type[UploadError], int] = {
     errors.UploadNotFound: 404,
     errors.NotThere: 404,
     WrongMethod: 405,
+    WrongMediaType: 415,
+    WrongVersion: 412,
     errors.UploadClosed: 409,
     errors.UploadGone: 410,
+    errors.OffsetDiffers: 409,
     errors.RangeOutside: 400,
     errors.LengthMismatch: 409,
     errors.ChunkTooSmall: 400,
@@ -61,6 +64,9 @@ STATUS: Mapping[type[UploadError], int] = {
 
 #: The status of each kind of refusal, in one protocol.
 Statuses = Callable[[type[UploadError]], int]
+
+#: The phrases that RFC 9110 has and Python's table has not, and that of tus.
+_PHRASES = {413: "Content Too Large", 460: "Checksum Mismatch"}
 
 TYPE = "urn:wherry:problem:{code}"
 #: The header that every refusal of ours has, with its code. Proxies answer without it.
@@ -99,7 +105,7 @@ def render_problem(error: UploadError, statuses: Statuses = status_of) -> Proble
     status, facts = statuses(type(error)), error.facts()
     problem = {
         "type": TYPE.format(code=error.code),
-        "title": HTTPStatus(status).phrase if status != 413 else "Content Too Large",
+        "title": _PHRASES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": str(error),
         "code": error.code,
@@ -109,6 +115,8 @@ def render_problem(error: UploadError, statuses: Statuses = status_of) -> Proble
     headers = dict(NOT_STORED)
     if "retry_after" in facts:
         headers["Retry-After"] = str(facts["retry_after"])
+    if isinstance(error, errors.OffsetDiffers):
+        headers["Upload-Offset"] = str(error.offset)
     if isinstance(error, WrongMethod):
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, errors.Unauthorized):

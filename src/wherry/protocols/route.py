@@ -11,8 +11,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from fastapi.routing import APIRoute
@@ -60,7 +60,7 @@ class Around:
     """What is done around every verb, however its route was made.
 
     `is_monitoring`: whether it is answered also while the server stops. `begins`: whether it
-    begins an upload. `statuses`: of its refusals.
+    begins an upload. `statuses`: of its refusals. `headers`: what every answer has.
     """
 
     metrics: Metrics
@@ -69,6 +69,7 @@ class Around:
     is_monitoring: bool = False
     begins: bool = False
     statuses: Statuses = status_of
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     async def answer(self, request: Request, handle: Handler) -> Response:
         """The answer of `handle`, or its refusal: as problem+json, logged and counted."""
@@ -98,6 +99,7 @@ class Around:
             response = Refusal(render_problem(error, self.statuses))
         finally:
             request_id.reset(token)
+        response.headers.update(self.headers)
         response.headers.setdefault("X-Request-ID", current)
         if is_server_stopping() and request.scope.get("http_version", "").startswith("1"):
             # So that the next request of this client reaches another process.

@@ -29,10 +29,10 @@ from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED
 from wherry.protocols.bodies import ANY_FIELD, body_of
 from wherry.protocols.frontends.receiving import check_size, receive, receive_whole
-from wherry.protocols.frontends.refusals import unhurried
 from wherry.protocols.frontends.verbs import answer
 from wherry.protocols.parsing import parse_id, parse_number, raw_header, read_small
 from wherry.protocols.paths import note_arrival
+from wherry.protocols.waiting import unhurried
 
 #: The metadata of an upload that has the size of FilePond's chunks, in bytes.
 CHUNK_SIZE = "filepond_chunk_size"

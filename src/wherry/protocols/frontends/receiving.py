@@ -21,15 +21,12 @@ from wherry.core.upload import ACCEPTS, UNFINISHED, Upload
 from wherry.engine import Engine
 from wherry.protocols.bodies import RequestBody
 from wherry.protocols.frontends.models import Piece
+from wherry.protocols.waiting import POLL_INTERVAL, is_over, latest, until_admitted
 from wherry.protocols.whole import largest_file, reckoned
 
 #: How long a chunk that comes again finds the complete upload of its file, in seconds. After that,
 #: the first chunk begins a new one: somebody sends a file of the same name again.
 REPEATED_FOR = 600.0
-#: How long a chunk waits for the queue, or for the first chunk of its file, in seconds.
-PATIENCE = 20.0
-#: How often something is looked up again, in seconds.
-POLL_INTERVAL = 0.25
 
 
 async def current(piece: Piece, caller: Caller, engine: Engine) -> Upload | None:
@@ -61,7 +58,7 @@ async def _upload_of(piece: Piece, caller: Caller, engine: Engine) -> Upload:
     Chunks that are sent at the same moment arrive in any order. So one that is not the first waits
     for the first one where the last upload has ended. Raises `UploadGone`, `UploadClosed`.
     """
-    end = _latest(engine)
+    end = latest(engine)
     while True:
         known = await _known(piece, caller, engine)
         for upload in known:
@@ -70,7 +67,7 @@ async def _upload_of(piece: Piece, caller: Caller, engine: Engine) -> Upload:
         if piece.is_first or not known:
             check_size(piece.start, piece.end, piece.total, engine)
             return (await engine.create(caller, piece.create()))[0]
-        if _is_over(end, engine):
+        if is_over(end, engine):
             known[0].check_receiving()
         await asyncio.sleep(POLL_INTERVAL)
 
@@ -114,33 +111,13 @@ async def _written(
 
     Raises `Queued` if that takes too long.
     """
-    end, write = _latest(engine), Write(upload.id, at)
-    await _admitted(upload, caller, engine, end)
+    end, write = latest(engine), Write(upload.id, at)
+    await until_admitted(upload, caller, engine, end)
     try:
         return await engine.write(caller, write, body)
     except Queued:  # no byte was read; it had lost its slot, and is in the queue now
-        await _admitted(await engine.status(caller, upload.id), caller, engine, end)
+        await until_admitted(await engine.status(caller, upload.id), caller, engine, end)
         return await engine.write(caller, write, body)
-
-
-async def _admitted(upload: Upload, caller: Caller, engine: Engine, end: float) -> None:
-    """Wait until it has left the queue, or until `end`."""
-    while upload.queued_at is not None and not _is_over(end, engine):
-        await asyncio.sleep(POLL_INTERVAL)
-        upload = await engine.status(caller, upload.id)
-
-
-def _latest(engine: Engine) -> float:
-    """Until when a chunk may wait, as a time of the event loop.
-
-    The rest of its body is not read meanwhile, and the time for that goes on.
-    """
-    longest = min(PATIENCE, engine.settings.chunk_timeout / 3)
-    return asyncio.get_running_loop().time() + longest
-
-
-def _is_over(end: float, engine: Engine) -> bool:
-    return asyncio.get_running_loop().time() >= end or engine.is_stopping
 
 
 async def receive_whole(

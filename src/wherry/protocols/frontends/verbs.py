@@ -19,8 +19,8 @@ from wherry.protocols.frontends.models import (
     render_answer,
 )
 from wherry.protocols.frontends.receiving import current, receive_piece, receive_whole
-from wherry.protocols.frontends.refusals import unhurried
 from wherry.protocols.paths import note_arrival
+from wherry.protocols.waiting import unhurried
 
 
 async def test(request: Request, caller: Caller, engine: Engine) -> Response:
