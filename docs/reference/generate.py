@@ -1,4 +1,4 @@
-"""Writes the pages that the code itself holds: settings, errors, log, metrics, cli, ingresses.
+"""Writes the pages that the code itself holds: settings, errors, log, metrics, cli, tus, ingresses.
 
     python docs/reference/generate.py
 
@@ -8,6 +8,7 @@ disk differs from it.
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
@@ -29,11 +30,15 @@ from wherry.doctor.pages import SECTIONS, TABLES, filled
 from wherry.events import UPLOAD, Area, Event
 from wherry.events.event import COUNTED
 from wherry.metrics import Metrics, Reading
+from wherry.protocols import tus
 from wherry.protocols.hints import HINTS
 from wherry.protocols.problem import STATUS
+from wherry.protocols.tus.models import ALGORITHMS, EXTENSIONS
+from wherry.protocols.tus.routes import status_of as tus_status_of
 from wherry.settings import GROUPS, Settings
 
 HERE = Path(__file__).parent
+TESTS = HERE.parents[1] / "tests"
 #: Pages of which only what is between marks is made here, from src/wherry/doctor/remedies.toml.
 FIX, LETTER = "../howto/fix-the-ingress.md", "../../examples/assessment_app/INGRESS_FIX_REQUIRED.md"
 
@@ -81,6 +86,46 @@ Every refusal is `application/problem+json` (RFC 9457):
 
 | code | status | facts | retryable | what happened, and what to do |
 |---|---|---|---|---|
+"""
+
+TUS = """\
+# tus 1.0
+
+<!-- Made by docs/reference/generate.py. Change src/wherry/protocols/tus or
+tests/protocols/test_tus.py instead. -->
+
+[The protocol](https://tus.io/protocols/resumable-upload) at `/files/` of `wherry serve`, or where
+an application includes `tus_router`. [How to use it](../howto/move-from-tusd.md).
+
+## Requests
+
+| method | address | what it does |
+|---|---|---|
+{requests}
+
+Extensions: {extensions}.
+The length may come later only where `max_size` is set, because that much space is reserved until it
+is known. Not supported: concatenation, checksum-trailer.
+
+Algorithms of `Upload-Checksum`: {algorithms}.
+
+## Answers
+
+Every answer has `Tus-Resumable` and `Tus-Version`. `Wherry-Assessment` is what `on_complete` has
+returned, or the identifier of Wherry's own assessment, once the upload is complete. Refusals are
+problem+json, [as everywhere](errors.md). Their statuses are those of the chunked API but for these:
+
+| code | status |
+|---|---|
+{statuses}
+
+## What the protocol requires, and what shows it
+
+Each is shown by a test in `tests/protocols/test_tus.py`.
+
+| part | requirement | test |
+|---|---|---|
+{requirements}
 """
 
 LIMITS = """
@@ -319,6 +364,31 @@ def _event(event: Event) -> str:
     return f"| `{event.label}`{mark} | {cells} |\n".replace("|  |", "| |")
 
 
+def render_tus() -> str:
+    differ = ((e.code, tus_status_of(e)) for e in every_error() if tus_status_of(e) != STATUS[e])
+    return TUS.format(
+        requests="\n".join(
+            f"| {each.method} | `{each.path}` | {each.summary.removeprefix('tus: ')} |"
+            for each in tus.ROUTES
+            if each.is_shown
+        ),
+        extensions=", ".join(EXTENSIONS),
+        algorithms=", ".join(ALGORITHMS),
+        statuses="\n".join(f"| `{code}` | {status} |" for code, status in sorted(differ)),
+        requirements="\n".join(sorted(_marked("tus", TESTS / "protocols" / "test_tus.py"))),
+    )
+
+
+def _marked(mark: str, path: Path) -> Iterator[str]:
+    """A row for each mark on a test: its arguments and the test's name."""
+    for test in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(test, ast.FunctionDef | ast.AsyncFunctionDef):
+            for call in test.decorator_list:
+                if isinstance(call, ast.Call) and ast.unparse(call.func) == mark:
+                    words = " | ".join(ast.literal_eval(each) for each in call.args)
+                    yield f"| {words} | `{test.name}` |"
+
+
 def render_cli() -> str:
     return CLI + "".join(_command(name, command) for name, command in commands())
 
@@ -383,6 +453,7 @@ PAGES = {
     "log.md": render_log,
     "metrics.md": render_metrics,
     "cli.md": render_cli,
+    "tus.md": render_tus,
     FIX: lambda: filled(_page(FIX), {name: render() for name, render in TABLES.items()}),
     LETTER: lambda: filled(_page(LETTER), {name: render() for name, render in SECTIONS.items()}),
 }

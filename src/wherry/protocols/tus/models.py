@@ -32,6 +32,15 @@ ALGORITHMS = {
     "crc32c": "crc32c",
     "crc64nvme": "crc64nvme",
 }
+#: The last one only where `max_size` is set.
+EXTENSIONS = (
+    "creation",
+    "creation-with-upload",
+    "expiration",
+    "checksum",
+    "termination",
+    "creation-defer-length",
+)
 #: The metadata in which clients send the name and the type of a file, the most usual first.
 NAMES, TYPES = ("filename", "name"), ("filetype", "type", "contentType")
 #: What a file without a name is called.
@@ -150,11 +159,9 @@ def _decoded(text: str, field: str) -> bytes:
         raise BadRequest(field, "has a value that is not base64") from None
 
 
-def extensions(engine: Engine) -> str:
-    known = ["creation", "creation-with-upload", "expiration", "checksum", "termination"]
-    if engine.settings.max_size is not None:
-        known.append("creation-defer-length")
-    return ",".join(known)
+def extensions(most: int | None) -> str:
+    """`most`: the bytes that a file may have; None: any number."""
+    return ",".join(EXTENSIONS if most is not None else EXTENSIONS[:-1])
 
 
 def progress(upload: Upload, engine: Engine) -> dict[str, str]:

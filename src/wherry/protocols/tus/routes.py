@@ -13,7 +13,7 @@ from wherry.protocols.problem import STATUS
 from wherry.protocols.tus import verbs
 from wherry.protocols.tus.models import HEADERS, OCTETS
 
-#: What tus-js-client sends again, besides all from 500 on; after that, it asks for the offset first.
+#: What tus-js-client repeats, besides all from 500 on. It asks for the offset first.
 _REPEATED = frozenset({409, 423})
 #: Refusals after which it is right to ask for the offset, and go on from there.
 _ASKED_FIRST = (errors.OffsetDiffers, errors.UploadClosed)

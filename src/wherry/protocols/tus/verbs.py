@@ -48,11 +48,12 @@ def versioned(verb: Verb) -> Verb:
 
 async def options(_: Request, caller: Caller, engine: Engine) -> Response:
     """What the server can do. 200, because old clients take no 204."""
+    most = caller.max_size(engine.settings.max_size)
     headers = {
-        "Tus-Extension": extensions(engine),
+        "Tus-Extension": extensions(most),
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
     }
-    if (most := caller.max_size(engine.settings.max_size)) is not None:
+    if most is not None:
         headers["Tus-Max-Size"] = str(most)
     return Response(headers=headers)
 
