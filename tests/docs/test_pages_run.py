@@ -150,7 +150,8 @@ def test_uploading_from_python(server: Server, tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         said.append(done.stdout)
-    assert len(said) == 5
+    assert len(said) == 6
     assert "done: 6000000 of 6000000 bytes are safe" in said[1]
     assert len(said[2].splitlines()) == 2
     assert said[3].startswith("fail\nFILE-UNREADABLE")
+    assert said[4] == "", "there is no early verdict on a small file"
