@@ -136,6 +136,7 @@ async def test_a_finished_file_that_was_deleted_is_gone(world: World) -> None:
     assert await engine.unready() == ()
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("is_finished", [False, True], ids=["unfinished", "finished"])
 async def test_no_new_catalog_is_made_beside_uploads_that_it_would_not_know(
     world: World, is_finished: bool

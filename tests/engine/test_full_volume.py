@@ -101,6 +101,7 @@ async def until_nothing_is_recorded(engine: Engine, upload: Upload) -> None:
         await write_all()
 
 
+@pytest.mark.sqlite_only
 async def test_cancelling_works_on_a_full_volume_again_and_again(
     small: World, volume: Path
 ) -> None:
@@ -125,6 +126,7 @@ async def test_cancelling_works_on_a_full_volume_again_and_again(
     assert kept.stat().st_size == ballast.BALLAST
 
 
+@pytest.mark.sqlite_only
 async def test_expiry_completion_and_discarding_work_on_a_full_volume(
     small: World, volume: Path
 ) -> None:
@@ -147,6 +149,7 @@ async def test_expiry_completion_and_discarding_work_on_a_full_volume(
     assert space.free >= len(idle) * SIZE // 2
 
 
+@pytest.mark.sqlite_only
 async def test_nothing_new_takes_the_space_that_freeing_needs(small: World, volume: Path) -> None:
     engine, others = small.engine(), Somebody(volume)
     uploads = [await created(engine, SIZE) for _ in range(3)]
