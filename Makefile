@@ -188,6 +188,15 @@ test-scale: test-parts ## Kill, stop and restart three servers under 200 uploads
 test-queue: test-parts ## Fifty files of 500 MiB in space for twelve (6 GiB of memory, 30 of disk)
 	WHERRY_SIZE_MIB=500 $(BIN)/pytest tests/e2e/test_queue.py
 
+# The packages have half a gigabyte. `make test` has the element that both show, and what they get.
+.PHONY: test-components
+test-components: .venv/.installed-components ## Test the pages of Streamlit and Gradio with the real packages (network)
+	WHERRY_COMPONENTS=1 $(BIN)/pytest tests/web/test_streamlit_and_gradio.py
+
+.venv/.installed-components: .venv/.installed-parts requirements-components.lock
+	$(BIN)/python -m pip install --quiet --requirement requirements-components.lock
+	@touch $@
+
 # Tests of the engine with every catalog and every storage. Those about a disk or about SQLite are
 # skipped with another one.
 .PHONY: test-worlds
@@ -234,6 +243,9 @@ lock: setup ## Update requirements.lock to new versions
 	  --no-emit-index-url --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group parts \
 	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock -o requirements-parts.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group components \
+	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock \
+	  --constraint requirements-parts.lock -o requirements-components.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --group release \
 	  --no-emit-index-url --no-annotate --no-header --constraint requirements.lock \
 	  --constraint requirements-parts.lock -o requirements-release.lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ STATIC = Path(__file__).parents[2] / "src" / "wherry" / "static"
 TIMEOUT, LONG = 300, 120_000
 
 Script = Callable[..., str]
+
+#: Their packages have half a gigabyte, so `make test-components` installs them.
+collect_ignore = [] if os.environ.get("WHERRY_COMPONENTS") else ["test_streamlit_and_gradio.py"]
 
 
 @pytest.fixture(scope="session")
