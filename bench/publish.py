@@ -56,13 +56,13 @@ def publish(results: Results) -> None:
     PLOT.write_text(render_plot(results))
 
 
-def replace_between(page: Path, text: str) -> None:
+def replace_between(page: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
     """Replace what is between the markers of a page. Raises `ValueError` if it has none."""
-    before, begin, rest = page.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
+    before, found, rest = page.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
         raise ValueError(f"{page.name} has no markers")
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
 
 
 def render_page(results: Results) -> str:
