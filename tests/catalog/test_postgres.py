@@ -218,18 +218,19 @@ async def test_the_same_file_from_two_processes_is_one_upload(
         assert len({upload.id for upload in await asyncio.gather(*made)}) == 1
 
 
+@pytest.mark.parametrize("requests", [2, 4])
 async def test_one_identifier_from_two_processes_is_one_record(
-    catalog: PostgresCatalog, other: PostgresCatalog
+    catalog: PostgresCatalog, other: PostgresCatalog, requests: int
 ) -> None:
     """As an idempotency key that is sent to two machines gives it."""
     for number in range(10):
         new = replace(new_upload(f"u{number}"), state=State.COMPLETE, length=0)
-        assessments = [Assessment(f"a{number}{n}", new.id, "o", 1.0) for n in range(4)]
+        assessments = [Assessment(f"a{number}{n}", new.id, "o", 1.0) for n in range(requests)]
         made = [
             wrap_future((catalog, other)[n % 2].submit_create(new, assessment))
             for n, assessment in enumerate(assessments)
         ]
-        assert await asyncio.gather(*made) == [new] * 4
+        assert await asyncio.gather(*made) == [new] * requests
     assert len(await catalog.assessments()) == 10
 
 

@@ -173,9 +173,14 @@ def is_broken(error: BaseException) -> bool:
 
 
 def is_undecided(error: BaseException) -> bool:
-    """Whether two transactions waited for each other, and this one was rolled back for it."""
+    """Whether this transaction was rolled back in favour of another one.
+
+    They waited for each other, or both inserted the same row: a lock that would have kept them
+    apart is one of a row, too.
+    """
     cause = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(cause, (errors.DeadlockDetected, errors.SerializationFailure))
+    lost = (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+    return isinstance(cause, lost)
 
 
 def _sentence(error: BaseException | None) -> str:
