@@ -148,7 +148,8 @@ def test_the_commands_for_curl_get_through_a_limit_below_their_first_chunk(
     with client.start(), in_front(server, proxy, setup, tmp_path, CACHE) as laboratory:
         sent = laboratory.send(client, make_files(files, 1 * MiB), tmp_path)
     assert [each.problem for each in sent] == ["", ""]
-    assert sent[0].wasted
+    # A refusal may come before curl has sent a byte of the body, and then nothing is wasted.
+    assert sent[0].requests > sent[1].requests
     assert sent[1].wasted == 0  # the server knows what passes
 
 
