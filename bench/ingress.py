@@ -47,6 +47,7 @@ def through(line: Line, folder: Path, upstream: int) -> Iterator[str]:
         return
     rate, round_trip = line
     log = folder / "delay.log"
+    log.unlink(missing_ok=True)  # which has the port of the line before
     command = [str(build_delay(CACHE)), str(upstream), str(round_trip // 2), str(rate)]
     with running(command, 0, log, lambda _: log.read_text().endswith("\n")):
         yield f"http://127.0.0.1:{int(log.read_text())}/api"
