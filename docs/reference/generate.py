@@ -1,4 +1,5 @@
-"""Writes the pages that the code itself holds: settings, errors, log, metrics, cli, tus, ingresses.
+"""Writes the pages that the code itself holds: settings, errors, log, metrics, cli, protocols,
+ingresses.
 
     python docs/reference/generate.py
 
@@ -30,9 +31,12 @@ from wherry.doctor.pages import SECTIONS, TABLES, filled
 from wherry.events import UPLOAD, Area, Event
 from wherry.events.event import COUNTED
 from wherry.metrics import Metrics, Reading
-from wherry.protocols import tus
+from wherry.protocols import ietf, tus
 from wherry.protocols.hints import HINTS
-from wherry.protocols.problem import STATUS
+from wherry.protocols.ietf.routes import status_of as ietf_status_of
+from wherry.protocols.ietf.versions import VERSIONS, Version
+from wherry.protocols.operation import Operation
+from wherry.protocols.problem import STATUS, Statuses
 from wherry.protocols.tus.models import ALGORITHMS, EXTENSIONS
 from wherry.protocols.tus.routes import status_of as tus_status_of
 from wherry.settings import GROUPS, Settings
@@ -124,6 +128,62 @@ problem+json, [as everywhere](errors.md). Their statuses are those of the chunke
 Each is shown by a test in `tests/protocols/test_tus.py`.
 
 | part | requirement | test |
+|---|---|---|
+{requirements}
+"""
+
+IETF = """\
+# Resumable uploads of the IETF
+
+<!-- Made by docs/reference/generate.py. Change src/wherry/protocols/ietf or the tests of it
+instead. -->
+
+[The drafts](https://datatracker.ietf.org/doc/draft-ietf-httpbis-resumable-upload/) from
+-01 to -12. [How to use them](../howto/upload-from-ios.md).
+
+## Requests
+
+At the address of ordinary uploads, `/api/chunked-upload/upload` (`/api/upload` at `wherry serve`):
+
+| method | address | what it does |
+|---|---|---|
+{requests}
+
+The same stands where `tus_router` does (`/files/` at `wherry serve`), for requests without
+`Tus-Resumable` that have `Upload-Complete`, `Upload-Incomplete` or `Upload-Draft-Interop-Version`.
+Every upload can be reached at each of these addresses, in whichever protocol it has begun.
+
+The length may be unknown at first only where `max_size` is set, because that much space is reserved
+until it is known.
+
+## Versions
+
+`PATCH` needs the type `application/partial-upload` in some versions. Bytes beyond the length are
+refused in all of them, and cancel the upload in some.
+
+| interop version | drafts | field | type needed | lifetime in `Upload-Limit` | cancels |
+|---|---|---|---|---|---|
+{versions}
+
+## Answers
+
+An upload that is complete has the answer of an ordinary upload: JSON with `upload_id`,
+`assessment_id`, `state` and `size`. Refusals are problem+json, [as everywhere](errors.md). Their
+statuses are those of the chunked API but for these:
+
+| code | status |
+|---|---|
+{statuses}
+
+Where a 104 was sent, a refusal that may pass later is no answer: the connection is dropped, because
+some clients ask for the offset only then.
+
+## What the drafts require, and what shows it
+
+The sections are those of draft -11. Each requirement is shown by a test in
+`tests/protocols/test_ietf.py` or `tests/server/test_ietf_connections.py`.
+
+| section | requirement | test |
 |---|---|---|
 {requirements}
 """
@@ -364,17 +424,51 @@ def _event(event: Event) -> str:
     return f"| `{event.label}`{mark} | {cells} |\n".replace("|  |", "| |")
 
 
+def render_ietf() -> str:
+    tests = (TESTS / "protocols" / "test_ietf.py", TESTS / "server" / "test_ietf_connections.py")
+    return IETF.format(
+        requests="\n".join(
+            f"| {each.method} | `{each.path.removeprefix('/upload') or '/'}` | {_what(each)} |"
+            for each in ietf.ROUTES
+        ),
+        versions="\n".join(map(_version, VERSIONS.values())),
+        statuses=_differing(ietf_status_of),
+        requirements="\n".join(sorted(row for test in tests for row in _marked("ietf", test))),
+    )
+
+
+def _version(version: Version) -> str:
+    cells = (
+        version.number,
+        version.drafts,
+        f"`{version.completeness}`",
+        "yes" if version.needs_type else "no",
+        f"`{version.lifetime}`",
+        "yes" if version.ends_beyond else "no",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _what(operation: Operation) -> str:
+    return operation.summary.partition(": ")[2]
+
+
+def _differing(statuses: Statuses) -> str:
+    """A row for each refusal that has another status in a protocol than elsewhere."""
+    rows = sorted((e.code, statuses(e)) for e in every_error() if statuses(e) != STATUS[e])
+    return "\n".join(f"| `{code}` | {status} |" for code, status in rows)
+
+
 def render_tus() -> str:
-    differ = ((e.code, tus_status_of(e)) for e in every_error() if tus_status_of(e) != STATUS[e])
     return TUS.format(
         requests="\n".join(
-            f"| {each.method} | `{each.path}` | {each.summary.removeprefix('tus: ')} |"
+            f"| {each.method} | `{each.path}` | {_what(each)} |"
             for each in tus.ROUTES
             if each.is_shown
         ),
         extensions=", ".join(EXTENSIONS),
         algorithms=", ".join(ALGORITHMS),
-        statuses="\n".join(f"| `{code}` | {status} |" for code, status in sorted(differ)),
+        statuses=_differing(tus_status_of),
         requirements="\n".join(sorted(_marked("tus", TESTS / "protocols" / "test_tus.py"))),
     )
 
@@ -454,6 +548,7 @@ PAGES = {
     "metrics.md": render_metrics,
     "cli.md": render_cli,
     "tus.md": render_tus,
+    "ietf.md": render_ietf,
     FIX: lambda: filled(_page(FIX), {name: render() for name, render in TABLES.items()}),
     LETTER: lambda: filled(_page(LETTER), {name: render() for name, render in SECTIONS.items()}),
 }

@@ -37,6 +37,7 @@ from wherry.protocols import (
     form,
     frontends,
     guests,
+    ietf,
     probe,
     receipts,
     tus,
@@ -189,7 +190,7 @@ def tus_router(uploads: UploadRouter) -> APIRouter:
     """
     app = uploads.wherry
     router = APIRouter(route_class=routes_of(app))
-    for operation in tus.ROUTES:
+    for operation in at_tus():
         _add_for_all(router, app, operation, uploads.caller, uploads.guest)
     return router
 
@@ -206,7 +207,27 @@ def operations(app: App) -> tuple[Operation, ...]:
 def whole_files(app: App) -> tuple[Operation, ...]:
     """The operations on whole files; assessments only where Wherry makes them."""
     assessments = files.ASSESSMENTS if app.settings.assessment else ()
-    return (*form.ROUTES, *files.FILES, *assessments)
+    return (*_together(ietf.ROUTES, form.ROUTES), *files.FILES, *assessments)
+
+
+def at_tus() -> tuple[Operation, ...]:
+    """The operations where tus clients go."""
+    return _together(ietf.AT_TUS, tus.ROUTES)
+
+
+def _together(first: Sequence[Operation], then: Sequence[Operation]) -> tuple[Operation, ...]:
+    """Both tables, for which OpenAPI has one operation at each address and method."""
+    others = {(each.method, each.path): each for each in first}
+    addresses = {(each.method, each.path) for each in then}
+    shown = (
+        replace(each, is_shown=each.is_shown and (each.method, each.path) not in addresses)
+        for each in first
+    )
+    beside = (
+        each.beside(other) if (other := others.get((each.method, each.path))) else each
+        for each in then
+    )
+    return (*shown, *beside)
 
 
 def around(app: App, operation: Operation | None = None) -> Around:
@@ -214,8 +235,14 @@ def around(app: App, operation: Operation | None = None) -> Around:
     plain = Around(app.metrics, app.load, app.settings.max_body)
     if operation is None:
         return plain
-    begins, statuses, headers = operation.begins, operation.statuses, operation.headers
-    return replace(plain, begins=begins, statuses=statuses, headers=headers)
+    return replace(
+        plain,
+        begins=operation.begins,
+        statuses=operation.statuses,
+        render=operation.render,
+        headers=operation.headers,
+        takes=operation.takes,
+    )
 
 
 def _add_keys(router: APIRouter, app: App) -> None:
@@ -262,7 +289,7 @@ def addresses(
         yield _address(f"{prefix}{PREFIX}", app, operation, who)
     for operation in whole_files(app):
         yield _address(prefix, app, operation, caller)
-    for operation in tus.ROUTES:
+    for operation in at_tus():
         yield _address(tus_prefix, app, operation, caller)
 
 
@@ -271,7 +298,7 @@ def _address(prefix: str, app: App, operation: Operation, who: Who) -> Address:
         return await _perform(operation, request, await who(request), app)
 
     whole = around(app, operation).application(endpoint)
-    return Address(operation.method, f"{prefix}{operation.path}", whole)
+    return Address(operation.method, f"{prefix}{operation.path}", whole, operation.takes)
 
 
 async def _perform(operation: Operation, request: Request, caller: Caller, app: App) -> Response:

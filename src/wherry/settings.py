@@ -42,6 +42,7 @@ GROUPS = {
         "concurrency",
         "max_requests",
         "front_ends",
+        "interim_responses",
     ),
     "Limits": (
         "max_open",
@@ -346,6 +347,12 @@ class Settings(BaseSettings):
         default=False,
         description="Whether pages with Resumable.js, Flow.js, Dropzone or FilePond may upload, at "
         "`/chunked-upload/resumable`, `/dropzone` and `/filepond`.",
+    )
+    interim_responses: Literal["direct", "always", "never"] = Field(
+        default="direct",
+        description="Which clients of the IETF protocol get a 104 (Upload Resumption Supported): "
+        "`direct`, those whose requests no proxy has marked; `always`, all of them, once `wherry "
+        "doctor` has shown that your proxies pass a 104 on; `never`.",
     )
 
     guests: bool = Field(

@@ -11,8 +11,8 @@ from wherry.core.upload import State, Upload
 from wherry.protocols.answers import JsonAnswer
 from wherry.protocols.chunked.models import Completed, render_complete
 from wherry.protocols.files.models import render_assessment
-from wherry.protocols.form.models import render_upload
 from wherry.protocols.openapi import schema_of
+from wherry.protocols.whole import render_upload
 
 UPLOAD = Upload("u", owner="ann", filename="film.mp4", limit=4, length=4)
 

@@ -93,7 +93,7 @@ async def test_an_address_that_is_none_is_a_problem_with_a_request_id(
         ("POST", f"{'f' * 32}/events", "GET, HEAD"),
         ("POST", f"files/{'f' * 32}", "GET, HEAD, DELETE"),
         ("POST", "", "GET, HEAD"),
-        ("OPTIONS", "upload", "GET, HEAD, POST, DELETE"),
+        ("OPTIONS", "init", "GET, HEAD, POST, DELETE"),
     ],
 )
 async def test_a_method_that_an_address_does_not_take_is_told_those_that_it_takes(
@@ -128,7 +128,7 @@ async def test_the_standalone_server_answers_so_everywhere(tmp_path: Path) -> No
             answer = await client.get(path)
             problem(answer, 404, "not-found")
             assert answer.headers["x-request-id"]
-        for path, allowed in (("/api/upload", "POST"), ("/healthz", "GET, HEAD")):
+        for path, allowed in (("/api/upload", "POST, OPTIONS"), ("/healthz", "GET, HEAD")):
             answer = await client.put(path, content=b"x")
             problem(answer, 405, "method-not-allowed")
             assert answer.headers["allow"] == allowed

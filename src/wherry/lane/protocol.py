@@ -179,6 +179,10 @@ class LaneProtocol(HttpToolsProtocol):
         self.transport.write(b"".join([STATUS_LINE[status], *lines, b"\r\n"]))
         return True
 
+    def drop(self, scope: Any) -> None:
+        if self.is_current(scope) and not self.cycle.response_started:
+            self.transport.close()
+
     def give_back(self, reading: Reading) -> None:
         """Go on behind the body, or with its rest."""
         self._taken = None
@@ -226,6 +230,7 @@ class LaneOffer:
         trailers: Sequence[tuple[bytes, bytes]],
     ) -> None:
         self.is_taken = False
+        self.sent: list[int] = []
         self.trailers = trailers
         self._protocol = protocol
         self._scope = scope
@@ -251,7 +256,13 @@ class LaneOffer:
                 raise ValueError(f"not a valid header: {name!r}: {value!r}")
         if self._scope["http_version"] != "1.1":
             return False
-        return self._protocol.send_interim(self._scope, status, headers)
+        is_sent = self._protocol.send_interim(self._scope, status, headers)
+        if is_sent:
+            self.sent.append(status)
+        return is_sent
+
+    def drop(self) -> None:
+        self._protocol.drop(self._scope)
 
 
 #: The headers that determine where a body ends.

@@ -11,20 +11,26 @@ answers: for OpenAPI, and for what `Direct` passes on.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+Takes = Callable[[Scope], bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an application answers: `path` as routes have it, `{name}` for one of its segments."""
+    """Where an application answers: `path` as routes have it, `{name}` for one of its segments.
+
+    `takes`: which requests there are its own; None: all that none before it takes.
+    """
 
     method: str
     path: str
     app: ASGIApp
+    takes: Takes | None = None
 
 
 class Direct:
@@ -32,16 +38,16 @@ class Direct:
 
     def __init__(self, app: ASGIApp, addresses: Iterable[Address]) -> None:
         self._app = app
-        self._fixed: dict[tuple[str, str], ASGIApp] = {}
-        self._open: dict[str, list[tuple[re.Pattern[str], ASGIApp]]] = {}
+        self._fixed: dict[tuple[str, str], list[Address]] = {}
+        self._open: dict[str, list[tuple[re.Pattern[str], Address]]] = {}
         for each in addresses:
             # RFC 9110, section 9.3.2: HEAD is GET without the content
             for method in ("GET", "HEAD") if each.method == "GET" else (each.method,):
                 if "{" in each.path:
                     pattern = compile_path(each.path)[0]
-                    self._open.setdefault(method, []).append((pattern, each.app))
+                    self._open.setdefault(method, []).append((pattern, each))
                 else:
-                    self._fixed[method, each.path] = each.app
+                    self._fixed.setdefault((method, each.path), []).append(each)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self._app
@@ -51,11 +57,13 @@ class Direct:
 
     def _find(self, scope: Scope) -> ASGIApp | None:
         method, path = scope["method"], scope["path"]
-        if (app := self._fixed.get((method, path))) is not None:
-            scope["path_params"] = {}
-            return app
-        for pattern, app in self._open.get(method, ()):
-            if (found := pattern.match(path)) is not None:
+        for each in self._fixed.get((method, path), ()):
+            if each.takes is None or each.takes(scope):
+                scope["path_params"] = {}
+                return each.app
+        for pattern, each in self._open.get(method, ()):
+            found = pattern.match(path)
+            if found is not None and (each.takes is None or each.takes(scope)):
                 scope["path_params"] = found.groupdict()
-                return app
+                return each.app
         return None

@@ -8,19 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from wherry.core import errors
 from wherry.core.errors import NotForGuests, UploadError
 from wherry.core.requests import Caller
 from wherry.engine import Engine
 from wherry.protocols.openapi import json_content, schema_of
-from wherry.protocols.problem import Problem, ProblemResponse, Statuses, status_of
+from wherry.protocols.problem import (
+    Problem,
+    ProblemResponse,
+    Render,
+    Statuses,
+    render_problem,
+    status_of,
+)
 from wherry.settings import Settings
 
 Verb = Callable[[Request, Caller, Engine], Awaitable[Response]]
@@ -48,7 +56,8 @@ class Operation:
     are answered as if the address did not exist. `is_shown`: whether OpenAPI has it. `begins`:
     whether it begins an upload. `takes_guests`: whether those who have a ticket and no login may
     ask; for any other operation, they are refused. `takes_readers`: the same for those whose ticket
-    shows a report. `statuses`: those of its refusals. `headers`: what every answer has.
+    shows a report. `statuses`, `render`: of its refusals. `headers`: what every answer has.
+    `takes`: which requests at this address are its own; None: all that none before it takes.
     """
 
     method: str
@@ -66,7 +75,23 @@ class Operation:
     takes_guests: bool = False
     takes_readers: bool = False
     statuses: Statuses = status_of
+    render: Render = render_problem
     headers: Mapping[str, str] = field(default_factory=dict)
+    takes: Callable[[Scope], bool] | None = None
+
+    def beside(self, other: Operation) -> Operation:
+        """The same, described together with another one at its address."""
+        known = {each["name"] for each in self.parameters}
+        more = (each for each in other.parameters if each["name"] not in known)
+        body = self.body or other.body
+        if body and other.body:
+            body = {**body, "content": {**other.body["content"], **body["content"]}}
+        return replace(
+            self,
+            answers={**other.answers, **self.answers},
+            parameters=(*self.parameters, *more),
+            body=body,
+        )
 
     def takes_tickets(self, settings: Settings) -> bool:
         """Whether anybody with a ticket may ask, where these settings hold."""

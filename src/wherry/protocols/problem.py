@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -96,15 +97,27 @@ class ProblemResponse(JsonAnswer):
         super().__init__(problem, status, {**(headers or {}), MARKER: problem.code})
 
 
+#: The refusal of one protocol.
+Render = Callable[[UploadError, Statuses], ProblemResponse]
+
+
 def status_of(error: type[UploadError]) -> int:
     return STATUS[error]
 
 
-def render_problem(error: UploadError, statuses: Statuses = status_of) -> ProblemResponse:
-    """`statuses`: of a protocol whose clients understand others than `STATUS` has."""
+def render_problem(
+    error: UploadError,
+    statuses: Statuses = status_of,
+    kind: str | None = None,
+    more: Mapping[str, object] = MappingProxyType({}),
+) -> ProblemResponse:
+    """`statuses`: of a protocol whose clients understand others than `STATUS` has.
+
+    `kind`, `more`: the type of the problem and the members that a protocol has for it.
+    """
     status, facts = statuses(type(error)), error.facts()
     problem = {
-        "type": TYPE.format(code=error.code),
+        "type": kind or TYPE.format(code=error.code),
         "title": _PHRASES.get(status) or HTTPStatus(status).phrase,
         "status": status,
         "detail": str(error),
@@ -121,4 +134,4 @@ def render_problem(error: UploadError, statuses: Statuses = status_of) -> Proble
         headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    return ProblemResponse(Problem.model_validate(facts | problem), status, headers)
+    return ProblemResponse(Problem.model_validate({**facts, **more, **problem}), status, headers)

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wherry.core.errors import (
@@ -44,7 +45,7 @@ from wherry.protocols.bodylimit import (
 from wherry.protocols.draining import Drained
 from wherry.protocols.load import Load
 from wherry.protocols.parsing import named
-from wherry.protocols.problem import Statuses, render_problem, status_of
+from wherry.protocols.problem import Render, Statuses, render_problem, status_of
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -60,7 +61,8 @@ class Around:
     """What is done around every verb, however its route was made.
 
     `is_monitoring`: whether it is answered also while the server stops. `begins`: whether it
-    begins an upload. `statuses`: of its refusals. `headers`: what every answer has.
+    begins an upload. `statuses`, `render`: of its refusals. `headers`: what every answer has.
+    `takes`: which requests are its own; None: all.
     """
 
     metrics: Metrics
@@ -69,7 +71,9 @@ class Around:
     is_monitoring: bool = False
     begins: bool = False
     statuses: Statuses = status_of
+    render: Render = render_problem
     headers: Mapping[str, str] = field(default_factory=dict)
+    takes: Callable[[Scope], bool] | None = None
 
     async def answer(self, request: Request, handle: Handler) -> Response:
         """The answer of `handle`, or its refusal: as problem+json, logged and counted."""
@@ -96,7 +100,7 @@ class Around:
                 bytes=length,
                 seconds=time.monotonic() - begun,
             )
-            response = Refusal(render_problem(error, self.statuses))
+            response = Refusal(self.render(error, self.statuses))
         finally:
             request_id.reset(token)
         response.headers.update(self.headers)
@@ -143,6 +147,10 @@ class UploadRoute(APIRoute):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options | route_options(self.around.max_body))
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        takes = self.around.takes
+        return super().matches(scope) if takes is None or takes(scope) else (Match.NONE, {})
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         app: ASGIApp = Drained(super().handle)

@@ -1,14 +1,17 @@
-"""How large a whole file in one request may be, for all protocols that take one."""
+"""A whole file in one request, for all protocols that take one: its size, and its answer."""
 
 from __future__ import annotations
 
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from wherry.core.errors import LengthRequired, TooLarge, UploadError
 from wherry.core.requests import Caller
+from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.protocols.bodies import SHORT
 from wherry.protocols.bodylimit import largest_chunk
+from wherry.protocols.openapi import Completion, Id
 
 
 def largest_file(request: Request, caller: Caller, engine: Engine) -> tuple[int, UploadError]:
@@ -25,3 +28,21 @@ def largest_file(request: Request, caller: Caller, engine: Engine) -> tuple[int,
 def reckoned(length: int, max_size: int | None) -> int:
     """The most that a form's file can have: two bytes more if no line break ends the form."""
     return length + 2 if max_size is None else max(length, min(length + 2, max_size))
+
+
+class Uploaded(BaseModel):
+    """What came of a file."""
+
+    upload_id: Id
+    assessment_id: str | None
+    state: Completion
+    size: int
+
+
+def render_upload(upload: Upload) -> Uploaded:
+    return Uploaded(
+        upload_id=upload.id,
+        assessment_id=upload.assessment_id,
+        state=upload.state.value,
+        size=upload.received.size,
+    )

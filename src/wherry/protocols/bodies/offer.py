@@ -43,6 +43,7 @@ class Offer(Protocol):
     #: The lines after a chunked body, names in lower case. Complete once `receive` has brought the
     #: end of the body.
     trailers: Sequence[tuple[bytes, bytes]]
+    sent: Sequence[int]  #: The statuses that `send_interim` has sent.
 
     @property
     def is_asked_for(self) -> bool:
@@ -60,6 +61,9 @@ class Offer(Protocol):
 
         Returns whether it was sent. Raises `ValueError` for a status or header that is not valid.
         """
+
+    def drop(self) -> None:
+        """Close the connection without an answer, unless the response has begun."""
 
 
 def offer_of(scope: Scope) -> Offer | None:

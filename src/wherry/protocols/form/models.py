@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import http_sf
-from pydantic import BaseModel
 from starlette.requests import Request
 
 from wherry.core.errors import BadRequest
 from wherry.core.names import LONGEST_TEXT
 from wherry.core.requests import Create
-from wherry.core.upload import Upload
 from wherry.protocols.bodies import RequestBody
-from wherry.protocols.openapi import Completion, Id
 from wherry.protocols.parsing import parse_filename, raw_header
 from wherry.protocols.whole import reckoned
 
@@ -76,21 +73,3 @@ def parse_disposition(header: bytes) -> str:
     if not name:
         raise BadRequest("content-disposition", 'must name the file: attachment; filename="a.mp4"')
     return name
-
-
-class Uploaded(BaseModel):
-    """What came of an ordinary upload."""
-
-    upload_id: Id
-    assessment_id: str | None
-    state: Completion
-    size: int
-
-
-def render_upload(upload: Upload) -> Uploaded:
-    return Uploaded(
-        upload_id=upload.id,
-        assessment_id=upload.assessment_id,
-        state=upload.state.value,
-        size=upload.received.size,
-    )

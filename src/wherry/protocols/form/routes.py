@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from wherry.core import errors
-from wherry.protocols.form import models, verbs
+from wherry.protocols.form import verbs
 from wherry.protocols.openapi import FINGERPRINT, REPORT, file_body, header
 from wherry.protocols.operation import Operation
+from wherry.protocols.whole import Uploaded
 
 ROUTES = (
     Operation(
@@ -15,8 +16,8 @@ ROUTES = (
         verbs.upload,
         "Send one whole file in one request",
         {
-            200: ("Complete.", models.Uploaded),
-            202: ("Still completing: ask for the status.", models.Uploaded),
+            200: ("Complete.", Uploaded),
+            202: ("Still completing: ask for the status.", Uploaded),
         },
         (
             errors.BadRequest,

@@ -12,9 +12,9 @@ from wherry.engine import Engine
 from wherry.protocols.answers import JsonAnswer
 from wherry.protocols.bodies import RequestBody, body_of
 from wherry.protocols.digests import parse_digest
-from wherry.protocols.form.models import parse_key, parse_upload, render_upload
+from wherry.protocols.form.models import parse_key, parse_upload
 from wherry.protocols.paths import note_arrival
-from wherry.protocols.whole import largest_file
+from wherry.protocols.whole import largest_file, render_upload
 
 #: The field of a form that has the file.
 FILE_FIELD = "file"

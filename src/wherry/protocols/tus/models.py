@@ -9,7 +9,7 @@ from email.utils import formatdate
 from starlette.requests import Request
 
 from wherry.core.digests import Digest
-from wherry.core.errors import BadRequest, LengthRequired
+from wherry.core.errors import BadRequest
 from wherry.core.names import LONGEST_TEXT, as_unicode
 from wherry.core.requests import Caller, Create
 from wherry.core.upload import UNFINISHED, Upload
@@ -17,6 +17,7 @@ from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED
 from wherry.protocols.errors import WrongMediaType, WrongVersion
 from wherry.protocols.parsing import media_type, parse_number
+from wherry.protocols.resuming import UNNAMED, bare, most_of
 
 VERSION = "1.0.0"
 #: What every answer has.
@@ -43,8 +44,6 @@ EXTENSIONS = (
 )
 #: The metadata in which clients send the name and the type of a file, the most usual first.
 NAMES, TYPES = ("filename", "name"), ("filetype", "type", "contentType")
-#: What a file without a name is called.
-UNNAMED = "upload"
 #: The entries of an upload's metadata that have the client's metadata as it wrote them, in pieces;
 #: where the other entries do not tell.
 VERBATIM = "tus_metadata_{}"
@@ -75,29 +74,16 @@ def parse_create(request: Request, caller: Caller, engine: Engine) -> Create:
         }
     length = _parse_length(request)
     return Create(
-        filename=_bare(_first(metadata, NAMES) or UNNAMED),
+        filename=bare(_first(metadata, NAMES) or UNNAMED),
         length=length,
-        at_most=_most(caller, engine) if length is None else None,
+        at_most=most_of(caller, engine) if length is None else None,
         content_type=_first(metadata, TYPES),
         metadata=metadata,
     )
 
 
-def _most(caller: Caller, engine: Engine) -> int:
-    """The most bytes that an upload of unknown length may have: so much space is reserved."""
-    most = caller.max_size(engine.settings.max_size)
-    if most is None:
-        raise LengthRequired
-    return most
-
-
 def _first(metadata: Mapping[str, str], keys: tuple[str, ...]) -> str | None:
     return next((metadata[key] for key in keys if metadata.get(key)), None)
-
-
-def _bare(name: str) -> str:
-    """The last part of a path: folders that are dropped on a page have paths for names."""
-    return name.replace("\\", "/").rstrip("/").rpartition("/")[2] or UNNAMED
 
 
 def _parse_length(request: Request) -> int | None:

@@ -7,21 +7,14 @@ from functools import wraps
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wherry.core.errors import (
-    NotForGuests,
-    RangeOutside,
-    TooLarge,
-    UploadClosed,
-    UploadGone,
-)
+from wherry.core.errors import NotForGuests, UploadClosed
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
-from wherry.protocols.bodies import RequestBody, body_of
 from wherry.protocols.errors import WrongMethod
 from wherry.protocols.operation import Verb
-from wherry.protocols.parsing import parse_id, parse_number
-from wherry.protocols.paths import note_arrival
+from wherry.protocols.parsing import parse_number
+from wherry.protocols.resuming import PARTIAL, append, existing, limits, location_of
 from wherry.protocols.tus.models import (
     ALGORITHMS,
     check_octets,
@@ -32,7 +25,7 @@ from wherry.protocols.tus.models import (
     parse_create,
     progress,
 )
-from wherry.protocols.waiting import latest, unhurried, until_admitted
+from wherry.protocols.waiting import unhurried
 
 
 def versioned(verb: Verb) -> Verb:
@@ -46,12 +39,17 @@ def versioned(verb: Verb) -> Verb:
     return perform
 
 
-async def options(_: Request, caller: Caller, engine: Engine) -> Response:
-    """What the server can do. 200, because old clients take no 204."""
+async def options(request: Request, caller: Caller, engine: Engine) -> Response:
+    """What the server can do, by this protocol and the IETF's.
+
+    200, because old clients take no 204.
+    """
     most = caller.max_size(engine.settings.max_size)
     headers = {
         "Tus-Extension": extensions(most),
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
+        "Accept-Patch": PARTIAL,
+        **limits(request, caller, engine),
     }
     if most is not None:
         headers["Tus-Max-Size"] = str(most)
@@ -68,16 +66,16 @@ async def create(request: Request, caller: Caller, engine: Engine) -> Response:
     upload, _ = await engine.create(caller, wanted)
     if has_body:
         write = Write(upload.id, 0, digest)
-        upload = await _append(request, upload, write, caller, engine)
+        upload = await append(request, upload, write, caller, engine)
     upload = await _completed(upload, caller, engine)
-    headers = {"Location": _location(request, upload.id), **progress(upload, engine)}
+    headers = {"Location": location_of(request, upload.id), **progress(upload, engine)}
     return Response(status_code=201, headers=headers)
 
 
 @versioned
 async def head(request: Request, caller: Caller, engine: Engine) -> Response:
     """Where to go on. 200, because old clients take no 204."""
-    upload = await _existing(request, caller, engine)
+    upload = await existing(request, caller, engine)
     upload = await _completed(upload, caller, engine)
     return Response(headers=description(upload, engine))
 
@@ -89,12 +87,12 @@ async def patch(request: Request, caller: Caller, engine: Engine) -> Response:
     check_octets(request)
     at = parse_number(request.headers.get("upload-offset", ""), "upload-offset")
     digest = parse_checksum(request)
-    upload = await _existing(request, caller, engine)
+    upload = await existing(request, caller, engine)
     if (declared := request.headers.get("upload-length")) is not None:
         length = parse_number(declared, "upload-length")
         if length != upload.length:
             upload = await engine.declare_length(caller, upload.id, length)
-    upload = await _append(request, upload, Write(upload.id, at, digest), caller, engine)
+    upload = await append(request, upload, Write(upload.id, at, digest), caller, engine)
     upload = await _completed(upload, caller, engine)
     return Response(status_code=204, headers=progress(upload, engine))
 
@@ -102,7 +100,7 @@ async def patch(request: Request, caller: Caller, engine: Engine) -> Response:
 @versioned
 async def delete(request: Request, caller: Caller, engine: Engine) -> Response:
     """Cancel the upload, or delete its finished file."""
-    upload = await _existing(request, caller, engine)
+    upload = await existing(request, caller, engine)
     try:
         await engine.cancel(caller, upload.id)
     except UploadClosed:
@@ -121,45 +119,9 @@ async def overridden(request: Request, caller: Caller, engine: Engine) -> Respon
     return await verb(request, caller, engine)
 
 
-async def _existing(request: Request, caller: Caller, engine: Engine) -> Upload:
-    """Raises `UploadGone`, also when its finished file was deleted."""
-    upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
-    upload.check_exists()
-    if upload.discarded_at is not None:
-        raise UploadGone("deleted")
-    return upload
-
-
 def _has_body(request: Request) -> bool:
     headers = request.headers
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
-
-
-async def _append(
-    request: Request, upload: Upload, write: Write, caller: Caller, engine: Engine
-) -> Upload:
-    """The upload with the body appended, as soon as it has left the queue."""
-    timeout, is_distant = engine.settings.chunk_timeout, engine.is_storage_distant
-    upload.check_offset(write.offset)
-    async with body_of(request, timeout, is_distant=is_distant) as body:
-        await _bound(body, upload)
-        if not body.remaining:
-            return upload
-        await until_admitted(upload, caller, engine, latest(engine))
-        upload = await engine.append(caller, write, body)
-    note_arrival(request, caller, engine)
-    return upload
-
-
-async def _bound(body: RequestBody, upload: Upload) -> None:
-    """Take no more than is missing at the offset. Raises `RangeOutside`, `TooLarge`."""
-    at, length = upload.offset, upload.length
-    end = upload.limit if length is None else length
-    beyond = TooLarge(end, end + 1) if length is None else RangeOutside(at, end + 1, end)
-    if not body.is_announced:
-        await body.bound(end - at, beyond)
-    elif body.remaining > end - at:
-        raise beyond
 
 
 async def _completed(upload: Upload, caller: Caller, engine: Engine) -> Upload:
@@ -168,12 +130,3 @@ async def _completed(upload: Upload, caller: Caller, engine: Engine) -> Upload:
     if upload.state is State.RECEIVING and is_whole:
         return await engine.complete(caller, upload.id)
     return upload
-
-
-def _location(request: Request, upload_id: str) -> str:
-    """The upload's address, relative to that of the request.
-
-    Nobody here knows what a proxy has stripped from the front of it.
-    """
-    path = request.url.path
-    return upload_id if path.endswith("/") else f"{path.rpartition('/')[2]}/{upload_id}"
