@@ -96,7 +96,7 @@ TUS = """\
 # tus 1.0
 
 <!-- Made by docs/reference/generate.py. Change src/wherry/protocols/tus or
-tests/protocols/test_tus.py instead. -->
+tests/protocols/test_tus*.py instead. -->
 
 [The protocol](https://tus.io/protocols/resumable-upload) at `/files/` of `wherry serve`, or where
 an application includes `tus_router`. [How to use it](../howto/move-from-tusd.md).
@@ -109,7 +109,10 @@ an application includes `tus_router`. [How to use it](../howto/move-from-tusd.md
 
 Extensions: {extensions}.
 The length may come later only where `max_size` is set, because that much space is reserved until it
-is known. Not supported: concatenation, checksum-trailer.
+is known. `checksum-trailer` is offered where the server shows trailers to Wherry: by `wherry
+serve`, and under `LaneProtocol`. nginx and other proxies drop them: then the request is refused,
+because its bytes cannot be checked. All algorithms are computed for it, so a checksum in a header
+costs less.
 
 Algorithms of `Upload-Checksum`: {algorithms}.
 
@@ -125,7 +128,7 @@ problem+json, [as everywhere](errors.md). Their statuses are those of the chunke
 
 ## What the protocol requires, and what shows it
 
-Each is shown by a test in `tests/protocols/test_tus.py`.
+Each is shown by a test in `tests/protocols/test_tus*.py` or `tests/server/test_tus_on_the_wire.py`.
 
 | part | requirement | test |
 |---|---|---|
@@ -460,6 +463,8 @@ def _differing(statuses: Statuses) -> str:
 
 
 def render_tus() -> str:
+    at_wire = TESTS / "server" / "test_tus_on_the_wire.py"
+    tests = (*(TESTS / "protocols").glob("test_tus*.py"), at_wire)
     return TUS.format(
         requests="\n".join(
             f"| {each.method} | `{each.path}` | {_what(each)} |"
@@ -469,7 +474,7 @@ def render_tus() -> str:
         extensions=", ".join(EXTENSIONS),
         algorithms=", ".join(ALGORITHMS),
         statuses=_differing(tus_status_of),
-        requirements="\n".join(sorted(_marked("tus", TESTS / "protocols" / "test_tus.py"))),
+        requirements="\n".join(sorted(row for test in tests for row in _marked("tus", test))),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Protocol
 
-from wherry.core.digests import Running, crc64
+from wherry.core.digests import Updated, crc64
 from wherry.core.ranges import Part, Range
 
 #: Takes the next bytes, off the event loop. The view is valid only during the call.
@@ -62,7 +62,7 @@ class Receiver:
         start: int,
         gaps: Sequence[Range],
         write: Callable[[int, memoryview], None],
-        announced: Running | None = None,
+        announced: Updated | None = None,
     ) -> None:
         self.at = start
         self._gaps = list(reversed(gaps))  # the next one last

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import uvicorn
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
@@ -30,6 +31,7 @@ from wherry.engine.stopping import CANCEL_BEFORE
 from wherry.events import Event, log_event
 from wherry.listening import listening, resolve, url_of
 from wherry.protocols import watching
+from wherry.protocols.cors import cors_options
 from wherry.protocols.direct import Direct
 from wherry.protocols.draining import Drained
 from wherry.protocols.guests import has_ticket
@@ -114,6 +116,8 @@ def create_app(settings: Settings, host: str) -> FastAPI:
     api.include_router(rest)
     api.add_middleware(Drained)
     api.add_middleware(Direct, addresses=addresses(app, caller, operator, PREFIX, TUS_PREFIX))
+    if settings.cors_origins:
+        api.add_middleware(CORSMiddleware, **cors_options(settings.cors_origins))
     return api
 
 

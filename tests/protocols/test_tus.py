@@ -5,15 +5,26 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import random
 import zlib
 from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import httpx2
 import pytest
 from tests.protocols.conftest import KiB, Serve, Uploading
+from tests.protocols.tus_client import (
+    DATA,
+    FILES,
+    OCTETS,
+    begin,
+    id_of,
+    metadata,
+    offset,
+    patch,
+    post,
+    stored,
+    where,
+)
 
 from wherry.core.digests import crc64
 from wherry.core.errors import DigestMismatch, OffsetDiffers, UploadClosed, every_error
@@ -24,10 +35,7 @@ from wherry.router import ContentRefused
 
 pytestmark = pytest.mark.anyio
 
-FILES = "/files/"
-DATA = random.Random(7).randbytes(300 * KiB + 77)
-SIZE, LARGEST = len(DATA), 1 << 30
-OCTETS = {"Content-Type": "application/offset+octet-stream"}
+LARGEST = 1 << 30
 BOB = {"Authorization": "Bearer bob"}
 tus = pytest.mark.tus
 
@@ -57,53 +65,6 @@ async def client(serve: Serve, begun: list[FinishedFile]) -> AsyncIterator[httpx
     async with serve(on_complete=process, max_size=LARGEST) as client:
         client.headers["Tus-Resumable"] = "1.0.0"
         yield client
-
-
-def metadata(**values: str | bytes) -> str:
-    def pair(key: str, value: str | bytes) -> str:
-        raw = value.encode() if isinstance(value, str) else value
-        return f"{key} {base64.b64encode(raw).decode()}".rstrip()
-
-    return ",".join(pair(*each) for each in values.items())
-
-
-async def post(client: httpx2.AsyncClient, length: Any = SIZE, **more: Any) -> httpx2.Response:
-    headers = {"Upload-Length": str(length)} | more.pop("headers", {})
-    return await client.post(FILES, headers=headers, **more)
-
-
-async def begin(client: httpx2.AsyncClient, length: int = SIZE, **headers: str) -> str:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    answer = await post(client, length, headers=named)
-    assert answer.status_code == 201, answer.text
-    return where(answer)
-
-
-def where(answer: httpx2.Response) -> str:
-    return str(answer.url.join(answer.headers["location"]))
-
-
-async def patch(
-    client: httpx2.AsyncClient, url: str, at: int, data: bytes, **headers: str
-) -> httpx2.Response:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return await client.patch(
-        url, content=data, headers={**OCTETS, "Upload-Offset": str(at), **named}
-    )
-
-
-async def offset(client: httpx2.AsyncClient, url: str) -> int:
-    answer = await client.head(url)
-    assert answer.status_code == 200
-    return int(answer.headers["upload-offset"])
-
-
-def id_of(url: str) -> str:
-    return url.rpartition("/")[2]
-
-
-async def stored(client: httpx2.AsyncClient, url: str) -> bytes:
-    return (await client.get(f"/chunked-upload/files/{id_of(url)}")).content
 
 
 @tus("Core", "PATCH answers 204 with the new Upload-Offset")
@@ -471,3 +432,70 @@ def test_clients_repeat_what_may_succeed_later_and_nothing_else() -> None:
         # A body with another digest may be right the next time. The protocol wants 460.
         expected = (error.retryable or asks_first) and error is not DigestMismatch
         assert is_repeated == expected or status == 500, (error.code, status)
+
+
+async def test_get_is_the_finished_file(client: httpx2.AsyncClient) -> None:
+    url = await begin(client, Upload_Metadata=metadata(filename="film.mp4"))
+    await patch(client, url, 0, DATA)
+    del client.headers["Tus-Resumable"]
+    whole = await client.get(url)
+    assert (whole.status_code, whole.content) == (200, DATA)
+    assert "film.mp4" in whole.headers["content-disposition"]
+    assert whole.headers["x-content-type-options"] == "nosniff"
+    part = await client.get(url, headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, DATA[100:200])
+    assert (await client.get(url, headers=BOB)).status_code == 404
+    assert (await client.get(f"{FILES}{'0' * 32}")).status_code == 404
+
+
+async def test_get_of_an_unfinished_upload_says_so(client: httpx2.AsyncClient) -> None:
+    url = await begin(client)
+    await patch(client, url, 0, DATA[:9])
+    answer = await client.get(url)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bytes-missing")
+    assert answer.json()["missing"] == [[9, len(DATA)]]
+
+
+# What existing servers have done wrong.
+
+
+async def test_head_and_options_answer_200(client: httpx2.AsyncClient) -> None:
+    assert (await client.head(await begin(client))).status_code == 200
+    assert (await client.options(FILES)).status_code == 200
+
+
+async def test_another_version_is_told_by_head_too(client: httpx2.AsyncClient) -> None:
+    url = await begin(client)
+    answer = await client.head(url, headers={"Tus-Resumable": "0.2.2"})
+    assert (answer.status_code, answer.headers["tus-version"]) == (412, "1.0.0")
+
+
+async def test_a_patch_without_an_offset_is_refused(client: httpx2.AsyncClient) -> None:
+    url = await begin(client)
+    answer = await client.patch(url, content=DATA, headers=OCTETS)
+    assert answer.status_code == 400
+    assert await offset(client, url) == 0
+
+
+@pytest.mark.parametrize("length", [2**50, 2**53 + 1, 2**61])
+async def test_a_very_large_length_is_understood(client: httpx2.AsyncClient, length: int) -> None:
+    answer = await post(client, length)
+    assert (answer.status_code, answer.json()["provided"]) == (413, length)
+
+
+async def test_long_metadata_are_kept(client: httpx2.AsyncClient) -> None:
+    given = metadata(**{f"note{number}": "n" * 1000 for number in range(10)})
+    assert len(given) > 13_000
+    url = await begin(client, Upload_Metadata=given)
+    assert (await client.head(url)).headers["upload-metadata"] == given
+
+
+async def test_without_the_server_that_shows_it_no_trailer_is_promised(
+    client: httpx2.AsyncClient,
+) -> None:
+    told = await client.options(FILES)
+    assert "checksum-trailer" not in told.headers["tus-extension"].split(",")
+    url = await begin(client)
+    answer = await patch(client, url, 0, DATA, Trailer="Upload-Checksum")
+    assert answer.status_code == 400
+    assert await offset(client, url) == 0

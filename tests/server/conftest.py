@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -58,10 +59,10 @@ def connect(tmp_path: Path) -> Iterator[Connect]:
 
 @asynccontextmanager
 async def server(
-    data: Path, host: str = "127.0.0.1", peer: str = "127.0.0.1"
+    data: Path, host: str = "127.0.0.1", peer: str = "127.0.0.1", **more: Any
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the server's application, without a socket; `peer`: its address."""
-    api = create_app(Settings(data=data, assessment=False, min_free=0), host)
+    api = create_app(Settings(data=data, assessment=False, min_free=0, **more), host)
     transport = httpx2.ASGITransport(api, client=(peer, 4000))
     async with (
         api.router.lifespan_context(api),

@@ -18,6 +18,8 @@ from typing import Protocol
 
 from awscrt import checksums
 
+from wherry.core.errors import DigestMismatch
+
 #: The CRC-64/NVME of no bytes.
 EMPTY_CRC = 0
 
@@ -32,10 +34,15 @@ def combine(first: int, second: int, second_length: int) -> int:
     return int(checksums.combine_crc64nvme(first, second, second_length))
 
 
-class Running(Protocol):
-    """A digest that is updated piece by piece, with the interface of hashlib."""
+class Updated(Protocol):
+    """What is fed with bytes, piece by piece."""
 
     def update(self, data: memoryview, /) -> None: ...
+
+
+class Running(Updated, Protocol):
+    """A digest that is updated piece by piece, with the interface of hashlib."""
+
     def digest(self) -> bytes: ...
 
 
@@ -89,5 +96,57 @@ class Digest:
             raise ValueError(f"{text!r} is not algorithm=:base64:")
         return cls(algorithm, base64.b64decode(value[1:-1], validate=True))
 
+    def expect(self) -> Expected:
+        """Bytes that are to have this digest."""
+        return _One(self)
+
     def __str__(self) -> str:
         return f"{self.algorithm}=:{base64.b64encode(self.value).decode()}:"
+
+
+class Expected(Updated, Protocol):
+    """Bytes that come piece by piece, and are to have a digest that the client tells."""
+
+    def check(self) -> None:
+        """Raises `DigestMismatch`, when all bytes have come."""
+
+
+class _One:
+    def __init__(self, digest: Digest) -> None:
+        self._digest, self._running = digest, running(digest.algorithm)
+        self.update = self._running.update
+
+    def check(self) -> None:
+        if self._running.digest() != self._digest.value:
+            raise DigestMismatch(self._digest.algorithm)
+
+
+@dataclass(frozen=True, slots=True)
+class LateDigest:
+    """The digest of some bytes, which the client tells only behind them, with its algorithm.
+
+    So the digests in all `algorithms` are computed. `tell`: what the client has told; it is asked
+    when all bytes have come, on any thread, and may raise an `UploadError`.
+    """
+
+    algorithms: tuple[str, ...]
+    tell: Callable[[], Digest]
+
+    def expect(self) -> Expected:
+        """Bytes that are to have this digest."""
+        return _Several(self)
+
+
+class _Several:
+    def __init__(self, late: LateDigest) -> None:
+        self._tell = late.tell
+        self._running = {algorithm: running(algorithm) for algorithm in late.algorithms}
+
+    def update(self, data: memoryview, /) -> None:
+        for each in self._running.values():
+            each.update(data)
+
+    def check(self) -> None:
+        told = self._tell()
+        if self._running[told.algorithm].digest() != told.value:
+            raise DigestMismatch(told.algorithm)

@@ -162,6 +162,16 @@ class UploadGone(UploadError):
 
 
 @dataclass
+class MadeOfPieces(UploadError):
+    """No request may bring bytes of an upload that is joined from others."""
+
+    code: ClassVar[str] = "made-of-pieces"
+
+    def __str__(self) -> str:
+        return "The bytes of this upload come from other uploads, which it is joined from."
+
+
+@dataclass
 class OffsetDiffers(UploadError):
     """Bytes can only be appended at the offset, and the client has another one."""
 

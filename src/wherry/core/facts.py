@@ -13,6 +13,7 @@ from wherry.core.digests import Digest
 from wherry.core.errors import (
     BadRequest,
     DigestDiffers,
+    MadeOfPieces,
     OffsetDiffers,
     Queued,
     RangeOutside,
@@ -22,6 +23,7 @@ from wherry.core.errors import (
     UploadGone,
     UploadNotFound,
 )
+from wherry.core.joining import Joining, Piece
 from wherry.core.limits import Limits
 from wherry.core.ranges import PartSet, Range
 from wherry.core.requests import Caller
@@ -58,6 +60,7 @@ class UploadFacts:
     `ended_at`: when it was cancelled, expired or failed; None: it did not, or before Wherry
     recorded that.
     `sha256`: of the complete file, in hexadecimal digits, once somebody has asked for it.
+    `joining`: of a piece, or of an upload that is joined from pieces; None: it is neither.
     """
 
     id: str
@@ -87,6 +90,7 @@ class UploadFacts:
     completed_at: float | None = None
     sha256: str | None = None
     ended_at: float | None = None
+    joining: Joining | None = None
 
     # Values that follow from the fields.
 
@@ -114,6 +118,26 @@ class UploadFacts:
         """The first gaps, in order; at most as many as an answer lists."""
         end = self.limit if self.length is None else self.length
         return self.received.missing(Range(0, end), MAX_GAPS_LISTED) if end else ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of its bytes have come. Only where all of its parts were read."""
+        return self.length is not None and self.received.size == self.length
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether it is no file of its own, but a piece of one."""
+        return self.joining is not None and not self.joining.pieces
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Those that it is joined from; none: its bytes come by requests."""
+        return () if self.joining is None else self.joining.pieces
+
+    @property
+    def joined_into(self) -> str | None:
+        """Of a piece: the upload that is to get its bytes, or has got them."""
+        return None if self.joining is None else self.joining.into
 
     @property
     def active_at(self) -> float:
@@ -182,6 +206,20 @@ class UploadFacts:
             raise Queued
         if self.state is not State.RECEIVING:
             raise UploadClosed(self.state.value)
+
+    def check_takes_bytes(self) -> None:
+        """As `check_receiving`. Raises `MadeOfPieces` where no request may bring bytes."""
+        if self.pieces:
+            raise MadeOfPieces
+        self.check_receiving()
+
+    def check_joinable(self) -> None:
+        """Raises `BadRequest` if no upload can be joined from it, `UploadGone` if it has ended."""
+        if not self.is_piece:
+            raise BadRequest("pieces", "one of these uploads was not begun as a piece of another")
+        self.check_exists()
+        if self.length is None:
+            raise BadRequest("pieces", "the length of one of these uploads is not known yet")
 
     def check_offset(self, offset: int) -> None:
         """Raises `OffsetDiffers` unless the bytes from `offset` on are the next ones."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from wherry.core.digests import Digest
+from wherry.core.digests import Digest, LateDigest
 from wherry.core.names import check_filename, check_metadata, check_text
 from wherry.core.tickets import Ticket
 
@@ -46,7 +46,8 @@ class Create:
     """A new upload. `length` in bytes; None while it is unknown, and `at_most` limits it instead.
 
     `chunk_size`: the chunk size that the client asks for. `largest_chunk`: the largest chunk that
-    fits into one request. Both in bytes.
+    fits into one request. Both in bytes. `is_piece`: whether it is a piece of another upload, and
+    no file.
     """
 
     filename: str
@@ -58,6 +59,7 @@ class Create:
     fingerprint: str | None = None
     digest: Digest | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    is_piece: bool = False
 
     def checked(self) -> Create:
         """This request with its texts in the form in which they are stored. Raises `BadRequest`."""
@@ -84,7 +86,7 @@ class Write:
 
     upload_id: str
     offset: int
-    digest: Digest | None = None
+    digest: Digest | LateDigest | None = None
 
 
 def id_of_key(owner: str, key: str, ticket_id: str | None = None) -> str:
@@ -93,5 +95,18 @@ def id_of_key(owner: str, key: str, ticket_id: str | None = None) -> str:
     `ticket_id`: of a guest. The key has no control characters, so no other owner and key make the
     same text. No text in UTF-8 has the byte FF, so no owner has the keys of a guest.
     """
+    return _id_of(owner, ticket_id, key.encode())
+
+
+def id_of_pieces(owner: str, piece_ids: Sequence[str], ticket_id: str | None = None) -> str:
+    """The identifier of the upload that is joined from these, in this order.
+
+    So a request that is repeated finds what the first one has led to. No text in UTF-8 has the byte
+    FE, so no idempotency key leads to the same.
+    """
+    return _id_of(owner, ticket_id, b"\xfe" + b"\0".join(each.encode() for each in piece_ids))
+
+
+def _id_of(owner: str, ticket_id: str | None, what: bytes) -> str:
     whose = owner.encode() if ticket_id is None else b"\xff" + ticket_id.encode()
-    return hashlib.sha256(whose + b"\0" + key.encode()).hexdigest()[:32]
+    return hashlib.sha256(whose + b"\0" + what).hexdigest()[:32]

@@ -43,6 +43,7 @@ from wherry.core.errors import (
     UploadClosed,
 )
 from wherry.core.facts import UploadFacts
+from wherry.core.joining import Joining, Piece
 from wherry.core.limits import Limits
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.rights import Calls, Completion, Lease, latest_end
@@ -65,6 +66,8 @@ __all__ = [
 MAX_LOST_CALLS = 3
 #: How long it then has to wait, in seconds.
 LOST_CALL_PAUSE = 3600.0
+#: Why a piece has ended whose bytes another upload has.
+JOINED = "joined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class Upload(UploadFacts):
         which the same request has the bytes before `want`; `Superseded` if that has no lease any
         more. Raises `UploadGone`, `UploadClosed`, `RangeOutside`, `TooLarge`, `TooFragmented`.
         """
-        self.check_receiving()
+        self.check_takes_bytes()
         self.check_inside(want)
         if not is_newest and self.has_foreign_lease(want, token):
             raise Superseded
@@ -149,7 +152,7 @@ class Upload(UploadFacts):
         Requests that write any of the others lose their leases: whoever reports a part is newer.
         Its slot is kept, if it has one. Raises `RangeOutside`, `TooFragmented`.
         """
-        self.check_receiving()
+        self.check_takes_bytes()
         received, leases = self.received, self.leases
         for part in parts:
             self.check_inside(part.range)
@@ -216,6 +219,7 @@ class Upload(UploadFacts):
         Unchanged if bytes have come, or may still come by an open request.
         """
         begun = self.received.count or self.leases or self.state is not State.RECEIVING
+        begun = begun or bool(self.pieces)  # which bring its bytes
         if begun or self.queued_at is not None or self.slot_until > now:
             return self
         return self._end(State.EXPIRED, "it was admitted and sent nothing in time", now)
@@ -224,8 +228,11 @@ class Upload(UploadFacts):
         """Give an upload that sends bytes a slot for `slot_idle` seconds from `now`.
 
         Unchanged while more than half of that time is left: every change rewrites the
-        upload's row in the catalog, which would cost too much for every chunk.
+        upload's row in the catalog, which would cost too much for every chunk. A piece that is
+        whole needs none any more.
         """
+        if self.is_piece and self.is_whole:
+            return replace(self, slot_until=0.0) if self.slot_until else self
         is_long = self.slot_until - now > limits.slot_idle / 2
         if self.state not in HOLDS_SPACE or (
             is_long and self.is_open(now, limits.latest_slot_end(now))
@@ -275,8 +282,55 @@ class Upload(UploadFacts):
         completion = Completion(token, until)
         return replace(after, leases=(), queued_at=None, completion=completion, calls=calls)
 
+    # Pieces, and what is joined from them.
+
+    def join_from(self, pieces: Iterable[Upload]) -> Upload:
+        """This new upload, with the bytes of these pieces, which have the space that it needs."""
+        joining = Joining(tuple(Piece(each.id, each.length or 0) for each in pieces))
+        return replace(
+            self,
+            state=State.RECEIVING,
+            queued_at=None,
+            limit=0,
+            length=joining.length,
+            joining=joining,
+        )
+
+    def claim(self, into: str, instead_of: str | None = None) -> Upload:
+        """Note of a piece that the upload `into` is to get its bytes.
+
+        `instead_of`: an upload that has ended, and may have been noted before. Raises as
+        `check_joinable` does, and `BadRequest` if it belongs to another upload.
+        """
+        self.check_joinable()
+        if self.joined_into not in (None, into, instead_of):
+            raise BadRequest("pieces", "one of these uploads is a piece of another one already")
+        return self if self.joined_into == into else replace(self, joining=Joining(into=into))
+
+    def join(self, part: Part) -> Upload:
+        """Note that the bytes of a piece are safe in storage as this `part`."""
+        self.check_receiving()
+        if self.received.missing(part.range) != (part.range,):
+            return self
+        return replace(self, received=self.received.add(part))
+
+    def end_piece(self, into: str, now: float) -> Upload:
+        """End a piece whose bytes the upload `into` has. Unchanged if it has ended already."""
+        if self.state in GONE:
+            return self
+        return replace(self._end(State.CANCELLED, JOINED, now), joining=Joining(into=into))
+
+    def is_joined(self) -> bool:
+        """Whether it was a piece, and its bytes are in the upload `joined_into`."""
+        return self.is_piece and self.state is State.CANCELLED and self.failure == JOINED
+
     def check_whole(self) -> None:
-        """Raises `BytesMissing` with the first gaps, `LengthRequired`, `FileDigestMismatch`."""
+        """Raises `BytesMissing` with the first gaps, `LengthRequired`, `FileDigestMismatch`.
+
+        And `BadRequest` for a piece, which is no file.
+        """
+        if self.is_piece:
+            raise BadRequest("upload_id", "is a piece of a file, to be joined with the others")
         if gaps := self.missing:
             raise BytesMissing(tuple((gap.start, gap.end) for gap in gaps))
         if self.length is None:

@@ -14,6 +14,7 @@ import anyio
 from wherry.engine.admitting import Admitting
 from wherry.engine.completing import Completing
 from wherry.engine.context import Context
+from wherry.engine.joining import Joining
 from wherry.engine.paths import KnownPaths
 from wherry.engine.stopping import time_for_requests
 from wherry.engine.sweeping import Sweeping
@@ -35,6 +36,7 @@ class Background:
         completing: Completing,
         sweeping: Sweeping,
         *,
+        joining: Joining,
         paths: KnownPaths,
     ) -> None:
         self._context = context
@@ -42,6 +44,7 @@ class Background:
         self._writing = writing
         self._completing = completing
         self._sweeping = sweeping
+        self._joining = joining
         self._paths = paths
         self._stopping_since: float | None = None
 
@@ -56,14 +59,20 @@ class Background:
                 yield
         finally:
             # Only now: the loop above would resume at once what is given back here.
+            await self._joining.stop()
             await self._completing.stop()
             await self._keep_paths()
 
     @asynccontextmanager
     async def sweeping(self) -> AsyncIterator[None]:
         """What one process does for all."""
-        async with self._beside(self._context.settings.sweep_every, self._sweeping.tidy):
+        async with self._beside(self._context.settings.sweep_every, self._tidy):
             yield
+
+    async def _tidy(self) -> None:
+        await self._sweeping.tidy()
+        with self._context.isolated(Event.BACKGROUND_FAILED, task="go on joining uploads"):
+            await self._joining.resume()
 
     async def _poll(self) -> None:
         isolated = self._context.isolated

@@ -12,6 +12,7 @@ import anyio
 
 from wherry.core.admission import check_fits_ever
 from wherry.core.errors import NoRoom, UploadError, UploadNotFound
+from wherry.core.joining import Joining
 from wherry.core.requests import Caller, Create
 from wherry.core.upload import UNFINISHED, State, Upload
 from wherry.engine.admitting import Admitting
@@ -111,6 +112,7 @@ class Creating:
             queued_at=now,
             began_at=now,
             ticket_id=caller.ticket_id,
+            joining=Joining() if create.is_piece else None,
         )
 
     async def _check_entered(self, upload: Upload, is_new: bool, may_wait: bool) -> None:

@@ -71,7 +71,7 @@ class DirectParts:
         """When they expire (Unix seconds), and the addresses. Raises as `Engine.addresses` does."""
         context, now = self._context, self._context.clock()
         upload = await context.load(caller, upload_id)
-        upload.check_receiving()
+        upload.check_takes_bytes()
         size, parts = self.part_size(upload), context.storage.parts
         if size is None or parts is None:
             raise BadRequest("upload_id", _NOT_OFFERED)

@@ -36,6 +36,7 @@ from wherry.engine.direct_parts import AddressedPart, DirectParts
 from wherry.engine.early_verdicts import EarlyVerdicts, Looks
 from wherry.engine.file_types import FileTypes
 from wherry.engine.hooks import Hooks
+from wherry.engine.joining import Joining
 from wherry.engine.paths import KnownPaths
 from wherry.engine.rates import BYTES, REQUESTS, Rates
 from wherry.engine.receipts import Receipts, SigningKey
@@ -87,12 +88,16 @@ class Engine:
             complete=self.complete,
             has_hooks=hooks is not None and hooks != Hooks(),
         )
+        self._joining = Joining(
+            context, self._creating, end=self._writing.end, complete=self.complete
+        )
         self._background = Background(
             context,
             self._admitting,
             self._writing,
             self._completing,
             self._sweeping,
+            joining=self._joining,
             paths=self.paths,
         )
 
@@ -163,7 +168,7 @@ class Engine:
 
     async def _write(self, caller: Caller, write: Write, body: Body, *, is_limited: bool) -> Upload:
         try:
-            return await self._writing.write(caller, write, body, is_limited=is_limited)
+            upload = await self._writing.write(caller, write, body, is_limited=is_limited)
         except Queued:
             raise await self._admitting.refusal(write.upload_id) from None
         except UploadGone:
@@ -173,6 +178,8 @@ class Engine:
             upload = await self._context.catalog.load(write.upload_id)
             await self._file_types.refuse(upload, error)
             raise
+        self._joining.note(upload)
+        return upload
 
     async def append(self, caller: Caller, write: Write, body: Body) -> Upload:
         """`write`, for a client that sends the bytes of a file in their order, in any sizes.
@@ -199,6 +206,40 @@ class Engine:
         await self.status(caller, upload_id)
         return await self._context.catalog.update(upload_id, lambda u: u.declare_length(length))
 
+    async def join(
+        self, caller: Caller, create: Create, piece_ids: Sequence[str]
+    ) -> tuple[Upload, bool]:
+        """A new upload with the bytes of these pieces, in this order; `joined` makes it.
+
+        They were created with `is_piece`, and need not be whole yet. Asked again, it finds the
+        upload; the second value is True for a new one. `create.length` follows from the pieces.
+
+        Raises `BadRequest` for what is no piece, or one of another upload; `UploadNotFound`,
+        `UploadGone` for a piece that is not the caller's, or has ended; `TooLarge`, `NeverFits`,
+        `Busy`, `RateLimited`.
+        """
+
+        async def is_resumed() -> bool:
+            return await self._joining.is_known(caller, piece_ids)
+
+        async with self._rates.beginning(caller, is_resumed) as keep:
+            found = await self._joining.create(caller, create, piece_ids)
+            if found[1]:
+                keep()
+        return found
+
+    async def joined(self, caller: Caller, upload: Upload) -> Upload:
+        """An upload of `join`, complete if all its pieces are whole; else as it is.
+
+        Joining goes on if it takes longer than `answer_within`. Raises as `complete` does, and
+        `UploadGone` when a piece is gone; `DiskFull`, `StorageFailed` with nothing lost.
+        """
+        return await self._joining.joined(caller, upload)
+
+    async def has_bytes_of(self, piece: Upload) -> bool:
+        """Whether a piece has ended because a joined upload has its bytes."""
+        return await self._joining.has_bytes_of(piece)
+
     def direct_part_size(self, upload: Upload) -> int | None:
         """The size of the parts that clients may send to the storage; None: not of this upload."""
         return self._direct.part_size(upload)
@@ -224,9 +265,11 @@ class Engine:
         `BadRequest`, `TooFragmented`, `UploadNotFound`, `UploadClosed`, `UploadGone`.
         """
         try:
-            return await self._direct.report(caller, upload_id, numbers)
+            upload = await self._direct.report(caller, upload_id, numbers)
         except Queued:
             raise await self._admitting.refusal(upload_id) from None
+        self._joining.note(upload)
+        return upload
 
     async def status(self, caller: Caller, upload_id: str, *, everybody: bool = False) -> Upload:
         """The current state of the upload; never waits for a request that writes into it.

@@ -57,7 +57,7 @@ class OpenWrite:
     def check(self, upload: Upload, limits: Limits) -> None:
         """Raises what the client is told if it may not write this into `upload`."""
         upload.check_owner(self.caller)
-        upload.check_receiving()
+        upload.check_takes_bytes()
         # All that is left of the body must fit into the upload, and not only what this
         # round takes: a body that is too long is refused before a byte of it is recorded.
         upload.check_inside(self.whole)

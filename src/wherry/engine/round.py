@@ -17,8 +17,7 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 
 from wherry.body import Ended, Receiver
-from wherry.core.digests import running
-from wherry.core.errors import DigestMismatch, Superseded
+from wherry.core.errors import Superseded
 from wherry.core.requests import Write
 from wherry.core.upload import Upload
 from wherry.engine.context import Context
@@ -51,8 +50,7 @@ class Round:
         self.recorded: Future[Upload] | None = None
         self._context = context
         self._file_types = file_types
-        self._announced = write.digest
-        self._digest = running(write.digest.algorithm) if write.digest else None
+        self._expected = write.digest.expect() if write.digest else None
         #: Whether it is the only round of its body. Then its last byte ends it; the rounds of a
         #: longer body end one after the other.
         self.is_only = mine.is_first and mine.range.end == mine.whole.end
@@ -110,7 +108,7 @@ class Round:
         gaps = self._upload.received.missing(mine.range)
         head = min(HEAD, mine.range.end)
         self._brings_head = bool(gaps) and gaps[0].start == 0 and gaps[0].end >= head
-        self._receiver = Receiver(self.at, gaps, self._opened.write, self._digest)
+        self._receiver = Receiver(self.at, gaps, self._opened.write, self._expected)
         return self._upload
 
     @property
@@ -144,12 +142,15 @@ class Round:
         # The type shows in the first 8 KiB. A client should not send the whole of a file that is
         # refused for its type, so it is checked as soon as they are written. Nothing of the
         # round is recorded then, and `Engine` deletes the upload.
-        if self._has_head and self._digest is None:
+        if self._has_head and self._expected is None:
             self._check_type()
         if self.is_only and self.at >= self.mine.range.end:
             self.finish()
 
     def _check_type(self) -> None:
+        if self._upload.is_piece:  # its first bytes may be from the middle of the file
+            self._has_head = False
+            return
         length = self._upload.length
         needed = HEAD if length is None else min(HEAD, length)
         # Where fewer bytes came, the type is checked only at completion.
@@ -171,15 +172,15 @@ class Round:
         context, mine, writer = self._context, self.mine, self._opened
         now = context.clock()
         parts = self._receiver.parts(now)
-        if self._announced is not None and self._digest is not None:
+        if self._expected is not None:
             if self.ended is not Ended.WHOLE:
                 parts = ()  # half of a body cannot be checked, so none of it is recorded
-            elif self._digest.digest() != self._announced.value:
-                raise DigestMismatch(self._announced.algorithm)
-            elif self._has_head:
-                # Not before the digest: damaged first bytes say nothing about the file,
-                # and a refusal deletes the upload.
-                self._check_type()
+            else:
+                self._expected.check()
+                if self._has_head:
+                    # Not before the digest: damaged first bytes say nothing about the file,
+                    # and a refusal deletes the upload.
+                    self._check_type()
         if parts:
             _sync(writer)
         # A crash here: the bytes are safe but not recorded. The client sends them again,

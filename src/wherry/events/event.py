@@ -115,6 +115,12 @@ class Event(Enum):
         (*UPLOAD, "at", "received", "seconds"),
         feeds=(COUNTED, Feed("part_bytes", "received"), Feed("part_seconds", "seconds")),
     )
+    JOINED = About(
+        Area.UPLOADS,
+        INFO,
+        "The bytes of this piece are in the upload that is joined from it, and it is deleted.",
+        UPLOAD,
+    )
     RECORDED_DIRECT = About(
         Area.UPLOADS,
         DEBUG,
@@ -152,7 +158,8 @@ class Event(Enum):
         Area.UPLOADS,
         INFO,
         "The upload was refused for its content and deleted, or it is larger than the volume "
-        "takes (`never-fits`).",
+        "takes (`never-fits`), or it cannot be joined because a piece of it has ended "
+        "(`piece-gone`).",
         (*UPLOAD, "code"),
         feeds=(COUNTED, FREED),
     )

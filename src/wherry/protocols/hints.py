@@ -55,6 +55,9 @@ HINTS: Mapping[type[UploadError], str] = {
         "Nothing is lost: an upload that is complete or completing is safe. Ask for its status."
     ),
     errors.UploadGone: "Its bytes are deleted. Start a new upload.",
+    errors.MadeOfPieces: (
+        f"{_NOTHING_STORED} Every acknowledged byte is safe. Send bytes to the pieces instead."
+    ),
     errors.OffsetDiffers: (
         "Nothing of this request was stored, and nothing is lost. Go on at `offset`."
     ),

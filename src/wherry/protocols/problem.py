@@ -34,6 +34,7 @@ STATUS: Mapping[type[UploadError], int] = {
     WrongVersion: 412,
     errors.UploadClosed: 409,
     errors.UploadGone: 410,
+    errors.MadeOfPieces: 409,
     errors.OffsetDiffers: 409,
     errors.RangeOutside: 400,
     errors.LengthMismatch: 409,

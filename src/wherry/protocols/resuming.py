@@ -80,12 +80,17 @@ def _largest_append(request: Request, caller: Caller, engine: Engine) -> int | N
 
 
 async def existing(request: Request, caller: Caller, engine: Engine) -> Upload:
-    """Raises `UploadGone`, also when its finished file was deleted."""
+    """Raises as `check_existing` does."""
     upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
+    check_existing(upload)
+    return upload
+
+
+def check_existing(upload: Upload) -> None:
+    """Raises `UploadGone`, also when its finished file was deleted."""
     upload.check_exists()
     if upload.discarded_at is not None:
         raise UploadGone("deleted")
-    return upload
 
 
 async def append(

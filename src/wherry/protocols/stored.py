@@ -3,7 +3,10 @@
 Rule 1: a file of this machine is Starlette's `FileResponse`, which servers may send without
 reading it. Any other file is read from storage in blocks, and no more of it than was asked for.
 
-Rule 2: a Range that is malformed or of other units is ignored, as RFC 9110, section 14.2 wants
+Rule 2: a browser never shows uploaded bytes as a page of this site: a finished file is always an
+attachment, sandboxed, and its type is never sniffed.
+
+Rule 3: a Range that is malformed or of other units is ignored, as RFC 9110, section 14.2 wants
 it: the answer is the whole file. So are several ranges of a file that is not of this machine.
 """
 
@@ -20,9 +23,27 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 
 from wherry.core.errors import NotThere, StorageFailed
 from wherry.core.ranges import Range
-from wherry.engine import Stat, StoredFile
+from wherry.core.requests import Caller
+from wherry.engine import Engine, Stat, StoredFile
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cache-Control": "private, no-store",
+}
+OCTETS = "application/octet-stream"
 
 _RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)", re.IGNORECASE | re.ASCII)
+
+
+async def finished_response(
+    request: Request, caller: Caller, engine: Engine, upload_id: str
+) -> Response:
+    """The file of a complete upload. Raises `NotThere`, `NotForGuests`."""
+    upload, file, found = await engine.finished(caller, upload_id)
+    return await stored_response(
+        request, file, found, OCTETS, headers=SAFE_HEADERS, filename=upload.filename
+    )
 
 
 async def stored_response(

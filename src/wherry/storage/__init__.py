@@ -197,6 +197,18 @@ class StoredPart:
     crc: int
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An unfinished upload of which all bytes are there, and that nothing is written into any more.
+
+    `crc`: the CRC-64/NVME of its `length` bytes.
+    """
+
+    upload_id: str
+    length: int
+    crc: int
+
+
 class Parts(Protocol):
     """How a storage divides files that it keeps in parts.
 
@@ -272,6 +284,13 @@ class Storage(Protocol):
 
     def open(self, upload_id: str, within: Range) -> Writer:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`."""
+
+    def copy(self, source: Whole, within: Range, upload_id: str, at: int) -> None:
+        """Put the bytes `within` of `source` into another upload, from byte `at` on, and sync.
+
+        They do not go through this process where the storage can avoid that. No other request
+        writes there. Raises `Vanished` if one of the two is gone; `OSError`.
+        """
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`.

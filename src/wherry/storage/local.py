@@ -38,7 +38,7 @@ from shutil import rmtree
 from wherry.core.admission import Space
 from wherry.core.errors import DiskFull, NeverFits
 from wherry.core.ranges import Range
-from wherry.storage import CannotPut, Capabilities, RangeLocked, Vanished, Writer, disk
+from wherry.storage import CannotPut, Capabilities, RangeLocked, Vanished, Whole, disk
 from wherry.storage.arrival import LocalArrival
 from wherry.storage.entries import is_folder, linked, opened, size_of, status, taken
 from wherry.storage.folders import Folders
@@ -205,7 +205,7 @@ class LocalStorage:
         except FileNotFoundError:
             return -1
 
-    def open(self, upload_id: str, within: Range) -> Writer:
+    def open(self, upload_id: str, within: Range) -> LocalWriter:
         """Open a range for writing. Raises `Vanished`, `RangeLocked`, `OSError`."""
         folder, data = self._open_data(upload_id)
         try:
@@ -217,6 +217,19 @@ class LocalStorage:
             raise
         sync_names = partial(self._names.sync, upload_id, (folder, self._folders.at(_CHUNKS)))
         return LocalWriter(folder, data, within, sync_names if self._durable else None)
+
+    def copy(self, source: Whole, within: Range, upload_id: str, at: int) -> None:
+        """Copy bytes of one unfinished file into another. Raises `Vanished`, `OSError`."""
+        folder, data = self._open_data(source.upload_id, os.O_RDONLY)
+        try:
+            with self.open(upload_id, Range(at, at + len(within))) as writer:
+                writer.copy(data, within, at)
+                writer.sync()
+        except FileNotFoundError:  # it was removed meanwhile
+            raise Vanished(upload_id) from None
+        finally:
+            os.close(data)
+            os.close(folder)
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`, `OSError`."""

@@ -17,6 +17,7 @@ from typing import Self
 from wherry.core.limits import KiB, MiB
 from wherry.core.ranges import Range
 from wherry.storage import disk
+from wherry.storage.copying import copy_range
 
 #: How many bytes one call writes. For a larger write the page cache takes larger blocks of memory,
 #: which it rarely has warm: calls of 1 MiB were two to seven times slower than these.
@@ -85,6 +86,11 @@ class LocalWriter:
         if self._sync_names is not None and at - self._begun >= WRITE_BACK_EVERY:
             disk.start_writing_back(self._data, Range(self._begun, at))
             self._begun = at
+
+    def copy(self, source: int, within: Range, at: int) -> None:
+        """Put these bytes of the open file `source` at byte `at`. Raises `OSError`."""
+        self._check_sound()
+        copy_range(source, within, self._data, at)
 
     def sync(self) -> None:
         """Make what was written safe. Raises `OSError`, and from then on always."""

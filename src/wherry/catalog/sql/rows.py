@@ -12,6 +12,7 @@ from typing import Any
 from wherry.catalog.sql.session import Row
 from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
+from wherry.core.joining import Joining, Piece
 from wherry.core.paths import Path, Report
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.tickets import Ticket
@@ -58,6 +59,7 @@ def upload_row(upload: Upload) -> Values:
         "completed_at": upload.completed_at,
         "sha256": upload.sha256,
         "ended_at": upload.ended_at,
+        "joining": None if upload.joining is None else _joining_row(upload.joining),
     }
 
 
@@ -98,6 +100,7 @@ def upload_of(
         completed_at,
         sha256,
         ended_at,
+        joining,
     ) = row
     has_completion = completion_token is not None
     return Upload(
@@ -128,7 +131,17 @@ def upload_of(
         completed_at=completed_at,
         sha256=sha256,
         ended_at=ended_at,
+        joining=None if joining is None else _joining_of(joining),
     )
+
+
+def _joining_row(joining: Joining) -> Values:
+    pieces = [[piece.upload_id, piece.length] for piece in joining.pieces]
+    return {"pieces": pieces, "into": joining.into}
+
+
+def _joining_of(row: Values) -> Joining:
+    return Joining(tuple(Piece(*piece) for piece in row["pieces"]), row["into"])
 
 
 def part_row(upload_id: str, part: Part) -> Values:

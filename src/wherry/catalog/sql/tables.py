@@ -109,6 +109,7 @@ uploads = Table(
     Column("completed_at", Double),
     Column("sha256", Text),
     Column("ended_at", Double),
+    Column("joining", JSON(none_as_null=True)),
     # Only the queue: with an index of all rows, SQLite would not know how few are not NULL.
     Index(None, "queued_at", sqlite_where=IS_QUEUED, postgresql_where=IS_QUEUED),
     Index(None, "owner", "fingerprint"),

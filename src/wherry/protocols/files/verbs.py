@@ -1,8 +1,4 @@
-"""The verbs on finished files and on assessments.
-
-Rule 1: a browser never shows uploaded bytes as a page of this site: they are always an
-attachment, sandboxed, and their type is never sniffed.
-"""
+"""The verbs on finished files and on assessments."""
 
 from __future__ import annotations
 
@@ -16,22 +12,12 @@ from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED, JsonAnswer
 from wherry.protocols.files.models import render_assessment
 from wherry.protocols.parsing import parse_id
-from wherry.protocols.stored import stored_response
-
-SAFE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Cache-Control": "private, no-store",
-}
-
-OCTETS = "application/octet-stream"
+from wherry.protocols.stored import OCTETS, SAFE_HEADERS, finished_response, stored_response
 
 
 async def get_file(request: Request, caller: Caller, engine: Engine) -> Response:
-    upload, file, found = await engine.finished(caller, parse_id(request.path_params["upload_id"]))
-    return await stored_response(
-        request, file, found, OCTETS, headers=SAFE_HEADERS, filename=upload.filename
-    )
+    upload_id = parse_id(request.path_params["upload_id"])
+    return await finished_response(request, caller, engine, upload_id)
 
 
 async def delete_file(request: Request, caller: Caller, engine: Engine) -> Response:

@@ -18,7 +18,12 @@ _REPEATED = frozenset({409, 423})
 #: Refusals after which it is right to ask for the offset, and go on from there.
 _ASKED_FIRST = (errors.OffsetDiffers, errors.UploadClosed)
 #: Refusals that have another status in tus than elsewhere.
-_STATUS = {errors.DigestMismatch: 460, errors.RangeOutside: 413, errors.NeverFits: 413}
+_STATUS = {
+    errors.DigestMismatch: 460,
+    errors.RangeOutside: 413,
+    errors.NeverFits: 413,
+    errors.MadeOfPieces: 403,
+}
 
 
 def status_of(error: type[UploadError]) -> int:
@@ -32,6 +37,15 @@ def status_of(error: type[UploadError]) -> int:
 
 
 _GONE = (errors.UploadNotFound, errors.UploadGone, WrongVersion)
+#: What whoever finds an upload whole may be told.
+_COMPLETES = (
+    errors.TypeRefused,
+    errors.ContentRefused,
+    errors.HookFailed,
+    errors.HookEndsServer,
+    errors.DiskFull,
+    errors.Busy,
+)
 _BYTES = (
     errors.BadRequest,
     errors.TooLarge,
@@ -64,6 +78,9 @@ _CREATE = Operation(
         *_BYTES,
         errors.NeverFits,
         errors.NoRoom,
+        errors.UploadNotFound,
+        errors.UploadGone,
+        errors.MadeOfPieces,
         errors.TicketExpired,
         errors.TicketUsedUp,
         WrongVersion,
@@ -73,6 +90,7 @@ _CREATE = Operation(
         header("Upload-Length", "Bytes of the file."),
         header("Upload-Defer-Length", "1, if the length comes later."),
         header("Upload-Metadata", "Pairs of a key and a value in base64; `filename`, `filetype`."),
+        header("Upload-Concat", "`partial`, or `final;` and the addresses of partial uploads."),
         _CHECKSUM,
     ),
     body=_BODY,
@@ -99,9 +117,32 @@ _HEAD = Operation(
     verbs.head,
     "tus: where to go on",
     {200: ("`Upload-Offset`.", None)},
-    (*_GONE, errors.ContentRefused, errors.HookFailed, errors.HookEndsServer, errors.Busy),
+    (*_GONE, *_COMPLETES),
     parameters=(_RESUMABLE,),
     takes_guests=True,
+    statuses=status_of,
+    headers=HEADERS,
+)
+_GET = Operation(
+    "GET",
+    "/{upload_id}",
+    "tus_get",
+    verbs.download,
+    "tus: the bytes of the finished file, for its owner; ranges are served",
+    {
+        200: ("The file.", None),
+        206: ("A range of it.", None),
+        416: ("No byte of the range is in the file.", None),
+    },
+    (
+        errors.UploadNotFound,
+        errors.UploadGone,
+        errors.NotThere,
+        errors.BadRequest,
+        errors.BytesMissing,
+        errors.Queued,
+        *_COMPLETES,
+    ),
     statuses=status_of,
     headers=HEADERS,
 )
@@ -112,7 +153,14 @@ _PATCH = Operation(
     verbs.patch,
     "tus: append bytes",
     {204: ("They are safe, up to `Upload-Offset`.", None)},
-    (*_GONE, *_BYTES, errors.OffsetDiffers, errors.LengthMismatch, errors.UploadClosed),
+    (
+        *_GONE,
+        *_BYTES,
+        errors.OffsetDiffers,
+        errors.LengthMismatch,
+        errors.UploadClosed,
+        errors.MadeOfPieces,
+    ),
     parameters=(
         _RESUMABLE,
         header("Upload-Offset", "Where the bytes begin."),
@@ -154,6 +202,7 @@ ROUTES = (
     replace(_OPTIONS, path="", is_shown=False),
     replace(_OPTIONS, path="/{upload_id}", is_shown=False),
     _HEAD,
+    _GET,  # behind HEAD, which is no GET without the content here
     _PATCH,
     _DELETE,
     _OVERRIDDEN,

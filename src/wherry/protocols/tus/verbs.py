@@ -7,22 +7,32 @@ from functools import wraps
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wherry.core.errors import NotForGuests, UploadClosed
+from wherry.core.errors import Busy, MadeOfPieces, NotForGuests, UploadClosed
 from wherry.core.requests import Caller, Write
 from wherry.core.upload import State, Upload
 from wherry.engine import Engine
 from wherry.protocols.errors import WrongMethod
 from wherry.protocols.operation import Verb
-from wherry.protocols.parsing import parse_number
-from wherry.protocols.resuming import PARTIAL, append, existing, limits, location_of
+from wherry.protocols.parsing import parse_id, parse_number
+from wherry.protocols.resuming import (
+    PARTIAL,
+    append,
+    check_existing,
+    existing,
+    limits,
+    location_of,
+)
+from wherry.protocols.stored import finished_response
 from wherry.protocols.tus.models import (
     ALGORITHMS,
     check_octets,
     check_version,
     description,
     extensions,
+    is_final,
     parse_checksum,
     parse_create,
+    parse_final,
     progress,
 )
 from wherry.protocols.waiting import unhurried
@@ -46,7 +56,7 @@ async def options(request: Request, caller: Caller, engine: Engine) -> Response:
     """
     most = caller.max_size(engine.settings.max_size)
     headers = {
-        "Tus-Extension": extensions(most),
+        "Tus-Extension": extensions(request, most),
         "Tus-Checksum-Algorithm": ",".join(ALGORITHMS),
         "Accept-Patch": PARTIAL,
         **limits(request, caller, engine),
@@ -61,9 +71,15 @@ async def options(request: Request, caller: Caller, engine: Engine) -> Response:
 async def create(request: Request, caller: Caller, engine: Engine) -> Response:
     """Begin an upload; the request may bring its first bytes."""
     wanted, digest = parse_create(request, caller, engine), parse_checksum(request)
-    if has_body := _has_body(request):
-        check_octets(request)
-    upload, _ = await engine.create(caller, wanted)
+    has_body = _has_body(request)
+    if is_final(request):
+        if has_body:
+            raise MadeOfPieces
+        upload, _ = await engine.join(caller, wanted, parse_final(request))
+    else:
+        if has_body:
+            check_octets(request)
+        upload, _ = await engine.create(caller, wanted)
     if has_body:
         write = Write(upload.id, 0, digest)
         upload = await append(request, upload, write, caller, engine)
@@ -74,9 +90,15 @@ async def create(request: Request, caller: Caller, engine: Engine) -> Response:
 
 @versioned
 async def head(request: Request, caller: Caller, engine: Engine) -> Response:
-    """Where to go on. 200, because old clients take no 204."""
-    upload = await existing(request, caller, engine)
-    upload = await _completed(upload, caller, engine)
+    """Where to go on. 200, because old clients take no 204.
+
+    A partial upload whose bytes are in a final one is whole, though it is deleted: so a client
+    that has had no answer to its request for the final one sends nothing twice, and asks again.
+    """
+    upload = await engine.status(caller, parse_id(request.path_params["upload_id"]))
+    if not await engine.has_bytes_of(upload):
+        check_existing(upload)
+        upload = await _completed(upload, caller, engine)
     return Response(headers=description(upload, engine))
 
 
@@ -88,6 +110,8 @@ async def patch(request: Request, caller: Caller, engine: Engine) -> Response:
     at = parse_number(request.headers.get("upload-offset", ""), "upload-offset")
     digest = parse_checksum(request)
     upload = await existing(request, caller, engine)
+    if upload.pieces:
+        raise MadeOfPieces
     if (declared := request.headers.get("upload-length")) is not None:
         length = parse_number(declared, "upload-length")
         if length != upload.length:
@@ -95,6 +119,16 @@ async def patch(request: Request, caller: Caller, engine: Engine) -> Response:
     upload = await append(request, upload, Write(upload.id, at, digest), caller, engine)
     upload = await _completed(upload, caller, engine)
     return Response(status_code=204, headers=progress(upload, engine))
+
+
+async def download(request: Request, caller: Caller, engine: Engine) -> Response:
+    """The finished file. tus 1.0 says nothing of GET, so it needs no `Tus-Resumable`."""
+    upload = await existing(request, caller, engine)
+    upload = await _completed(upload, caller, engine)
+    if not upload.is_complete():
+        upload.check_whole()
+        raise Busy("completing this upload")
+    return await finished_response(request, caller, engine, upload.id)
 
 
 @versioned
@@ -126,7 +160,8 @@ def _has_body(request: Request) -> bool:
 
 async def _completed(upload: Upload, caller: Caller, engine: Engine) -> Upload:
     """The upload, completed if all of its bytes are there (Rule 2 of the package)."""
-    is_whole = upload.length is not None and upload.offset == upload.length
-    if upload.state is State.RECEIVING and is_whole:
+    if upload.pieces:
+        return await engine.joined(caller, upload)
+    if upload.state is State.RECEIVING and upload.is_whole and not upload.is_piece:
         return await engine.complete(caller, upload.id)
     return upload

@@ -15,6 +15,7 @@
     fragments   their names, and how they are put together to parts
     multipart   one unfinished upload: parts, fragments, completion
     one_part    one that needs no multipart upload
+    copying     bytes of one unfinished upload are put into another
     writer      an open range: gathers bytes in memory until they are a part
     file        a finished object, to be read
     arrival     a file that one request brings

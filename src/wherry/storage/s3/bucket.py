@@ -22,7 +22,14 @@ from urllib.parse import urlsplit
 from wherry.core.place import Place
 from wherry.core.ranges import Range
 from wherry.storage import Stat
-from wherry.storage.s3.errors import EXISTS, NO_UPLOAD, S3Error, no_bucket, translated
+from wherry.storage.s3.errors import (
+    EXISTS,
+    NO_UPLOAD,
+    UNSUPPORTED,
+    S3Error,
+    no_bucket,
+    translated,
+)
 from wherry.storage.s3.remembered import SentParts, UploadedPart
 from wherry.storage.s3.signed import SignedRequests
 
@@ -100,6 +107,8 @@ class Bucket:
         self.place = place
         self.features = Features()
         self.sent = SentParts()
+        #: Whether the store copies parts, as far as is known.
+        self.copies = True
         self._client = client
         self._signed = SignedRequests(client, place)
         self._public = public or client
@@ -281,6 +290,40 @@ class Bucket:
             **checksum,
         )["ETag"]
         self.sent.add(upload, UploadedPart(number, size, etag, next(iter(checksum.values()), None)))
+
+    def copy_part(  # noqa: PLR0917 - what a part is
+        self, key: str, upload: str, number: int, source: str, within: Range, crc: int
+    ) -> bool:
+        """Make a part of bytes of the object `source`, which the store copies itself.
+
+        `crc`: of the whole object. False if the store cannot, or tells no checksum that can be
+        right where it verifies those of others: the part has to be put. Raises `S3Error`:
+        `NO_UPLOAD`.
+        """
+        if not self.copies:
+            return False
+        try:
+            copied = self.call(
+                "upload_part_copy",
+                key,
+                UploadId=upload,
+                PartNumber=number,
+                CopySource={"Bucket": self.place.bucket, "Key": self.place.prefix + source},
+                CopySourceRange=f"bytes={within.start}-{within.end - 1}",
+            )["CopyPartResult"]
+        except S3Error as error:
+            if error.code == NO_UPLOAD:
+                raise
+            self.copies = error.code not in UNSUPPORTED
+            return False
+        found = copied.get("ChecksumCRC64NVME")
+        # versitygw (1.8.0) gives every part the checksum of the whole object, and then refuses to
+        # make an object of the parts.
+        if self.features.verifies and found in (None, as_text(crc)):
+            self.copies = False
+            return False
+        self.sent.add(upload, UploadedPart(number, len(within), copied["ETag"], found))
+        return True
 
     def parts(
         self, key: str, upload: str, first: int = 1, last: int | None = None

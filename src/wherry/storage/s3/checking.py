@@ -14,7 +14,7 @@ from typing import Any
 from wherry.core.digests import crc64
 from wherry.core.place import CHECKSUM_HEADER, FILES, PROBES, days_until_aborted
 from wherry.storage.s3.bucket import PRESENT_FOR, Bucket, Features, as_text
-from wherry.storage.s3.errors import DAMAGED, EXISTS, S3Error
+from wherry.storage.s3.errors import DAMAGED, EXISTS, UNSUPPORTED, S3Error
 from wherry.storage.s3.markers import new_token
 
 #: How often the bucket is tried out, in seconds.
@@ -22,7 +22,6 @@ EVERY = 60.0
 
 #: That of no object.
 _NO_ETAG = f'"{"0" * 32}"'
-_UNSUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "MalformedXML"})
 
 
 class Checking:
@@ -73,7 +72,7 @@ class Checking:
         try:
             upload = bucket.begin(key, token)
         except S3Error as error:
-            if error.code in _UNSUPPORTED:
+            if error.code in UNSUPPORTED:
                 return False, False
             raise
         # A crash here leaves a multipart upload: the lifecycle rule ends it, or `reconcile`.
@@ -104,7 +103,7 @@ class Checking:
         except S3Error as error:
             if error.code in DAMAGED:
                 return True
-            if error.code not in _UNSUPPORTED:
+            if error.code not in UNSUPPORTED:
                 raise
         return False  # it has accepted a wrong one, or does not know it
 
@@ -119,7 +118,7 @@ class Checking:
             except S3Error as error:
                 if error.code in EXISTS:
                     return False
-                if error.code not in _UNSUPPORTED:
+                if error.code not in UNSUPPORTED:
                     raise
                 return None
             return True

@@ -30,6 +30,8 @@ NO_BUCKET = "NoSuchBucket"
 EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})
 #: The bytes are not those of the checksum.
 DAMAGED = frozenset({"BadDigest", "XAmzContentChecksumMismatch", "InvalidDigest"})
+#: The store does not know the request, or a part of it.
+UNSUPPORTED = frozenset({"NotImplemented", "InvalidArgument", "InvalidRequest", "MalformedXML"})
 _FULL = frozenset({"QuotaExceeded", "InsufficientStorage", "StorageFull", "XMinioStorageFull"})
 _REFUSED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "403"})
 _UNKNOWN = frozenset(

@@ -67,6 +67,22 @@ class Multipart:
         with self._gone():
             self._bucket.put_part(self._key, self.marker.multipart, number, data, len(within), crc)
 
+    def copy_part(self, within: Range, source: str, start: int, crc: int) -> bool:
+        """Make a whole part of the bytes of the object `source`, from byte `start` on.
+
+        `crc`: of the whole object. False if the store cannot copy them. Raises `OSError`,
+        `Vanished`.
+        """
+        number, taken = self.number_of(within.start), Range(start, start + len(within))
+        upload = self.marker.multipart
+        with self._gone():
+            if not self._bucket.copy_part(self._key, upload, number, source, taken, crc):
+                return False
+        if within.start == 0:
+            head = Range(start, start + min(len(within), HEAD_SIZE))
+            self.fragments.put_head(self._bucket.read(source, head))
+        return True
+
     def put_fragment(self, fragment: Fragment, data: memoryview) -> None:
         """Keep some bytes of a part. Raises `OSError`."""
         self._bucket.sent.add_fragment(self._sent_as)

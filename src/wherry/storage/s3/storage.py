@@ -17,9 +17,17 @@ from wherry.core.errors import DiskFull
 from wherry.core.limits import Limits
 from wherry.core.place import FILES, Place
 from wherry.core.ranges import Range
-from wherry.storage import CannotPut, Capabilities, PartAddress, StoredPart, Stray, Vanished
+from wherry.storage import (
+    CannotPut,
+    Capabilities,
+    PartAddress,
+    StoredPart,
+    Stray,
+    Vanished,
+    Whole,
+)
 from wherry.storage.names import check_suffix, check_upload_id
-from wherry.storage.s3 import fragments, parts
+from wherry.storage.s3 import copying, fragments, parts
 from wherry.storage.s3.arrival import S3Arrival
 from wherry.storage.s3.bucket import PRESENT_FOR, Bucket
 from wherry.storage.s3.checking import Checking
@@ -203,6 +211,12 @@ class S3Storage:
                 raise OSError(errno.EAGAIN, sentence)
 
         return S3Writer(multipart, within, self._memory, check)
+
+    def copy(self, source: Whole, within: Range, upload_id: str, at: int) -> None:
+        """Have the store copy what are whole parts. Raises `Vanished`, `OSError`."""
+        file = self.unfinished_file(source.upload_id, source.length, source.crc)
+        with self.open(upload_id, Range(at, at + len(within))) as writer:
+            copying.copy(source, file, within, self._find(upload_id), at, writer)
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size` and `HEAD_SIZE`. Raises `Vanished`, `OSError`."""

@@ -10,6 +10,7 @@ from wherry.core.assessment import Assessment, AssessmentState, Step
 from wherry.core.digests import Digest
 from wherry.core.errors import NotThere, UploadNotFound
 from wherry.core.installation import Installation
+from wherry.core.joining import Joining, Piece
 from wherry.core.limits import LARGEST_SIZE
 from wherry.core.ranges import Part, PartSet, Range
 from wherry.core.upload import Calls, Completion, Lease, State, Upload
@@ -72,6 +73,7 @@ async def a_recorded_upload_is_loaded_unchanged(catalog: Catalog) -> None:
         completed_at=1.8e9,
         sha256="5" * 64,
         ended_at=14.25,
+        joining=Joining((Piece("first", LARGEST_SIZE), Piece("second", 0)), "joined"),
     )
     check_no_defaults(full)
     await catalog.add_ticket(new_ticket("ticket"))

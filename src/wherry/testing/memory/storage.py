@@ -21,7 +21,7 @@ from wherry.core.admission import Space
 from wherry.core.errors import DiskFull
 from wherry.core.limits import GiB
 from wherry.core.ranges import Range
-from wherry.storage import CannotPut, Capabilities, RangeLocked, Stat, Vanished, Writer
+from wherry.storage import CannotPut, Capabilities, RangeLocked, Stat, Vanished, Whole, Writer
 from wherry.storage.entries import taken
 from wherry.storage.localfile import BLOCK, write_whole
 from wherry.storage.names import (
@@ -171,6 +171,14 @@ class MemoryStorage:
                 raise RangeLocked(upload_id)
             upload.locked.append(within)
             return _Writer(self, upload_id, upload, within)
+
+    def copy(self, source: Whole, within: Range, upload_id: str, at: int) -> None:
+        """Copy bytes of one unfinished upload into another. Raises `Vanished`, `OSError`."""
+        with self._lock:
+            data = self._whole(source.upload_id, source.length)[within.start : within.end]
+            target = self._find(upload_id)
+            target.length = max(target.length, at + len(data))
+            target.write(at, memoryview(data))
 
     def head(self, upload_id: str, size: int) -> bytes:
         """The first bytes, at most `size`. Raises `Vanished`."""

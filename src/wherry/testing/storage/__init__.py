@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wherry.storage import Storage
-from wherry.testing.storage import arrivals, finished, pictures, unfinished, volume
+from wherry.testing.storage import arrivals, copies, finished, pictures, unfinished, volume
 
 Check = Callable[[Storage], None]
 
@@ -56,6 +56,8 @@ CHECKS: tuple[Check, ...] = (
     finished.a_file_is_downloaded_whole_or_not_at_all,
     finished.a_missing_file_is_not_found,
     finished.a_local_path_has_the_same_bytes,
+    copies.copied_bytes_make_a_whole_file,
+    copies.a_copy_needs_both_uploads,
     arrivals.a_file_that_is_put_is_finished,
     arrivals.a_file_that_is_dropped_leaves_nothing,
     arrivals.a_file_is_listed_until_it_is_kept,

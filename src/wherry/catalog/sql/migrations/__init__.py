@@ -18,7 +18,7 @@ from threading import Lock
 from sqlalchemy import Connection, inspect, text
 
 #: The newest revision in `versions/`.
-HEAD = "0013"
+HEAD = "0014"
 VERSION_TABLE = "wherry_alembic_version"
 LOCATION = "wherry.catalog.sql:migrations"
 _NEWER = (
