@@ -197,16 +197,21 @@ class Admitting:
 
     async def _reserve_one(self, entry: Entry) -> UploadError | None:
         """Reserve the space of one upload; the error if that fails."""
-        context = self._context
+        context, storage = self._context, self._context.storage
+
+        def reserve() -> bool:
+            with context.reserving.within(entry.bytes, self._free_now) as fits:
+                if fits:
+                    storage.reserve(entry.upload_id, entry.bytes, upload.suffix)
+                return fits
+
         try:
             upload = await context.catalog.load(entry.upload_id)
         except UploadError as error:  # gone meanwhile, or a record that cannot be read
             return error
         try:
-            if not entry.is_returning:
-                await context.on_thread(
-                    context.storage.reserve, entry.upload_id, entry.bytes, upload.suffix
-                )
+            if not entry.is_returning and not await context.on_thread(reserve):
+                return DiskFull()  # a new upload is taking the space
         except UploadError as error:
             await self._not_reserved(entry, error)
             return error
@@ -229,8 +234,11 @@ class Admitting:
 
     async def _free(self) -> int | None:
         """Bytes of disk that can be reserved; None where there is no volume to fill."""
-        space = await self._context.on_thread(self._context.storage.space)
-        return free_for_uploads(space, self._context.limits)
+        return await self._context.on_thread(self._free_now)
+
+    def _free_now(self) -> int | None:
+        """The same, blocking."""
+        return free_for_uploads(self._context.storage.space(), self._context.limits)
 
     async def _left_behind(self, queue: Queue) -> bool:
         """Delete what a process that died had reserved for uploads that wait; whether it had."""

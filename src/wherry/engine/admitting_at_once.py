@@ -60,24 +60,33 @@ class AdmittingAtOnce:
             return None
         context, storage = self._context, self._context.storage
         limits, now, size = context.limits, wanted.created_at, wanted.limit
-        space = storage.space()
-        check_fits_ever(size, limits, space)
-        free = free_for_uploads(space, limits)
-        # Where space cannot be reserved, two processes would not see each other's (rule 2). Where
-        # none is needed, nothing is looked at.
-        if free is not None and (not storage.capabilities.reserves or size > free):
-            return None
+
+        def free() -> int | None:
+            space = storage.space()
+            check_fits_ever(size, limits, space)
+            # Where space cannot be reserved, two processes would not see each other's (rule 2).
+            # Where none is needed, nothing is looked at.
+            if space is not None and not storage.capabilities.reserves:
+                raise _NotNow
+            return free_for_uploads(space, limits)
+
         try:
-            storage.reserve(wanted.id, size, wanted.suffix)
-        except (UploadError, OSError):  # the queue says what is wrong, if it still is
+            with context.reserving.within(size, free) as fits:
+                if not fits:
+                    return None
+                try:
+                    storage.reserve(wanted.id, size, wanted.suffix)
+                except (UploadError, OSError):  # the queue says what is wrong, if it still is
+                    return None
+        except _NotNow:
             return None
         # A crash here leaves a reservation without a record.
         entry = Entry(wanted.id, wanted.owner, now, size)
 
         def check(queue: Queue) -> None:
             # What is free now is free beside our reservation.
-            free = free_for_uploads(storage.space(), limits)
-            if not queue.admits(entry, limits, None if free is None else free + size, now):
+            left = free_for_uploads(storage.space(), limits)
+            if not queue.admits(entry, limits, None if left is None else left + size, now):
                 raise _NotNow
 
         admitted, latest = wanted.admit(now, now + limits.turn), limits.latest_slot_end(now)

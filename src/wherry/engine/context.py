@@ -31,6 +31,7 @@ from wherry.core.requests import Caller
 from wherry.core.upload import GONE, State, Upload
 from wherry.core.worker import Worker
 from wherry.engine.hooks import Priority
+from wherry.engine.reserving import Reserving
 from wherry.events import Event, Facts, log_event
 from wherry.locks import Locks, take_into
 from wherry.metrics import Metrics
@@ -83,6 +84,7 @@ class Context:
     lease_clock: Callable[[], float] | None = None
     #: Those of `settings`. Kept here, because `settings.limits` makes a new object each time.
     limits: Limits = field(init=False)
+    reserving: Reserving = field(default_factory=Reserving, init=False)
     _logged: dict[tuple[object, ...], float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
