@@ -138,55 +138,56 @@ def digest(data: bytes) -> str:
 @ietf("4.3 Offset retrieval", "Upload-Offset, Upload-Complete, Upload-Length, no-store")
 @ietf("4.4 Append", "an incomplete one answers 2xx with Upload-Complete: ?0")
 @ietf("4.4 Append", "the last one has the answer of the target resource, with Upload-Complete: ?1")
-@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_file_in_pieces_is_one_file_and_one_assessment(
-    client: httpx2.AsyncClient, begun: list[FinishedFile], place: str, version: int
+    client: httpx2.AsyncClient, begun: list[FinishedFile], place: str
 ) -> None:
     more = {"Content_Disposition": 'inline; filename="film.mp4"', "Content_Type": "video/mp4"}
-    row = VERSIONS[version]
-    created = await client.post(
-        place, content=DATA[:9], headers=fields(version, False, Upload_Length=SIZE, **more)
-    )
-    assert (created.status_code, created.headers["upload-offset"]) == (201, "9")
-    assert row.lifetime in created.headers["upload-limit"]
-    url = where(created)
-    sent = await patch(client, url, 9, DATA[9:1000], version=version)
-    assert sent.status_code == 204, sent.text
-    for method in ("HEAD", "GET"):
-        told = await client.request(method, url, headers=fields(version, None))
-        assert (told.status_code, told.content) == (204, b"")
-        assert told.headers["upload-offset"] == "1000"
-        assert told.headers["upload-length"] == str(SIZE)
-        assert told.headers["cache-control"] == "no-store"
-        assert told.headers[row.completeness] == row.tell(False)[row.completeness]
-    assert begun == []
-    done = await patch(client, url, 1000, DATA[1000:], is_last=True, version=version)
-    assert (done.status_code, done.json()["assessment_id"]) == (200, "assessment-1")
-    assert done.headers[row.completeness] == row.tell(True)[row.completeness]
-    (file,) = begun
-    assert (file.filename, file.content_type, file.size) == ("film.mp4", "video/mp4", SIZE)
-    assert await stored(client, url) == DATA
-    told = await head(client, url, version)
-    assert told.headers[row.completeness] == row.tell(True)[row.completeness]
+    for version, row in VERSIONS.items():
+        begun.clear()
+        created = await client.post(
+            place, content=DATA[:9], headers=fields(version, False, Upload_Length=SIZE, **more)
+        )
+        assert (created.status_code, created.headers["upload-offset"]) == (201, "9")
+        assert row.lifetime in created.headers["upload-limit"]
+        url = where(created)
+        sent = await patch(client, url, 9, DATA[9:1000], version=version)
+        assert sent.status_code == 204, sent.text
+        for method in ("HEAD", "GET"):
+            told = await client.request(method, url, headers=fields(version, None))
+            assert (told.status_code, told.content) == (204, b"")
+            assert told.headers["upload-offset"] == "1000"
+            assert told.headers["upload-length"] == str(SIZE)
+            assert told.headers["cache-control"] == "no-store"
+            assert told.headers[row.completeness] == row.tell(False)[row.completeness]
+        assert begun == []
+        done = await patch(client, url, 1000, DATA[1000:], is_last=True, version=version)
+        assert (done.status_code, done.json()["assessment_id"]) == (200, "assessment-1")
+        assert done.headers[row.completeness] == row.tell(True)[row.completeness]
+        (file,) = begun
+        assert (file.filename, file.content_type, file.size) == ("film.mp4", "video/mp4", SIZE)
+        assert await stored(client, url) == DATA
+        told = await head(client, url, version)
+        assert told.headers[row.completeness] == row.tell(True)[row.completeness]
 
 
 @ietf("4.2 Creation", "?1 with the whole file has the answer of the target resource")
-@pytest.mark.parametrize("version", [*VERSIONS, None])
 @pytest.mark.parametrize("size", [0, 100, SIZE])
 async def test_an_ordinary_upload_may_say_that_it_is_complete(
-    client: httpx2.AsyncClient, begun: list[FinishedFile], version: int | None, size: int
+    client: httpx2.AsyncClient, begun: list[FinishedFile], size: int
 ) -> None:
-    headers = {"Upload-Complete": "?1"} if version is None else fields(version, True)
-    answer = await client.post(PLACES[0], content=DATA[:size], headers=headers)
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["size"] == size
-    assert answer.json()["assessment_id"] == "assessment-1"
-    assert len(begun) == 1
-    ordinary = await client.post(
-        PLACES[0], content=b"x", headers={"Content-Disposition": 'attachment; filename="a"'}
-    )
-    assert ordinary.json().keys() == answer.json().keys()
+    for version in (*VERSIONS, None):
+        begun.clear()
+        headers = {"Upload-Complete": "?1"} if version is None else fields(version, True)
+        answer = await client.post(PLACES[0], content=DATA[:size], headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["size"] == size
+        assert answer.json()["assessment_id"] == "assessment-1"
+        assert len(begun) == 1
+        ordinary = await client.post(
+            PLACES[0], content=b"x", headers={"Content-Disposition": 'attachment; filename="a"'}
+        )
+        assert ordinary.json().keys() == answer.json().keys()
 
 
 @ietf("4.1.2 Completeness", "another value than a Boolean is ignored: the request is ordinary")
@@ -207,16 +208,17 @@ async def test_parameters_are_allowed(client: httpx2.AsyncClient) -> None:
     assert (await client.post(PLACES[0], content=b"film", headers=headers)).status_code == 201
 
 
-@pytest.mark.parametrize("version", VERSIONS)
 async def test_a_form_is_an_ordinary_upload_whatever_it_says(
-    client: httpx2.AsyncClient, begun: list[FinishedFile], version: int
+    client: httpx2.AsyncClient, begun: list[FinishedFile]
 ) -> None:
-    answer = await client.post(
-        PLACES[0], files={"file": ("film.mp4", DATA)}, headers=fields(version, True)
-    )
-    assert answer.status_code == 200, answer.text
-    (file,) = begun
-    assert (file.filename, file.size) == ("film.mp4", SIZE)
+    for version in VERSIONS:
+        begun.clear()
+        answer = await client.post(
+            PLACES[0], files={"file": ("film.mp4", DATA)}, headers=fields(version, True)
+        )
+        assert answer.status_code == 200, answer.text
+        (file,) = begun
+        assert (file.filename, file.size) == ("film.mp4", SIZE)
 
 
 async def test_an_idempotency_key_means_an_ordinary_upload(
@@ -270,14 +272,14 @@ async def test_the_answer_of_a_complete_upload_is_given_again(
 
 
 @ietf("4.4 Append", "nothing is appended to a complete upload")
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_a_complete_upload_takes_no_more(client: httpx2.AsyncClient, version: int) -> None:
-    url = await begin(client, version=version)
-    await patch(client, url, 0, DATA, is_last=True, version=version)
-    for is_last, data in ((True, b"x"), (False, b"x"), (False, b"")):
-        answer = await patch(client, url, SIZE, data, is_last=is_last, version=version)
-        assert (answer.status_code, answer.json()["type"]) == (400, f"{TYPES}completed-upload")
-    assert await stored(client, url) == DATA
+async def test_a_complete_upload_takes_no_more(client: httpx2.AsyncClient) -> None:
+    for version in VERSIONS:
+        url = await begin(client, version=version)
+        await patch(client, url, 0, DATA, is_last=True, version=version)
+        for is_last, data in ((True, b"x"), (False, b"x"), (False, b"")):
+            answer = await patch(client, url, SIZE, data, is_last=is_last, version=version)
+            assert (answer.status_code, answer.json()["type"]) == (400, f"{TYPES}completed-upload")
+        assert await stored(client, url) == DATA
 
 
 @ietf("4.4 Append", "at another offset it is refused by 409 with the right one and ?0")
@@ -305,14 +307,12 @@ async def test_an_append_needs_its_offset(client: httpx2.AsyncClient, wrong: str
 
 
 @ietf("6 Media type", "PATCH has application/partial-upload, from interop version 6 on")
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_the_media_type_is_needed_from_version_6_on(
-    client: httpx2.AsyncClient, version: int
-) -> None:
-    url = await begin(client, version=version)
-    octets = "application/octet-stream"
-    answer = await patch(client, url, 0, b"x", version=version, Content_Type=octets)
-    assert answer.status_code == (415 if version >= 6 else 204)
+async def test_the_media_type_is_needed_from_version_6_on(client: httpx2.AsyncClient) -> None:
+    for version in VERSIONS:
+        url = await begin(client, version=version)
+        octets = "application/octet-stream"
+        answer = await patch(client, url, 0, b"x", version=version, Content_Type=octets)
+        assert answer.status_code == (415 if version >= 6 else 204)
 
 
 @ietf("4.1.3 Length", "lengths that contradict each other are refused by 400")
@@ -358,19 +358,19 @@ async def test_the_length_may_come_later(client: httpx2.AsyncClient) -> None:
 
 
 @ietf("4.4 Append", "bytes beyond the length end the upload, also without Content-Length")
-@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("is_announced", [True, False])
 @pytest.mark.parametrize("is_last", [True, False])
 async def test_bytes_beyond_the_length_are_refused(
-    client: httpx2.AsyncClient, version: int, is_announced: bool, is_last: bool
+    client: httpx2.AsyncClient, is_announced: bool, is_last: bool
 ) -> None:
-    url = await begin(client, version=version, Upload_Length=1000)
-    data = DATA[:1001]
-    body: Any = data if is_announced else in_pieces(data)
-    answer = await patch(client, url, 0, body, is_last=is_last, version=version)
-    assert answer.status_code == 400, answer.text
-    told = await client.head(url, headers=fields(version, None))
-    assert told.status_code == (404 if version >= 7 else 204)
+    for version in VERSIONS:
+        url = await begin(client, version=version, Upload_Length=1000)
+        data = DATA[:1001]
+        body: Any = data if is_announced else in_pieces(data)
+        answer = await patch(client, url, 0, body, is_last=is_last, version=version)
+        assert answer.status_code == 400, answer.text
+        told = await client.head(url, headers=fields(version, None))
+        assert told.status_code == (404 if version >= 7 else 204)
 
 
 @ietf("4.1.4 Limits", "a file over max-size is refused by 413 with Upload-Limit")
@@ -403,14 +403,14 @@ async def test_a_narrow_path_is_told(client: httpx2.AsyncClient, upload: Uploadi
 
 
 @ietf("4.3 Offset retrieval", "fields of an upload do not belong to it, up to interop version 6")
-@pytest.mark.parametrize("version", VERSIONS)
-async def test_old_versions_have_no_fields_in_head(
-    client: httpx2.AsyncClient, version: int
-) -> None:
-    url = await begin(client, version=version)
-    for method in ("HEAD", "DELETE"):
-        answer = await client.request(method, url, headers=fields(version, None, Upload_Offset=0))
-        assert answer.status_code == (400 if version <= 6 else 204)
+async def test_old_versions_have_no_fields_in_head(client: httpx2.AsyncClient) -> None:
+    for version in VERSIONS:
+        url = await begin(client, version=version)
+        for method in ("HEAD", "DELETE"):
+            answer = await client.request(
+                method, url, headers=fields(version, None, Upload_Offset=0)
+            )
+            assert answer.status_code == (400 if version <= 6 else 204)
 
 
 @ietf("4.5 Cancellation", "DELETE answers 204; after that, the upload is gone")
