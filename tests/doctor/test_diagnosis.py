@@ -115,6 +115,7 @@ def test_a_refusal_by_the_application_itself_is_not_put_on_a_proxy() -> None:
         ({"chunked": False}, "no-chunked", "wide"),
         ({"host_arrived": "127.0.0.1:8000"}, "host-changed", "wide"),
         ({"interim": {"104": "final"}}, "interim-final", "wide"),
+        ({"interim": {"104": "passed"}, "proxies": NGINX.proxies}, "interim-passed", "wide"),
         ({"cors": Cors("https://a.example", False, None)}, "cors", "trouble"),
         ({"cors": Cors("https://a.example", True, False)}, "cors-on-refusal", "wide"),
         ({"limit": Limit(8 * MiB, None, False, "sent", 8 * MiB)}, "no-limit-seen", "wide"),
@@ -221,6 +222,6 @@ def test_a_server_that_is_busy_is_not_said_to_be_another_address() -> None:
     assert "not-the-api" not in codes(diagnose(replace(WIDE, is_authorised=None, status=503)))
 
 
-def test_interim_answers_that_are_lost_are_said_not_to_matter_for_wherry() -> None:
+def test_a_proxy_that_spoils_interim_answers_is_said_to_need_a_setting() -> None:
     found = diagnose(replace(WIDE, interim={"103": "final", "104": "final"}))
-    assert "does not matter for Wherry" in text_of(found, "interim-final")
+    assert "set interim_responses to never" in text_of(found, "interim-final")

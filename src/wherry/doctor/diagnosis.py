@@ -325,8 +325,16 @@ def _about_content(measured: Measured) -> Iterator[Finding]:
             "interim-final",
             NOTE,
             f"Interim answers ({', '.join(final)}) are taken for the final one, or nothing follows "
-            "them. This does not matter for Wherry, which sends none of these. Other applications "
-            "must not send them through this proxy.",
+            "them. Wherry sends a 104 only to clients of the IETF protocol (iOS, for example), and "
+            "only if no proxy has marked the request. If this proxy adds neither Via nor "
+            "X-Forwarded-For, their uploads fail: set interim_responses to never.",
+        )
+    if measured.proxies and measured.interim.get("104") == "passed":
+        yield Finding(
+            "interim-passed",
+            NOTE,
+            "A 104 gets through. With interim_responses set to always, clients of the IETF "
+            "protocol (iOS, for example) resume their uploads through this proxy.",
         )
 
 
