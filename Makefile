@@ -7,6 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 # More than there are cores, because most tests wait more than they compute.
 PROCESSES ?= 5
+PROCESSES_OF_OTHERS ?= $(PROCESSES)
 # The S3 server of the tests. tests/parts.py has the version, too.
 VERSITYGW_VERSION := 1.8.0
 VERSITYGW := .cache/versitygw-$(VERSITYGW_VERSION)/versitygw
@@ -40,12 +41,12 @@ demo: setup ## Show an upload, from a refused request to its assessment
 serve: setup ## Run a server on http://127.0.0.1:8000
 	@$(BIN)/wherry serve
 
-# Two at once, because each has stretches that leave a processor idle, as installing does.
+# All at once, because each has stretches that leave a processor idle: installing, and waiting for the
+# last test. The others get only what test-main leaves.
 .PHONY: test
 test: test-parts ## Run lint and all tests
-	$(MAKE) --jobs 2 lint test-main
-	$(MAKE) --jobs 2 --output-sync test-lowest test-pythons \
-	  LOWEST="$(LOWEST_SHORT)" PYTHONS="$(PYTHONS_SHORT)"
+	$(MAKE) --jobs 4 lint test-main test-lowest test-pythons \
+	  LOWEST="$(LOWEST_SHORT)" PYTHONS="$(PYTHONS_SHORT)" OTHERS="nice" PROCESSES_OF_OTHERS=1
 
 # What failed beside thousands of others runs once more, alone.
 AGAIN := $(BIN)/pytest --last-failed --last-failed-no-failures none --exitfirst \
@@ -141,7 +142,7 @@ LOWEST_SHORT := $(patsubst %,tests/protocols/test_%.py,access chunked chunked_re
   guests hooks methods)
 .PHONY: test-lowest
 test-lowest: .venv-lowest/.installed ## Run the protocol tests on the oldest FastAPI (make test: a part)
-	.venv-lowest/bin/pytest --numprocesses $(PROCESSES) --dist loadfile $(LOWEST) \
+	$(OTHERS) .venv-lowest/bin/pytest --numprocesses $(PROCESSES_OF_OTHERS) --dist loadfile $(LOWEST) \
 	  --ignore tests/protocols/test_servers.py
 
 .venv-lowest/.installed: requirements.lock requirements-lowest.txt pyproject.toml
@@ -159,7 +160,8 @@ PYTHONS_SHORT := $(patsubst %,tests/assessment/test_%.py,database kinds ranges s
   tests/pythons tests/e2e/test_demo.py
 .PHONY: test-pythons
 test-pythons: setup ## Run the assessment tests on the oldest and newest Python found (make test: a part)
-	$(BIN)/python -m tests.pythons.run --numprocesses $(PROCESSES) --dist loadfile $(PYTHONS)
+	$(OTHERS) $(BIN)/python -m tests.pythons.run \
+	  --numprocesses $(PROCESSES_OF_OTHERS) --dist loadfile $(PYTHONS)
 
 .PHONY: test-faults
 test-faults: setup ## Run the fault tests with 1,000 kills (make test: 10)
