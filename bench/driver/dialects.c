@@ -121,11 +121,13 @@ static int wherry_one(struct connection *connection, struct upload *upload) {
 
 /* --- tus 1.0 --------------------------------------------------------------------------------- */
 
-/* Keep the path of an address. */
-static void take_location(char *path, size_t room, const char *location) {
+/* Keep the path of an address, which may be relative to `base`. */
+static void take_location(char *path, size_t room, const char *base, const char *location) {
     const char *host = strstr(location, "://");
     const char *begin = host ? strchr(host + 3, '/') : location;
-    snprintf(path, room, "%s", begin ? begin : "/");
+    const char *last = strrchr(base, '/');
+    int folder = begin && begin[0] != '/' && last ? (int)(last - base) + 1 : 0;
+    snprintf(path, room, "%.*s%s", folder, base, begin ? begin : "/");
 }
 
 static int tus_create(struct connection *connection, struct upload *upload, size_t size,
@@ -141,7 +143,7 @@ static int tus_create(struct connection *connection, struct upload *upload, size
         snprintf(upload->problem, sizeof upload->problem, "the creation was answered without Location");
         return -1;
     }
-    take_location(path, room, answer.location);
+    take_location(path, room, upload->base, answer.location);
     return 0;
 }
 
@@ -201,7 +203,7 @@ static int tus_join(struct connection *connection, struct upload *upload) {
     if (expect(connection, upload, head, NULL, &answer) != 0)
         return -1;
     upload->finishing = seconds_now() - begun;
-    take_location(upload->identifier, sizeof upload->identifier, answer.location);
+    take_location(upload->identifier, sizeof upload->identifier, upload->base, answer.location);
     return 0;
 }
 

@@ -22,6 +22,7 @@ def find_peers(others: Mapping[str, str]) -> dict[str, Peer]:
         for durability in ("power-loss", "process-crash"):
             peers.append(Wherry(python, durability, build=build))
             peers.append(Wherry(python, durability, build=build, assessment=True))
+            peers.append(Wherry(python, durability, build=build, tus=True))
         peers.append(Wherry(python, "process-crash", build=build, router=True))
     peers += [Tusd(), Rustus(), TusNode(), Tuspyserver(), Tussi(), Nginx(), Recipe(), CServer()]
     return {peer.key: peer for peer in peers}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.peers import Dialect, Peer, Way
+from bench.peers import Dialect, Peer, Way, tus_dialects
 from bench.peers.installing import run_installer
 from bench.processes import Running, answers, free_port, running
 
@@ -38,16 +38,21 @@ class Wherry(Peer):
         build: str = BUILD,
         assessment: bool = False,
         router: bool = False,
+        tus: bool = False,
     ) -> None:
         self._python = python
         self._durability = durability
         self._assessment = assessment
         self._router = router
+        self._tus = tus
         self.key = f"{build}/{durability}"
         self.title = f"{'Wherry' if build == BUILD else build} `{durability}`"
         if router:
             self.key += "/router"
             self.title += ", router on stock uvicorn"
+        if tus:
+            self.key += "/tus"
+            self.title += ", by tus"
         if assessment:
             self.key += "/assessment"
             self.title += ", assessment on"
@@ -55,6 +60,8 @@ class Wherry(Peer):
 
     @property
     def speaks(self) -> dict[Way, Dialect]:
+        if self._tus:
+            return tus_dialects("/files/", joins=True)
         base = "/chunked-upload" if self._router else "/api/chunked-upload"
         chunks, one = Dialect("wherry", base), Dialect("wherry-one", base)
         return {Way.CHUNKS: chunks, Way.ONE: one, Way.JOIN: chunks}
@@ -85,7 +92,8 @@ class Wherry(Peer):
             yield server
 
     def stored(self, folder: Path, identifier: str, pieces: int) -> Sequence[Path]:
-        return [folder / "data" / "files" / f"{identifier}.bin"]
+        name = identifier.rpartition("/")[2] if self._tus else f"{identifier}.bin"
+        return [folder / "data" / "files" / name]
 
     def _serve(self, port: int, settings: dict[str, str]) -> tuple[list[str], dict[str, str]]:
         command = [self._python, "-m", "wherry", "serve", "--port", str(port)]
