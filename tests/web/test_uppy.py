@@ -1,9 +1,9 @@
-"""The real Uppy with Wherry's uploader, built into an application and run in Chromium."""
+"""The real Uppy in Chromium, with Wherry's uploader and with its own for tus."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from wherry.testing.server import Server, serving
 MiB = 1 << 20
 APPLICATION = """
 import Uppy from '@uppy/core'
+import Dashboard from '@uppy/dashboard'
+import Tus from '@uppy/tus'
 import Wherry, { type WherryBody } from './api/uppyWherry'
 
 const seen: [string, ...unknown[]][] = []
@@ -29,6 +31,15 @@ export function begin(endpoint: string, options: { limit?: number } = {}): void 
   uppy.on('upload-success', (file, { body }) => seen.push(['arrived', file!.name, body!.upload_id]))
   uppy.on('upload-error', (file, error, response) =>
     seen.push(['failed', file!.name, error.message, response?.status]))
+  Object.assign(window, { uppy, seen })
+}
+
+export function beginTus(endpoint: string, options: { chunkSize?: number } = {}): void {
+  const uppy = new Uppy({ autoProceed: false })
+  uppy.use(Dashboard, { target: '#place', inline: true })
+  uppy.use(Tus, { endpoint, ...options })
+  uppy.on('upload-success', (file, { uploadURL }) => seen.push(['arrived', file!.name, uploadURL]))
+  uppy.on('upload-error', (file, error) => seen.push(['failed', file!.name, error.message]))
   Object.assign(window, { uppy, seen })
 }
 """
@@ -59,15 +70,22 @@ class Site:
     code: str
 
     def begin(self, *files: Path, **options: object) -> None:
+        self._open("begin", self.api, files, options)
+
+    def begin_tus(self, *files: Path, **options: object) -> None:
+        endpoint = f"{self.api.removesuffix('/api')}/files/"
+        self._open("beginTus", endpoint, files, options)
+
+    def _open(self, how: str, endpoint: str, files: Sequence[Path], options: object) -> None:
         self.page.goto(f"{self.api}/chunked-upload/limits")
-        self.page.set_content("<input type=file multiple>")
+        self.page.set_content("<input type=file multiple><div id=place></div>")
         self.page.evaluate(
-            """async ([code, api, options]) => {
+            """async ([code, how, endpoint, options]) => {
               const module = new Blob([code], { type: 'text/javascript' })
-              const { begin } = await import(URL.createObjectURL(module))
-              begin(api, options)
+              const built = await import(URL.createObjectURL(module))
+              built[how](endpoint, options)
             }""",
-            [self.code, self.api, options],
+            [self.code, how, endpoint, options],
         )
         self.page.set_input_files("input", list(files))
         self.page.eval_on_selector("input", CHOOSE)
@@ -166,3 +184,38 @@ def test_a_refusal_is_told_with_its_status_and_another_file_arrives(
     assert (kind, status) == ("failed", 413)
     assert message.startswith("The file is too large")
     assert found[small.name][0] == "arrived"
+
+
+def test_the_dashboard_uploads_by_tus_with_a_chunk_size(site: Site, tmp_path: Path) -> None:
+    file = make_file(tmp_path / "by-tus.mp4", 5 * MiB + 3, seed=40)
+    site.begin_tus(file, chunkSize=512 * 1024)
+    site.page.click(".uppy-StatusBar-actionBtn--upload")
+    site.page.wait_for_function("seen.length")
+    [[kind, name, url]] = site.page.evaluate("seen")
+    assert (kind, name) == ("arrived", file.name)
+    assert url.startswith(site.api.removesuffix("/api"))
+    assert sha256(file) in site.stored()
+    site.page.wait_for_selector(".uppy-StatusBar.is-complete")
+
+
+def test_what_is_paused_in_the_dashboard_goes_on_by_tus(site: Site, tmp_path: Path) -> None:
+    file = make_file(tmp_path / "paused-by-tus.mp4", 12 * MiB, seed=41)
+    site.begin_tus(file, chunkSize=512 * 1024)
+    site.page.evaluate(AT_FIRST, "uppy.pauseResume(file.id)")
+    site.page.wait_for_function("uppy.getFiles()[0].isPaused")
+    assert site.page.evaluate("seen") == []
+    site.page.evaluate("uppy.pauseResume(uppy.getFiles()[0].id)")
+    site.page.wait_for_function("seen.length")
+    assert sha256(file) in site.stored()
+
+
+def test_without_a_chunk_size_the_dashboard_shows_that_the_proxy_refuses(
+    site: Site, tmp_path: Path
+) -> None:
+    """The guide says what to do then: Wherry is not asked."""
+    file = make_file(tmp_path / "in-one-request.mp4", 2 * MiB, seed=42)
+    site.begin_tus(file)
+    site.page.evaluate("uppy.upload()")
+    site.page.wait_for_function("seen.length")
+    [[kind, _, message]] = site.page.evaluate("seen")
+    assert (kind, "413" in message) == ("failed", True)
