@@ -231,6 +231,21 @@ async def test_an_idempotency_key_means_an_ordinary_upload(
     assert len(begun) == 1
 
 
+async def test_metadata_of_tus_name_the_file(
+    client: httpx2.AsyncClient, begun: list[FinishedFile]
+) -> None:
+    """As tus-js-client sends them."""
+    given = {"filename": "folder/film.mp4", "filetype": "video/mp4", "task": "42"}
+    pairs = [f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in given.items()]
+    url = await begin(client, DATA, Upload_Metadata=",".join(pairs), Content_Type=PARTIAL)
+    await patch(client, url, SIZE, b"", is_last=True)
+    (file,) = begun
+    assert (file.filename, file.content_type) == ("film.mp4", "video/mp4")
+    assert file.metadata == given
+    headers = fields(NEWEST, False, Upload_Metadata="a b")
+    assert (await client.post(PLACES[0], headers=headers)).status_code == 400
+
+
 @ietf("4.2 Creation", "the body may be empty, and the file, too")
 async def test_a_careful_creation_has_no_bytes(
     client: httpx2.AsyncClient, begun: list[FinishedFile]

@@ -24,7 +24,7 @@ _TUS = (
 )
 _IETF = (
     *("Upload-Complete", "Upload-Incomplete", "Upload-Limit", "Accept-Patch"),
-    "Upload-Draft-Interop-Version",
+    *("Upload-Draft-Interop-Version", "Repr-Digest"),
 )
 EXPOSED = (*_ANY, *_FILES, *_TUS, *_IETF)
 #: For how long a browser need not ask again, in seconds; browsers have limits of their own.

@@ -63,7 +63,9 @@ def limits(
 
     `lifetime`: the key of the seconds until it expires.
     """
-    most = caller.max_size(engine.settings.max_size) if upload is None else upload.limit
+    most = caller.max_size(engine.settings.max_size)
+    if upload is not None and not upload.pieces:  # one that is joined takes no bytes itself
+        most = upload.limit
     found = {"max-size": most, "max-append-size": _largest_append(request, caller, engine)}
     if upload is not None and upload.state in UNFINISHED:
         left = engine.date_of(upload.expires_at(engine.settings.expires_after)) - engine.date

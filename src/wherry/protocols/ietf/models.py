@@ -18,6 +18,7 @@ from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED
 from wherry.protocols.digests import parse_digest, parse_digests
 from wherry.protocols.ietf.versions import NEWEST, SPEAKS_WITHOUT_VERSION, VERSIONS, Version
+from wherry.protocols.metadata import NAMES, TYPES, first, parse_metadata
 from wherry.protocols.parsing import media_type, parse_content_length, parse_filename, raw_header
 from wherry.protocols.resuming import PARTIAL, UNNAMED, bare, most_of
 
@@ -115,12 +116,16 @@ def parse_create(request: Request, asked: Asked, caller: Caller, engine: Engine)
         raise TooLarge(most, asked.length)  # also where the length of the body contradicts
     length = asked.whole(request)
     disposition = raw_header(request, "content-disposition")
+    name = parse_filename(disposition) if disposition else None
+    metadata = parse_metadata(request.headers.get("upload-metadata", ""))
+    sent_type = None if is_partial(request) else request.headers.get("content-type")
     return Create(
-        bare(parse_filename(disposition) or UNNAMED) if disposition else UNNAMED,
+        bare(name or first(metadata, NAMES) or UNNAMED),
         length=length,
         at_most=most_of(caller, engine) if length is None else None,
-        content_type=request.headers.get("content-type") or None,
+        content_type=first(metadata, TYPES) or sent_type or None,
         digest=_whole_digest(request),
+        metadata=metadata,
     )
 
 

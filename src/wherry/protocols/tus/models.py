@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from email.utils import formatdate
 from urllib.parse import urlsplit
@@ -11,13 +10,21 @@ from starlette.requests import Request
 
 from wherry.core.digests import Digest, LateDigest
 from wherry.core.errors import BadRequest
-from wherry.core.names import LONGEST_TEXT, as_unicode
+from wherry.core.names import LONGEST_TEXT
 from wherry.core.requests import Caller, Create
 from wherry.core.upload import UNFINISHED, Upload
 from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED
 from wherry.protocols.bodies.offer import Offer, offer_of
 from wherry.protocols.errors import WrongMediaType, WrongVersion
+from wherry.protocols.metadata import (
+    NAMES,
+    TYPES,
+    decode_base64,
+    first,
+    parse_metadata,
+    render_metadata,
+)
 from wherry.protocols.parsing import media_type, parse_id, parse_number
 from wherry.protocols.resuming import UNNAMED, bare, most_of
 
@@ -47,8 +54,6 @@ EXTENSIONS = (
     "termination",
     "creation-defer-length",
 )
-#: The metadata in which clients send the name and the type of a file, the most usual first.
-NAMES, TYPES = ("filename", "name"), ("filetype", "type", "contentType")
 #: The entries of an upload's metadata that have a header as the client wrote it, in pieces: the
 #: client's metadata, where the other entries do not tell; `Upload-Concat` of a final upload.
 METADATA, CONCAT = "tus_metadata_", "tus_concat_"
@@ -71,8 +76,7 @@ def check_octets(request: Request) -> None:
 def parse_create(request: Request, caller: Caller, engine: Engine) -> Create:
     """Raises `BadRequest`, `LengthRequired`."""
     given = request.headers.get("upload-metadata", "")
-    pairs = parse_metadata(given)
-    metadata = {key: value.decode("utf-8", "replace") for key, value in pairs.items()}
+    metadata = parse_metadata(given)
     if render_metadata(metadata) != given:
         metadata |= _verbatim(METADATA, given)
     concat = request.headers.get("upload-concat")
@@ -85,10 +89,10 @@ def parse_create(request: Request, caller: Caller, engine: Engine) -> Create:
     else:
         raise BadRequest("upload-concat", "must be partial, or final; with addresses behind it")
     return Create(
-        filename=bare(_first(metadata, NAMES) or UNNAMED),
+        filename=bare(first(metadata, NAMES) or UNNAMED),
         length=length,
         at_most=most_of(caller, engine) if length is None else None,
-        content_type=_first(metadata, TYPES),
+        content_type=first(metadata, TYPES),
         metadata=metadata,
         is_piece=concat == PARTIAL,
     )
@@ -122,10 +126,6 @@ def _check_without_length(request: Request) -> None:
             raise BadRequest(name, "a final upload has the length of its partial uploads together")
 
 
-def _first(metadata: Mapping[str, str], keys: tuple[str, ...]) -> str | None:
-    return next((metadata[key] for key in keys if metadata.get(key)), None)
-
-
 def _parse_length(request: Request) -> int | None:
     """The length of the new upload; None: it comes later. Raises `BadRequest`."""
     headers = request.headers
@@ -137,26 +137,6 @@ def _parse_length(request: Request) -> int | None:
     if deferred != "1":
         raise BadRequest("upload-defer-length", "must be 1")
     return None
-
-
-def parse_metadata(text: str) -> dict[str, bytes]:
-    """`key base64,key base64,key`, by key. Raises `BadRequest`."""
-    found: dict[str, bytes] = {}
-    for pair in filter(None, map(str.strip, text.split(","))):
-        key, _, value = pair.partition(" ")
-        if key in found:
-            raise BadRequest("upload-metadata", "has a key twice")
-        found[as_unicode(key)] = _decoded(value.strip(), "upload-metadata")
-    return found
-
-
-def render_metadata(metadata: Mapping[str, str]) -> str:
-    """The inverse of `parse_metadata`, as most clients write it."""
-    pairs = []
-    for key, value in metadata.items():
-        encoded = base64.b64encode(value.encode()).decode()
-        pairs.append(f"{key} {encoded}" if encoded else key)
-    return ",".join(pairs)
 
 
 def _verbatim(prefix: str, text: str) -> dict[str, str]:
@@ -213,14 +193,7 @@ def _parse_digest(text: str) -> Digest:
     name, _, value = text.partition(" ")
     if (algorithm := ALGORITHMS.get(name)) is None:
         raise BadRequest("upload-checksum", f"must be one of {', '.join(ALGORITHMS)}")
-    return Digest(algorithm, _decoded(value.strip(), "upload-checksum"))
-
-
-def _decoded(text: str, field: str) -> bytes:
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise BadRequest(field, "has a value that is not base64") from None
+    return Digest(algorithm, decode_base64(value.strip(), "upload-checksum"))
 
 
 def extensions(request: Request, most: int | None) -> str:
