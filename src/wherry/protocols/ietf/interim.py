@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import wraps
 
 from starlette.requests import Request
@@ -51,9 +51,12 @@ class Interim:
             and passes
         )
 
-    def announce(self, headers: Mapping[str, str]) -> None:
-        """Tell the client where its upload is."""
-        self._send(headers)
+    def send(self, headers: Mapping[str, str]) -> None:
+        """Send a 104, if the client can be told anything by it."""
+        if self.is_possible and self._offer is not None:
+            every = {**headers, INTEROP: str(self._version.number)}
+            lines = [(name.encode(), value.encode()) for name, value in every.items()]
+            self._offer.send_interim(STATUS, lines)
 
     @asynccontextmanager
     async def telling(self, upload: Upload, caller: Caller, engine: Engine) -> AsyncIterator[None]:
@@ -66,8 +69,7 @@ class Interim:
             yield
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError, UploadError):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _tell(self, upload: Upload, caller: Caller, engine: Engine) -> None:
         told = upload.offset
@@ -75,14 +77,8 @@ class Interim:
             await asyncio.sleep(PROGRESS_EVERY)
             offset = (await engine.status(caller, upload.id)).offset
             if offset > told:
-                self._send({"Upload-Offset": str(offset)})
+                self.send({"Upload-Offset": str(offset)})
                 told = offset
-
-    def _send(self, headers: Mapping[str, str]) -> None:
-        if self.is_possible and self._offer is not None:
-            every = {**headers, INTEROP: str(self._version.number)}
-            lines = [(name.encode(), value.encode()) for name, value in every.items()]
-            self._offer.send_interim(STATUS, lines)
 
 
 def dropping(verb: Verb) -> Verb:
