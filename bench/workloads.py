@@ -72,6 +72,7 @@ MANY = 1000
 POWER_LOSS, PROCESS_CRASH = "wherry/power-loss", "wherry/process-crash"
 ROUTER = "wherry/process-crash/router"
 ASSESSING = ("wherry/power-loss/assessment", "wherry/process-crash/assessment")
+BY_TUS = ("wherry/power-loss/tus", "wherry/process-crash/tus")
 EVERY_WHERRY = (POWER_LOSS, PROCESS_CRASH, *ASSESSING)
 PEERS = ("tusd", "rustus", "tus-node", "tuspyserver", "tussi", "nginx", "recipe", "c")
 
@@ -86,7 +87,7 @@ _SMALL = (
     *_each(Way.ONE, *PEERS),
     *_each(Way.CHUNKS, "tusd", "tussi", "recipe"),
 )
-_LARGE = _each(Way.CHUNKS, POWER_LOSS, PROCESS_CRASH, ROUTER, *PEERS)
+_LARGE = _each(Way.CHUNKS, POWER_LOSS, PROCESS_CRASH, ROUTER, *BY_TUS, *PEERS)
 _BOTH = tuple(
     Entry(server, way) for server in (POWER_LOSS, PROCESS_CRASH) for way in (Way.CHUNKS, Way.ONE)
 )
@@ -115,7 +116,7 @@ def _joined(key: str, name: str, size: int) -> Workload:
         count=1,
         size=size,
         connections=1,
-        entries=_each(Way.JOIN, POWER_LOSS, *PEERS),
+        entries=_each(Way.JOIN, POWER_LOSS, *BY_TUS, *PEERS),
         figure="finishing ms",
     )
 
@@ -190,7 +191,7 @@ WORKLOADS = (
         size=GiB,
         connections=1,
         request=GiB,
-        entries=_each(Way.ONE, POWER_LOSS, PROCESS_CRASH, ROUTER, *PEERS),
+        entries=_each(Way.ONE, POWER_LOSS, PROCESS_CRASH, ROUTER, *BY_TUS, *PEERS),
     ),
     _joined("finish-100", "100 MiB", 100 * MiB),
     _joined("finish-500", "500 MiB", 500 * MiB),

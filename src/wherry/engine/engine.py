@@ -181,13 +181,16 @@ class Engine:
         self._joining.note(upload)
         return upload
 
-    async def append(self, caller: Caller, write: Write, body: Body) -> Upload:
+    async def append(
+        self, caller: Caller, write: Write, body: Body, found: Upload | None = None
+    ) -> Upload:
         """`write`, for a client that sends the bytes of a file in their order, in any sizes.
 
-        Raises `OffsetDiffers` if `write.offset` is not where the upload goes on, before a byte is
-        read, and instead of `Superseded`.
+        `found`: the upload, if this request has looked it up already. Raises `OffsetDiffers` if
+        `write.offset` is not where the upload goes on, before a byte is read, and instead of
+        `Superseded`.
         """
-        upload = await self.status(caller, write.upload_id)
+        upload = found or await self.status(caller, write.upload_id)
         upload.check_offset(write.offset)
         await self.count_bytes(caller, body.remaining)
         try:

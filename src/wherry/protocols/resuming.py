@@ -105,8 +105,8 @@ async def append(
         await _bound(body, upload)
         if not body.remaining:
             return upload
-        await until_admitted(upload, caller, engine, latest(engine))
-        upload = await engine.append(caller, write, body)
+        upload = await until_admitted(upload, caller, engine, latest(engine))
+        upload = await engine.append(caller, write, body, upload)
     note_arrival(request, caller, engine)
     return upload
 

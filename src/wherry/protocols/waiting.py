@@ -26,11 +26,12 @@ LONGEST_WAIT = 5.0
 POLL_INTERVAL = 0.25
 
 
-async def until_admitted(upload: Upload, caller: Caller, engine: Engine, end: float) -> None:
-    """Wait until it has left the queue, or until `end`, a time of the event loop."""
+async def until_admitted(upload: Upload, caller: Caller, engine: Engine, end: float) -> Upload:
+    """The upload when it has left the queue, or as it is at `end`, a time of the event loop."""
     while upload.queued_at is not None and not is_over(end, engine):
         await asyncio.sleep(POLL_INTERVAL)
         upload = await engine.status(caller, upload.id)
+    return upload
 
 
 def latest(engine: Engine) -> float:
