@@ -102,8 +102,8 @@ class DeadlineClock:
 
     def __call__(self) -> float:
         steady = self._steady()
-        beats = [beat for beat in (self._own, self._beats.read()) if beat is not None]
-        return max(beat.at(steady) for beat in beats)
+        beats = (self._own, self._beats.read())
+        return max([beat.at(steady) for beat in beats if beat is not None])
 
     def beat(self) -> None:
         """Record that this process serves. Blocks."""
@@ -145,9 +145,12 @@ class FileBeats:
         if self._fd is None:
             return None
         for _ in range(3):  # a read during a write may return half of each
-            with suppress(OSError):
-                if (beat := Beat.parse(os.pread(self._fd, _BEAT.size, 0))) is not None:
-                    return beat
+            try:
+                data = os.pread(self._fd, _BEAT.size, 0)
+            except OSError:
+                continue
+            if (beat := Beat.parse(data)) is not None:
+                return beat
         return None
 
     def write(self, beat: Beat) -> None:

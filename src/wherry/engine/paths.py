@@ -116,8 +116,7 @@ class KnownPaths:
 
     def _learn(self, host: str, fact: Fact) -> None:
         """Keep it if it is news, and there is room for it."""
-        now = self._context.clock()
-        learned = learn_all(self._paths, {host: [fact]}, now)
+        learned = learn_all(self._paths, {host: [fact]}, fact.at)
         waiting = self._new.get(host, [])
         if learned is self._paths or len(waiting) >= MOST_FACTS or len(self._new) >= MOST_HOSTS:
             return

@@ -42,9 +42,10 @@ def begins(scope: Scope) -> bool:
     ordinary uploads, also with `Upload-Complete: ?1`, which some clients send with every upload.
     """
     headers = Headers(scope=scope)
+    if _completeness(headers) is None:
+        return False
     is_form = headers.get("content-type", "").lower().startswith("multipart/form-data")
-    is_ordinary = is_form or "idempotency-key" in headers or "tus-resumable" in headers
-    return not is_ordinary and _completeness(headers) is not None
+    return not (is_form or "idempotency-key" in headers or "tus-resumable" in headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,10 @@ def parse(request: Request) -> Asked:
 
 def _item(headers: Headers, name: str) -> Any:
     """The value of an Item; None: there is none, or the field has to be ignored."""
+    if (text := headers.get(name)) is None:
+        return None
     try:
-        item: Any = http_sf.parse(headers.get(name, "").encode("ascii"), tltype="item")
+        item: Any = http_sf.parse(text.encode("ascii"), tltype="item")
         return item[0]
     except ValueError:
         return None
