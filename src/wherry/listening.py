@@ -2,14 +2,20 @@
 
 Rule 1: a name is resolved once. So the server decides about the very address that it binds
 whether other machines can reach it.
+
+Rule 2: where several processes serve, Linux distributes the connections, to one socket for each of
+them (`SO_REUSEPORT`). If all accepted at one socket, a process that happens to be awake would get
+most of the connections that come together. The process that starts the others keeps the sockets
+open. So the connections of a process that has died wait for the one that replaces it.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,17 +53,18 @@ def resolve(host: str, port: int) -> list[Address]:
 
 
 @contextmanager
-def listening(addresses: Sequence[Address]) -> Iterator[list[socket.socket]]:
+def listening(addresses: Sequence[Address], processes: int = 1) -> Iterator[list[socket.socket]]:
     """Listen on all addresses, and close the sockets at the end.
 
-    An address that this machine does not have (IPv6, often) is skipped while another one
-    is left. Raises `OSError` that says what to do.
+    There are as many sockets for each address as `processes`; those of process `n` are
+    `listeners[n::processes]`. An address that this machine does not have (IPv6, often) is skipped
+    while another one is left. Raises `OSError` that says what to do.
     """
     listeners: list[socket.socket] = []
     try:
         for address in addresses:
             try:
-                listeners.append(_listen(address))
+                listeners += _listen_for(processes, address)
             except OSError as error:
                 is_last = address == addresses[-1] and not listeners
                 if error.errno != errno.EADDRNOTAVAIL or is_last:  # else: a machine without IPv6
@@ -68,15 +75,35 @@ def listening(addresses: Sequence[Address]) -> Iterator[list[socket.socket]]:
             listener.close()
 
 
-def _listen(address: Address) -> socket.socket:
+def _listen_for(processes: int, address: Address) -> list[socket.socket]:
+    first = _listen(address.family, address.sockaddr)
+    if processes == 1 or sys.platform != "linux":
+        return [first] * processes
+    # The first one shows that no other program has the port: this user's could share it.
+    sockaddr = first.getsockname()
+    first.close()
+    with ExitStack() as opened:
+        shared = [
+            opened.enter_context(_listen(address.family, sockaddr, is_shared=True))
+            for _ in range(processes)
+        ]
+        opened.pop_all()
+    return shared
+
+
+def _listen(
+    family: socket.AddressFamily, sockaddr: Any, *, is_shared: bool = False
+) -> socket.socket:
     # With the protocol: without it, asyncio does not recognise TCP, leaves Nagle's algorithm on
     # for each connection, and an answer in two segments waits 40 ms for its client.
-    listener = socket.socket(address.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if address.family == socket.AF_INET6:
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listener.bind(address.sockaddr)
+        listener.bind(sockaddr)
         # At once: until a socket listens, Linux lets other processes bind the same address.
         listener.listen(BACKLOG)
     except OSError:

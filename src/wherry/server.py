@@ -30,6 +30,7 @@ from wherry.core.requests import Caller
 from wherry.engine.stopping import CANCEL_BEFORE
 from wherry.events import Event, log_event
 from wherry.listening import listening, resolve, url_of
+from wherry.processes import run_processes
 from wherry.protocols import watching
 from wherry.protocols.cors import cors_options
 from wherry.protocols.direct import Direct
@@ -169,14 +170,20 @@ def serve(settings: Settings, host: str, port: int) -> None:
     addresses = resolve(host, port)
     reached = [a for a in addresses if not is_loopback(a.address)]
     api = create_app(settings, (reached or addresses)[0].address)
-    with listening(addresses) as listeners:
+    count = settings.processes
+    with listening(addresses, count) as listeners:
         check_storage(settings)
         log_event(Event.SERVING, data=settings.data.absolute())
-        for listener in listeners:
+        for listener in listeners[::count]:
             log_event(Event.LISTENING, url=url_of(listener))
         if not Keys(keys_file(settings.data)).has_file():  # otherwise, there are keys
             log.warning(LOOPBACK_WARNING)
-        run(api, listeners, settings)
+        keep_loaded()
+        if count == 1:
+            run(api, listeners, settings)
+        else:
+            with suppress(KeyboardInterrupt):
+                run_processes(count, lambda number: run(api, listeners[number::count], settings))
 
 
 def share_heap() -> None:
@@ -187,6 +194,17 @@ def share_heap() -> None:
     """
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+
+
+def keep_loaded() -> None:
+    """Keep what is loaded by now out of garbage collection.
+
+    A full collection, which would come among the first requests, would look through all of it, and
+    stop every thread for about 100 ms. What is not used any more is freed first, because frozen
+    garbage stays as well.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class Server(uvicorn.Server):
@@ -230,11 +248,6 @@ def run(api: FastAPI, listeners: list[socket.socket], settings: Settings) -> Non
     """Run the server to its end. Raises `RuntimeError` if it does not start; the log says why."""
     BoundedConnection.most_connections = allow_files(settings.max_requests)
     server = Server(configuration(api), settings.grace_period, settings.stop_delay or 0)
-    # What is loaded by now stays. A full garbage collection, which would come among the first
-    # requests, would look through all of it, and stop every thread for about 100 ms. What is not
-    # used any more by now is freed first, because frozen garbage stays as well.
-    gc.collect()
-    gc.freeze()
     try:
         with suppress(KeyboardInterrupt):
             server.run(sockets=listeners)

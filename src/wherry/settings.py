@@ -41,6 +41,7 @@ GROUPS = {
         "chunk_timeout",
         "concurrency",
         "max_requests",
+        "processes",
         "front_ends",
         "interim_responses",
         "cors_origins",
@@ -215,6 +216,14 @@ class Settings(BaseSettings):
         le=MANY,
         description="How many requests one process of the server works on at once. Further ones "
         "are refused at once, and clients repeat them a few seconds later.",
+    )
+
+    processes: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="How many processes of `wherry serve` receive files, on one machine. Python "
+        "uses little more than one processor in each.",
     )
 
     max_open: int | None = Field(

@@ -376,6 +376,15 @@ class Event(Enum):
     SERVING = About(Area.SERVER, INFO, "`wherry serve` begins.", ("data",))
     LISTENING = About(Area.SERVER, INFO, "An address that it listens on.", ("url",))
 
+    PROCESS_ENDED = About(
+        Area.SERVER,
+        WARNING,
+        "One of several processes (`processes`) has ended, and is replaced. What it had "
+        "acknowledged is safe, and clients repeat the rest. `code` is its exit code, or the "
+        "negative number of the signal that ended it: often -9 if memory ran out.",
+        ("pid", "code"),
+    )
+
     HOST_LIMIT = About(
         Area.SERVER,
         WARNING,

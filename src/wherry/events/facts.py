@@ -16,7 +16,7 @@ class Facts(TypedDict, total=False):
     at: int
     attempt: int
     bytes: int | str
-    code: str | int
+    code: str | int | None
     command: str
     data: Path
     delivery_id: str
@@ -28,7 +28,7 @@ class Facts(TypedDict, total=False):
     owner: str
     owners: int
     passes: int | None
-    pid: int
+    pid: int | None
     place: str
     problem: str | None
     received: int
