@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.peers import Way
 from bench.results import Results, Row, Table
 from bench.tables import render_figure
-from bench.workloads import POWER_LOSS, PROCESS_CRASH, ROUTER
+from bench.workloads import POWER_LOSS, PROCESS_CRASH, ROUTER, TWO_PROCESSES
 
 #: Finds a figure in the tables by workload; None if the run lacks it.
 Find = Callable[[dict[str, Table]], float | None]
@@ -79,9 +79,16 @@ GOALS = (
     *_both("a", (1.4, 2.4)),
     *_both("b", (1.3, 1.6)),
     *_both("d", (1.3, 1.6)),
+    Goal("b, `power-loss`, 2 processes", 1.3, _ratio("b", TWO_PROCESSES[0])),
+    Goal("d, `power-loss`, 2 processes", 1.3, _ratio("d", TWO_PROCESSES[0])),
     *_both("f", (2.2, 2.2), Way.ONE),
     Goal("c in one request, `power-loss`", 0.7, _ratio("c", POWER_LOSS, Way.ONE)),
     Goal("the same, assessment on", 0.7, _ratio("c", ASSESSING, Way.ONE)),
+    Goal(
+        "c in one request, `power-loss`, 2 processes",
+        0.7,
+        _ratio("c", TWO_PROCESSES[0], Way.ONE),
+    ),
     Goal("c-disk in one request, `power-loss`", 0.5, _ratio("c-disk", POWER_LOSS, Way.ONE)),
     Goal("the same, assessment on", 0.5, _ratio("c-disk", ASSESSING, Way.ONE)),
     Goal(

@@ -73,7 +73,8 @@ POWER_LOSS, PROCESS_CRASH = "wherry/power-loss", "wherry/process-crash"
 ROUTER = "wherry/process-crash/router"
 ASSESSING = ("wherry/power-loss/assessment", "wherry/process-crash/assessment")
 BY_TUS = ("wherry/power-loss/tus", "wherry/process-crash/tus")
-EVERY_WHERRY = (POWER_LOSS, PROCESS_CRASH, *ASSESSING)
+TWO_PROCESSES = ("wherry/power-loss/2-processes", "wherry/process-crash/2-processes")
+EVERY_WHERRY = (POWER_LOSS, PROCESS_CRASH, *ASSESSING, *TWO_PROCESSES)
 PEERS = ("tusd", "rustus", "tus-node", "tuspyserver", "tussi", "nginx", "recipe", "c")
 
 
@@ -88,6 +89,7 @@ _SMALL = (
     *_each(Way.CHUNKS, "tusd", "tussi", "recipe"),
 )
 _LARGE = _each(Way.CHUNKS, POWER_LOSS, PROCESS_CRASH, ROUTER, *BY_TUS, *PEERS)
+_LARGE_AT_ONCE = (*_LARGE, *_each(Way.CHUNKS, *TWO_PROCESSES))
 _BOTH = tuple(
     Entry(server, way) for server in (POWER_LOSS, PROCESS_CRASH) for way in (Way.CHUNKS, Way.ONE)
 )
@@ -165,7 +167,7 @@ WORKLOADS = (
         count=8,
         size=128 * MiB,
         connections=8,
-        entries=_LARGE,
+        entries=_LARGE_AT_ONCE,
     ),
     _small(
         "c",
@@ -181,7 +183,7 @@ WORKLOADS = (
         count=100,
         size=20 * MiB,
         connections=100,
-        entries=_LARGE,
+        entries=_LARGE_AT_ONCE,
     ),
     Workload(
         key="f",

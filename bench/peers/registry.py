@@ -23,6 +23,7 @@ def find_peers(others: Mapping[str, str]) -> dict[str, Peer]:
             peers.append(Wherry(python, durability, build=build))
             peers.append(Wherry(python, durability, build=build, assessment=True))
             peers.append(Wherry(python, durability, build=build, tus=True))
+            peers.append(Wherry(python, durability, build=build, processes=2))
         peers.append(Wherry(python, "process-crash", build=build, router=True))
     peers += [Tusd(), Rustus(), TusNode(), Tuspyserver(), Tussi(), Nginx(), Recipe(), CServer()]
     return {peer.key: peer for peer in peers}

@@ -39,12 +39,14 @@ class Wherry(Peer):
         assessment: bool = False,
         router: bool = False,
         tus: bool = False,
+        processes: int = 1,
     ) -> None:
         self._python = python
         self._durability = durability
         self._assessment = assessment
         self._router = router
         self._tus = tus
+        self._processes = processes
         self.key = f"{build}/{durability}"
         self.title = f"{'Wherry' if build == BUILD else build} `{durability}`"
         if router:
@@ -53,6 +55,9 @@ class Wherry(Peer):
         if tus:
             self.key += "/tus"
             self.title += ", by tus"
+        if processes > 1:
+            self.key += f"/{processes}-processes"
+            self.title += f", {processes} processes"
         if assessment:
             self.key += "/assessment"
             self.title += ", assessment on"
@@ -70,6 +75,9 @@ class Wherry(Peer):
         show = "import wherry; print(wherry.__version__)"
         return run_installer([self._python, "-c", show]).strip()
 
+    def web_pids(self, server: Running) -> list[int]:
+        return server.pids() if self._processes > 1 else super().web_pids(server)
+
     @contextmanager
     def serve(self, folder: Path, cache: Path) -> Iterator[Running]:
         port = free_port()
@@ -79,6 +87,8 @@ class Wherry(Peer):
             "max_open": str(MAX_OPEN),
             "assessment": str(self._assessment).lower(),
         }
+        if self._processes > 1:
+            settings["processes"] = str(self._processes)
         command, environment = self._serve(port, settings)
         if self._router:
             command, environment = self._route(port, settings)
