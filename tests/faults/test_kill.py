@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.e2e.conftest import Api
+from tests.faults.records import complete_and_assessed
 
 from wherry.testing.server import Server, serving
 
@@ -116,11 +116,4 @@ def test_no_acknowledged_byte_is_lost_and_there_is_one_assessment(tmp_path: Path
                     f"WHERRY_SEED={seed} WHERRY_KILLS=1\n{server.log.read_text()[-3000:]}"
                 )
                 raise
-        records = sqlite3.connect(server.data / "catalog.sqlite")
-        complete = records.execute("SELECT count(*) FROM uploads WHERE state='complete'").fetchone()
-        assessed = records.execute(
-            "SELECT count(*), count(DISTINCT upload_id) FROM assessments"
-        ).fetchone()
-        records.close()
-        assert complete == (KILLS,)
-        assert assessed == (KILLS, KILLS)
+        assert complete_and_assessed(server.data) == (KILLS, KILLS, KILLS)

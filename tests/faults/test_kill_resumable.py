@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import sqlite3
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.faults.records import complete_and_assessed
 
 from wherry.testing.server import Server, serving
 
@@ -177,11 +177,4 @@ def test_no_acknowledged_byte_is_lost_and_there_is_one_assessment(
                 )
                 raise
         assert list((server.data / "temp_chunks").iterdir()) == []
-        records = sqlite3.connect(server.data / "catalog.sqlite")
-        complete = records.execute("SELECT count(*) FROM uploads WHERE state='complete'").fetchone()
-        assessed = records.execute(
-            "SELECT count(*), count(DISTINCT upload_id) FROM assessments"
-        ).fetchone()
-        records.close()
-        assert complete == (KILLS,)
-        assert assessed == (KILLS, KILLS)
+        assert complete_and_assessed(server.data) == (KILLS, KILLS, KILLS)

@@ -12,6 +12,8 @@ import pytest
 from fastapi import FastAPI, Header, HTTPException
 from tests.protocols.described import Described
 
+from wherry.engine import FinishedFile
+from wherry.protocols import waiting
 from wherry.router import chunked_upload_router, tus_router
 
 KiB = 1024
@@ -64,6 +66,29 @@ def serve(tmp_path: Path, paths_of: Callable[[FastAPI, dict[str, Any]], dict[str
             yield client
 
     return server
+
+
+@pytest.fixture
+def refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For clients that cannot wait in the queue, a refusal may wait for a while."""
+    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.0)
+
+
+# One function for all tests, so that `paths_of` makes OpenAPI's paths once.
+_BEGUN: list[FinishedFile] = []
+
+
+async def process(file: FinishedFile) -> str:
+    """The application's own processing, which must begin once for each file."""
+    _BEGUN.append(file)
+    return f"assessment-{len(_BEGUN)}"
+
+
+@pytest.fixture
+def begun() -> list[FinishedFile]:
+    """The files whose processing has begun."""
+    _BEGUN.clear()
+    return _BEGUN
 
 
 @pytest.fixture

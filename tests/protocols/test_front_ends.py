@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, Serve
+from tests.protocols.conftest import KiB, Serve, process
 
 from wherry.core.errors import UploadError, every_error
 from wherry.engine import FinishedFile
@@ -41,22 +41,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """No chunk waits for anything, until this is undone."""
     monkeypatch.setattr(waiting, "PATIENCE", 0.0)
     return monkeypatch
-
-
-_BEGUN: list[FinishedFile] = []
-
-
-async def process(file: FinishedFile) -> str:
-    """The application's own processing, which must begin once for each file."""
-    _BEGUN.append(file)
-    return f"assessment-{len(_BEGUN)}"
-
-
-@pytest.fixture
-def begun() -> list[FinishedFile]:
-    """The files whose processing has begun."""
-    _BEGUN.clear()
-    return _BEGUN
 
 
 @pytest.fixture

@@ -15,17 +15,16 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, Serve, Uploading
+from tests.protocols.conftest import KiB, Serve, Uploading, process
 
 from wherry.core.digests import crc64
 from wherry.core.errors import BodyCut, Busy, OffsetDiffers, every_error
 from wherry.engine import FinishedFile
-from wherry.protocols import waiting
 from wherry.protocols.ietf.routes import status_of
 from wherry.protocols.ietf.versions import VERSIONS
 from wherry.router import ContentRefused
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("refuses_at_once")]
 
 DATA = random.Random(9).randbytes(300 * KiB + 77)
 SIZE, LARGEST = len(DATA), 1 << 30
@@ -36,26 +35,6 @@ NEWEST = max(VERSIONS)
 #: Where an upload may begin.
 PLACES = ("/chunked-upload/upload", "/files/", "/files")
 ietf = pytest.mark.ietf
-
-
-@pytest.fixture(autouse=True)
-def _waits_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.0)
-
-
-_BEGUN: list[FinishedFile] = []
-
-
-async def process(file: FinishedFile) -> str:
-    """The application's own processing, which must begin once for each file."""
-    _BEGUN.append(file)
-    return f"assessment-{len(_BEGUN)}"
-
-
-@pytest.fixture
-def begun() -> list[FinishedFile]:
-    _BEGUN.clear()
-    return _BEGUN
 
 
 @pytest.fixture

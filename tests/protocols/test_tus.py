@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, Serve, Uploading
+from tests.protocols.conftest import KiB, Serve, Uploading, process
 from tests.protocols.tus_client import (
     DATA,
     FILES,
@@ -33,31 +33,11 @@ from wherry.protocols import waiting
 from wherry.protocols.tus.routes import status_of
 from wherry.router import ContentRefused
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("refuses_at_once")]
 
 LARGEST = 1 << 30
 BOB = {"Authorization": "Bearer bob"}
 tus = pytest.mark.tus
-
-
-@pytest.fixture(autouse=True)
-def _waits_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.0)
-
-
-_BEGUN: list[FinishedFile] = []
-
-
-async def process(file: FinishedFile) -> str:
-    """The application's own processing, which must begin once for each file."""
-    _BEGUN.append(file)
-    return f"assessment-{len(_BEGUN)}"
-
-
-@pytest.fixture
-def begun() -> list[FinishedFile]:
-    _BEGUN.clear()
-    return _BEGUN
 
 
 @pytest.fixture

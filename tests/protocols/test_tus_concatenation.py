@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, Serve, Uploading
+from tests.protocols.conftest import KiB, Serve, Uploading, process
 from tests.protocols.tus_client import (
     DATA,
     FILES,
@@ -23,32 +23,16 @@ from tests.protocols.tus_client import (
 )
 
 from wherry.engine import FinishedFile
-from wherry.protocols import waiting
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("refuses_at_once")]
 
 BOB = {"Authorization": "Bearer bob"}
 CUTS = [(0, 100 * KiB), (100 * KiB, 100 * KiB + 7), (100 * KiB + 7, SIZE)]
 tus = pytest.mark.tus
 
 
-@pytest.fixture(autouse=True)
-def _waits_less(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "LONGEST_WAIT", 0.0)
-
-
-@pytest.fixture
-def begun() -> list[FinishedFile]:
-    """The application's own processing, which must begin once for each file."""
-    return []
-
-
 @pytest.fixture
 async def client(serve: Serve, begun: list[FinishedFile]) -> AsyncIterator[httpx2.AsyncClient]:
-    async def process(file: FinishedFile) -> str:
-        begun.append(file)
-        return f"assessment-{len(begun)}"
-
     async with serve(on_complete=process, max_size=1 << 30) as client:
         client.headers["Tus-Resumable"] = "1.0.0"
         yield client

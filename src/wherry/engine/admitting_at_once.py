@@ -22,6 +22,7 @@ the queue is known to be in the way, it is not tried.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from wherry.core.admission import Entry, Queue, check_fits_ever, free_for_uploads
@@ -71,13 +72,7 @@ class AdmittingAtOnce:
             return free_for_uploads(space, limits)
 
         try:
-            with context.reserving.within(size, free) as fits:
-                if not fits:
-                    return None
-                try:
-                    storage.reserve(wanted.id, size, wanted.suffix)
-                except (UploadError, OSError):  # the queue says what is wrong, if it still is
-                    return None
+            self._reserve(wanted, free)
         except _NotNow:
             return None
         # A crash here leaves a reservation without a record.
@@ -103,3 +98,13 @@ class AdmittingAtOnce:
             with suppress(OSError):
                 storage.delete(wanted.id)
         return upload
+
+    def _reserve(self, wanted: Upload, free: Callable[[], int | None]) -> None:
+        """Raises `_NotNow` if there is no room, or if storage refuses."""
+        with self._context.reserving.within(wanted.limit, free) as fits:
+            if not fits:
+                raise _NotNow
+            try:
+                self._context.storage.reserve(wanted.id, wanted.limit, wanted.suffix)
+            except (UploadError, OSError) as error:
+                raise _NotNow from error  # the queue says what is wrong, if it still is

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+#: Which requests at an address are an operation's own.
 Takes = Callable[[Scope], bool]
 
 

@@ -14,12 +14,12 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Scope
 
 from wherry.core import errors
 from wherry.core.errors import NotForGuests, UploadError
 from wherry.core.requests import Caller
 from wherry.engine import Engine
+from wherry.protocols.direct import Takes
 from wherry.protocols.openapi import json_content, schema_of
 from wherry.protocols.problem import (
     Problem,
@@ -77,7 +77,7 @@ class Operation:
     statuses: Statuses = status_of
     render: Render = render_problem
     headers: Mapping[str, str] = field(default_factory=dict)
-    takes: Callable[[Scope], bool] | None = None
+    takes: Takes | None = None
 
     def beside(self, other: Operation) -> Operation:
         """The same, described together with another one at its address."""

@@ -42,6 +42,7 @@ from wherry.protocols.bodylimit import (
     route_options,
     unlimited,
 )
+from wherry.protocols.direct import Takes
 from wherry.protocols.draining import Drained
 from wherry.protocols.load import Load
 from wherry.protocols.parsing import named
@@ -73,7 +74,7 @@ class Around:
     statuses: Statuses = status_of
     render: Render = render_problem
     headers: Mapping[str, str] = field(default_factory=dict)
-    takes: Callable[[Scope], bool] | None = None
+    takes: Takes | None = None
 
     async def answer(self, request: Request, handle: Handler) -> Response:
         """The answer of `handle`, or its refusal: as problem+json, logged and counted."""
