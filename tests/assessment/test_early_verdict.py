@@ -14,7 +14,7 @@ from tests.assessment.recordings import CENC, padded, record, without_decoder, w
 from wherry.assessment.early_verdict import BOUNDS as EARLY_BOUNDS
 from wherry.assessment.early_verdict import EarlyLooks
 from wherry.assessment.media import Unreadable
-from wherry.assessment.policy import POLICIES
+from wherry.assessment.policy import POLICIES, Policy, parse_policy
 from wherry.assessment.progress import StepResult
 from wherry.assessment.report import find
 from wherry.core.early_verdict import EarlyVerdict
@@ -65,14 +65,14 @@ def ends(path: Path) -> list[Range]:
     return [Range(0, min(HEAD, length)), Range(max(length - TAIL, HEAD), length)]
 
 
-def in_the_end(path: Path, folder: Path) -> list[dict[str, Any]]:
+def in_the_end(path: Path, folder: Path, policy: Policy = POLICY) -> list[dict[str, Any]]:
     """What the probe of the report finds in the whole file."""
     facts: dict[str, Any]
     try:
         facts = look("probe", path, folder)
     except Unreadable as reason:
         facts = {"unreadable": str(reason), "is_media": reason.is_media}
-    found = find(path.stat().st_size, POLICY, [StepResult("probe", "done", 0.0, facts)])
+    found = find(path.stat().st_size, policy, [StepResult("probe", "done", 0.0, facts)])
     return [finding.model_dump(mode="json") for finding in found]
 
 
@@ -123,6 +123,33 @@ def test_bytes_that_are_missing_are_named_until_the_verdict_is_known(
         received += missing
     assert found.problem is None
     assert list(found.findings) == in_the_end(path, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("short = { fail = 2.5 }", "FILE-SHORT"),
+        ("long = { fail = 1.5 }", "FILE-LONG"),
+        ("small = { fail = 91 }", "VIDEO-SMALL"),
+        ('video_codecs = { fail = ["hevc", "av1"] }', "CODEC-REFUSED"),
+        ('audio_codecs = { fail = ["opus"] }', "CODEC-REFUSED"),
+        ("short = { fail = 1 }\nlong = { fail = 3 }\nsmall = { fail = 90 }", None),
+        ('video_codecs = { fail = ["h264"] }\naudio_codecs = { fail = ["aac"] }', None),
+    ],
+)
+def test_what_a_house_wants_of_length_size_and_codec_is_told_early(
+    text: str, code: str | None, tmp_path: Path
+) -> None:
+    policy = parse_policy("house", "house", text)
+    path = padded(made(tmp_path / "film.mp4"))
+    looks = EarlyLooks(policy, tmp_path / "scratch")
+    try:
+        found = looked(looks, path, *ends(path))
+    finally:
+        looks.close()
+    assert (found.needs, found.problem) == (None, None)
+    assert [finding["code"] for finding in found.findings] == ([code] if code else [])
+    assert list(found.findings) == in_the_end(path, tmp_path, policy)
 
 
 def test_what_is_no_video_and_is_not_called_one_is_told_as_in_the_report(

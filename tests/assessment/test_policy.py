@@ -73,6 +73,17 @@ def test_the_worst_that_is_reached_counts() -> None:
         ("no_video = 1", "`no_video`: 1 is none of info, warn, fail"),
         ('extends = "wbe"', f"`extends` is one of {', '.join(BUILT_IN)}, not 'wbe'"),
         ("black = ", "it is no TOML"),
+        (
+            'video_codecs = "h264"',
+            "`video_codecs` is a table, like { fail = [\"h264\"] }, not 'h264'",
+        ),
+        ('video_codecs = { fail = "h264" }', "`video_codecs.fail` is a list of names, not 'h264'"),
+        ("video_codecs = { fail = [264] }", "`video_codecs.fail` is a list of names, not [264]"),
+        ('audio_codecs = { bad = ["aac"] }', "`audio_codecs`: 'bad' is none of info, warn, fail"),
+        (
+            'video_codec = { fail = ["h264"] }',
+            "`video_codec` is not known; is `video_codecs` meant?",
+        ),
     ],
 )
 def test_a_policy_that_is_wrong_says_how(tmp_path: Path, text: str, problem: str) -> None:
@@ -92,7 +103,20 @@ def test_a_policy_that_is_not_there_says_so(tmp_path: Path) -> None:
         load_policy(str(tmp_path / "latin.toml"))
 
 
+def test_codecs_that_are_not_named_are_refused() -> None:
+    text = (
+        'video_codecs = { warn = ["h264"], fail = ["h264", "hevc"] }\naudio_codecs = { info = [] }'
+    )
+    policy = parse_policy("p", "p", text)
+    assert policy.judge_codec("video", "h264") is None
+    assert policy.judge_codec("video", "hevc") == (Severity.WARN, ("h264",))
+    assert policy.judge_codec("video", "prores") == (Severity.FAIL, ("h264", "hevc"))
+    assert policy.judge_codec("audio", "aac") == (Severity.INFO, ())
+    assert policy.judge_codec("subtitle", "ass") is None
+
+
 def test_every_measure_and_condition_is_judged_somewhere() -> None:
     limits = {name for policy in POLICIES.values() for name in policy.limits}
     conditions = {name for policy in POLICIES.values() for name in policy.conditions}
-    assert (limits, conditions) == (set(MEASURES), set(CONDITIONS))
+    of_the_house = {"short", "long", "small"}
+    assert (limits | of_the_house, conditions) == (set(MEASURES), set(CONDITIONS))

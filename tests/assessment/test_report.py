@@ -191,6 +191,22 @@ def test_picture_and_sound_are_judged_by_the_policy(
     assert judged(step, facts) == expected
 
 
+def test_a_length_that_the_file_does_not_declare_is_counted() -> None:
+    policy = replace(WEB, limits={"short": {Severity.FAIL: 50.0}})
+
+    def judged_as(basis: str, counted: float | None) -> list[tuple[str, float | None, str | None]]:
+        results = [
+            StepResult("probe", "done", 0.0, PROBE | {"duration": 40.0, "duration_basis": basis}),
+            StepResult("integrity", "done", 0.0, INTEGRITY | {"decoded_seconds": counted}),
+        ]
+        return [(each.code, each.value, each.basis) for each in find(1000, policy, results)]
+
+    assert judged_as("declared", 60.0) == [("FILE-SHORT", 40.0, "declared")]
+    assert judged_as("estimated", 60.0) == []
+    assert judged_as("estimated", 20.0) == [("FILE-SHORT", 20.0, "counted")]
+    assert judged_as("estimated", None) == []
+
+
 def test_a_black_stretch_is_not_told_as_frozen_too() -> None:
     facts = {"black": ranges((5, 7)), "freeze": ranges((5, 7), (10, 13))}
     found = [(f.code, f.start) for f in find(1000, WEB, [StepResult("visual", "done", 0.0, facts)])]

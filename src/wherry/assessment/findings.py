@@ -83,6 +83,23 @@ def find_in_probe(probe: Probe, policy: Policy) -> Iterator[Finding]:
             yield from _condition_met(policy, "encrypted", "STREAM-ENCRYPTED", message)
         elif stream.codec is None and stream.type in ("video", "audio"):
             yield from _unknown(stream, probe, policy)
+        if stream.codec is not None and not stream.cover:
+            yield from _codec(stream, stream.codec, policy)
+    pictures = [s for s in probe.streams if s.type == "video" and not s.cover]
+    side = max((min(s.width, s.height) for s in pictures if s.width and s.height), default=None)
+    message = f"The shorter side of the picture has {side} pixels."
+    yield from _judged(policy, "small", side, "VIDEO-SMALL", message, basis="declared")
+
+
+def _codec(stream: Stream, codec: str, policy: Policy) -> Iterator[Finding]:
+    judged = policy.judge_codec(stream.type, codec)
+    if judged is not None:
+        severity, allowed = judged
+        message = f"The {stream.type} in stream {stream.index} has the codec {codec[:40]}. "
+        message += f"Allowed: {', '.join(allowed) or 'none'}."
+        yield Finding(
+            code="CODEC-REFUSED", severity=severity, message=message[:700], basis="declared"
+        )
 
 
 def _unknown(stream: Stream, probe: Probe, policy: Policy) -> Iterator[Finding]:
@@ -95,6 +112,16 @@ def _unknown(stream: Stream, probe: Probe, policy: Policy) -> Iterator[Finding]:
         yield Finding(
             code="CODEC-UNKNOWN", severity=severity, message=f"{message}.", basis="declared"
         )
+
+
+def find_length(probe: Probe, integrity: Integrity | None, policy: Policy) -> Iterator[Finding]:
+    """Too short or too long, by what the file declares of itself, or else by what was counted."""
+    length, basis = probe.duration, probe.duration_basis
+    if basis != "declared":
+        length, basis = None if integrity is None else integrity.decoded_seconds, "counted"
+    for measure, code in (("short", "FILE-SHORT"), ("long", "FILE-LONG")):
+        message = f"The file lasts {length} s."
+        yield from _judged(policy, measure, length, code, message, basis=basis)
 
 
 def find_in_integrity(found: Integrity, policy: Policy) -> Iterator[Finding]:

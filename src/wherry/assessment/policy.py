@@ -9,6 +9,7 @@ Rule 2: an invalid policy is refused when it is read, before anything is assesse
     no_audio = "fail"            # a condition and its severity
     black = { warn = 1, fail = 10 }   # a measure and the thresholds of its severities
     freeze = {}                  # ignore
+    video_codecs = { fail = ["h264", "hevc"] }   # the codecs that a track may have
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ class Measure:
 
 #: Every measure; seconds, or a share of the whole from 0 to 1, unless it says otherwise.
 MEASURES: Mapping[str, Measure] = {
+    "short": Measure(Sense.BELOW, "seconds that the file lasts"),
+    "long": Measure(Sense.ABOVE, "the same"),
+    "small": Measure(Sense.BELOW, "pixels of the picture's shorter side"),
     "errors": Measure(Sense.ABOVE, "damaged packets and frames, and those that cannot be decoded"),
     "missing_frames": Measure(Sense.ABOVE, "missing video frames"),
     "missing_share": Measure(Sense.ABOVE, "the same as a share of all video frames"),
@@ -99,9 +103,12 @@ CONDITIONS: Mapping[str, str] = {
     "unknown_track": "one track has no decoder, and another can be played",
     "not_media": "the file is neither video nor audio",
 }
+#: The codecs that tracks may have, by the type of the track. A built-in policy allows all.
+CODECS: Mapping[str, str] = {"video_codecs": "video", "audio_codecs": "audio"}
 BUILT_IN = ("web", "archive", "broadcast", "audio", "pictures")
 
 Limits = Mapping[Severity, float]
+Allowed = Mapping[Severity, tuple[str, ...]]
 
 
 @dataclass(eq=False)
@@ -117,11 +124,12 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Limits for measures, and severities for conditions."""
+    """Limits for measures, severities for conditions, and codecs for types of tracks."""
 
     name: str
     limits: Mapping[str, Limits] = field(default_factory=dict)
     conditions: Mapping[str, Severity] = field(default_factory=dict)
+    codecs: Mapping[str, Allowed] = field(default_factory=dict)
 
     def judge(self, measure: str, value: float) -> tuple[Severity, float] | None:
         """The severity and its threshold; None if no threshold is reached.
@@ -133,6 +141,17 @@ class Policy:
             threshold = limits.get(severity)
             if threshold is not None and sense.reaches(value, threshold):
                 return severity, threshold
+        return None
+
+    def judge_codec(self, track: str, codec: str) -> tuple[Severity, tuple[str, ...]] | None:
+        """The severity of this codec in a track of this type, and the codecs that it may have.
+
+        None if it may have this one.
+        """
+        allowed = self.codecs.get(track, {})
+        for severity in (Severity.FAIL, Severity.WARN, Severity.INFO):
+            if codec not in (names := allowed.get(severity, (codec,))):
+                return severity, names
         return None
 
 
@@ -160,6 +179,7 @@ def parse_policy(source: str, name: str, text: str) -> Policy:
         raise PolicyError(source, f"it is no TOML: {error}") from None
     limits: dict[str, Limits] = {}
     conditions: dict[str, Severity] = {}
+    codecs: dict[str, Allowed] = {}
     base = table.pop("extends", None)
     if base is not None:
         if base not in POLICIES:
@@ -173,9 +193,11 @@ def parse_policy(source: str, name: str, text: str) -> Policy:
             conditions.pop(key, None)
             if value != {}:
                 conditions[key] = _parse_severity(source, key, value)
+        elif key in CODECS:
+            codecs[CODECS[key]] = _parse_allowed(source, key, value)
         else:
-            raise PolicyError(source, _unknown(key, (*MEASURES, *CONDITIONS, "extends")))
-    return Policy(name, limits, conditions)
+            raise PolicyError(source, _unknown(key, (*MEASURES, *CONDITIONS, *CODECS, "extends")))
+    return Policy(name, limits, conditions, codecs)
 
 
 def _parse_limits(source: str, key: str, value: Any) -> Limits:
@@ -189,6 +211,19 @@ def _parse_limits(source: str, key: str, value: Any) -> Limits:
             raise PolicyError(source, f"`{key}.{name}` is a number, not {threshold!r}")
         limits[severity] = float(threshold)
     return limits
+
+
+def _parse_allowed(source: str, key: str, value: Any) -> Allowed:
+    if not isinstance(value, dict):
+        example = '{ fail = ["h264"] }'
+        raise PolicyError(source, f"`{key}` is a table, like {example}, not {value!r}")
+    allowed = {}
+    for name, codecs in value.items():
+        severity = _parse_severity(source, key, name)
+        if not isinstance(codecs, list) or not all(isinstance(each, str) for each in codecs):
+            raise PolicyError(source, f"`{key}.{name}` is a list of names, not {codecs!r}")
+        allowed[severity] = tuple(codecs)
+    return allowed
 
 
 def _parse_severity(source: str, key: str, value: Any) -> Severity:

@@ -30,6 +30,7 @@ from wherry.assessment.findings import (
     find_in_integrity,
     find_in_probe,
     find_in_visual,
+    find_length,
     find_no_media,
 )
 from wherry.assessment.kinds import is_called_media
@@ -224,6 +225,7 @@ def find(
             yield _fail("FILE-UNREADABLE", message)
     if found.probe is not None:
         yield from find_in_probe(found.probe, policy)
+        yield from find_length(found.probe, found.integrity, policy)
     if found.integrity is not None:
         yield from find_in_integrity(found.integrity, policy)
     yield from find_in_visual(found.visual, policy, found.integrity)
