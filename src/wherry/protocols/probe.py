@@ -29,6 +29,7 @@ from wherry.engine import Engine
 from wherry.protocols.answers import NOT_STORED, JsonAnswer
 from wherry.protocols.bodies.asgi import AsgiSource
 from wherry.protocols.bodies.offer import offer_of
+from wherry.protocols.informing import Informing
 from wherry.protocols.openapi import BINARY, query
 from wherry.protocols.operation import Operation
 from wherry.protocols.parsing import parse_content_length
@@ -142,7 +143,8 @@ async def probe(request: Request, caller: Caller, engine: Engine) -> Response:
     with _Slots.one():
         expected = length if length is not None else most if _is_chunked(request) else 0
         await engine.count_bytes(caller, expected)
-        sent = [status for status in wanted.interim if _send_interim(request, status)]
+        informing, marked = Informing(request), [(b"x-wherry-probe", b"interim")]
+        sent = [status for status in wanted.interim if await informing.send(status, marked)]
         found = await _read(request, length, most, engine.settings.chunk_timeout)
         found.interim = sent
         await _pause(wanted.wait, engine)
@@ -170,12 +172,6 @@ def _parse(request: Request) -> _Wanted:
 
 def _is_chunked(request: Request) -> bool:
     return "transfer-encoding" in request.headers
-
-
-def _send_interim(request: Request, status: int) -> bool:
-    """Whether it was sent: few servers can."""
-    offer = offer_of(request.scope)
-    return offer is not None and offer.send_interim(status, [(b"x-wherry-probe", b"interim")])
 
 
 async def _read(request: Request, length: int | None, most: int, patience: float) -> Probed:

@@ -20,6 +20,7 @@ from wherry.core.upload import Upload
 from wherry.engine import Engine
 from wherry.protocols.bodies.offer import offer_of
 from wherry.protocols.ietf.models import INTEROP, Asked, parse
+from wherry.protocols.informing import Informing
 from wherry.protocols.operation import Verb
 
 STATUS = 104
@@ -38,25 +39,20 @@ _OF_PROXIES = (
 
 class Interim:
     def __init__(self, request: Request, asked: Asked, engine: Engine) -> None:
-        self._offer = offer_of(request.scope)
+        self._informing = Informing(request)
         self._version = asked.version
         wanted = engine.settings.interim_responses
         is_direct = not any(name in request.headers for name in _OF_PROXIES)
         passes = wanted == "always" or (wanted == "direct" and is_direct)
         #: Whether the client can be told where the upload is, before its body has come.
-        self.is_possible = (
-            self._offer is not None
-            and request.scope["http_version"] == "1.1"
-            and asked.is_known
-            and passes
-        )
+        self.is_possible = self._informing.is_possible and asked.is_known and passes
 
-    def send(self, headers: Mapping[str, str]) -> None:
+    async def send(self, headers: Mapping[str, str]) -> None:
         """Send a 104, if the client can be told anything by it."""
-        if self.is_possible and self._offer is not None:
+        if self.is_possible:
             every = {**headers, INTEROP: str(self._version.number)}
             lines = [(name.encode(), value.encode()) for name, value in every.items()]
-            self._offer.send_interim(STATUS, lines)
+            await self._informing.send(STATUS, lines)
 
     @asynccontextmanager
     async def telling(self, upload: Upload, caller: Caller, engine: Engine) -> AsyncIterator[None]:
@@ -77,7 +73,7 @@ class Interim:
             await asyncio.sleep(PROGRESS_EVERY)
             offset = (await engine.status(caller, upload.id)).offset
             if offset > told:
-                self.send({"Upload-Offset": str(offset)})
+                await self.send({"Upload-Offset": str(offset)})
                 told = offset
 
 
@@ -92,7 +88,7 @@ def dropping(verb: Verb) -> Verb:
         try:
             return await verb(request, caller, engine)
         except UploadError as error:
-            offer = offer_of(request.scope)
+            offer = offer_of(request.scope)  # other servers cannot drop a connection
             if offer is not None and error.retryable and not isinstance(error, OffsetDiffers):
                 is_resumed = "upload_id" in request.path_params
                 can_be_told = Interim(request, parse(request), engine).is_possible

@@ -45,7 +45,7 @@ async def create(request: Request, caller: Caller, engine: Engine) -> Response:
     wanted = parse_create(request, exchange.asked, caller, engine)
     upload, _ = await engine.create(caller, wanted)
     located = {"Location": location_of(request, upload.id)}
-    exchange.interim.send(located | exchange.limits(upload))
+    await exchange.interim.send(located | exchange.limits(upload))
     upload = await exchange.bring(upload)
     answer = exchange.answer(upload, 201)
     answer.headers.update(located)
