@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,7 @@ from wherry.catalog.sql.session import Row, Session
 from wherry.catalog.sqlite import connections
 from wherry.catalog.sqlite.ballast import BALLAST
 from wherry.catalog.sqlite.catalog import SqliteCatalog
+from wherry.catalog.sqlite.connections import LOOK_FIRST
 from wherry.core.admission import Queue
 from wherry.core.assessment import Assessment
 from wherry.core.errors import DiskFull, NoRoom, StorageFailed
@@ -272,6 +274,27 @@ async def test_a_database_that_stays_locked_is_an_error_that_passes(
     stranger.execute("ROLLBACK")
     stranger.close()
     assert await catalog.update("u", lambda u: u) == before
+    await catalog.close()
+
+
+async def test_a_writer_looks_soon_again_whether_another_process_has_committed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = SqliteCatalog(path)
+    await catalog.create(new_upload("u"))
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert (await catalog.update("u", lambda u: u.cancel(1.0))).state is State.CANCELLED
+    assert slept == [LOOK_FIRST, 1.5 * LOOK_FIRST, 1.5 * 1.5 * LOOK_FIRST]
+    other.close()
     await catalog.close()
 
 

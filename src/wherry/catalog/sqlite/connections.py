@@ -33,6 +33,9 @@ log = logging.getLogger("wherry.catalog")
 
 #: How long one process waits for another to end its transaction, in seconds.
 TIMEOUT = 10.0
+#: How often it looks meanwhile, at first and at last, in seconds. SQLite itself would sleep for up
+#: to 100 ms, in which the other process commits many times.
+LOOK_FIRST, LOOK_LAST = 0.0002, 0.005
 #: The execution option that marks connections that write.
 WRITES = "wherry_writes"
 _FULL = 2
@@ -126,6 +129,13 @@ def open_session(engine: Engine, compiler: Compiler) -> Session:
         ) from error
 
 
+def open_writing(engine: Engine, compiler: Compiler) -> Session:
+    """A session for `begin_writing`, to be closed by `drop`."""
+    session = open_session(engine, compiler)
+    session.run("PRAGMA busy_timeout=0")
+    return session
+
+
 def checkpoint(engine: Engine, writer: Session) -> None:
     """Write the log back into the database, as far as readers allow; it does not wait for them."""
     # A crash here leaves the log unchanged: SQLite reads it at the next start.
@@ -158,8 +168,21 @@ def close_log(engine: Engine) -> bool:
 
 
 def begin_writing(writer: Session) -> None:
-    """Begin a transaction, and keep every other writer out until it ends."""
-    writer.run("BEGIN IMMEDIATE")
+    """Begin a transaction, and keep every other writer out until it ends.
+
+    `writer`: of `open_writing`. Raises SQLAlchemy's error if others write for `TIMEOUT`.
+    """
+    deadline, pause = time.monotonic() + TIMEOUT, LOOK_FIRST
+    while True:
+        try:
+            writer.run("BEGIN IMMEDIATE")
+            return
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlite_errorcode", 0)
+            if code & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(pause)
+        pause = min(1.5 * pause, LOOK_LAST)
 
 
 def data_version(writer: Session) -> int:

@@ -87,7 +87,7 @@ class Writer(Grouping):
         """Commit them in one transaction."""
         self._check_present()
         if self._session is None:
-            self._session = connections.open_session(self._engine, self._compiler)
+            self._session = connections.open_writing(self._engine, self._compiler)
         session = self._session
         connections.begin_writing(session)
         version = connections.data_version(session)
