@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,7 @@ from wherry.protocols import waiting
 from wherry.router import chunked_upload_router, tus_router
 
 KiB = 1024
+PathsOf = Callable[[FastAPI, dict[str, Any]], dict[str, Any]]
 Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 
 
@@ -31,7 +33,7 @@ def is_admin(authorization: Annotated[str, Header()] = "") -> bool:
 
 
 @pytest.fixture(scope="session")
-def paths_of() -> Callable[[FastAPI, dict[str, Any]], dict[str, Any]]:
+def paths_of() -> PathsOf:
     """OpenAPI's paths of an application with these options, made once for all tests with them."""
     known: dict[str, dict[str, Any]] = {}
 
@@ -43,29 +45,45 @@ def paths_of() -> Callable[[FastAPI, dict[str, Any]], dict[str, Any]]:
     return paths
 
 
-@pytest.fixture
-def serve(tmp_path: Path, paths_of: Callable[[FastAPI, dict[str, Any]], dict[str, Any]]) -> Serve:
-    @asynccontextmanager
-    async def server(**options: Any) -> AsyncIterator[httpx2.AsyncClient]:
-        settings: dict[str, Any] = {"data": tmp_path, "min_free": 0, "assessment": False}
-        settings |= options
-        host = FastAPI()
-        router = chunked_upload_router(owner=owner_of_token, operator=is_admin, **settings)
-        host.include_router(router, prefix="/api")
-        host.include_router(tus_router(router), prefix="/api/files")
-        transport = httpx2.ASGITransport(host)
-        async with (
-            host.router.lifespan_context(host),
-            httpx2.AsyncClient(
-                transport=transport,
-                base_url="http://test/api",
-                headers={"Authorization": "Bearer alice"},
-                event_hooks={"response": [Described(paths_of(host, options))]},
-            ) as client,
-        ):
-            yield client
+@asynccontextmanager
+async def serving(
+    data: Path, paths_of: PathsOf, **options: Any
+) -> AsyncIterator[httpx2.AsyncClient]:
+    settings: dict[str, Any] = {"data": data, "min_free": 0, "assessment": False}
+    settings |= options
+    host = FastAPI()
+    router = chunked_upload_router(owner=owner_of_token, operator=is_admin, **settings)
+    host.include_router(router, prefix="/api")
+    host.include_router(tus_router(router), prefix="/api/files")
+    transport = httpx2.ASGITransport(host)
+    async with (
+        host.router.lifespan_context(host),
+        httpx2.AsyncClient(
+            transport=transport,
+            base_url="http://test/api",
+            headers={"Authorization": "Bearer alice"},
+            event_hooks={"response": [Described(paths_of(host, options))]},
+        ) as client,
+    ):
+        yield client
 
-    return server
+
+@pytest.fixture
+def serve(tmp_path: Path, paths_of: PathsOf) -> Serve:
+    return partial(serving, tmp_path, paths_of)
+
+
+@pytest.fixture(scope="module")
+async def shared(
+    tmp_path_factory: pytest.TempPathFactory, paths_of: PathsOf
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """One server for the tests of a module that do not mind what others have left.
+
+    Starting one takes longer than most requests do.
+    """
+    data = tmp_path_factory.mktemp("shared")
+    async with serving(data, paths_of, max_open=None) as client:
+        yield client
 
 
 @pytest.fixture
@@ -92,9 +110,16 @@ def begun() -> list[FinishedFile]:
 
 
 @pytest.fixture
-async def client(serve: Serve) -> AsyncIterator[httpx2.AsyncClient]:
+async def alone(serve: Serve) -> AsyncIterator[httpx2.AsyncClient]:
+    """A server of this test alone, whose data folder is `tmp_path`."""
     async with serve() as client:
         yield client
+
+
+@pytest.fixture
+def client(alone: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    """Modules whose tests may share a server have `shared` in its place."""
+    return alone
 
 
 class Uploading:

@@ -14,6 +14,11 @@ from tests.protocols.sending import CHUNK, DATA, JSON, SIZE, send_all
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture
+def client(shared: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    return shared
+
+
 @pytest.mark.parametrize(
     "size", [-1, 2**62, 2**64, "5", "+5", "1_000", 5.5, 1e3, True, None, [], "०"]
 )
@@ -159,8 +164,9 @@ async def test_an_unknown_upload_is_not_found(upload: Uploading, unknown: str) -
 
 
 async def test_a_cancelled_upload_is_gone_and_so_is_its_space(
-    upload: Uploading, tmp_path: Path
+    alone: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
+    upload = Uploading(alone)
     upload_id = await upload.begin(SIZE)
     await upload.chunk(upload_id, 0, DATA[:CHUNK])
     first = await upload.cancel(upload_id)
@@ -184,8 +190,9 @@ async def test_a_complete_upload_takes_no_more_bytes_and_cannot_be_cancelled(
 
 
 async def test_a_folder_removed_by_hand_is_an_expired_upload(
-    upload: Uploading, tmp_path: Path
+    alone: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
+    upload = Uploading(alone)
     upload_id = await upload.begin(SIZE)
     folder = tmp_path / "temp_chunks" / upload_id
     (folder / "data").unlink()
@@ -195,8 +202,9 @@ async def test_a_folder_removed_by_hand_is_an_expired_upload(
 
 
 async def test_after_success_nothing_is_left_but_the_finished_file(
-    upload: Uploading, tmp_path: Path
+    alone: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
+    upload = Uploading(alone)
     upload_id = await upload.begin(SIZE)
     await send_all(upload, upload_id)
     await upload.complete(upload_id)

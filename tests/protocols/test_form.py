@@ -14,6 +14,12 @@ from tests.protocols.problems import problem
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def client(shared: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    return shared
+
+
 DATA = random.Random(3).randbytes(300 * KiB)
 
 
@@ -54,9 +60,9 @@ async def test_a_raw_body_brings_a_file_named_in_the_header(client: httpx2.Async
 
 
 async def test_a_form_reserves_no_more_than_it_brings(
-    client: httpx2.AsyncClient, tmp_path: Path
+    alone: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
-    answer = await client.post("/chunked-upload/upload", files={"file": ("film.mp4", DATA)})
+    answer = await alone.post("/chunked-upload/upload", files={"file": ("film.mp4", DATA)})
     [file] = (tmp_path / "files").iterdir()
     assert file.stat().st_size == len(DATA) == answer.json()["size"]
     assert list((tmp_path / "temp_chunks").iterdir()) == []
@@ -133,11 +139,11 @@ async def test_the_envelope_of_a_form_does_not_count_for_the_size_of_its_file(
 
 
 async def test_a_form_with_fields_behind_the_file_leaves_nothing(
-    client: httpx2.AsyncClient, tmp_path: Path
+    alone: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
     head = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
     late = '\r\n--b\r\nContent-Disposition: form-data; name="x"\r\n\r\n1\r\n--b--\r\n'
-    answer = await client.post(
+    answer = await alone.post(
         "/chunked-upload/upload",
         content=head.encode() + DATA + late.encode(),
         headers={"Content-Type": "multipart/form-data; boundary=b"},
@@ -152,19 +158,19 @@ LARGE = DATA * 5
 
 @pytest.mark.parametrize("data", [DATA, LARGE])
 async def test_a_raw_body_is_checked_by_its_digest(
-    client: httpx2.AsyncClient, tmp_path: Path, data: bytes
+    alone: httpx2.AsyncClient, tmp_path: Path, data: bytes
 ) -> None:
     right = base64.b64encode(hashlib.sha256(data).digest()).decode()
     headers = {**NAMED, "Content-Digest": f"sha-256=:{right}:"}
-    answer = await client.post("/chunked-upload/upload", content=data, headers=headers)
-    assert await stored(client, answer) == data
-    answer = await client.post("/chunked-upload/upload", content=data[::-1], headers=headers)
+    answer = await alone.post("/chunked-upload/upload", content=data, headers=headers)
+    assert await stored(alone, answer) == data
+    answer = await alone.post("/chunked-upload/upload", content=data[::-1], headers=headers)
     problem(answer, 422, "digest-mismatch")
     assert list((tmp_path / "temp_chunks").iterdir()) == []
     assert len(list((tmp_path / "files").iterdir())) == 1
     headers["Content-Digest"] = "sha-256=:AAAA:"
     problem(
-        await client.post("/chunked-upload/upload", content=data, headers=headers),
+        await alone.post("/chunked-upload/upload", content=data, headers=headers),
         400,
         "bad-request",
     )
@@ -172,27 +178,25 @@ async def test_a_raw_body_is_checked_by_its_digest(
 
 @pytest.mark.parametrize("data", [b"", DATA, LARGE])
 async def test_a_repeated_request_gets_the_same_answer(
-    client: httpx2.AsyncClient, tmp_path: Path, data: bytes
+    alone: httpx2.AsyncClient, tmp_path: Path, data: bytes
 ) -> None:
     key = {"Idempotency-Key": '"8e03978e-40d5-43e8-bc93-6894a57f9324"'}
-    asked = await client.post("/chunked-upload/upload", headers=key)
+    asked = await alone.post("/chunked-upload/upload", headers=key)
     assert problem(asked, 400, "bad-request")["field"] == "idempotency-key"
-    first = await client.post("/chunked-upload/upload", content=data, headers=NAMED | key)
-    assert await stored(client, first) == data
+    first = await alone.post("/chunked-upload/upload", content=data, headers=NAMED | key)
+    assert await stored(alone, first) == data
     form = {"file": ("film.mp4", data)}
     for again in (
-        await client.post("/chunked-upload/upload", content=data, headers=NAMED | key),
-        await client.post("/chunked-upload/upload", files=form, headers=key),
-        await client.post("/chunked-upload/upload", headers=key),
-        await client.post(
-            "/chunked-upload/upload?fingerprint=f", content=data, headers=NAMED | key
-        ),
+        await alone.post("/chunked-upload/upload", content=data, headers=NAMED | key),
+        await alone.post("/chunked-upload/upload", files=form, headers=key),
+        await alone.post("/chunked-upload/upload", headers=key),
+        await alone.post("/chunked-upload/upload?fingerprint=f", content=data, headers=NAMED | key),
     ):
         assert (again.status_code, again.json()) == (200, first.json())
     assert len(list((tmp_path / "files").iterdir())) == 1
     bob = {"Authorization": "Bearer bob"}
-    problem(await client.post("/chunked-upload/upload", headers=key | bob), 400, "bad-request")
-    theirs = await client.post("/chunked-upload/upload", content=data, headers=NAMED | key | bob)
+    problem(await alone.post("/chunked-upload/upload", headers=key | bob), 400, "bad-request")
+    theirs = await alone.post("/chunked-upload/upload", content=data, headers=NAMED | key | bob)
     assert theirs.status_code == 200
     assert theirs.json()["upload_id"] != first.json()["upload_id"]
 

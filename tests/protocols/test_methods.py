@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx2
@@ -14,6 +15,19 @@ from tests.server.conftest import server
 from wherry.router import chunked_upload_router
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def client(shared: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    return shared
+
+
+@pytest.fixture(scope="module")
+async def standalone(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[httpx2.AsyncClient]:
+    async with server(tmp_path_factory.mktemp("standalone")) as client:
+        yield client
 
 
 async def finished(client: httpx2.AsyncClient, api: str = "") -> str:
@@ -46,13 +60,12 @@ async def test_head_of_what_is_not_there_says_so(client: httpx2.AsyncClient) -> 
     assert (await client.head(f"/chunked-upload/{unknown}", headers=headers)).status_code == 401
 
 
-async def test_head_is_served_beside_the_api_too(tmp_path: Path) -> None:
-    async with server(tmp_path) as client:
-        upload_id = await finished(client, "/api")
-        for path in ("/healthz", "/readyz", "/metrics", "/", f"/api/files/{upload_id}"):
-            head = await client.head(path)
-            assert (head.status_code, head.content) == (200, b""), path
-            assert int(head.headers["content-length"]) > 0, path
+async def test_head_is_served_beside_the_api_too(standalone: httpx2.AsyncClient) -> None:
+    upload_id = await finished(standalone, "/api")
+    for path in ("/healthz", "/readyz", "/metrics", "/", f"/api/files/{upload_id}"):
+        head = await standalone.head(path)
+        assert (head.status_code, head.content) == (200, b""), path
+        assert int(head.headers["content-length"]) > 0, path
 
 
 @pytest.mark.parametrize(
@@ -71,15 +84,14 @@ async def test_head_is_served_beside_the_api_too(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PROPFIND"])
 async def test_an_address_that_is_none_is_a_problem_with_a_request_id(
-    tmp_path: Path, path: str, method: str
+    standalone: httpx2.AsyncClient, path: str, method: str
 ) -> None:
-    async with server(tmp_path) as client:
-        answer = await client.request(
-            method,
-            f"/api/chunked-upload/{path}",
-            headers={"X-Request-ID": "abc"},
-            content=b"x" * 1000,
-        )
+    answer = await standalone.request(
+        method,
+        f"/api/chunked-upload/{path}",
+        headers={"X-Request-ID": "abc"},
+        content=b"x" * 1000,
+    )
     assert answer.status_code in (404, 405)
     problem(answer, answer.status_code, answer.json()["code"])
     assert answer.headers["x-request-id"] == "abc"
@@ -97,10 +109,9 @@ async def test_an_address_that_is_none_is_a_problem_with_a_request_id(
     ],
 )
 async def test_a_method_that_an_address_does_not_take_is_told_those_that_it_takes(
-    tmp_path: Path, method: str, path: str, allowed: str
+    standalone: httpx2.AsyncClient, method: str, path: str, allowed: str
 ) -> None:
-    async with server(tmp_path) as client:
-        answer = await client.request(method, f"/api/chunked-upload/{path}")
+    answer = await standalone.request(method, f"/api/chunked-upload/{path}")
     found = problem(answer, 405, "method-not-allowed")
     assert answer.headers["allow"] == allowed
     assert found["allowed"] == allowed.split(", ")
@@ -122,17 +133,16 @@ async def test_addresses_of_the_application_below_our_prefix_are_its_own(tmp_pat
         assert (await client.get("/chunked-upload/later/page")).status_code == 405
 
 
-async def test_the_standalone_server_answers_so_everywhere(tmp_path: Path) -> None:
-    async with server(tmp_path) as client:
-        for path in ("/api/nothing", "/api", "/api/", "/nothing", "/api/files/", "/assets/x.js"):
-            answer = await client.get(path)
-            problem(answer, 404, "not-found")
-            assert answer.headers["x-request-id"]
-        for path, allowed in (("/api/upload", "POST, OPTIONS"), ("/healthz", "GET, HEAD")):
-            answer = await client.put(path, content=b"x")
-            problem(answer, 405, "method-not-allowed")
-            assert answer.headers["allow"] == allowed
-            assert answer.headers["x-request-id"]
+async def test_the_standalone_server_answers_so_everywhere(standalone: httpx2.AsyncClient) -> None:
+    for path in ("/api/nothing", "/api", "/api/", "/nothing", "/api/files/", "/assets/x.js"):
+        answer = await standalone.get(path)
+        problem(answer, 404, "not-found")
+        assert answer.headers["x-request-id"]
+    for path, allowed in (("/api/upload", "POST, OPTIONS"), ("/healthz", "GET, HEAD")):
+        answer = await standalone.put(path, content=b"x")
+        problem(answer, 405, "method-not-allowed")
+        assert answer.headers["allow"] == allowed
+        assert answer.headers["x-request-id"]
 
 
 async def test_the_list_needs_no_slash_at_its_end(client: httpx2.AsyncClient) -> None:
