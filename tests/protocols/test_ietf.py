@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, Serve, Uploading, process
+from tests.protocols.conftest import KiB, PathsOf, Serve, Uploading, process, serving
 
 from wherry.core.digests import crc64
 from wherry.core.errors import BodyCut, Busy, OffsetDiffers, every_error
@@ -37,9 +37,12 @@ PLACES = ("/chunked-upload/upload", "/files/", "/files")
 ietf = pytest.mark.ietf
 
 
-@pytest.fixture
-async def client(serve: Serve, begun: list[FinishedFile]) -> AsyncIterator[httpx2.AsyncClient]:
-    async with serve(on_complete=process, max_size=LARGEST) as client:
+@pytest.fixture(scope="module")
+async def client(
+    tmp_path_factory: pytest.TempPathFactory, paths_of: PathsOf
+) -> AsyncIterator[httpx2.AsyncClient]:
+    data, options = tmp_path_factory.mktemp("shared"), {"on_complete": process, "max_open": None}
+    async with serving(data, paths_of, max_size=LARGEST, **options) as client:
         yield client
 
 
