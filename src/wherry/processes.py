@@ -67,7 +67,7 @@ class _Group:
     def run(self) -> None:
         while True:
             for number in range(self._count):
-                if number not in self._running and not self._is_ending():
+                if number not in self._running:
                     self._start(number)
             if not self._running:
                 return
@@ -90,14 +90,17 @@ class _Group:
         return self.failed or self.stopped_by is not None
 
     def _start(self, number: int) -> None:
+        """Start the process with this number, unless all of them are to end."""
         process = multiprocessing.get_context("fork").Process(
             target=self._serve_here, args=(number,)
         )
-        # A signal that comes in between would be handled as by this process, or by none.
+        # A signal that came in between would be handled by the new process as by this one, or it
+        # would not reach the new process.
         signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
         try:
-            process.start()
-            self._running[number] = process
+            if not self._is_ending():
+                process.start()
+                self._running[number] = process
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOP)
 

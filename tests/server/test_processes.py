@@ -184,6 +184,22 @@ def test_a_replacement_that_does_not_start_is_tried_again(tmp_path: Path) -> Non
     assert sorted((tmp_path / "starts").read_text().split()) == ["0", "1", "1", "1", "2"]
 
 
+def test_a_signal_before_a_process_is_started_ends_the_server() -> None:
+    serve = """
+    signal.pause()
+
+block = signal.pthread_sigmask
+
+def late(how, signals):
+    signal.pthread_sigmask = block
+    signal.raise_signal(signal.SIGTERM)
+    return block(how, signals)
+
+signal.pthread_sigmask = late
+"""
+    assert run_three(serve).returncode == -signal.SIGTERM
+
+
 def run_three(body: str) -> subprocess.CompletedProcess[str]:
     """Run three processes, of which each does what the lines of `body` say."""
     script = f"""
