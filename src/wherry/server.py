@@ -200,8 +200,8 @@ def keep_loaded() -> None:
     """Keep what is loaded by now out of garbage collection.
 
     A full collection, which would come among the first requests, would look through all of it, and
-    stop every thread for about 100 ms. What is not used any more is freed first, because frozen
-    garbage stays as well.
+    stop every thread for about 100 ms. This frees unused objects first, because garbage that is
+    frozen stays, too.
     """
     gc.collect()
     gc.freeze()

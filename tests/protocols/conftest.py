@@ -17,7 +17,7 @@ from wherry.engine import FinishedFile
 from wherry.protocols import waiting
 from wherry.router import chunked_upload_router, tus_router
 
-KiB = 1024
+KiB, LARGEST = 1024, 1 << 30
 PathsOf = Callable[[FastAPI, dict[str, Any]], dict[str, Any]]
 Serve = Callable[..., AbstractAsyncContextManager[httpx2.AsyncClient]]
 
@@ -107,6 +107,16 @@ def begun() -> list[FinishedFile]:
     """The files whose processing has begun."""
     _BEGUN.clear()
     return _BEGUN
+
+
+@pytest.fixture(scope="module")
+async def processing(
+    tmp_path_factory: pytest.TempPathFactory, paths_of: PathsOf
+) -> AsyncIterator[httpx2.AsyncClient]:
+    """The same for an application with its own processing, of files up to `LARGEST`."""
+    options = {"on_complete": process, "max_size": LARGEST, "max_open": None}
+    async with serving(tmp_path_factory.mktemp("processing"), paths_of, **options) as client:
+        yield client
 
 
 @pytest.fixture

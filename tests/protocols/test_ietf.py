@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, PathsOf, Serve, Uploading, process, serving
+from tests.protocols.conftest import LARGEST, KiB, Serve, Uploading
 
 from wherry.core.digests import crc64
 from wherry.core.errors import BodyCut, Busy, OffsetDiffers, every_error
@@ -27,7 +27,7 @@ from wherry.router import ContentRefused
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("refuses_at_once")]
 
 DATA = random.Random(9).randbytes(300 * KiB + 77)
-SIZE, LARGEST = len(DATA), 1 << 30
+SIZE = len(DATA)
 BOB = {"Authorization": "Bearer bob"}
 PARTIAL = "application/partial-upload"
 TYPES = "https://iana.org/assignments/http-problem-types#"
@@ -37,13 +37,9 @@ PLACES = ("/chunked-upload/upload", "/files/", "/files")
 ietf = pytest.mark.ietf
 
 
-@pytest.fixture(scope="module")
-async def client(
-    tmp_path_factory: pytest.TempPathFactory, paths_of: PathsOf
-) -> AsyncIterator[httpx2.AsyncClient]:
-    data, options = tmp_path_factory.mktemp("shared"), {"on_complete": process, "max_open": None}
-    async with serving(data, paths_of, max_size=LARGEST, **options) as client:
-        yield client
+@pytest.fixture
+def client(processing: httpx2.AsyncClient, begun: list[FinishedFile]) -> httpx2.AsyncClient:
+    return processing
 
 
 def fields(version: int, is_last: bool | None, **more: Any) -> dict[str, str]:

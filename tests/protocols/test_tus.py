@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, PathsOf, Serve, Uploading, process, serving
+from tests.protocols.conftest import LARGEST, KiB, Serve, Uploading
 from tests.protocols.tus_client import (
     DATA,
     FILES,
@@ -35,24 +35,14 @@ from wherry.router import ContentRefused
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("refuses_at_once")]
 
-LARGEST = 1 << 30
 BOB = {"Authorization": "Bearer bob"}
 tus = pytest.mark.tus
 
 
-@pytest.fixture(scope="module")
-async def served(
-    tmp_path_factory: pytest.TempPathFactory, paths_of: PathsOf
-) -> AsyncIterator[httpx2.AsyncClient]:
-    data, options = tmp_path_factory.mktemp("shared"), {"on_complete": process, "max_open": None}
-    async with serving(data, paths_of, max_size=LARGEST, **options) as client:
-        yield client
-
-
 @pytest.fixture
-def client(served: httpx2.AsyncClient, begun: list[FinishedFile]) -> httpx2.AsyncClient:
-    served.headers["Tus-Resumable"] = "1.0.0"  # some tests send another
-    return served
+def client(processing: httpx2.AsyncClient, begun: list[FinishedFile]) -> httpx2.AsyncClient:
+    processing.headers["Tus-Resumable"] = "1.0.0"  # some tests send another
+    return processing
 
 
 @tus("Core", "PATCH answers 204 with the new Upload-Offset")

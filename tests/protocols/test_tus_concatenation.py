@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from tests.protocols.conftest import KiB, PathsOf, Serve, Uploading, process, serving
+from tests.protocols.conftest import KiB, Serve, Uploading
 from tests.protocols.tus_client import (
     DATA,
     FILES,
@@ -31,19 +30,10 @@ CUTS = [(0, 100 * KiB), (100 * KiB, 100 * KiB + 7), (100 * KiB + 7, SIZE)]
 tus = pytest.mark.tus
 
 
-@pytest.fixture(scope="module")
-async def served(
-    tmp_path_factory: pytest.TempPathFactory, paths_of: PathsOf
-) -> AsyncIterator[httpx2.AsyncClient]:
-    data, options = tmp_path_factory.mktemp("shared"), {"on_complete": process, "max_open": None}
-    async with serving(data, paths_of, max_size=1 << 30, **options) as client:
-        yield client
-
-
 @pytest.fixture
-def client(served: httpx2.AsyncClient, begun: list[FinishedFile]) -> httpx2.AsyncClient:
-    served.headers["Tus-Resumable"] = "1.0.0"  # some tests send another
-    return served
+def client(processing: httpx2.AsyncClient, begun: list[FinishedFile]) -> httpx2.AsyncClient:
+    processing.headers["Tus-Resumable"] = "1.0.0"  # some tests send another
+    return processing
 
 
 async def partial(client: httpx2.AsyncClient, data: bytes, *, sent: int | None = None) -> str:

@@ -23,7 +23,7 @@ _GUNICORN = "gunicorn.asgi.protocol"
 
 
 class Informing:
-    """Call it in the task of the request."""
+    """Sends them for one request. Make it in the task of that request."""
 
     def __init__(self, request: Request) -> None:
         self._offer = offer_of(request.scope)
@@ -33,13 +33,12 @@ class Informing:
 
     async def send(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether it was sent. Call it before the answer begins."""
-        if not self.is_possible:
-            return False
         if self._offer is not None:
             return self._offer.send_interim(status, headers)
-        if self._send is not None:
-            message = {"type": "http.response.informational", "status": status, "headers": headers}
-            await self._send(message)
+        if self._send is None or not self.is_possible:
+            return False
+        message = {"type": "http.response.informational", "status": status, "headers": headers}
+        await self._send(message)
         return True
 
 
